@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A configuration, read: what both processes know of the file.
+ *
+ * sl_config_read() checks everything that can be known without the machine (syntax, ranges,
+ * duplicates, unknown fields) and fills in defaults; what depends on the machine (does the port
+ * exist, does a route lead to the backend) is checked by who needs it. The result is plain data,
+ * owned by one sl_config, freed by sl_config_free().
+ */
+#ifndef SL_CONFIG_H
+#define SL_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../dataplane/abi/address.h"
+
+#define SL_NAME_MAX   32 /* bytes of a name, with the final 0 */
+#define SL_DEVICE_MAX 128
+#define SL_PATH_MAX   256
+#define SL_ERROR_MAX  512
+
+#define SL_CORES_MAX        64
+#define SL_PORTS_CONFIG_MAX 16
+#define SL_WEIGHT_MAX       10000
+
+/* Where the tables live. One place decides: sl_config_read(), see docs/configuration.md. */
+enum sl_tables {
+	SL_TABLES_BPF,  /* memory-mapped BPF arrays, pinned: XDP can read them */
+	SL_TABLES_HUGE, /* files in hugetlbfs: for ports that XDP can never serve */
+};
+
+enum sl_port_kind {
+	SL_PORT_KERNEL, /* a kernel interface, over AF_XDP */
+	SL_PORT_PCI,    /* a PCI address, bound to vfio-pci */
+	SL_PORT_VDEV,   /* a DPDK virtual device, as after --vdev= */
+};
+
+struct sl_config_port {
+	char name[SL_NAME_MAX];
+	char device[SL_DEVICE_MAX]; /* "eth1", "0000:03:00.0" or "net_memif0,role=server,…" */
+	enum sl_port_kind kind;
+	uint32_t queues;
+	int line;
+};
+
+struct sl_config_dataplane {
+	uint32_t cores[SL_CORES_MAX]; /* one worker each */
+	size_t n_cores;
+	int32_t main_core;  /* -1: wherever the kernel puts it */
+	uint32_t memory_mb; /* DPDK's own: packet buffers, rings */
+	bool huge_pages;    /* false: DPDK runs with --no-huge */
+	enum sl_tables tables;
+	struct sl_config_port port[SL_PORTS_CONFIG_MAX];
+	size_t n_ports;
+};
+
+/* Fixed when the instance is made. */
+struct sl_config_capacity {
+	uint32_t services;
+	uint32_t backends;
+	uint32_t rows; /* live rows of all services together */
+	uint32_t flows;
+	uint32_t routes;
+};
+
+struct sl_config_backend {
+	char name[SL_NAME_MAX];
+	union sl_addr addr;
+	uint16_t port; /* host order; the service's when not given */
+	uint32_t weight;
+	int line;
+};
+
+struct sl_config_service {
+	char name[SL_NAME_MAX];
+	union sl_addr vip;
+	uint8_t protocol; /* IPPROTO_TCP, IPPROTO_UDP */
+	uint16_t port;    /* host order */
+	char scheduler[SL_NAME_MAX];
+	char mode[SL_NAME_MAX];
+	bool track_all;      /* track = "all" */
+	bool flowless;       /* flows = "none" */
+	uint32_t table_size; /* rows: a power of two */
+	uint32_t idle_timeout_ms;
+	struct sl_config_backend *backend;
+	size_t n_backends;
+	int line;
+};
+
+struct sl_config {
+	char file[SL_PATH_MAX];
+	char instance[SL_NAME_MAX];
+	char run_dir[SL_PATH_MAX];   /* sockets; default /run/sluice/INSTANCE */
+	char state_dir[SL_PATH_MAX]; /* what operators set live; default /var/lib/sluice/INSTANCE */
+	char bpf_dir[SL_PATH_MAX];   /* pins; default /sys/fs/bpf/sluice/INSTANCE */
+	char huge_dir[SL_PATH_MAX];  /* hugetlbfs mount point; default /dev/hugepages */
+	uint64_t row_key[3]; /* derived from `group`, the same on every gateway that names it */
+	struct sl_config_dataplane dataplane;
+	struct sl_config_capacity capacity;
+	struct sl_config_service *service;
+	size_t n_services;
+};
+
+/* Exit statuses of all programs, by kind of failure. */
+enum sl_exit {
+	SL_EXIT_OK = 0,
+	SL_EXIT_FAILED = 1,  /* at run time */
+	SL_EXIT_USAGE = 2,   /* of the command line */
+	SL_EXIT_CONFIG = 3,  /* the configuration is wrong */
+	SL_EXIT_MACHINE = 4, /* the machine lacks something: rights, huge pages, a port */
+	SL_EXIT_BUSY = 5,    /* another instance of this name runs */
+	SL_EXIT_ABI = 6,     /* shared memory of another version */
+};
+
+/* Reads and checks FILE into *config. 0, or -errno (-EINVAL: the file's fault) with one line
+ * "FILE:LINE: FIELD: what is wrong, what to do" in error; *config is then empty. */
+int sl_config_read(const char *file, struct sl_config *config, char error[SL_ERROR_MAX]);
+void sl_config_free(struct sl_config *config);
+
+/* Parts of it that commands check by the same rules. 0 or -EINVAL with a message in error. */
+int sl_config_parse_addr(const char *text, union sl_addr *addr, char error[SL_ERROR_MAX]);
+int sl_config_parse_name(const char *text, char name[SL_NAME_MAX], char error[SL_ERROR_MAX]);
+int sl_config_parse_weight(long long value, uint32_t *weight, char error[SL_ERROR_MAX]);
+
+/* "198.51.100.7" or "2001:db8::1". */
+#define SL_ADDR_TEXT 46
+const char *sl_addr_format(const union sl_addr *addr, char text[SL_ADDR_TEXT]);
+
+#endif

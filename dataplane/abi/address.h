@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* Addresses and endpoints, as every record of the contract holds them.
+ *
+ * One form for both families: 16 bytes in network order, IPv4 as ::ffff:a.b.c.d (RFC 4291,
+ * 2.5.5.2), so that a key is compared in two 64-bit words whatever the family. What remains of an
+ * endpoint (port, protocol) is packed in one 32-bit word and compared at once.
+ */
+#ifndef SL_ABI_ADDRESS_H
+#define SL_ABI_ADDRESS_H
+
+#include <stdint.h>
+
+#ifdef __CHECKER__
+#define SL_BITWISE __attribute__((bitwise))
+#else
+#define SL_BITWISE
+#endif
+
+typedef uint16_t SL_BITWISE sl_be16; /* network byte order */
+typedef uint32_t SL_BITWISE sl_be32; /* network byte order */
+
+union sl_addr {
+	uint8_t b[16];
+	sl_be32 w[4];
+	uint64_t q[2]; /* only ever compared and hashed, never counted with */
+};
+
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "x86-64 first: the packed words below are little-endian"
+#endif
+
+static inline sl_be16 sl_htons(uint16_t v)
+{
+	return (sl_be16)__builtin_bswap16(v);
+}
+
+static inline uint16_t sl_ntohs(sl_be16 v)
+{
+	return __builtin_bswap16((uint16_t)v);
+}
+
+static inline sl_be32 sl_htonl(uint32_t v)
+{
+	return (sl_be32)__builtin_bswap32(v);
+}
+
+static inline uint32_t sl_ntohl(sl_be32 v)
+{
+	return __builtin_bswap32((uint32_t)v);
+}
+
+/* The second half of the 16-byte form of an IPv4 address; the first half is 0. */
+static inline uint64_t sl_addr4_q(sl_be32 v4)
+{
+	return (uint64_t)(uint32_t)v4 << 32 | 0xffff0000u;
+}
+
+static inline union sl_addr sl_addr4(sl_be32 v4)
+{
+	return (union sl_addr){ .q = { 0, sl_addr4_q(v4) } };
+}
+
+static inline int sl_addr_is4(const union sl_addr *a)
+{
+	return a->q[0] == 0 && (uint32_t)a->w[2] == 0xffff0000u;
+}
+
+static inline int sl_addr_equal(const union sl_addr *a, const union sl_addr *b)
+{
+	return a->q[0] == b->q[0] && a->q[1] == b->q[1];
+}
+
+/* Port (network order) and IP protocol in one word; (0, 0) stands for the bare address. */
+static inline uint32_t sl_endpoint(sl_be16 port, uint8_t protocol)
+{
+	return (uint32_t)(uint16_t)port | (uint32_t)protocol << 16;
+}
+
+#endif

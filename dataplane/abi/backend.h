@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* Rows and backends: the extents that a service record names.
+ *
+ * A service's rows map a flow's hash to a backend; its backends hold everything that a rewrite
+ * needs, precomputed. Both lie in pools, in extents that never change while a live bank names
+ * them: a change builds a new extent and publishes a record that names it.
+ *
+ * A row is one 32-bit word, so that it is read whole and 65,536 of them fit a 256 kB of cache:
+ *
+ *     29..28 state    27..14 prev    13..0 cur
+ *
+ * cur and prev count from 1 within the service's extent of backends; 0 is none. The number of a
+ * backend is stable while the service lives, since flow entries hold it too.
+ */
+#ifndef SL_ABI_BACKEND_H
+#define SL_ABI_BACKEND_H
+
+#include "address.h"
+
+#define SL_BACKENDS_PER_SERVICE 16383
+#define SL_ROWS_PER_RECORD      16
+
+enum sl_row_state {
+	SL_ROW_CLOSED, /* to cur, no look-up */
+	SL_ROW_OPEN,   /* moved less than the idle timeout ago: see core/route.h */
+	SL_ROW_MIXED,  /* entries may still disagree with cur: look up, but track nothing new */
+};
+
+struct sl_rows {
+	uint32_t row[SL_ROWS_PER_RECORD];
+} __attribute__((aligned(64)));
+
+static inline uint32_t sl_row(uint32_t cur, uint32_t prev, enum sl_row_state state)
+{
+	return cur | prev << 14 | (uint32_t)state << 28;
+}
+
+static inline uint32_t sl_row_cur(uint32_t row)
+{
+	return row & 0x3fff;
+}
+
+static inline uint32_t sl_row_prev(uint32_t row)
+{
+	return row >> 14 & 0x3fff;
+}
+
+static inline enum sl_row_state sl_row_state(uint32_t row)
+{
+	return (enum sl_row_state)(row >> 28 & 3);
+}
+
+enum sl_backend_flags {
+	SL_BACKEND_SERVES = 1,    /* established flows may stay */
+	SL_BACKEND_TAKES_NEW = 2, /* new ones may come */
+	SL_BACKEND_RESOLVED = 4,  /* the MAC addresses are right */
+};
+
+/* dst_mac and src_mac stand as they stand in the frame. A record that is all zero serves nobody. */
+struct sl_backend {
+	uint8_t dst_mac[6];
+	uint8_t src_mac[6];
+	uint16_t egress; /* index in ports */
+	uint16_t flags;  /* enum sl_backend_flags */
+	union sl_addr addr;
+	sl_be16 port;
+	uint16_t ip_delta; /* checksum deltas of VIP → backend, see core/csum.h */
+	uint16_t l4_delta;
+	uint16_t mtu;
+	uint32_t traffic; /* its id in the counters: stable while it lives */
+	uint8_t reserved[20];
+} __attribute__((aligned(64)));
+
+_Static_assert(sizeof(struct sl_rows) == 64, "one cache line");
+_Static_assert(sizeof(struct sl_backend) == 64, "one cache line");
+
+#endif

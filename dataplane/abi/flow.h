@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* The flow table: one for the whole instance, written by every engine at once.
+ *
+ * A bucket is a cache line of four entries; an entry is two 64-bit words.
+ *
+ *     key    63 busy    62..48 service id    47..0 source
+ *     value  63..50 backend    49..48 state    47..0 time
+ *
+ * The source of an IPv4 flow is its address and port, so the key is the flow itself. A key of 0 is
+ * an empty entry (service ids count from 1).
+ *
+ * Insert: compare-and-swap of the key from what is there (0, or the key of an entry that died) to
+ * the new key with busy set; store the value; store the key without busy (release). Nobody matches
+ * a busy key, and nobody but the one who set it writes the entry, so a key never stands beside
+ * another flow's value. A hit refreshes the value by compare-and-swap, so that a writer who slept
+ * can't overwrite an entry that has become another flow's. An entry left busy by an engine that
+ * died is found by control's sweep (control/sweep.c).
+ *
+ * Time is in ticks of 2^20 ns (about 1.05 ms) since root->origin_ns; 48 bits last 9,000 years. An
+ * entry is alive while now - time <= service.lifetime[state].
+ */
+#ifndef SL_ABI_FLOW_H
+#define SL_ABI_FLOW_H
+
+#include <stdint.h>
+
+#define SL_TICK_SHIFT 20
+#define SL_TICK_NS    (1u << SL_TICK_SHIFT)
+
+#define SL_FLOW_WAYS 4
+
+enum sl_flow_state {
+	SL_FLOW_OPENING,     /* only SYNs were seen */
+	SL_FLOW_ESTABLISHED, /* anything else was */
+	SL_FLOW_CLOSING,     /* FIN or RST, from either side */
+	SL_FLOW_STATES = 4,  /* the field's width */
+};
+
+struct sl_bucket {
+	uint64_t key[SL_FLOW_WAYS];
+	uint64_t value[SL_FLOW_WAYS];
+} __attribute__((aligned(64)));
+
+#define SL_FLOW_BUSY        (1ull << 63)
+#define SL_FLOW_SERVICE_MAX 32767
+
+static inline uint64_t sl_flow_key(uint16_t service, uint64_t source48)
+{
+	return (uint64_t)service << 48 | source48;
+}
+
+static inline uint16_t sl_flow_key_service(uint64_t key)
+{
+	return key >> 48 & 0x7fff;
+}
+
+static inline uint64_t sl_flow_value(uint32_t backend, enum sl_flow_state state, uint64_t time)
+{
+	return (uint64_t)backend << 50 | (uint64_t)state << 48 | (time & 0xffffffffffffull);
+}
+
+static inline uint32_t sl_flow_backend(uint64_t value)
+{
+	return (uint32_t)(value >> 50);
+}
+
+static inline enum sl_flow_state sl_flow_state(uint64_t value)
+{
+	return (enum sl_flow_state)(value >> 48 & 3);
+}
+
+static inline uint64_t sl_flow_time(uint64_t value)
+{
+	return value & 0xffffffffffffull;
+}
+
+_Static_assert(sizeof(struct sl_bucket) == 64, "one cache line");
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* The arrays that make up an instance: the one list from which both sides create, check and map.
+ *
+ * Indices, never pointers; every index is compared with its array's count at every use. `writer`
+ * says who maps the array writable: control writes tables, engines write what they saw.
+ */
+#ifndef SL_ABI_LAYOUT_H
+#define SL_ABI_LAYOUT_H
+
+#include "backend.h"
+#include "flow.h"
+#include "root.h"
+#include "service.h"
+#include "worker.h"
+
+enum sl_array_writer { SL_BY_CONTROL, SL_BY_ENGINE };
+
+/*        name           record                   written by */
+#define SL_ARRAYS(X)                                                                               \
+	X(root, struct sl_root, SL_BY_CONTROL)                                                     \
+	X(services, struct sl_service, SL_BY_CONTROL)                                              \
+	X(reverse, struct sl_reverse, SL_BY_CONTROL)                                               \
+	X(routes, struct sl_route, SL_BY_CONTROL)                                                  \
+	X(ports, struct sl_port, SL_BY_CONTROL)                                                    \
+	X(slots, struct sl_rows, SL_BY_CONTROL)                                                    \
+	X(backends, struct sl_backend, SL_BY_CONTROL)                                              \
+	X(engine, struct sl_engine, SL_BY_ENGINE)                                                  \
+	X(workers, struct sl_worker, SL_BY_ENGINE)                                                 \
+	X(queues, struct sl_queue, SL_BY_ENGINE)                                                   \
+	X(tally, struct sl_tally, SL_BY_ENGINE)                                                    \
+	X(traffic, struct sl_traffic, SL_BY_ENGINE)                                                \
+	X(service_tally, struct sl_service_tally, SL_BY_ENGINE)                                    \
+	X(wanted, struct sl_wanted, SL_BY_ENGINE)                                                  \
+	X(flows, struct sl_bucket, SL_BY_ENGINE)
+
+#define SL_ARRAY_ENUM(name, record, writer) SL_ARRAY_##name,
+enum sl_array { SL_ARRAYS(SL_ARRAY_ENUM) SL_ARRAY_COUNT };
+#undef SL_ARRAY_ENUM
+
+_Static_assert(SL_ARRAY_COUNT <= SL_ARRAYS_MAX, "root has room for them");
+
+/* What an instance is made for. Fixed while it lives. */
+struct sl_capacity {
+	uint32_t services; /* also the highest service id */
+	uint32_t backends; /* of all services together: ids of the counters */
+	uint32_t rows;     /* of all services together, twice what is live: old extents rest */
+	uint32_t flows;    /* entries provisioned */
+	uint32_t routes;
+	uint32_t workers;
+	uint32_t cpus; /* that XDP may run on */
+};
+
+#endif

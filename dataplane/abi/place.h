@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* Where a small record stands in its bank.
+ *
+ * A bank of services, reverse or routes is a cuckoo table: a record stands in one of two places
+ * that follow from its key and the bank's seed, so that a look-up reads at most two cache lines,
+ * hit or miss. Control chooses a seed under which all records found a place (control/place.c); a
+ * bank is at most half full, so that a few tries always do. Not a secret: whoever sends a packet
+ * chooses only what is looked up, never what is placed.
+ */
+#ifndef SL_ABI_PLACE_H
+#define SL_ABI_PLACE_H
+
+#include "address.h"
+
+/* what: an endpoint (sl_endpoint) or a prefix length. */
+static inline uint64_t sl_place_hash(const union sl_addr *addr, uint32_t what, uint64_t seed)
+{
+	uint64_t h = (addr->q[0] ^ seed) * 0x9e3779b97f4a7c15ull;
+
+	h ^= h >> 32;
+	h = (h + addr->q[1]) * 0xd6e8feb86659fd93ull;
+	h ^= h >> 32;
+	h = (h + what) * 0xa0761d6478bd642full;
+	return h ^ h >> 32;
+}
+
+/* The two places; size is a power of two. */
+static inline uint32_t sl_place_first(uint64_t hash, uint32_t size)
+{
+	return (uint32_t)hash & (size - 1);
+}
+
+static inline uint32_t sl_place_second(uint64_t hash, uint32_t size)
+{
+	return (uint32_t)(hash >> 32) & (size - 1);
+}
+
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* Why a packet ended where it ended.
+ *
+ * One line here makes the enum value, the counter, the metric, the help text and the word that
+ * `sluicectl` prints. Append only: the position is part of the contract.
+ */
+#ifndef SL_ABI_REASON_H
+#define SL_ABI_REASON_H
+
+enum sl_verdict {
+	SL_PUNT,    /* not ours: the kernel's */
+	SL_FORWARD, /* rewritten, leaves by the port that the verdict names */
+	SL_REPLY,   /* answered: leaves by the port it came in on */
+	SL_DROP,
+};
+
+/*        name             verdict     meaning */
+#define SL_REASONS(X)                                                                              \
+	X(not_ours, SL_PUNT, "neither to a VIP nor a backend's reply: the kernel's")               \
+	X(to_backend, SL_FORWARD, "sent to a backend")                                             \
+	X(to_client, SL_FORWARD, "a backend's reply, sent to its client")                          \
+	X(arp_reply, SL_REPLY, "ARP request for a VIP, answered")                                  \
+	X(no_service, SL_DROP, "to a VIP, but to no service of it")                                \
+	X(no_backend, SL_DROP, "the service has no backend that could take it")                    \
+	X(no_neighbour, SL_DROP, "the next hop's MAC address isn't known yet; it is being asked")  \
+	X(no_route, SL_DROP, "no route leads to the client")                                       \
+	X(ttl_exceeded, SL_DROP, "TTL would reach zero here")                                      \
+	X(fragment, SL_DROP, "an IP fragment to a VIP")                                            \
+	X(bad_header, SL_DROP, "cut off, or a length field that contradicts the packet")           \
+	X(bad_index, SL_DROP, "a table named a record outside its array")                          \
+	X(torn_table, SL_DROP, "the tables moved twice while one packet was decided")              \
+	X(no_worker, SL_DROP, "ours, but no worker serves this queue")                             \
+	X(no_port, SL_DROP, "the egress port isn't up in this engine")                             \
+	X(tx_full, SL_DROP, "the egress port took no more frames")
+
+#define SL_REASON_ENUM(name, verdict, help) SL_REASON_##name,
+enum sl_reason { SL_REASONS(SL_REASON_ENUM) SL_REASON_COUNT };
+#undef SL_REASON_ENUM
+
+#define SL_REASON_MAX 64 /* room in the counters' record */
+
+#endif

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* The small records, in two banks (root.h): what a packet can be addressed to, and where it can
+ * leave. Written by control while the bank isn't live, read by both engines.
+ *
+ * Each is one cache line, found by place.h under its first 20 bytes. A place that holds nothing is
+ * all zero: no address is ::0, so nothing matches it by accident.
+ */
+#ifndef SL_ABI_SERVICE_H
+#define SL_ABI_SERVICE_H
+
+#include "address.h"
+#include "flow.h"
+
+enum sl_mode {
+	SL_MODE_NAT, /* destination address and port rewritten; replies pass through us */
+};
+
+enum sl_pick {
+	SL_PICK_HASH, /* the row is the keyed hash of the flow */
+};
+
+enum sl_service_flags {
+	SL_SERVICE_VIP = 1,      /* the bare address: answered for, but no service by itself */
+	SL_SERVICE_LOOKUP = 2,   /* some row isn't closed, or every flow is tracked */
+	SL_SERVICE_TRACK = 4,    /* every flow gets an entry */
+	SL_SERVICE_FLOWLESS = 8, /* no flow ever gets one: each packet stands for itself (DNS) */
+};
+
+/* One service: VIP, protocol and port. For each VIP there is also one record with endpoint 0. */
+struct sl_service {
+	union sl_addr vip;
+	uint32_t endpoint; /* sl_endpoint(port, protocol) */
+	uint16_t id;       /* 1..: stable while the service lives, part of flow keys and counters */
+	uint16_t n_backends; /* records in its extent */
+	uint32_t rows;       /* first record of its extent in slots */
+	uint32_t row_mask;   /* rows - 1; rows is a power of two, at least SL_ROWS_PER_RECORD */
+	uint32_t backends;   /* first record of its extent in backends */
+	uint8_t mode;        /* enum sl_mode */
+	uint8_t pick;        /* enum sl_pick */
+	uint16_t flags;      /* enum sl_service_flags */
+	uint32_t lifetime[SL_FLOW_STATES]; /* of a silent entry by its state, in SL_TICK_NS */
+	uint32_t reserved[2];
+} __attribute__((aligned(64)));
+
+/* (backend address, port, protocol) of a reply names its service. */
+struct sl_reverse {
+	union sl_addr backend;
+	uint32_t endpoint;
+	uint16_t service;  /* its id */
+	uint16_t ip_delta; /* checksum deltas of backend → VIP, see csum.h; network order as summed
+	                    */
+	uint16_t l4_delta;
+	sl_be16 port;     /* of the VIP */
+	uint32_t traffic; /* the backend's id in the counters */
+	union sl_addr vip;
+	uint32_t lifetime_closing; /* SL_TICK_NS */
+	uint16_t flags;            /* enum sl_service_flags of the service */
+	uint8_t reserved[10];
+} __attribute__((aligned(64)));
+
+enum sl_route_kind {
+	SL_ROUTE_NONE = 1, /* unreachable, or no port of ours leads there */
+	SL_ROUTE_LOCAL,    /* the gateway's own, or exempt from the reverse rewrite: the kernel's */
+	SL_ROUTE_LINK, /* a connected prefix: the host's own record says the rest, or it is asked */
+	SL_ROUTE_ASK,  /* the next hop's MAC is being asked for */
+	SL_ROUTE_VIA,  /* next hop known */
+};
+
+/* Longest prefix first, as root->bank[].lengths orders them: where a client is reached. */
+struct sl_route {
+	union sl_addr prefix;
+	uint32_t length; /* of the 16-byte form: an IPv4 /24 has 120 */
+	uint8_t dst_mac[6];
+	uint8_t src_mac[6];
+	uint16_t port; /* index in ports */
+	uint8_t kind;  /* enum sl_route_kind */
+	uint8_t pad;
+	uint32_t mtu;
+	union sl_addr gateway; /* who is asked; ::0 when the host itself is */
+	uint8_t reserved[8];
+} __attribute__((aligned(64)));
+
+/* A port, by its index in the configuration. Placed by index, not by place.h. */
+struct sl_port {
+	uint32_t ifindex; /* 0: no kernel interface */
+	uint32_t mtu;
+	uint8_t mac[6];
+	uint8_t pad[50];
+} __attribute__((aligned(64)));
+
+#define SL_PORTS_MAX 64
+
+_Static_assert(sizeof(struct sl_service) == 64, "one cache line");
+_Static_assert(sizeof(struct sl_reverse) == 64, "one cache line");
+_Static_assert(sizeof(struct sl_route) == 64, "one cache line");
+_Static_assert(sizeof(struct sl_port) == 64, "one cache line");
+
+#endif

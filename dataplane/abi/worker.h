@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* What engines say of themselves: life signs, acknowledgements, counters, wishes.
+ *
+ * A writer is a worker of the dataplane or a CPU on which the XDP program runs; each has records
+ * of its own, so no counter is shared and none is atomic: who reads sums. Worker w is writer w;
+ * CPU c is writer workers + c. Control only reads, and trusts nothing that it reads.
+ */
+#ifndef SL_ABI_WORKER_H
+#define SL_ABI_WORKER_H
+
+#ifndef __bpf__
+#include <pthread.h>
+#endif
+
+#include "address.h"
+#include "reason.h"
+
+/* A robust, process-shared mutex that its owner holds while it lives. The kernel sets
+ * FUTEX_OWNER_DIED in the futex word within microseconds of the owner's death, long before its
+ * descriptors close, and a BPF program can read that word. */
+union sl_life {
+#ifndef __bpf__
+	pthread_mutex_t mutex;
+#endif
+	uint32_t futex;
+	uint64_t size[5];
+};
+#define SL_LIFE_DIED 0x40000000u /* FUTEX_OWNER_DIED */
+#define SL_LIFE_TID  0x3fffffffu /* FUTEX_TID_MASK: 0 is nobody */
+
+/* Answer to root->proposed. */
+enum sl_accept {
+	SL_ACCEPT_OK,
+	SL_ACCEPT_INDEX,  /* a record names something outside its array */
+	SL_ACCEPT_EGRESS, /* a record names a port that this dataplane doesn't have */
+	SL_ACCEPT_FORM, /* a value that the ABI doesn't define, or a bank that doesn't fit its head
+	                 */
+};
+
+/* The dataplane process. Written by its main thread. */
+struct sl_engine {
+	uint64_t instance; /* root->instance as attached */
+	uint32_t pid;
+	uint32_t workers;
+	uint64_t started_ns; /* CLOCK_MONOTONIC */
+	uint64_t accepted;   /* generation, the last that was looked at */
+	uint32_t answer;     /* enum sl_accept, about `accepted` */
+	uint32_t at;         /* the record that was refused */
+	uint8_t pad0[24];
+	union sl_life alive; /* held by the main thread */
+	uint8_t pad1[24];
+} __attribute__((aligned(64)));
+
+struct sl_worker {
+	uint64_t heartbeat_ns; /* CLOCK_MONOTONIC, at every look at the root */
+	uint64_t generation;   /* acknowledged: no older table is in use */
+	uint32_t pid;          /* 0: this worker doesn't exist */
+	uint32_t tid;
+	uint32_t cpu;
+	uint32_t pad0;
+	uint64_t started_ns;
+	uint8_t pad1[24];
+	/* Load, for `sluicectl top`. */
+	uint64_t cycles_busy; /* TSC, in bursts that held a packet */
+	uint64_t cycles_all;
+	uint64_t bursts; /* that held a packet */
+	uint64_t packets;
+	uint64_t restarts; /* bursts decided again because the tables moved under them */
+	uint8_t pad2[24];
+	union sl_life alive;
+	uint8_t pad3[24];
+	uint8_t pad4[64];
+} __attribute__((aligned(64)));
+
+/* Who serves a receive queue. One compare-and-swap takes it over. */
+struct sl_queue {
+	uint64_t owner; /* 63..32 epoch, 31..0 worker + 1, or 0 */
+	uint64_t since_ns;
+	uint8_t pad[48];
+} __attribute__((aligned(64)));
+
+#define SL_QUEUES_PER_PORT 16
+
+/* How often each reason was the end of a packet; one record a writer. */
+struct sl_tally {
+	uint64_t packets[SL_REASON_MAX];
+} __attribute__((aligned(64)));
+
+/* Of one backend, by one writer; index = writer * backends + sl_backend.traffic. */
+struct sl_traffic {
+	uint64_t packets_in;  /* to the backend */
+	uint64_t bytes_in;    /* of frames, as received, without FCS */
+	uint64_t connections; /* TCP SYNs sent to it, and first packets of tracked UDP flows */
+	uint64_t packets_out; /* from the backend to clients */
+	uint64_t bytes_out;
+	uint64_t pad[3];
+} __attribute__((aligned(64)));
+
+/* Of one service, by one writer; index = writer * services + sl_service.id. */
+struct sl_service_tally {
+	uint64_t no_backend;
+	uint64_t no_neighbour;
+	uint64_t tracked;     /* entries made */
+	uint64_t untrackable; /* entries that found no room: control keeps windows open for them */
+	uint64_t ttl_exceeded;
+	uint64_t pad[3];
+} __attribute__((aligned(64)));
+
+/* Next hops that a writer would like to know the MAC of; a ring, overwritten when nobody reads. */
+#define SL_WANTED 7
+struct sl_wanted {
+	uint64_t head; /* wishes so far; the last is at (head - 1) % SL_WANTED */
+	uint64_t pad;
+	union sl_addr addr[SL_WANTED];
+} __attribute__((aligned(64)));
+
+_Static_assert(sizeof(union sl_life) == 40, "x86-64 glibc");
+_Static_assert(sizeof(struct sl_engine) == 128, "two cache lines");
+_Static_assert(sizeof(struct sl_worker) == 256, "four cache lines");
+_Static_assert(sizeof(struct sl_queue) == 64, "one cache line");
+_Static_assert(sizeof(struct sl_traffic) == 64, "one cache line");
+_Static_assert(sizeof(struct sl_service_tally) == 64, "one cache line");
+_Static_assert(sizeof(struct sl_wanted) == 128, "two cache lines");
+
+#endif
