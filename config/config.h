@@ -44,6 +44,15 @@ struct sl_config_port {
 	int line;
 };
 
+/* A next hop that no kernel knows (a bound NIC, a virtual device): it overrides the kernel's. */
+struct sl_config_next_hop {
+	union sl_addr prefix;
+	uint32_t length; /* of the 16-byte form: an IPv4 /24 has 120 */
+	uint32_t port;   /* index in dataplane.port */
+	uint8_t mac[6];
+	int line;
+};
+
 struct sl_config_dataplane {
 	uint32_t cores[SL_CORES_MAX]; /* one worker each */
 	size_t n_cores;
@@ -98,6 +107,8 @@ struct sl_config {
 	uint64_t row_key[3]; /* derived from `group`, the same on every gateway that names it */
 	struct sl_config_dataplane dataplane;
 	struct sl_config_capacity capacity;
+	struct sl_config_next_hop *next_hop;
+	size_t n_next_hops;
 	struct sl_config_service *service;
 	size_t n_services;
 };
