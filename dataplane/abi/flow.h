@@ -17,7 +17,10 @@
  * died is found by control's sweep (control/sweep.c).
  *
  * Time is in ticks of 2^20 ns (about 1.05 ms) since root->origin_ns; 48 bits last 9,000 years. An
- * entry is alive while now - time <= service.lifetime[state].
+ * entry is alive while now - time <= terms[service id].lifetime[state].
+ *
+ * An entry past that time is dead to everybody who looks, but nobody may take its place before
+ * SL_FLOW_GRACE more ticks: a hit that was found at the last moment may still be refreshing it.
  */
 #ifndef SL_ABI_FLOW_H
 #define SL_ABI_FLOW_H
@@ -74,6 +77,16 @@ static inline uint64_t sl_flow_time(uint64_t value)
 	return value & 0xffffffffffffull;
 }
 
+#define SL_FLOW_GRACE 64 /* ticks */
+
+/* What holds for all entries of a service; by service id, in no bank: it applies at once. Written
+ * by control, word by word. All zero: the service is gone and so are its entries. */
+struct sl_terms {
+	uint32_t lifetime[SL_FLOW_STATES]; /* ticks of silence that an entry survives, by state */
+	uint32_t reserved[4];
+} __attribute__((aligned(32)));
+
+_Static_assert(sizeof(struct sl_terms) == 32, "half a cache line");
 _Static_assert(sizeof(struct sl_bucket) == 64, "one cache line");
 
 #endif

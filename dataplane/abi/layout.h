@@ -24,6 +24,7 @@ enum sl_array_writer { SL_BY_CONTROL, SL_BY_ENGINE };
 	X(ports, struct sl_port, SL_BY_CONTROL)                                                    \
 	X(slots, struct sl_rows, SL_BY_CONTROL)                                                    \
 	X(backends, struct sl_backend, SL_BY_CONTROL)                                              \
+	X(terms, struct sl_terms, SL_BY_CONTROL)                                                   \
 	X(engine, struct sl_engine, SL_BY_ENGINE)                                                  \
 	X(workers, struct sl_worker, SL_BY_ENGINE)                                                 \
 	X(queues, struct sl_queue, SL_BY_ENGINE)                                                   \

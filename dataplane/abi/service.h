@@ -9,7 +9,6 @@
 #define SL_ABI_SERVICE_H
 
 #include "address.h"
-#include "flow.h"
 
 enum sl_mode {
 	SL_MODE_NAT, /* destination address and port rewritten; replies pass through us */
@@ -38,8 +37,7 @@ struct sl_service {
 	uint8_t mode;        /* enum sl_mode */
 	uint8_t pick;        /* enum sl_pick */
 	uint16_t flags;      /* enum sl_service_flags */
-	uint32_t lifetime[SL_FLOW_STATES]; /* of a silent entry by its state, in SL_TICK_NS */
-	uint32_t reserved[2];
+	uint8_t reserved[24];
 } __attribute__((aligned(64)));
 
 /* (backend address, port, protocol) of a reply names its service. */
@@ -53,9 +51,8 @@ struct sl_reverse {
 	sl_be16 port;     /* of the VIP */
 	uint32_t traffic; /* the backend's id in the counters */
 	union sl_addr vip;
-	uint32_t lifetime_closing; /* SL_TICK_NS */
-	uint16_t flags;            /* enum sl_service_flags of the service */
-	uint8_t reserved[10];
+	uint16_t flags; /* enum sl_service_flags of the service */
+	uint8_t reserved[14];
 } __attribute__((aligned(64)));
 
 enum sl_route_kind {

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* First half of the decision: whose is this packet?
+ *
+ * Ends where the next cache lines are known: the row of a packet to a service (and its flow buckets
+ * where the service looks flows up), the route of a reply. A DPDK worker runs it over a whole burst
+ * while the lines come in, then runs route.h; XDP runs the two back to back.
+ *
+ * What classifies as ours is never passed to the kernel, which would answer with a reset. What
+ * doesn't is never touched.
+ */
+#ifndef SL_CORE_CLASSIFY_H
+#define SL_CORE_CLASSIFY_H
+
+#include "../abi/place.h"
+#include "flow.h"
+#include "parse.h"
+
+enum sl_todo {
+	SL_TODO_NOTHING, /* `reason` says why */
+	SL_TODO_SERVICE,
+	SL_TODO_REVERSE,
+	SL_TODO_ARP,
+};
+
+/* What classify hands to route: 16 bytes in the steady state. */
+struct sl_work {
+	union {
+		const struct sl_service *service;
+		const struct sl_reverse *reverse;
+	};
+	uint32_t at;    /* of a service: the row in its table; of a reply: the place of its route */
+	uint8_t todo;   /* enum sl_todo */
+	uint8_t reason; /* enum sl_reason */
+	uint8_t l3;
+	uint8_t l4;
+};
+
+SL_INLINE const struct sl_service *sl_service_find(const struct sl_tables *t,
+                                                   const union sl_addr *vip, uint32_t endpoint)
+{
+	uint64_t hash = sl_place_hash(vip, endpoint, sl_seam_bank(t)->seed);
+	uint32_t size = sl_seam_services(t);
+	const struct sl_service *s = sl_seam_service(t, sl_place_first(hash, size));
+
+	if (sl_likely(s && s->endpoint == endpoint && sl_addr_equal(&s->vip, vip)))
+		return s;
+	s = sl_seam_service(t, sl_place_second(hash, size));
+	return s && s->endpoint == endpoint && sl_addr_equal(&s->vip, vip) ? s : NULL;
+}
+
+SL_INLINE const struct sl_reverse *sl_reverse_find(const struct sl_tables *t,
+                                                   const union sl_addr *backend, uint32_t endpoint)
+{
+	uint64_t hash = sl_place_hash(backend, endpoint, sl_seam_bank(t)->seed);
+	uint32_t size = sl_seam_reverses(t);
+	const struct sl_reverse *r = sl_seam_reverse(t, sl_place_first(hash, size));
+
+	if (sl_likely(r && r->endpoint == endpoint && sl_addr_equal(&r->backend, backend)))
+		return r;
+	r = sl_seam_reverse(t, sl_place_second(hash, size));
+	return r && r->endpoint == endpoint && sl_addr_equal(&r->backend, backend) ? r : NULL;
+}
+
+/* The longest prefix that holds an IPv4 address; its place, or ~0 where none does. */
+SL_INLINE uint32_t sl_route_find4(const struct sl_tables *t, sl_be32 dst)
+{
+	const struct sl_bank *bank = sl_seam_bank(t);
+	uint32_t size = sl_seam_routes(t);
+
+	for (int i = 0; i < SL_PREFIX_LENGTHS; i++) {
+		uint32_t length = bank->lengths4[i];
+		uint32_t host = 128 - length; /* bits beyond the prefix */
+		union sl_addr prefix;
+		uint64_t hash;
+
+		if (host > 32)
+			break; /* 0xff: no more lengths */
+		prefix = sl_addr4(sl_htonl((uint32_t)(~0ull << host) & sl_ntohl(dst)));
+		hash = sl_place_hash(&prefix, length, bank->seed);
+		for (int second = 0; second < 2; second++) {
+			uint32_t place =
+			        second ? sl_place_second(hash, size) : sl_place_first(hash, size);
+			const struct sl_route *r = sl_seam_route(t, place);
+
+			if (r && r->length == length && sl_addr_equal(&r->prefix, &prefix))
+				return place;
+		}
+	}
+	return ~0u;
+}
+
+SL_INLINE void sl_work_end(struct sl_work *w, enum sl_reason reason)
+{
+	w->todo = SL_TODO_NOTHING;
+	w->reason = (uint8_t)reason;
+}
+
+/* To a service: pick the row, fetch what comes next. */
+SL_INLINE void sl_classify_service(const struct sl_tables *t, const struct sl_service *s,
+                                   const struct sl_parsed *o, struct sl_work *w)
+{
+	const struct sl_root *root = sl_seam_root(t);
+
+	w->service = s;
+	w->todo = SL_TODO_SERVICE;
+	w->at = sl_hash_row(o->src, o->sport, o->dst, s->endpoint, root->row_key) & s->row_mask;
+	sl_seam_prefetch(sl_seam_row(t, (uint64_t)s->rows * SL_ROWS_PER_RECORD + w->at));
+	if (s->flags & SL_SERVICE_LOOKUP) {
+		uint64_t source = (uint64_t)(uint32_t)o->src << 16 | (uint16_t)o->sport;
+		uint64_t hash = sl_hash_flow(sl_flow_key(s->id, source), root->flow_key);
+
+		sl_seam_prefetch(sl_flow_bucket(t, hash, false));
+		sl_seam_prefetch(sl_flow_bucket(t, hash, true));
+	}
+}
+
+/* From a backend: ours unless its destination is exempt. */
+SL_INLINE void sl_classify_reverse(const struct sl_tables *t, const struct sl_reverse *r,
+                                   const struct sl_parsed *o, struct sl_work *w)
+{
+	const struct sl_route *route;
+
+	w->reverse = r;
+	w->at = sl_route_find4(t, o->dst);
+	route = sl_seam_route(t, w->at);
+	if (route && route->kind == SL_ROUTE_LOCAL)
+		sl_work_end(w, SL_REASON_not_ours);
+	else
+		w->todo = SL_TODO_REVERSE;
+}
+
+/* Neither to a service nor from a backend: what is to a VIP still is ours. */
+SL_INLINE enum sl_reason sl_classify_rest(const struct sl_tables *t, const struct sl_parsed *o)
+{
+	union sl_addr dst = sl_addr4(o->dst);
+
+	if (!sl_service_find(t, &dst, 0))
+		return SL_REASON_not_ours;
+	switch (o->kind) {
+	case SL_PARSED_BAD:
+		return SL_REASON_bad_header;
+	case SL_PARSED_FRAGMENT:
+		return SL_REASON_fragment;
+	default:
+		return SL_REASON_no_service;
+	}
+}
+
+SL_INLINE bool sl_classify_arp(const struct sl_tables *t, const struct sl_packet *p, uint32_t l3)
+{
+	const struct sl_arp *arp = sl_packet_at(p, l3, sizeof(*arp));
+	union sl_addr target;
+
+	if (!arp || arp->hardware != sl_htons(1) || arp->protocol != sl_htons(SL_ETH_IP4) ||
+	    arp->hardware_size != 6 || arp->protocol_size != 4 || arp->operation != sl_htons(1))
+		return false;
+	target = sl_addr4(arp->target);
+	return sl_service_find(t, &target, 0) != NULL;
+}
+
+SL_INLINE void sl_classify(const struct sl_tables *t, const struct sl_packet *p, struct sl_work *w)
+{
+	struct sl_parsed o;
+
+	sl_parse(p, &o);
+	w->l3 = o.l3;
+	w->l4 = o.l4;
+	if (sl_likely(o.kind == SL_PARSED_FLOW)) {
+		union sl_addr dst = sl_addr4(o.dst), src;
+		const struct sl_reverse *r;
+		const struct sl_service *s =
+		        sl_service_find(t, &dst, sl_endpoint(o.dport, o.protocol));
+
+		if (sl_likely(s)) {
+			sl_classify_service(t, s, &o, w);
+			return;
+		}
+		src = sl_addr4(o.src);
+		r = sl_reverse_find(t, &src, sl_endpoint(o.sport, o.protocol));
+		if (sl_likely(r)) {
+			sl_classify_reverse(t, r, &o, w);
+			return;
+		}
+	} else if (o.kind == SL_PARSED_ARP && sl_classify_arp(t, p, o.l3)) {
+		w->todo = SL_TODO_ARP;
+		return;
+	}
+	sl_work_end(w, o.kind >= SL_PARSED_IP4 ? sl_classify_rest(t, &o) : SL_REASON_not_ours);
+}
+
+#endif

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* The flow table as engines use it; its records and the rules for concurrent writers are in
+ * abi/flow.h.
+ *
+ * Two-choice buckets of four. A new entry goes to its first bucket while that has room, then to its
+ * second, and when both are full an entry of the first pair moves to its own other bucket, at most
+ * two steps deep: at 0.75 load and a million random flows no insert fails. (Placing in the emptier
+ * bucket instead would put a third of the entries where a look-up touches a second line.)
+ *
+ * A moving entry stands in both places for a moment, with the same value, so a reader always finds
+ * it. Two writers that insert the same flow at once may make two entries; every reader takes the
+ * first in order (first bucket, lowest way), and the writer whose entry isn't that one takes its
+ * own back, so they agree from the next packet on.
+ */
+#ifndef SL_CORE_FLOW_H
+#define SL_CORE_FLOW_H
+
+#include "hash.h"
+#include "seam.h"
+
+#if defined(__SSE4_1__) && !defined(__bpf__)
+#include <smmintrin.h>
+#endif
+
+struct sl_flow_at {
+	struct sl_bucket *bucket; /* NULL: not found */
+	uint32_t way;
+	uint64_t value;
+};
+
+/* Bit mask of the ways whose key is `key`, without a branch. */
+SL_INLINE uint32_t sl_bucket_match(const struct sl_bucket *b, uint64_t key)
+{
+#if defined(__SSE4_1__) && !defined(__bpf__)
+	__m128i k = _mm_set1_epi64x((long long)key);
+	__m128i lo = _mm_cmpeq_epi64(_mm_load_si128((const __m128i *)&b->key[0]), k);
+	__m128i hi = _mm_cmpeq_epi64(_mm_load_si128((const __m128i *)&b->key[2]), k);
+
+	return (uint32_t)_mm_movemask_pd(_mm_castsi128_pd(lo)) |
+	       (uint32_t)_mm_movemask_pd(_mm_castsi128_pd(hi)) << 2;
+#else
+	return (uint32_t)(b->key[0] == key) | (uint32_t)(b->key[1] == key) << 1 |
+	       (uint32_t)(b->key[2] == key) << 2 | (uint32_t)(b->key[3] == key) << 3;
+#endif
+}
+
+/* Lowest set bit of a way mask that isn't 0; BPF has no instruction for it. */
+SL_INLINE uint32_t sl_way_first(uint32_t mask)
+{
+#ifdef __bpf__
+	return mask & 1 ? 0 : mask & 2 ? 1 : mask & 4 ? 2 : 3;
+#else
+	return (uint32_t)__builtin_ctz(mask);
+#endif
+}
+
+SL_INLINE uint64_t sl_entry_load(const uint64_t *word)
+{
+#ifdef __bpf__
+	return *(const volatile uint64_t *)word;
+#else
+	return __atomic_load_n(word, __ATOMIC_ACQUIRE);  /* the key before its value */
+#endif
+}
+
+SL_INLINE void sl_entry_store(uint64_t *word, uint64_t value)
+{
+#ifdef __bpf__
+	*(volatile uint64_t *)word = value;
+#else
+	__atomic_store_n(word, value, __ATOMIC_RELEASE); /* a value before its key */
+#endif
+}
+
+SL_INLINE bool sl_entry_swap(uint64_t *word, uint64_t from, uint64_t to)
+{
+	return __sync_val_compare_and_swap(word, from, to) == from;
+}
+
+/* Ticks since the entry was last seen; never negative for clocks that differ a little. */
+SL_INLINE uint64_t sl_flow_age(uint64_t value, uint64_t now)
+{
+	uint64_t age = (now - sl_flow_time(value)) & 0xffffffffffffull;
+
+	return age >> 47 ? 0 : age; /* stamped by a clock slightly ahead of ours */
+}
+
+SL_INLINE bool sl_flow_alive(uint64_t value, const struct sl_terms *terms, uint64_t now)
+{
+	return sl_flow_age(value, now) <= terms->lifetime[sl_flow_state(value)];
+}
+
+/* Whether the entry's place may be taken: its time and the grace are over. */
+SL_INLINE bool sl_flow_takeable(const struct sl_tables *t, uint64_t key, uint64_t value,
+                                uint64_t now)
+{
+	const struct sl_terms *terms = sl_seam_terms(t, sl_flow_key_service(key));
+
+	if (key & SL_FLOW_BUSY)
+		return false;
+	if (!terms)
+		return true;
+	return sl_flow_age(value, now) >
+	       (uint64_t)terms->lifetime[sl_flow_state(value)] + SL_FLOW_GRACE;
+}
+
+SL_INLINE struct sl_bucket *sl_flow_bucket(const struct sl_tables *t, uint64_t hash, bool second)
+{
+	const struct sl_root *root = sl_seam_root(t);
+	uint32_t n = sl_seam_buckets(t);
+
+	if (!root)
+		return NULL;
+	return sl_seam_bucket(t, second ? sl_hash_bucket2(hash, n, root->flow_key)
+	                                : sl_hash_bucket(hash, n));
+}
+
+/* The entry of a flow, alive or dead. */
+SL_INLINE struct sl_flow_at sl_flow_find(const struct sl_tables *t, uint64_t key, uint64_t hash)
+{
+	struct sl_flow_at at = { .bucket = NULL };
+
+	for (int second = 0; second < 2; second++) {
+		struct sl_bucket *b = sl_flow_bucket(t, hash, second);
+		uint32_t ways = b ? sl_bucket_match(b, key) : 0;
+
+		if (ways) {
+			at.bucket = b;
+			at.way = sl_way_first(ways) & (SL_FLOW_WAYS - 1);
+			at.value = sl_entry_load(&b->value[at.way]);
+			return at;
+		}
+	}
+	return at;
+}
+
+/* Takes a place in the bucket that is empty or whose entry is long dead, and fills it: its way, or
+ * -1 where there is none. */
+SL_INLINE int sl_bucket_insert(const struct sl_tables *t, struct sl_bucket *b, uint64_t key,
+                               uint64_t value, uint64_t now)
+{
+	for (uint32_t way = 0; way < SL_FLOW_WAYS; way++) {
+		uint64_t old = sl_entry_load(&b->key[way]);
+
+		if (old && !sl_flow_takeable(t, old, sl_entry_load(&b->value[way]), now))
+			continue;
+		if (!sl_entry_swap(&b->key[way], old, key | SL_FLOW_BUSY))
+			continue;
+		sl_entry_store(&b->value[way], value);
+		sl_entry_store(&b->key[way], key);
+		return (int)way;
+	}
+	return -1;
+}
+
+/* Moves the entry to its other bucket, which leaves its place dead but not empty: false when it has
+ * no room there or is no longer there itself. */
+SL_INLINE bool sl_flow_move(const struct sl_tables *t, struct sl_bucket *from, uint32_t way,
+                            uint64_t now)
+{
+	const struct sl_root *root = sl_seam_root(t);
+	uint64_t key = sl_entry_load(&from->key[way]);
+	uint64_t value = sl_entry_load(&from->value[way]);
+	struct sl_bucket *to;
+	uint64_t hash;
+
+	if (!root || !key || key & SL_FLOW_BUSY)
+		return false;
+	hash = sl_hash_flow(key, root->flow_key);
+	to = sl_flow_bucket(t, hash, false);
+	if (to == from)
+		to = sl_flow_bucket(t, hash, true);
+	if (!to || to == from || sl_bucket_insert(t, to, key, value, now) < 0)
+		return false;
+	/* From here on readers find either. What was written to the old place since is lost: at
+	 * most a last-seen time or a state, never a backend that an entry named before. */
+	return sl_entry_swap(&from->key[way], key, 0);
+}
+
+/* Makes room in one of the key's two buckets by moving entries, two steps deep. Bounded: 8 + 8 * 4
+ * moves are tried. */
+SL_INLINE bool sl_flow_relocate_with(const struct sl_tables *t, uint64_t key, uint64_t now)
+{
+	const struct sl_root *root = sl_seam_root(t);
+	uint64_t hash;
+
+	if (!root)
+		return false;
+	hash = sl_hash_flow(key, root->flow_key);
+	for (uint32_t i = 0; i < 2 * SL_FLOW_WAYS; i++) {
+		struct sl_bucket *b = sl_flow_bucket(t, hash, i >= SL_FLOW_WAYS);
+
+		if (b && sl_flow_move(t, b, i % SL_FLOW_WAYS, now))
+			return true;
+	}
+	for (uint32_t i = 0; i < 2 * SL_FLOW_WAYS * SL_FLOW_WAYS; i++) {
+		uint32_t way = i / SL_FLOW_WAYS % SL_FLOW_WAYS;
+		struct sl_bucket *b = sl_flow_bucket(t, hash, i >= SL_FLOW_WAYS * SL_FLOW_WAYS);
+		uint64_t other = b ? sl_entry_load(&b->key[way]) & ~SL_FLOW_BUSY : 0;
+		uint64_t other_hash = sl_hash_flow(other, root->flow_key);
+		struct sl_bucket *next = sl_flow_bucket(t, other_hash, false);
+
+		if (next == b)
+			next = sl_flow_bucket(t, other_hash, true);
+		if (b && next && sl_flow_move(t, next, i % SL_FLOW_WAYS, now) &&
+		    sl_flow_move(t, b, way, now))
+			return true;
+	}
+	return false;
+}
+
+/* A place for the flow in either of its buckets: the bucket, and the way in *way; NULL for none. */
+SL_INLINE struct sl_bucket *sl_flow_place(const struct sl_tables *t, uint64_t key, uint64_t hash,
+                                          uint64_t value, uint64_t now, int *way)
+{
+	for (int second = 0; second < 2; second++) {
+		struct sl_bucket *b = sl_flow_bucket(t, hash, second);
+
+		*way = b ? sl_bucket_insert(t, b, key, value, now) : -1;
+		if (*way >= 0)
+			return b;
+	}
+	return NULL;
+}
+
+/* Enters a flow that was not found. Gives back the entry's value, which is another writer's if that
+ * one was first; 0 when there is no room. */
+SL_INLINE uint64_t sl_flow_insert(const struct sl_tables *t, uint64_t key, uint64_t hash,
+                                  uint64_t value, uint64_t now)
+{
+	int way;
+	struct sl_bucket *b = sl_flow_place(t, key, hash, value, now, &way);
+	struct sl_flow_at first;
+
+	if (!b && sl_flow_relocate(t, key, now))
+		b = sl_flow_place(t, key, hash, value, now, &way);
+	if (!b)
+		return 0;
+	first = sl_flow_find(t, key, hash);
+	if (sl_likely(!first.bucket || (first.bucket == b && first.way == (uint32_t)way)))
+		return value;
+	sl_entry_swap(&b->key[way & (SL_FLOW_WAYS - 1)], key, 0);
+	return first.value;
+}
+
+/* Rewrites the entry that was found, unless somebody else did meanwhile. */
+SL_INLINE void sl_flow_update(struct sl_flow_at *at, uint64_t value)
+{
+	sl_entry_swap(&at->bucket->value[at->way], at->value, value);
+	at->value = value;
+}
+
+/* Clears the entries of a bucket that are long dead. A few buckets a burst keep the table clean. */
+SL_INLINE void sl_flow_sweep(const struct sl_tables *t, struct sl_bucket *b, uint64_t now)
+{
+	for (uint32_t way = 0; way < SL_FLOW_WAYS; way++) {
+		uint64_t key = sl_entry_load(&b->key[way]);
+
+		if (key && sl_flow_takeable(t, key, sl_entry_load(&b->value[way]), now))
+			sl_entry_swap(&b->key[way], key, 0);
+	}
+}
+
+#endif

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* Forwarding mode NAT, both ways: addresses, ports, checksums, TTL, MAC addresses.
+ *
+ * Control computed what the checksums change by (abi/csum.h), so a rewrite adds a delta and never
+ * sums a packet. It works on partial checksums as well, which veth peers hand over: those hold the
+ * sum of the pseudo header, and change by the same delta.
+ *
+ * Way back: nothing is looked up but the backend's endpoint. (address, port, protocol) of the
+ * backend names the service, the destination is the client itself.
+ */
+#ifndef SL_CORE_NAT_H
+#define SL_CORE_NAT_H
+
+#include "../abi/csum.h"
+#include "wire.h"
+
+/* In the order of the frame: destination, then source. */
+SL_INLINE void sl_eth_address(struct sl_eth *eth, const uint8_t mac[12])
+{
+	*(sl_u64_any *)(void *)eth = *(const sl_u64_any *)(const void *)mac;
+	*(sl_u32_any *)(void *)&eth->src[2] = *(const sl_u32_any *)(const void *)(mac + 8);
+}
+
+/* TTL shares a 16-bit word with the protocol and is its first byte: one less there is 0xfffe more
+ * in one's complement, whatever the TTL. */
+SL_INLINE void sl_ip4_hop(struct sl_ip4 *ip, uint32_t delta)
+{
+	ip->ttl--;
+	ip->csum = sl_csum_apply(ip->csum, delta + 0xfffe);
+}
+
+SL_INLINE void sl_l4_csum(struct sl_packet *p, uint32_t l4, uint8_t protocol, uint16_t delta)
+{
+	if (protocol == SL_PROTO_TCP) {
+		struct sl_tcp *tcp = sl_packet_at(p, l4, sizeof(*tcp));
+
+		if (tcp)
+			tcp->csum = sl_csum_apply(tcp->csum, delta);
+	} else {
+		struct sl_udp *udp = sl_packet_at(p, l4, sizeof(*udp));
+		uint16_t sum;
+
+		if (!udp || !udp->csum)
+			return; /* RFC 768: 0 means that the sender computed none */
+		sum = sl_csum_apply(udp->csum, delta);
+		udp->csum = sum ? sum : 0xffff;
+	}
+}
+
+/* What a rewrite stores; copied from the tables before it is known whether they moved. */
+struct sl_nat {
+	uint8_t mac[12] __attribute__((aligned(8)));
+	sl_be32 addr;
+	sl_be16 port;
+	uint16_t ip_delta;
+	uint16_t l4_delta;
+};
+
+/* Towards the backend: destination address and port. */
+SL_INLINE bool sl_nat_to_backend(struct sl_packet *p, uint32_t l3, uint32_t l4,
+                                 const struct sl_nat *n)
+{
+	struct sl_eth *eth = sl_packet_at(p, 0, sizeof(*eth));
+	struct sl_ip4 *ip = sl_packet_at(p, l3, sizeof(*ip));
+	struct sl_udp *ports = sl_packet_at(p, l4, sizeof(*ports)); /* TCP's stand there too */
+
+	if (!eth || !ip || !ports)
+		return false;
+	sl_eth_address(eth, n->mac);
+	ip->dst = n->addr;
+	ports->dst = n->port;
+	sl_l4_csum(p, l4, ip->protocol, n->l4_delta);
+	sl_ip4_hop(ip, n->ip_delta);
+	return true;
+}
+
+/* Towards the client: source address and port. */
+SL_INLINE bool sl_nat_to_client(struct sl_packet *p, uint32_t l3, uint32_t l4,
+                                const struct sl_nat *n)
+{
+	struct sl_eth *eth = sl_packet_at(p, 0, sizeof(*eth));
+	struct sl_ip4 *ip = sl_packet_at(p, l3, sizeof(*ip));
+	struct sl_udp *ports = sl_packet_at(p, l4, sizeof(*ports));
+
+	if (!eth || !ip || !ports)
+		return false;
+	sl_eth_address(eth, n->mac);
+	ip->src = n->addr;
+	ports->src = n->port;
+	sl_l4_csum(p, l4, ip->protocol, n->l4_delta);
+	sl_ip4_hop(ip, n->ip_delta);
+	return true;
+}
+
+#endif

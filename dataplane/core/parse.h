@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* From bytes to a tuple: what stands where, and whether it contradicts itself.
+ *
+ * Results are offsets and values, never pointers, so that they outlive a moved head. Nothing is
+ * judged here: a packet that is odd may well be the kernel's. `kind` says how far parsing got;
+ * classify.h asks whether the destination is ours before it calls odd a reason to drop.
+ */
+#ifndef SL_CORE_PARSE_H
+#define SL_CORE_PARSE_H
+
+#include "wire.h"
+
+enum sl_parsed_kind {
+	SL_PARSED_OTHER,    /* neither IPv4 nor ARP, or too short to tell */
+	SL_PARSED_ARP,      /* Ethernet/IPv4 ARP, whole */
+	SL_PARSED_IP4,      /* src, dst and protocol hold, there are no ports to speak of */
+	SL_PARSED_FRAGMENT, /* as above, a fragment */
+	SL_PARSED_BAD,      /* as above, cut off or with a length that contradicts the frame */
+	SL_PARSED_FLOW,     /* TCP or UDP: everything holds */
+};
+
+struct sl_parsed {
+	sl_be32 src;
+	sl_be32 dst;
+	sl_be16 sport;
+	sl_be16 dport;
+	uint8_t kind;
+	uint8_t protocol;
+	uint8_t tcp_flags;
+	uint8_t ttl;
+	uint8_t l3; /* offsets from the frame's first byte */
+	uint8_t l4;
+};
+
+/* Where the network header begins after at most two VLAN tags; its type in *type. */
+SL_INLINE uint32_t sl_parse_link(const struct sl_packet *p, uint16_t *type)
+{
+	const struct sl_eth *eth = sl_packet_at(p, 0, sizeof(*eth));
+	uint32_t at = sizeof(*eth);
+
+	*type = 0;
+	if (!eth)
+		return at;
+	*type = sl_ntohs(eth->type);
+	if (sl_likely(*type == SL_ETH_IP4))
+		return at;
+	for (int i = 0; i < 2 && (*type == SL_ETH_VLAN || *type == SL_ETH_QINQ); i++) {
+		const struct sl_vlan *vlan = sl_packet_at(p, at, sizeof(*vlan));
+
+		*type = vlan ? sl_ntohs(vlan->type) : 0;
+		at += sizeof(*vlan);
+	}
+	return at;
+}
+
+/* Ports, and the flags of TCP. */
+SL_INLINE uint8_t sl_parse_transport(const struct sl_packet *p, struct sl_parsed *o, uint32_t left)
+{
+	if (o->protocol == SL_PROTO_TCP) {
+		const struct sl_tcp *tcp = sl_packet_at(p, o->l4, sizeof(*tcp));
+
+		if (sl_unlikely(!tcp || left < sizeof(*tcp)))
+			return SL_PARSED_BAD;
+		o->sport = tcp->src;
+		o->dport = tcp->dst;
+		o->tcp_flags = tcp->flags;
+		return SL_PARSED_FLOW;
+	}
+	if (o->protocol == SL_PROTO_UDP) {
+		const struct sl_udp *udp = sl_packet_at(p, o->l4, sizeof(*udp));
+
+		if (sl_unlikely(!udp || left < sizeof(*udp)))
+			return SL_PARSED_BAD;
+		o->sport = udp->src;
+		o->dport = udp->dst;
+		o->tcp_flags = 0;
+		return SL_PARSED_FLOW;
+	}
+	return SL_PARSED_IP4;
+}
+
+SL_INLINE void sl_parse(const struct sl_packet *p, struct sl_parsed *o)
+{
+	const struct sl_ip4 *ip;
+	uint32_t header, length;
+	uint16_t type;
+
+	o->l3 = (uint8_t)sl_parse_link(p, &type);
+	o->kind = SL_PARSED_OTHER;
+	if (sl_unlikely(type != SL_ETH_IP4)) {
+		if (type == SL_ETH_ARP && sl_packet_at(p, o->l3, sizeof(struct sl_arp)))
+			o->kind = SL_PARSED_ARP;
+		return;
+	}
+	ip = sl_packet_at(p, o->l3, sizeof(*ip));
+	if (sl_unlikely(!ip || ip->version_ihl >> 4 != 4))
+		return;
+	o->src = ip->src;
+	o->dst = ip->dst;
+	o->protocol = ip->protocol;
+	o->ttl = ip->ttl;
+	header = (ip->version_ihl & 15u) * 4;
+	length = sl_ntohs(ip->length);
+	o->l4 = (uint8_t)(o->l3 + header);
+	if (sl_unlikely(header < sizeof(*ip) || length < header || length + o->l3 > p->length))
+		o->kind = SL_PARSED_BAD;
+	else if (sl_unlikely(sl_ntohs(ip->fragment) & SL_IP4_FRAGMENT))
+		o->kind = SL_PARSED_FRAGMENT;
+	else
+		o->kind = sl_parse_transport(p, o, length - header);
+}
+
+#endif

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* Second half of the decision: which backend, and are we allowed to send there?
+ *
+ * Just enough tracking. Each row has cur, prev and a state that only a publish changes:
+ *
+ *   closed  to cur. No look-up, no state: nearly all rows, nearly always.
+ *   open    the row moved less than the idle timeout ago. Look the flow up.
+ *             found      where the entry says
+ *             new (SYN)  to cur, tracked; where that finds no room, to prev
+ *             else       the flow is older than the change: to prev, tracked there, if prev still
+ *                        serves; else to cur
+ *   mixed   the timeout has passed; entries may still disagree with cur. Look up; what isn't found
+ *           goes to cur without state.
+ *
+ * So an established flow that sent a packet within the idle timeout stays where it is, whatever
+ * changed, and a table that doesn't move costs nothing. prev is the oldest version: every flow that
+ * began after the first of several changes was tracked at its SYN.
+ *
+ * A SYN follows a live entry, so a stray one steals nothing, unless the entry is closing or its
+ * backend takes no new flows: then a port was reused and this is a new connection.
+ *
+ * A service that tracks everything (SL_SERVICE_TRACK) looks up in closed rows too and enters what
+ * it doesn't find.
+ */
+#ifndef SL_CORE_ROUTE_H
+#define SL_CORE_ROUTE_H
+
+#include "classify.h"
+
+/* What of a packet matters to tracking. */
+enum sl_event {
+	SL_EVENT_DATA,  /* of a flow that exists, as far as the packet tells; all of UDP */
+	SL_EVENT_BEGIN, /* SYN without ACK */
+	SL_EVENT_END,   /* FIN or RST */
+};
+
+SL_INLINE enum sl_event sl_event_of(uint8_t tcp_flags)
+{
+	if (tcp_flags & SL_TCP_SYN && !(tcp_flags & SL_TCP_ACK))
+		return SL_EVENT_BEGIN;
+	return tcp_flags & (SL_TCP_FIN | SL_TCP_RST) ? SL_EVENT_END : SL_EVENT_DATA;
+}
+
+SL_INLINE uint16_t sl_backend_flags(const struct sl_tables *t, const struct sl_service *s,
+                                    uint32_t backend)
+{
+	const struct sl_backend *b;
+
+	if (backend - 1 >= s->n_backends)
+		return 0;
+	b = sl_seam_backend(t, (uint64_t)s->backends + backend - 1);
+	return b ? b->flags : 0;
+}
+
+/* A hit: where to, and what the entry says from now on. 0 when the entry doesn't bind. */
+SL_INLINE uint32_t sl_track_hit(const struct sl_tables *t, const struct sl_service *s,
+                                const struct sl_terms *terms, struct sl_flow_at *at,
+                                enum sl_event event, uint64_t now)
+{
+	uint32_t backend = sl_flow_backend(at->value);
+	enum sl_flow_state old = sl_flow_state(at->value), state = old;
+	uint16_t flags = sl_backend_flags(t, s, backend);
+
+	if (!(flags & SL_BACKEND_SERVES))
+		return 0;
+	if (event == SL_EVENT_BEGIN) {
+		if (old == SL_FLOW_CLOSING || !(flags & SL_BACKEND_TAKES_NEW))
+			return 0;
+	} else if (event == SL_EVENT_END) {
+		state = SL_FLOW_CLOSING;
+	} else if (old == SL_FLOW_OPENING) {
+		state = SL_FLOW_ESTABLISHED;
+	}
+	/* Last seen is coarse: a store for each packet would drag the line between cores. */
+	if (state != old || sl_flow_age(at->value, now) > terms->lifetime[state] / 16)
+		sl_flow_update(at, sl_flow_value(backend, state, now));
+	return backend;
+}
+
+/* The backend of a flow whose row isn't closed, or that is tracked anyway. Counts from 1; 0: none.
+ * The tables are checked to be current before anything is entered. */
+SL_INLINE uint32_t sl_track(const struct sl_tables *t, const struct sl_service *s, uint32_t row,
+                            uint64_t key, enum sl_event event)
+{
+	const struct sl_root *root = sl_seam_root(t);
+	const struct sl_terms *terms = sl_seam_terms(t, s->id);
+	struct sl_service_tally *tally = sl_seam_tally(t, s->id);
+	uint32_t cur = sl_row_cur(row), prev = sl_row_prev(row), to = cur, backend;
+	bool open = sl_row_state(row) == SL_ROW_OPEN, alive, enter;
+	enum sl_flow_state state;
+	struct sl_flow_at at;
+	uint64_t hash, now, value;
+
+	if (!root || !terms || !tally)
+		return cur;
+	now = sl_seam_now(t);
+	hash = sl_hash_flow(key, root->flow_key);
+	at = sl_flow_find(t, key, hash);
+	alive = at.bucket && sl_flow_alive(at.value, terms, now);
+	if (alive) {
+		backend = sl_track_hit(t, s, terms, &at, event, now);
+		if (backend)
+			return backend;
+	}
+	enter = at.bucket || open || s->flags & SL_SERVICE_TRACK;
+	if (open && event != SL_EVENT_BEGIN && !alive) {
+		if (sl_backend_flags(t, s, prev) & SL_BACKEND_SERVES)
+			to = prev;
+		else
+			enter = s->flags & SL_SERVICE_TRACK;
+	}
+	if (!enter || !to || !sl_seam_current(t))
+		return to;
+	state = event == SL_EVENT_BEGIN ? SL_FLOW_OPENING
+	        : event == SL_EVENT_END ? SL_FLOW_CLOSING
+	                                : SL_FLOW_ESTABLISHED;
+	value = sl_flow_value(to, state, now);
+	if (at.bucket) {
+		sl_flow_update(&at, value);
+		return to;
+	}
+	value = sl_flow_insert(t, key, hash, value, now);
+	if (sl_likely(value)) {
+		tally->tracked++;
+		return sl_flow_backend(value);
+	}
+	tally->untrackable++;
+	if (open && sl_backend_flags(t, s, prev) & SL_BACKEND_SERVES)
+		return prev;
+	return to;
+}
+
+#endif

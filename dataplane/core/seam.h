@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* What an engine supplies to the decision: the few look-ups that the core can't do itself.
+ *
+ * An engine's own seam.h defines struct sl_tables and every function declared here, then includes
+ * decide.h; one that is missing doesn't compile. Every function that takes an index returns NULL
+ * (or does nothing) when the index lies outside its array: nothing in the tables is trusted to be
+ * right, only to be there. The bank is the one that was live when the engine last looked.
+ */
+#ifndef SL_CORE_SEAM_H
+#define SL_CORE_SEAM_H
+
+#include "../abi/layout.h"
+#include "wire.h"
+
+struct sl_tables;
+
+/* Heads. */
+SL_INLINE const struct sl_root *sl_seam_root(const struct sl_tables *t);
+SL_INLINE const struct sl_bank *sl_seam_bank(const struct sl_tables *t);
+
+/* Whether the bank still is what it was when the engine looked at the root; false means that what
+ * was read since may be torn, and the packet has to be decided again. */
+SL_INLINE bool sl_seam_current(const struct sl_tables *t);
+
+/* Small records of the live bank by their place, and how many places a bank has (powers of 2). */
+SL_INLINE const struct sl_service *sl_seam_service(const struct sl_tables *t, uint32_t place);
+SL_INLINE uint32_t sl_seam_services(const struct sl_tables *t);
+SL_INLINE const struct sl_reverse *sl_seam_reverse(const struct sl_tables *t, uint32_t place);
+SL_INLINE uint32_t sl_seam_reverses(const struct sl_tables *t);
+SL_INLINE const struct sl_route *sl_seam_route(const struct sl_tables *t, uint32_t place);
+SL_INLINE uint32_t sl_seam_routes(const struct sl_tables *t);
+SL_INLINE const struct sl_port *sl_seam_port(const struct sl_tables *t, uint32_t index);
+
+/* Extents. `row` counts rows, not records. */
+SL_INLINE const uint32_t *sl_seam_row(const struct sl_tables *t, uint64_t row);
+SL_INLINE const struct sl_backend *sl_seam_backend(const struct sl_tables *t, uint64_t index);
+
+/* Flows. */
+SL_INLINE const struct sl_terms *sl_seam_terms(const struct sl_tables *t, uint32_t service);
+SL_INLINE struct sl_bucket *sl_seam_bucket(const struct sl_tables *t, uint32_t index);
+SL_INLINE uint32_t sl_seam_buckets(const struct sl_tables *t);
+SL_INLINE uint64_t sl_seam_now(const struct sl_tables *t); /* ticks since root->origin_ns */
+
+/* This writer's counters. */
+SL_INLINE struct sl_traffic *sl_seam_traffic(const struct sl_tables *t, uint32_t backend);
+SL_INLINE struct sl_service_tally *sl_seam_tally(const struct sl_tables *t, uint32_t service);
+
+/* Asks control to find the MAC of a next hop. */
+SL_INLINE void sl_seam_want(const struct sl_tables *t, const union sl_addr *addr);
+
+SL_INLINE void sl_seam_prefetch(const void *at);
+
+/* Makes a place in the first bucket of a full pair, see flow.h. An engine defines it by calling
+ * sl_flow_relocate_with() from wherever its compiler does that best. */
+static bool sl_flow_relocate(const struct sl_tables *t, uint64_t key, uint64_t now);
+
+#endif

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* Headers as they stand on the wire, and the way to touch them under two compilers.
+ *
+ * The structures are packed and aligned to 2, since an Ethernet header shifts everything after it
+ * by 14, and may alias whatever the buffer was before. sl_u32_any and sl_u64_any are for words at
+ * any address: gcc is told that they may be unaligned, clang -target bpf is not, or it would fall
+ * apart into byte loads (the hardware under BPF here loads them at any address).
+ */
+#ifndef SL_CORE_WIRE_H
+#define SL_CORE_WIRE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "../abi/address.h"
+
+#define SL_WIRE __attribute__((packed, aligned(2), may_alias))
+
+#ifdef __bpf__
+typedef uint32_t __attribute__((may_alias)) sl_u32_any;
+typedef uint64_t __attribute__((may_alias)) sl_u64_any;
+#else
+typedef uint32_t __attribute__((may_alias, aligned(1))) sl_u32_any;
+typedef uint64_t __attribute__((may_alias, aligned(1))) sl_u64_any;
+#endif
+
+#define SL_INLINE      static inline __attribute__((always_inline))
+#define sl_likely(x)   __builtin_expect(!!(x), 1)
+#define sl_unlikely(x) __builtin_expect(!!(x), 0)
+
+enum {
+	SL_ETH_IP4 = 0x0800,
+	SL_ETH_ARP = 0x0806,
+	SL_ETH_VLAN = 0x8100,
+	SL_ETH_QINQ = 0x88a8,
+};
+
+struct sl_eth {
+	uint8_t dst[6];
+	uint8_t src[6];
+	sl_be16 type;
+} SL_WIRE;
+
+struct sl_vlan {
+	sl_be16 tag;
+	sl_be16 type;
+} SL_WIRE;
+
+struct sl_arp { /* RFC 826, Ethernet and IPv4 */
+	sl_be16 hardware;
+	sl_be16 protocol;
+	uint8_t hardware_size;
+	uint8_t protocol_size;
+	sl_be16 operation;
+	uint8_t sender_mac[6];
+	sl_be32 sender;
+	uint8_t target_mac[6];
+	sl_be32 target;
+} SL_WIRE;
+
+struct sl_ip4 { /* RFC 791 */
+	uint8_t version_ihl;
+	uint8_t tos;
+	sl_be16 length;
+	sl_be16 id;
+	sl_be16 fragment;
+	uint8_t ttl;
+	uint8_t protocol;
+	uint16_t csum;
+	sl_be32 src;
+	sl_be32 dst;
+} SL_WIRE;
+
+#define SL_IP4_FRAGMENT 0x3fff /* more fragments, or an offset */
+
+struct sl_tcp { /* RFC 9293 */
+	sl_be16 src;
+	sl_be16 dst;
+	sl_be32 seq;
+	sl_be32 ack;
+	uint8_t offset;
+	uint8_t flags;
+	sl_be16 window;
+	uint16_t csum;
+	sl_be16 urgent;
+} SL_WIRE;
+
+enum { SL_TCP_FIN = 1, SL_TCP_SYN = 2, SL_TCP_RST = 4, SL_TCP_ACK = 16 };
+
+struct sl_udp { /* RFC 768 */
+	sl_be16 src;
+	sl_be16 dst;
+	sl_be16 length;
+	uint16_t csum;
+} SL_WIRE;
+
+enum { SL_PROTO_TCP = 6, SL_PROTO_UDP = 17 };
+
+/* A frame in memory: [data, end), of which `length` counts what the wire carried. */
+struct sl_packet {
+	uint8_t *data;
+	uint8_t *end;
+	uint32_t length;
+	uint16_t ingress; /* index in ports */
+};
+
+/* n bytes at offset, or NULL where the frame ends before. */
+SL_INLINE void *sl_packet_at(const struct sl_packet *p, uint32_t offset, uint32_t n)
+{
+	uint8_t *at = p->data + offset;
+
+	return sl_likely(at + n <= p->end) ? at : NULL;
+}
+
+#endif

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The DPDK side of the seam (core/seam.h): the arrays of the instance as plain memory.
+ *
+ * A worker keeps one struct sl_tables on its stack and fills it once a burst, so that base
+ * addresses and counts stay in registers. sl_tables_look() is the only place that reads the
+ * generation.
+ */
+#ifndef SL_ENGINE_SEAM_H
+#define SL_ENGINE_SEAM_H
+
+#include "../abi/store.h"
+#include "../core/seam.h"
+
+struct sl_tables {
+	const struct sl_root *root;
+	const struct sl_bank *bank;
+	const struct sl_service *service; /* of the live bank, as the next two */
+	const struct sl_reverse *reverse;
+	const struct sl_route *route;
+	const struct sl_port *port;
+	const struct sl_rows *rows;
+	const struct sl_backend *backend;
+	const struct sl_terms *terms;
+	struct sl_bucket *bucket;
+	struct sl_traffic *traffic; /* this writer's, as the next two */
+	struct sl_service_tally *tally;
+	struct sl_wanted *wanted;
+	uint64_t generation;
+	uint64_t seq;
+	uint64_t now; /* ticks */
+	uint64_t n_rows;
+	uint32_t services;
+	uint32_t reverses;
+	uint32_t routes;
+	uint32_t n_backends;
+	uint32_t buckets;
+	uint32_t traffics;
+	uint32_t tallies;
+	uint32_t n_terms;
+};
+
+/* What doesn't change while the instance is attached. */
+static inline void sl_tables_init(struct sl_tables *t, const struct sl_store *store,
+                                  uint32_t writer)
+{
+	const uint32_t *n = store->count;
+	uint32_t writers = n[SL_ARRAY_tally];
+
+	*t = (struct sl_tables){
+		.root = sl_store_root(store),
+		.rows = store->base[SL_ARRAY_slots],
+		.n_rows = (uint64_t)n[SL_ARRAY_slots] * SL_ROWS_PER_RECORD,
+		.backend = store->base[SL_ARRAY_backends],
+		.n_backends = n[SL_ARRAY_backends],
+		.terms = store->base[SL_ARRAY_terms],
+		.n_terms = n[SL_ARRAY_terms],
+		.bucket = store->base[SL_ARRAY_flows],
+		.buckets = n[SL_ARRAY_flows],
+		.services = n[SL_ARRAY_services] / 2,
+		.reverses = n[SL_ARRAY_reverse] / 2,
+		.routes = n[SL_ARRAY_routes] / 2,
+		.traffics = n[SL_ARRAY_traffic] / writers,
+		.tallies = n[SL_ARRAY_service_tally] / writers,
+		.wanted = (struct sl_wanted *)store->base[SL_ARRAY_wanted] + writer,
+	};
+	t->traffic =
+	        (struct sl_traffic *)store->base[SL_ARRAY_traffic] + (size_t)writer * t->traffics;
+	t->tally = (struct sl_service_tally *)store->base[SL_ARRAY_service_tally] +
+	           (size_t)writer * t->tallies;
+}
+
+/* Takes the live bank. False while nothing was ever published. */
+static inline bool sl_tables_look(struct sl_tables *t, const struct sl_store *store)
+{
+	/* Acquire: the bank's records were stored before the generation that names them. */
+	uint64_t generation = __atomic_load_n(&t->root->generation, __ATOMIC_ACQUIRE);
+	uint32_t bank = generation & 1;
+
+	t->generation = generation;
+	t->bank = &t->root->bank[bank];
+	t->seq = __atomic_load_n(&t->bank->seq, __ATOMIC_ACQUIRE); /* before any record */
+	t->service = (const struct sl_service *)store->base[SL_ARRAY_services] +
+	             (size_t)bank * t->services;
+	t->reverse = (const struct sl_reverse *)store->base[SL_ARRAY_reverse] +
+	             (size_t)bank * t->reverses;
+	t->route = (const struct sl_route *)store->base[SL_ARRAY_routes] + (size_t)bank * t->routes;
+	t->port = (const struct sl_port *)store->base[SL_ARRAY_ports] + (size_t)bank * SL_PORTS_MAX;
+	return generation != 0 && !(t->seq & 1);
+}
+
+SL_INLINE const struct sl_root *sl_seam_root(const struct sl_tables *t)
+{
+	return t->root;
+}
+
+SL_INLINE const struct sl_bank *sl_seam_bank(const struct sl_tables *t)
+{
+	return t->bank;
+}
+
+SL_INLINE bool sl_seam_current(const struct sl_tables *t)
+{
+	__atomic_thread_fence(__ATOMIC_ACQUIRE); /* what was read before stays before */
+	return __atomic_load_n(&t->bank->seq, __ATOMIC_RELAXED) == t->seq;
+}
+
+SL_INLINE const struct sl_service *sl_seam_service(const struct sl_tables *t, uint32_t place)
+{
+	return sl_likely(place < t->services) ? &t->service[place] : NULL;
+}
+
+SL_INLINE uint32_t sl_seam_services(const struct sl_tables *t)
+{
+	return t->services;
+}
+
+SL_INLINE const struct sl_reverse *sl_seam_reverse(const struct sl_tables *t, uint32_t place)
+{
+	return sl_likely(place < t->reverses) ? &t->reverse[place] : NULL;
+}
+
+SL_INLINE uint32_t sl_seam_reverses(const struct sl_tables *t)
+{
+	return t->reverses;
+}
+
+SL_INLINE const struct sl_route *sl_seam_route(const struct sl_tables *t, uint32_t place)
+{
+	return sl_likely(place < t->routes) ? &t->route[place] : NULL;
+}
+
+SL_INLINE uint32_t sl_seam_routes(const struct sl_tables *t)
+{
+	return t->routes;
+}
+
+SL_INLINE const struct sl_port *sl_seam_port(const struct sl_tables *t, uint32_t index)
+{
+	return sl_likely(index < SL_PORTS_MAX) ? &t->port[index] : NULL;
+}
+
+SL_INLINE const uint32_t *sl_seam_row(const struct sl_tables *t, uint64_t row)
+{
+	return sl_likely(row < t->n_rows) ? (const uint32_t *)t->rows + row : NULL;
+}
+
+SL_INLINE const struct sl_backend *sl_seam_backend(const struct sl_tables *t, uint64_t index)
+{
+	return sl_likely(index < t->n_backends) ? &t->backend[index] : NULL;
+}
+
+SL_INLINE const struct sl_terms *sl_seam_terms(const struct sl_tables *t, uint32_t service)
+{
+	return sl_likely(service < t->n_terms) ? &t->terms[service] : NULL;
+}
+
+SL_INLINE struct sl_bucket *sl_seam_bucket(const struct sl_tables *t, uint32_t index)
+{
+	return sl_likely(index < t->buckets) ? &t->bucket[index] : NULL;
+}
+
+SL_INLINE uint32_t sl_seam_buckets(const struct sl_tables *t)
+{
+	return t->buckets;
+}
+
+SL_INLINE uint64_t sl_seam_now(const struct sl_tables *t)
+{
+	return t->now;
+}
+
+SL_INLINE struct sl_traffic *sl_seam_traffic(const struct sl_tables *t, uint32_t backend)
+{
+	return sl_likely(backend < t->traffics) ? &t->traffic[backend] : NULL;
+}
+
+SL_INLINE struct sl_service_tally *sl_seam_tally(const struct sl_tables *t, uint32_t service)
+{
+	return sl_likely(service < t->tallies) ? &t->tally[service] : NULL;
+}
+
+SL_INLINE void sl_seam_want(const struct sl_tables *t, const union sl_addr *addr)
+{
+	struct sl_wanted *w = t->wanted;
+	uint64_t head = w->head;
+
+	if (head && sl_addr_equal(&w->addr[(head - 1) % SL_WANTED], addr))
+		return;
+	w->addr[head % SL_WANTED] = *addr;
+	__atomic_store_n(&w->head, head + 1, __ATOMIC_RELEASE); /* the address before its count */
+}
+
+SL_INLINE void sl_seam_prefetch(const void *at)
+{
+	__builtin_prefetch(at);
+}
+
+#include "../core/decide.h"
+
+static __attribute__((noinline, unused)) bool sl_flow_relocate(const struct sl_tables *t,
+                                                               uint64_t key, uint64_t now)
+{
+	return sl_flow_relocate_with(t, key, now);
+}
+
+#endif
