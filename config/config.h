@@ -25,7 +25,7 @@
 #define SL_WEIGHT_MAX       10000
 
 /* Where the tables live. One place decides: sl_config_read(), see docs/configuration.md. */
-enum sl_tables {
+enum sl_home {
 	SL_TABLES_BPF,  /* memory-mapped BPF arrays, pinned: XDP can read them */
 	SL_TABLES_HUGE, /* files in hugetlbfs: for ports that XDP can never serve */
 };
@@ -59,7 +59,7 @@ struct sl_config_dataplane {
 	int32_t main_core;  /* -1: wherever the kernel puts it */
 	uint32_t memory_mb; /* DPDK's own: packet buffers, rings */
 	bool huge_pages;    /* false: DPDK runs with --no-huge */
-	enum sl_tables tables;
+	enum sl_home tables;
 	struct sl_config_port port[SL_PORTS_CONFIG_MAX];
 	size_t n_ports;
 };

@@ -76,7 +76,8 @@ struct sl_worker {
 struct sl_queue {
 	uint64_t owner; /* 63..32 epoch, 31..0 worker + 1, or 0 */
 	uint64_t since_ns;
-	uint8_t pad[48];
+	uint8_t mac[6]; /* of the port, as its driver says; in the record of queue 0 */
+	uint8_t pad[42];
 } __attribute__((aligned(64)));
 
 #define SL_QUEUES_PER_PORT 16
@@ -103,7 +104,8 @@ struct sl_service_tally {
 	uint64_t tracked;     /* entries made */
 	uint64_t untrackable; /* entries that found no room: control keeps windows open for them */
 	uint64_t ttl_exceeded;
-	uint64_t pad[3];
+	uint64_t moved; /* entries moved to make room for another */
+	uint64_t pad[2];
 } __attribute__((aligned(64)));
 
 /* Next hops that a writer would like to know the MAC of; a ring, overwritten when nobody reads. */

@@ -15,7 +15,7 @@
 #ifndef SL_CORE_FLOW_H
 #define SL_CORE_FLOW_H
 
-#include "hash.h"
+#include "../abi/hash.h"
 #include "seam.h"
 
 #if defined(__SSE4_1__) && !defined(__bpf__)
@@ -161,6 +161,7 @@ SL_INLINE bool sl_flow_move(const struct sl_tables *t, struct sl_bucket *from, u
 	const struct sl_root *root = sl_seam_root(t);
 	uint64_t key = sl_entry_load(&from->key[way]);
 	uint64_t value = sl_entry_load(&from->value[way]);
+	struct sl_service_tally *tally = sl_seam_tally(t, sl_flow_key_service(key));
 	struct sl_bucket *to;
 	uint64_t hash;
 
@@ -172,6 +173,8 @@ SL_INLINE bool sl_flow_move(const struct sl_tables *t, struct sl_bucket *from, u
 		to = sl_flow_bucket(t, hash, true);
 	if (!to || to == from || sl_bucket_insert(t, to, key, value, now) < 0)
 		return false;
+	if (tally)
+		tally->moved++; /* control voids a scan of the table that an entry moved under */
 	/* From here on readers find either. What was written to the old place since is lost: at
 	 * most a last-seen time or a state, never a backend that an entry named before. */
 	return sl_entry_swap(&from->key[way], key, 0);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* The two keyed hashes of a flow.
+/* The two keyed hashes of a flow: how engines find its row and its buckets, and how control finds
+ * the row of an entry.
  *
  * Two multiplies by secret odd factors with a fold between: a packet's sender can't aim at a row or
  * a bucket without the key, and nothing that it sees gives the key away. SipHash-1-3 would cost 19
@@ -10,12 +11,12 @@
  * come from the same bits, or all flows of a bucket would share a backend: here not even the key is
  * the same.
  */
-#ifndef SL_CORE_HASH_H
-#define SL_CORE_HASH_H
+#ifndef SL_ABI_HASH_H
+#define SL_ABI_HASH_H
 
-#include "wire.h"
+#include "address.h"
 
-SL_INLINE uint64_t sl_hash_mix(uint64_t a, uint64_t b, const uint64_t key[2])
+static inline uint64_t sl_hash_mix(uint64_t a, uint64_t b, const uint64_t key[2])
 {
 	uint64_t h = (a ^ key[0]) * (key[1] | 1);
 
@@ -25,8 +26,8 @@ SL_INLINE uint64_t sl_hash_mix(uint64_t a, uint64_t b, const uint64_t key[2])
 }
 
 /* Row of an IPv4 flow: source and destination as in the header, endpoint of the service. */
-SL_INLINE uint32_t sl_hash_row(sl_be32 src, sl_be16 sport, sl_be32 dst, uint32_t endpoint,
-                               const uint64_t key[2])
+static inline uint32_t sl_hash_row(sl_be32 src, sl_be16 sport, sl_be32 dst, uint32_t endpoint,
+                                   const uint64_t key[2])
 {
 	uint64_t a = (uint64_t)(uint32_t)src << 32 | (uint32_t)dst;
 	uint64_t b = (uint64_t)(uint16_t)sport << 32 | endpoint;
@@ -35,22 +36,22 @@ SL_INLINE uint32_t sl_hash_row(sl_be32 src, sl_be16 sport, sl_be32 dst, uint32_t
 }
 
 /* Both buckets of a flow key follow from one hash: the low half, and another multiply's high. */
-SL_INLINE uint64_t sl_hash_flow(uint64_t flow, const uint64_t key[2])
+static inline uint64_t sl_hash_flow(uint64_t flow, const uint64_t key[2])
 {
 	return sl_hash_mix(flow, 0, key);
 }
 
-SL_INLINE uint32_t sl_hash_reduce(uint32_t hash, uint32_t n)
+static inline uint32_t sl_hash_reduce(uint32_t hash, uint32_t n)
 {
 	return (uint32_t)((uint64_t)hash * n >> 32);
 }
 
-SL_INLINE uint32_t sl_hash_bucket(uint64_t hash, uint32_t buckets)
+static inline uint32_t sl_hash_bucket(uint64_t hash, uint32_t buckets)
 {
 	return sl_hash_reduce((uint32_t)hash, buckets);
 }
 
-SL_INLINE uint32_t sl_hash_bucket2(uint64_t hash, uint32_t buckets, const uint64_t key[2])
+static inline uint32_t sl_hash_bucket2(uint64_t hash, uint32_t buckets, const uint64_t key[2])
 {
 	return sl_hash_reduce((uint32_t)(hash * (key[1] | 1) >> 32), buckets);
 }

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Life signs in shared memory: see union sl_life in worker.h. */
+#ifndef SL_ABI_LIFE_H
+#define SL_ABI_LIFE_H
+
+#include "worker.h"
+
+/* Makes the mutex anew and takes it for the calling thread. Whoever calls has made sure, by a lock
+ * file, that no other process holds it. 0 or -errno. */
+static inline int sl_life_begin(union sl_life *life)
+{
+	pthread_mutexattr_t attr;
+	int err = pthread_mutexattr_init(&attr);
+
+	if (!err)
+		err = pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
+	if (!err)
+		err = pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
+	if (!err)
+		err = pthread_mutex_init(&life->mutex, &attr);
+	if (!err)
+		err = pthread_mutex_lock(&life->mutex);
+	pthread_mutexattr_destroy(&attr);
+	return -err;
+}
+
+static inline void sl_life_end(union sl_life *life)
+{
+	pthread_mutex_unlock(&life->mutex);
+}
+
+/* Whether somebody holds it and hasn't died; also for readers that map it read-only. */
+static inline int sl_life_is_alive(const union sl_life *life)
+{
+	uint32_t word = __atomic_load_n(&life->futex, __ATOMIC_ACQUIRE);
+
+	return (word & SL_LIFE_TID) != 0 && !(word & SL_LIFE_DIED);
+}
+
+#endif

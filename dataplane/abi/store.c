@@ -1,0 +1,594 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* See store.h. Two kinds of array, told apart in the few functions array_*() below; everything else
+ * is the same for both.
+ *
+ * The root is made last and removed first: an instance without a root, or whose root has no magic
+ * yet, was never published and is nobody's. Whoever creates an instance (one process: control holds
+ * the instance's socket by then) replaces what a predecessor left half-made.
+ *
+ * Nothing has to be locked in memory: BPF arrays are kernel memory and mapped whole by mmap itself,
+ * pages of hugetlbfs are never swapped and populated here.
+ */
+#include "store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <linux/magic.h>
+
+#include <bpf/bpf.h>
+
+#define ERROR_MAX 512
+
+struct array {
+	const char *name;
+	uint32_t record;
+	enum sl_array_writer writer;
+};
+
+static const struct array arrays[SL_ARRAY_COUNT] = {
+#define ARRAY(name_, record_, writer_) { #name_, sizeof(record_), writer_ },
+	SL_ARRAYS(ARRAY)
+#undef ARRAY
+};
+
+#define CHECK_RECORD(name, record, writer)                                                         \
+	_Static_assert(sizeof(record) % 8 == 0, "a BPF array pads other records");
+SL_ARRAYS(CHECK_RECORD)
+#undef CHECK_RECORD
+
+static __attribute__((format(printf, 3, 4))) int fail(char *error, int err, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(error, ERROR_MAX, format, args);
+	va_end(args);
+	return err;
+}
+
+/* ---- sizes ---- */
+
+static uint32_t bounded(uint64_t n)
+{
+	return n < 1 ? 1 : n > UINT32_MAX ? UINT32_MAX : (uint32_t)n;
+}
+
+/* Two banks, each at most half full with n records. */
+static uint32_t banks(uint64_t n)
+{
+	uint64_t size = 1;
+
+	while (size < 2 * n && size < 1u << 30)
+		size *= 2;
+	return (uint32_t)(2 * size);
+}
+
+void sl_store_size(const struct sl_capacity *capacity, uint32_t count[SL_ARRAY_COUNT])
+{
+	uint64_t writers = (uint64_t)capacity->workers + capacity->cpus;
+	uint64_t ids = (uint64_t)capacity->services + 1; /* they count from 1 */
+
+	count[SL_ARRAY_root] = 1;
+	count[SL_ARRAY_services] = banks(2 * (uint64_t)capacity->services); /* and their VIPs */
+	count[SL_ARRAY_reverse] = banks(capacity->backends);
+	count[SL_ARRAY_routes] = banks(capacity->routes);
+	count[SL_ARRAY_ports] = 2 * SL_PORTS_MAX;
+	count[SL_ARRAY_slots] = bounded(((uint64_t)capacity->rows * 2 + SL_ROWS_PER_RECORD - 1) /
+	                                SL_ROWS_PER_RECORD);
+	count[SL_ARRAY_backends] = bounded((uint64_t)capacity->backends * 4); /* old extents rest */
+	count[SL_ARRAY_terms] = bounded(ids);
+	count[SL_ARRAY_engine] = 1;
+	count[SL_ARRAY_workers] = bounded(capacity->workers);
+	count[SL_ARRAY_queues] = SL_PORTS_MAX * SL_QUEUES_PER_PORT;
+	count[SL_ARRAY_tally] = bounded(writers);
+	count[SL_ARRAY_traffic] = bounded(writers * capacity->backends);
+	count[SL_ARRAY_service_tally] = bounded(writers * ids);
+	count[SL_ARRAY_wanted] = bounded(writers);
+	/* Four to a bucket, at three quarters of the load that the table bears. */
+	count[SL_ARRAY_flows] = bounded(((uint64_t)capacity->flows + 2) / 3);
+}
+
+/* ---- places in the file system ---- */
+
+int sl_store_pin_path(const struct sl_store_where *where, const char *name, char *path, size_t size)
+{
+	int n = snprintf(path, size, "%s/%s", where->bpf_dir, name);
+
+	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
+}
+
+static int array_path(const struct sl_store_where *where, int i, char path[PATH_MAX])
+{
+	int n;
+
+	if (!where->huge)
+		return sl_store_pin_path(where, arrays[i].name, path, PATH_MAX);
+	n = snprintf(path, PATH_MAX, "%s/sluice.%s.%s", where->huge_dir, where->instance,
+	             arrays[i].name);
+	return n < 0 || n >= PATH_MAX ? -ENAMETOOLONG : 0;
+}
+
+/* The nearest directory on the way to dir that exists has to lie in a file system of this type. */
+static int check_fs(const char *dir, long magic, const char *what, char *error)
+{
+	char path[PATH_MAX];
+	struct statfs fs;
+	char *slash;
+
+	snprintf(path, sizeof(path), "%s", dir);
+	while (statfs(path, &fs) == -1) {
+		if (errno != ENOENT)
+			return fail(error, -errno, "%s: %s", path, strerror(errno));
+		slash = strrchr(path, '/');
+		if (!slash || slash == path)
+			return fail(error, -ENOENT, "%s: no such directory", dir);
+		*slash = '\0';
+	}
+	if ((long)fs.f_type == magic)
+		return 0;
+	return fail(error, -ENODEV, "%s: no %s is mounted there; mount -t %s none %s", dir, what,
+	            what, path);
+}
+
+static int make_parents(const char *dir, char *error)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s", dir);
+	for (char *at = strchr(path + 1, '/'); at; at = strchr(at + 1, '/')) {
+		*at = '\0';
+		if (mkdir(path, 0755) == -1 && errno != EEXIST)
+			return fail(error, -errno, "%s: %s", path, strerror(errno));
+		*at = '/';
+	}
+	return 0;
+}
+
+/* Pins are trusted where nobody else could have put them. */
+static int check_dir(const char *dir, char *error)
+{
+	struct stat st;
+
+	if (lstat(dir, &st) == -1)
+		return fail(error, -errno, "%s: %s", dir, strerror(errno));
+	if (!S_ISDIR(st.st_mode))
+		return fail(error, -ENOTDIR, "%s: not a directory", dir);
+	if (st.st_uid != geteuid())
+		return fail(error, -EPERM,
+		            "%s: belongs to user %u, not to us (%u): nothing in it is trusted", dir,
+		            st.st_uid, geteuid());
+	if (st.st_mode & 0077)
+		return fail(error, -EPERM,
+		            "%s: open to others (mode %04o): nothing in it is trusted; chmod 0700",
+		            dir, st.st_mode & 07777);
+	return 0;
+}
+
+static int place_check(const struct sl_store_where *where, char *error)
+{
+	struct stat st;
+
+	if (where->huge)
+		return check_fs(where->huge_dir, HUGETLBFS_MAGIC, "hugetlbfs", error);
+	if (lstat(where->bpf_dir, &st) == -1 && errno == ENOENT) {
+		int err = check_fs(where->bpf_dir, BPF_FS_MAGIC, "bpf", error);
+
+		return err ? err : fail(error, -ENOENT, "%s: no instance yet", where->bpf_dir);
+	}
+	return check_dir(where->bpf_dir, error);
+}
+
+static int place_make(const struct sl_store_where *where, char *error)
+{
+	int err = place_check(where, error);
+
+	if (err != -ENOENT || where->huge)
+		return err;
+	err = make_parents(where->bpf_dir, error);
+	if (err)
+		return err;
+	if (mkdir(where->bpf_dir, 0700) == -1)
+		return fail(error, -errno, "%s: %s", where->bpf_dir, strerror(errno));
+	return check_dir(where->bpf_dir, error);
+}
+
+/* ---- one array ---- */
+
+struct found {
+	int fd;
+	uint32_t record;
+	uint32_t count; /* at least; a file in hugetlbfs has room for some more */
+	uint64_t bytes; /* that can be mapped */
+};
+
+static uint64_t round_up(uint64_t n, uint64_t unit)
+{
+	return (n + unit - 1) / unit * unit;
+}
+
+static uint64_t free_huge_pages(uint64_t page)
+{
+	char path[128];
+	unsigned long long n = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/sys/kernel/mm/hugepages/hugepages-%llukB/free_hugepages",
+	         (unsigned long long)page / 1024);
+	f = fopen(path, "re");
+	if (f) {
+		if (fscanf(f, "%llu", &n) != 1)
+			n = 0;
+		fclose(f);
+	}
+	return n;
+}
+
+static int array_fail(const struct sl_store_where *where, int i, uint64_t bytes, uint64_t page,
+                      int err, char *error)
+{
+	const char *name = arrays[i].name;
+
+	if (where->huge && err == -ENOMEM)
+		return fail(error, err,
+		            "array %s: needs %llu huge pages of %llu kB, %llu are free; reserve "
+		            "more (sysctl vm.nr_hugepages)",
+		            name, (unsigned long long)(bytes / page),
+		            (unsigned long long)page / 1024,
+		            (unsigned long long)free_huge_pages(page));
+	if (err == -EPERM)
+		return fail(error, err, "array %s: not allowed; it takes CAP_BPF and CAP_SYS_ADMIN",
+		            name);
+	if (err == -ENOMEM || err == -E2BIG)
+		return fail(error, err, "array %s: no memory for its %llu MB; lower the capacities",
+		            name, (unsigned long long)bytes >> 20);
+	return fail(error, err, "array %s: %s", name, strerror(-err));
+}
+
+static int array_create(const struct sl_store_where *where, int i, uint32_t count,
+                        struct found *found, char *error)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE);
+	uint64_t bytes = (uint64_t)count * arrays[i].record, page = (uint64_t)getpagesize();
+	char path[PATH_MAX];
+	struct statfs fs;
+	int fd, err;
+
+	err = array_path(where, i, path);
+	if (err)
+		return fail(error, err, "array %s: its path is too long", arrays[i].name);
+	if (where->huge) {
+		fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+		if (fd == -1)
+			return fail(error, -errno, "%s: %s", path, strerror(errno));
+		if (fstatfs(fd, &fs) == 0)
+			page = (uint64_t)fs.f_bsize;
+		bytes = round_up(bytes, page);
+		err = ftruncate(fd, (off_t)bytes) == -1 ? -errno : 0;
+	} else {
+		bytes = round_up(bytes, page);
+		fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, arrays[i].name, 4, arrays[i].record, count,
+		                    &opts);
+		if (fd < 0)
+			return array_fail(where, i, bytes, page, fd, error);
+		err = bpf_obj_pin(fd, path);
+	}
+	if (err) {
+		close(fd);
+		return array_fail(where, i, bytes, page, err, error);
+	}
+	*found = (struct found){ fd, arrays[i].record, count, bytes };
+	return 0;
+}
+
+static int found_file(int i, const char *path, struct found *found, char *error)
+{
+	struct stat st;
+
+	if (fstat(found->fd, &st) == -1)
+		return fail(error, -errno, "%s: %s", path, strerror(errno));
+	if (!S_ISREG(st.st_mode) || st.st_uid != geteuid() || st.st_mode & 0077)
+		return fail(error, -EPERM, "%s: not ours alone (user %u, mode %04o): not trusted",
+		            path, st.st_uid, st.st_mode & 07777);
+	found->record = arrays[i].record;
+	found->bytes = (uint64_t)st.st_size;
+	found->count = bounded(found->bytes / found->record);
+	return 0;
+}
+
+static int found_map(const char *path, struct found *found, char *error)
+{
+	struct bpf_map_info info = { 0 };
+	uint32_t length = sizeof(info);
+	int err = bpf_obj_get_info_by_fd(found->fd, &info, &length);
+
+	if (err)
+		return fail(error, err, "%s: %s", path, strerror(-err));
+	if (info.type != BPF_MAP_TYPE_ARRAY || info.key_size != 4 ||
+	    !(info.map_flags & BPF_F_MMAPABLE))
+		return fail(error, -EPROTO, "%s: not an array of Sluice", path);
+	found->record = info.value_size;
+	found->count = info.max_entries;
+	found->bytes = round_up((uint64_t)info.max_entries * round_up(info.value_size, 8),
+	                        (uint64_t)getpagesize());
+	return 0;
+}
+
+/* The array as it stands there, whatever its size. */
+static int array_open(const struct sl_store_where *where, int i, bool write, struct found *found,
+                      char *error)
+{
+	char path[PATH_MAX];
+	int err = array_path(where, i, path);
+
+	if (err)
+		return fail(error, err, "array %s: its path is too long", arrays[i].name);
+	if (where->huge) {
+		found->fd = open(path, (write ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_CLOEXEC);
+		err = found->fd == -1 ? -errno : 0;
+	} else {
+		found->fd = bpf_obj_get(path);
+		err = found->fd < 0 ? found->fd : 0;
+	}
+	if (err == -ENOENT)
+		return fail(error, err, "%s: no instance yet", path);
+	if (err == -EPERM)
+		return fail(error, err, "%s: not allowed; it takes CAP_BPF and CAP_SYS_ADMIN",
+		            path);
+	if (err)
+		return fail(error, err, "%s: %s", path, strerror(-err));
+	err = where->huge ? found_file(i, path, found, error) : found_map(path, found, error);
+	if (err)
+		close(found->fd);
+	return err;
+}
+
+/* Maps found and closes its descriptor, but where control will need it. */
+static int array_map(struct sl_store *s, const struct sl_store_where *where, int i, bool write,
+                     bool keep, const struct found *found, char *error)
+{
+	int protection = write ? PROT_READ | PROT_WRITE : PROT_READ, err = 0;
+	struct statfs fs;
+	void *base;
+
+	base = mmap(NULL, found->bytes, protection, MAP_SHARED | MAP_POPULATE, found->fd, 0);
+	if (base == MAP_FAILED) {
+		err = -errno;
+		array_fail(where, i, found->bytes,
+		           fstatfs(found->fd, &fs) == 0 ? (uint64_t)fs.f_bsize : 4096, err, error);
+	} else {
+		s->base[i] = base;
+		s->bytes[i] = found->bytes;
+		s->count[i] = found->count;
+	}
+	if (!err && keep && !where->huge)
+		s->fd[i] = found->fd;
+	else
+		close(found->fd);
+	return err;
+}
+
+static void clear(struct sl_store *s)
+{
+	*s = (struct sl_store){ 0 };
+	for (int i = 0; i < SL_ARRAY_COUNT; i++)
+		s->fd[i] = -1;
+}
+
+void sl_store_detach(struct sl_store *s)
+{
+	for (int i = 0; i < SL_ARRAY_COUNT; i++) {
+		if (s->base[i])
+			munmap(s->base[i], s->bytes[i]);
+		if (s->fd[i] >= 0)
+			close(s->fd[i]);
+	}
+	clear(s);
+}
+
+/* ---- an instance ---- */
+
+/* The root's words, by a mapping that presumes nothing of its size. magic 0: none. */
+static int root_peek(const struct sl_store_where *where, uint64_t *magic, uint32_t *version,
+                     char *error)
+{
+	const struct sl_root *root;
+	struct found found;
+	int err = array_open(where, SL_ARRAY_root, false, &found, error);
+
+	if (err)
+		return err;
+	if (found.bytes < offsetof(struct sl_root, arrays)) {
+		close(found.fd);
+		return fail(error, -EPROTO, "array root: too short to be one of Sluice");
+	}
+	root = mmap(NULL, found.bytes, PROT_READ, MAP_SHARED, found.fd, 0);
+	err = root == MAP_FAILED ? -errno : 0;
+	close(found.fd);
+	if (err)
+		return fail(error, err, "array root: %s", strerror(-err));
+	/* Acquire: the magic is stored after everything that it promises. */
+	*magic = __atomic_load_n(&root->magic, __ATOMIC_ACQUIRE);
+	*version = root->abi_version;
+	munmap((void *)root, found.bytes);
+	return 0;
+}
+
+static int root_check(const struct sl_store_where *where, char *error)
+{
+	uint64_t magic;
+	uint32_t version;
+	int err = root_peek(where, &magic, &version, error);
+
+	if (err)
+		return err;
+	if (!magic)
+		return fail(error, -ENOENT, "instance %s: still being made", where->instance);
+	if (magic != SL_MAGIC)
+		return fail(error, -EPROTO, "instance %s: its root isn't one of Sluice",
+		            where->instance);
+	if (version != SL_ABI_VERSION)
+		return fail(error, -EPROTO,
+		            "instance %s: its shared memory has ABI version %u, this program "
+		            "speaks version %u; run matching versions, or stop the instance and "
+		            "remove its arrays",
+		            where->instance, version, SL_ABI_VERSION);
+	return 0;
+}
+
+/* What the root says of an array, what the array itself says, and what we were built for. */
+static int layout_check(const struct sl_root *root, int i, const struct found *found, char *error)
+{
+	if (root->record_size[i] != arrays[i].record || found->record != arrays[i].record)
+		return fail(error, -EPROTO,
+		            "array %s: records of %u bytes, %u by its root; this program has %u",
+		            arrays[i].name, found->record, root->record_size[i], arrays[i].record);
+	if (!root->count[i] || root->count[i] > found->count)
+		return fail(error, -EPROTO, "array %s: %u records, its root says %u",
+		            arrays[i].name, found->count, root->count[i]);
+	return 0;
+}
+
+int sl_store_attach(struct sl_store *s, const struct sl_store_where *where, enum sl_store_role role,
+                    char error[512])
+{
+	const struct sl_root *root = NULL;
+	int err;
+
+	clear(s);
+	err = place_check(where, error);
+	if (!err)
+		err = root_check(where, error);
+	for (int i = 0; !err && i < SL_ARRAY_COUNT; i++) {
+		bool write = (role == SL_STORE_CONTROL && arrays[i].writer == SL_BY_CONTROL) ||
+		             (role == SL_STORE_ENGINE && arrays[i].writer == SL_BY_ENGINE);
+		struct found found;
+
+		err = array_open(where, i, write, &found, error);
+		if (err == -ENOENT)
+			err = -EPROTO; /* there is a root, so it should be there */
+		if (err)
+			break;
+		if (i == SL_ARRAY_root && found.bytes < sizeof(*root))
+			err = fail(error, -EPROTO, "array root: only %llu bytes",
+			           (unsigned long long)found.bytes);
+		else if (i != SL_ARRAY_root)
+			err = layout_check(root, i, &found, error);
+		if (err) {
+			close(found.fd);
+			break;
+		}
+		err = array_map(s, where, i, write, role == SL_STORE_CONTROL, &found, error);
+		if (err)
+			break;
+		root = sl_store_root(s);
+		if (i == SL_ARRAY_root && root->arrays != SL_ARRAY_COUNT)
+			err = fail(error, -EPROTO, "instance %s: %u arrays, this program has %u",
+			           where->instance, root->arrays, SL_ARRAY_COUNT);
+		else if (i == SL_ARRAY_root)
+			err = layout_check(root, i, &found, error);
+		s->count[i] = root->count[i];
+	}
+	if (err)
+		sl_store_detach(s);
+	return err;
+}
+
+/* Identity. The keys are the caller's, but for what is random here; the magic comes last. */
+static int root_fill(struct sl_root *root, const uint32_t count[SL_ARRAY_COUNT], char *error)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	root->abi_version = SL_ABI_VERSION;
+	root->arrays = SL_ARRAY_COUNT;
+	root->origin_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+	if (getrandom(&root->instance, sizeof(root->instance), 0) != sizeof(root->instance))
+		return fail(error, -errno, "no random numbers: %s", strerror(errno));
+	for (int i = 0; i < SL_ARRAY_COUNT; i++) {
+		root->record_size[i] = arrays[i].record;
+		root->count[i] = count[i];
+	}
+	return 0;
+}
+
+static int unlink_arrays(const struct sl_store_where *where, char *error)
+{
+	char path[PATH_MAX];
+	int err = 0;
+
+	for (int i = 0; i < SL_ARRAY_COUNT; i++) { /* the root first */
+		if (array_path(where, i, path) == 0 && unlink(path) == -1 && errno != ENOENT &&
+		    !err)
+			err = fail(error, -errno, "%s: %s", path, strerror(errno));
+	}
+	return err;
+}
+
+int sl_store_create(struct sl_store *s, const struct sl_store_where *where,
+                    const struct sl_capacity *capacity, char error[512])
+{
+	uint32_t count[SL_ARRAY_COUNT], version;
+	uint64_t magic = 0;
+	int err;
+
+	clear(s);
+	sl_store_size(capacity, count);
+	err = place_make(where, error);
+	if (err)
+		return err;
+	err = root_peek(where, &magic, &version, error);
+	if (err && err != -ENOENT)
+		return err;
+	if (magic)
+		return fail(error, -EEXIST, "instance %s stands already", where->instance);
+	err = unlink_arrays(where, error);
+	for (int i = SL_ARRAY_COUNT - 1; !err && i >= 0; i--) { /* the root last */
+		struct found found;
+
+		err = array_create(where, i, count[i], &found, error);
+		if (!err)
+			err = array_map(s, where, i, arrays[i].writer == SL_BY_CONTROL, true,
+			                &found, error);
+	}
+	if (!err)
+		err = root_fill(sl_store_root(s), count, error);
+	if (err) {
+		char ignored[ERROR_MAX];
+
+		sl_store_detach(s);
+		unlink_arrays(where, ignored);
+	}
+	return err;
+}
+
+void sl_store_publish(struct sl_store *s)
+{
+	/* Release: who sees the magic sees the identity. */
+	__atomic_store_n(&sl_store_root(s)->magic, SL_MAGIC, __ATOMIC_RELEASE);
+}
+
+int sl_store_remove(const struct sl_store_where *where, char error[512])
+{
+	int err = place_check(where, error);
+
+	if (err == -ENOENT)
+		return 0;
+	if (!err)
+		err = unlink_arrays(where, error);
+	if (!err && !where->huge && rmdir(where->bpf_dir) == -1 && errno != ENOTEMPTY &&
+	    errno != ENOENT)
+		err = fail(error, -errno, "%s: %s", where->bpf_dir, strerror(errno));
+	return err;
+}

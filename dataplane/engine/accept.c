@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "accept.h"
+
+#include <stdlib.h>
+
+struct extents {
+	uint32_t rows;
+	uint32_t row_mask;
+	uint32_t backends;
+	uint32_t n_backends;
+	uint64_t generation; /* in which they were last found right; 0: never */
+};
+
+struct sl_acceptor {
+	const struct sl_store *store;
+	uint32_t n_ports;
+	uint64_t accepted;    /* the last generation that passed */
+	struct extents *seen; /* by service id */
+};
+
+struct sl_acceptor *sl_acceptor_new(const struct sl_store *store, uint32_t n_ports)
+{
+	struct sl_acceptor *a = calloc(1, sizeof(*a));
+
+	if (!a)
+		return NULL;
+	a->store = store;
+	a->n_ports = n_ports;
+	a->seen = calloc(store->count[SL_ARRAY_terms], sizeof(*a->seen));
+	if (!a->seen) {
+		free(a);
+		return NULL;
+	}
+	return a;
+}
+
+void sl_acceptor_free(struct sl_acceptor *a)
+{
+	if (a)
+		free(a->seen);
+	free(a);
+}
+
+static enum sl_accept check_rows(const struct sl_acceptor *a, const struct extents *e)
+{
+	const struct sl_rows *slots = a->store->base[SL_ARRAY_slots];
+	uint64_t n = (uint64_t)e->row_mask + 1;
+	const uint32_t *row = slots[e->rows].row;
+	uint32_t wrong = 0;
+
+	for (uint64_t i = 0; i < n; i++)
+		wrong |= (uint32_t)(sl_row_cur(row[i]) > e->n_backends) |
+		         (uint32_t)(sl_row_prev(row[i]) > e->n_backends) |
+		         (uint32_t)(sl_row_state(row[i]) > SL_ROW_MIXED);
+	return wrong ? SL_ACCEPT_INDEX : SL_ACCEPT_OK;
+}
+
+static enum sl_accept check_backends(const struct sl_acceptor *a, const struct extents *e)
+{
+	const struct sl_backend *backend = a->store->base[SL_ARRAY_backends];
+	const uint32_t *count = a->store->count;
+	uint32_t traffics = count[SL_ARRAY_traffic] / count[SL_ARRAY_tally];
+
+	for (uint32_t i = 0; i < e->n_backends; i++) {
+		const struct sl_backend *b = &backend[e->backends + i];
+
+		if (b->traffic >= traffics)
+			return SL_ACCEPT_INDEX;
+		if (b->flags & SL_BACKEND_RESOLVED && b->egress >= a->n_ports)
+			return SL_ACCEPT_EGRESS;
+	}
+	return SL_ACCEPT_OK;
+}
+
+static enum sl_accept check_service(struct sl_acceptor *a, const struct sl_service *s,
+                                    uint64_t generation)
+{
+	const uint32_t *count = a->store->count;
+	struct extents e = { .rows = s->rows,
+		             .row_mask = s->row_mask,
+		             .backends = s->backends,
+		             .n_backends = s->n_backends,
+		             .generation = generation };
+	uint64_t n = (uint64_t)s->row_mask + 1;
+	enum sl_accept answer;
+	struct extents *seen;
+
+	if (s->flags & SL_SERVICE_VIP)
+		return SL_ACCEPT_OK;
+	if (s->mode > SL_MODE_NAT || s->pick > SL_PICK_HASH || n & (n - 1) ||
+	    n < SL_ROWS_PER_RECORD)
+		return SL_ACCEPT_FORM;
+	if (!s->id || s->id >= count[SL_ARRAY_terms] ||
+	    e.rows + n / SL_ROWS_PER_RECORD > count[SL_ARRAY_slots] ||
+	    (uint64_t)e.backends + e.n_backends > count[SL_ARRAY_backends])
+		return SL_ACCEPT_INDEX;
+	seen = &a->seen[s->id];
+	if (seen->generation && seen->generation == a->accepted && seen->rows == e.rows &&
+	    seen->row_mask == e.row_mask && seen->backends == e.backends &&
+	    seen->n_backends == e.n_backends) {
+		seen->generation = generation;
+		return SL_ACCEPT_OK;
+	}
+	answer = check_rows(a, &e);
+	if (answer == SL_ACCEPT_OK)
+		answer = check_backends(a, &e);
+	if (answer == SL_ACCEPT_OK)
+		*seen = e;
+	return answer;
+}
+
+/* The whole bank; the place of the record that is wrong in *at. */
+static enum sl_accept check(struct sl_acceptor *a, uint64_t generation, uint32_t *at)
+{
+	const struct sl_root *root = sl_store_root(a->store);
+	const struct sl_bank *bank = &root->bank[generation & 1];
+	uint32_t services = a->store->count[SL_ARRAY_services] / 2;
+	uint32_t routes = a->store->count[SL_ARRAY_routes] / 2;
+	const struct sl_service *s = (const struct sl_service *)a->store->base[SL_ARRAY_services] +
+	                             (size_t)(generation & 1) * services;
+	const struct sl_route *r = (const struct sl_route *)a->store->base[SL_ARRAY_routes] +
+	                           (size_t)(generation & 1) * routes;
+	uint32_t found = 0;
+
+	if (bank->generation != generation || bank->seq & 1)
+		return SL_ACCEPT_FORM;
+	for (*at = 0; *at < services; ++*at) {
+		enum sl_accept answer;
+
+		if (!s[*at].vip.q[1])
+			continue;
+		found++;
+		answer = check_service(a, &s[*at], generation);
+		if (answer != SL_ACCEPT_OK)
+			return answer;
+	}
+	if (found != bank->services)
+		return SL_ACCEPT_FORM;
+	for (*at = 0; *at < routes; ++*at)
+		if (r[*at].kind == SL_ROUTE_VIA && r[*at].port >= a->n_ports)
+			return SL_ACCEPT_EGRESS;
+	return SL_ACCEPT_OK;
+}
+
+bool sl_acceptor_run(struct sl_acceptor *a)
+{
+	const struct sl_root *root = sl_store_root(a->store);
+	struct sl_engine *self = a->store->base[SL_ARRAY_engine];
+	/* Acquire: the bank was filled before it was proposed. */
+	uint64_t proposed = __atomic_load_n(&root->proposed, __ATOMIC_ACQUIRE);
+	enum sl_accept answer;
+	uint32_t at = 0;
+
+	if (!proposed || proposed == self->accepted)
+		return false;
+	answer = check(a, proposed, &at);
+	if (answer == SL_ACCEPT_OK)
+		a->accepted = proposed;
+	self->answer = answer;
+	self->at = at;
+	/* Release: the answer before the generation that it is about. */
+	__atomic_store_n(&self->accepted, proposed, __ATOMIC_RELEASE);
+	return true;
+}

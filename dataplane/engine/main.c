@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* sluice-dataplane: the DPDK engine of an instance.
+ *
+ * It waits for control to make the instance and publish its first generation (whichever of the two
+ * is started first), attaches, starts the ports that the configuration names, puts one worker on
+ * each core, and from then on only answers proposals (accept.h) until it is told to stop.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_lcore.h>
+
+#include "../abi/life.h"
+#include "accept.h"
+#include "worker.h"
+
+enum { LOOK_EVERY_MS = 100, ATTACH_EVERY_MS = 50 };
+
+struct dataplane {
+	struct sl_config config;
+	struct sl_store_where where;
+	struct sl_store store;
+	struct sl_ports ports;
+	struct sl_acceptor *acceptor;
+	struct sl_worker_run run[SL_CORES_MAX];
+	atomic_bool stop;
+	int lock;   /* of this instance's dataplane; held while we live */
+	int wake;   /* datagram socket: control proposed something */
+	int signal; /* signalfd */
+};
+
+__attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
+{
+	va_list list;
+
+	va_start(list, format);
+	fputs("sluice-dataplane: ", stderr);
+	vfprintf(stderr, format, list);
+	fputc('\n', stderr);
+	va_end(list);
+}
+
+/* The lock file that makes a second dataplane of the instance give up. */
+static int lock_instance(struct dataplane *d)
+{
+	char path[SL_PATH_MAX + 32];
+
+	if (mkdir(d->config.run_dir, 0755) != 0 && errno != EEXIST) {
+		say("%s: %s", d->config.run_dir, strerror(errno));
+		return SL_EXIT_MACHINE;
+	}
+	snprintf(path, sizeof(path), "%s/dataplane.lock", d->config.run_dir);
+	d->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (d->lock < 0) {
+		say("%s: %s", path, strerror(errno));
+		return SL_EXIT_MACHINE;
+	}
+	if (flock(d->lock, LOCK_EX | LOCK_NB) != 0) {
+		say("instance %s has a dataplane already (%s is locked)", d->config.instance, path);
+		return SL_EXIT_BUSY;
+	}
+	return SL_EXIT_OK;
+}
+
+static int open_wake(struct dataplane *d)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int n = snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/dataplane.wake",
+	                 d->config.run_dir);
+
+	if (n >= (int)sizeof(addr.sun_path)) {
+		say("run_dir: %s is too long for a socket's path", d->config.run_dir);
+		return SL_EXIT_CONFIG;
+	}
+	unlink(addr.sun_path);
+	d->wake = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (d->wake < 0 || bind(d->wake, (struct sockaddr *)&addr, sizeof(addr)) != 0 ||
+	    chmod(addr.sun_path, 0600) != 0) {
+		say("%s: %s", addr.sun_path, strerror(errno));
+		return SL_EXIT_MACHINE;
+	}
+	return SL_EXIT_OK;
+}
+
+static int open_signals(struct dataplane *d)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP); /* control's business: nothing here is reloaded */
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	d->signal = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return d->signal < 0 ? SL_EXIT_MACHINE : SL_EXIT_OK;
+}
+
+/* True when we are told to stop. Returns early when control proposed something. */
+static bool wait_ms(struct dataplane *d, int ms)
+{
+	struct pollfd fd[] = { { .fd = d->signal, .events = POLLIN },
+		               { .fd = d->wake, .events = POLLIN } };
+	struct signalfd_siginfo info;
+	char byte;
+
+	poll(fd, 2, ms);
+	while (recv(d->wake, &byte, 1, 0) > 0)
+		;
+	while (read(d->signal, &info, sizeof(info)) == sizeof(info))
+		if (info.ssi_signo != SIGHUP)
+			return true;
+	return false;
+}
+
+/* Attaches, and waits until something was published. */
+static int attach(struct dataplane *d)
+{
+	char error[SL_ERROR_MAX];
+	bool said = false;
+	int err;
+
+	for (;;) {
+		err = sl_store_attach(&d->store, &d->where, SL_STORE_ENGINE, error);
+		if (!err &&
+		    __atomic_load_n(&sl_store_root(&d->store)->generation, __ATOMIC_ACQUIRE))
+			return SL_EXIT_OK;
+		if (err && err != -ENOENT) {
+			say("%s", error);
+			return err == -EPROTO ? SL_EXIT_ABI : SL_EXIT_MACHINE;
+		}
+		if (!said)
+			say("waiting for sluice-control to serve instance %s", d->config.instance);
+		said = true;
+		if (!err)
+			sl_store_detach(&d->store);
+		if (wait_ms(d, ATTACH_EVERY_MS))
+			return SL_EXIT_FAILED;
+	}
+}
+
+static int start_eal(struct dataplane *d)
+{
+	struct sl_eal_args args;
+	char *argv[SL_EAL_ARGS];
+	int err = sl_eal_args_make(&args, &d->config);
+
+	if (err) {
+		say("too many ports or cores for DPDK's command line");
+		return SL_EXIT_CONFIG;
+	}
+	memcpy(argv, args.arg, sizeof(argv)); /* EAL permutes it */
+	err = rte_eal_init(args.n, argv);
+	if (err < 0)
+		say("DPDK can't start: %s; are %u MB of huge pages free (grep Huge /proc/meminfo), "
+		    "and are we root?",
+		    rte_strerror(rte_errno), d->config.dataplane.memory_mb);
+	sl_eal_args_free(&args);
+	return err < 0 ? SL_EXIT_MACHINE : SL_EXIT_OK;
+}
+
+static int start_workers(struct dataplane *d)
+{
+	uint32_t n = d->ports.n_workers;
+
+	for (uint32_t w = 0; w < n; w++) {
+		struct sl_worker_run *run = &d->run[w];
+
+		*run = (struct sl_worker_run){ .store = &d->store,
+			                       .number = w,
+			                       .stop = &d->stop,
+			                       .n_ports = (uint32_t)d->config.dataplane.n_ports };
+		run->n_rx = sl_ports_deal(&d->ports, w, run->rx,
+		                          sizeof(run->rx) / sizeof(run->rx[0]), run->tx);
+		if (rte_eal_remote_launch(sl_worker_main, run, w + 1) != 0) {
+			say("worker %u can't be started", w);
+			return SL_EXIT_FAILED;
+		}
+	}
+	return SL_EXIT_OK;
+}
+
+static int announce(struct dataplane *d)
+{
+	struct sl_engine *self = d->store.base[SL_ARRAY_engine];
+	struct sl_queue *queues = d->store.base[SL_ARRAY_queues];
+	struct timespec ts;
+
+	for (uint32_t p = 0; p < d->config.dataplane.n_ports; p++)
+		sl_ports_mac(&d->ports, p, queues[p * SL_QUEUES_PER_PORT].mac);
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	self->instance = sl_store_root(&d->store)->instance;
+	self->workers = d->ports.n_workers;
+	self->accepted = 0;
+	self->started_ns = (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+	self->pid = (uint32_t)getpid();
+	if (sl_life_begin(&self->alive) != 0)
+		return SL_EXIT_FAILED;
+	return SL_EXIT_OK;
+}
+
+static void stop_workers(struct dataplane *d)
+{
+	struct sl_engine *self = d->store.base[SL_ARRAY_engine];
+
+	atomic_store(&d->stop, true);
+	rte_eal_mp_wait_lcore();
+	sl_life_end(&self->alive);
+	self->pid = 0;
+	sl_ports_stop(&d->ports);
+}
+
+static int serve(struct dataplane *d)
+{
+	char error[SL_ERROR_MAX];
+	int status = attach(d);
+
+	if (status)
+		return status;
+	if (d->config.dataplane.n_cores > d->store.count[SL_ARRAY_workers]) {
+		say("%zu cores, but the instance was made for %u workers; make it anew",
+		    d->config.dataplane.n_cores, d->store.count[SL_ARRAY_workers]);
+		return SL_EXIT_CONFIG;
+	}
+	status = start_eal(d);
+	if (status)
+		return status;
+	if (sl_ports_start(&d->ports, &d->config, error) != 0) {
+		say("%s", error);
+		return SL_EXIT_MACHINE;
+	}
+	d->acceptor = sl_acceptor_new(&d->store, (uint32_t)d->config.dataplane.n_ports);
+	if (!d->acceptor)
+		return SL_EXIT_MACHINE;
+	status = announce(d);
+	if (!status)
+		status = start_workers(d);
+	if (!status) {
+		say("ready: %u workers", d->ports.n_workers);
+		while (!wait_ms(d, LOOK_EVERY_MS))
+			sl_acceptor_run(d->acceptor);
+		say("stopping");
+	}
+	stop_workers(d);
+	sl_acceptor_free(d->acceptor);
+	return status;
+}
+
+static void usage(FILE *to)
+{
+	fputs("usage: sluice-dataplane -c FILE\n"
+	      "  -c, --config FILE  the configuration, the same as sluice-control's\n"
+	      "  -V, --version\n"
+	      "  -h, --help\n",
+	      to);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = { { "config", required_argument, NULL, 'c' },
+		                                 { "version", no_argument, NULL, 'V' },
+		                                 { "help", no_argument, NULL, 'h' },
+		                                 { 0 } };
+	static struct dataplane d;
+	char error[SL_ERROR_MAX];
+	const char *file = NULL;
+	int option, status;
+
+	while ((option = getopt_long(argc, argv, "c:Vh", options, NULL)) != -1) {
+		switch (option) {
+		case 'c':
+			file = optarg;
+			break;
+		case 'V':
+			puts("sluice-dataplane " SL_VERSION);
+			return SL_EXIT_OK;
+		case 'h':
+			usage(stdout);
+			return SL_EXIT_OK;
+		default:
+			usage(stderr);
+			return SL_EXIT_USAGE;
+		}
+	}
+	if (!file || optind != argc) {
+		usage(stderr);
+		return SL_EXIT_USAGE;
+	}
+	if (sl_config_read(file, &d.config, error) != 0) {
+		say("%s", error);
+		return SL_EXIT_CONFIG;
+	}
+	d.where = (struct sl_store_where){ .huge = d.config.dataplane.tables == SL_TABLES_HUGE,
+		                           .instance = d.config.instance,
+		                           .bpf_dir = d.config.bpf_dir,
+		                           .huge_dir = d.config.huge_dir };
+	prctl(PR_SET_TIMERSLACK, 10000UL); /* proposals are answered soon */
+	status = lock_instance(&d);
+	if (!status)
+		status = open_signals(&d);
+	if (!status)
+		status = open_wake(&d);
+	if (!status)
+		status = serve(&d);
+	sl_config_free(&d.config);
+	return status;
+}

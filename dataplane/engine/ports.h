@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Ports of the configuration as DPDK devices, and their queues dealt out to workers.
+ *
+ * A kernel interface is one net_af_xdp device per queue, since that driver takes one queue an
+ * instance on veth; a PCI or virtual device is one device with all queues. A lane hides the
+ * difference: it is one receive queue, or one transmit queue, that one worker owns alone.
+ */
+#ifndef SL_ENGINE_PORTS_H
+#define SL_ENGINE_PORTS_H
+
+#include <rte_ethdev.h>
+#include <rte_mempool.h>
+
+#include "../../config/config.h"
+#include "../abi/layout.h"
+
+struct sl_lane {
+	uint16_t device; /* DPDK's port id */
+	uint16_t queue;  /* of that device */
+	uint16_t port;   /* index in the configuration */
+	uint16_t number; /* queue of the port, as the configuration counts */
+};
+
+struct sl_ports {
+	const struct sl_config *config;
+	struct rte_mempool *pool;
+	uint32_t n_workers;
+	/* devices[port][queue of the port]: all the same for PCI and virtual devices */
+	uint16_t device[SL_PORTS_CONFIG_MAX][SL_QUEUES_PER_PORT];
+};
+
+/* The arguments of rte_eal_init() that the configuration asks for. */
+#define SL_EAL_ARGS 64
+struct sl_eal_args {
+	int n;
+	char *arg[SL_EAL_ARGS];
+};
+int sl_eal_args_make(struct sl_eal_args *args, const struct sl_config *config);
+void sl_eal_args_free(struct sl_eal_args *args);
+
+/* Sets up every device with the queues that its workers need and starts it. 0, or -errno with a
+ * message that names the port. */
+int sl_ports_start(struct sl_ports *ports, const struct sl_config *config,
+                   char error[SL_ERROR_MAX]);
+void sl_ports_stop(struct sl_ports *ports);
+
+/* Deals out: worker w's receive lanes into rx (at most max), its transmit lane of each port into
+ * tx. The number of receive lanes. */
+size_t sl_ports_deal(const struct sl_ports *ports, uint32_t worker, struct sl_lane *rx, size_t max,
+                     struct sl_lane tx[SL_PORTS_CONFIG_MAX]);
+
+void sl_ports_mac(const struct sl_ports *ports, uint32_t port, uint8_t mac[6]);
+
+#endif
