@@ -138,8 +138,8 @@ static int check_fs(const char *dir, long magic, const char *what, char *error)
 	}
 	if ((long)fs.f_type == magic)
 		return 0;
-	return fail(error, -ENODEV, "%s: no %s is mounted there; mount -t %s none %s", dir, what,
-	            what, path);
+	return fail(error, -ENODEV, "%s: no %s file system is mounted there (mount -t %s none %s)",
+	            dir, what, what, magic == BPF_FS_MAGIC ? "/sys/fs/bpf" : dir);
 }
 
 static int make_parents(const char *dir, char *error)

@@ -115,19 +115,23 @@ SL_INLINE struct sl_bucket *sl_flow_bucket(const struct sl_tables *t, uint64_t h
 	                                : sl_hash_bucket(hash, n));
 }
 
-/* The entry of a flow, alive or dead. */
+/* The entry of a flow, alive or dead. The key is read again after the value: an entry that became
+ * another flow's between the two is passed over. The first bucket is looked at once more after the
+ * second, since a moving entry may have come from there meanwhile. */
 SL_INLINE struct sl_flow_at sl_flow_find(const struct sl_tables *t, uint64_t key, uint64_t hash)
 {
 	struct sl_flow_at at = { .bucket = NULL };
 
-	for (int second = 0; second < 2; second++) {
-		struct sl_bucket *b = sl_flow_bucket(t, hash, second);
+	for (int i = 0; i < 3; i++) {
+		struct sl_bucket *b = sl_flow_bucket(t, hash, i == 1);
 		uint32_t ways = b ? sl_bucket_match(b, key) : 0;
 
 		if (ways) {
-			at.bucket = b;
 			at.way = sl_way_first(ways) & (SL_FLOW_WAYS - 1);
 			at.value = sl_entry_load(&b->value[at.way]);
+			if (sl_unlikely(sl_entry_load(&b->key[at.way]) != key))
+				continue;
+			at.bucket = b;
 			return at;
 		}
 	}
@@ -164,20 +168,28 @@ SL_INLINE bool sl_flow_move(const struct sl_tables *t, struct sl_bucket *from, u
 	struct sl_service_tally *tally = sl_seam_tally(t, sl_flow_key_service(key));
 	struct sl_bucket *to;
 	uint64_t hash;
+	int copy;
 
-	if (!root || !key || key & SL_FLOW_BUSY)
+	if (!root || !key || key & SL_FLOW_BUSY || sl_entry_load(&from->key[way]) != key)
 		return false;
 	hash = sl_hash_flow(key, root->flow_key);
 	to = sl_flow_bucket(t, hash, false);
 	if (to == from)
 		to = sl_flow_bucket(t, hash, true);
-	if (!to || to == from || sl_bucket_insert(t, to, key, value, now) < 0)
+	if (!to || to == from)
+		return false;
+	copy = sl_bucket_insert(t, to, key, value, now);
+	if (copy < 0)
 		return false;
 	if (tally)
 		tally->moved++; /* control voids a scan of the table that an entry moved under */
 	/* From here on readers find either. What was written to the old place since is lost: at
 	 * most a last-seen time or a state, never a backend that an entry named before. */
-	return sl_entry_swap(&from->key[way], key, 0);
+	if (sl_likely(sl_entry_swap(&from->key[way], key, 0)))
+		return true;
+	/* Somebody else moved it, or took its place. */
+	sl_entry_swap(&to->key[copy & (SL_FLOW_WAYS - 1)], key, 0);
+	return false;
 }
 
 /* Makes room in one of the key's two buckets by moving entries, two steps deep. Bounded: 8 + 8 * 4

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Inside the parser: how a group of the file becomes a record.
+ *
+ * Each group has a visible table of its fields (root in parse.c, dataplane and next hops in
+ * dataplane.c, services in service.c). sl_group_read() walks that table: it refuses fields that
+ * aren't in it, asks for the required ones, checks types and calls each field's reader in the
+ * table's order, so that a later field may rely on an earlier one. A new field is one line there,
+ * one row in docs/configuration.md (a test compares them) and, if no reader below fits, a reader.
+ *
+ * Whoever calls fills in the defaults before, and checks what spans several fields after.
+ */
+#ifndef SL_CONFIG_PARSE_H
+#define SL_CONFIG_PARSE_H
+
+#include <libconfig.h>
+
+#include "config.h"
+
+struct sl_reader {
+	struct sl_config *config;
+	char *error;           /* SL_ERROR_MAX bytes */
+	char dir[SL_PATH_MAX]; /* where @include starts: the main file's directory, or "" */
+	const config_setting_t *tables; /* the field that forces a kind of tables; NULL: auto */
+};
+
+enum sl_field_type {
+	SL_INTEGER = 1 << 0,
+	SL_STRING = 1 << 1,
+	SL_BOOL = 1 << 2,
+	SL_ARRAY = 1 << 3, /* [ scalars ] */
+	SL_LIST = 1 << 4,  /* ( groups ) */
+	SL_GROUP = 1 << 5,
+};
+
+struct sl_word {
+	const char *text; /* the last of a table is NULL */
+	uint32_t value;
+};
+
+struct sl_field {
+	const char *name;
+	unsigned int types; /* enum sl_field_type, those allowed */
+	int (*read)(struct sl_reader *r, const struct sl_field *field, config_setting_t *setting,
+	            void *record);
+	const char *example;
+	bool required;
+	size_t at, size; /* SL_MEMBER: where the standard readers store */
+	long long min, max;
+	const struct sl_word *words;
+};
+
+#define SL_MEMBER(record, member)                                                                  \
+	.at = offsetof(struct record, member), .size = sizeof(((struct record *)0)->member)
+
+struct sl_group {
+	const char *path; /* as docs/configuration.md titles it */
+	const struct sl_field *field;
+	size_t n_fields;
+};
+
+#define SL_GROUP_OF(path, fields)                                                                  \
+	{                                                                                          \
+		path, fields, sizeof(fields) / sizeof((fields)[0])                                 \
+	}
+
+extern const struct sl_group sl_group_root;
+extern const struct sl_group sl_group_dataplane;
+extern const struct sl_group sl_group_port;
+extern const struct sl_group sl_group_capacity;
+extern const struct sl_group sl_group_next_hop;
+extern const struct sl_group sl_group_service;
+extern const struct sl_group sl_group_backend;
+
+int sl_group_read(struct sl_reader *r, const struct sl_group *group, config_setting_t *setting,
+                  void *record);
+
+/* Standard readers of one field: they store in record + at, `size` bytes wide. */
+int sl_read_integer(struct sl_reader *, const struct sl_field *, config_setting_t *, void *);
+int sl_read_bool(struct sl_reader *, const struct sl_field *, config_setting_t *, void *);
+int sl_read_name(struct sl_reader *, const struct sl_field *, config_setting_t *, void *);
+int sl_read_path(struct sl_reader *, const struct sl_field *, config_setting_t *, void *);
+int sl_read_address(struct sl_reader *, const struct sl_field *, config_setting_t *, void *);
+int sl_read_duration(struct sl_reader *, const struct sl_field *, config_setting_t *, void *);
+int sl_read_word(struct sl_reader *, const struct sl_field *, config_setting_t *, void *);
+int sl_read_choice(struct sl_reader *, const struct sl_field *, config_setting_t *, void *);
+
+/* Readers of whole parts, and the defaults that hold when the part isn't there. */
+int sl_read_dataplane(struct sl_reader *, const struct sl_field *, config_setting_t *, void *);
+int sl_read_next_hops(struct sl_reader *, const struct sl_field *, config_setting_t *, void *);
+int sl_read_services(struct sl_reader *, const struct sl_field *, config_setting_t *, void *);
+void sl_capacity_default(struct sl_config_capacity *capacity);
+
+/* All return -EINVAL, with "FILE:LINE: PATH: …" in the error. sl_fail_in() blames the member of
+ * that name in a group, or the group's own line when the file doesn't have it. */
+int sl_fail(struct sl_reader *r, const config_setting_t *setting, const char *format, ...)
+        __attribute__((format(printf, 3, 4)));
+int sl_fail_in(struct sl_reader *r, const config_setting_t *group, const char *member,
+               const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* "line 12", or "other.conf:12" when that isn't the file of `here`. */
+#define SL_WHERE_TEXT (SL_PATH_MAX + 16)
+const char *sl_where(const struct sl_reader *r, const config_setting_t *setting,
+                     const config_setting_t *here, char text[SL_WHERE_TEXT]);
+
+/* The path by which a file that libconfig names can be opened. */
+const char *sl_source_file(const struct sl_reader *r, const char *name, char path[SL_PATH_MAX]);
+
+/* The first record that equals an earlier one: 1 and their indices, 0, or -ENOMEM. */
+int sl_duplicate(const void *records, size_t n, size_t size,
+                 int (*compare)(const void *, const void *), size_t *first, size_t *second);
+
+/* 0 when every integer of the file fits what libconfig keeps of it. */
+int sl_wide_check(struct sl_reader *r, const config_t *file);
+
+/* Text alone (text.c): 0 or -EINVAL, without a message where the caller knows the better one. */
+int sl_text_duration(const char *text, uint64_t *ms);
+int sl_text_size(const char *text, uint64_t *bytes);
+int sl_text_mac(const char *text, uint8_t mac[6]);
+int sl_text_addr(const char *text, union sl_addr *addr);
+unsigned int sl_text_distance(const char *a, const char *b);
+
+#endif

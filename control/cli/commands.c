@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What sluicectl can be told. A new command is one entry of COMMANDS (and a printer, if no other's
+ * shape fits): help, parsing and suggestions all read the array. Values are checked by the daemon,
+ * which knows the rules; here only their form is.
+ */
+#include "commands.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "print.h"
+
+#define WORDS_MAX 64 /* bytes of a command's words */
+
+/* clang-format off */
+static const struct sl_command COMMANDS[] = {
+	{ "status", "", "how the instance is",
+	  "status", false, sl_print_status, { { 0 } } },
+	{ "service list", "", "all services, with their traffic",
+	  "service.list", false, sl_print_services, { { 0 } } },
+	{ "service show", "NAME", "one service and its backends",
+	  "service.show", false, sl_print_service,
+	  { { "service", SL_VALUE_TEXT, SL_GIVEN_ALWAYS } } },
+	{ "backend list", "[SERVICE]", "backends, with their share and traffic",
+	  "backend.list", false, sl_print_backends,
+	  { { "service", SL_VALUE_TEXT, SL_GIVEN_SOMETIMES } } },
+	{ "backend add", "SERVICE ADDRESS[:PORT] [--name NAME] [--weight WEIGHT]",
+	  "a new backend, at once",
+	  "backend.add", true, sl_print_change,
+	  { { "service", SL_VALUE_TEXT, SL_GIVEN_ALWAYS },
+	    { "address", SL_VALUE_ENDPOINT, SL_GIVEN_ALWAYS },
+	    { "name", SL_VALUE_TEXT, SL_GIVEN_OPTION },
+	    { "weight", SL_VALUE_NUMBER, SL_GIVEN_OPTION } } },
+	{ "backend remove", "SERVICE BACKEND [--now]",
+	  "when its connections have ended; --now: cut them",
+	  "backend.remove", true, sl_print_change,
+	  { { "service", SL_VALUE_TEXT, SL_GIVEN_ALWAYS },
+	    { "backend", SL_VALUE_TEXT, SL_GIVEN_ALWAYS },
+	    { "now", SL_VALUE_YES, SL_GIVEN_OPTION } } },
+	{ "backend drain", "SERVICE BACKEND", "no new connections; those that are there stay",
+	  "backend.drain", true, sl_print_change,
+	  { { "service", SL_VALUE_TEXT, SL_GIVEN_ALWAYS },
+	    { "backend", SL_VALUE_TEXT, SL_GIVEN_ALWAYS } } },
+	{ "backend ready", "SERVICE BACKEND", "takes new connections again",
+	  "backend.ready", true, sl_print_change,
+	  { { "service", SL_VALUE_TEXT, SL_GIVEN_ALWAYS },
+	    { "backend", SL_VALUE_TEXT, SL_GIVEN_ALWAYS } } },
+	{ "backend weight", "SERVICE BACKEND WEIGHT", "its share of new connections",
+	  "backend.weight", true, sl_print_change,
+	  { { "service", SL_VALUE_TEXT, SL_GIVEN_ALWAYS },
+	    { "backend", SL_VALUE_TEXT, SL_GIVEN_ALWAYS },
+	    { "weight", SL_VALUE_NUMBER, SL_GIVEN_ALWAYS } } },
+	{ "stats", "", "what became of all packets, and the workers' load",
+	  "stats", false, sl_print_stats, { { 0 } } },
+	{ "generation", "", "the live generation and who has acknowledged it",
+	  "generation", false, sl_print_generation, { { 0 } } },
+	{ "reload", "", "read the configuration again and apply the difference",
+	  "reload", true, sl_print_reload, { { 0 } } },
+};
+/* clang-format on */
+#define N_COMMANDS (sizeof(COMMANDS) / sizeof(COMMANDS[0]))
+
+static int fail(char error[SL_ERROR_MAX], const char *format, ...)
+        __attribute__((format(printf, 2, 3)));
+static int fail(char error[SL_ERROR_MAX], const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(error, SL_ERROR_MAX, format, args);
+	va_end(args);
+	return -EINVAL;
+}
+
+const struct sl_command *sl_command_at(size_t i)
+{
+	return i < N_COMMANDS ? &COMMANDS[i] : NULL;
+}
+
+static int misuse(const struct sl_command *command, const char *what, char error[SL_ERROR_MAX])
+{
+	return fail(error, "%s; usage: sluicectl %s%s%s", what, command->words,
+	            *command->usage ? " " : "", command->usage);
+}
+
+static size_t count_words(const char *words)
+{
+	return strchr(words, ' ') ? 2 : 1;
+}
+
+/* The first n words, as they would stand in COMMANDS. */
+static void join(const struct sl_given_words *given, size_t n, char text[WORDS_MAX])
+{
+	text[0] = 0;
+	for (size_t i = 0; i < n && i < given->n_words; i++) {
+		size_t used = strlen(text);
+
+		snprintf(text + used, WORDS_MAX - used, "%s%s", i ? " " : "", given->word[i]);
+	}
+}
+
+static size_t least(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Edits (a letter more, less, other, or two swapped) that make a of b. */
+static size_t distance(const char *a, const char *b)
+{
+	size_t d[WORDS_MAX][WORDS_MAX];
+	size_t m = least(strlen(a), WORDS_MAX - 1), n = least(strlen(b), WORDS_MAX - 1);
+
+	for (size_t i = 0; i <= m; i++) {
+		for (size_t j = 0; j <= n; j++) {
+			if (i == 0 || j == 0) {
+				d[i][j] = i + j;
+				continue;
+			}
+			d[i][j] = least(least(d[i - 1][j], d[i][j - 1]) + 1,
+			                d[i - 1][j - 1] + (a[i - 1] != b[j - 1]));
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+				d[i][j] = least(d[i][j], d[i - 2][j - 2] + 1);
+		}
+	}
+	return d[m][n];
+}
+
+static const struct sl_command *nearest(const struct sl_given_words *given)
+{
+	const struct sl_command *best = NULL;
+	size_t best_distance = SIZE_MAX;
+	char text[WORDS_MAX];
+
+	for (size_t i = 0; i < N_COMMANDS; i++) {
+		size_t far;
+
+		join(given, count_words(COMMANDS[i].words), text);
+		far = distance(text, COMMANDS[i].words);
+		if (far < best_distance && far <= strlen(COMMANDS[i].words) / 3) {
+			best = &COMMANDS[i];
+			best_distance = far;
+		}
+	}
+	return best;
+}
+
+/* "backend" alone: which words may follow. False if no command begins so. */
+static bool name_next_words(const struct sl_given_words *given, char error[SL_ERROR_MAX])
+{
+	const char *first = given->word[0], *before = "";
+	size_t used, length = strlen(first);
+
+	if (given->n_words > 1)
+		return false;
+	fail(error, "\"%.64s\" wants one word more: ", first);
+	used = strlen(error);
+	for (size_t i = 0; i < N_COMMANDS; i++) {
+		if (strncmp(COMMANDS[i].words, first, length) || COMMANDS[i].words[length] != ' ')
+			continue;
+		used += (size_t)snprintf(error + used, SL_ERROR_MAX - used, "%s%s", before,
+		                         COMMANDS[i].words + length + 1);
+		before = ", ";
+	}
+	return *before;
+}
+
+const struct sl_command *sl_command_find(const struct sl_given_words *given,
+                                         char error[SL_ERROR_MAX])
+{
+	const struct sl_command *near;
+	char text[WORDS_MAX];
+
+	for (size_t i = 0; i < N_COMMANDS; i++) {
+		join(given, count_words(COMMANDS[i].words), text);
+		if (!strcmp(text, COMMANDS[i].words))
+			return &COMMANDS[i];
+	}
+	if (given->n_words == 0) {
+		fail(error, "no command; see: sluicectl --help");
+		return NULL;
+	}
+	if (name_next_words(given, error))
+		return NULL;
+	near = nearest(given);
+	join(given, 2, text);
+	if (near)
+		fail(error, "unknown command \"%s\"; did you mean \"%s\"?", text, near->words);
+	else
+		fail(error, "unknown command \"%s\"; see: sluicectl --help", text);
+	return NULL;
+}
+
+static int set_number(json_t *params, const char *name, const char *text, char error[SL_ERROR_MAX])
+{
+	char *end;
+	long long value;
+
+	errno = 0;
+	value = strtoll(text, &end, 10);
+	if (errno || end == text || *end)
+		return fail(error, "%s: \"%.64s\" is no whole number", name, text);
+	return json_object_set_new(params, name, json_integer(value));
+}
+
+static int set_text(json_t *params, const char *name, const char *text, char error[SL_ERROR_MAX])
+{
+	if (json_object_set_new(params, name, json_string(text)))
+		return fail(error, "%s: not UTF-8", name);
+	return 0;
+}
+
+static int set_endpoint(json_t *params, const char *text, char error[SL_ERROR_MAX])
+{
+	const char *colon = strrchr(text, ':');
+	char address[SL_ADDR_TEXT];
+	size_t length = strlen(text);
+
+	if (text[0] == '[') {
+		const char *end = strchr(text, ']');
+
+		if (!end || (end[1] && end[1] != ':'))
+			return fail(error, "address: \"%.64s\" isn't [ADDRESS]:PORT", text);
+		colon = end[1] ? end + 1 : NULL;
+		length = (size_t)(end - ++text);
+	} else if (colon && colon == strchr(text, ':')) {
+		length = (size_t)(colon - text);
+	} else {
+		colon = NULL; /* IPv6 without brackets: all of it is the address */
+	}
+	if (length >= sizeof(address))
+		return fail(error, "address: \"%.64s\" is too long for one", text);
+	memcpy(address, text, length);
+	address[length] = 0;
+	if (colon && set_number(params, "port", colon + 1, error))
+		return -EINVAL;
+	return set_text(params, "address", address, error);
+}
+
+static int set_value(json_t *params, const struct sl_parameter *parameter, const char *text,
+                     char error[SL_ERROR_MAX])
+{
+	switch (parameter->value) {
+	case SL_VALUE_TEXT:
+		return set_text(params, parameter->name, text, error);
+	case SL_VALUE_NUMBER:
+		return set_number(params, parameter->name, text, error);
+	case SL_VALUE_ENDPOINT:
+		return set_endpoint(params, text, error);
+	case SL_VALUE_YES:
+		return json_object_set_new(params, parameter->name, json_true());
+	}
+	return -EINVAL;
+}
+
+static int set_words(const struct sl_command *command, const struct sl_given_words *given,
+                     json_t *params, char error[SL_ERROR_MAX])
+{
+	const struct sl_parameter *parameter = command->parameters;
+	size_t word = count_words(command->words);
+	char what[128];
+
+	for (; parameter->name && parameter->given != SL_GIVEN_OPTION; parameter++, word++) {
+		if (word >= given->n_words && parameter->given == SL_GIVEN_SOMETIMES)
+			return 0;
+		if (word >= given->n_words)
+			return misuse(command, "too few words", error);
+		if (set_value(params, parameter, given->word[word], error))
+			return -EINVAL;
+	}
+	if (word < given->n_words) {
+		snprintf(what, sizeof(what), "\"%.64s\" is too much", given->word[word]);
+		return misuse(command, what, error);
+	}
+	return 0;
+}
+
+static int set_options(const struct sl_command *command, const struct sl_given_words *given,
+                       json_t *params, char error[SL_ERROR_MAX])
+{
+	char what[128];
+
+	for (size_t i = 0; i < given->n_options; i++) {
+		const struct sl_parameter *parameter = command->parameters;
+
+		while (parameter->name && (parameter->given != SL_GIVEN_OPTION ||
+		                           strcmp(parameter->name, given->option[i].name)))
+			parameter++;
+		if (!parameter->name) {
+			snprintf(what, sizeof(what), "--%s: not an option of \"%s\"",
+			         given->option[i].name, command->words);
+			return misuse(command, what, error);
+		}
+		if (set_value(params, parameter, given->option[i].value, error))
+			return -EINVAL;
+	}
+	return 0;
+}
+
+int sl_command_params(const struct sl_command *command, const struct sl_given_words *given,
+                      json_t **out, char error[SL_ERROR_MAX])
+{
+	json_t *params = json_object();
+
+	if (set_words(command, given, params, error) ||
+	    set_options(command, given, params, error)) {
+		json_decref(params);
+		return -EINVAL;
+	}
+	*out = params;
+	if (json_object_size(params) == 0) {
+		json_decref(params);
+		*out = NULL;
+	}
+	return 0;
+}

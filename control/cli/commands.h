@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What sluicectl can be told: the words, and how they become a method and its params. */
+#ifndef SL_CLI_COMMANDS_H
+#define SL_CLI_COMMANDS_H
+
+#include <stdio.h>
+
+#include <jansson.h>
+
+#include "../../config/config.h"
+
+#define SL_PARAMETERS_MAX 6
+#define SL_GIVEN_MAX      16
+
+enum sl_value {
+	SL_VALUE_TEXT,
+	SL_VALUE_NUMBER,
+	SL_VALUE_ENDPOINT, /* ADDRESS[:PORT], [ADDRESS]:PORT: two members, "address" and "port" */
+	SL_VALUE_YES,      /* an option without a value */
+};
+
+enum sl_given {
+	SL_GIVEN_ALWAYS,    /* in its place */
+	SL_GIVEN_SOMETIMES, /* the same, and may be left out */
+	SL_GIVEN_OPTION,    /* --name VALUE */
+};
+
+struct sl_parameter {
+	const char *name; /* of the member of params, and of the option */
+	enum sl_value value;
+	enum sl_given given;
+};
+
+struct sl_command {
+	const char *words;
+	const char *usage;
+	const char *help;
+	const char *method;
+	bool changes;
+	void (*print)(const json_t *result);
+	struct sl_parameter parameters[SL_PARAMETERS_MAX]; /* those with a place first */
+};
+
+/* What stands on the command line besides the options of sluicectl itself. */
+struct sl_given_words {
+	char **word;
+	size_t n_words;
+	struct {
+		const char *name;
+		const char *value;
+	} option[SL_GIVEN_MAX];
+	size_t n_options;
+};
+
+/* All of them, in the order of the help; NULL past the last. */
+const struct sl_command *sl_command_at(size_t i);
+
+/* The command that the words begin with; NULL with a message that names the nearest. */
+const struct sl_command *sl_command_find(const struct sl_given_words *given,
+                                         char error[SL_ERROR_MAX]);
+
+/* 0, with a new reference or NULL for none; -EINVAL with a message. */
+int sl_command_params(const struct sl_command *command, const struct sl_given_words *given,
+                      json_t **params, char error[SL_ERROR_MAX]);
+
+#endif

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Results, for people. One function a shape of result (docs/control-socket.md). */
+#ifndef SL_CLI_PRINT_H
+#define SL_CLI_PRINT_H
+
+#include <jansson.h>
+
+void sl_print_status(const json_t *result);
+void sl_print_services(const json_t *result);
+void sl_print_service(const json_t *result);
+void sl_print_backends(const json_t *result);
+void sl_print_change(const json_t *result);
+void sl_print_stats(const json_t *result);
+void sl_print_generation(const json_t *result);
+void sl_print_reload(const json_t *result);
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the daemon holds together: one instance, served from one event loop. */
+#ifndef SL_CONTROL_H
+#define SL_CONTROL_H
+
+#include <event2/event.h>
+#include <jansson.h>
+
+#include "../config/config.h"
+#include "../dataplane/abi/store.h"
+#include "model.h"
+#include "net.h"
+#include "rpc.h"
+
+struct sl_control {
+	struct event_base *base;
+	const char *file;
+	struct sl_config config;
+	struct sl_store_where where;
+	struct sl_store store;
+	struct sl_pool *rows;     /* extents of slots */
+	struct sl_pool *backends; /* extents of backends */
+	struct sl_model *model;   /* as published */
+	struct sl_net *net;
+	struct sl_rpc *changes, *reads; /* the two sockets */
+	json_t *overrides;              /* what operators set live, see overrides.h */
+	struct sl_traffic *baseline;    /* counters as they stood when a backend got its id */
+	struct sl_sweep *sweep;
+	struct event *every_tick;
+	int lock;
+	uint64_t started_ns;
+	uint64_t refused; /* generations that the dataplane refused */
+	bool dataplane_seen;
+	uint32_t attached[SL_PORTS_CONFIG_MAX]; /* ifindex that XDP is attached to; 0: none */
+};
+
+__attribute__((format(printf, 1, 2))) void sl_log(const char *format, ...);
+
+uint64_t sl_clock_ns(void); /* CLOCK_MONOTONIC */
+
+static inline uint32_t sl_clock_ms(void)
+{
+	return (uint32_t)(sl_clock_ns() / 1000000u);
+}
+
+#endif

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "instance.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "publish.h"
+#include "xdp.h"
+
+/* As mkdir -p; the last part gets this mode. */
+static int make_directory(const char *path, mode_t mode, char error[SL_ERROR_MAX])
+{
+	char part[SL_PATH_MAX];
+
+	for (size_t i = 1; i < sizeof(part); i++) {
+		if (path[i] && path[i] != '/')
+			continue;
+		snprintf(part, sizeof(part), "%.*s", (int)i, path);
+		if (mkdir(part, path[i] ? 0755 : mode) != 0 && errno != EEXIST) {
+			int err = errno;
+
+			snprintf(error, SL_ERROR_MAX, "%s: %s", part, strerror(err));
+			return -err;
+		}
+		if (!path[i])
+			return 0;
+	}
+	return -ENAMETOOLONG;
+}
+
+int sl_instance_lock(struct sl_control *c, char error[SL_ERROR_MAX])
+{
+	char path[SL_PATH_MAX + 32];
+	int err = make_directory(c->config.run_dir, 0755, error);
+
+	if (!err)
+		err = make_directory(c->config.state_dir, 0700, error);
+	if (err)
+		return err;
+	snprintf(path, sizeof(path), "%s/control.lock", c->config.run_dir);
+	c->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (c->lock >= 0 && flock(c->lock, LOCK_EX | LOCK_NB) == 0)
+		return 0;
+	err = errno;
+	if (c->lock >= 0 && err == EWOULDBLOCK) {
+		snprintf(error, SL_ERROR_MAX,
+			 "instance %s has a control process already (%s is locked)",
+			 c->config.instance, path);
+		return -EBUSY;
+	}
+	snprintf(error, SL_ERROR_MAX, "%s: %s", path, strerror(err));
+	return -err;
+}
+
+static struct sl_capacity capacity_of(const struct sl_config *config)
+{
+	return (struct sl_capacity){
+		.services = config->capacity.services,
+		.backends = config->capacity.backends,
+		.rows = config->capacity.rows,
+		.flows = config->capacity.flows,
+		.routes = config->capacity.routes,
+		.workers = (uint32_t)config->dataplane.n_cores,
+		.cpus = (uint32_t)sysconf(_SC_NPROCESSORS_CONF),
+	};
+}
+
+static int make(struct sl_control *c, const struct sl_capacity *capacity, char error[SL_ERROR_MAX])
+{
+	struct sl_root *root;
+	int err = sl_store_create(&c->store, &c->where, capacity, error);
+
+	if (err)
+		return err;
+	root = sl_store_root(&c->store);
+	memcpy(root->row_key, c->config.row_key, sizeof(root->row_key));
+	if (getrandom(root->flow_key, sizeof(root->flow_key), 0) != sizeof(root->flow_key) ||
+	    getrandom(&root->bank[0].seed, sizeof(root->bank[0].seed), 0) < 0)
+		return -EIO;
+	root->bank[1].seed = root->bank[0].seed;
+	sl_store_publish(&c->store);
+	return 0;
+}
+
+/* Whether the arrays that stand are those that the configuration asks for. */
+static int check_capacity(struct sl_control *c, const struct sl_capacity *capacity,
+			  char error[SL_ERROR_MAX])
+{
+	uint32_t count[SL_ARRAY_COUNT];
+	static const char *const name[] = {
+#define SL_ARRAY_NAME(name, record, writer) #name,
+		SL_ARRAYS(SL_ARRAY_NAME)
+#undef SL_ARRAY_NAME
+	};
+
+	sl_store_size(capacity, count);
+	for (int i = 0; i < SL_ARRAY_COUNT; i++) {
+		if (count[i] == c->store.count[i])
+			continue;
+		snprintf(error, SL_ERROR_MAX,
+			 "instance %s was made for other capacities or cores (%s: %u records, now "
+			 "%u); go back to those, or stop its dataplane and start over with "
+			 "`sluice-control --fresh`",
+			 c->config.instance, name[i], c->store.count[i], count[i]);
+		return -EPROTO;
+	}
+	if (memcmp(sl_store_root(&c->store)->row_key, c->config.row_key,
+		   sizeof(c->config.row_key)) == 0)
+		return 0;
+	snprintf(error, SL_ERROR_MAX,
+		 "instance %s belongs to another group: its rows would all move; start over with "
+		 "`sluice-control --fresh`",
+		 c->config.instance);
+	return -EPROTO;
+}
+
+static int start_over(struct sl_control *c, char error[SL_ERROR_MAX])
+{
+	int err = sl_store_attach(&c->store, &c->where, SL_STORE_READER, error);
+
+	if (!err && sl_dataplane_alive(c)) {
+		snprintf(error, SL_ERROR_MAX,
+			 "instance %s has a dataplane that runs: stop it before starting over",
+			 c->config.instance);
+		sl_store_detach(&c->store);
+		return -EBUSY;
+	}
+	if (!err)
+		sl_store_detach(&c->store);
+	if (!c->where.huge)
+		err = sl_xdp_detach_all(&c->where, error);
+	if (!err || err == -ENOENT)
+		err = sl_store_remove(&c->where, error);
+	return err == -ENOENT ? 0 : err;
+}
+
+int sl_instance_open(struct sl_control *c, bool fresh, char error[SL_ERROR_MAX])
+{
+	struct sl_capacity capacity = capacity_of(&c->config);
+	int err = fresh ? start_over(c, error) : 0;
+
+	if (err)
+		return err;
+	err = sl_store_attach(&c->store, &c->where, SL_STORE_CONTROL, error);
+	if (err == -ENOENT)
+		err = make(c, &capacity, error);
+	else if (!err)
+		err = check_capacity(c, &capacity, error);
+	if (err)
+		return err;
+	c->rows = sl_pool_new(c->store.count[SL_ARRAY_slots]);
+	c->backends = sl_pool_new(c->store.count[SL_ARRAY_backends]);
+	c->baseline = calloc(c->store.count[SL_ARRAY_traffic] / c->store.count[SL_ARRAY_tally],
+			     sizeof(*c->baseline));
+	return c->rows && c->backends && c->baseline ? 0 : -ENOMEM;
+}
+
+void sl_instance_close(struct sl_control *c)
+{
+	free(c->baseline);
+	sl_model_free(c->model, 0);
+	if (c->backends)
+		sl_pool_free(c->backends);
+	if (c->rows)
+		sl_pool_free(c->rows);
+	sl_store_detach(&c->store);
+}

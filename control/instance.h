@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The instance behind a daemon: its directories, its lock, its shared arrays, made or adopted. */
+#ifndef SL_CONTROL_INSTANCE_H
+#define SL_CONTROL_INSTANCE_H
+
+#include "control.h"
+
+/* Directories and the lock file; -EBUSY: another control of this name runs. */
+int sl_instance_lock(struct sl_control *c, char error[SL_ERROR_MAX]);
+
+/* The arrays: attached to where they stand, else made. `fresh` removes what stands first, programs
+ * and flows included, unless a dataplane lives on it. -EPROTO: of another version or capacity. */
+int sl_instance_open(struct sl_control *c, bool fresh, char error[SL_ERROR_MAX]);
+void sl_instance_close(struct sl_control *c);
+
+#endif

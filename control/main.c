@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* sluice-control: the daemon of an instance.
+ *
+ * It makes the shared arrays or adopts those that stand, attaches the XDP programs, publishes what
+ * the file and the operators want, and then serves: commands (commands.h), the network's changes
+ * (net.h), time (sweep.h). Both engines go on without it; when it stops it takes nothing down.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "apply.h"
+#include "commands.h"
+#include "control.h"
+#include "instance.h"
+#include "overrides.h"
+#include "publish.h"
+#include "sweep.h"
+#include "xdp.h"
+
+enum { TICK_MS = 10, RESOLVE_MS = 1500 };
+
+void sl_log(const char *format, ...)
+{
+	va_list list;
+
+	va_start(list, format);
+	fputs("sluice-control: ", stderr);
+	vfprintf(stderr, format, list);
+	fputc('\n', stderr);
+	va_end(list);
+}
+
+uint64_t sl_clock_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+/* Ports: an interface that is new, or came back as another, gets its program. */
+static int attach_ports(struct sl_control *c, char error[SL_ERROR_MAX])
+{
+	for (uint32_t i = 0; i < c->config.dataplane.n_ports; i++) {
+		const struct sl_config_port *port = &c->config.dataplane.port[i];
+		const struct sl_net_port *p = sl_net_port(c->net, i);
+		int how;
+
+		if (port->kind != SL_PORT_KERNEL || !p->present || p->ifindex == c->attached[i])
+			continue;
+		error[0] = '\0';
+		how = sl_xdp_attach(&c->store, &c->where, &c->config, i, p->ifindex, error);
+		if (how < 0)
+			return how;
+		if (how == SL_XDP_GENERIC)
+			sl_log("%s", error);
+		c->attached[i] = p->ifindex;
+	}
+	return 0;
+}
+
+static void network_changed(void *context)
+{
+	struct sl_control *c = context;
+	char error[SL_ERROR_MAX];
+	struct sl_published out;
+	struct sl_model *next;
+
+	if (!c->model)
+		return;
+	if (attach_ports(c, error) != 0)
+		sl_log("%s", error);
+	next = sl_model_clone(c->model);
+	if (!next)
+		return;
+	if (!sl_apply_network(c, next))
+		sl_model_free(next, 0);
+	else if (sl_publish(c, next, &out, error) != 0)
+		sl_log("%s", error);
+}
+
+/* Engines name next hops that they miss; each is asked for. */
+static void grant_wishes(struct sl_control *c)
+{
+	static uint64_t *seen;
+	const struct sl_wanted *wanted = c->store.base[SL_ARRAY_wanted];
+	uint32_t writers = c->store.count[SL_ARRAY_wanted];
+
+	if (!seen)
+		seen = calloc(writers, sizeof(*seen));
+	for (uint32_t w = 0; seen && w < writers; w++) {
+		/* Acquire: an address before its count. */
+		uint64_t head = __atomic_load_n(&wanted[w].head, __ATOMIC_ACQUIRE);
+
+		if (head - seen[w] > SL_WANTED)
+			seen[w] = head - SL_WANTED; /* overwritten: they will be wished for again */
+		for (; seen[w] != head; seen[w]++) {
+			union sl_addr addr = wanted[w].addr[seen[w] % SL_WANTED];
+
+			sl_net_ask(c->net, &addr);
+		}
+	}
+}
+
+static void watch_dataplane(struct sl_control *c)
+{
+	const struct sl_engine *e = c->store.base[SL_ARRAY_engine];
+	const struct sl_queue *queues = c->store.base[SL_ARRAY_queues];
+	bool alive = sl_dataplane_alive(c);
+
+	if (alive == c->dataplane_seen)
+		return;
+	c->dataplane_seen = alive;
+	if (!alive) {
+		sl_log("the dataplane is gone");
+		return;
+	}
+	sl_log("dataplane %u is here, with %u workers", e->pid, sl_workers(c));
+	for (uint32_t i = 0; i < c->config.dataplane.n_ports; i++)
+		sl_net_set_mac(c->net, i, queues[i * SL_QUEUES_PER_PORT].mac);
+}
+
+static void tick(evutil_socket_t fd, short what, void *context)
+{
+	struct sl_control *c = context;
+
+	(void)fd, (void)what;
+	grant_wishes(c);
+	watch_dataplane(c);
+	sl_sweep_tick(c->sweep);
+}
+
+static void stop(evutil_socket_t fd, short what, void *context)
+{
+	(void)fd, (void)what;
+	event_base_loopbreak(((struct sl_control *)context)->base);
+}
+
+static void hang_up(evutil_socket_t fd, short what, void *context)
+{
+	char error[SL_ERROR_MAX];
+	json_t *changes = json_array();
+	const json_t *line;
+	size_t i;
+
+	(void)fd, (void)what;
+	if (sl_reload(context, changes, error) != 0)
+		sl_log("%s; nothing was changed", error);
+	else if (json_array_size(changes) == 0)
+		sl_log("reloaded: no difference");
+	json_array_foreach(changes, i, line) sl_log("reloaded: %s", json_string_value(line));
+	json_decref(changes);
+}
+
+/* Every port has to be there when we start; later it may come and go. */
+static int check_ports(struct sl_control *c, char error[SL_ERROR_MAX])
+{
+	for (uint32_t i = 0; i < c->config.dataplane.n_ports; i++) {
+		const struct sl_config_port *port = &c->config.dataplane.port[i];
+
+		if (port->kind != SL_PORT_KERNEL || sl_net_port(c->net, i)->present)
+			continue;
+		snprintf(error, SL_ERROR_MAX,
+			 "%s:%d: dataplane.ports: there is no interface %s in this network "
+			 "namespace; see `ip link`",
+			 c->file, port->line, port->device);
+		return -ENODEV;
+	}
+	return 0;
+}
+
+static bool all_resolved(const struct sl_model *m)
+{
+	for (size_t i = 0; i < m->n; i++)
+		for (uint32_t k = 0; k < m->service[i]->n; k++)
+			if (m->service[i]->backend[k].state == SL_STATE_READY &&
+			    m->service[i]->backend[k].hop.kind == SL_ROUTE_ASK)
+				return false;
+	return true;
+}
+
+/* The first generation of this process: waits a little for backends' next hops, so that it begins
+ * with all that are there. */
+static int publish_first(struct sl_control *c, char error[SL_ERROR_MAX])
+{
+	struct sl_model *next = sl_model_clone(c->model);
+	uint64_t until = sl_clock_ns() + RESOLVE_MS * 1000000ull;
+	struct sl_model *live = c->model;
+	struct sl_published out;
+	int err = next ? sl_apply(c, &c->config, next, NULL, error) : -ENOMEM;
+
+	if (err) {
+		sl_model_free(next, 0);
+		return err;
+	}
+	c->model = NULL; /* network_changed() keeps out meanwhile */
+	sl_apply_network(c, next);
+	while (!all_resolved(next) && sl_clock_ns() < until) {
+		event_base_loop(c->base, EVLOOP_NONBLOCK);
+		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+		sl_apply_network(c, next);
+	}
+	c->model = live;
+	/* What was adopted is filled anew from the file's weights: the same ones move no row. */
+	for (size_t i = 0; i < next->n; i++) {
+		struct sl_model_service *s = sl_model_edit(next, i);
+
+		if (s)
+			s->refill = s->rewrite = true;
+	}
+	return sl_publish(c, next, &out, error);
+}
+
+static int open_sockets(struct sl_control *c, char error[SL_ERROR_MAX])
+{
+	char path[SL_PATH_MAX + 32];
+	int err;
+
+	snprintf(path, sizeof(path), "%s/control.sock", c->config.run_dir);
+	err = sl_rpc_open(&c->changes, c->base, path, 0600, true, sl_commands, sl_n_commands, c,
+			  error);
+	if (err)
+		return err;
+	snprintf(path, sizeof(path), "%s/read.sock", c->config.run_dir);
+	return sl_rpc_open(&c->reads, c->base, path, 0660, false, sl_commands, sl_n_commands, c,
+			   error);
+}
+
+static int add_events(struct sl_control *c)
+{
+	static const struct timeval every = { .tv_usec = TICK_MS * 1000 };
+	struct event *term = evsignal_new(c->base, SIGTERM, stop, c);
+	struct event *interrupt = evsignal_new(c->base, SIGINT, stop, c);
+	struct event *hup = evsignal_new(c->base, SIGHUP, hang_up, c);
+
+	c->every_tick = event_new(c->base, -1, EV_PERSIST, tick, c);
+	if (!term || !interrupt || !hup || !c->every_tick)
+		return -ENOMEM;
+	evsignal_add(term, NULL);
+	evsignal_add(interrupt, NULL);
+	evsignal_add(hup, NULL);
+	return event_add(c->every_tick, &every);
+}
+
+static int start(struct sl_control *c, bool fresh, char error[SL_ERROR_MAX])
+{
+	int err = sl_instance_lock(c, error);
+
+	if (!err)
+		err = sl_instance_open(c, fresh, error);
+	if (!err)
+		err = sl_overrides_load(c, error);
+	if (!err)
+		err = sl_net_open(&c->net, c->base, &c->config, network_changed, c, error);
+	if (!err)
+		err = check_ports(c, error);
+	if (!err)
+		err = attach_ports(c, error);
+	if (!err)
+		err = sl_adopt(c, error);
+	if (!err)
+		err = publish_first(c, error);
+	if (!err) {
+		c->sweep = sl_sweep_new(c);
+		err = c->sweep ? open_sockets(c, error) : -ENOMEM;
+	}
+	return err ? err : add_events(c);
+}
+
+static int exit_status(int err)
+{
+	switch (err) {
+	case -EBUSY:
+	case -EADDRINUSE:
+		return SL_EXIT_BUSY;
+	case -EPROTO:
+		return SL_EXIT_ABI;
+	case -EINVAL:
+	case -ENOSPC:
+		return SL_EXIT_CONFIG;
+	default:
+		return SL_EXIT_MACHINE;
+	}
+}
+
+static int serve(struct sl_control *c, bool fresh)
+{
+	char error[SL_ERROR_MAX] = "";
+	int err;
+
+	signal(SIGPIPE, SIG_IGN);
+	c->lock = -1;
+	c->started_ns = sl_clock_ns();
+	c->base = event_base_new();
+	if (!c->base)
+		return SL_EXIT_MACHINE;
+	err = start(c, fresh, error);
+	if (err) {
+		sl_log("%s", error[0] ? error : strerror(-err));
+		return exit_status(err);
+	}
+	sl_log("ready: generation %llu",
+	       (unsigned long long)sl_store_root(&c->store)->generation);
+	event_base_dispatch(c->base);
+	sl_log("stopping; what is published stays");
+	sl_rpc_close(c->reads);
+	sl_rpc_close(c->changes);
+	sl_sweep_free(c->sweep);
+	sl_net_close(c->net);
+	sl_instance_close(c);
+	json_decref(c->overrides);
+	return SL_EXIT_OK;
+}
+
+static int test(const struct sl_config *config)
+{
+	size_t backends = 0;
+
+	for (size_t i = 0; i < config->n_services; i++)
+		backends += config->service[i].n_backends;
+	printf("%s: good: %zu services, %zu backends, %zu ports, %zu workers\n", config->file,
+	       config->n_services, backends, config->dataplane.n_ports,
+	       config->dataplane.n_cores);
+	return SL_EXIT_OK;
+}
+
+static void usage(FILE *to)
+{
+	fputs("usage: sluice-control -c FILE [--fresh] | -t FILE\n"
+	      "  -c, --config FILE  serve what this configuration says\n"
+	      "  -t, --test FILE    check it and exit\n"
+	      "      --fresh        remove what stands of the instance first, flows included\n"
+	      "  -V, --version\n"
+	      "  -h, --help\n",
+	      to);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "config", required_argument, NULL, 'c' }, { "test", required_argument, NULL, 't' },
+		{ "fresh", no_argument, NULL, 'f' },	    { "version", no_argument, NULL, 'V' },
+		{ "help", no_argument, NULL, 'h' },	    { 0 }
+	};
+	static struct sl_control c;
+	bool fresh = false, only_test = false;
+	char error[SL_ERROR_MAX];
+	int option, status;
+
+	while ((option = getopt_long(argc, argv, "c:t:Vh", options, NULL)) != -1) {
+		switch (option) {
+		case 'c':
+		case 't':
+			c.file = optarg;
+			only_test |= option == 't';
+			break;
+		case 'f':
+			fresh = true;
+			break;
+		case 'V':
+			puts("sluice-control " SL_VERSION);
+			return SL_EXIT_OK;
+		case 'h':
+			usage(stdout);
+			return SL_EXIT_OK;
+		default:
+			usage(stderr);
+			return SL_EXIT_USAGE;
+		}
+	}
+	if (!c.file || optind != argc) {
+		usage(stderr);
+		return SL_EXIT_USAGE;
+	}
+	if (sl_config_read(c.file, &c.config, error) != 0) {
+		sl_log("%s", error);
+		return SL_EXIT_CONFIG;
+	}
+	c.where = (struct sl_store_where){ .huge = c.config.dataplane.tables == SL_TABLES_HUGE,
+					   .instance = c.config.instance,
+					   .bpf_dir = c.config.bpf_dir,
+					   .huge_dir = c.config.huge_dir };
+	status = only_test ? test(&c.config) : serve(&c, fresh);
+	sl_config_free(&c.config);
+	return status;
+}

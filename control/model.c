@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "model.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static size_t words(uint32_t bits)
+{
+	return bits / 64 + 1;
+}
+
+static void *copy(const void *from, size_t size)
+{
+	void *to = from ? malloc(size) : NULL;
+
+	return to ? memcpy(to, from, size) : NULL;
+}
+
+struct sl_model *sl_model_new(uint32_t n_ids, uint32_t n_traffics)
+{
+	struct sl_model *m = calloc(1, sizeof(*m));
+
+	if (!m)
+		return NULL;
+	m->n_ids = n_ids;
+	m->n_traffics = n_traffics;
+	m->ids = calloc(words(n_ids), sizeof(uint64_t));
+	m->resting = calloc(words(n_ids), sizeof(uint64_t));
+	m->traffics = calloc(words(n_traffics), sizeof(uint64_t));
+	if (!m->ids || !m->resting || !m->traffics) {
+		sl_model_free(m, 0);
+		return NULL;
+	}
+	sl_bit_set(m->ids, 0); /* ids count from 1 */
+	return m;
+}
+
+static void service_unref(struct sl_model_service *s, uint64_t generation)
+{
+	if (--s->refs)
+		return;
+	if (s->rows)
+		sl_extent_unref(s->rows, generation);
+	if (s->backends)
+		sl_extent_unref(s->backends, generation);
+	free(s->backend);
+	free(s->opened_ms);
+	free(s->disagree);
+	free(s);
+}
+
+void sl_model_free(struct sl_model *m, uint64_t generation)
+{
+	if (!m)
+		return;
+	for (size_t i = 0; i < m->n; i++)
+		service_unref(m->service[i], generation);
+	free(m->service);
+	free(m->ids);
+	free(m->resting);
+	free(m->traffics);
+	free(m->route);
+	free(m);
+}
+
+struct sl_model *sl_model_clone(const struct sl_model *m)
+{
+	struct sl_model *c = sl_model_new(m->n_ids, m->n_traffics);
+
+	if (!c)
+		return NULL;
+	memcpy(c->ids, m->ids, words(m->n_ids) * sizeof(uint64_t));
+	memcpy(c->resting, m->resting, words(m->n_ids) * sizeof(uint64_t));
+	memcpy(c->traffics, m->traffics, words(m->n_traffics) * sizeof(uint64_t));
+	memcpy(c->port, m->port, sizeof(c->port));
+	c->n_ports = m->n_ports;
+	c->service = copy(m->service, m->n * sizeof(*m->service));
+	c->route = copy(m->route, m->n_routes * sizeof(*m->route));
+	if ((m->n && !c->service) || (m->n_routes && !c->route)) {
+		sl_model_free(c, 0);
+		return NULL;
+	}
+	c->n = m->n;
+	c->n_routes = m->n_routes;
+	for (size_t i = 0; i < c->n; i++)
+		c->service[i]->refs++;
+	return c;
+}
+
+struct sl_model_service *sl_model_edit(struct sl_model *m, size_t index)
+{
+	struct sl_model_service *s = m->service[index], *c;
+
+	if (s->refs == 1)
+		return s;
+	c = copy(s, sizeof(*s));
+	if (!c)
+		return NULL;
+	c->refs = 1;
+	c->disagree = NULL;
+	c->refill = c->rewrite = c->close = false;
+	c->backend = copy(s->backend, s->n * sizeof(*s->backend));
+	c->opened_ms = copy(s->opened_ms, s->n_rows * sizeof(*s->opened_ms));
+	if ((s->n && !c->backend) || (s->opened_ms && !c->opened_ms)) {
+		free(c->backend);
+		free(c->opened_ms);
+		free(c);
+		return NULL;
+	}
+	if (c->rows)
+		sl_extent_ref(c->rows);
+	if (c->backends)
+		sl_extent_ref(c->backends);
+	s->refs--;
+	m->service[index] = c;
+	return c;
+}
+
+/* The lowest bit that isn't set, or ~0. */
+static uint32_t take_bit(uint64_t *bits, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		if (!sl_bit(bits, i)) {
+			sl_bit_set(bits, i);
+			return i;
+		}
+	}
+	return ~0u;
+}
+
+struct sl_model_service *sl_model_add(struct sl_model *m, const struct sl_config_service *conf,
+				      int *err)
+{
+	struct sl_model_service *s = calloc(1, sizeof(*s));
+	struct sl_model_service **grown = realloc(m->service, (m->n + 1) * sizeof(*grown));
+	uint32_t id;
+
+	if (grown)
+		m->service = grown;
+	*err = -ENOMEM;
+	if (!s || !grown)
+		goto fail;
+	*err = -ENOSPC;
+	id = take_bit(m->ids, m->n_ids);
+	if (id == ~0u)
+		goto fail;
+	s->refs = 1;
+	s->id = (uint16_t)id;
+	s->conf = *conf;
+	s->conf.backend = NULL;
+	s->conf.n_backends = 0;
+	s->n_rows = conf->table_size;
+	s->refill = s->rewrite = true;
+	m->service[m->n++] = s;
+	return s;
+fail:
+	free(s);
+	return NULL;
+}
+
+void sl_model_remove(struct sl_model *m, size_t index, uint64_t generation)
+{
+	struct sl_model_service *s = m->service[index];
+
+	sl_bit_set(m->resting, s->id);
+	for (uint32_t i = 0; i < s->n; i++)
+		if (s->backend[i].state != SL_STATE_FREE)
+			sl_bit_clear(m->traffics, s->backend[i].traffic);
+	service_unref(s, generation);
+	memmove(&m->service[index], &m->service[index + 1],
+		(--m->n - index) * sizeof(*m->service));
+}
+
+int sl_model_find(const struct sl_model *m, const char *name)
+{
+	for (size_t i = 0; i < m->n; i++)
+		if (strcmp(m->service[i]->conf.name, name) == 0)
+			return (int)i;
+	return -1;
+}
+
+int sl_model_find_endpoint(const struct sl_model *m, const union sl_addr *vip, uint8_t protocol,
+			   uint16_t port)
+{
+	for (size_t i = 0; i < m->n; i++) {
+		const struct sl_config_service *c = &m->service[i]->conf;
+
+		if (c->protocol == protocol && c->port == port && sl_addr_equal(&c->vip, vip))
+			return (int)i;
+	}
+	return -1;
+}
+
+static bool present(const struct sl_model_backend *b)
+{
+	return b->state != SL_STATE_FREE && b->state != SL_STATE_GONE;
+}
+
+struct sl_model_backend *sl_service_endpoint(const struct sl_model_service *s,
+					     const union sl_addr *addr, uint16_t port)
+{
+	for (uint32_t i = 0; i < s->n; i++)
+		if (present(&s->backend[i]) && s->backend[i].port == port &&
+		    sl_addr_equal(&s->backend[i].addr, addr))
+			return &s->backend[i];
+	return NULL;
+}
+
+struct sl_model_backend *sl_service_backend(const struct sl_model_service *s, const char *name)
+{
+	for (uint32_t i = 0; i < s->n; i++)
+		if (present(&s->backend[i]) && strcmp(s->backend[i].name, name) == 0)
+			return &s->backend[i];
+	return NULL;
+}
+
+/* A number: one that is free, or the next. */
+static struct sl_model_backend *take_number(struct sl_model_service *s)
+{
+	struct sl_model_backend *grown;
+
+	for (uint32_t i = 0; i < s->n; i++)
+		if (s->backend[i].state == SL_STATE_FREE)
+			return &s->backend[i];
+	if (s->n == SL_BACKENDS_PER_SERVICE)
+		return NULL;
+	grown = realloc(s->backend, (s->n + 1) * sizeof(*grown));
+	if (!grown)
+		return NULL;
+	s->backend = grown;
+	return &s->backend[s->n++];
+}
+
+struct sl_model_backend *sl_service_add(struct sl_model *m, struct sl_model_service *s,
+					const struct sl_config_backend *conf, int *err)
+{
+	uint32_t traffic = take_bit(m->traffics, m->n_traffics);
+	struct sl_model_backend *b = NULL;
+
+	*err = -ENOSPC;
+	if (traffic == ~0u)
+		return NULL;
+	b = take_number(s);
+	if (!b) {
+		sl_bit_clear(m->traffics, traffic);
+		return NULL;
+	}
+	memset(b, 0, sizeof(*b));
+	memcpy(b->name, conf->name, sizeof(b->name));
+	b->addr = conf->addr;
+	b->port = conf->port;
+	b->weight = conf->weight;
+	b->state = SL_STATE_READY;
+	b->traffic = traffic;
+	s->refill = s->rewrite = true;
+	*err = 0;
+	return b;
+}
+
+void sl_backend_set_state(struct sl_model_service *s, struct sl_model_backend *b,
+			  enum sl_backend_state state)
+{
+	if (b->state == state)
+		return;
+	b->state = state;
+	b->named = true; /* until a sweep says otherwise */
+	s->refill = s->rewrite = true;
+}
+
+void sl_backend_set_weight(struct sl_model_service *s, struct sl_model_backend *b, uint32_t weight)
+{
+	if (b->weight == weight)
+		return;
+	b->weight = weight;
+	s->refill = true;
+}
+
+bool sl_service_resolve(struct sl_model_service *s, struct sl_net *net)
+{
+	bool changed = false;
+
+	for (uint32_t i = 0; i < s->n; i++) {
+		struct sl_model_backend *b = &s->backend[i];
+		struct sl_next_hop hop = { 0 };
+
+		if (b->state == SL_STATE_FREE)
+			continue;
+		sl_net_next_hop(net, &b->addr, &hop);
+		if (hop.kind == b->hop.kind && hop.port == b->hop.port && hop.mtu == b->hop.mtu &&
+		    memcmp(hop.dst_mac, b->hop.dst_mac, 6) == 0 &&
+		    memcmp(hop.src_mac, b->hop.src_mac, 6) == 0)
+			continue;
+		b->hop = hop;
+		s->rewrite = changed = true;
+		if (hop.kind == SL_ROUTE_VIA && !b->known) {
+			b->known = true;
+			s->refill = true;
+		}
+	}
+	return changed;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What operators set live, on top of the file, so that it survives a restart of everything.
+ *
+ * Kept as JSON in STATE_DIR/overrides.json, written whole and renamed into place after every
+ * command:
+ *
+ *     { "version": 1, "services": { NAME: { "ADDRESS:PORT": { … } } } }
+ *
+ *     "state"    "draining"
+ *     "weight"   with "file_weight", the file's at that time: where the file's own weight has
+ *                changed since, the file wins
+ *     "added"    true: the file doesn't have it; with "name" and "weight"
+ *     "removed"  true: the file has it, but it was removed live
+ */
+#ifndef SL_CONTROL_OVERRIDES_H
+#define SL_CONTROL_OVERRIDES_H
+
+#include "control.h"
+
+#define SL_ENDPOINT_TEXT (SL_ADDR_TEXT + 8)
+
+/* "10.1.0.11:80", "[2001:db8::1]:80". */
+const char *sl_endpoint_format(const union sl_addr *addr, uint16_t port,
+			       char text[SL_ENDPOINT_TEXT]);
+
+/* No file is no override. 0 or -errno with a message. */
+int sl_overrides_load(struct sl_control *c, char error[SL_ERROR_MAX]);
+int sl_overrides_save(const struct sl_control *c, char error[SL_ERROR_MAX]);
+
+/* The object of one backend; NULL where there is none. */
+json_t *sl_override_find(const json_t *overrides, const char *service, const char *endpoint);
+
+/* The same, made where there is none. */
+json_t *sl_override_get(json_t *overrides, const char *service, const char *endpoint);
+void sl_override_drop(json_t *overrides, const char *service, const char *endpoint);
+
+#endif

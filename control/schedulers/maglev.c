@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Weighted Maglev (Eisenbud et al., NSDI 2016, 3.4), on a power of two of rows.
+ *
+ * Each backend has its own permutation of the rows: begin at `at`, step by `skip`. They take turns,
+ * and at its turn a backend takes the first row of its permutation that is still free. A backend
+ * that comes or goes changes the order in which others find rows taken only here and there, so
+ * nearly all rows stay where they are.
+ *
+ * A skip that is odd reaches every row where rows are a power of two, so no prime is needed and the
+ * remainder is a mask.
+ *
+ * Weights are turns: in each round a backend earns its weight, and a turn costs `price`. The price
+ * is the highest weight, halved until rounds aren't too sparse; so when some other backend goes, it
+ * hardly ever changes, and nor do the rounds in which the rest have their turns. Everybody begins
+ * with half a price, so that shares are rounded, not cut.
+ */
+#include "scheduler.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+/* Credit is counted in 2^-PRECISION of a weight, so that the price can be halved exactly. */
+#define PRECISION 16
+
+/* A round in which less than one backend in SPARSE has a turn costs more than it spreads. */
+#define SPARSE 4
+
+struct turn {
+	uint32_t at;
+	uint32_t skip;
+	uint32_t number;
+	uint64_t earns; /* a round */
+	uint64_t credit;
+	uint64_t identity;
+};
+
+/* Finalizer of MurmurHash3: each bit of the input changes half of those of the output. */
+static uint64_t scatter(uint64_t h)
+{
+	h = (h ^ h >> 33) * 0xff51afd7ed558ccdull;
+	h = (h ^ h >> 33) * 0xc4ceb9fe1a85ec53ull;
+	return h ^ h >> 33;
+}
+
+static int before(const void *left, const void *right)
+{
+	const struct turn *a = left, *b = right;
+
+	if (a->identity != b->identity)
+		return a->identity < b->identity ? -1 : 1;
+	return a->number < b->number ? -1 : a->number > b->number;
+}
+
+/* What a turn costs. Weights are at most 32 bits, candidates 14: nothing below overflows. */
+static uint64_t price(const struct sl_candidate *candidate, size_t n, uint64_t *sum)
+{
+	uint64_t most = 0, active = 0;
+	unsigned int halved = 0;
+
+	*sum = 0;
+	for (size_t i = 0; i < n; i++) {
+		*sum += candidate[i].weight;
+		active += candidate[i].weight != 0;
+		if (candidate[i].weight > most)
+			most = candidate[i].weight;
+	}
+	while (halved < PRECISION && most * active > (*sum * SPARSE) << halved)
+		halved++;
+	return most << (PRECISION - halved);
+}
+
+/* Those with a weight, in the order of their identities. Returns how many. */
+static size_t line_up(struct turn *turn, uint32_t rows, const struct sl_candidate *candidate,
+                      size_t n, uint64_t cost)
+{
+	size_t active = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		uint64_t identity = scatter(candidate[i].identity);
+
+		if (!candidate[i].weight)
+			continue;
+		turn[active++] = (struct turn){
+			.at = (uint32_t)identity & (rows - 1),
+			.skip = ((uint32_t)(identity >> 32) | 1) & (rows - 1),
+			.number = candidate[i].number,
+			.earns = (uint64_t)candidate[i].weight << PRECISION,
+			.credit = cost / 2,
+			.identity = identity,
+		};
+	}
+	qsort(turn, active, sizeof(*turn), before);
+	return active;
+}
+
+static void take_turns(uint32_t *cur, uint32_t rows, struct turn *turn, size_t n, uint64_t cost,
+                       uint64_t *taken)
+{
+	const uint32_t mask = rows - 1;
+	uint32_t left = rows;
+
+	for (size_t i = 0;; i = i + 1 < n ? i + 1 : 0) {
+		uint32_t at = turn[i].at, skip = turn[i].skip;
+
+		turn[i].credit += turn[i].earns;
+		while (turn[i].credit >= cost) {
+			turn[i].credit -= cost;
+			while (taken[at / 64] >> at % 64 & 1)
+				at = (at + skip) & mask;
+			taken[at / 64] |= 1ull << at % 64;
+			cur[at] = turn[i].number;
+			if (!--left)
+				return;
+		}
+		turn[i].at = at;
+	}
+}
+
+static bool in_range(uint32_t rows, const struct sl_candidate *candidate, size_t n)
+{
+	if (rows < SL_SCHEDULER_ROWS_MIN || rows > SL_SCHEDULER_ROWS_MAX || rows & (rows - 1) ||
+	    n > SL_BACKENDS_PER_SERVICE)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		if (!candidate[i].number || candidate[i].number > SL_BACKENDS_PER_SERVICE)
+			return false;
+	}
+	return true;
+}
+
+static int fill(uint32_t *cur, uint32_t rows, const struct sl_candidate *candidate, size_t n)
+{
+	uint64_t cost, sum, *taken;
+	struct turn *turn;
+	int err = 0;
+
+	if (!in_range(rows, candidate, n))
+		return -EINVAL;
+	cost = price(candidate, n, &sum);
+	if (!sum) {
+		for (uint32_t i = 0; i < rows; i++)
+			cur[i] = 0;
+		return 0;
+	}
+	turn = calloc(n, sizeof(*turn));
+	taken = calloc(rows / 64, sizeof(*taken));
+	if (turn && taken)
+		take_turns(cur, rows, turn, line_up(turn, rows, candidate, n, cost), cost, taken);
+	else
+		err = -ENOMEM;
+	free(taken);
+	free(turn);
+	return err;
+}
+
+const struct sl_scheduler sl_scheduler_maglev = {
+	.name = "maglev",
+	.help = "by hash of the flow, in proportion to weights; few flows move when backends do",
+	.pick = SL_PICK_HASH,
+	.fill = fill,
+};

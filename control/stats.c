@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "stats.h"
+
+/* Adds up words: all records of counters are nothing else. */
+static void add_words(void *to, const void *from, size_t size)
+{
+	uint64_t *sum = to;
+	const uint64_t *word = from;
+
+	for (size_t i = 0; i < size / sizeof(*sum); i++)
+		sum[i] += __atomic_load_n(&word[i], __ATOMIC_RELAXED);
+}
+
+static struct sl_traffic total(const struct sl_control *c, uint32_t traffic)
+{
+	const struct sl_traffic *record = c->store.base[SL_ARRAY_traffic];
+	uint32_t writers = c->store.count[SL_ARRAY_tally];
+	uint32_t ids = c->store.count[SL_ARRAY_traffic] / writers;
+	struct sl_traffic sum = { 0 };
+
+	for (uint32_t w = 0; w < writers && traffic < ids; w++)
+		add_words(&sum, &record[(size_t)w * ids + traffic], sizeof(sum));
+	return sum;
+}
+
+void sl_stats_begin(struct sl_control *c, uint32_t traffic)
+{
+	c->baseline[traffic] = total(c, traffic);
+}
+
+struct sl_traffic sl_stats_traffic(const struct sl_control *c, uint32_t traffic)
+{
+	struct sl_traffic sum = total(c, traffic);
+	const struct sl_traffic *base = &c->baseline[traffic];
+
+	sum.packets_in -= base->packets_in;
+	sum.bytes_in -= base->bytes_in;
+	sum.connections -= base->connections;
+	sum.packets_out -= base->packets_out;
+	sum.bytes_out -= base->bytes_out;
+	return sum;
+}
+
+struct sl_service_tally sl_stats_service(const struct sl_control *c, uint32_t service)
+{
+	const struct sl_service_tally *record = c->store.base[SL_ARRAY_service_tally];
+	uint32_t writers = c->store.count[SL_ARRAY_tally];
+	uint32_t ids = c->store.count[SL_ARRAY_service_tally] / writers;
+	struct sl_service_tally sum = { 0 };
+
+	for (uint32_t w = 0; w < writers && service < ids; w++)
+		add_words(&sum, &record[(size_t)w * ids + service], sizeof(sum));
+	return sum;
+}
+
+uint64_t sl_stats_reason(const struct sl_control *c, enum sl_reason reason)
+{
+	const struct sl_tally *record = c->store.base[SL_ARRAY_tally];
+	uint64_t sum = 0;
+
+	for (uint32_t w = 0; w < c->store.count[SL_ARRAY_tally]; w++)
+		sum += __atomic_load_n(&record[w].packets[reason], __ATOMIC_RELAXED);
+	return sum;
+}

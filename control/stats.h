@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Counters as people read them: summed over the writers. */
+#ifndef SL_CONTROL_STATS_H
+#define SL_CONTROL_STATS_H
+
+#include "control.h"
+
+/* An id in the counters is given to a backend: it counts from now on. */
+void sl_stats_begin(struct sl_control *c, uint32_t traffic);
+
+struct sl_traffic sl_stats_traffic(const struct sl_control *c, uint32_t traffic);
+struct sl_service_tally sl_stats_service(const struct sl_control *c, uint32_t service);
+
+/* Packets that ended with this reason. */
+uint64_t sl_stats_reason(const struct sl_control *c, enum sl_reason reason);
+
+#endif

@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "sweep.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../dataplane/abi/hash.h"
+#include "publish.h"
+
+enum {
+	BUCKETS_A_TICK = 131072, /* one to two milliseconds */
+	REST_MS = 200,           /* between passes */
+};
+
+/* What a pass finds about one service. */
+struct found {
+	uint64_t *named;    /* backends, by number */
+	uint64_t *disagree; /* mixed rows; NULL where there are none */
+};
+
+struct watch { /* of inserts that failed, by service id */
+	uint64_t untrackable;
+	uint32_t since_ms;
+	bool ever;
+};
+
+struct sl_sweep {
+	struct sl_control *c;
+	struct watch *watch;
+	/* The pass under way. */
+	bool running;
+	uint32_t bucket; /* next */
+	uint64_t generation;
+	uint64_t moved;
+	uint64_t now; /* ticks */
+	size_t n;
+	struct found *found;
+	uint32_t *index; /* by service id: index in the model + 1 */
+	uint64_t *met;   /* service ids that some entry names */
+	uint32_t rested_ms;
+};
+
+struct sl_sweep *sl_sweep_new(struct sl_control *c)
+{
+	struct sl_sweep *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->c = c;
+	s->watch = calloc(c->store.count[SL_ARRAY_terms], sizeof(*s->watch));
+	if (!s->watch) {
+		free(s);
+		return NULL;
+	}
+	return s;
+}
+
+static void drop_pass(struct sl_sweep *s)
+{
+	for (size_t i = 0; s->found && i < s->n; i++) {
+		free(s->found[i].named);
+		free(s->found[i].disagree);
+	}
+	free(s->found);
+	free(s->index);
+	free(s->met);
+	s->found = NULL;
+	s->index = NULL;
+	s->met = NULL;
+	s->running = false;
+	s->rested_ms = sl_clock_ms();
+}
+
+void sl_sweep_free(struct sl_sweep *s)
+{
+	if (!s)
+		return;
+	drop_pass(s);
+	free(s->watch);
+	free(s);
+}
+
+static uint64_t sum(const struct sl_control *c, uint32_t service, size_t field)
+{
+	const struct sl_service_tally *tally = c->store.base[SL_ARRAY_service_tally];
+	uint32_t writers = c->store.count[SL_ARRAY_tally];
+	uint32_t services = c->store.count[SL_ARRAY_service_tally] / writers;
+	uint64_t total = 0;
+
+	for (uint32_t w = 0; w < writers; w++)
+		total += *(const uint64_t *)(const void *)((const char *)&tally[(size_t)w * services +
+										service] +
+							   field);
+	return total;
+}
+
+static uint64_t moved(const struct sl_control *c)
+{
+	uint32_t services = c->store.count[SL_ARRAY_terms];
+	uint64_t total = 0;
+
+	for (uint32_t id = 0; id < services; id++)
+		total += sum(c, id, offsetof(struct sl_service_tally, moved));
+	return total;
+}
+
+/* Windows */
+
+/* Whether an insert failed within the last window. */
+static bool must_hold(struct sl_sweep *s, const struct sl_model_service *service, uint32_t now)
+{
+	struct watch *w = &s->watch[service->id];
+	uint64_t failed = sum(s->c, service->id, offsetof(struct sl_service_tally, untrackable));
+
+	if (failed != w->untrackable) {
+		w->untrackable = failed;
+		w->since_ms = now;
+		w->ever = true;
+	}
+	return w->ever && now - w->since_ms < service->conf.idle_timeout_ms;
+}
+
+static void publish(struct sl_control *c, struct sl_model *next)
+{
+	struct sl_published out;
+	char error[SL_ERROR_MAX];
+
+	if (sl_publish(c, next, &out, error) != 0)
+		sl_log("%s", error);
+}
+
+static void close_windows(struct sl_sweep *s)
+{
+	struct sl_control *c = s->c;
+	uint32_t now = sl_clock_ms();
+	struct sl_model *next = NULL;
+
+	for (size_t i = 0; i < c->model->n; i++) {
+		const struct sl_model_service *service = c->model->service[i];
+		struct sl_model_service *edited;
+
+		if (!service->windows.open || must_hold(s, service, now) ||
+		    now - service->windows.earliest_ms < service->conf.idle_timeout_ms)
+			continue;
+		if (!next)
+			next = sl_model_clone(c->model);
+		edited = next ? sl_model_edit(next, i) : NULL;
+		if (edited)
+			edited->close = true;
+	}
+	if (next)
+		publish(c, next);
+}
+
+/* The pass */
+
+static bool wants_pass(const struct sl_model *m)
+{
+	for (uint32_t id = 1; id < m->n_ids; id++)
+		if (sl_bit(m->resting, id))
+			return true;
+	for (size_t i = 0; i < m->n; i++) {
+		const struct sl_model_service *service = m->service[i];
+
+		if (service->windows.mixed)
+			return true;
+		for (uint32_t k = 0; k < service->n; k++) {
+			const struct sl_model_backend *b = &service->backend[k];
+
+			if ((b->state == SL_STATE_DRAINING && b->named) ||
+			    b->state == SL_STATE_LEAVING || b->state == SL_STATE_GONE)
+				return true;
+		}
+	}
+	return false;
+}
+
+static bool begin_pass(struct sl_sweep *s)
+{
+	struct sl_control *c = s->c;
+	const struct sl_root *root = sl_store_root(&c->store);
+	struct sl_published out;
+
+	sl_acknowledged(c, &out);
+	if (out.acknowledged < out.workers)
+		return false;
+	s->n = c->model->n;
+	s->found = calloc(s->n + 1, sizeof(*s->found));
+	s->index = calloc(c->model->n_ids, sizeof(*s->index));
+	s->met = calloc(c->model->n_ids / 64 + 1, sizeof(*s->met));
+	if (!s->found || !s->index || !s->met)
+		goto fail;
+	for (size_t i = 0; i < s->n; i++) {
+		const struct sl_model_service *service = c->model->service[i];
+
+		s->index[service->id] = (uint32_t)i + 1;
+		s->found[i].named = calloc(service->n / 64 + 1, sizeof(uint64_t));
+		if (!s->found[i].named)
+			goto fail;
+		if (!service->windows.mixed)
+			continue;
+		s->found[i].disagree = calloc(service->conf.table_size / 64 + 1, sizeof(uint64_t));
+		if (!s->found[i].disagree)
+			goto fail;
+	}
+	s->generation = out.generation;
+	s->moved = moved(c);
+	s->now = (sl_clock_ns() - root->origin_ns) >> SL_TICK_SHIFT;
+	s->bucket = 0;
+	s->running = true;
+	return true;
+fail:
+	drop_pass(s);
+	return false;
+}
+
+static void meet(struct sl_sweep *s, uint64_t key, uint64_t value)
+{
+	struct sl_control *c = s->c;
+	uint16_t id = sl_flow_key_service(key);
+	uint32_t backend = sl_flow_backend(value), index;
+	const struct sl_root *root = sl_store_root(&c->store);
+	const struct sl_rows *slots = c->store.base[SL_ARRAY_slots];
+	const struct sl_model_service *service;
+	uint32_t row;
+
+	if (id >= c->model->n_ids)
+		return;
+	sl_bit_set(s->met, id);
+	index = s->index[id];
+	if (!index)
+		return;
+	service = c->model->service[index - 1];
+	if (!backend || backend > service->n)
+		return;
+	sl_bit_set(s->found[index - 1].named, backend - 1);
+	if (!s->found[index - 1].disagree)
+		return;
+	row = sl_hash_row((sl_be32)(uint32_t)(key >> 16), (sl_be16)(uint16_t)key,
+			  service->conf.vip.w[3],
+			  sl_endpoint(sl_htons(service->conf.port), service->conf.protocol),
+			  root->row_key) &
+	      (service->conf.table_size - 1);
+	if (sl_row_cur(slots[service->rows->at].row[row]) != backend)
+		sl_bit_set(s->found[index - 1].disagree, row);
+}
+
+static void slice(struct sl_sweep *s)
+{
+	const struct sl_bucket *bucket = s->c->store.base[SL_ARRAY_flows];
+	const struct sl_terms *terms = s->c->store.base[SL_ARRAY_terms];
+	uint32_t n = s->c->store.count[SL_ARRAY_flows];
+	uint32_t end = n - s->bucket < BUCKETS_A_TICK ? n : s->bucket + BUCKETS_A_TICK;
+
+	for (; s->bucket < end; s->bucket++) {
+		for (int way = 0; way < SL_FLOW_WAYS; way++) {
+			uint64_t key = __atomic_load_n(&bucket[s->bucket].key[way], __ATOMIC_ACQUIRE);
+			uint64_t value = __atomic_load_n(&bucket[s->bucket].value[way],
+							 __ATOMIC_RELAXED);
+			uint16_t id = sl_flow_key_service(key);
+			uint64_t age = (s->now - sl_flow_time(value)) & 0xffffffffffffull;
+
+			if (!key || id >= s->c->store.count[SL_ARRAY_terms])
+				continue;
+			/* Seen after the pass began counts as now. Dead entries don't count, but
+			 * those that their grace still protects do. */
+			if (age >> 47)
+				age = 0;
+			if (age <= (uint64_t)terms[id].lifetime[sl_flow_state(value)] + SL_FLOW_GRACE)
+				meet(s, key, value);
+		}
+	}
+}
+
+/* Results */
+
+static bool settles(const struct sl_control *c, const struct sl_model_service *service,
+		    const uint64_t *disagree)
+{
+	const struct sl_rows *slots = c->store.base[SL_ARRAY_slots];
+	const uint32_t *row = slots[service->rows->at].row;
+
+	for (uint32_t i = 0; disagree && i < service->conf.table_size; i++)
+		if (sl_row_state(row[i]) == SL_ROW_MIXED && !sl_bit(disagree, i))
+			return true;
+	return false;
+}
+
+/* Frees what nothing names: true when `service` has to be published for it. */
+static bool release_backends(struct sl_control *c, struct sl_model *next, size_t index,
+			     const uint64_t *named)
+{
+	const struct sl_rows *slots = c->store.base[SL_ARRAY_slots];
+	struct sl_model_service *live = c->model->service[index], *edited;
+	bool any = false;
+
+	for (uint32_t k = 0; k < live->n; k++) {
+		struct sl_model_backend *b = &live->backend[k];
+
+		if (b->state < SL_STATE_DRAINING || sl_bit(named, k) ||
+		    sl_rows_name(slots[live->rows->at].row, live->conf.table_size, k + 1))
+			continue;
+		b->named = false; /* only told, never published */
+		if (b->state == SL_STATE_DRAINING)
+			continue;
+		edited = sl_model_edit(next, index);
+		if (!edited)
+			continue;
+		sl_log("service %s: backend %s is gone", live->conf.name, b->name);
+		edited->backend[k].state = SL_STATE_FREE;
+		sl_bit_clear(next->traffics, b->traffic);
+		edited->rewrite = any = true;
+	}
+	return any;
+}
+
+static void finish_pass(struct sl_sweep *s)
+{
+	struct sl_control *c = s->c;
+	struct sl_model *next = sl_model_clone(c->model);
+	bool any = false;
+
+	for (size_t i = 0; next && i < s->n; i++) {
+		struct sl_model_service *edited;
+
+		any |= release_backends(c, next, i, s->found[i].named);
+		if (!settles(c, c->model->service[i], s->found[i].disagree))
+			continue;
+		edited = sl_model_edit(next, i);
+		if (!edited)
+			continue;
+		edited->disagree = s->found[i].disagree;
+		s->found[i].disagree = NULL;
+		any = true;
+	}
+	for (uint32_t id = 1; next && id < next->n_ids; id++) {
+		if (sl_bit(next->resting, id) && !sl_bit(s->met, id)) {
+			sl_bit_clear(next->resting, id);
+			sl_bit_clear(next->ids, id);
+			any = true;
+		}
+	}
+	drop_pass(s);
+	if (any)
+		publish(c, next);
+	else
+		sl_model_free(next, 0);
+}
+
+void sl_sweep_tick(struct sl_sweep *s)
+{
+	struct sl_control *c = s->c;
+
+	close_windows(s);
+	if (!s->running && (sl_clock_ms() - s->rested_ms < REST_MS || !wants_pass(c->model) ||
+			    !begin_pass(s)))
+		return;
+	slice(s);
+	if (s->generation != sl_store_root(&c->store)->generation)
+		drop_pass(s);
+	else if (s->bucket == c->store.count[SL_ARRAY_flows])
+		moved(c) == s->moved ? finish_pass(s) : drop_pass(s);
+}

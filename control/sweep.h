@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What only time and the flow table can tell: windows that have passed, rows that nobody disagrees
+ * with any more, backends and services that nothing names.
+ *
+ * Engines need no clock for windows: control closes them by publishing, and if control is dead they
+ * just stay open. A pass over the flow table finds, for each service, which backends live entries
+ * name and which mixed rows they disagree with. It counts only if nothing was published and no
+ * entry was moved meanwhile: an entry that moves from a bucket not yet read to one already read
+ * would have been missed.
+ *
+ * A window stays open while inserts fail: a connection that could not be tracked is only safe as
+ * long as its row still sends what is untracked to the old backend.
+ */
+#ifndef SL_CONTROL_SWEEP_H
+#define SL_CONTROL_SWEEP_H
+
+#include "control.h"
+
+struct sl_sweep;
+
+struct sl_sweep *sl_sweep_new(struct sl_control *c);
+void sl_sweep_free(struct sl_sweep *sweep);
+
+/* A slice of work, from the daemon's tick; publishes when there is something to say. */
+void sl_sweep_tick(struct sl_sweep *sweep);
+
+#endif

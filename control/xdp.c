@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* See xdp.h. libbpf's own messages are kept quiet: what an operator has to know is in `error`. */
+#include "xdp.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <linux/if_link.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "steer.skel.h"
+
+#define VERIFIER_LOG (256 * 1024)
+
+struct attachment {
+	const char *device;
+	unsigned ifindex;
+	char link_pin[PATH_MAX];
+	char xsks_pin[PATH_MAX];
+	int link; /* alive and at this interface, or -1 */
+	int xsks; /* the map that its program redirects to, or -1 */
+};
+
+static __attribute__((format(printf, 3, 4))) int fail(char *error, int err, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(error, SL_ERROR_MAX, format, args);
+	va_end(args);
+	return err;
+}
+
+/* ---- what stands there already ---- */
+
+/* The link that this pin holds, if it holds this interface. The interface's own word is asked too:
+ * a pin may come from a network namespace where this index is another interface. */
+static int link_adopt(const char *pin, unsigned ifindex)
+{
+	LIBBPF_OPTS(bpf_xdp_query_opts, query);
+	struct bpf_link_info info = { 0 };
+	uint32_t length = sizeof(info);
+	int fd = bpf_obj_get(pin);
+
+	if (fd < 0)
+		return -1;
+	if (bpf_obj_get_info_by_fd(fd, &info, &length) == 0 && info.type == BPF_LINK_TYPE_XDP &&
+	    info.xdp.ifindex == ifindex && bpf_xdp_query((int)ifindex, 0, &query) == 0 &&
+	    query.prog_id == info.prog_id)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+static int attachment_find(struct attachment *a, const struct sl_store_where *where,
+                           const struct sl_config_port *port, unsigned ifindex,
+                           char error[SL_ERROR_MAX])
+{
+	char name[SL_NAME_MAX + 8];
+	int err;
+
+	*a = (struct attachment){
+		.device = port->device, .ifindex = ifindex, .link = -1, .xsks = -1
+	};
+	snprintf(name, sizeof(name), "link-%s", port->name);
+	err = sl_store_pin_path(where, name, a->link_pin, sizeof(a->link_pin));
+	snprintf(name, sizeof(name), "xsks-%s", port->name);
+	if (!err)
+		err = sl_store_pin_path(where, name, a->xsks_pin, sizeof(a->xsks_pin));
+	if (err)
+		return fail(error, err, "port %s: the path of its pins is too long", port->name);
+	a->link = link_adopt(a->link_pin, ifindex);
+	if (a->link < 0)
+		return 0;
+	a->xsks = bpf_obj_get(a->xsks_pin);
+	if (a->xsks >= 0)
+		return 0;
+	close(a->link); /* of no use without the sockets */
+	a->link = -1;
+	return 0;
+}
+
+static void attachment_close(struct attachment *a)
+{
+	if (a->link >= 0)
+		close(a->link);
+	if (a->xsks >= 0)
+		close(a->xsks);
+}
+
+/* ---- the program ---- */
+
+static int reuse_maps(struct sl_steer *skel, const struct sl_store *store, int xsks)
+{
+	struct {
+		struct bpf_map *map;
+		int fd;
+	} reused[] = {
+#define REUSED(name, record, writer) { skel->maps.name, store->fd[SL_ARRAY_##name] },
+		SL_ARRAYS(REUSED)
+#undef REUSED
+	};
+	int err = 0;
+
+	for (size_t i = 0; !err && i < sizeof(reused) / sizeof(reused[0]); i++)
+		err = bpf_map__reuse_fd(reused[i].map, reused[i].fd);
+	if (!err && xsks >= 0)
+		err = bpf_map__reuse_fd(skel->maps.xsks_map, xsks);
+	return err;
+}
+
+static void set_sizes(struct sl_steer *skel, const struct sl_store *store, uint32_t port)
+{
+	const uint32_t *n = store->count;
+	uint32_t writers = n[SL_ARRAY_tally];
+
+	skel->rodata->sl_services = n[SL_ARRAY_services] / 2;
+	skel->rodata->sl_reverses = n[SL_ARRAY_reverse] / 2;
+	skel->rodata->sl_routes = n[SL_ARRAY_routes] / 2;
+	skel->rodata->sl_buckets = n[SL_ARRAY_flows];
+	skel->rodata->sl_traffics = n[SL_ARRAY_traffic] / writers;
+	skel->rodata->sl_tallies = n[SL_ARRAY_service_tally] / writers;
+	skel->rodata->sl_workers = n[SL_ARRAY_workers];
+	skel->rodata->sl_port = port;
+}
+
+/* The end of the verifier's log on one line, for a report of something that shouldn't happen. */
+static int load_fail(const char *device, int err, char *log, char error[SL_ERROR_MAX])
+{
+	size_t length = strlen(log), from = length > 300 ? length - 300 : 0;
+
+	if (err == -EPERM || err == -EACCES) {
+		if (!length)
+			return fail(error, -EPERM,
+			            "%s: not allowed to load an XDP program; it takes CAP_BPF and "
+			            "CAP_NET_ADMIN",
+			            device);
+	}
+	for (char *at = log + from; *at; at++) {
+		if (*at == '\n')
+			*at = ' ';
+	}
+	return fail(error, err, "%s: the kernel refuses the XDP program: %s: %s", device,
+	            strerror(-err), log + from);
+}
+
+/* One instance for this port, over the sockets' map given or a new one. */
+static int program_load(struct sl_steer **skel, const struct sl_store *store, uint32_t port,
+                        const struct attachment *a, char error[SL_ERROR_MAX])
+{
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .kernel_log_size = VERIFIER_LOG);
+	libbpf_print_fn_t print = libbpf_set_print(NULL);
+	char *log = calloc(1, VERIFIER_LOG);
+	int err = -ENOMEM;
+
+	*skel = NULL;
+	if (!log)
+		goto out;
+	opts.kernel_log_buf = log;
+	*skel = sl_steer__open_opts(&opts);
+	if (!*skel) {
+		err = -errno;
+		goto out;
+	}
+	set_sizes(*skel, store, port);
+	err = reuse_maps(*skel, store, a->xsks);
+	if (!err)
+		err = sl_steer__load(*skel);
+	if (err)
+		sl_steer__destroy(*skel);
+out:
+	libbpf_set_print(print);
+	if (err)
+		load_fail(a->device, err, log ? log : (char[]){ "" }, error);
+	free(log);
+	return err;
+}
+
+/* ---- attaching ---- */
+
+static int link_fail(const struct attachment *a, int err, char error[SL_ERROR_MAX])
+{
+	LIBBPF_OPTS(bpf_xdp_query_opts, query);
+
+	if (bpf_xdp_query((int)a->ifindex, 0, &query) == 0 &&
+	    query.attach_mode != XDP_ATTACHED_NONE) {
+		uint32_t id = query.prog_id       ? query.prog_id
+		              : query.drv_prog_id ? query.drv_prog_id
+		                                  : query.skb_prog_id;
+
+		return fail(error, -EBUSY,
+		            "%s: another XDP program is attached (id %u, see bpftool prog show id "
+		            "%u); take it off first (ip link set dev %s xdp off)",
+		            a->device, id, id, a->device);
+	}
+	if (err == -EPERM)
+		return fail(error, err,
+		            "%s: not allowed to attach an XDP program; it takes CAP_NET_ADMIN",
+		            a->device);
+	if (err == -ENODEV)
+		return fail(error, err, "%s: the interface is gone", a->device);
+	return fail(error, err, "%s: can't attach the XDP program: %s", a->device, strerror(-err));
+}
+
+static bool lacks_native(int err)
+{
+	return err == -EOPNOTSUPP || err == -EINVAL || err == -ERANGE;
+}
+
+static int link_make(struct attachment *a, int program, char error[SL_ERROR_MAX])
+{
+	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = XDP_FLAGS_DRV_MODE);
+	int native, fd;
+
+	native = bpf_link_create(program, (int)a->ifindex, BPF_XDP, &opts);
+	if (native >= 0) {
+		a->link = native;
+		return SL_XDP_NATIVE;
+	}
+	if (!lacks_native(native))
+		return link_fail(a, native, error);
+	opts.flags = XDP_FLAGS_SKB_MODE;
+	fd = bpf_link_create(program, (int)a->ifindex, BPF_XDP, &opts);
+	if (fd < 0)
+		return link_fail(a, fd, error);
+	a->link = fd;
+	fail(error, 0, "%s: generic XDP, which is slower: %s", a->device,
+	     native == -EOPNOTSUPP ? "its driver has no native XDP"
+	                           : "its driver refuses native XDP; is its MTU too large?");
+	return SL_XDP_GENERIC;
+}
+
+/* Drops what stood at the pins: dead, or at another interface. */
+static int attach_new(struct attachment *a, const struct sl_steer *skel, char error[SL_ERROR_MAX])
+{
+	const char *pin = a->xsks_pin;
+	int how, err;
+
+	if (unlink(a->link_pin) == -1 && errno != ENOENT)
+		return fail(error, -errno, "%s: %s", a->link_pin, strerror(errno));
+	if (unlink(a->xsks_pin) == -1 && errno != ENOENT)
+		return fail(error, -errno, "%s: %s", a->xsks_pin, strerror(errno));
+	how = link_make(a, bpf_program__fd(skel->progs.xsk_def_prog), error);
+	if (how < 0)
+		return how;
+	err = bpf_obj_pin(bpf_map__fd(skel->maps.xsks_map), pin);
+	if (!err) {
+		pin = a->link_pin;
+		err = bpf_obj_pin(a->link, pin);
+	}
+	if (err) {
+		unlink(a->xsks_pin);
+		return fail(error, err, "%s: %s", pin, strerror(-err)); /* the link goes with us */
+	}
+	return how;
+}
+
+static int attach_replace(struct attachment *a, const struct sl_steer *skel,
+                          char error[SL_ERROR_MAX])
+{
+	LIBBPF_OPTS(bpf_xdp_query_opts, query);
+	int err = bpf_link_update(a->link, bpf_program__fd(skel->progs.xsk_def_prog), NULL);
+
+	if (err)
+		return fail(error, err, "%s: can't replace the XDP program: %s", a->device,
+		            strerror(-err));
+	if (bpf_xdp_query((int)a->ifindex, 0, &query) == 0 &&
+	    query.attach_mode == XDP_ATTACHED_SKB) {
+		fail(error, 0, "%s: generic XDP, which is slower: its driver had no native XDP",
+		     a->device);
+		return SL_XDP_GENERIC;
+	}
+	return SL_XDP_NATIVE;
+}
+
+int sl_xdp_attach(const struct sl_store *store, const struct sl_store_where *where,
+                  const struct sl_config *config, uint32_t port, unsigned ifindex,
+                  char error[SL_ERROR_MAX])
+{
+	struct attachment a;
+	struct sl_steer *skel;
+	int how;
+
+	if (where->huge)
+		return fail(error, -EINVAL, "XDP can't read tables in huge pages");
+	how = attachment_find(&a, where, &config->dataplane.port[port], ifindex, error);
+	if (how)
+		return how;
+	how = program_load(&skel, store, port, &a, error);
+	if (!how) {
+		how = a.link >= 0 ? attach_replace(&a, skel, error) : attach_new(&a, skel, error);
+		sl_steer__destroy(skel);
+	}
+	attachment_close(&a);
+	return how;
+}
+
+int sl_xdp_detach_all(const struct sl_store_where *where, char error[SL_ERROR_MAX])
+{
+	DIR *dir = opendir(where->bpf_dir);
+	struct dirent *entry;
+	int err = 0;
+
+	if (!dir)
+		return errno == ENOENT
+		               ? 0
+		               : fail(error, -errno, "%s: %s", where->bpf_dir, strerror(errno));
+	while ((entry = readdir(dir))) {
+		if (strncmp(entry->d_name, "link-", 5) != 0 &&
+		    strncmp(entry->d_name, "xsks-", 5) != 0)
+			continue;
+		if (unlinkat(dirfd(dir), entry->d_name, 0) == -1 && errno != ENOENT && !err)
+			err = fail(error, -errno, "%s/%s: %s", where->bpf_dir, entry->d_name,
+			           strerror(errno));
+	}
+	closedir(dir);
+	return err;
+}
