@@ -15,7 +15,7 @@
 enum {
 	OPENING_MS = 10000,
 	CLOSING_MS = 30000,
-	SEEDS_TRIED = 16,
+	SEEDS_TRIED = 32,
 };
 
 static uint32_t ticks(uint32_t ms)

@@ -18,7 +18,8 @@ static inline uint64_t sl_place_hash(const union sl_addr *addr, uint32_t what, u
 	uint64_t h = (addr->q[0] ^ seed) * 0x9e3779b97f4a7c15ull;
 
 	h ^= h >> 32;
-	h = (h + addr->q[1]) * 0xd6e8feb86659fd93ull;
+	/* Rotated: what differs between neighbours stands in the last bytes, at the word's top. */
+	h = (h + (addr->q[1] >> 32 | addr->q[1] << 32)) * 0xd6e8feb86659fd93ull;
 	h ^= h >> 32;
 	h = (h + what) * 0xa0761d6478bd642full;
 	return h ^ h >> 32;

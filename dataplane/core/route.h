@@ -7,8 +7,8 @@
  *   open    the row moved less than the idle timeout ago. Look the flow up.
  *             found      where the entry says
  *             new (SYN)  to cur, tracked; where that finds no room, to prev
- *             else       the flow is older than the change: to prev, tracked there, if prev still
- *                        serves; else to cur
+ *             else       the flow is older than the change: to prev if that still serves, else to
+ *                        cur; tracked there
  *   mixed   the timeout has passed; entries may still disagree with cur. Look up; what isn't found
  *           goes to cur without state.
  *
@@ -103,12 +103,9 @@ SL_INLINE uint32_t sl_track(const struct sl_tables *t, const struct sl_service *
 			return backend;
 	}
 	enter = at.bucket || open || s->flags & SL_SERVICE_TRACK;
-	if (open && event != SL_EVENT_BEGIN && !alive) {
-		if (sl_backend_flags(t, s, prev) & SL_BACKEND_SERVES)
-			to = prev;
-		else
-			enter = s->flags & SL_SERVICE_TRACK;
-	}
+	if (open && event != SL_EVENT_BEGIN && !alive &&
+	    sl_backend_flags(t, s, prev) & SL_BACKEND_SERVES)
+		to = prev;
 	if (!enter || !to || !sl_seam_current(t))
 		return to;
 	state = event == SL_EVENT_BEGIN ? SL_FLOW_OPENING

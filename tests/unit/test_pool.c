@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* control/pool.c: scripts of a few steps, then a random life beside a map of single records. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "../../control/pool.h"
+
+static void test_first_fit(void **state)
+{
+	struct sl_pool *pool = sl_pool_new(100);
+	struct sl_extent *e[5];
+
+	(void)state;
+	assert_null(sl_pool_alloc(pool, 0));
+	assert_null(sl_pool_alloc(pool, 101));
+	for (uint32_t i = 0; i < 5; i++) {
+		e[i] = sl_pool_alloc(pool, 20);
+		assert_int_equal(e[i]->at, 20 * i);
+		assert_int_equal(e[i]->refs, 1);
+	}
+	assert_null(sl_pool_alloc(pool, 1));
+	assert_int_equal(sl_pool_room(pool), 0);
+	sl_extent_unref(e[0], 0);
+	sl_extent_unref(e[2], 0);
+	assert_int_equal(sl_pool_room(pool), 20);
+	assert_int_equal(sl_pool_used(pool), 60);
+	assert_null(sl_pool_alloc(pool, 21));
+	sl_extent_unref(e[1], 0); /* joins both sides */
+	assert_int_equal(sl_pool_room(pool), 60);
+	e[0] = sl_pool_alloc(pool, 60);
+	assert_int_equal(e[0]->at, 0);
+	sl_extent_unref(e[4], 0);
+	sl_extent_unref(e[3], 0); /* joins the right */
+	sl_extent_unref(e[0], 0);
+	assert_int_equal(sl_pool_room(pool), 100);
+	assert_int_equal(sl_pool_used(pool), 0);
+	sl_extent_unref(NULL, 1);
+	sl_pool_free(pool);
+	sl_pool_free(NULL);
+}
+
+static void test_rest(void **state)
+{
+	struct sl_pool *pool = sl_pool_new(10);
+	struct sl_extent *e = sl_pool_alloc(pool, 4), *f = sl_pool_alloc(pool, 6);
+
+	(void)state;
+	assert_ptr_equal(sl_extent_ref(e), e);
+	sl_extent_unref(e, 7); /* one generation let go, the model still holds it */
+	sl_pool_acknowledged(pool, 9);
+	assert_int_equal(sl_pool_used(pool), 10);
+	sl_extent_unref(e, 0); /* the last holder never published it; another did */
+	assert_int_equal(sl_pool_used(pool), 10);
+	assert_null(sl_pool_alloc(pool, 1));
+	sl_pool_acknowledged(pool, 6);
+	assert_int_equal(sl_pool_used(pool), 10);
+	sl_pool_acknowledged(pool, 7);
+	assert_int_equal(sl_pool_used(pool), 6);
+	sl_extent_unref(f, 9);
+	e = sl_pool_alloc(pool, 4);
+	assert_int_equal(e->at, 0);
+	sl_extent_unref(e, 8);
+	sl_pool_acknowledged(pool, 8); /* not in the order in which they were let go */
+	assert_int_equal(sl_pool_room(pool), 4);
+	sl_pool_acknowledged(pool, 100);
+	assert_int_equal(sl_pool_room(pool), 10);
+	sl_pool_free(pool);
+}
+
+static void test_adopt(void **state)
+{
+	static const struct {
+		uint32_t at, n;
+		int good;
+	} t[] = {
+		{ 10, 5, 1 },  { 10, 5, 0 },  { 9, 2, 0 },          { 14, 1, 0 },
+		{ 8, 20, 0 },  { 15, 5, 1 },  { 8, 2, 1 },          { 0, 0, 0 },
+		{ 99, 1, 1 },  { 99, 1, 0 },  { 100, 1, 0 },        { 98, UINT32_MAX, 0 },
+		{ 50, 50, 0 }, { 50, 49, 1 }, { UINT32_MAX, 2, 0 }, { 0, 8, 1 },
+		{ 20, 30, 1 }, { 0, 1, 0 },
+	};
+	struct sl_pool *pool = sl_pool_new(100);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {
+		struct sl_extent *e = sl_pool_adopt(pool, t[i].at, t[i].n);
+
+		if (!e != !t[i].good || (e && (e->at != t[i].at || e->n != t[i].n)))
+			fail_msg("case %zu", i);
+	}
+	assert_int_equal(sl_pool_used(pool), 100);
+	assert_int_equal(sl_pool_room(pool), 0);
+	sl_pool_free(pool); /* with all that is held */
+	pool = sl_pool_new(0);
+	assert_null(sl_pool_adopt(pool, 0, 1));
+	assert_null(sl_pool_alloc(pool, 1));
+	sl_pool_free(pool);
+}
+
+/* A random life: owner[i] is the extent that record i belongs to, or NULL. */
+
+#define SIZE 500
+#define HELD 200
+
+static uint64_t seed;
+
+static uint32_t draw(uint32_t below)
+{
+	uint64_t x = seed += 0x9e3779b97f4a7c15ull;
+
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9ull;
+	x = (x ^ x >> 27) * 0x94d049bb133111ebull;
+	return (uint32_t)((x >> 32) * below >> 32);
+}
+
+struct life {
+	struct sl_pool *pool;
+	const struct sl_extent *owner[SIZE];
+	uint64_t rests[SIZE]; /* generation, of a record that rests */
+	struct sl_extent *held[HELD];
+	int n;
+};
+
+static uint32_t first_fit(const struct life *l, uint32_t n)
+{
+	uint32_t run = 0;
+
+	for (uint32_t i = 0; i < SIZE; i++) {
+		run = l->owner[i] ? 0 : run + 1;
+		if (run == n)
+			return i + 1 - n;
+	}
+	return UINT32_MAX;
+}
+
+static void gain(struct life *l)
+{
+	uint32_t n = 1 + draw(20), at = first_fit(l, n);
+	struct sl_extent *e;
+
+	if (l->n == HELD)
+		return;
+	if (draw(4) == 0) {
+		at = draw(SIZE + 10);
+		for (uint32_t i = at; i < at + n; i++) {
+			if (i >= SIZE || l->owner[i])
+				at = UINT32_MAX;
+			if (at == UINT32_MAX)
+				break;
+		}
+		e = at == UINT32_MAX ? NULL : sl_pool_adopt(l->pool, at, n);
+	} else {
+		e = sl_pool_alloc(l->pool, n);
+	}
+	assert_int_equal(e != NULL, at != UINT32_MAX);
+	if (!e)
+		return;
+	assert_int_equal(e->at, at);
+	for (uint32_t i = at; i < at + n; i++)
+		l->owner[i] = e;
+	l->held[l->n++] = e;
+}
+
+static void lose(struct life *l, uint64_t generation)
+{
+	uint32_t which = l->n ? draw((uint32_t)l->n) : 0;
+	struct sl_extent *e = l->held[which];
+
+	if (!l->n)
+		return;
+	if (draw(3) == 0) {
+		sl_extent_unref(sl_extent_ref(e), 0);
+		return;
+	}
+	if (draw(3) == 0)
+		generation = 0;
+	for (uint32_t i = e->at; i < e->at + e->n; i++) {
+		l->rests[i] = generation;
+		if (!generation)
+			l->owner[i] = NULL;
+	}
+	sl_extent_unref(e, generation);
+	l->held[which] = l->held[--l->n];
+}
+
+static void acknowledge(struct life *l, uint64_t generation)
+{
+	sl_pool_acknowledged(l->pool, generation);
+	for (int i = 0; i < SIZE; i++) {
+		if (l->rests[i] && l->rests[i] <= generation) {
+			l->owner[i] = NULL;
+			l->rests[i] = 0;
+		}
+	}
+}
+
+static void compare(const struct life *l)
+{
+	uint32_t used = 0, room = 0, run = 0;
+
+	for (int i = 0; i < SIZE; i++) {
+		used += l->owner[i] != NULL;
+		run = l->owner[i] ? 0 : run + 1;
+		if (run > room)
+			room = run;
+	}
+	assert_int_equal(sl_pool_used(l->pool), used);
+	assert_int_equal(sl_pool_room(l->pool), room);
+}
+
+static void test_random(void **state)
+{
+	static struct life l;
+
+	(void)state;
+	for (int round = 1; round <= 5; round++) {
+		seed = (uint64_t)round;
+		memset(&l, 0, sizeof(l));
+		l.pool = sl_pool_new(SIZE);
+		for (uint64_t generation = 1; generation < 20000; generation++) {
+			if (draw(2))
+				gain(&l);
+			else
+				lose(&l, generation);
+			if (draw(10) == 0)
+				acknowledge(&l, generation - draw(5));
+			compare(&l);
+		}
+		sl_pool_free(l.pool);
+	}
+}
+
+static double now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
+/* The worst that an operator can do: tens of thousands of small extents, every other one gone. */
+static void test_many(void **state)
+{
+	enum { N = 40000 };
+	static struct sl_extent *e[N];
+	struct sl_pool *pool = sl_pool_new(4 * N);
+	double begin = now_ms();
+
+	(void)state;
+	for (int i = 0; i < N; i++)
+		e[i] = sl_pool_alloc(pool, 2);
+	for (int i = 0; i < N; i += 2)
+		sl_extent_unref(e[i], 5);
+	sl_pool_acknowledged(pool, 5);
+	for (int i = 0; i < N; i += 2) {
+		e[i] = sl_pool_alloc(pool, 3); /* fits in none of the holes */
+		assert_non_null(e[i]);
+	}
+	print_message("%d extents: %.0f ms\n", N, now_ms() - begin);
+	assert_int_equal(sl_pool_used(pool), N / 2 * 5);
+	sl_pool_free(pool);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_first_fit), cmocka_unit_test(test_rest),
+		cmocka_unit_test(test_adopt),     cmocka_unit_test(test_random),
+		cmocka_unit_test(test_many),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* See world.h. */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "world.h"
+
+#define PLACES          64 /* of a bank, of each kind */
+#define ROW_RECORDS     (WORLD_ROWS / SL_ROWS_PER_RECORD)
+#define EXTENT_ROWS     (WORLD_SERVICES * ROW_RECORDS) /* records of one bank's extents */
+#define EXTENT_BACKENDS (WORLD_SERVICES * WORLD_BACKENDS)
+
+static const size_t record_size[SL_ARRAY_COUNT] = {
+#define X(name, record, writer) sizeof(record),
+	SL_ARRAYS(X)
+#undef X
+};
+
+static const uint32_t record_count[SL_ARRAY_COUNT] = {
+	[SL_ARRAY_root] = 1,
+	[SL_ARRAY_services] = 2 * PLACES,
+	[SL_ARRAY_reverse] = 2 * PLACES,
+	[SL_ARRAY_routes] = 2 * PLACES,
+	[SL_ARRAY_ports] = 2 * SL_PORTS_MAX,
+	[SL_ARRAY_slots] = 2 * EXTENT_ROWS,
+	[SL_ARRAY_backends] = 2 * EXTENT_BACKENDS,
+	[SL_ARRAY_terms] = 2 * WORLD_SERVICES + 1,
+	[SL_ARRAY_engine] = 1,
+	[SL_ARRAY_workers] = WORLD_QUEUES,
+	[SL_ARRAY_queues] = WORLD_QUEUES,
+	[SL_ARRAY_tally] = WORLD_QUEUES,
+	[SL_ARRAY_traffic] = WORLD_QUEUES * (EXTENT_BACKENDS + 1),
+	[SL_ARRAY_service_tally] = WORLD_QUEUES * (2 * WORLD_SERVICES + 1),
+	[SL_ARRAY_wanted] = WORLD_QUEUES,
+};
+
+static void make_root(struct world *w)
+{
+	struct sl_root *root = w->root;
+	uint64_t state = 42;
+
+	root->magic = SL_MAGIC;
+	root->abi_version = SL_ABI_VERSION;
+	root->arrays = SL_ARRAY_COUNT;
+	for (int i = 0; i < 3; i++)
+		root->row_key[i] = world_random(&state);
+	for (int i = 0; i < 2; i++)
+		root->flow_key[i] = world_random(&state);
+	for (int i = 0; i < SL_ARRAY_COUNT; i++) {
+		root->record_size[i] = (uint32_t)record_size[i];
+		root->count[i] = w->store.count[i];
+	}
+}
+
+int world_make(struct world *w, uint32_t buckets)
+{
+	memset(w, 0, sizeof(*w));
+	for (int i = 0; i < SL_ARRAY_COUNT; i++) {
+		uint32_t n = i == SL_ARRAY_flows ? buckets : record_count[i];
+		size_t bytes = (n * record_size[i] + 127) & ~(size_t)127;
+
+		w->store.base[i] = aligned_alloc(128, bytes);
+		if (!w->store.base[i]) {
+			world_free(w);
+			return -ENOMEM;
+		}
+		memset(w->store.base[i], 0, bytes);
+		w->store.bytes[i] = bytes;
+		w->store.count[i] = n;
+		w->store.fd[i] = -1;
+	}
+	w->root = sl_store_root(&w->store);
+	make_root(w);
+	for (uint32_t q = 0; q < WORLD_QUEUES; q++)
+		sl_tables_init(&w->queue[q], &w->store, q);
+	return 0;
+}
+
+void world_free(struct world *w)
+{
+	for (int i = 0; i < SL_ARRAY_COUNT; i++)
+		free(w->store.base[i]);
+	memset(w, 0, sizeof(*w));
+}
+
+static sl_be16 be16(uint16_t v)
+{
+	return sl_htons(v);
+}
+
+uint32_t world_add_service(struct world *w, uint32_t vip, uint16_t port, uint8_t protocol,
+                           uint32_t rows)
+{
+	uint32_t index = w->services++;
+	struct world_service *s;
+
+	assert(index < WORLD_SERVICES && rows <= WORLD_ROWS && rows >= SL_ROWS_PER_RECORD);
+	s = &w->service[index];
+	s->record = (struct sl_service){
+		.vip = sl_addr4(sl_htonl(vip)),
+		.endpoint = sl_endpoint(be16(port), protocol),
+		.id = (uint16_t)(index + 1),
+		.row_mask = rows - 1,
+		.mode = SL_MODE_NAT,
+		.pick = SL_PICK_HASH,
+	};
+	return index;
+}
+
+uint32_t world_add_backend(struct world *w, uint32_t service, uint32_t addr, uint16_t port,
+                           const uint8_t mac[12], uint16_t egress)
+{
+	struct world_service *s = &w->service[service];
+	uint32_t number = ++s->record.n_backends;
+	uint32_t traffic = service * WORLD_BACKENDS + number - 1;
+	union sl_addr to = sl_addr4(sl_htonl(addr)), vip = s->record.vip;
+	sl_be16 vip_port = (sl_be16)(uint16_t)s->record.endpoint;
+	struct sl_backend *b;
+
+	assert(number <= WORLD_BACKENDS);
+	b = &s->backend[number - 1];
+	*b = (struct sl_backend){
+		.egress = egress,
+		.flags = SL_BACKEND_SERVES | SL_BACKEND_TAKES_NEW | SL_BACKEND_RESOLVED,
+		.addr = to,
+		.port = be16(port),
+		.ip_delta = sl_csum_delta_addr(&vip, &to),
+		.l4_delta = sl_csum_delta_endpoint(&vip, vip_port, &to, be16(port)),
+		.mtu = 1500,
+		.traffic = traffic,
+	};
+	memcpy(b->dst_mac, mac, 6);
+	memcpy(b->src_mac, mac + 6, 6);
+	s->reverse[number - 1] = (struct sl_reverse){
+		.backend = to,
+		.endpoint = sl_endpoint(be16(port), (uint8_t)(s->record.endpoint >> 16)),
+		.service = s->record.id,
+		.ip_delta = sl_csum_delta_addr(&to, &vip),
+		.l4_delta = sl_csum_delta_endpoint(&to, be16(port), &vip, vip_port),
+		.port = vip_port,
+		.traffic = traffic,
+		.vip = vip,
+	};
+	return number;
+}
+
+struct sl_route *world_add_route(struct world *w, uint32_t prefix, uint32_t length,
+                                 enum sl_route_kind kind)
+{
+	struct sl_route *r = &w->route[w->routes++];
+
+	assert(w->routes <= WORLD_ROUTES);
+	*r = (struct sl_route){
+		.prefix = sl_addr4(sl_htonl(prefix)),
+		.length = 96 + length,
+		.kind = (uint8_t)kind,
+		.mtu = 1500,
+	};
+	return r;
+}
+
+void world_set_rows(struct world *w, uint32_t service, uint32_t row)
+{
+	for (uint32_t i = 0; i < WORLD_ROWS; i++)
+		w->service[service].row[i] = row;
+}
+
+void world_set_terms(struct world *w, uint32_t service, uint32_t opening, uint32_t established,
+                     uint32_t closing)
+{
+	struct sl_terms *terms = (struct sl_terms *)w->store.base[SL_ARRAY_terms] + service + 1;
+
+	terms->lifetime[SL_FLOW_OPENING] = opening;
+	terms->lifetime[SL_FLOW_ESTABLISHED] = established;
+	terms->lifetime[SL_FLOW_CLOSING] = closing;
+}
+
+/* A record's place among PLACES, or NULL when both are taken; all records are one cache line that
+ * begins with an address. */
+static void *place(void *base, const union sl_addr *addr, uint32_t what, uint64_t seed)
+{
+	uint64_t hash = sl_place_hash(addr, what, seed);
+	uint32_t at[2] = { sl_place_first(hash, PLACES), sl_place_second(hash, PLACES) };
+
+	for (int i = 0; i < 2; i++) {
+		union sl_addr *record = (union sl_addr *)base + (size_t)at[i] * 4;
+
+		if (!record->q[0] && !record->q[1])
+			return record;
+	}
+	return NULL;
+}
+
+static bool place_service(struct world *w, uint32_t bank, const struct sl_service *record,
+                          uint64_t seed)
+{
+	struct sl_service *base = (struct sl_service *)w->store.base[SL_ARRAY_services];
+	void *at = place(base + bank * PLACES, &record->vip, record->endpoint, seed);
+
+	if (at)
+		memcpy(at, record, sizeof(*record));
+	return at;
+}
+
+static bool place_services(struct world *w, uint32_t bank, uint64_t seed)
+{
+	struct sl_reverse *reverses = (struct sl_reverse *)w->store.base[SL_ARRAY_reverse];
+
+	for (uint32_t i = 0; i < w->services; i++) {
+		struct world_service *s = &w->service[i];
+		struct sl_service vip = { .vip = s->record.vip, .flags = SL_SERVICE_VIP };
+		bool known = false;
+
+		for (uint32_t j = 0; j < i; j++)
+			known |= sl_addr_equal(&w->service[j].record.vip, &vip.vip);
+		if (!place_service(w, bank, &s->record, seed) ||
+		    (!known && !place_service(w, bank, &vip, seed)))
+			return false;
+		for (uint32_t b = 0; b < s->record.n_backends; b++) {
+			struct sl_reverse *r = &s->reverse[b];
+			void *at = place(reverses + bank * PLACES, &r->backend, r->endpoint, seed);
+
+			if (!at)
+				return false;
+			r->flags = s->record.flags;
+			memcpy(at, r, sizeof(*r));
+		}
+	}
+	return true;
+}
+
+static bool place_routes(struct world *w, uint32_t bank, uint64_t seed)
+{
+	struct sl_route *base = (struct sl_route *)w->store.base[SL_ARRAY_routes];
+	struct sl_bank *head = &w->root->bank[bank];
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < w->routes; i++) {
+		const struct sl_route *r = &w->route[i];
+		void *at = place(base + bank * PLACES, &r->prefix, r->length, seed);
+
+		if (!at)
+			return false;
+		memcpy(at, r, sizeof(*r));
+	}
+	memset(head->lengths4, 0xff, sizeof(head->lengths4));
+	memset(head->lengths6, 0xff, sizeof(head->lengths6));
+	for (uint32_t length = 128; length >= 96; length--) {
+		for (uint32_t i = 0; i < w->routes; i++) {
+			if (w->route[i].length == length) {
+				head->lengths4[n++] = (uint8_t)length;
+				break;
+			}
+		}
+	}
+	return true;
+}
+
+static void clear_bank(struct world *w, uint32_t bank)
+{
+	static const int kinds[] = { SL_ARRAY_services, SL_ARRAY_reverse, SL_ARRAY_routes };
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
+		memset((char *)w->store.base[kinds[i]] + (size_t)bank * PLACES * 64, 0,
+		       PLACES * 64);
+}
+
+/* Each bank has extents of its own. */
+static void write_extents(struct world *w, uint32_t bank)
+{
+	for (uint32_t i = 0; i < w->services; i++) {
+		struct world_service *s = &w->service[i];
+		struct sl_rows *rows = w->store.base[SL_ARRAY_slots];
+		struct sl_backend *backends = w->store.base[SL_ARRAY_backends];
+
+		s->record.rows = bank * EXTENT_ROWS + i * ROW_RECORDS;
+		s->record.backends = bank * EXTENT_BACKENDS + i * WORLD_BACKENDS;
+		memcpy(rows + s->record.rows, s->row, sizeof(s->row));
+		memcpy(backends + s->record.backends, s->backend, sizeof(s->backend));
+		s->record.flags &= (uint16_t)~SL_SERVICE_LOOKUP;
+		if (s->record.flags & SL_SERVICE_TRACK)
+			s->record.flags |= SL_SERVICE_LOOKUP;
+		for (uint32_t r = 0; r <= s->record.row_mask; r++) {
+			if (sl_row_state(s->row[r]) != SL_ROW_CLOSED)
+				s->record.flags |= SL_SERVICE_LOOKUP;
+		}
+	}
+}
+
+void world_publish(struct world *w)
+{
+	uint64_t generation = w->root->generation + 1;
+	uint32_t bank = generation & 1;
+	struct sl_bank *head = &w->root->bank[bank];
+	bool placed = false;
+
+	head->seq++;
+	write_extents(w, bank);
+	for (uint64_t seed = generation; !placed; seed++) {
+		clear_bank(w, bank);
+		placed = place_services(w, bank, seed) && place_routes(w, bank, seed);
+		head->seed = seed;
+	}
+	memcpy((struct sl_port *)w->store.base[SL_ARRAY_ports] + bank * SL_PORTS_MAX, w->port,
+	       sizeof(w->port));
+	head->generation = generation;
+	head->seq++;
+	w->root->generation = generation;
+}
+
+void world_look(struct world *w, uint32_t queue)
+{
+	bool live = sl_tables_look(&w->queue[queue], &w->store);
+
+	assert(live);
+	(void)live;
+}
+
+void world_look_all(struct world *w)
+{
+	for (uint32_t q = 0; q < WORLD_QUEUES; q++)
+		world_look(w, q);
+}
+
+void world_time(struct world *w, uint64_t ticks)
+{
+	for (uint32_t q = 0; q < WORLD_QUEUES; q++)
+		w->queue[q].now = ticks;
+}
+
+struct sl_bank *world_live_bank(struct world *w)
+{
+	return &w->root->bank[w->root->generation & 1];
+}
+
+struct sl_service *world_live_service(struct world *w, uint32_t service)
+{
+	const struct sl_service *s = &w->service[service].record;
+
+	return (struct sl_service *)sl_service_find(&w->queue[0], &s->vip, s->endpoint);
+}
+
+struct sl_reverse *world_live_reverse(struct world *w, uint32_t service, uint32_t backend)
+{
+	const struct sl_reverse *r = &w->service[service].reverse[backend - 1];
+
+	return (struct sl_reverse *)sl_reverse_find(&w->queue[0], &r->backend, r->endpoint);
+}
+
+enum sl_reason world_decide(struct world *w, uint32_t queue, struct sl_packet *p, uint16_t *egress)
+{
+	struct sl_work work;
+
+	sl_classify(&w->queue[queue], p, &work);
+	return sl_route(&w->queue[queue], p, &work, egress);
+}
+
+uint64_t world_flow_key(uint32_t service, uint32_t client, uint16_t port)
+{
+	uint64_t source = (uint64_t)(uint32_t)sl_htonl(client) << 16 | (uint16_t)sl_htons(port);
+
+	return sl_flow_key((uint16_t)(service + 1), source);
+}
+
+uint64_t world_flow_hash(const struct world *w, uint64_t key)
+{
+	return sl_hash_flow(key, w->root->flow_key);
+}
+
+struct sl_flow_at world_flow_find(struct world *w, uint64_t key)
+{
+	return sl_flow_find(&w->queue[0], key, world_flow_hash(w, key));
+}
+
+uint32_t world_row_of(const struct world *w, uint32_t service, uint32_t client, uint16_t port)
+{
+	const struct sl_service *s = &w->service[service].record;
+
+	return sl_hash_row(sl_htonl(client), sl_htons(port), s->vip.w[3], s->endpoint,
+	                   w->root->row_key) &
+	       s->row_mask;
+}
+
+uint64_t world_random(uint64_t *state)
+{
+	uint64_t z = *state += 0x9e3779b97f4a7c15ull;
+
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
+	z = (z ^ z >> 27) * 0x94d049bb133111ebull;
+	return z ^ z >> 31;
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A small instance in plain memory, for tests of the decision.
+ *
+ * What a test adds is staged here; world_publish() writes all of it into the idle bank (and into
+ * that bank's own extents, so that a queue that hasn't looked yet reads the old ones) and flips the
+ * generation. Each queue is an engine of its own with its own view of the tables. Time stands still
+ * but for world_time().
+ *
+ * Not control: nothing is checked, rows become what the test says. A test that wants a record to be
+ * wrong changes the live one (world_live_service() and the like).
+ */
+#ifndef SL_TEST_WORLD_H
+#define SL_TEST_WORLD_H
+
+#include "../../dataplane/engine/seam.h"
+
+#define WORLD_QUEUES   2
+#define WORLD_SERVICES 4 /* and as many VIPs */
+#define WORLD_BACKENDS 8 /* of a service */
+#define WORLD_ROWS     64
+#define WORLD_ROUTES   8
+
+struct world_service {
+	struct sl_service record;
+	uint32_t row[WORLD_ROWS];
+	struct sl_backend backend[WORLD_BACKENDS];
+	struct sl_reverse reverse[WORLD_BACKENDS];
+};
+
+struct world {
+	struct sl_store store;
+	struct sl_root *root;
+	struct sl_tables queue[WORLD_QUEUES];
+	struct world_service service[WORLD_SERVICES];
+	uint32_t services;
+	struct sl_route route[WORLD_ROUTES];
+	uint32_t routes;
+	struct sl_port port[SL_PORTS_MAX];
+};
+
+/* An instance of that many buckets, with nothing in it. 0 or -ENOMEM. */
+int world_make(struct world *w, uint32_t buckets);
+void world_free(struct world *w);
+
+/* Each gives back an index: of the service (its id is one more), the backend's number (from 1).
+ * Addresses and ports are in host order. */
+uint32_t world_add_service(struct world *w, uint32_t vip, uint16_t port, uint8_t protocol,
+                           uint32_t rows);
+uint32_t world_add_backend(struct world *w, uint32_t service, uint32_t addr, uint16_t port,
+                           const uint8_t mac[12], uint16_t egress);
+struct sl_route *world_add_route(struct world *w, uint32_t prefix, uint32_t length,
+                                 enum sl_route_kind kind);
+
+/* All rows of a service. */
+void world_set_rows(struct world *w, uint32_t service, uint32_t row);
+
+/* Of the service's entries, in ticks. */
+void world_set_terms(struct world *w, uint32_t service, uint32_t opening, uint32_t established,
+                     uint32_t closing);
+
+/* Takes effect for a queue when it looks. SL_SERVICE_LOOKUP is set where it must be. */
+void world_publish(struct world *w);
+void world_look(struct world *w, uint32_t queue);
+void world_look_all(struct world *w);
+
+void world_time(struct world *w, uint64_t ticks);
+
+/* The live records, to be spoilt. */
+struct sl_service *world_live_service(struct world *w, uint32_t service);
+struct sl_reverse *world_live_reverse(struct world *w, uint32_t service, uint32_t backend);
+struct sl_bank *world_live_bank(struct world *w);
+
+/* classify and route, as an engine does for each packet. */
+enum sl_reason world_decide(struct world *w, uint32_t queue, struct sl_packet *p, uint16_t *egress);
+
+/* The flow of a client as the table knows it. */
+uint64_t world_flow_key(uint32_t service, uint32_t client, uint16_t port);
+struct sl_flow_at world_flow_find(struct world *w, uint64_t key);
+uint64_t world_flow_hash(const struct world *w, uint64_t key);
+
+/* Which row of the service a client's flow has. */
+uint32_t world_row_of(const struct world *w, uint32_t service, uint32_t client, uint16_t port);
+
+/* A generator for tests (splitmix64): the same numbers for the same seed everywhere. */
+uint64_t world_random(uint64_t *state);
+
+#endif
