@@ -27,8 +27,7 @@ def leave_the_worker():
 
 
 def program(name):
-    part = "dataplane" if name == "sluice-dataplane" else "control"
-    path = os.path.normpath(os.path.join(BUILD, part, name))
+    path = os.path.normpath(os.path.join(BUILD, name))
     if not os.access(path, os.X_OK):
         raise RuntimeError(f"{path} isn't there: build first, or name the build in SLUICE_BUILD")
     return path

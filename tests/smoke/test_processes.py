@@ -186,7 +186,7 @@ def too_many_services(sluice):
         (edit(protocol="sctp"), "protocol"),
         (edit(port=70000), "port"),
         (edit(scheduler="dice"), "scheduler"),
-        (duplicate_vip, "again"),
+        (duplicate_vip, "vip"),
         (too_many_services, "services"),
     ],
     ids=["unknown-field", "weight-0", "weight-absurd", "address", "vip", "protocol", "port",

@@ -45,7 +45,9 @@
 #ifndef LIFE
 #define LIFE (TIMEOUT + TIMEOUT / 15 + 2) /* an entry's stamp may be a sixteenth of this old */
 #endif
-#define WINDOW  (TIMEOUT + CLOSING) /* see control_change() */
+#ifndef WINDOW
+#define WINDOW (TIMEOUT + CLOSING)
+#endif
 #define CONTROL 10                  /* ticks between two looks of control */
 
 enum phase {
@@ -555,6 +557,22 @@ static bool control_holds(struct model *m)
 	return m->ever_full && m->now - m->full_since < WINDOW;
 }
 
+/* A row that is open and whose prev serves no more: who found no room went to cur, so cur is whom
+ * untracked flows belong to when cur moves on, or when prev comes back. */
+static void control_disown(struct model *m)
+{
+	const struct sl_backend *live = m->w.service[0].backend;
+
+	for (int i = 0; i < ROWS; i++) {
+		uint32_t cur = sl_row_cur(m->row[i]), prev = sl_row_prev(m->row[i]);
+
+		if (sl_row_state(m->row[i]) == SL_ROW_OPEN && prev &&
+		    !(live[prev - 1].flags & SL_BACKEND_SERVES) &&
+		    (cur != m->cur[i] || m->flags[prev] & SL_BACKEND_SERVES))
+			m->row[i] = sl_row(cur, cur, SL_ROW_OPEN);
+	}
+}
+
 static void control_tick(struct model *m)
 {
 	struct sl_rows_count count = sl_rows_count(m->row, m->opened, ROWS);
@@ -565,6 +583,9 @@ static void control_tick(struct model *m)
 	mixed = sl_rows_close(m->row, m->opened, ROWS, (uint32_t)m->now, WINDOW, hold);
 	if (m->now >= m->next_change)
 		control_change(m);
+#ifndef NO_DISOWN
+	control_disown(m);
+#endif
 	moved = sl_rows_move(m->row, m->opened, ROWS, m->cur, (uint32_t)m->now);
 	m->tally.settled += settled;
 	m->tally.mixed += mixed;
