@@ -308,6 +308,8 @@ static int serve(struct sl_control *c, bool fresh)
 	}
 	sl_log("ready: generation %llu",
 	       (unsigned long long)sl_store_root(&c->store)->generation);
+	if (!sl_dataplane_alive(c))
+		sl_log("waiting for sluice-dataplane: until it runs, packets to VIPs are dropped");
 	event_base_dispatch(c->base);
 	sl_log("stopping; what is published stays");
 	sl_rpc_close(c->reads);

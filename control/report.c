@@ -25,10 +25,8 @@ static const char *state_text(const struct sl_model_backend *b)
 						       : "resolving";
 	case SL_STATE_DRAINING:
 		return b->named ? "draining" : "drained";
-	case SL_STATE_LEAVING:
-		return "leaving";
 	default:
-		return "gone";
+		return "leaving";
 	}
 }
 
@@ -110,7 +108,7 @@ void sl_report_backends(const struct sl_control *c, const struct sl_model_servic
 		struct sl_traffic t;
 		char addr[SL_ADDR_TEXT];
 
-		if (b->state == SL_STATE_FREE)
+		if (b->state == SL_STATE_FREE || b->state == SL_STATE_GONE)
 			continue;
 		t = sl_stats_traffic(c, b->traffic);
 		json_array_append_new(

@@ -195,9 +195,10 @@ class Gateway:
         return self.json("generation")["generation"]
 
     def backends(self, service="web"):
-        """The backends of a service by name, as sluicectl tells of them."""
-        rows = self.json("backend", "list")["backends"]
-        return {row["name"]: row for row in rows if row["service"] == service}
+        """The backends of a service by name, as sluicectl tells of them. One that is gone may
+        still be listed until nothing remembers it."""
+        rows = self.json("backend", "list", service)["backends"]
+        return {row["name"]: row for row in rows if row["state"] != "gone"}
 
     def kill(self, process):
         process.kill()

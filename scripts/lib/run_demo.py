@@ -138,21 +138,21 @@ class Demo:
 
     def wait_until_idle(self, name):
         self.screen.title(f"     Meanwhile {name} finishes what it has begun")
-        first = self.downloads[0]
         for download in self.downloads:
             if download.backend() != name:
                 continue
             for _ in load.until(lambda d=download: not d.runs(), 90):
                 self.screen.draw([f"  download {download.number}: {download.percent():.0f} %"])
             self.screen.draw([f"  download {download.number}: {download.percent():.0f} %"], True)
-        assert not first.runs()
-        quiet, packets = 0, None
-        for _ in load.until(lambda: quiet >= 4, 60, step=0.5):
-            row = self.sluice.backends()[name]
-            now = row["packets_in"] + row["packets_out"]
-            quiet, packets = (quiet + 1 if now == packets else 0), now
-        self.screen.say(f"  its last connection is closed ({packets:,} packets in all)" if quiet >= 4
-                        else f"  {name} is still busy")  # fmt: skip
+        state = [""]
+
+        def drained():
+            state[0] = self.sluice.backends()[name]["state"]
+            return state[0] == "drained"
+
+        for _ in load.until(drained, 60):
+            self.screen.draw([f"  {name} is {state[0]}"])
+        self.screen.draw([f"  {name} is {state[0]}: nothing names it any more"], final=True)
 
     def result(self):
         self.screen.title("Summary")

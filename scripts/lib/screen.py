@@ -78,7 +78,7 @@ class Table:
     a line that wraps can't be redrawn."""
 
     HEAD = f"  {'backend':<8}{'address':<15}{'weight':>6}  {'state':<9}{'due':>6}  " \
-           f"{'share of connections':<20}{'packets/s':>9}"  # fmt: skip
+           f"{'new connections':<20}{'packets/s':>9}"  # fmt: skip
 
     def __init__(self, screen):
         self.screen = screen
