@@ -224,6 +224,47 @@ __attribute__((noinline)) int sl_flow_relocate_alone(uint64_t flow, uint64_t now
 	return sl_flow_relocate_with(&t, flow, now);
 }
 
+/* So are the other large parts. A look that finds another bank than the caller's gives up: the
+ * caller finds out by itself that its tables moved. */
+__attribute__((noinline)) uint32_t sl_track_alone(uint64_t key, uint64_t extent, uint64_t row,
+                                                  uint64_t how, uint64_t seq)
+{
+	struct sl_ask ask = { .key = key,
+		              .row = (uint32_t)row,
+		              .backends = (uint32_t)extent,
+		              .n_backends = (uint32_t)(extent >> 32),
+		              .event = (uint8_t)how,
+		              .always = how >> 8 & 1 };
+	struct sl_tables t;
+
+	if (!sl_tables_look(&t) || t.seq != seq)
+		return 0;
+	return sl_track_with(&t, &ask);
+}
+
+__attribute__((noinline)) int sl_track_end_alone(uint64_t key)
+{
+	struct sl_tables t;
+
+	if (sl_tables_look(&t))
+		sl_track_end_with(&t, key);
+	return 0;
+}
+
+static __attribute__((always_inline, unused)) inline uint32_t sl_track(const struct sl_tables *t,
+                                                                       const struct sl_ask *ask)
+{
+	return sl_track_alone(ask->key, (uint64_t)ask->n_backends << 32 | ask->backends, ask->row,
+	                      ask->event | (uint32_t)ask->always << 8, t->seq);
+}
+
+static __attribute__((always_inline, unused)) inline void sl_track_end(const struct sl_tables *t,
+                                                                       uint64_t key)
+{
+	(void)t;
+	sl_track_end_alone(key);
+}
+
 static __attribute__((always_inline, unused)) inline bool
 sl_flow_relocate(const struct sl_tables *t, uint64_t flow, uint64_t now)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Steering: what is ours goes to the worker that serves the queue, the rest to the kernel.
+/* The XDP engine: steers to a worker where one serves, and makes the whole decision where none
+ * does.
  *
  * One instance of this program per port, attached by control (control/xdp.c), with an xsks_map of
  * its own, since that is keyed by the queue alone; all other maps are shared. On AF_XDP a worker
@@ -9,7 +10,7 @@
  * The names xsk_def_prog, xsks_map and xsk_prog_version are libxdp's: by them the worker's driver
  * takes this program for the one that it would load itself, and enters its socket in the map.
  */
-#include "seam.h"
+#include "owner.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_XSKMAP);
@@ -18,24 +19,52 @@ struct {
 	__type(value, uint32_t);
 } xsks_map SEC(".maps");
 
+/* Interfaces by the index of their port. One map for all instances of the program. */
+struct {
+	__uint(type, BPF_MAP_TYPE_DEVMAP);
+	__uint(max_entries, SL_PORTS_MAX);
+	__type(key, uint32_t);
+	__type(value, uint32_t);
+} egress SEC(".maps");
+
 __uint(xsk_prog_version, 1) SEC("xdp_metadata");
 
 char sl_licence[] SEC("license") = "Dual BSD/GPL";
 
 enum { TORN = -1 }; /* no verdict yet: the tables moved meanwhile */
 
-/* Ours, and to be decided by the worker of its queue. */
-SL_INLINE int redirect(const struct sl_tables *t, uint32_t queue)
+/* Whether a worker takes it: one serves the queue, and its socket is there. */
+SL_INLINE bool worker_takes(uint32_t queue)
 {
-	if (bpf_map_lookup_elem(&xsks_map, &queue))
-		return (int)bpf_redirect_map(&xsks_map, queue, XDP_DROP);
-	sl_tables_count(t, SL_REASON_no_worker);
+	return sl_owner_serves(queue) && bpf_map_lookup_elem(&xsks_map, &queue);
+}
+
+/* Out by the port that the verdict names. */
+SL_INLINE int send(uint16_t port, uint16_t ingress)
+{
+	if (port == ingress)
+		return XDP_TX;
+	return (int)bpf_redirect_map(&egress, port, XDP_DROP);
+}
+
+/* Decided here, to the end. */
+SL_INLINE int decide(const struct sl_tables *t, struct sl_packet *p, const struct sl_work *w)
+{
+	uint16_t port = 0;
+	enum sl_reason reason = sl_route(t, p, w, &port);
+
+	if (sl_unlikely(reason == SL_REASON_torn_table))
+		return TORN;
+	sl_tables_count(t, reason);
+	if (reason == SL_REASON_to_backend || reason == SL_REASON_to_client ||
+	    reason == SL_REASON_arp_reply)
+		return send(port, p->ingress);
 	return XDP_DROP;
 }
 
 /* One attempt. A global function, so that the verifier looks at it once and alone, and not again
  * after every way in which a first attempt can have ended. */
-__attribute__((noinline)) int sl_steer(struct xdp_md *ctx)
+__attribute__((noinline)) int sl_attempt(struct xdp_md *ctx)
 {
 	struct sl_packet p = {
 		.data = (uint8_t *)(uintptr_t)ctx->data,
@@ -46,16 +75,25 @@ __attribute__((noinline)) int sl_steer(struct xdp_md *ctx)
 	/* Set as a whole: clang copies words that a branch has left unset, the verifier won't. */
 	struct sl_work w = { 0 };
 	struct sl_tables t;
+	uint32_t engine;
 
 	if (!sl_tables_look(&t))
 		return XDP_PASS;
+	engine = t.bank->engine;
 	sl_classify(&t, &p, &w);
 	if (sl_unlikely(!sl_seam_current(&t)))
 		return TORN;
-	if (sl_likely(w.todo != SL_TODO_NOTHING))
-		return redirect(&t, ctx->rx_queue_index);
-	sl_tables_count(&t, w.reason);
-	return w.reason == SL_REASON_not_ours ? XDP_PASS : XDP_DROP;
+	if (w.todo == SL_TODO_NOTHING) {
+		sl_tables_count(&t, w.reason);
+		return w.reason == SL_REASON_not_ours ? XDP_PASS : XDP_DROP;
+	}
+	if (engine != SL_ENGINE_XDP && worker_takes(ctx->rx_queue_index))
+		return (int)bpf_redirect_map(&xsks_map, ctx->rx_queue_index, XDP_DROP);
+	if (engine == SL_ENGINE_DPDK) {
+		sl_tables_count(&t, SL_REASON_no_worker);
+		return XDP_DROP;
+	}
+	return decide(&t, &p, &w);
 }
 
 /* The second attempt was torn too: whose the packet is can't be told. */
@@ -71,9 +109,9 @@ SL_INLINE int give_up(void)
 SEC("xdp")
 int xsk_def_prog(struct xdp_md *ctx)
 {
-	int verdict = sl_steer(ctx);
+	int verdict = sl_attempt(ctx);
 
 	if (sl_unlikely(verdict == TORN))
-		verdict = sl_steer(ctx);
+		verdict = sl_attempt(ctx);
 	return verdict == TORN ? give_up() : verdict;
 }

@@ -36,6 +36,19 @@ enum sl_port_kind {
 	SL_PORT_VDEV,   /* a DPDK virtual device, as after --vdev= */
 };
 
+/* Who serves the queues of kernel interfaces. */
+enum sl_engine_wish {
+	SL_WISH_AUTO, /* a DPDK worker where one lives, else the XDP program */
+	SL_WISH_DPDK,
+	SL_WISH_XDP, /* no DPDK process at all */
+};
+
+/* What a worker does when there is nothing to do. */
+enum sl_idle {
+	SL_IDLE_POLL,     /* ask again at once: for cores that are its own */
+	SL_IDLE_ADAPTIVE, /* sleep a little: for machines that have few */
+};
+
 struct sl_config_port {
 	char name[SL_NAME_MAX];
 	char device[SL_DEVICE_MAX]; /* "eth1", "0000:03:00.0" or "net_memif0,role=server,…" */
@@ -54,11 +67,13 @@ struct sl_config_next_hop {
 };
 
 struct sl_config_dataplane {
+	enum sl_engine_wish engine;
+	enum sl_idle idle;
 	uint32_t cores[SL_CORES_MAX]; /* one worker each */
-	size_t n_cores;
-	int32_t main_core;  /* -1: wherever the kernel puts it */
-	uint32_t memory_mb; /* DPDK's own: packet buffers, rings */
-	bool huge_pages;    /* false: DPDK runs with --no-huge */
+	size_t n_cores;               /* at least 1 unless engine is SL_WISH_XDP */
+	int32_t main_core;            /* -1: wherever the kernel puts it */
+	uint32_t memory_mb;           /* DPDK's own: packet buffers, rings */
+	bool huge_pages;              /* false: DPDK runs with --no-huge */
 	enum sl_home tables;
 	struct sl_config_port port[SL_PORTS_CONFIG_MAX];
 	size_t n_ports;

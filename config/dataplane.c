@@ -37,6 +37,8 @@ static int read_pci(const char *text, char device[SL_DEVICE_MAX])
 }
 
 /* The three forms can't be confused: the kernel allows no ':' in a name, and "net_" is DPDK's. */
+#define CORES_EXAMPLE "cores = [ 1 ];"
+
 static int read_device(struct sl_reader *r, const struct sl_field *field, config_setting_t *setting,
                        void *record)
 {
@@ -252,8 +254,25 @@ static const struct sl_word tables_words[] = {
 	{ NULL, 0 },
 };
 
+static const struct sl_word engine_words[] = {
+	{ "auto", SL_WISH_AUTO },
+	{ "dpdk", SL_WISH_DPDK },
+	{ "xdp", SL_WISH_XDP },
+	{ NULL, 0 },
+};
+
+static const struct sl_word idle_words[] = {
+	{ "poll", SL_IDLE_POLL },
+	{ "adaptive", SL_IDLE_ADAPTIVE },
+	{ NULL, 0 },
+};
+
 static const struct sl_field dataplane_fields[] = {
-	{ "cores", SL_ARRAY, read_cores, "cores = [ 1 ];", .required = true },
+	{ "engine", SL_STRING, sl_read_word, "engine = \"auto\";",
+	  SL_MEMBER(sl_config_dataplane, engine), .words = engine_words },
+	{ "cores", SL_ARRAY, read_cores, CORES_EXAMPLE, .required = false },
+	{ "idle", SL_STRING, sl_read_word, "idle = \"poll\";", SL_MEMBER(sl_config_dataplane, idle),
+	  .words = idle_words },
 	{ "main_core", SL_INTEGER, sl_read_integer, "main_core = 0;",
 	  SL_MEMBER(sl_config_dataplane, main_core), .min = 0, .max = CORE_MAX },
 	{ "memory", SL_INTEGER | SL_STRING, read_memory, "memory = \"256M\";",
@@ -290,6 +309,23 @@ static int place_tables(struct sl_reader *r, struct sl_config_dataplane *datapla
 	return 0;
 }
 
+/* Workers need cores; XDP runs on those where packets come in. And it serves kernel interfaces
+ * only. */
+static int check_engine(struct sl_reader *r, config_setting_t *setting,
+                        const struct sl_config_dataplane *dataplane)
+{
+	if (dataplane->engine != SL_WISH_XDP && !dataplane->n_cores)
+		return sl_fail_in(r, setting, "cores", "missing; add it, such as: %s",
+		                  CORES_EXAMPLE);
+	for (size_t i = 0; dataplane->engine == SL_WISH_XDP && i < dataplane->n_ports; i++)
+		if (dataplane->port[i].kind != SL_PORT_KERNEL)
+			return sl_fail_in(r, setting, "engine",
+			                  "\"xdp\" serves kernel interfaces alone, and port "
+			                  "\"%s\" is none; give \"auto\"",
+			                  dataplane->port[i].name);
+	return 0;
+}
+
 int sl_read_dataplane(struct sl_reader *r, const struct sl_field *field, config_setting_t *setting,
                       void *record)
 {
@@ -301,6 +337,8 @@ int sl_read_dataplane(struct sl_reader *r, const struct sl_field *field, config_
 	dataplane->memory_mb = 256;
 	dataplane->huge_pages = true;
 	err = sl_group_read(r, &sl_group_dataplane, setting, dataplane);
+	if (!err)
+		err = check_engine(r, setting, dataplane);
 	return err ? err : place_tables(r, dataplane);
 }
 

@@ -36,21 +36,21 @@ static enum sl_backend_state state_of(const struct sl_backend *b)
 }
 
 static void adopt_backend(struct sl_model *m, struct sl_model_backend *to,
-			  const struct sl_backend *from)
+                          const struct sl_backend *from)
 {
 	*to = (struct sl_model_backend){ .addr = from->addr,
-					 .port = sl_ntohs(from->port),
-					 .state = state_of(from),
-					 .weight = 1,
-					 .traffic = from->traffic,
-					 .known = from->flags & SL_BACKEND_RESOLVED,
-					 .named = true };
+		                         .port = sl_ntohs(from->port),
+		                         .state = state_of(from),
+		                         .weight = 1,
+		                         .traffic = from->traffic,
+		                         .known = from->flags & SL_BACKEND_RESOLVED,
+		                         .named = true };
 	if (to->state != SL_STATE_FREE && to->traffic < m->n_traffics)
 		sl_bit_set(m->traffics, to->traffic);
 }
 
 static int adopt_extents(struct sl_control *c, struct sl_model_service *s,
-			 const struct sl_service *record)
+                         const struct sl_service *record)
 {
 	const struct sl_rows *slots = c->store.base[SL_ARRAY_slots];
 	uint32_t now = sl_clock_ms();
@@ -63,7 +63,7 @@ static int adopt_extents(struct sl_control *c, struct sl_model_service *s,
 	/* When the windows opened isn't known: they begin anew, which only keeps them longer. */
 	for (uint32_t i = 0; i < s->n_rows; i++)
 		s->opened_ms[i] = now;
-	s->windows = sl_rows_count(slots[s->rows->at].row, s->opened_ms, s->n_rows);
+	s->windows = sl_rows_count(sl_rows_of(slots, s->rows->at), s->opened_ms, s->n_rows);
 	return 0;
 }
 
@@ -71,14 +71,14 @@ static int adopt_service(struct sl_control *c, struct sl_model *m, const struct 
 {
 	const struct sl_backend *backend = c->store.base[SL_ARRAY_backends];
 	struct sl_config_service conf = { .vip = record->vip,
-					  .protocol = (uint8_t)(record->endpoint >> 16),
-					  .port = sl_ntohs((sl_be16)record->endpoint),
-					  .scheduler = "maglev",
-					  .mode = "nat",
-					  .track_all = record->flags & SL_SERVICE_TRACK,
-					  .flowless = record->flags & SL_SERVICE_FLOWLESS,
-					  .table_size = record->row_mask + 1,
-					  .idle_timeout_ms = 900000 };
+		                          .protocol = (uint8_t)(record->endpoint >> 16),
+		                          .port = sl_ntohs((sl_be16)record->endpoint),
+		                          .scheduler = "maglev",
+		                          .mode = "nat",
+		                          .track_all = record->flags & SL_SERVICE_TRACK,
+		                          .flowless = record->flags & SL_SERVICE_FLOWLESS,
+		                          .table_size = record->row_mask + 1,
+		                          .idle_timeout_ms = 900000 };
 	struct sl_model_service *s;
 	int err;
 
@@ -116,10 +116,11 @@ int sl_adopt(struct sl_control *c, char error[SL_ERROR_MAX])
 {
 	const uint32_t *count = c->store.count;
 	const struct sl_root *root = sl_store_root(&c->store);
-	const struct sl_service *record = (const struct sl_service *)c->store.base[SL_ARRAY_services] +
-					  (root->generation & 1) * (count[SL_ARRAY_services] / 2);
+	const struct sl_service *record =
+	        (const struct sl_service *)c->store.base[SL_ARRAY_services] +
+	        (root->generation & 1) * (count[SL_ARRAY_services] / 2);
 	struct sl_model *m = sl_model_new(count[SL_ARRAY_terms],
-					  count[SL_ARRAY_traffic] / count[SL_ARRAY_tally]);
+	                                  count[SL_ARRAY_traffic] / count[SL_ARRAY_tally]);
 
 	if (!m)
 		return -ENOMEM;
@@ -131,9 +132,9 @@ int sl_adopt(struct sl_control *c, char error[SL_ERROR_MAX])
 		err = adopt_service(c, m, &record[i]);
 		if (err) {
 			snprintf(error, SL_ERROR_MAX,
-				 "generation %llu can't be adopted: its services contradict each "
-				 "other (%s); `sluice-control --fresh` starts over",
-				 (unsigned long long)root->generation, strerror(-err));
+			         "generation %llu can't be adopted: its services contradict each "
+			         "other (%s); `sluice-control --fresh` starts over",
+			         (unsigned long long)root->generation, strerror(-err));
 			sl_model_free(m, 0);
 			return err;
 		}
@@ -156,7 +157,7 @@ static bool same_conf(const struct sl_config_service *a, const struct sl_config_
 static void set_conf(struct sl_model_service *s, const struct sl_config_service *conf)
 {
 	bool refill = strcmp(s->conf.scheduler, conf->scheduler) != 0 ||
-		      s->conf.table_size != conf->table_size || s->conf.flowless != conf->flowless;
+	              s->conf.table_size != conf->table_size || s->conf.flowless != conf->flowless;
 
 	s->conf = *conf;
 	s->conf.backend = NULL;
@@ -174,7 +175,7 @@ struct wanted {
 
 /* What the file and an override make of one backend; false: it isn't wanted. */
 static bool want_from_file(struct sl_control *c, const char *service,
-			   const struct sl_config_backend *conf, struct wanted *w)
+                           const struct sl_config_backend *conf, struct wanted *w)
 {
 	char endpoint[SL_ENDPOINT_TEXT];
 	json_t *o, *weight;
@@ -212,7 +213,7 @@ static bool want_from_override(const char *endpoint, const json_t *o, struct wan
 }
 
 static int apply_backend(struct sl_control *c, struct sl_model *m, struct sl_model_service *s,
-			 const struct wanted *w, json_t *changes)
+                         const struct wanted *w, json_t *changes)
 {
 	struct sl_model_backend *b = sl_service_endpoint(s, &w->conf.addr, w->conf.port);
 	enum sl_backend_state state = w->draining ? SL_STATE_DRAINING : SL_STATE_READY;
@@ -258,14 +259,14 @@ static void dismiss(struct sl_model_service *s, const bool *keep, json_t *change
 }
 
 static int apply_one(struct sl_control *c, struct sl_model *m, struct sl_model_service *s,
-		     const struct wanted *w, bool *keep, json_t *changes, char error[SL_ERROR_MAX])
+                     const struct wanted *w, bool *keep, json_t *changes, char error[SL_ERROR_MAX])
 {
 	int err = apply_backend(c, m, s, w, changes);
 
 	if (err) {
 		snprintf(error, SL_ERROR_MAX,
-			 "service %s: no room for backend %s: raise capacity.backends",
-			 s->conf.name, w->conf.name);
+		         "service %s: no room for backend %s: raise capacity.backends",
+		         s->conf.name, w->conf.name);
 		return err;
 	}
 	keep[sl_service_endpoint(s, &w->conf.addr, w->conf.port) - s->backend] = true;
@@ -273,8 +274,8 @@ static int apply_one(struct sl_control *c, struct sl_model *m, struct sl_model_s
 }
 
 static int apply_backends(struct sl_control *c, struct sl_model *m, struct sl_model_service *s,
-			  const struct sl_config_service *conf, json_t *changes,
-			  char error[SL_ERROR_MAX])
+                          const struct sl_config_service *conf, json_t *changes,
+                          char error[SL_ERROR_MAX])
 {
 	json_t *overrides = json_object_get(json_object_get(c->overrides, "services"), conf->name);
 	size_t most = s->n + conf->n_backends + json_object_size(overrides) + 1;
@@ -287,7 +288,7 @@ static int apply_backends(struct sl_control *c, struct sl_model *m, struct sl_mo
 	for (size_t i = 0; i < conf->n_backends && !err; i++)
 		if (want_from_file(c, conf->name, &conf->backend[i], &w))
 			err = apply_one(c, m, s, &w, keep, changes, error);
-	json_object_foreach(overrides, endpoint, o) {
+	json_object_foreach (overrides, endpoint, o) {
 		const struct sl_model_backend *named;
 
 		if (err || !want_from_override(endpoint, o, &w))
@@ -306,8 +307,8 @@ static int apply_backends(struct sl_control *c, struct sl_model *m, struct sl_mo
 }
 
 static int apply_service(struct sl_control *c, struct sl_model *next,
-			 const struct sl_config_service *conf, json_t *changes,
-			 char error[SL_ERROR_MAX])
+                         const struct sl_config_service *conf, json_t *changes,
+                         char error[SL_ERROR_MAX])
 {
 	int at = sl_model_find_endpoint(next, &conf->vip, conf->protocol, conf->port);
 	struct sl_model_service *s;
@@ -317,8 +318,8 @@ static int apply_service(struct sl_control *c, struct sl_model *next,
 		s = sl_model_add(next, conf, &err);
 		if (!s) {
 			snprintf(error, SL_ERROR_MAX,
-				 "service %s: no room: raise capacity.services (%u)", conf->name,
-				 c->config.capacity.services);
+			         "service %s: no room: raise capacity.services (%u)", conf->name,
+			         c->config.capacity.services);
 			return err;
 		}
 		note(changes, "service %s added", conf->name);
@@ -335,7 +336,7 @@ static int apply_service(struct sl_control *c, struct sl_model *next,
 }
 
 int sl_apply(struct sl_control *c, const struct sl_config *config, struct sl_model *next,
-	     json_t *changes, char error[SL_ERROR_MAX])
+             json_t *changes, char error[SL_ERROR_MAX])
 {
 	int err = 0;
 
@@ -347,7 +348,7 @@ int sl_apply(struct sl_control *c, const struct sl_config *config, struct sl_mod
 			const struct sl_config_service *w = &config->service[k];
 
 			wanted = w->protocol == have->protocol && w->port == have->port &&
-				 sl_addr_equal(&w->vip, &have->vip);
+			         sl_addr_equal(&w->vip, &have->vip);
 		}
 		if (wanted)
 			continue;
@@ -379,8 +380,8 @@ static bool apply_ports(struct sl_control *c, struct sl_model *next)
 	return changed;
 }
 
-/* Hosts that are being asked for are covered by the record of their prefix: left out, so that a scan
- * of the client's subnet doesn't fill the bank. */
+/* Hosts that are being asked for are covered by the record of their prefix: left out, so that a
+ * scan of the client's subnet doesn't fill the bank. */
 static bool worth_a_record(const struct sl_route *r)
 {
 	return r->kind != SL_ROUTE_ASK || r->gateway.q[0] || r->gateway.q[1];
@@ -405,7 +406,7 @@ static bool apply_routes(struct sl_control *c, struct sl_model *next)
 		kept = c->config.capacity.routes;
 	}
 	changed = kept != next->n_routes ||
-		  (kept && memcmp(route, next->route, kept * sizeof(*route)) != 0);
+	          (kept && memcmp(route, next->route, kept * sizeof(*route)) != 0);
 	free(next->route);
 	next->route = route;
 	next->n_routes = kept;

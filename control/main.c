@@ -155,7 +155,8 @@ static void hang_up(evutil_socket_t fd, short what, void *context)
 		sl_log("%s; nothing was changed", error);
 	else if (json_array_size(changes) == 0)
 		sl_log("reloaded: no difference");
-	json_array_foreach(changes, i, line) sl_log("reloaded: %s", json_string_value(line));
+	json_array_foreach (changes, i, line)
+		sl_log("reloaded: %s", json_string_value(line));
 	json_decref(changes);
 }
 
@@ -168,9 +169,9 @@ static int check_ports(struct sl_control *c, char error[SL_ERROR_MAX])
 		if (port->kind != SL_PORT_KERNEL || sl_net_port(c->net, i)->present)
 			continue;
 		snprintf(error, SL_ERROR_MAX,
-			 "%s:%d: dataplane.ports: there is no interface %s in this network "
-			 "namespace; see `ip link`",
-			 c->file, port->line, port->device);
+		         "%s:%d: dataplane.ports: there is no interface %s in this network "
+		         "namespace; see `ip link`",
+		         c->file, port->line, port->device);
 		return -ENODEV;
 	}
 	return 0;
@@ -225,12 +226,12 @@ static int open_sockets(struct sl_control *c, char error[SL_ERROR_MAX])
 
 	snprintf(path, sizeof(path), "%s/control.sock", c->config.run_dir);
 	err = sl_rpc_open(&c->changes, c->base, path, 0600, true, sl_commands, sl_n_commands, c,
-			  error);
+	                  error);
 	if (err)
 		return err;
 	snprintf(path, sizeof(path), "%s/read.sock", c->config.run_dir);
 	return sl_rpc_open(&c->reads, c->base, path, 0660, false, sl_commands, sl_n_commands, c,
-			   error);
+	                   error);
 }
 
 static int add_events(struct sl_control *c)
@@ -306,8 +307,7 @@ static int serve(struct sl_control *c, bool fresh)
 		sl_log("%s", error[0] ? error : strerror(-err));
 		return exit_status(err);
 	}
-	sl_log("ready: generation %llu",
-	       (unsigned long long)sl_store_root(&c->store)->generation);
+	sl_log("ready: generation %llu", (unsigned long long)sl_store_root(&c->store)->generation);
 	if (!sl_dataplane_alive(c))
 		sl_log("waiting for sluice-dataplane: until it runs, packets to VIPs are dropped");
 	event_base_dispatch(c->base);
@@ -328,8 +328,7 @@ static int test(const struct sl_config *config)
 	for (size_t i = 0; i < config->n_services; i++)
 		backends += config->service[i].n_backends;
 	printf("%s: good: %zu services, %zu backends, %zu ports, %zu workers\n", config->file,
-	       config->n_services, backends, config->dataplane.n_ports,
-	       config->dataplane.n_cores);
+	       config->n_services, backends, config->dataplane.n_ports, config->dataplane.n_cores);
 	return SL_EXIT_OK;
 }
 
@@ -346,11 +345,12 @@ static void usage(FILE *to)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "config", required_argument, NULL, 'c' }, { "test", required_argument, NULL, 't' },
-		{ "fresh", no_argument, NULL, 'f' },	    { "version", no_argument, NULL, 'V' },
-		{ "help", no_argument, NULL, 'h' },	    { 0 }
-	};
+	static const struct option options[] = { { "config", required_argument, NULL, 'c' },
+		                                 { "test", required_argument, NULL, 't' },
+		                                 { "fresh", no_argument, NULL, 'f' },
+		                                 { "version", no_argument, NULL, 'V' },
+		                                 { "help", no_argument, NULL, 'h' },
+		                                 { 0 } };
 	static struct sl_control c;
 	bool fresh = false, only_test = false;
 	char error[SL_ERROR_MAX];
@@ -386,9 +386,9 @@ int main(int argc, char **argv)
 		return SL_EXIT_CONFIG;
 	}
 	c.where = (struct sl_store_where){ .huge = c.config.dataplane.tables == SL_TABLES_HUGE,
-					   .instance = c.config.instance,
-					   .bpf_dir = c.config.bpf_dir,
-					   .huge_dir = c.config.huge_dir };
+		                           .instance = c.config.instance,
+		                           .bpf_dir = c.config.bpf_dir,
+		                           .huge_dir = c.config.huge_dir };
 	status = only_test ? test(&c.config) : serve(&c, fresh);
 	sl_config_free(&c.config);
 	return status;

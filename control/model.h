@@ -87,28 +87,29 @@ void sl_model_free(struct sl_model *m, uint64_t generation);
 /* The service at this index, to be changed. NULL: no memory. */
 struct sl_model_service *sl_model_edit(struct sl_model *m, size_t index);
 
-/* A new service of this configuration, without backends. NULL with -errno in *err: no id, no memory. */
+/* A new service of this configuration, without backends. NULL with -errno in *err: no id, no
+ * memory. */
 struct sl_model_service *sl_model_add(struct sl_model *m, const struct sl_config_service *conf,
-				      int *err);
+                                      int *err);
 void sl_model_remove(struct sl_model *m, size_t index, uint64_t generation);
 
 /* Index, or -1. */
 int sl_model_find(const struct sl_model *m, const char *name);
 int sl_model_find_endpoint(const struct sl_model *m, const union sl_addr *vip, uint8_t protocol,
-			   uint16_t port);
+                           uint16_t port);
 
 /* Backends of a service by name or by endpoint; NULL: none. Numbers that are gone aren't found. */
 struct sl_model_backend *sl_service_backend(const struct sl_model_service *s, const char *name);
 struct sl_model_backend *sl_service_endpoint(const struct sl_model_service *s,
-					     const union sl_addr *addr, uint16_t port);
+                                             const union sl_addr *addr, uint16_t port);
 
 /* A new backend with a number and a counter id of its own. NULL with -errno in *err. */
 struct sl_model_backend *sl_service_add(struct sl_model *m, struct sl_model_service *s,
-					const struct sl_config_backend *conf, int *err);
+                                        const struct sl_config_backend *conf, int *err);
 
 /* Sets the state and notes what the next publish has to do for it. */
 void sl_backend_set_state(struct sl_model_service *s, struct sl_model_backend *b,
-			  enum sl_backend_state state);
+                          enum sl_backend_state state);
 void sl_backend_set_weight(struct sl_model_service *s, struct sl_model_backend *b, uint32_t weight);
 
 /* Looks the next hops up again; true when something has to be published. */

@@ -28,10 +28,19 @@ struct sl_terms sl_records_terms(const struct sl_config_service *conf)
 	uint32_t idle = conf->idle_timeout_ms;
 
 	return (struct sl_terms){ .lifetime = {
-					  [SL_FLOW_OPENING] = ticks(idle < OPENING_MS ? idle : OPENING_MS),
-					  [SL_FLOW_ESTABLISHED] = ticks(idle),
-					  [SL_FLOW_CLOSING] = ticks(idle < CLOSING_MS ? idle : CLOSING_MS),
-				  } };
+		                          [SL_FLOW_OPENING] =
+		                                  ticks(idle < OPENING_MS ? idle : OPENING_MS),
+		                          [SL_FLOW_ESTABLISHED] = ticks(idle + idle / 15) + 1,
+		                          [SL_FLOW_CLOSING] =
+		                                  ticks(idle < CLOSING_MS ? idle : CLOSING_MS),
+		                  } };
+}
+
+uint32_t sl_records_window_ms(const struct sl_config_service *conf)
+{
+	uint32_t idle = conf->idle_timeout_ms;
+
+	return idle + (idle < CLOSING_MS ? idle : CLOSING_MS) / 16 + 3;
 }
 
 /* Rows */
@@ -60,6 +69,33 @@ static int fill(const struct sl_model_service *s, uint32_t *cur)
 	return err;
 }
 
+/* Open rows whose prev served nobody in the live generation, see rows.h. */
+static int disown(struct sl_control *c, const struct sl_model_service *s, uint32_t *row,
+                  const uint32_t *cur)
+{
+	const struct sl_backend *live = c->store.base[SL_ARRAY_backends];
+	uint32_t n = s->backends ? s->backends->n : 0;
+	uint64_t *served, *serves;
+	int err = -ENOMEM;
+
+	served = calloc(SL_BACKENDS_PER_SERVICE / 64 + 1, sizeof(*served));
+	serves = calloc(SL_BACKENDS_PER_SERVICE / 64 + 1, sizeof(*serves));
+	if (!served || !serves)
+		goto out;
+	for (uint32_t i = 0; i < n && i < s->n; i++)
+		if (live[s->backends->at + i].flags & SL_BACKEND_SERVES)
+			sl_bit_set(served, i + 1);
+	for (uint32_t i = 0; i < s->n; i++)
+		if (sl_backend_serves(&s->backend[i]))
+			sl_bit_set(serves, i + 1);
+	sl_rows_disown(row, s->conf.table_size, cur, served, serves);
+	err = 0;
+out:
+	free(served);
+	free(serves);
+	return err;
+}
+
 /* A flowless service follows nobody: its rows are always closed. */
 static void forget_windows(uint32_t *row, uint32_t n)
 {
@@ -68,7 +104,7 @@ static void forget_windows(uint32_t *row, uint32_t n)
 }
 
 /* What has to happen to the rows, on a copy of them. */
-static int work_rows(struct sl_model_service *s, uint32_t *row, uint32_t now)
+static int work_rows(struct sl_control *c, struct sl_model_service *s, uint32_t *row, uint32_t now)
 {
 	uint32_t n = s->conf.table_size;
 	uint32_t *cur;
@@ -77,12 +113,14 @@ static int work_rows(struct sl_model_service *s, uint32_t *row, uint32_t now)
 	if (s->disagree)
 		sl_rows_settle(row, n, s->disagree);
 	if (s->close)
-		sl_rows_close(row, s->opened_ms, n, now, s->conf.idle_timeout_ms, false);
+		sl_rows_close(row, s->opened_ms, n, now, sl_records_window_ms(&s->conf), false);
 	if (s->refill) {
 		cur = malloc(n * sizeof(*cur));
 		if (!cur)
 			return -ENOMEM;
 		err = fill(s, cur);
+		if (!err)
+			err = disown(c, s, row, cur);
 		if (!err)
 			sl_rows_move(row, s->opened_ms, n, cur, now);
 		free(cur);
@@ -108,14 +146,14 @@ static int copy_rows(struct sl_control *c, struct sl_model_service *s, uint32_t 
 	if (!s->rows)
 		return 0;
 	if (n == s->n_rows) {
-		memcpy(*row, slots[s->rows->at].row, n * sizeof(**row));
+		memcpy(*row, sl_rows_of(slots, s->rows->at), n * sizeof(**row));
 		return 0;
 	}
 	opened = calloc(n, sizeof(*opened));
 	if (!opened)
 		return -ENOMEM;
-	err = sl_rows_resize(slots[s->rows->at].row, s->opened_ms, s->n_rows, *row, opened, n,
-			     s->conf.track_all, sl_clock_ms());
+	err = sl_rows_resize(sl_rows_of(slots, s->rows->at), s->opened_ms, s->n_rows, *row, opened,
+	                     n, s->conf.track_all, sl_clock_ms());
 	free(s->opened_ms);
 	s->opened_ms = opened;
 	s->n_rows = n;
@@ -123,12 +161,12 @@ static int copy_rows(struct sl_control *c, struct sl_model_service *s, uint32_t 
 }
 
 static int no_room(const char *what, uint32_t needed, const struct sl_pool *pool, uint32_t unit,
-		   char error[SL_ERROR_MAX])
+                   char error[SL_ERROR_MAX])
 {
 	snprintf(error, SL_ERROR_MAX,
-		 "no room for %u more %s in one piece (%u free at most; old ones rest until every "
-		 "worker has moved on): raise capacity.%s",
-		 needed * unit, what, sl_pool_room(pool) * unit, what);
+	         "no room for %u more %s in one piece (%u free at most; old ones rest until every "
+	         "worker has moved on): raise capacity.%s",
+	         needed * unit, what, sl_pool_room(pool) * unit, what);
 	return -ENOSPC;
 }
 
@@ -142,10 +180,10 @@ static int build_rows(struct sl_control *c, struct sl_model_service *s, char err
 
 	err = copy_rows(c, s, &row);
 	if (!err)
-		err = work_rows(s, row, sl_clock_ms());
+		err = work_rows(c, s, row, sl_clock_ms());
 	if (err) {
 		snprintf(error, SL_ERROR_MAX, "service %s: its rows can't be made: %s",
-			 s->conf.name, strerror(-err));
+		         s->conf.name, strerror(-err));
 		goto out;
 	}
 	extent = sl_pool_alloc(c->rows, records);
@@ -153,7 +191,7 @@ static int build_rows(struct sl_control *c, struct sl_model_service *s, char err
 		err = no_room("rows", records, c->rows, SL_ROWS_PER_RECORD, error);
 		goto out;
 	}
-	memcpy(slots[extent->at].row, row, s->conf.table_size * sizeof(*row));
+	memcpy(&slots[extent->at], row, s->conf.table_size * sizeof(*row));
 	if (s->rows)
 		sl_extent_unref(s->rows, sl_store_root(&c->store)->generation + 1);
 	s->rows = extent;
@@ -170,17 +208,17 @@ out:
 /* Backends */
 
 static struct sl_backend backend_record(const struct sl_model_service *s,
-					const struct sl_model_backend *b)
+                                        const struct sl_model_backend *b)
 {
 	sl_be16 vip_port = sl_htons(s->conf.port), port = sl_htons(b->port);
 	struct sl_backend r = { .addr = b->addr,
-				.port = port,
-				.egress = b->hop.port,
-				.traffic = b->traffic,
-				.mtu = (uint16_t)b->hop.mtu,
-				.ip_delta = sl_csum_delta_addr(&s->conf.vip, &b->addr),
-				.l4_delta = sl_csum_delta_endpoint(&s->conf.vip, vip_port, &b->addr,
-								   port) };
+		                .port = port,
+		                .egress = b->hop.port,
+		                .traffic = b->traffic,
+		                .mtu = (uint16_t)b->hop.mtu,
+		                .ip_delta = sl_csum_delta_addr(&s->conf.vip, &b->addr),
+		                .l4_delta = sl_csum_delta_endpoint(&s->conf.vip, vip_port, &b->addr,
+		                                                   port) };
 
 	memcpy(r.dst_mac, b->hop.dst_mac, 6);
 	memcpy(r.src_mac, b->hop.src_mac, 6);
@@ -194,7 +232,7 @@ static struct sl_backend backend_record(const struct sl_model_service *s,
 }
 
 static int build_backends(struct sl_control *c, struct sl_model_service *s,
-			  char error[SL_ERROR_MAX])
+                          char error[SL_ERROR_MAX])
 {
 	struct sl_backend *pool = c->store.base[SL_ARRAY_backends];
 	struct sl_extent *extent = sl_pool_alloc(c->backends, s->n ? s->n : 1);
@@ -203,8 +241,8 @@ static int build_backends(struct sl_control *c, struct sl_model_service *s,
 		return no_room("backends", s->n, c->backends, 1, error);
 	for (uint32_t i = 0; i < s->n; i++)
 		pool[extent->at + i] = s->backend[i].state == SL_STATE_FREE
-					       ? (struct sl_backend){ 0 }
-					       : backend_record(s, &s->backend[i]);
+		                               ? (struct sl_backend){ 0 }
+		                               : backend_record(s, &s->backend[i]);
 	if (s->backends)
 		sl_extent_unref(s->backends, sl_store_root(&c->store)->generation + 1);
 	s->backends = extent;
@@ -286,14 +324,14 @@ static bool has_key(const struct gathered *g, const union sl_addr *addr, uint32_
 static void gather_service(struct gathered *g, const struct sl_model_service *s)
 {
 	struct sl_service r = { .vip = s->conf.vip,
-				.endpoint = sl_endpoint(sl_htons(s->conf.port), s->conf.protocol),
-				.id = s->id,
-				.n_backends = (uint16_t)s->n,
-				.rows = s->rows->at,
-				.row_mask = s->conf.table_size - 1,
-				.backends = s->backends->at,
-				.mode = SL_MODE_NAT,
-				.pick = SL_PICK_HASH };
+		                .endpoint = sl_endpoint(sl_htons(s->conf.port), s->conf.protocol),
+		                .id = s->id,
+		                .n_backends = (uint16_t)s->n,
+		                .rows = s->rows->at,
+		                .row_mask = s->conf.table_size - 1,
+		                .backends = s->backends->at,
+		                .mode = SL_MODE_NAT,
+		                .pick = SL_PICK_HASH };
 
 	if (s->conf.track_all)
 		r.flags |= SL_SERVICE_TRACK | SL_SERVICE_LOOKUP;
@@ -334,13 +372,13 @@ static void gather_reverse(struct gathered *g, const struct sl_model *m)
 				.service = s->id,
 				.ip_delta = sl_csum_delta_addr(&b->addr, &s->conf.vip),
 				.l4_delta = sl_csum_delta_endpoint(&b->addr, port, &s->conf.vip,
-								   vip_port),
+				                                   vip_port),
 				.port = vip_port,
 				.traffic = b->traffic,
 				.vip = s->conf.vip,
 				.flags = s->windows.open || s->windows.mixed || s->conf.track_all
-						 ? SL_SERVICE_LOOKUP
-						 : 0,
+				                 ? SL_SERVICE_LOOKUP
+				                 : 0,
 			};
 
 			if (b->state != SL_STATE_FREE &&
@@ -362,7 +400,8 @@ static void gather_routes(struct gathered *g, struct sl_bank *bank, const struct
 		/* Longest first, as sl_net_routes() sorted them. */
 		if (!n || bank->lengths4[n - 1] != r->length) {
 			if (n == SL_PREFIX_LENGTHS) {
-				sl_log("routes: more than %d prefix lengths; those of length %u and "
+				sl_log("routes: more than %d prefix lengths; those of length %u "
+				       "and "
 				       "shorter are left out",
 				       SL_PREFIX_LENGTHS, r->length - 96);
 				return;
@@ -396,11 +435,23 @@ static void scatter(const struct gathered *g, void *array, uint32_t size, uint64
 		memcpy(bank + g->place[i] * g->size, g->record + i * g->size, g->size);
 }
 
+static uint32_t engine_choice(const struct sl_config_dataplane *dataplane)
+{
+	switch (dataplane->engine) {
+	case SL_WISH_DPDK:
+		return SL_ENGINE_DPDK;
+	case SL_WISH_XDP:
+		return SL_ENGINE_XDP;
+	default:
+		return SL_ENGINE_AUTO;
+	}
+}
+
 static int build_small(struct sl_control *c, struct sl_model *m, uint64_t generation,
-		       char error[SL_ERROR_MAX])
+                       char error[SL_ERROR_MAX])
 {
 	static const enum sl_array array[3] = { SL_ARRAY_services, SL_ARRAY_reverse,
-						SL_ARRAY_routes };
+		                                SL_ARRAY_routes };
 	struct sl_root *root = sl_store_root(&c->store);
 	struct sl_bank *bank = &root->bank[generation & 1];
 	struct gathered g[3] = { 0 };
@@ -426,9 +477,9 @@ static int build_small(struct sl_control *c, struct sl_model *m, uint64_t genera
 	}
 	if (err) {
 		snprintf(error, SL_ERROR_MAX,
-			 "the tables have no place for %zu services, %zu backends and %zu routes: "
-			 "raise capacity (%s)",
-			 m->n, backends, m->n_routes, strerror(-err));
+		         "the tables have no place for %zu services, %zu backends and %zu routes: "
+		         "raise capacity (%s)",
+		         m->n, backends, m->n_routes, strerror(-err));
 	} else {
 		bank->generation = generation;
 		bank->seed = seed;
@@ -436,10 +487,11 @@ static int build_small(struct sl_control *c, struct sl_model *m, uint64_t genera
 		bank->reverse = (uint32_t)g[1].n;
 		bank->routes = (uint32_t)g[2].n;
 		bank->ports = m->n_ports;
+		bank->engine = engine_choice(&c->config.dataplane);
 		for (int k = 0; k < 3; k++)
 			scatter(&g[k], c->store.base[array[k]], size[k], generation);
 		memcpy((struct sl_port *)c->store.base[SL_ARRAY_ports] +
-			       (generation & 1) * SL_PORTS_MAX,
+		               (generation & 1) * SL_PORTS_MAX,
 		       m->port, sizeof(m->port));
 	}
 	for (int k = 0; k < 3; k++)
@@ -448,7 +500,7 @@ static int build_small(struct sl_control *c, struct sl_model *m, uint64_t genera
 }
 
 int sl_records_build(struct sl_control *c, struct sl_model *m, uint64_t generation,
-		     char error[SL_ERROR_MAX])
+                     char error[SL_ERROR_MAX])
 {
 	for (size_t i = 0; i < m->n; i++) {
 		int err = m->service[i]->refs == 1 ? build_service(c, m->service[i], error) : 0;

@@ -171,3 +171,20 @@ int sl_rows_resize(const uint32_t *row, const uint32_t *opened_ms, uint32_t n, u
 	}
 	return 0;
 }
+
+static bool has(const uint64_t *bits, uint32_t number)
+{
+	return bits[number / 64] >> number % 64 & 1;
+}
+
+void sl_rows_disown(uint32_t *row, uint32_t n, const uint32_t *cur, const uint64_t *served,
+                    const uint64_t *serves)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t old = sl_row_cur(row[i]), prev = sl_row_prev(row[i]);
+
+		if (sl_row_state(row[i]) == SL_ROW_OPEN && prev && !has(served, prev) &&
+		    (old != cur[i] || has(serves, prev)))
+			row[i] = sl_row(old, old, SL_ROW_OPEN);
+	}
+}

@@ -42,6 +42,13 @@ struct sl_rows_count {
 uint32_t sl_rows_move(uint32_t *row, uint32_t *opened_ms, uint32_t n, const uint32_t *cur,
                       uint32_t now_ms);
 
+/* Open rows whose prev served nobody: who found no room in the flow table went to cur without an
+ * entry, so cur is whom untracked flows belong to, once cur moves on or prev comes back. Before
+ * sl_rows_move(), with the same cur. Bitmaps by number: who served in the live generation, who
+ * serves in the next. */
+void sl_rows_disown(uint32_t *row, uint32_t n, const uint32_t *cur, const uint64_t *served,
+                    const uint64_t *serves);
+
 /* Open rows whose window has passed become mixed; none while hold is true (a flow that should have
  * been tracked found no room). Returns how many. */
 uint32_t sl_rows_close(uint32_t *row, const uint32_t *opened_ms, uint32_t n, uint32_t now_ms,

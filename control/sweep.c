@@ -6,6 +6,7 @@
 
 #include "../dataplane/abi/hash.h"
 #include "publish.h"
+#include "records.h"
 
 enum {
 	BUCKETS_A_TICK = 131072, /* one to two milliseconds */
@@ -88,9 +89,10 @@ static uint64_t sum(const struct sl_control *c, uint32_t service, size_t field)
 	uint64_t total = 0;
 
 	for (uint32_t w = 0; w < writers; w++)
-		total += *(const uint64_t *)(const void *)((const char *)&tally[(size_t)w * services +
-										service] +
-							   field);
+		total += *(
+		        const uint64_t *)(const void *)((const char *)&tally[(size_t)w * services +
+		                                                             service] +
+		                                        field);
 	return total;
 }
 
@@ -117,7 +119,7 @@ static bool must_hold(struct sl_sweep *s, const struct sl_model_service *service
 		w->since_ms = now;
 		w->ever = true;
 	}
-	return w->ever && now - w->since_ms < service->conf.idle_timeout_ms;
+	return w->ever && now - w->since_ms < sl_records_window_ms(&service->conf);
 }
 
 static void publish(struct sl_control *c, struct sl_model *next)
@@ -140,7 +142,7 @@ static void close_windows(struct sl_sweep *s)
 		struct sl_model_service *edited;
 
 		if (!service->windows.open || must_hold(s, service, now) ||
-		    now - service->windows.earliest_ms < service->conf.idle_timeout_ms)
+		    now - service->windows.earliest_ms < sl_records_window_ms(&service->conf))
 			continue;
 		if (!next)
 			next = sl_model_clone(c->model);
@@ -237,11 +239,11 @@ static void meet(struct sl_sweep *s, uint64_t key, uint64_t value)
 	if (!s->found[index - 1].disagree)
 		return;
 	row = sl_hash_row((sl_be32)(uint32_t)(key >> 16), (sl_be16)(uint16_t)key,
-			  service->conf.vip.w[3],
-			  sl_endpoint(sl_htons(service->conf.port), service->conf.protocol),
-			  root->row_key) &
+	                  service->conf.vip.w[3],
+	                  sl_endpoint(sl_htons(service->conf.port), service->conf.protocol),
+	                  root->row_key) &
 	      (service->conf.table_size - 1);
-	if (sl_row_cur(slots[service->rows->at].row[row]) != backend)
+	if (sl_row_cur(sl_rows_of(slots, service->rows->at)[row]) != backend)
 		sl_bit_set(s->found[index - 1].disagree, row);
 }
 
@@ -254,9 +256,10 @@ static void slice(struct sl_sweep *s)
 
 	for (; s->bucket < end; s->bucket++) {
 		for (int way = 0; way < SL_FLOW_WAYS; way++) {
-			uint64_t key = __atomic_load_n(&bucket[s->bucket].key[way], __ATOMIC_ACQUIRE);
-			uint64_t value = __atomic_load_n(&bucket[s->bucket].value[way],
-							 __ATOMIC_RELAXED);
+			uint64_t key =
+			        __atomic_load_n(&bucket[s->bucket].key[way], __ATOMIC_ACQUIRE);
+			uint64_t value =
+			        __atomic_load_n(&bucket[s->bucket].value[way], __ATOMIC_RELAXED);
 			uint16_t id = sl_flow_key_service(key);
 			uint64_t age = (s->now - sl_flow_time(value)) & 0xffffffffffffull;
 
@@ -266,7 +269,8 @@ static void slice(struct sl_sweep *s)
 			 * those that their grace still protects do. */
 			if (age >> 47)
 				age = 0;
-			if (age <= (uint64_t)terms[id].lifetime[sl_flow_state(value)] + SL_FLOW_GRACE)
+			if (age <=
+			    (uint64_t)terms[id].lifetime[sl_flow_state(value)] + SL_FLOW_GRACE)
 				meet(s, key, value);
 		}
 	}
@@ -275,10 +279,10 @@ static void slice(struct sl_sweep *s)
 /* Results */
 
 static bool settles(const struct sl_control *c, const struct sl_model_service *service,
-		    const uint64_t *disagree)
+                    const uint64_t *disagree)
 {
 	const struct sl_rows *slots = c->store.base[SL_ARRAY_slots];
-	const uint32_t *row = slots[service->rows->at].row;
+	const uint32_t *row = sl_rows_of(slots, service->rows->at);
 
 	for (uint32_t i = 0; disagree && i < service->conf.table_size; i++)
 		if (sl_row_state(row[i]) == SL_ROW_MIXED && !sl_bit(disagree, i))
@@ -288,7 +292,7 @@ static bool settles(const struct sl_control *c, const struct sl_model_service *s
 
 /* Frees what nothing names: true when `service` has to be published for it. */
 static bool release_backends(struct sl_control *c, struct sl_model *next, size_t index,
-			     const uint64_t *named)
+                             const uint64_t *named)
 {
 	const struct sl_rows *slots = c->store.base[SL_ARRAY_slots];
 	struct sl_model_service *live = c->model->service[index], *edited;
@@ -298,7 +302,7 @@ static bool release_backends(struct sl_control *c, struct sl_model *next, size_t
 		struct sl_model_backend *b = &live->backend[k];
 
 		if (b->state < SL_STATE_DRAINING || sl_bit(named, k) ||
-		    sl_rows_name(slots[live->rows->at].row, live->conf.table_size, k + 1))
+		    sl_rows_name(sl_rows_of(slots, live->rows->at), live->conf.table_size, k + 1))
 			continue;
 		b->named = false; /* only told, never published */
 		if (b->state == SL_STATE_DRAINING)
@@ -352,8 +356,8 @@ void sl_sweep_tick(struct sl_sweep *s)
 	struct sl_control *c = s->c;
 
 	close_windows(s);
-	if (!s->running && (sl_clock_ms() - s->rested_ms < REST_MS || !wants_pass(c->model) ||
-			    !begin_pass(s)))
+	if (!s->running &&
+	    (sl_clock_ms() - s->rested_ms < REST_MS || !wants_pass(c->model) || !begin_pass(s)))
 		return;
 	slice(s);
 	if (s->generation != sl_store_root(&c->store)->generation)

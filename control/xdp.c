@@ -25,8 +25,9 @@ struct attachment {
 	unsigned ifindex;
 	char link_pin[PATH_MAX];
 	char xsks_pin[PATH_MAX];
-	int link; /* alive and at this interface, or -1 */
-	int xsks; /* the map that its program redirects to, or -1 */
+	int link;   /* alive and at this interface, or -1 */
+	int xsks;   /* the map that its program redirects to, or -1 */
+	int egress; /* interfaces by port, for all programs of the instance */
 };
 
 static __attribute__((format(printf, 3, 4))) int fail(char *error, int err, const char *format, ...)
@@ -68,7 +69,7 @@ static int attachment_find(struct attachment *a, const struct sl_store_where *wh
 	int err;
 
 	*a = (struct attachment){
-		.device = port->device, .ifindex = ifindex, .link = -1, .xsks = -1
+		.device = port->device, .ifindex = ifindex, .link = -1, .xsks = -1, .egress = -1
 	};
 	snprintf(name, sizeof(name), "link-%s", port->name);
 	err = sl_store_pin_path(where, name, a->link_pin, sizeof(a->link_pin));
@@ -94,11 +95,40 @@ static void attachment_close(struct attachment *a)
 		close(a->link);
 	if (a->xsks >= 0)
 		close(a->xsks);
+	if (a->egress >= 0)
+		close(a->egress);
+}
+
+/* The map of interfaces, made by whichever port comes first. */
+static int egress_open(struct attachment *a, const struct sl_store_where *where,
+                       char error[SL_ERROR_MAX])
+{
+	char pin[PATH_MAX];
+	int err = sl_store_pin_path(where, "egress", pin, sizeof(pin));
+
+	if (err)
+		return fail(error, err, "bpf_dir: %s is too long", where->bpf_dir);
+	a->egress = bpf_obj_get(pin);
+	if (a->egress >= 0)
+		return 0;
+	a->egress = bpf_map_create(BPF_MAP_TYPE_DEVMAP, "egress", 4, 4, SL_PORTS_MAX, NULL);
+	if (a->egress < 0)
+		return fail(error, a->egress, "%s: %s", pin, strerror(-a->egress));
+	err = bpf_obj_pin(a->egress, pin);
+	return err ? fail(error, err, "%s: %s", pin, strerror(-err)) : 0;
+}
+
+static int egress_set(const struct attachment *a, uint32_t port, char error[SL_ERROR_MAX])
+{
+	int err = bpf_map_update_elem(a->egress, &port, &a->ifindex, BPF_ANY);
+
+	return err ? fail(error, err, "%s: can't be redirected to: %s", a->device, strerror(-err))
+	           : 0;
 }
 
 /* ---- the program ---- */
 
-static int reuse_maps(struct sl_steer *skel, const struct sl_store *store, int xsks)
+static int reuse_maps(struct sl_steer *skel, const struct sl_store *store, int xsks, int egress)
 {
 	struct {
 		struct bpf_map *map;
@@ -114,6 +144,8 @@ static int reuse_maps(struct sl_steer *skel, const struct sl_store *store, int x
 		err = bpf_map__reuse_fd(reused[i].map, reused[i].fd);
 	if (!err && xsks >= 0)
 		err = bpf_map__reuse_fd(skel->maps.xsks_map, xsks);
+	if (!err)
+		err = bpf_map__reuse_fd(skel->maps.egress, egress);
 	return err;
 }
 
@@ -171,7 +203,7 @@ static int program_load(struct sl_steer **skel, const struct sl_store *store, ui
 		goto out;
 	}
 	set_sizes(*skel, store, port);
-	err = reuse_maps(*skel, store, a->xsks);
+	err = reuse_maps(*skel, store, a->xsks, a->egress);
 	if (!err)
 		err = sl_steer__load(*skel);
 	if (err)
@@ -294,7 +326,11 @@ int sl_xdp_attach(const struct sl_store *store, const struct sl_store_where *whe
 	how = attachment_find(&a, where, &config->dataplane.port[port], ifindex, error);
 	if (how)
 		return how;
-	how = program_load(&skel, store, port, &a, error);
+	how = egress_open(&a, where, error);
+	if (!how)
+		how = egress_set(&a, port, error);
+	if (!how)
+		how = program_load(&skel, store, port, &a, error);
 	if (!how) {
 		how = a.link >= 0 ? attach_replace(&a, skel, error) : attach_new(&a, skel, error);
 		sl_steer__destroy(skel);
@@ -315,7 +351,7 @@ int sl_xdp_detach_all(const struct sl_store_where *where, char error[SL_ERROR_MA
 		               : fail(error, -errno, "%s: %s", where->bpf_dir, strerror(errno));
 	while ((entry = readdir(dir))) {
 		if (strncmp(entry->d_name, "link-", 5) != 0 &&
-		    strncmp(entry->d_name, "xsks-", 5) != 0)
+		    strncmp(entry->d_name, "xsks-", 5) != 0 && strcmp(entry->d_name, "egress") != 0)
 			continue;
 		if (unlinkat(dirfd(dir), entry->d_name, 0) == -1 && errno != ENOENT && !err)
 			err = fail(error, -errno, "%s/%s: %s", where->bpf_dir, entry->d_name,

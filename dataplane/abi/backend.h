@@ -30,6 +30,12 @@ struct sl_rows {
 	uint32_t row[SL_ROWS_PER_RECORD];
 } __attribute__((aligned(64)));
 
+/* The rows of an extent that begins with this record, as one array. */
+static inline const uint32_t *sl_rows_of(const struct sl_rows *slots, uint32_t first)
+{
+	return (const uint32_t *)(const void *)(slots + first);
+}
+
 static inline uint32_t sl_row(uint32_t cur, uint32_t prev, enum sl_row_state state)
 {
 	return cur | prev << 14 | (uint32_t)state << 28;

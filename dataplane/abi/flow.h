@@ -25,7 +25,7 @@
 #ifndef SL_ABI_FLOW_H
 #define SL_ABI_FLOW_H
 
-#include <stdint.h>
+#include "address.h"
 
 #define SL_TICK_SHIFT 20
 #define SL_TICK_NS    (1u << SL_TICK_SHIFT)
@@ -50,6 +50,11 @@ struct sl_bucket {
 static inline uint64_t sl_flow_key(uint16_t service, uint64_t source48)
 {
 	return (uint64_t)service << 48 | source48;
+}
+
+static inline uint64_t sl_flow_key4(uint16_t service, sl_be32 client, sl_be16 port)
+{
+	return sl_flow_key(service, (uint64_t)(uint32_t)client << 16 | (uint16_t)port);
 }
 
 static inline uint16_t sl_flow_key_service(uint64_t key)

@@ -31,7 +31,8 @@ enum sl_verdict {
 	X(torn_table, SL_DROP, "the tables moved twice while one packet was decided")              \
 	X(no_worker, SL_DROP, "ours, but no worker serves this queue")                             \
 	X(no_port, SL_DROP, "the egress port isn't up in this engine")                             \
-	X(tx_full, SL_DROP, "the egress port took no more frames")
+	X(tx_full, SL_DROP, "the egress port took no more frames")                                 \
+	X(stale, SL_DROP, "decided by a worker that had lost its queue to XDP meanwhile")
 
 #define SL_REASON_ENUM(name, verdict, help) SL_REASON_##name,
 enum sl_reason { SL_REASONS(SL_REASON_ENUM) SL_REASON_COUNT };

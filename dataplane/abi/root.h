@@ -24,6 +24,12 @@
 #define SL_PREFIX_LENGTHS 16 /* distinct prefix lengths of routes, a family */
 #define SL_ARRAYS_MAX     24
 
+enum sl_engine_choice {
+	SL_ENGINE_AUTO, /* a worker where one lives, else XDP */
+	SL_ENGINE_DPDK, /* workers alone: XDP only steers, and drops where none lives */
+	SL_ENGINE_XDP,  /* XDP alone */
+};
+
 /* What is searched in one bank. Written by control while seq is odd. */
 struct sl_bank {
 	uint64_t seq;        /* odd while being written */
@@ -35,7 +41,8 @@ struct sl_bank {
 	uint32_t ports;
 	uint8_t lengths4[SL_PREFIX_LENGTHS]; /* prefix lengths in use, longest first; then 0xff */
 	uint8_t lengths6[SL_PREFIX_LENGTHS];
-	uint8_t pad[48];
+	uint32_t engine; /* enum sl_engine_choice */
+	uint8_t pad[44];
 } __attribute__((aligned(128)));
 
 struct sl_root {

@@ -59,7 +59,8 @@ struct sl_worker {
 	uint32_t cpu;
 	uint32_t pad0;
 	uint64_t started_ns;
-	uint8_t pad1[24];
+	uint64_t patience_ns; /* a heartbeat older than this is a hang: XDP then takes over */
+	uint8_t pad1[16];
 	/* Load, for `sluicectl top`. */
 	uint64_t cycles_busy; /* TSC, in bursts that held a packet */
 	uint64_t cycles_all;
@@ -72,13 +73,32 @@ struct sl_worker {
 	uint8_t pad4[64];
 } __attribute__((aligned(64)));
 
-/* Who serves a receive queue. One compare-and-swap takes it over. */
+/* Why a queue's owner changed; the last change is kept with it. */
+enum sl_handover {
+	SL_HANDOVER_NEVER,   /* nobody took it yet: XDP serves it, where it may */
+	SL_HANDOVER_STARTED, /* a worker began */
+	SL_HANDOVER_STOPPED, /* a worker ended as it should */
+	SL_HANDOVER_DIED,    /* XDP found its worker dead */
+	SL_HANDOVER_HUNG,    /* XDP found its heartbeat too old */
+	SL_HANDOVER_WOKE,    /* a worker that hung came back */
+	SL_HANDOVERS,
+};
+
+/* Who serves a receive queue. `owner` changes by compare-and-swap alone, each time with the next
+ * epoch; whoever swapped it then tells when and why. See docs/decisions on ownership. */
 struct sl_queue {
-	uint64_t owner; /* 63..32 epoch, 31..0 worker + 1, or 0 */
+	uint64_t owner; /* 63..32 epoch, 31..0 worker + 1; 0: XDP */
 	uint64_t since_ns;
+	uint64_t why;                 /* enum sl_handover */
+	uint64_t times[SL_HANDOVERS]; /* how often it changed for each reason */
 	uint8_t mac[6]; /* of the port, as its driver says; in the record of queue 0 */
 	uint8_t pad[42];
 } __attribute__((aligned(64)));
+
+static inline uint64_t sl_queue_owner(uint64_t before, uint32_t worker_plus_1)
+{
+	return ((before >> 32) + 1) << 32 | worker_plus_1;
+}
 
 #define SL_QUEUES_PER_PORT 16
 
@@ -119,7 +139,7 @@ struct sl_wanted {
 _Static_assert(sizeof(union sl_life) == 40, "x86-64 glibc");
 _Static_assert(sizeof(struct sl_engine) == 128, "two cache lines");
 _Static_assert(sizeof(struct sl_worker) == 256, "four cache lines");
-_Static_assert(sizeof(struct sl_queue) == 64, "one cache line");
+_Static_assert(sizeof(struct sl_queue) == 128, "two cache lines");
 _Static_assert(sizeof(struct sl_traffic) == 64, "one cache line");
 _Static_assert(sizeof(struct sl_service_tally) == 64, "one cache line");
 _Static_assert(sizeof(struct sl_wanted) == 128, "two cache lines");

@@ -106,8 +106,7 @@ SL_INLINE void sl_classify_service(const struct sl_tables *t, const struct sl_se
 	w->at = sl_hash_row(o->src, o->sport, o->dst, s->endpoint, root->row_key) & s->row_mask;
 	sl_seam_prefetch(sl_seam_row(t, (uint64_t)s->rows * SL_ROWS_PER_RECORD + w->at));
 	if (s->flags & SL_SERVICE_LOOKUP) {
-		uint64_t source = (uint64_t)(uint32_t)o->src << 16 | (uint16_t)o->sport;
-		uint64_t hash = sl_hash_flow(sl_flow_key(s->id, source), root->flow_key);
+		uint64_t hash = sl_hash_flow(sl_flow_key4(s->id, o->src, o->sport), root->flow_key);
 
 		sl_seam_prefetch(sl_flow_bucket(t, hash, false));
 		sl_seam_prefetch(sl_flow_bucket(t, hash, true));

@@ -28,9 +28,12 @@ SL_INLINE uint32_t sl_route_pick(const struct sl_tables *t, const struct sl_work
 	row = *(const volatile uint32_t *)at;
 	if (sl_likely(sl_row_state(row) == SL_ROW_CLOSED && !(s->flags & SL_SERVICE_TRACK)))
 		return sl_row_cur(row);
-	return sl_track(t, s, row,
-	                sl_flow_key(s->id, (uint64_t)(uint32_t)ip->src << 16 | (uint16_t)sport),
-	                event);
+	return sl_track(t, &(struct sl_ask){ .key = sl_flow_key4(s->id, ip->src, sport),
+	                                     .row = row,
+	                                     .backends = s->backends,
+	                                     .n_backends = s->n_backends,
+	                                     .event = (uint8_t)event,
+	                                     .always = s->flags & SL_SERVICE_TRACK });
 }
 
 SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_packet *p,
@@ -99,23 +102,6 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 	return SL_REASON_to_backend;
 }
 
-/* A reply that ends its flow marks the entry, if there is one, so that a reused port begins anew.
- */
-SL_INLINE void sl_route_end(const struct sl_tables *t, uint16_t service, sl_be32 client,
-                            sl_be16 port)
-{
-	const struct sl_root *root = sl_seam_root(t);
-	uint64_t key = sl_flow_key(service, (uint64_t)(uint32_t)client << 16 | (uint16_t)port);
-	struct sl_flow_at at;
-
-	if (!root)
-		return;
-	at = sl_flow_find(t, key, sl_hash_flow(key, root->flow_key));
-	if (at.bucket && sl_flow_state(at.value) != SL_FLOW_CLOSING)
-		sl_flow_update(&at, sl_flow_value(sl_flow_backend(at.value), SL_FLOW_CLOSING,
-		                                  sl_seam_now(t)));
-}
-
 SL_INLINE enum sl_reason sl_route_reverse(const struct sl_tables *t, struct sl_packet *p,
                                           const struct sl_work *w, uint16_t *egress)
 {
@@ -158,7 +144,7 @@ SL_INLINE enum sl_reason sl_route_reverse(const struct sl_tables *t, struct sl_p
 		const struct sl_tcp *tcp = sl_packet_at(p, w->l4, sizeof(*tcp));
 
 		if (tcp && tcp->flags & (SL_TCP_FIN | SL_TCP_RST))
-			sl_route_end(t, service, ip->dst, ports->dst);
+			sl_track_end(t, sl_flow_key4(service, ip->dst, ports->dst));
 	}
 	if (sl_unlikely(!sl_nat_to_client(p, w->l3, w->l4, &n)))
 		return SL_REASON_bad_header;

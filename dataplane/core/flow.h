@@ -258,11 +258,13 @@ SL_INLINE uint64_t sl_flow_insert(const struct sl_tables *t, uint64_t key, uint6
 	return first.value;
 }
 
-/* Rewrites the entry that was found, unless somebody else did meanwhile. */
-SL_INLINE void sl_flow_update(struct sl_flow_at *at, uint64_t value)
+/* Rewrites the entry that was found, unless somebody else did meanwhile. False: it has become
+ * another flow's, or goes. */
+SL_INLINE bool sl_flow_update(struct sl_flow_at *at, uint64_t key, uint64_t value)
 {
 	sl_entry_swap(&at->bucket->value[at->way], at->value, value);
 	at->value = value;
+	return sl_entry_load(&at->bucket->key[at->way]) == key;
 }
 
 /* Clears the entries of a bucket that are long dead. A few buckets a burst keep the table clean. */

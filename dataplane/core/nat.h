@@ -2,8 +2,9 @@
 /* Forwarding mode NAT, both ways: addresses, ports, checksums, TTL, MAC addresses.
  *
  * Control computed what the checksums change by (abi/csum.h), so a rewrite adds a delta and never
- * sums a packet. It works on partial checksums as well, which veth peers hand over: those hold the
- * sum of the pseudo header, and change by the same delta.
+ * sums a packet. The checksum has to be a real one: what a veth peer leaves to an offload (a
+ * partial checksum) is neither recognised nor mended, so senders on veth need `ethtool -K DEV tx
+ * off`.
  *
  * Way back: nothing is looked up but the backend's endpoint. (address, port, protocol) of the
  * backend names the service, the destination is the client itself.

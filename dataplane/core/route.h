@@ -16,8 +16,9 @@
  * changed, and a table that doesn't move costs nothing. prev is the oldest version: every flow that
  * began after the first of several changes was tracked at its SYN.
  *
- * A SYN follows a live entry, so a stray one steals nothing, unless the entry is closing or its
- * backend takes no new flows: then a port was reused and this is a new connection.
+ * A SYN follows a live entry, so a stray one steals nothing, unless the entry is closing (a port
+ * was reused: this is a new connection) or is itself no more than a SYN to a backend that takes no
+ * new flows.
  *
  * A service that tracks everything (SL_SERVICE_TRACK) looks up in closed rows too and enters what
  * it doesn't find.
@@ -41,90 +42,119 @@ SL_INLINE enum sl_event sl_event_of(uint8_t tcp_flags)
 	return tcp_flags & (SL_TCP_FIN | SL_TCP_RST) ? SL_EVENT_END : SL_EVENT_DATA;
 }
 
-SL_INLINE uint16_t sl_backend_flags(const struct sl_tables *t, const struct sl_service *s,
+/* Everything that tracking needs to know, in numbers alone: an engine may have to hand it to a
+ * function of its own (core/seam.h). */
+struct sl_ask {
+	uint64_t key;
+	uint32_t row;      /* as it stands in the table */
+	uint32_t backends; /* the service's extent */
+	uint32_t n_backends;
+	uint8_t event; /* enum sl_event */
+	bool always;   /* the service tracks every flow */
+};
+
+SL_INLINE uint16_t sl_backend_flags(const struct sl_tables *t, const struct sl_ask *ask,
                                     uint32_t backend)
 {
 	const struct sl_backend *b;
 
-	if (backend - 1 >= s->n_backends)
+	if (backend - 1 >= ask->n_backends)
 		return 0;
-	b = sl_seam_backend(t, (uint64_t)s->backends + backend - 1);
+	b = sl_seam_backend(t, (uint64_t)ask->backends + backend - 1);
 	return b ? b->flags : 0;
 }
 
 /* A hit: where to, and what the entry says from now on. 0 when the entry doesn't bind. */
-SL_INLINE uint32_t sl_track_hit(const struct sl_tables *t, const struct sl_service *s,
-                                const struct sl_terms *terms, struct sl_flow_at *at,
-                                enum sl_event event, uint64_t now)
+SL_INLINE uint32_t sl_track_hit(const struct sl_tables *t, const struct sl_ask *ask,
+                                const struct sl_terms *terms, struct sl_flow_at *at, uint64_t now)
 {
 	uint32_t backend = sl_flow_backend(at->value);
 	enum sl_flow_state old = sl_flow_state(at->value), state = old;
-	uint16_t flags = sl_backend_flags(t, s, backend);
+	uint16_t flags = sl_backend_flags(t, ask, backend);
 
 	if (!(flags & SL_BACKEND_SERVES))
 		return 0;
-	if (event == SL_EVENT_BEGIN) {
-		if (old == SL_FLOW_CLOSING || !(flags & SL_BACKEND_TAKES_NEW))
+	if (ask->event == SL_EVENT_BEGIN) {
+		if (old == SL_FLOW_CLOSING ||
+		    (old == SL_FLOW_OPENING && !(flags & SL_BACKEND_TAKES_NEW)))
 			return 0;
-	} else if (event == SL_EVENT_END) {
+	} else if (ask->event == SL_EVENT_END) {
 		state = SL_FLOW_CLOSING;
-	} else if (old == SL_FLOW_OPENING) {
+	} else if (old == SL_FLOW_OPENING ||
+	           sl_flow_age(at->value, now) > terms->lifetime[old] / 16) {
+		/* Data long after a FIN or RST: half closed, or a new flow that no look-up saw
+		 * begin, or the RST was a lie. */
 		state = SL_FLOW_ESTABLISHED;
 	}
 	/* Last seen is coarse: a store for each packet would drag the line between cores. */
 	if (state != old || sl_flow_age(at->value, now) > terms->lifetime[state] / 16)
-		sl_flow_update(at, sl_flow_value(backend, state, now));
+		sl_flow_update(at, ask->key, sl_flow_value(backend, state, now));
 	return backend;
 }
 
 /* The backend of a flow whose row isn't closed, or that is tracked anyway. Counts from 1; 0: none.
  * The tables are checked to be current before anything is entered. */
-SL_INLINE uint32_t sl_track(const struct sl_tables *t, const struct sl_service *s, uint32_t row,
-                            uint64_t key, enum sl_event event)
+SL_INLINE uint32_t sl_track_with(const struct sl_tables *t, const struct sl_ask *ask)
 {
 	const struct sl_root *root = sl_seam_root(t);
-	const struct sl_terms *terms = sl_seam_terms(t, s->id);
-	struct sl_service_tally *tally = sl_seam_tally(t, s->id);
-	uint32_t cur = sl_row_cur(row), prev = sl_row_prev(row), to = cur, backend;
-	bool open = sl_row_state(row) == SL_ROW_OPEN, alive, enter;
+	const struct sl_terms *terms = sl_seam_terms(t, sl_flow_key_service(ask->key));
+	struct sl_service_tally *tally = sl_seam_tally(t, sl_flow_key_service(ask->key));
+	uint32_t to = sl_row_cur(ask->row), prev = sl_row_prev(ask->row), backend;
+	bool open = sl_row_state(ask->row) == SL_ROW_OPEN, alive;
 	enum sl_flow_state state;
 	struct sl_flow_at at;
 	uint64_t hash, now, value;
 
 	if (!root || !terms || !tally)
-		return cur;
+		return to;
 	now = sl_seam_now(t);
-	hash = sl_hash_flow(key, root->flow_key);
-	at = sl_flow_find(t, key, hash);
+	hash = sl_hash_flow(ask->key, root->flow_key);
+	at = sl_flow_find(t, ask->key, hash);
 	alive = at.bucket && sl_flow_alive(at.value, terms, now);
 	if (alive) {
-		backend = sl_track_hit(t, s, terms, &at, event, now);
+		backend = sl_track_hit(t, ask, terms, &at, now);
 		if (backend)
 			return backend;
 	}
-	enter = at.bucket || open || s->flags & SL_SERVICE_TRACK;
-	if (open && event != SL_EVENT_BEGIN && !alive &&
-	    sl_backend_flags(t, s, prev) & SL_BACKEND_SERVES)
+	if (open && ask->event != SL_EVENT_BEGIN && !alive &&
+	    sl_backend_flags(t, ask, prev) & SL_BACKEND_SERVES)
 		to = prev;
-	if (!enter || !to || !sl_seam_current(t))
+	if (!(at.bucket || open || ask->always) || !to || !sl_seam_current(t))
 		return to;
-	state = event == SL_EVENT_BEGIN ? SL_FLOW_OPENING
-	        : event == SL_EVENT_END ? SL_FLOW_CLOSING
-	                                : SL_FLOW_ESTABLISHED;
+	state = ask->event == SL_EVENT_BEGIN ? SL_FLOW_OPENING
+	        : ask->event == SL_EVENT_END ? SL_FLOW_CLOSING
+	                                     : SL_FLOW_ESTABLISHED;
 	value = sl_flow_value(to, state, now);
-	if (at.bucket) {
-		sl_flow_update(&at, value);
+	if (at.bucket && sl_flow_update(&at, ask->key, value))
 		return to;
-	}
-	value = sl_flow_insert(t, key, hash, value, now);
+	value = sl_flow_insert(t, ask->key, hash, value, now);
 	if (sl_likely(value)) {
 		tally->tracked++;
 		return sl_flow_backend(value);
 	}
 	tally->untrackable++;
-	if (open && sl_backend_flags(t, s, prev) & SL_BACKEND_SERVES)
+	if (open && sl_backend_flags(t, ask, prev) & SL_BACKEND_SERVES)
 		return prev;
 	return to;
+}
+
+/* A reply that ends its flow marks the entry, if there is one, so that a reused port begins anew.
+ */
+SL_INLINE void sl_track_end_with(const struct sl_tables *t, uint64_t key)
+{
+	const struct sl_root *root = sl_seam_root(t);
+	const struct sl_terms *terms = sl_seam_terms(t, sl_flow_key_service(key));
+	uint64_t now = sl_seam_now(t);
+	struct sl_flow_at at;
+
+	if (!root || !terms)
+		return;
+	at = sl_flow_find(t, key, sl_hash_flow(key, root->flow_key));
+	/* A dead one stays dead: it may be an earlier flow's, and name another backend. */
+	if (at.bucket && sl_flow_alive(at.value, terms, now) &&
+	    sl_flow_state(at.value) != SL_FLOW_CLOSING)
+		sl_flow_update(&at, key,
+		               sl_flow_value(sl_flow_backend(at.value), SL_FLOW_CLOSING, now));
 }
 
 #endif

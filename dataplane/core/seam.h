@@ -50,8 +50,12 @@ SL_INLINE void sl_seam_want(const struct sl_tables *t, const union sl_addr *addr
 
 SL_INLINE void sl_seam_prefetch(const void *at);
 
-/* Makes a place in the first bucket of a full pair, see flow.h. An engine defines it by calling
- * sl_flow_relocate_with() from wherever its compiler does that best. */
+/* Large parts that run for few packets. An engine defines each by calling the function of the same
+ * name with _with (flow.h, route.h) from wherever its compiler does that best: gcc inline or apart,
+ * clang in global functions that the verifier looks at once. */
+struct sl_ask;
 static bool sl_flow_relocate(const struct sl_tables *t, uint64_t key, uint64_t now);
+static uint32_t sl_track(const struct sl_tables *t, const struct sl_ask *ask);
+static void sl_track_end(const struct sl_tables *t, uint64_t key);
 
 #endif

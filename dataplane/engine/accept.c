@@ -45,7 +45,7 @@ static enum sl_accept check_rows(const struct sl_acceptor *a, const struct exten
 {
 	const struct sl_rows *slots = a->store->base[SL_ARRAY_slots];
 	uint64_t n = (uint64_t)e->row_mask + 1;
-	const uint32_t *row = slots[e->rows].row;
+	const uint32_t *row = sl_rows_of(slots, e->rows);
 	uint32_t wrong = 0;
 
 	for (uint64_t i = 0; i < n; i++)

@@ -184,6 +184,8 @@ static int start_workers(struct dataplane *d)
 		*run = (struct sl_worker_run){ .store = &d->store,
 			                       .number = w,
 			                       .stop = &d->stop,
+			                       .adaptive =
+			                               d->config.dataplane.idle == SL_IDLE_ADAPTIVE,
 			                       .n_ports = (uint32_t)d->config.dataplane.n_ports };
 		run->n_rx = sl_ports_deal(&d->ports, w, run->rx,
 		                          sizeof(run->rx) / sizeof(run->rx[0]), run->tx);
@@ -303,6 +305,13 @@ int main(int argc, char **argv)
 	}
 	if (sl_config_read(file, &d.config, error) != 0) {
 		say("%s", error);
+		return SL_EXIT_CONFIG;
+	}
+	if (d.config.dataplane.engine == SL_WISH_XDP) {
+		say("%s: dataplane.engine is \"xdp\": the XDP program serves alone, and nothing is "
+		    "left for us to do",
+		    file);
+		sl_config_free(&d.config);
 		return SL_EXIT_CONFIG;
 	}
 	d.where = (struct sl_store_where){ .huge = d.config.dataplane.tables == SL_TABLES_HUGE,

@@ -183,13 +183,6 @@ static int start_port(struct sl_ports *ports, uint32_t p, char error[SL_ERROR_MA
 	const struct sl_config_port *port = &ports->config->dataplane.port[p];
 	bool one_each = port->kind == SL_PORT_KERNEL;
 
-	if (port->queues > SL_QUEUES_PER_PORT || (one_each && port->queues < ports->n_workers)) {
-		snprintf(error, SL_ERROR_MAX,
-		         "port %s: %u queues for %u workers; give it between %u and %u queues",
-		         port->name, port->queues, ports->n_workers, ports->n_workers,
-		         SL_QUEUES_PER_PORT);
-		return -EINVAL;
-	}
 	for (uint32_t q = 0; q < port->queues; q++) {
 		char name[SL_DEVICE_MAX];
 		uint16_t device;
@@ -251,7 +244,24 @@ void sl_ports_stop(struct sl_ports *ports)
 	}
 }
 
-size_t sl_ports_deal(const struct sl_ports *ports, uint32_t worker, struct sl_lane *rx, size_t max,
+static struct sl_lane transmit_lane(struct sl_ports *ports, uint32_t worker, uint16_t port)
+{
+	const struct sl_config_port *conf = &ports->config->dataplane.port[port];
+	uint16_t q = (uint16_t)(worker % conf->queues);
+
+	if (conf->kind != SL_PORT_KERNEL)
+		return (struct sl_lane){ .device = ports->device[port][0],
+			                 .queue = (uint16_t)worker,
+			                 .port = port,
+			                 .number = (uint16_t)worker };
+	return (struct sl_lane){ .device = ports->device[port][q],
+		                 .port = port,
+		                 .number = q,
+		                 .lock = ports->n_workers > conf->queues ? &ports->lock[port][q]
+		                                                         : NULL };
+}
+
+size_t sl_ports_deal(struct sl_ports *ports, uint32_t worker, struct sl_lane *rx, size_t max,
                      struct sl_lane tx[SL_PORTS_CONFIG_MAX])
 {
 	size_t n = 0;
@@ -266,10 +276,7 @@ size_t sl_ports_deal(const struct sl_ports *ports, uint32_t worker, struct sl_la
 				                    .queue = one_each ? 0 : q,
 				                    .port = p,
 				                    .number = q };
-		tx[p] = (struct sl_lane){ .device = ports->device[p][one_each ? worker : 0],
-			                  .queue = one_each ? 0 : (uint16_t)worker,
-			                  .port = p,
-			                  .number = (uint16_t)worker };
+		tx[p] = transmit_lane(ports, worker, p);
 	}
 	return n;
 }

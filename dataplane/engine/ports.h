@@ -3,22 +3,25 @@
  *
  * A kernel interface is one net_af_xdp device per queue, since that driver takes one queue an
  * instance on veth; a PCI or virtual device is one device with all queues. A lane hides the
- * difference: it is one receive queue, or one transmit queue, that one worker owns alone.
+ * difference: it is one receive queue that one worker owns alone, or one transmit queue, which
+ * several share under a lock where a port has fewer queues than there are workers.
  */
 #ifndef SL_ENGINE_PORTS_H
 #define SL_ENGINE_PORTS_H
 
 #include <rte_ethdev.h>
 #include <rte_mempool.h>
+#include <rte_spinlock.h>
 
 #include "../../config/config.h"
 #include "../abi/layout.h"
 
 struct sl_lane {
-	uint16_t device; /* DPDK's port id */
-	uint16_t queue;  /* of that device */
-	uint16_t port;   /* index in the configuration */
-	uint16_t number; /* queue of the port, as the configuration counts */
+	uint16_t device;      /* DPDK's port id */
+	uint16_t queue;       /* of that device */
+	uint16_t port;        /* index in the configuration */
+	uint16_t number;      /* queue of the port, as the configuration counts */
+	rte_spinlock_t *lock; /* of a transmit lane that is shared; else NULL */
 };
 
 struct sl_ports {
@@ -27,6 +30,7 @@ struct sl_ports {
 	uint32_t n_workers;
 	/* devices[port][queue of the port]: all the same for PCI and virtual devices */
 	uint16_t device[SL_PORTS_CONFIG_MAX][SL_QUEUES_PER_PORT];
+	rte_spinlock_t lock[SL_PORTS_CONFIG_MAX][SL_QUEUES_PER_PORT];
 };
 
 /* The arguments of rte_eal_init() that the configuration asks for. */
@@ -46,7 +50,7 @@ void sl_ports_stop(struct sl_ports *ports);
 
 /* Deals out: worker w's receive lanes into rx (at most max), its transmit lane of each port into
  * tx. The number of receive lanes. */
-size_t sl_ports_deal(const struct sl_ports *ports, uint32_t worker, struct sl_lane *rx, size_t max,
+size_t sl_ports_deal(struct sl_ports *ports, uint32_t worker, struct sl_lane *rx, size_t max,
                      struct sl_lane tx[SL_PORTS_CONFIG_MAX]);
 
 void sl_ports_mac(const struct sl_ports *ports, uint32_t port, uint8_t mac[6]);

@@ -78,14 +78,15 @@ static inline bool sl_tables_look(struct sl_tables *t, const struct sl_store *st
 
 	t->generation = generation;
 	t->bank = &t->root->bank[bank];
-	t->seq = __atomic_load_n(&t->bank->seq, __ATOMIC_ACQUIRE); /* before any record */
+	/* Before any record. An odd word never compares equal later: such a look is repeated. */
+	t->seq = __atomic_load_n(&t->bank->seq, __ATOMIC_ACQUIRE) & ~1ull;
 	t->service = (const struct sl_service *)store->base[SL_ARRAY_services] +
 	             (size_t)bank * t->services;
 	t->reverse = (const struct sl_reverse *)store->base[SL_ARRAY_reverse] +
 	             (size_t)bank * t->reverses;
 	t->route = (const struct sl_route *)store->base[SL_ARRAY_routes] + (size_t)bank * t->routes;
 	t->port = (const struct sl_port *)store->base[SL_ARRAY_ports] + (size_t)bank * SL_PORTS_MAX;
-	return generation != 0 && !(t->seq & 1);
+	return generation != 0;
 }
 
 SL_INLINE const struct sl_root *sl_seam_root(const struct sl_tables *t)
@@ -201,6 +202,16 @@ static __attribute__((noinline, unused)) bool sl_flow_relocate(const struct sl_t
                                                                uint64_t key, uint64_t now)
 {
 	return sl_flow_relocate_with(t, key, now);
+}
+
+static inline uint32_t sl_track(const struct sl_tables *t, const struct sl_ask *ask)
+{
+	return sl_track_with(t, ask);
+}
+
+static __attribute__((noinline, unused)) void sl_track_end(const struct sl_tables *t, uint64_t key)
+{
+	sl_track_end_with(t, key);
 }
 
 #endif

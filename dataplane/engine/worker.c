@@ -2,6 +2,7 @@
 #include "worker.h"
 
 #include <sched.h>
+#include <stdio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -9,6 +10,7 @@
 #include <rte_mbuf.h>
 
 #include "../abi/life.h"
+#include "hold.h"
 #include "seam.h"
 
 /* What leaves by one port, gathered over a burst. */
@@ -22,16 +24,22 @@ struct turn {
 	struct sl_tables tables;
 	struct sl_worker *self;
 	struct sl_tally *tally;
-	uint64_t next_time;  /* TSC at which the clock is read again */
-	uint64_t time_every; /* TSC */
-	uint32_t sweep;      /* next bucket */
-	uint32_t sweep_step; /* buckets each time that the clock is read */
+	uint64_t next_time;                /* TSC at which the clock is read again */
+	uint64_t time_every;               /* TSC */
+	uint32_t sweep;                    /* next bucket */
+	uint32_t sweep_step;               /* buckets each time that the clock is read */
+	struct sl_hold hold[SL_LANES_MAX]; /* on the queue of each receive lane */
 	struct outbox out[SL_PORTS_CONFIG_MAX];
 };
 
 enum {
 	CLOCK_READS = 4000, /* a second: the clock's step as engines see it, a quarter of a tick */
 	SWEEP_SECONDS = 4,  /* for the whole table */
+	DRAIN_ROUNDS = 256, /* bursts: more than a receive ring holds */
+	DRAIN_MS = 2,
+	IDLE_TURNS = 64,
+	PATIENCE_ALONE_MS = 10, /* on a core that the kernel schedules nothing else on */
+	PATIENCE_SHARED_MS = 100,
 };
 
 static const uint8_t verdict_of[SL_REASON_MAX] = {
@@ -48,16 +56,25 @@ static uint64_t clock_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
+static void drop(struct turn *turn, struct rte_mbuf **frame, uint32_t n, enum sl_reason reason)
+{
+	turn->tally->packets[reason] += n;
+	rte_pktmbuf_free_bulk(frame, n);
+}
+
 static void flush(struct turn *turn, uint32_t port)
 {
 	const struct sl_lane *lane = &turn->run->tx[port];
 	struct outbox *out = &turn->out[port];
-	uint32_t sent = rte_eth_tx_burst(lane->device, lane->queue, out->frame, (uint16_t)out->n);
+	uint32_t sent;
 
-	if (sl_unlikely(sent < out->n)) {
-		turn->tally->packets[SL_REASON_tx_full] += out->n - sent;
-		rte_pktmbuf_free_bulk(out->frame + sent, out->n - sent);
-	}
+	if (sl_unlikely(lane->lock != NULL))
+		rte_spinlock_lock(lane->lock);
+	sent = rte_eth_tx_burst(lane->device, lane->queue, out->frame, (uint16_t)out->n);
+	if (sl_unlikely(lane->lock != NULL))
+		rte_spinlock_unlock(lane->lock);
+	if (sl_unlikely(sent < out->n))
+		drop(turn, out->frame + sent, out->n - sent, SL_REASON_tx_full);
 	out->n = 0;
 }
 
@@ -103,8 +120,25 @@ static void finish(struct turn *turn, struct rte_mbuf *m, enum sl_reason reason,
 	rte_pktmbuf_free(m);
 }
 
-static void burst(struct turn *turn, const struct sl_lane *lane, struct rte_mbuf **frame,
-                  uint32_t n)
+/* What is in the outboxes goes out, unless the queue that it came from isn't ours any more. */
+static void transmit(struct turn *turn, bool ours)
+{
+	for (uint32_t port = 0; port < turn->run->n_ports; port++) {
+		struct outbox *out = &turn->out[port];
+
+		if (!out->n)
+			continue;
+		if (sl_likely(ours)) {
+			flush(turn, port);
+		} else {
+			drop(turn, out->frame, out->n, SL_REASON_stale);
+			out->n = 0;
+		}
+	}
+}
+
+static void burst(struct turn *turn, const struct sl_lane *lane, const struct sl_hold *hold,
+                  struct rte_mbuf **frame, uint32_t n)
 {
 	struct sl_work work[SL_BURST];
 	struct sl_packet p;
@@ -134,9 +168,7 @@ static void burst(struct turn *turn, const struct sl_lane *lane, struct rte_mbuf
 		}
 		finish(turn, frame[i], reason, egress);
 	}
-	for (uint32_t port = 0; port < turn->run->n_ports; port++)
-		if (turn->out[port].n)
-			flush(turn, port);
+	transmit(turn, sl_hold_is_ours(hold));
 }
 
 /* A quarter of a millisecond has passed: the time, a sign of life, a piece of the flow table. */
@@ -162,6 +194,26 @@ static void look(struct turn *turn)
 		                 __ATOMIC_RELEASE);
 }
 
+/* Whether the kernel was told to keep other work off this core (isolcpus). */
+static bool core_is_isolated(unsigned cpu)
+{
+	FILE *list = fopen("/sys/devices/system/cpu/isolated", "re");
+	unsigned first, last;
+	bool found = false;
+	int n;
+
+	while (list && !found && (n = fscanf(list, "%u-%u,", &first, &last)) > 0)
+		found = cpu == first || (n == 2 && cpu > first && cpu <= last);
+	if (list)
+		fclose(list);
+	return found;
+}
+
+static uint32_t patience_ms(const struct sl_worker_run *run, unsigned cpu)
+{
+	return !run->adaptive && core_is_isolated(cpu) ? PATIENCE_ALONE_MS : PATIENCE_SHARED_MS;
+}
+
 static void begin(struct turn *turn, const struct sl_worker_run *run)
 {
 	const struct sl_store *store = run->store;
@@ -179,25 +231,79 @@ static void begin(struct turn *turn, const struct sl_worker_run *run)
 	turn->self->cpu = cpu;
 	turn->self->tid = (uint32_t)gettid();
 	turn->self->started_ns = clock_ns();
+	turn->self->patience_ns = patience_ms(run, cpu) * 1000000ull;
+	for (size_t i = 0; i < run->n_rx; i++)
+		turn->hold[i].queue = (struct sl_queue *)store->base[SL_ARRAY_queues] +
+		                      run->rx[i].port * SL_QUEUES_PER_PORT + run->rx[i].number;
 	tick(turn, rte_rdtsc());
 	look(turn);
 	sl_life_begin(&turn->self->alive);
 	__atomic_store_n(&turn->self->pid, (uint32_t)getpid(), __ATOMIC_RELEASE);
 }
 
-static void own_queues(const struct sl_worker_run *run, bool own)
+static void swap_queues(struct turn *turn, bool take, enum sl_handover why)
 {
-	struct sl_queue *queues = run->store->base[SL_ARRAY_queues];
+	for (size_t i = 0; i < turn->run->n_rx; i++)
+		sl_hold_swap(&turn->hold[i], take ? turn->run->number + 1 : 0, why);
+}
 
-	for (size_t i = 0; i < run->n_rx; i++) {
-		const struct sl_lane *lane = &run->rx[i];
-		struct sl_queue *q = &queues[lane->port * SL_QUEUES_PER_PORT + lane->number];
-		uint64_t epoch = (__atomic_load_n(&q->owner, __ATOMIC_ACQUIRE) >> 32) + 1;
+/* XDP took the queue while we hung. What waits in it is old: XDP has served its flows since. */
+static void take_back(struct turn *turn, size_t i, struct rte_mbuf **frame)
+{
+	const struct sl_lane *lane = &turn->run->rx[i];
+	uint32_t n;
 
-		q->since_ns = clock_ns();
-		__atomic_store_n(&q->owner, epoch << 32 | (own ? run->number + 1 : 0),
-		                 __ATOMIC_RELEASE);
+	tick(turn, rte_rdtsc()); /* alive again, before anybody looks */
+	for (int round = 0; round < DRAIN_ROUNDS; round++) {
+		n = rte_eth_rx_burst(lane->device, lane->queue, frame, SL_BURST);
+		if (!n)
+			break;
+		drop(turn, frame, n, SL_REASON_stale);
 	}
+	sl_hold_swap(&turn->hold[i], turn->run->number + 1, SL_HANDOVER_WOKE);
+}
+
+/* One burst from each lane; whether there was any. */
+static bool serve(struct turn *turn)
+{
+	struct rte_mbuf *frame[SL_BURST];
+	bool busy = false;
+
+	for (size_t i = 0; i < turn->run->n_rx; i++) {
+		const struct sl_lane *lane = &turn->run->rx[i];
+		uint32_t n = rte_eth_rx_burst(lane->device, lane->queue, frame, SL_BURST);
+
+		if (!n)
+			continue;
+		busy = true;
+		turn->self->bursts++;
+		turn->self->packets += n;
+		burst(turn, lane, &turn->hold[i], frame, n);
+	}
+	return busy;
+}
+
+/* Longer the longer there was nothing, and far below any patience with us. */
+static void rest(uint32_t idle)
+{
+	uint32_t us = idle < 2 * IDLE_TURNS ? 50 : idle < 4 * IDLE_TURNS ? 200 : 500;
+
+	if (idle >= IDLE_TURNS)
+		nanosleep(&(struct timespec){ .tv_nsec = us * 1000 }, NULL);
+}
+
+/* The queues go to XDP first; what had reached our rings by then is still served. */
+static void end(struct turn *turn)
+{
+	uint64_t until = rte_rdtsc() + rte_get_tsc_hz() * DRAIN_MS / 1000;
+
+	swap_queues(turn, false, SL_HANDOVER_STOPPED);
+	while (rte_rdtsc() < until) {
+		look(turn);
+		serve(turn);
+	}
+	sl_life_end(&turn->self->alive);
+	__atomic_store_n(&turn->self->pid, 0, __ATOMIC_RELEASE);
 }
 
 int sl_worker_main(void *arg)
@@ -205,27 +311,24 @@ int sl_worker_main(void *arg)
 	const struct sl_worker_run *run = arg;
 	struct rte_mbuf *frame[SL_BURST];
 	struct turn turn;
+	uint32_t idle = 0;
 	uint64_t last;
 
 	begin(&turn, run);
-	own_queues(run, true);
+	swap_queues(&turn, true, SL_HANDOVER_STARTED);
 	last = rte_rdtsc();
 	while (!atomic_load_explicit(run->stop, memory_order_relaxed)) {
 		uint64_t tsc;
-		bool busy = false;
+		bool busy;
 
 		look(&turn);
-		for (size_t i = 0; i < run->n_rx; i++) {
-			const struct sl_lane *lane = &run->rx[i];
-			uint32_t n = rte_eth_rx_burst(lane->device, lane->queue, frame, SL_BURST);
-
-			if (!n)
-				continue;
-			busy = true;
-			turn.self->bursts++;
-			turn.self->packets += n;
-			burst(&turn, lane, frame, n);
-		}
+		for (size_t i = 0; i < run->n_rx; i++)
+			if (sl_unlikely(!sl_hold_is_ours(&turn.hold[i])))
+				take_back(&turn, i, frame);
+		busy = serve(&turn);
+		idle = busy ? 0 : idle + 1;
+		if (run->adaptive && !busy)
+			rest(idle);
 		tsc = rte_rdtsc();
 		turn.self->cycles_all += tsc - last;
 		if (busy)
@@ -234,8 +337,6 @@ int sl_worker_main(void *arg)
 		if (tsc >= turn.next_time)
 			tick(&turn, tsc);
 	}
-	own_queues(run, false);
-	sl_life_end(&turn.self->alive);
-	__atomic_store_n(&turn.self->pid, 0, __ATOMIC_RELEASE);
+	end(&turn);
 	return 0;
 }

@@ -33,7 +33,12 @@ class Requests:
         """Its sums: requests, the kinds of errors, failed (their sum), latencies."""
         with contextlib.suppress(ProcessLookupError):
             self.process.send_signal(signal.SIGINT)
-        said, _ = self.process.communicate(timeout=30)
+        try:
+            said, _ = self.process.communicate(timeout=15)
+        except subprocess.TimeoutExpired:  # so it is while no request was ever answered
+            self.process.kill()
+            self.process.communicate()
+            raise RuntimeError("wrk had no answer to any request") from None
         line = [line for line in said.splitlines() if line.startswith("{")]
         if not line:
             raise RuntimeError(f"wrk ended ({self.process.returncode}), having said:\n{said}")

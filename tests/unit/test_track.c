@@ -92,11 +92,12 @@ static const struct track_case cases[] = {
 	  .after = { 2, CLO, 0 } },
 	{ "open: prev drains, data still go there", OPEN, .health = { UP, DRAINS }, .what = ACK,
 	  .backend = 2, .after = { 2, EST, 0 } },
-	{ "open: prev failed, data to cur, no state", OPEN, .health = { UP, FAILED }, .what = ACK,
-	  .backend = 1 },
+	{ "open: prev failed, data to cur, tracked", OPEN, .health = { UP, FAILED }, .what = ACK,
+	  .backend = 1, .after = { 1, EST, 0 } },
 	{ "open: prev failed, SYN to cur, tracked", OPEN, .health = { UP, FAILED }, .what = SYN,
 	  .backend = 1, .after = { 1, NEW, 0 } },
-	{ "open: no prev, data to cur, no state", OPEN_PREV_NONE, .what = ACK, .backend = 1 },
+	{ "open: no prev, data to cur, tracked", OPEN_PREV_NONE, .what = ACK, .backend = 1,
+	  .after = { 1, EST, 0 } },
 	{ "open: no cur, SYN finds nobody", OPEN_CUR_NONE, .what = SYN },
 	{ "open: no cur, data to prev", OPEN_CUR_NONE, .what = ACK, .backend = 2,
 	  .after = { 2, EST, 0 } },
@@ -128,6 +129,14 @@ static const struct track_case cases[] = {
 	  .after = { 3, CLO, 0 } },
 	{ "found: the last ACK of a closing flow", OPEN, .before = ALIVE(3, CLO), .what = ACK,
 	  .backend = 3, .after = ALIVE(3, CLO) },
+	{ "found: at the latest, the last ACK comes within a sixteenth", OPEN,
+	  .before = { 3, CLO, CLOSING / 16 }, .what = ACK, .backend = 3,
+	  .after = { 3, CLO, CLOSING / 16 } },
+	{ "found: data long after a FIN, the flow lives", OPEN,
+	  .before = { 3, CLO, CLOSING / 16 + 1 }, .what = ACK, .backend = 3,
+	  .after = { 3, EST, 0 } },
+	{ "found: a FIN long after a FIN", OPEN, .before = { 3, CLO, CLOSING / 16 + 1 },
+	  .what = FIN, .backend = 3, .after = { 3, CLO, 0 } },
 	{ "found: seen lately, not stamped again", OPEN, .before = { 3, EST, ESTABLISHED / 16 },
 	  .what = ACK, .backend = 3, .after = { 3, EST, ESTABLISHED / 16 } },
 	{ "found: stamped after a sixteenth of its life", OPEN,
@@ -330,19 +339,25 @@ static void test_reply_ends(void **state)
 	static const struct {
 		uint8_t flags;
 		enum sl_flow_state before, after;
+		uint64_t age;
 	} replies[] = {
-		{ FRAME_ACK, EST, EST },
-		{ FRAME_SYN | FRAME_ACK, NEW, NEW },
-		{ FRAME_FIN | FRAME_ACK, EST, CLO },
-		{ FRAME_RST, EST, CLO },
-		{ FRAME_RST | FRAME_ACK, NEW, CLO },
+		{ FRAME_ACK, EST, EST, 5 },
+		{ FRAME_SYN | FRAME_ACK, NEW, NEW, 5 },
+		{ FRAME_FIN | FRAME_ACK, EST, CLO, 5 },
+		{ FRAME_RST, EST, CLO, 5 },
+		{ FRAME_RST | FRAME_ACK, NEW, CLO, 5 },
+		{ FRAME_FIN | FRAME_ACK, EST, CLO, ESTABLISHED },
+		/* It may be an earlier flow's, and name another backend: it stays dead. */
+		{ FRAME_FIN | FRAME_ACK, EST, EST, DEAD },
+		{ FRAME_RST, NEW, NEW, OPENING + 1 },
 	};
 	const struct track_case c = { .row = OPEN };
 	uint64_t key = world_flow_key(0, CLIENT, PORT);
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(replies) / sizeof(*replies); i++) {
-		struct entry before = ALIVE(3, replies[i].before), after = before;
+		struct entry before = { 3, replies[i].before, replies[i].age };
+		struct entry after = before;
 		struct frame_spec spec = { .src = INNER + 3, .dst = CLIENT };
 		struct sl_packet p;
 		struct world w;

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The traffic of a bench: a receive callback that writes a frame into every buffer that a net_null
+ * port hands out, on the core that is measured.
+ *
+ * Frames are of 64 bytes (60 without FCS), IPv4 and TCP, to one VIP and port, with correct IP and
+ * TCP checksums. The source of flow i is a bijection of i onto 28 bits of address (16.0.0.0/4) and
+ * 15 of port (32768 and up), so flows never share a tuple and follow no pattern that a linear hash
+ * would like; nothing is looked up, so traffic takes no cache from who is measured. Flows come in
+ * uniformly random order, or, one after the other, each once.
+ *
+ * A frame is four 16-byte stores, cut so that no header field straddles two of them: who loads one
+ * right after is not held up by store forwarding. Its cost is measured with the same callback in
+ * front of a bare receive and transmit loop, and subtracted.
+ */
+#ifndef SL_BENCH_GENERATOR_H
+#define SL_BENCH_GENERATOR_H
+
+#include <stdatomic.h>
+
+#include <emmintrin.h>
+#include <rte_mbuf.h>
+
+#include "../dataplane/abi/address.h"
+
+enum { SL_FRAME = 60 };
+
+enum sl_order {
+	SL_ORDER_RANDOM, /* of `flows`, again and again */
+	SL_ORDER_ONCE,   /* one after the other, and beyond `flows` on and on */
+};
+
+struct sl_generator {
+	enum sl_order order;
+	uint32_t flows;
+	uint64_t left;     /* packets until *stop is set */
+	atomic_bool *stop; /* of whoever receives */
+	uint64_t random;   /* state */
+	uint64_t next;     /* flow, of SL_ORDER_ONCE */
+	/* Of every frame the same: */
+	__m128i link;
+	uint64_t ip_head;
+	uint16_t ttl_protocol;
+	uint32_t ip_sum; /* of the words that don't change, as they lie in memory */
+	uint32_t tcp_sum;
+	sl_be32 vip;
+	sl_be16 port;
+	uint32_t tcp_flags_window;
+};
+
+/* syn: every frame is a SYN, else an ACK of a connection that stands. */
+void sl_generator_init(struct sl_generator *g, sl_be32 vip, sl_be16 port, const uint8_t mac[6],
+                       bool syn);
+
+/* A function for rte_eth_add_rx_callback(); user: the generator. */
+uint16_t sl_generator_fill(uint16_t device, uint16_t queue, struct rte_mbuf **frame, uint16_t n,
+                           uint16_t room, void *user);
+
+#endif

@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* sluice-bench-path: the packet path of one worker, measured where it stands.
+ *
+ * It takes the dataplane's place in an instance that a real sluice-control serves: the same
+ * arrays, the same ports.c, and on the core that the configuration names the same
+ * sl_worker_main(). Only the traffic is ours: generator.h, in front of a net_null port.
+ * scripts/bench drives it line by line:
+ *
+ *     io N      N packets through a bare receive and transmit loop, as testpmd's io
+ *     floor N   the same with the generator in front: what a worker's figure is measured against
+ *     fill      the worker, each flow once: what tracks, tracks them all
+ *     worker N  the worker
+ *     check N   the worker, and every frame that leaves is looked at
+ *     clear     empties the flow table
+ *     quit      or the end of standard input
+ *
+ * Each is answered by one line of JSON. A window ends on its last packet: the generator tells the
+ * worker to stop, so nothing is sampled, and cycles are those that the worker itself counted.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <rte_cycles.h>
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_lcore.h>
+#include <rte_malloc.h>
+
+#include "../dataplane/abi/life.h"
+#include "../dataplane/core/wire.h"
+#include "../dataplane/engine/accept.h"
+#include "../dataplane/engine/worker.h"
+#include "generator.h"
+#include "sink.h"
+
+enum { LCORE = 1, LOOK_EVERY_MS = 1, WAIT_SECONDS = 20, REFUSED = -1 };
+
+struct path {
+	struct sl_config config;
+	struct sl_store store;
+	struct sl_ports ports;
+	struct sl_acceptor *acceptor;
+	struct sl_worker_run run;
+	struct sl_generator generator;
+	struct sl_sink sink;
+	atomic_bool stop;
+	/* Of a bare loop: */
+	uint64_t packets;
+	uint64_t cycles;
+};
+
+/* What a worker counts, or the difference of two such. */
+struct count {
+	uint64_t cycles;
+	uint64_t packets;
+	uint64_t restarts;
+	uint64_t tracked;
+	uint64_t untrackable;
+	uint64_t reason[SL_REASON_COUNT];
+};
+
+static const char *const reason_name[] = {
+#define SL_REASON_NAME(name, verdict, help) #name,
+	SL_REASONS(SL_REASON_NAME)
+#undef SL_REASON_NAME
+};
+
+static int refuse(const char *what)
+{
+	fprintf(stderr, "sluice-bench-path: %s\n", what);
+	return REFUSED;
+}
+
+static uint64_t seconds(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec;
+}
+
+static int attach(struct path *p)
+{
+	const struct sl_store_where where = { .huge = p->config.dataplane.tables == SL_TABLES_HUGE,
+		                              .instance = p->config.instance,
+		                              .bpf_dir = p->config.bpf_dir,
+		                              .huge_dir = p->config.huge_dir };
+	uint64_t until = seconds() + WAIT_SECONDS;
+	char error[SL_ERROR_MAX];
+
+	do {
+		int err = sl_store_attach(&p->store, &where, SL_STORE_ENGINE, error);
+
+		if (!err &&
+		    __atomic_load_n(&sl_store_root(&p->store)->generation, __ATOMIC_ACQUIRE))
+			return 0;
+		if (!err)
+			sl_store_detach(&p->store);
+		else if (err != -ENOENT)
+			return refuse(error);
+		usleep(10000);
+	} while (seconds() < until);
+	return refuse("no sluice-control serves the instance");
+}
+
+static int start_eal(const struct sl_config *config)
+{
+	struct sl_eal_args args;
+	char *argv[SL_EAL_ARGS];
+	int err = sl_eal_args_make(&args, config);
+
+	if (err)
+		return refuse("too many ports or cores");
+	memcpy(argv, args.arg, sizeof(argv)); /* EAL permutes it */
+	err = rte_eal_init(args.n, argv);
+	sl_eal_args_free(&args);
+	return err < 0 ? refuse(rte_strerror(rte_errno)) : 0;
+}
+
+/* As sluice-dataplane does, so that control knows the ports and asks before it publishes. */
+static int announce(struct path *p)
+{
+	struct sl_engine *self = p->store.base[SL_ARRAY_engine];
+	struct sl_queue *queues = p->store.base[SL_ARRAY_queues];
+
+	p->acceptor = sl_acceptor_new(&p->store, (uint32_t)p->config.dataplane.n_ports);
+	if (!p->acceptor)
+		return refuse("out of memory");
+	for (uint32_t i = 0; i < p->config.dataplane.n_ports; i++)
+		sl_ports_mac(&p->ports, i, queues[i * SL_QUEUES_PER_PORT].mac);
+	self->instance = sl_store_root(&p->store)->instance;
+	self->workers = 1;
+	self->accepted = 0;
+	self->pid = (uint32_t)getpid();
+	return sl_life_begin(&self->alive) ? refuse("no life sign") : 0;
+}
+
+/* Backends become usable when control has heard of the ports, a generation later. */
+static int settle(struct path *p)
+{
+	const struct sl_backend *backend = p->store.base[SL_ARRAY_backends];
+	uint64_t until = seconds() + WAIT_SECONDS;
+	uint8_t mac[6];
+
+	sl_ports_mac(&p->ports, 0, mac);
+	while (seconds() < until) {
+		const struct sl_root *root = sl_store_root(&p->store);
+		const struct sl_service *s = p->store.base[SL_ARRAY_services];
+		uint32_t places = p->store.count[SL_ARRAY_services], ready = 0;
+		uint64_t generation;
+
+		sl_acceptor_run(p->acceptor);
+		usleep(LOOK_EVERY_MS * 1000);
+		generation = __atomic_load_n(&root->generation, __ATOMIC_ACQUIRE);
+		s += (generation & 1) * (places / 2);
+		for (uint32_t i = 0; i < places / 2; i++) {
+			for (uint32_t b = 0; s[i].endpoint && b < s[i].n_backends; b++) {
+				const struct sl_backend *at = &backend[s[i].backends + b];
+
+				ready += at->flags & SL_BACKEND_RESOLVED &&
+				         !memcmp(at->src_mac, mac, sizeof(mac));
+			}
+		}
+		if (ready == p->config.service[0].n_backends)
+			return 0;
+	}
+	return refuse("the backends don't become ready");
+}
+
+static int bare_loop(void *arg)
+{
+	struct path *p = arg;
+	const struct sl_lane *rx = &p->run.rx[0], *tx = &p->run.tx[0];
+	uint64_t left = p->packets, packets = 0, begin = rte_rdtsc();
+	struct rte_mbuf *frame[SL_BURST];
+
+	while (packets < left) {
+		uint16_t n = rte_eth_rx_burst(rx->device, rx->queue, frame, SL_BURST);
+		uint16_t sent = rte_eth_tx_burst(tx->device, tx->queue, frame, n);
+
+		if (sent < n)
+			rte_pktmbuf_free_bulk(frame + sent, n - sent);
+		packets += n;
+	}
+	p->cycles = rte_rdtsc() - begin;
+	p->packets = packets;
+	return 0;
+}
+
+/* Runs on the measured core to its end; meanwhile control gets its answers. */
+static int launch(struct path *p, lcore_function_t *function, void *arg)
+{
+	if (rte_eal_remote_launch(function, arg, LCORE) != 0)
+		return refuse("the core is busy");
+	while (rte_eal_get_lcore_state(LCORE) == RUNNING) {
+		sl_acceptor_run(p->acceptor);
+		usleep(LOOK_EVERY_MS * 1000);
+	}
+	return rte_eal_wait_lcore(LCORE);
+}
+
+static const struct rte_eth_rxtx_callback *generate(struct path *p, enum sl_order order,
+                                                    uint64_t packets)
+{
+	p->generator.order = order;
+	p->generator.left = packets;
+	atomic_store(&p->stop, false);
+	return rte_eth_add_rx_callback(p->run.rx[0].device, p->run.rx[0].queue, sl_generator_fill,
+	                               &p->generator);
+}
+
+static void generate_no_more(struct path *p, const struct rte_eth_rxtx_callback *callback)
+{
+	rte_eth_remove_rx_callback(p->run.rx[0].device, p->run.rx[0].queue, callback);
+	rte_free((void *)(uintptr_t)callback);
+}
+
+static int bare(struct path *p, uint64_t packets, bool generated, enum sl_order order)
+{
+	const struct rte_eth_rxtx_callback *callback =
+	        generated ? generate(p, order, packets) : NULL;
+	int err;
+
+	if (generated && !callback)
+		return refuse("DPDK was built without callbacks");
+	p->packets = packets;
+	err = launch(p, bare_loop, p);
+	if (generated)
+		generate_no_more(p, callback);
+	if (!err)
+		printf("{\"packets\": %lu, \"cycles\": %lu}\n", p->packets, p->cycles);
+	return err;
+}
+
+static void count(const struct path *p, struct count *c)
+{
+	const struct sl_worker *worker = p->store.base[SL_ARRAY_workers];
+	const struct sl_tally *tally = p->store.base[SL_ARRAY_tally];
+	const struct sl_service_tally *services = p->store.base[SL_ARRAY_service_tally];
+	uint32_t writers = p->store.count[SL_ARRAY_tally];
+
+	*c = (struct count){ .cycles = worker->cycles_all,
+		             .packets = worker->packets,
+		             .restarts = worker->restarts };
+	for (uint32_t i = 0; i < p->store.count[SL_ARRAY_service_tally] / writers; i++) {
+		c->tracked += services[i].tracked;
+		c->untrackable += services[i].untrackable;
+	}
+	for (int i = 0; i < SL_REASON_COUNT; i++)
+		c->reason[i] = tally->packets[i];
+}
+
+/* How many backends got packets, and how many in all, since the instance began. */
+static uint32_t used(const struct path *p, uint64_t *packets)
+{
+	const struct sl_traffic *traffic = p->store.base[SL_ARRAY_traffic];
+	uint32_t n = p->store.count[SL_ARRAY_traffic] / p->store.count[SL_ARRAY_tally], found = 0;
+
+	*packets = 0;
+	for (uint32_t i = 0; i < n; i++) {
+		found += traffic[i].packets_in != 0;
+		*packets += traffic[i].packets_in;
+	}
+	return found;
+}
+
+static void report(const struct path *p, const struct count *from, const struct count *to)
+{
+	uint64_t to_backends;
+	uint32_t backends = used(p, &to_backends);
+
+	printf("{\"packets\": %lu, \"cycles\": %lu, \"restarts\": %lu, \"tracked\": %lu, "
+	       "\"untrackable\": %lu, \"backends_used\": %u, \"all_packets\": %lu, "
+	       "\"all_to_backends\": %lu, \"checked\": %lu, \"wrong\": %lu, \"reasons\": {",
+	       to->packets - from->packets, to->cycles - from->cycles,
+	       to->restarts - from->restarts, to->tracked - from->tracked,
+	       to->untrackable - from->untrackable, backends, to->packets, to_backends,
+	       p->sink.frames, p->sink.wrong);
+	for (int i = 0, n = 0; i < SL_REASON_COUNT; i++)
+		if (to->reason[i] != from->reason[i])
+			printf("%s\"%s\": %lu", n++ ? ", " : "", reason_name[i],
+			       to->reason[i] - from->reason[i]);
+	puts("}}");
+}
+
+static int work(struct path *p, uint64_t packets, enum sl_order order, bool check)
+{
+	const struct rte_eth_rxtx_callback *callback = generate(p, order, packets), *looking = NULL;
+	const struct sl_lane *tx = &p->run.tx[0];
+	struct count from, to;
+	int err;
+
+	if (!callback)
+		return refuse("DPDK was built without callbacks");
+	if (check)
+		looking = rte_eth_add_tx_callback(tx->device, tx->queue, sl_sink_check, &p->sink);
+	count(p, &from);
+	err = launch(p, sl_worker_main, &p->run);
+	count(p, &to);
+	generate_no_more(p, callback);
+	if (looking) {
+		rte_eth_remove_tx_callback(tx->device, tx->queue, looking);
+		rte_free((void *)(uintptr_t)looking);
+	}
+	if (p->sink.wrong)
+		fprintf(stderr, "sluice-bench-path: a frame that left is wrong: %s\n",
+		        p->sink.first);
+	if (!err)
+		report(p, &from, &to);
+	return err;
+}
+
+static int obey(struct path *p, const char *line, enum sl_order order)
+{
+	uint64_t packets = 0;
+	char word[16] = "";
+
+	sscanf(line, "%15s %lu", word, &packets);
+	if (!strcmp(word, "fill")) {
+		p->generator.next = 0;
+		return work(p, p->generator.flows, SL_ORDER_ONCE, false);
+	}
+	if (!strcmp(word, "clear")) {
+		memset(p->store.base[SL_ARRAY_flows], 0, p->store.bytes[SL_ARRAY_flows]);
+		puts("{}");
+		return 0;
+	}
+	if (!packets)
+		return refuse("what is written at the top of bench/path.c is understood");
+	if (!strcmp(word, "io"))
+		return bare(p, packets, false, order);
+	if (!strcmp(word, "floor"))
+		return bare(p, packets, true, order);
+	if (!strcmp(word, "worker"))
+		return work(p, packets, order, false);
+	if (!strcmp(word, "check"))
+		return work(p, packets, order, true);
+	return refuse("no such command");
+}
+
+static int serve(struct path *p, enum sl_order order)
+{
+	struct pollfd in = { .fd = STDIN_FILENO, .events = POLLIN };
+	char line[64];
+	int err = 0;
+
+	setvbuf(stdin, NULL, _IONBF, 0); /* or poll() would miss what stdio has read */
+	printf("{\"hz\": %lu}\n", rte_get_tsc_hz());
+	fflush(stdout);
+	while (!err) {
+		while (poll(&in, 1, LOOK_EVERY_MS) == 0)
+			sl_acceptor_run(p->acceptor);
+		if (!fgets(line, sizeof(line), stdin) || !strcmp(line, "quit\n"))
+			break;
+		err = obey(p, line, order);
+		fflush(stdout);
+	}
+	return err;
+}
+
+static int start(struct path *p, uint32_t flows, bool syn)
+{
+	const struct sl_config_service *s = &p->config.service[0];
+	char error[SL_ERROR_MAX];
+	uint8_t mac[6];
+
+	if (p->config.n_services != 1 || p->config.dataplane.n_cores != 1 ||
+	    p->config.dataplane.n_ports != 1 || p->config.n_next_hops != 1 ||
+	    s->protocol != SL_PROTO_TCP)
+		return refuse("wants a configuration of one core, port, next hop and TCP service");
+	if (attach(p) || start_eal(&p->config))
+		return REFUSED;
+	if (sl_ports_start(&p->ports, &p->config, error) != 0)
+		return refuse(error);
+	p->run = (struct sl_worker_run){ .store = &p->store, .stop = &p->stop, .n_ports = 1 };
+	p->run.n_rx = sl_ports_deal(&p->ports, 0, p->run.rx, RTE_DIM(p->run.rx), p->run.tx);
+	p->sink.config = &p->config;
+	sl_ports_mac(&p->ports, 0, mac);
+	sl_generator_init(&p->generator, s->vip.w[3], sl_htons(s->port), mac, syn);
+	p->generator.flows = flows;
+	p->generator.stop = &p->stop;
+	return announce(p) || settle(p) ? REFUSED : 0;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = { { "config", required_argument, NULL, 'c' },
+		                                 { "flows", required_argument, NULL, 'f' },
+		                                 { "new", no_argument, NULL, 'n' },
+		                                 { 0 } };
+	static struct path p;
+	char error[SL_ERROR_MAX];
+	const char *file = NULL;
+	uint32_t flows = 1;
+	bool new = false;
+	int option, status;
+
+	while ((option = getopt_long(argc, argv, "c:f:n", options, NULL)) != -1) {
+		if (option == 'c')
+			file = optarg;
+		else if (option == 'f')
+			flows = (uint32_t)strtoul(optarg, NULL, 10);
+		else if (option == 'n')
+			new = true;
+		else
+			return SL_EXIT_USAGE;
+	}
+	if (!file || optind != argc || !flows) {
+		fputs("usage: sluice-bench-path -c FILE [--flows N] [--new]\n"
+		      "  --flows N  so many flows in random order\n"
+		      "  --new      every frame is the SYN of a new flow\n",
+		      stderr);
+		return SL_EXIT_USAGE;
+	}
+	if (sl_config_read(file, &p.config, error) != 0) {
+		refuse(error);
+		return SL_EXIT_CONFIG;
+	}
+	status = start(&p, flows, new) || serve(&p, new ? SL_ORDER_ONCE : SL_ORDER_RANDOM);
+	return status ? SL_EXIT_FAILED : SL_EXIT_OK;
+}

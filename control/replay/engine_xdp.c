@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The program says only what becomes of a frame; why, it counts. So the reason is the one counter
+ * that moved. Ports lead to the loopback interface, which is always there: nothing is ever sent. */
+#include <errno.h>
+#include <net/if.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <linux/bpf.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "engine.h"
+#include "steer.skel.h"
+
+struct sl_replay_engine {
+	struct sl_steer *skel;
+	int program;
+	uint32_t writer;
+	const struct sl_tally *tally;
+	struct sl_tally before;
+	uint8_t out[SL_XDP_FRAME_MAX];
+};
+
+static int fail(int err, const char *what, char error[SL_ERROR_MAX])
+{
+	snprintf(error, SL_ERROR_MAX, "engine xdp: %s: %s%s", what, strerror(-err),
+	         err == -EPERM ? ": run as root (CAP_BPF and CAP_NET_ADMIN)" : "");
+	return err;
+}
+
+static void set_sizes(struct sl_steer *skel, const struct sl_store *store, uint32_t port)
+{
+	const uint32_t *n = store->count;
+	uint32_t writers = n[SL_ARRAY_tally];
+
+	skel->rodata->sl_services = n[SL_ARRAY_services] / 2;
+	skel->rodata->sl_reverses = n[SL_ARRAY_reverse] / 2;
+	skel->rodata->sl_routes = n[SL_ARRAY_routes] / 2;
+	skel->rodata->sl_buckets = n[SL_ARRAY_flows];
+	skel->rodata->sl_traffics = n[SL_ARRAY_traffic] / writers;
+	skel->rodata->sl_tallies = n[SL_ARRAY_service_tally] / writers;
+	skel->rodata->sl_workers = n[SL_ARRAY_workers];
+	skel->rodata->sl_port = port;
+}
+
+static int reuse_maps(struct sl_steer *skel, const struct sl_store *store)
+{
+	int err = 0;
+
+#define REUSE(name, record, writer)                                                                \
+	if (!err)                                                                                  \
+		err = bpf_map__reuse_fd(skel->maps.name, store->fd[SL_ARRAY_##name]);
+	SL_ARRAYS(REUSE)
+#undef REUSE
+	return err;
+}
+
+static int lead_ports(struct sl_steer *skel)
+{
+	uint32_t interface = if_nametoindex("lo");
+	int err = 0;
+
+	for (uint32_t port = 0; port < SL_PORTS_MAX && !err; port++)
+		err = bpf_map_update_elem(bpf_map__fd(skel->maps.egress), &port, &interface,
+		                          BPF_ANY);
+	return err;
+}
+
+/* One CPU, and its number. */
+static int bind_cpu(uint32_t *cpu)
+{
+	int now = sched_getcpu();
+	cpu_set_t set;
+
+	if (now < 0)
+		return -errno;
+	CPU_ZERO(&set);
+	CPU_SET(now, &set);
+	*cpu = (uint32_t)now;
+	return sched_setaffinity(0, sizeof(set), &set) ? -errno : 0;
+}
+
+static void xdp_close(struct sl_replay_engine *e)
+{
+	if (e)
+		sl_steer__destroy(e->skel);
+	free(e);
+}
+
+static int load(struct sl_replay_engine *e, const struct sl_store *store, uint32_t port,
+                char error[SL_ERROR_MAX])
+{
+	libbpf_print_fn_t print = libbpf_set_print(NULL);
+	int err;
+
+	e->skel = sl_steer__open();
+	err = e->skel ? 0 : -errno;
+	if (!err) {
+		set_sizes(e->skel, store, port);
+		err = reuse_maps(e->skel, store);
+	}
+	if (!err)
+		err = sl_steer__load(e->skel);
+	libbpf_set_print(print);
+	return err ? fail(err, "the program can't be loaded", error) : 0;
+}
+
+static int xdp_open(struct sl_replay_engine **out, const struct sl_store *store, uint32_t port,
+                    char error[SL_ERROR_MAX])
+{
+	struct sl_replay_engine *e = calloc(1, sizeof(*e));
+	uint32_t cpu;
+	int err;
+
+	if (!e)
+		return fail(-ENOMEM, "no memory", error);
+	err = load(e, store, port, error);
+	if (err)
+		goto fail;
+	err = lead_ports(e->skel);
+	if (err) {
+		fail(err, "its ports", error);
+		goto fail;
+	}
+	err = bind_cpu(&cpu);
+	e->writer = store->count[SL_ARRAY_workers] + cpu;
+	if (!err && e->writer >= store->count[SL_ARRAY_tally])
+		err = -ERANGE;
+	if (err) {
+		fail(err, "no CPU to run on", error);
+		goto fail;
+	}
+	e->program = bpf_program__fd(e->skel->progs.xsk_def_prog);
+	e->tally = (const struct sl_tally *)store->base[SL_ARRAY_tally] + e->writer;
+	e->before = *e->tally;
+	*out = e;
+	return 0;
+fail:
+	xdp_close(e);
+	return err;
+}
+
+/* The counter that moved, by one. */
+static int moved(struct sl_replay_engine *e)
+{
+	int reason = -EPROTO;
+
+	for (int i = 0; i < SL_REASON_COUNT; i++) {
+		uint64_t now = __atomic_load_n(&e->tally->packets[i], __ATOMIC_RELAXED);
+
+		if (now == e->before.packets[i])
+			continue;
+		reason = reason == -EPROTO && now == e->before.packets[i] + 1 ? i : -EPROTO;
+		e->before.packets[i] = now;
+	}
+	return reason;
+}
+
+/* Whether what the program answered is what the reason's verdict asks for. */
+static bool fits(int reason, uint32_t answer)
+{
+	static const uint8_t verdict_of[] = {
+#define VERDICT(name, verdict, help) [SL_REASON_##name] = verdict,
+		SL_REASONS(VERDICT)
+#undef VERDICT
+	};
+
+	switch (verdict_of[reason]) {
+	case SL_PUNT:
+		return answer == XDP_PASS;
+	case SL_DROP:
+		return answer == XDP_DROP;
+	default:
+		return answer == XDP_TX || answer == XDP_REDIRECT;
+	}
+}
+
+static int xdp_decide(struct sl_replay_engine *e, struct sl_frame *frame, uint64_t now)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame->data, .data_size_in = frame->length,
+	            .data_out = e->out, .data_size_out = sizeof(e->out), .repeat = 1);
+	int err, reason;
+
+	(void)now;
+	/* No driver hands on less; whoever did would hand it to the kernel, which drops it. */
+	if (frame->length < SL_XDP_FRAME_MIN)
+		return SL_REASON_not_ours;
+	if (frame->length > SL_XDP_FRAME_MAX)
+		return -EMSGSIZE;
+	err = bpf_prog_test_run_opts(e->program, &opts);
+	if (err)
+		return err;
+	reason = moved(e);
+	if (reason < 0 || !fits(reason, opts.retval) || opts.data_size_out != frame->length)
+		return -EPROTO;
+	memcpy(frame->data, e->out, frame->length);
+	return reason;
+}
+
+static uint32_t xdp_writer(const struct sl_replay_engine *e)
+{
+	return e->writer;
+}
+
+const struct sl_engine_kind sl_engine_xdp = {
+	.name = "xdp",
+	.bpf = true,
+	.open = xdp_open,
+	.decide = xdp_decide,
+	.close = xdp_close,
+	.writer = xdp_writer,
+};

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* sluice-replay: what would a configuration do to the packets of a capture?
+ *
+ * Tables as control would make them from the file (tables.h), packets from a capture in its order
+ * (capture.h), the real decision of either engine (engine.h). No NIC, no instance, nothing that
+ * runs is touched. docs/replay.md is its manual.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "capture.h"
+#include "names.h"
+#include "tables.h"
+
+struct replay {
+	struct sl_control control;
+	const struct sl_engine_kind *kind;
+	struct sl_replay_engine *engine;
+	struct sl_names *names;
+	struct sl_capture *capture;
+	struct sl_local local[SL_LOCAL_MAX];
+	size_t n_local;
+	const char *port_name;
+	uint32_t port;
+	bool json;
+
+	uint64_t start_ns; /* of the first packet */
+	uint64_t now_ns;   /* of the capture; never goes back */
+	uint64_t packets, cut;
+	uint64_t verdicts[SL_DROP + 1];
+};
+
+static const struct {
+	const char *reason;
+	enum sl_verdict verdict;
+} reasons[SL_REASON_COUNT] = {
+#define REASON(name, verdict, help) { #name, verdict },
+	SL_REASONS(REASON)
+#undef REASON
+};
+
+static const char *const verdict_name[] = {
+	[SL_PUNT] = "punt",
+	[SL_FORWARD] = "forward",
+	[SL_REPLY] = "reply",
+	[SL_DROP] = "drop",
+};
+
+/* Of a frame that the engine is never handed. */
+#define TOO_LONG "too_long"
+
+static void print_json_name(const char *field, const char *name)
+{
+	/* A configuration's names need no escapes. */
+	if (name)
+		printf(",\"%s\":\"%s\"", field, name);
+	else
+		printf(",\"%s\":null", field);
+}
+
+static void print_packet(const struct replay *r, enum sl_verdict verdict, const char *reason,
+                         const struct sl_subject *subject)
+{
+	if (r->json) {
+		printf("{\"number\":%" PRIu64 ",\"verdict\":\"%s\",\"reason\":\"%s\"", r->packets,
+		       verdict_name[verdict], reason);
+		print_json_name("service", subject->service);
+		print_json_name("backend", subject->backend);
+		puts("}");
+		return;
+	}
+	printf("%" PRIu64 " %s %s %s %s\n", r->packets, verdict_name[verdict], reason,
+	       subject->service ? subject->service : "-",
+	       subject->backend ? subject->backend : "-");
+}
+
+static uint64_t ticks(struct replay *r, uint64_t time_ns)
+{
+	if (!r->packets)
+		r->start_ns = r->now_ns = time_ns;
+	if (time_ns > r->now_ns)
+		r->now_ns = time_ns;
+	return (r->now_ns - r->start_ns) >> SL_TICK_SHIFT;
+}
+
+static int replay_one(struct replay *r, struct sl_captured *p, char error[SL_ERROR_MAX])
+{
+	struct sl_names_key key = sl_names_key(&p->frame);
+	int reason = r->kind->decide(r->engine, &p->frame, ticks(r, p->time_ns));
+	enum sl_verdict verdict = SL_DROP;
+	struct sl_subject subject = { 0 };
+
+	r->packets++;
+	r->cut += p->kept < p->frame.length;
+	if (reason < 0 && reason != -EMSGSIZE) {
+		snprintf(error, SL_ERROR_MAX, "packet %" PRIu64 ": the %s engine failed: %s",
+		         r->packets, r->kind->name, strerror(-reason));
+		return reason;
+	}
+	if (reason >= 0) {
+		verdict = reasons[reason].verdict;
+		subject = sl_names_find(r->names, &key, &p->frame, (enum sl_reason)reason);
+	}
+	r->verdicts[verdict]++;
+	if (verdict == SL_FORWARD || verdict == SL_REPLY)
+		sl_capture_write(r->capture, p);
+	print_packet(r, verdict, reason < 0 ? TOO_LONG : reasons[reason].reason, &subject);
+	return 0;
+}
+
+static void summary(const struct replay *r, uint64_t took_ns)
+{
+	double seconds = (double)took_ns / 1e9;
+
+	if (r->cut)
+		sl_log("%" PRIu64 " packets were cut short by the capture; zeros stood in for the "
+		       "rest",
+		       r->cut);
+	sl_log("%s: %" PRIu64 " packets: %" PRIu64 " forward, %" PRIu64 " reply, %" PRIu64
+	       " punt, %" PRIu64 " drop; %.3f s, %.0f packets/s",
+	       r->kind->name, r->packets, r->verdicts[SL_FORWARD], r->verdicts[SL_REPLY],
+	       r->verdicts[SL_PUNT], r->verdicts[SL_DROP], seconds,
+	       seconds > 0 ? (double)r->packets / seconds : 0);
+}
+
+static int replay_all(struct replay *r, const char *in, const char *out, char error[SL_ERROR_MAX])
+{
+	struct sl_captured p;
+	char closing[SL_ERROR_MAX];
+	uint64_t start;
+	int err = sl_capture_open(&r->capture, in, out, error), closed;
+
+	if (err)
+		return err;
+	start = sl_clock_ns();
+	while ((err = sl_capture_next(r->capture, &p, error)) == 1) {
+		err = replay_one(r, &p, error);
+		if (err)
+			break;
+	}
+	closed = sl_capture_close(r->capture, closing);
+	if (!err && closed)
+		snprintf(error, SL_ERROR_MAX, "%s", closing);
+	err = err ? err : closed;
+	if (!err && (fflush(stdout) || ferror(stdout))) {
+		snprintf(error, SL_ERROR_MAX, "standard output: %s", strerror(errno));
+		err = -EIO;
+	}
+	if (!err)
+		summary(r, sl_clock_ns() - start);
+	return err;
+}
+
+/* ADDRESS or ADDRESS/LENGTH. */
+static int parse_local(const char *text, struct sl_local *local, char error[SL_ERROR_MAX])
+{
+	char addr[SL_ADDR_TEXT], *end = "";
+	const char *slash = strchr(text, '/');
+	unsigned long length = slash ? strtoul(slash + 1, &end, 10) : 32;
+
+	snprintf(addr, sizeof(addr), "%.*s", slash ? (int)(slash - text) : (int)strlen(text), text);
+	if (sl_config_parse_addr(addr, &local->prefix, error) != 0)
+		return -EINVAL;
+	if (length > 32 || *end || (slash && !slash[1])) {
+		snprintf(error, SL_ERROR_MAX, "%s: the length of a prefix is 0 to 32", text);
+		return -EINVAL;
+	}
+	local->length = 96 + (uint32_t)length;
+	for (uint32_t i = local->length; i < 128; i++)
+		local->prefix.b[i / 8] &= (uint8_t) ~(0x80 >> i % 8);
+	return 0;
+}
+
+static int find_port(struct replay *r, char error[SL_ERROR_MAX])
+{
+	const struct sl_config_dataplane *d = &r->control.config.dataplane;
+
+	for (r->port = 0; r->port < d->n_ports; r->port++)
+		if (!r->port_name || strcmp(d->port[r->port].name, r->port_name) == 0)
+			return 0;
+	snprintf(error, SL_ERROR_MAX, "--port: %s has no port \"%s\"; its first is \"%s\"",
+	         r->control.file, r->port_name, d->port[0].name);
+	return -EINVAL;
+}
+
+static int run(struct replay *r, const char *in, const char *out)
+{
+	char error[SL_ERROR_MAX] = "";
+	int status = SL_EXIT_CONFIG, err;
+
+	if (sl_config_read(r->control.file, &r->control.config, error) != 0)
+		goto out;
+	status = SL_EXIT_USAGE;
+	if (find_port(r, error) != 0)
+		goto free_config;
+	err = sl_replay_tables_open(&r->control, r->local, r->n_local, r->kind->bpf, error);
+	status = err == -ENOSPC || err == -EINVAL ? SL_EXIT_CONFIG : SL_EXIT_MACHINE;
+	if (err)
+		goto free_config;
+	status = SL_EXIT_MACHINE;
+	r->names = sl_names_new(r->control.model);
+	if (!r->names || r->kind->open(&r->engine, &r->control.store, r->port, error) != 0)
+		goto free_tables;
+	status = replay_all(r, in, out, error) ? SL_EXIT_FAILED : SL_EXIT_OK;
+	r->kind->close(r->engine);
+free_tables:
+	sl_names_free(r->names);
+	sl_replay_tables_close(&r->control);
+free_config:
+	sl_config_free(&r->control.config);
+out:
+	if (status != SL_EXIT_OK)
+		sl_log("%s", error[0] ? error : "out of memory");
+	return status;
+}
+
+static void usage(FILE *to)
+{
+	fputs("usage: sluice-replay -c FILE [OPTIONS] IN OUT\n"
+	      "  IN                    a capture (pcap, pcapng; - is standard input)\n"
+	      "  OUT                   a capture of what would leave, rewritten\n"
+	      "  -c, --config FILE     the configuration to ask\n"
+	      "  -e, --engine ENGINE   dpdk (default; needs no rights) or xdp (needs root)\n"
+	      "  -p, --port NAME       the port that all packets come in by (default: the first)\n"
+	      "  -l, --local PREFIX    the gateway's own, or exempt: the kernel's; repeatable\n"
+	      "  -j, --json            JSON lines\n"
+	      "  -V, --version\n"
+	      "  -h, --help\n",
+	      to);
+}
+
+static int usage_error(const char *error)
+{
+	if (error)
+		sl_log("%s", error);
+	else
+		usage(stderr);
+	return SL_EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "config", required_argument, NULL, 'c' },
+		{ "engine", required_argument, NULL, 'e' },
+		{ "port", required_argument, NULL, 'p' },
+		{ "local", required_argument, NULL, 'l' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "version", no_argument, NULL, 'V' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	static struct replay r = { .kind = &sl_engine_dpdk };
+	char error[SL_ERROR_MAX];
+	int option;
+
+	while ((option = getopt_long(argc, argv, "c:e:p:l:jVh", options, NULL)) != -1) {
+		switch (option) {
+		case 'c':
+			r.control.file = optarg;
+			break;
+		case 'e':
+			if (strcmp(optarg, "dpdk") != 0 && strcmp(optarg, "xdp") != 0)
+				return usage_error("--engine: dpdk or xdp");
+			r.kind = optarg[0] == 'x' ? &sl_engine_xdp : &sl_engine_dpdk;
+			break;
+		case 'p':
+			r.port_name = optarg;
+			break;
+		case 'l':
+			if (r.n_local == SL_LOCAL_MAX)
+				return usage_error("--local: too many");
+			if (parse_local(optarg, &r.local[r.n_local++], error) != 0)
+				return usage_error(error);
+			break;
+		case 'j':
+			r.json = true;
+			break;
+		case 'V':
+			puts("sluice-replay " SL_VERSION);
+			return SL_EXIT_OK;
+		case 'h':
+			usage(stdout);
+			return SL_EXIT_OK;
+		default:
+			return usage_error(NULL);
+		}
+	}
+	if (!r.control.file || argc - optind != 2)
+		return usage_error(NULL);
+	return run(&r, argv[optind], argv[optind + 1]);
+}

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Two sorted lists: services by VIP and endpoint, backends by address, endpoint and service. Of
+ * services that share a backend the first in the model has its replies, as in the records. */
+#include "names.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../dataplane/core/parse.h"
+
+struct named {
+	union sl_addr addr;
+	uint32_t endpoint;
+	uint32_t service; /* index in the model */
+	const char *name;
+};
+
+struct sl_names {
+	struct named *service, *backend;
+	size_t n_services, n_backends;
+	const char **of; /* names of the services by index */
+};
+
+static int by_endpoint(const void *a, const void *b)
+{
+	const struct named *x = a, *y = b;
+	int order = memcmp(&x->addr, &y->addr, sizeof(x->addr));
+
+	return order ? order : (x->endpoint > y->endpoint) - (x->endpoint < y->endpoint);
+}
+
+static int by_service(const void *a, const void *b)
+{
+	const struct named *x = a, *y = b;
+	int order = by_endpoint(a, b);
+
+	return order ? order : (x->service > y->service) - (x->service < y->service);
+}
+
+static struct named named(const union sl_addr *addr, uint16_t port,
+                          const struct sl_model_service *s, size_t service, const char *name)
+{
+	return (struct named){ .addr = *addr,
+		               .endpoint = sl_endpoint(sl_htons(port), s->conf.protocol),
+		               .service = (uint32_t)service,
+		               .name = name };
+}
+
+static void fill(struct sl_names *n, const struct sl_model *m)
+{
+	for (size_t i = 0; i < m->n; i++) {
+		const struct sl_model_service *s = m->service[i];
+
+		n->of[i] = s->conf.name;
+		n->service[n->n_services++] = named(&s->conf.vip, s->conf.port, s, i, s->conf.name);
+		for (uint32_t k = 0; k < s->n; k++) {
+			const struct sl_model_backend *b = &s->backend[k];
+
+			n->backend[n->n_backends++] = named(&b->addr, b->port, s, i, b->name);
+		}
+	}
+	qsort(n->service, n->n_services, sizeof(*n->service), by_endpoint);
+	qsort(n->backend, n->n_backends, sizeof(*n->backend), by_service);
+}
+
+struct sl_names *sl_names_new(const struct sl_model *model)
+{
+	struct sl_names *n = calloc(1, sizeof(*n));
+	size_t backends = 0;
+
+	if (!n)
+		return NULL;
+	for (size_t i = 0; i < model->n; i++)
+		backends += model->service[i]->n;
+	n->of = calloc(model->n + 1, sizeof(*n->of));
+	n->service = calloc(model->n + 1, sizeof(*n->service));
+	n->backend = calloc(backends + 1, sizeof(*n->backend));
+	if (n->of && n->service && n->backend) {
+		fill(n, model);
+		return n;
+	}
+	sl_names_free(n);
+	return NULL;
+}
+
+void sl_names_free(struct sl_names *names)
+{
+	if (!names)
+		return;
+	free(names->of);
+	free(names->service);
+	free(names->backend);
+	free(names);
+}
+
+struct sl_names_key sl_names_key(const struct sl_frame *frame)
+{
+	struct sl_packet p = { .data = frame->data,
+		               .end = frame->data + frame->length,
+		               .length = frame->length };
+	struct sl_names_key key = { 0 };
+	struct sl_parsed o;
+
+	sl_parse(&p, &o);
+	if (o.kind != SL_PARSED_FLOW)
+		return key;
+	key.src = sl_addr4(o.src);
+	key.dst = sl_addr4(o.dst);
+	key.src_endpoint = sl_endpoint(o.sport, o.protocol);
+	key.dst_endpoint = sl_endpoint(o.dport, o.protocol);
+	return key;
+}
+
+/* The first of equal endpoints, in the order of the list. */
+static const struct named *first(const struct named *list, size_t n, const struct named *key,
+                                 int (*order)(const void *, const void *))
+{
+	size_t low = 0, high = n;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (order(&list[middle], key) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < n && by_endpoint(&list[low], key) == 0 ? &list[low] : NULL;
+}
+
+struct sl_subject sl_names_find(const struct sl_names *names, const struct sl_names_key *before,
+                                const struct sl_frame *after, enum sl_reason reason)
+{
+	struct named key = { .addr = before->dst, .endpoint = before->dst_endpoint };
+	struct sl_subject subject = { 0 };
+	const struct named *found;
+
+	if (reason == SL_REASON_not_ours || !before->dst_endpoint)
+		return subject;
+	found = first(names->service, names->n_services, &key, by_endpoint);
+	if (found) {
+		struct sl_names_key sent = sl_names_key(after);
+
+		subject.service = found->name;
+		if (reason != SL_REASON_to_backend)
+			return subject;
+		key = (struct named){ .addr = sent.dst,
+			              .endpoint = sent.dst_endpoint,
+			              .service = found->service };
+	} else {
+		key = (struct named){ .addr = before->src, .endpoint = before->src_endpoint };
+	}
+	found = first(names->backend, names->n_backends, &key, by_service);
+	if (found) {
+		subject.backend = found->name;
+		subject.service = names->of[found->service];
+	}
+	return subject;
+}

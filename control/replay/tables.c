@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "tables.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../apply.h"
+#include "../instance.h"
+#include "../publish.h"
+#include "memory.h"
+
+/* What control's code asks of its program. */
+
+void sl_log(const char *format, ...)
+{
+	va_list list;
+
+	va_start(list, format);
+	fputs("sluice-replay: ", stderr);
+	vfprintf(stderr, format, list);
+	fputc('\n', stderr);
+	va_end(list);
+}
+
+uint64_t sl_clock_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+/* Room for what mirror.c makes up, whatever the file provides for the kernel's routes. */
+static uint32_t routes_needed(const struct sl_config *config, size_t n_local)
+{
+	size_t n = config->n_next_hops + n_local + 1;
+
+	for (size_t i = 0; i < config->n_services; i++)
+		n += config->service[i].n_backends;
+	return n > config->capacity.routes ? (uint32_t)n : config->capacity.routes;
+}
+
+static int make(struct sl_control *c, bool bpf, char error[SL_ERROR_MAX])
+{
+	const struct sl_capacity capacity = { .services = c->config.capacity.services,
+		                              .backends = c->config.capacity.backends,
+		                              .rows = c->config.capacity.rows,
+		                              .flows = c->config.capacity.flows,
+		                              .routes = c->config.capacity.routes,
+		                              .workers = 1,
+		                              .cpus = (uint32_t)sysconf(_SC_NPROCESSORS_CONF) };
+	uint32_t count[SL_ARRAY_COUNT];
+	struct sl_root *root;
+	int err;
+
+	sl_store_size(&capacity, count);
+	err = sl_memory_make(&c->store, count, bpf, error);
+	if (err)
+		return err;
+	root = sl_store_root(&c->store);
+	memcpy(root->row_key, c->config.row_key, sizeof(root->row_key));
+	/* Nobody aims at these buckets. */
+	root->flow_key[0] = 0x9e3779b97f4a7c15;
+	root->flow_key[1] = 0xd1b54a32d192ed03;
+	root->bank[0].seed = root->bank[1].seed = 0x8cb92ba72f3d8dd7;
+	c->rows = sl_pool_new(count[SL_ARRAY_slots]);
+	c->backends = sl_pool_new(count[SL_ARRAY_backends]);
+	c->baseline = calloc(count[SL_ARRAY_traffic] / count[SL_ARRAY_tally], sizeof(*c->baseline));
+	if (c->rows && c->backends && c->baseline)
+		return 0;
+	snprintf(error, SL_ERROR_MAX, "out of memory");
+	return -ENOMEM;
+}
+
+static bool holds(const struct sl_local *local, const struct sl_route *r)
+{
+	union sl_addr prefix = r->prefix;
+
+	for (uint32_t i = local->length; i < 128; i++)
+		prefix.b[i / 8] &= (uint8_t) ~(0x80 >> i % 8);
+	return r->length >= local->length && sl_addr_equal(&prefix, &local->prefix);
+}
+
+static int longest_first(const void *a, const void *b)
+{
+	const struct sl_route *x = a, *y = b;
+
+	if (x->length != y->length)
+		return x->length > y->length ? -1 : 1;
+	return memcmp(&x->prefix, &y->prefix, sizeof(x->prefix));
+}
+
+/* As the kernel's table `local`: it hides what is inside of it. */
+static int add_local(struct sl_model *m, const struct sl_local *local)
+{
+	struct sl_route *route = calloc(m->n_routes + 1, sizeof(*route));
+	size_t n = 0;
+
+	if (!route)
+		return -ENOMEM;
+	for (size_t i = 0; i < m->n_routes; i++)
+		if (!holds(local, &m->route[i]))
+			route[n++] = m->route[i];
+	route[n++] = (struct sl_route){ .prefix = local->prefix,
+		                        .length = local->length,
+		                        .kind = SL_ROUTE_LOCAL };
+	qsort(route, n, sizeof(*route), longest_first);
+	free(m->route);
+	m->route = route;
+	m->n_routes = n;
+	return 0;
+}
+
+static void no_change(void *context)
+{
+	(void)context;
+}
+
+static int publish(struct sl_control *c, const struct sl_local *local, size_t n_local,
+                   char error[SL_ERROR_MAX])
+{
+	struct sl_published published;
+	struct sl_model *next;
+	int err = sl_adopt(c, error);
+
+	if (err)
+		return err;
+	next = sl_model_clone(c->model);
+	if (!next)
+		return -ENOMEM;
+	err = sl_apply(c, &c->config, next, NULL, error);
+	if (!err)
+		sl_apply_network(c, next);
+	for (size_t i = 0; i < n_local && !err; i++)
+		err = add_local(next, &local[i]);
+	if (!err)
+		return sl_publish(c, next, &published, error);
+	sl_model_free(next, 0);
+	return err;
+}
+
+int sl_replay_tables_open(struct sl_control *c, const struct sl_local *local, size_t n_local,
+                          bool bpf, char error[SL_ERROR_MAX])
+{
+	int err;
+
+	snprintf(error, SL_ERROR_MAX, "out of memory");
+	c->config.capacity.routes = routes_needed(&c->config, n_local);
+	if (bpf)
+		c->config.dataplane.engine = SL_WISH_XDP;
+	c->base = event_base_new(); /* asked for by the network's interface, never run */
+	if (!c->base)
+		return -ENOMEM;
+	err = make(c, bpf, error);
+	if (!err)
+		err = sl_net_open(&c->net, c->base, &c->config, no_change, NULL, error);
+	if (!err)
+		err = publish(c, local, n_local, error);
+	if (err)
+		sl_replay_tables_close(c);
+	return err;
+}
+
+void sl_replay_tables_close(struct sl_control *c)
+{
+	sl_net_close(c->net);
+	sl_instance_close(c);
+	if (c->base)
+		event_base_free(c->base);
+	c->net = NULL;
+	c->base = NULL;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "decide_one.h"
+
+#include "seam.h"
+
+enum sl_reason sl_decide_one(const struct sl_store *store, uint32_t writer, uint64_t now,
+                             struct sl_packet *p, uint16_t *egress)
+{
+	struct sl_tally *tally = (struct sl_tally *)store->base[SL_ARRAY_tally] + writer;
+	enum sl_reason reason = SL_REASON_torn_table;
+	struct sl_tables tables;
+	struct sl_work work;
+
+	*egress = 0;
+	sl_tables_init(&tables, store, writer);
+	tables.now = now;
+	/* As a worker: where the tables moved meanwhile, once more. */
+	for (int i = 0; i < 2 && reason == SL_REASON_torn_table; i++) {
+		if (!sl_tables_look(&tables, store))
+			continue;
+		sl_classify(&tables, p, &work);
+		reason = sl_route(&tables, p, &work, egress);
+	}
+	tally->packets[reason]++;
+	return reason;
+}
