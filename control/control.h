@@ -31,6 +31,7 @@ struct sl_control {
 	uint64_t started_ns;
 	uint64_t refused; /* generations that the dataplane refused */
 	bool dataplane_seen;
+	uint64_t owner[SL_PORTS_CONFIG_MAX][SL_QUEUES_PER_PORT]; /* as last seen, see queues.h */
 	uint32_t attached[SL_PORTS_CONFIG_MAX]; /* ifindex that XDP is attached to; 0: none */
 };
 

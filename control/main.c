@@ -21,6 +21,7 @@
 #include "instance.h"
 #include "overrides.h"
 #include "publish.h"
+#include "queues.h"
 #include "sweep.h"
 #include "xdp.h"
 
@@ -134,6 +135,7 @@ static void tick(evutil_socket_t fd, short what, void *context)
 	(void)fd, (void)what;
 	grant_wishes(c);
 	watch_dataplane(c);
+	sl_queues_watch(c);
 	sl_sweep_tick(c->sweep);
 }
 
@@ -308,8 +310,10 @@ static int serve(struct sl_control *c, bool fresh)
 		return exit_status(err);
 	}
 	sl_log("ready: generation %llu", (unsigned long long)sl_store_root(&c->store)->generation);
-	if (!sl_dataplane_alive(c))
-		sl_log("waiting for sluice-dataplane: until it runs, packets to VIPs are dropped");
+	if (!sl_dataplane_alive(c) && c->config.dataplane.engine != SL_WISH_XDP)
+		sl_log("waiting for sluice-dataplane; until it runs, %s",
+		       c->config.dataplane.engine == SL_WISH_DPDK ? "packets to VIPs are dropped"
+		                                                  : "XDP serves kernel interfaces");
 	event_base_dispatch(c->base);
 	sl_log("stopping; what is published stays");
 	sl_rpc_close(c->reads);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "publish.h"
+#include "queues.h"
 #include "stats.h"
 
 static const char *protocol_text(uint8_t protocol)
@@ -200,8 +201,10 @@ static json_t *problems_of(const struct sl_control *c)
 	json_t *list = json_array();
 	uint32_t workers = sl_workers(c);
 
-	if (!sl_dataplane_alive(c))
-		problem(list, "no dataplane runs: packets to VIPs are dropped (no_worker)");
+	if (!sl_dataplane_alive(c) && c->config.dataplane.engine != SL_WISH_XDP)
+		problem(list, c->config.dataplane.engine == SL_WISH_DPDK
+		                      ? "no dataplane runs: packets to VIPs are dropped (no_worker)"
+		                      : "no dataplane runs: XDP serves kernel interfaces alone");
 	for (uint32_t i = 0; i < workers; i++)
 		if (!sl_worker_alive(c, i))
 			problem(list, "worker %u gives no sign of life", i);
@@ -280,6 +283,7 @@ json_t *sl_report_status(const struct sl_control *c)
 	                              alive ? (double)(now - e->started_ns) / 1e9 : 0.0, "workers",
 	                              workers_of(c)));
 	json_object_set_new(report, "ports", ports_of(c));
+	json_object_set_new(report, "queues", sl_queues_report(c));
 	json_object_set_new(report, "services", services_of(c));
 	json_object_set_new(report, "problems", problems_of(c));
 	return report;

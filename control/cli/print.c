@@ -160,6 +160,14 @@ struct column {
 	int flags;
 };
 
+static const struct column QUEUES[] = { { "PORT", "port", cell_text, 0 },
+	                                { "QUEUE", "queue", cell_number, RIGHT },
+	                                { "ENGINE", "engine", cell_text, 0 },
+	                                { "WORKER", "worker", cell_number, RIGHT },
+	                                { "SINCE", "since_s", cell_seconds, RIGHT },
+	                                { "WHY", "why", cell_text, 0 },
+	                                { 0 } };
+
 static const struct column WORKERS[] = {
 	{ "WORKER", "worker", cell_number, RIGHT },
 	{ "CPU", "cpu", cell_number, RIGHT },
@@ -363,6 +371,8 @@ void sl_print_status(const json_t *result)
 	print_table(WORKERS, workers, "no workers");
 	putchar('\n');
 	print_table(PORTS, json_object_get(result, "ports"), "no ports");
+	putchar('\n');
+	print_table(QUEUES, json_object_get(result, "queues"), "no queues");
 	putchar('\n');
 	print_table(SERVICE_SUMMARIES, json_object_get(result, "services"), "no services");
 }

@@ -113,7 +113,7 @@ static int xdp_open(struct sl_replay_engine **out, const struct sl_store *store,
                     char error[SL_ERROR_MAX])
 {
 	struct sl_replay_engine *e = calloc(1, sizeof(*e));
-	uint32_t cpu;
+	uint32_t cpu = 0;
 	int err;
 
 	if (!e)
@@ -127,9 +127,10 @@ static int xdp_open(struct sl_replay_engine **out, const struct sl_store *store,
 		goto fail;
 	}
 	err = bind_cpu(&cpu);
-	e->writer = store->count[SL_ARRAY_workers] + cpu;
-	if (!err && e->writer >= store->count[SL_ARRAY_tally])
-		err = -ERANGE;
+	if (!err) {
+		e->writer = store->count[SL_ARRAY_workers] + cpu;
+		err = e->writer < store->count[SL_ARRAY_tally] ? 0 : -ERANGE;
+	}
 	if (err) {
 		fail(err, "no CPU to run on", error);
 		goto fail;

@@ -158,18 +158,19 @@ static int replay_all(struct replay *r, const char *in, const char *out, char er
 /* ADDRESS or ADDRESS/LENGTH. */
 static int parse_local(const char *text, struct sl_local *local, char error[SL_ERROR_MAX])
 {
-	char addr[SL_ADDR_TEXT], *end = "";
+	char addr[SL_ADDR_TEXT], rest;
 	const char *slash = strchr(text, '/');
-	unsigned long length = slash ? strtoul(slash + 1, &end, 10) : 32;
+	unsigned length = 32;
 
-	snprintf(addr, sizeof(addr), "%.*s", slash ? (int)(slash - text) : (int)strlen(text), text);
-	if (sl_config_parse_addr(addr, &local->prefix, error) != 0)
-		return -EINVAL;
-	if (length > 32 || *end || (slash && !slash[1])) {
-		snprintf(error, SL_ERROR_MAX, "%s: the length of a prefix is 0 to 32", text);
+	snprintf(addr, sizeof(addr), "%.*s", (int)(slash ? slash - text : (long)strlen(text)),
+	         text);
+	if (slash && (sscanf(slash + 1, "%2u%c", &length, &rest) != 1 || length > 32)) {
+		snprintf(error, SL_ERROR_MAX, "--local: %s: a prefix has 0 to 32 bits", text);
 		return -EINVAL;
 	}
-	local->length = 96 + (uint32_t)length;
+	if (sl_config_parse_addr(addr, &local->prefix, error) != 0)
+		return -EINVAL;
+	local->length = 96 + length;
 	for (uint32_t i = local->length; i < 128; i++)
 		local->prefix.b[i / 8] &= (uint8_t) ~(0x80 >> i % 8);
 	return 0;

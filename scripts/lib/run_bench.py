@@ -67,6 +67,10 @@ class Child:
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
                 start_new_session=True,
             )  # fmt: skip
+        # A session is a group of its own to the scheduler, which shares between groups first.
+        with contextlib.suppress(OSError):
+            with open(f"/proc/{self.process.pid}/autogroup", "w", encoding="ascii") as file:
+                file.write("-19")
         os.set_blocking(self.process.stdout.fileno(), False)
         self.text = ""
 

@@ -168,7 +168,7 @@ class Topology:
 
     suffixes = itertools.chain([""], map("x{}".format, itertools.count(2)))
 
-    def __init__(self, backends=3, queues=1, gro=False, keepalive_requests=100000):
+    def __init__(self, backends=3, queues=1, gro=True, keepalive_requests=100000):
         self.name = f"sl{os.getpid()}{next(self.suffixes)}"
         self.count = backends
         self.queues = queues
@@ -226,6 +226,8 @@ class Topology:
         for host, end in ((here, device), (there, peer)):
             gro = "on" if self.gro and host is not here else "off"
             host.run("ethtool", "-K", end, "tx", "off", "tso", "off", "gso", "off", "gro", gro)
+        # Up only now: an end takes frames redirected to it if its peer has GRO on by then.
+        for host, end in ((here, device), (there, peer)):
             host.run("ip", "link", "set", end, "up")
 
     def address(self, host, device, address):
