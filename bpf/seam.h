@@ -172,7 +172,7 @@ SL_INLINE struct sl_traffic *sl_seam_traffic(const struct sl_tables *t, uint32_t
 SL_INLINE struct sl_service_tally *sl_seam_tally(const struct sl_tables *t, uint32_t service)
 {
 	return service < sl_tallies ? sl_map_at(service_tally, t->writer * sl_tallies + service)
-	                            : NULL;
+				    : NULL;
 }
 
 SL_INLINE void sl_seam_want(const struct sl_tables *t, const union sl_addr *addr)
@@ -227,14 +227,14 @@ __attribute__((noinline)) int sl_flow_relocate_alone(uint64_t flow, uint64_t now
 /* So are the other large parts. A look that finds another bank than the caller's gives up: the
  * caller finds out by itself that its tables moved. */
 __attribute__((noinline)) uint32_t sl_track_alone(uint64_t key, uint64_t extent, uint64_t row,
-                                                  uint64_t how, uint64_t seq)
+						  uint64_t how, uint64_t seq)
 {
 	struct sl_ask ask = { .key = key,
-		              .row = (uint32_t)row,
-		              .backends = (uint32_t)extent,
-		              .n_backends = (uint32_t)(extent >> 32),
-		              .event = (uint8_t)how,
-		              .always = how >> 8 & 1 };
+			      .row = (uint32_t)row,
+			      .backends = (uint32_t)extent,
+			      .n_backends = (uint32_t)(extent >> 32),
+			      .event = (uint8_t)how,
+			      .always = how >> 8 & 1 };
 	struct sl_tables t;
 
 	if (!sl_tables_look(&t) || t.seq != seq)
@@ -252,14 +252,14 @@ __attribute__((noinline)) int sl_track_end_alone(uint64_t key)
 }
 
 static __attribute__((always_inline, unused)) inline uint32_t sl_track(const struct sl_tables *t,
-                                                                       const struct sl_ask *ask)
+								       const struct sl_ask *ask)
 {
 	return sl_track_alone(ask->key, (uint64_t)ask->n_backends << 32 | ask->backends, ask->row,
-	                      ask->event | (uint32_t)ask->always << 8, t->seq);
+			      ask->event | (uint32_t)ask->always << 8, t->seq);
 }
 
 static __attribute__((always_inline, unused)) inline void sl_track_end(const struct sl_tables *t,
-                                                                       uint64_t key)
+								       uint64_t key)
 {
 	(void)t;
 	sl_track_end_alone(key);

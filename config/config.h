@@ -20,20 +20,20 @@
 #define SL_PATH_MAX   256
 #define SL_ERROR_MAX  512
 
-#define SL_CORES_MAX        64
+#define SL_CORES_MAX	    64
 #define SL_PORTS_CONFIG_MAX 16
-#define SL_WEIGHT_MAX       10000
+#define SL_WEIGHT_MAX	    10000
 
 /* Where the tables live. One place decides: sl_config_read(), see docs/configuration.md. */
 enum sl_home {
-	SL_TABLES_BPF,  /* memory-mapped BPF arrays, pinned: XDP can read them */
+	SL_TABLES_BPF,	/* memory-mapped BPF arrays, pinned: XDP can read them */
 	SL_TABLES_HUGE, /* files in hugetlbfs: for ports that XDP can never serve */
 };
 
 enum sl_port_kind {
 	SL_PORT_KERNEL, /* a kernel interface, over AF_XDP */
-	SL_PORT_PCI,    /* a PCI address, bound to vfio-pci */
-	SL_PORT_VDEV,   /* a DPDK virtual device, as after --vdev= */
+	SL_PORT_PCI,	/* a PCI address, bound to vfio-pci */
+	SL_PORT_VDEV,	/* a DPDK virtual device, as after --vdev= */
 };
 
 /* Who serves the queues of kernel interfaces. */
@@ -45,7 +45,7 @@ enum sl_engine_wish {
 
 /* What a worker does when there is nothing to do. */
 enum sl_idle {
-	SL_IDLE_POLL,     /* ask again at once: for cores that are its own */
+	SL_IDLE_POLL,	  /* ask again at once: for cores that are its own */
 	SL_IDLE_ADAPTIVE, /* sleep a little: for machines that have few */
 };
 
@@ -61,7 +61,7 @@ struct sl_config_port {
 struct sl_config_next_hop {
 	union sl_addr prefix;
 	uint32_t length; /* of the 16-byte form: an IPv4 /24 has 120 */
-	uint32_t port;   /* index in dataplane.port */
+	uint32_t port;	 /* index in dataplane.port */
 	uint8_t mac[6];
 	int line;
 };
@@ -70,10 +70,10 @@ struct sl_config_dataplane {
 	enum sl_engine_wish engine;
 	enum sl_idle idle;
 	uint32_t cores[SL_CORES_MAX]; /* one worker each */
-	size_t n_cores;               /* at least 1 unless engine is SL_WISH_XDP */
-	int32_t main_core;            /* -1: wherever the kernel puts it */
-	uint32_t memory_mb;           /* DPDK's own: packet buffers, rings */
-	bool huge_pages;              /* false: DPDK runs with --no-huge */
+	size_t n_cores;		      /* at least 1 unless engine is SL_WISH_XDP */
+	int32_t main_core;	      /* -1: wherever the kernel puts it */
+	uint32_t memory_mb;	      /* DPDK's own: packet buffers, rings */
+	bool huge_pages;	      /* false: DPDK runs with --no-huge */
 	enum sl_home tables;
 	struct sl_config_port port[SL_PORTS_CONFIG_MAX];
 	size_t n_ports;
@@ -100,11 +100,11 @@ struct sl_config_service {
 	char name[SL_NAME_MAX];
 	union sl_addr vip;
 	uint8_t protocol; /* IPPROTO_TCP, IPPROTO_UDP */
-	uint16_t port;    /* host order */
+	uint16_t port;	  /* host order */
 	char scheduler[SL_NAME_MAX];
 	char mode[SL_NAME_MAX];
-	bool track_all;      /* track = "all" */
-	bool flowless;       /* flows = "none" */
+	bool track_all;	     /* track = "all" */
+	bool flowless;	     /* flows = "none" */
 	uint32_t table_size; /* rows: a power of two */
 	uint32_t idle_timeout_ms;
 	struct sl_config_backend *backend;

@@ -40,7 +40,7 @@ static int read_pci(const char *text, char device[SL_DEVICE_MAX])
 #define CORES_EXAMPLE "cores = [ 1 ];"
 
 static int read_device(struct sl_reader *r, const struct sl_field *field, config_setting_t *setting,
-                       void *record)
+		       void *record)
 {
 	const char *text = config_setting_get_string(setting), *c;
 	struct sl_config_port *port = record;
@@ -50,28 +50,28 @@ static int read_device(struct sl_reader *r, const struct sl_field *field, config
 		;
 	if (*c || c == text || c - text >= SL_DEVICE_MAX)
 		return sl_fail(r, setting,
-		               "is empty, has blanks or over %d characters; give a "
-		               "device, such as: %s",
-		               SL_DEVICE_MAX - 1, field->example);
+			       "is empty, has blanks or over %d characters; give a "
+			       "device, such as: %s",
+			       SL_DEVICE_MAX - 1, field->example);
 	if (!strncmp(text, "net_", 4)) {
 		port->kind = SL_PORT_VDEV;
 	} else if (strchr(text, ':')) {
 		port->kind = SL_PORT_PCI;
 		if (read_pci(text, port->device))
 			return sl_fail(r, setting,
-			               "\"%.64s\" is not a PCI address; write all of it, "
-			               "such as \"0000:03:00.0\"",
-			               text);
+				       "\"%.64s\" is not a PCI address; write all of it, "
+				       "such as \"0000:03:00.0\"",
+				       text);
 		return 0;
 	} else {
 		port->kind = SL_PORT_KERNEL;
 		if (c - text >= IFNAMSIZ || strchr(text, '/') || !strcmp(text, ".") ||
 		    !strcmp(text, ".."))
 			return sl_fail(r, setting,
-			               "\"%.64s\" can't be the name of a kernel "
-			               "interface; give one that \"ip link\" shows, a PCI address "
-			               "or a virtual device (net_…)",
-			               text);
+				       "\"%.64s\" can't be the name of a kernel "
+				       "interface; give one that \"ip link\" shows, a PCI address "
+				       "or a virtual device (net_…)",
+				       text);
 	}
 	memcpy(port->device, text, (size_t)(c - text) + 1);
 	return 0;
@@ -104,7 +104,7 @@ static int same_device(const void *a, const void *b)
 }
 
 static int read_ports(struct sl_reader *r, const struct sl_field *field, config_setting_t *list,
-                      void *record)
+		      void *record)
 {
 	struct sl_config_dataplane *dataplane = record;
 	int n = config_setting_length(list), i, err;
@@ -113,7 +113,7 @@ static int read_ports(struct sl_reader *r, const struct sl_field *field, config_
 
 	if (n < 1 || n > SL_PORTS_CONFIG_MAX)
 		return sl_fail(r, list, "has %d ports; give 1 to %d, such as: %s", n,
-		               SL_PORTS_CONFIG_MAX, field->example);
+			       SL_PORTS_CONFIG_MAX, field->example);
 	for (i = 0; i < n; i++) {
 		config_setting_t *setting = config_setting_get_elem(list, (unsigned int)i);
 		struct sl_config_port *port = &dataplane->port[i];
@@ -127,19 +127,19 @@ static int read_ports(struct sl_reader *r, const struct sl_field *field, config_
 	dataplane->n_ports = (size_t)n;
 	for (i = 0; i < 2; i++) {
 		err = sl_duplicate(dataplane->port, dataplane->n_ports, sizeof(dataplane->port[0]),
-		                   i ? same_device : same_name, &first, &second);
+				   i ? same_device : same_name, &first, &second);
 		if (err > 0) {
 			config_setting_t *here =
-			        config_setting_get_elem(list, (unsigned int)second);
+				config_setting_get_elem(list, (unsigned int)second);
 			const char *member = i ? "device" : "name";
 
 			return sl_fail_in(
-			        r, here, member,
-			        "\"%.64s\" is that of the port on %s "
-			        "already; give each port its own",
-			        i ? dataplane->port[second].device : dataplane->port[second].name,
-			        sl_where(r, config_setting_get_elem(list, (unsigned int)first),
-			                 here, where));
+				r, here, member,
+				"\"%.64s\" is that of the port on %s "
+				"already; give each port its own",
+				i ? dataplane->port[second].device : dataplane->port[second].name,
+				sl_where(r, config_setting_get_elem(list, (unsigned int)first),
+					 here, where));
 		}
 		if (err < 0)
 			return err;
@@ -148,14 +148,14 @@ static int read_ports(struct sl_reader *r, const struct sl_field *field, config_
 }
 
 static int read_cores(struct sl_reader *r, const struct sl_field *field, config_setting_t *array,
-                      void *record)
+		      void *record)
 {
 	struct sl_config_dataplane *dataplane = record;
 	int n = config_setting_length(array), i, j;
 
 	if (n < 1 || n > SL_CORES_MAX)
 		return sl_fail(r, array, "has %d cores; give 1 to %d, such as: %s", n, SL_CORES_MAX,
-		               field->example);
+			       field->example);
 	for (i = 0; i < n; i++) {
 		config_setting_t *setting = config_setting_get_elem(array, (unsigned int)i);
 		long long core = config_setting_get_int64(setting);
@@ -163,18 +163,18 @@ static int read_cores(struct sl_reader *r, const struct sl_field *field, config_
 		if (config_setting_type(setting) != CONFIG_TYPE_INT &&
 		    config_setting_type(setting) != CONFIG_TYPE_INT64)
 			return sl_fail(r, setting,
-			               "is not an integer; give numbers of cores, "
-			               "such as: %s",
-			               field->example);
+				       "is not an integer; give numbers of cores, "
+				       "such as: %s",
+				       field->example);
 		if (core < 0 || core > CORE_MAX)
 			return sl_fail(r, setting, "%lld is out of range; give 0 to %d", core,
-			               CORE_MAX);
+				       CORE_MAX);
 		for (j = 0; j < i; j++)
 			if (dataplane->cores[j] == core)
 				return sl_fail(r, setting,
-				               "core %lld is named twice; give each "
-				               "worker a core of its own",
-				               core);
+					       "core %lld is named twice; give each "
+					       "worker a core of its own",
+					       core);
 		dataplane->cores[i] = (uint32_t)core;
 	}
 	dataplane->n_cores = (size_t)n;
@@ -182,7 +182,7 @@ static int read_cores(struct sl_reader *r, const struct sl_field *field, config_
 }
 
 static int read_memory(struct sl_reader *r, const struct sl_field *field, config_setting_t *setting,
-                       void *record)
+		       void *record)
 {
 	const char *text = config_setting_get_string(setting);
 	long long number = config_setting_get_int64(setting);
@@ -191,22 +191,22 @@ static int read_memory(struct sl_reader *r, const struct sl_field *field, config
 
 	if (text && sl_text_size(text, &bytes))
 		return sl_fail(r, setting,
-		               "\"%.64s\" is not a size; write a number with K, M, G or "
-		               "T, such as: %s",
-		               text, field->example);
+			       "\"%.64s\" is not a size; write a number with K, M, G or "
+			       "T, such as: %s",
+			       text, field->example);
 	if (bytes < MEMORY_MIN || bytes > MEMORY_MAX)
 		return sl_fail(r, setting, "is out of range; give 16M to 1T");
 	if (bytes & 0xfffff)
 		return sl_fail(r, setting,
-		               "is no whole number of megabytes (1048576 bytes); write "
-		               "it with M, such as: %s",
-		               field->example);
+			       "is no whole number of megabytes (1048576 bytes); write "
+			       "it with M, such as: %s",
+			       field->example);
 	dataplane->memory_mb = (uint32_t)(bytes >> 20);
 	return 0;
 }
 
 static int read_tables(struct sl_reader *r, const struct sl_field *field, config_setting_t *setting,
-                       void *record)
+		       void *record)
 {
 	if (!strcmp(config_setting_get_string(setting), "auto"))
 		return 0;
@@ -215,7 +215,7 @@ static int read_tables(struct sl_reader *r, const struct sl_field *field, config
 }
 
 static int read_capacity(struct sl_reader *r, const struct sl_field *field,
-                         config_setting_t *setting, void *record)
+			 config_setting_t *setting, void *record)
 {
 	(void)field;
 	(void)record;
@@ -300,9 +300,9 @@ static int place_tables(struct sl_reader *r, struct sl_config_dataplane *datapla
 		if (port->kind == SL_PORT_KERNEL && r->tables &&
 		    dataplane->tables == SL_TABLES_HUGE)
 			return sl_fail(r, r->tables,
-			               "\"huge\" is out of reach for the XDP program "
-			               "of port \"%s\"; give \"auto\" or \"bpf\"",
-			               port->name);
+				       "\"huge\" is out of reach for the XDP program "
+				       "of port \"%s\"; give \"auto\" or \"bpf\"",
+				       port->name);
 	}
 	if (!r->tables)
 		dataplane->tables = vdevs_only ? SL_TABLES_HUGE : SL_TABLES_BPF;
@@ -312,22 +312,22 @@ static int place_tables(struct sl_reader *r, struct sl_config_dataplane *datapla
 /* Workers need cores; XDP runs on those where packets come in. And it serves kernel interfaces
  * only. */
 static int check_engine(struct sl_reader *r, config_setting_t *setting,
-                        const struct sl_config_dataplane *dataplane)
+			const struct sl_config_dataplane *dataplane)
 {
 	if (dataplane->engine != SL_WISH_XDP && !dataplane->n_cores)
 		return sl_fail_in(r, setting, "cores", "missing; add it, such as: %s",
-		                  CORES_EXAMPLE);
+				  CORES_EXAMPLE);
 	for (size_t i = 0; dataplane->engine == SL_WISH_XDP && i < dataplane->n_ports; i++)
 		if (dataplane->port[i].kind != SL_PORT_KERNEL)
 			return sl_fail_in(r, setting, "engine",
-			                  "\"xdp\" serves kernel interfaces alone, and port "
-			                  "\"%s\" is none; give \"auto\"",
-			                  dataplane->port[i].name);
+					  "\"xdp\" serves kernel interfaces alone, and port "
+					  "\"%s\" is none; give \"auto\"",
+					  dataplane->port[i].name);
 	return 0;
 }
 
 int sl_read_dataplane(struct sl_reader *r, const struct sl_field *field, config_setting_t *setting,
-                      void *record)
+		      void *record)
 {
 	struct sl_config_dataplane *dataplane = &((struct sl_config *)record)->dataplane;
 	int err;
@@ -344,7 +344,7 @@ int sl_read_dataplane(struct sl_reader *r, const struct sl_field *field, config_
 
 /* "10.0.0.0/8", or an address alone. */
 static int read_prefix(struct sl_reader *r, const struct sl_field *field, config_setting_t *setting,
-                       void *record)
+		       void *record)
 {
 	const char *text = config_setting_get_string(setting), *slash = strchr(text, '/');
 	size_t n = slash ? (size_t)(slash - text) : strlen(text);
@@ -359,12 +359,12 @@ static int read_prefix(struct sl_reader *r, const struct sl_field *field, config
 		length = strtoul(slash + 1, &end, 10);
 	if ((slash && (!end || *end)) || sl_text_addr(address, &hop->prefix))
 		return sl_fail(r, setting, "\"%.64s\" is not a prefix; write one, such as: %s",
-		               text, field->example);
+			       text, field->example);
 	if (!sl_addr_is4(&hop->prefix))
 		return sl_fail(r, setting,
-		               "%.64s is IPv6; only IPv4 is served for now, give an IPv4 "
-		               "prefix",
-		               text);
+			       "%.64s is IPv6; only IPv4 is served for now, give an IPv4 "
+			       "prefix",
+			       text);
 	if (length > 32)
 		return sl_fail(r, setting, "/%lu is out of range; give /0 to /32", length);
 	v4 = sl_ntohl(hop->prefix.w[3]);
@@ -372,14 +372,14 @@ static int read_prefix(struct sl_reader *r, const struct sl_field *field, config
 	if (v4 & ~mask) {
 		hop->prefix = sl_addr4(sl_htonl(v4 & mask));
 		return sl_fail(r, setting, "%.64s has bits set after its length; give %s/%lu", text,
-		               sl_addr_format(&hop->prefix, right), length);
+			       sl_addr_format(&hop->prefix, right), length);
 	}
 	hop->length = LENGTH_OF_V4 + (uint32_t)length;
 	return 0;
 }
 
 static int read_hop_port(struct sl_reader *r, const struct sl_field *field,
-                         config_setting_t *setting, void *record)
+			 config_setting_t *setting, void *record)
 {
 	const struct sl_config_dataplane *dataplane = &r->config->dataplane;
 	const char *name = config_setting_get_string(setting);
@@ -396,13 +396,13 @@ static int read_hop_port(struct sl_reader *r, const struct sl_field *field,
 		}
 		if (len < sizeof(known))
 			len += (size_t)snprintf(known + len, sizeof(known) - len, "%s\"%s\"",
-			                        i ? " or " : "", dataplane->port[i].name);
+						i ? " or " : "", dataplane->port[i].name);
 	}
 	return sl_fail(r, setting, "dataplane.ports has no \"%.64s\"; give %s", name, known);
 }
 
 static int read_mac(struct sl_reader *r, const struct sl_field *field, config_setting_t *setting,
-                    void *record)
+		    void *record)
 {
 	static const uint8_t nobody[6];
 	const char *text = config_setting_get_string(setting);
@@ -410,7 +410,7 @@ static int read_mac(struct sl_reader *r, const struct sl_field *field, config_se
 
 	if (sl_text_mac(text, hop->mac))
 		return sl_fail(r, setting, "\"%.64s\" is not a MAC address; write one, such as: %s",
-		               text, field->example);
+			       text, field->example);
 	if ((hop->mac[0] & 1) || !memcmp(hop->mac, nobody, sizeof(nobody)))
 		return sl_fail(r, setting, "%s is no single host's; give the next hop's own", text);
 	return 0;
@@ -432,7 +432,7 @@ static int same_prefix(const void *a, const void *b)
 }
 
 int sl_read_next_hops(struct sl_reader *r, const struct sl_field *field, config_setting_t *list,
-                      void *record)
+		      void *record)
 {
 	int n = config_setting_length(list), i, err;
 	struct sl_config *config = record;
@@ -455,15 +455,15 @@ int sl_read_next_hops(struct sl_reader *r, const struct sl_field *field, config_
 			return err;
 	}
 	err = sl_duplicate(config->next_hop, config->n_next_hops, sizeof(*config->next_hop),
-	                   same_prefix, &first, &second);
+			   same_prefix, &first, &second);
 	if (err > 0) {
 		config_setting_t *here = config_setting_get_elem(list, (unsigned int)second);
 
 		return sl_fail_in(r, here, "prefix",
-		                  "is that of the next hop on %s already; leave "
-		                  "one of them out",
-		                  sl_where(r, config_setting_get_elem(list, (unsigned int)first),
-		                           here, where));
+				  "is that of the next hop on %s already; leave "
+				  "one of them out",
+				  sl_where(r, config_setting_get_elem(list, (unsigned int)first),
+					   here, where));
 	}
 	return err;
 }

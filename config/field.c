@@ -55,13 +55,13 @@ static size_t path_of(const config_setting_t *setting, char *text, size_t size)
 		return len;
 	if (!config_setting_name(setting))
 		return len + (size_t)snprintf(text + len, size - len, "[%d]",
-		                              config_setting_index(setting));
+					      config_setting_index(setting));
 	return len + (size_t)snprintf(text + len, size - len, "%s%s", len ? "." : "",
-	                              config_setting_name(setting));
+				      config_setting_name(setting));
 }
 
 static int fail(struct sl_reader *r, const config_setting_t *setting, const char *missing,
-                const char *format, va_list args)
+		const char *format, va_list args)
 {
 	char file[SL_PATH_MAX], path[128];
 	unsigned int line = setting->line ? setting->line : 1; /* the root has none */
@@ -69,8 +69,8 @@ static int fail(struct sl_reader *r, const config_setting_t *setting, const char
 	char *c;
 
 	snprintf(r->error, SL_ERROR_MAX,
-	         "%s:%u: %s%s%s: ", sl_source_file(r, config_setting_source_file(setting), file),
-	         line, path, missing && len ? "." : "", missing ? missing : "");
+		 "%s:%u: %s%s%s: ", sl_source_file(r, config_setting_source_file(setting), file),
+		 line, path, missing && len ? "." : "", missing ? missing : "");
 	len = strlen(r->error);
 	vsnprintf(r->error + len, SL_ERROR_MAX - len, format, args);
 	for (c = r->error; *c; c++)
@@ -90,7 +90,7 @@ int sl_fail(struct sl_reader *r, const config_setting_t *setting, const char *fo
 }
 
 int sl_fail_in(struct sl_reader *r, const config_setting_t *group, const char *member,
-               const char *format, ...)
+	       const char *format, ...)
 {
 	const config_setting_t *setting = config_setting_get_member(group, member);
 	va_list args;
@@ -102,7 +102,7 @@ int sl_fail_in(struct sl_reader *r, const config_setting_t *group, const char *m
 }
 
 const char *sl_where(const struct sl_reader *r, const config_setting_t *setting,
-                     const config_setting_t *here, char text[SL_WHERE_TEXT])
+		     const config_setting_t *here, char text[SL_WHERE_TEXT])
 {
 	const char *file = config_setting_source_file(setting);
 	char path[SL_PATH_MAX];
@@ -111,7 +111,7 @@ const char *sl_where(const struct sl_reader *r, const config_setting_t *setting,
 		snprintf(text, SL_WHERE_TEXT, "line %u", setting->line);
 	else
 		snprintf(text, SL_WHERE_TEXT, "%s:%u", sl_source_file(r, file, path),
-		         setting->line);
+			 setting->line);
 	return text;
 }
 
@@ -130,7 +130,7 @@ static int unknown(struct sl_reader *r, const struct sl_group *group, config_set
 		}
 		if (len < sizeof(known))
 			len += (size_t)snprintf(known + len, sizeof(known) - len, "%s%s",
-			                        i ? ", " : "", group->field[i].name);
+						i ? ", " : "", group->field[i].name);
 	}
 	if (nearest)
 		return sl_fail(r, setting, "unknown field; did you mean \"%s\"?", nearest);
@@ -145,13 +145,13 @@ static int wrong_type(struct sl_reader *r, const struct sl_field *field, config_
 	for (i = 0; i < sizeof(types) / sizeof(types[0]); i++)
 		if (i != CONFIG_TYPE_INT64 && (types[i].type & field->types))
 			len += (size_t)snprintf(wanted + len, sizeof(wanted) - len, "%s%s",
-			                        len ? " or " : "", types[i].text);
+						len ? " or " : "", types[i].text);
 	return sl_fail(r, setting, "is %s; give %s, such as: %s",
-	               types[config_setting_type(setting)].text, wanted, field->example);
+		       types[config_setting_type(setting)].text, wanted, field->example);
 }
 
 int sl_group_read(struct sl_reader *r, const struct sl_group *group, config_setting_t *setting,
-                  void *record)
+		  void *record)
 {
 	const struct sl_field *field = group->field, *end = field + group->n_fields;
 	config_setting_t *member;
@@ -159,7 +159,7 @@ int sl_group_read(struct sl_reader *r, const struct sl_group *group, config_sett
 
 	if (!config_setting_is_group(setting))
 		return sl_fail(r, setting, "is %s; give a group { … }",
-		               types[config_setting_type(setting)].text);
+			       types[config_setting_type(setting)].text);
 	n = config_setting_length(setting);
 	for (i = 0; i < n; i++) {
 		member = config_setting_get_elem(setting, (unsigned int)i);
@@ -173,7 +173,7 @@ int sl_group_read(struct sl_reader *r, const struct sl_group *group, config_sett
 		member = config_setting_get_member(setting, field->name);
 		if (!member && field->required)
 			return sl_fail_in(r, setting, field->name, "missing; add it, such as: %s",
-			                  field->example);
+					  field->example);
 		if (!member)
 			continue;
 		if (!(types[config_setting_type(member)].type & field->types))
@@ -192,26 +192,26 @@ static void store(const struct sl_field *field, void *record, long long value)
 	uint32_t word = (uint32_t)value;
 
 	memcpy((char *)record + field->at,
-	       field->size == 1   ? (void *)&narrow
+	       field->size == 1	  ? (void *)&narrow
 	       : field->size == 2 ? (void *)&half
-	                          : (void *)&word,
+				  : (void *)&word,
 	       field->size);
 }
 
 int sl_read_integer(struct sl_reader *r, const struct sl_field *field, config_setting_t *setting,
-                    void *record)
+		    void *record)
 {
 	long long value = config_setting_get_int64(setting);
 
 	if (value < field->min || value > field->max)
 		return sl_fail(r, setting, "%lld is out of range; give %lld to %lld", value,
-		               field->min, field->max);
+			       field->min, field->max);
 	store(field, record, value);
 	return 0;
 }
 
 int sl_read_bool(struct sl_reader *r, const struct sl_field *field, config_setting_t *setting,
-                 void *record)
+		 void *record)
 {
 	(void)r;
 	store(field, record, config_setting_get_bool(setting));
@@ -219,36 +219,36 @@ int sl_read_bool(struct sl_reader *r, const struct sl_field *field, config_setti
 }
 
 int sl_read_name(struct sl_reader *r, const struct sl_field *field, config_setting_t *setting,
-                 void *record)
+		 void *record)
 {
 	char why[SL_ERROR_MAX];
 
 	if (sl_config_parse_name(config_setting_get_string(setting), (char *)record + field->at,
-	                         why))
+				 why))
 		return sl_fail(r, setting, "%s", why);
 	return 0;
 }
 
 /* `max`: the longest that is of use. */
 int sl_read_path(struct sl_reader *r, const struct sl_field *field, config_setting_t *setting,
-                 void *record)
+		 void *record)
 {
 	const char *path = config_setting_get_string(setting);
 	size_t len = strlen(path);
 
 	if (path[0] != '/')
 		return sl_fail(r, setting,
-		               "\"%.64s\" is not an absolute path; give one, such as: %s", path,
-		               field->example);
+			       "\"%.64s\" is not an absolute path; give one, such as: %s", path,
+			       field->example);
 	if (len > (size_t)field->max)
 		return sl_fail(r, setting, "has %zu characters; give a path of at most %lld", len,
-		               field->max);
+			       field->max);
 	memcpy((char *)record + field->at, path, len + 1);
 	return 0;
 }
 
 int sl_read_address(struct sl_reader *r, const struct sl_field *field, config_setting_t *setting,
-                    void *record)
+		    void *record)
 {
 	char why[SL_ERROR_MAX];
 	union sl_addr addr;
@@ -260,7 +260,7 @@ int sl_read_address(struct sl_reader *r, const struct sl_field *field, config_se
 }
 
 int sl_read_duration(struct sl_reader *r, const struct sl_field *field, config_setting_t *setting,
-                     void *record)
+		     void *record)
 {
 	const char *text = config_setting_get_string(setting);
 	long long seconds = config_setting_get_int64(setting);
@@ -270,18 +270,18 @@ int sl_read_duration(struct sl_reader *r, const struct sl_field *field, config_s
 		ms = seconds < 0 || seconds > UINT32_MAX ? 0 : (uint64_t)seconds * 1000;
 	else if (sl_text_duration(text, &ms))
 		return sl_fail(r, setting,
-		               "\"%.64s\" is not a duration; write a number with ms, s, m or h, "
-		               "such as \"30s\"",
-		               text);
+			       "\"%.64s\" is not a duration; write a number with ms, s, m or h, "
+			       "such as \"30s\"",
+			       text);
 	if (ms < (uint64_t)field->min || ms > (uint64_t)field->max)
 		return sl_fail(r, setting, "is out of range; give %lldms to %lldh", field->min,
-		               field->max / 3600000);
+			       field->max / 3600000);
 	store(field, record, (long long)ms);
 	return 0;
 }
 
 static const struct sl_word *find_word(struct sl_reader *r, const struct sl_field *field,
-                                       config_setting_t *setting)
+				       config_setting_t *setting)
 {
 	const char *text = config_setting_get_string(setting);
 	const struct sl_word *word;
@@ -293,7 +293,7 @@ static const struct sl_word *find_word(struct sl_reader *r, const struct sl_fiel
 			return word;
 		if (len < sizeof(known))
 			len += (size_t)snprintf(known + len, sizeof(known) - len, "%s\"%s\"",
-			                        len ? " or " : "", word->text);
+						len ? " or " : "", word->text);
 	}
 	sl_fail(r, setting, "\"%.64s\" is not known; give %s", text, known);
 	return NULL;
@@ -301,7 +301,7 @@ static const struct sl_word *find_word(struct sl_reader *r, const struct sl_fiel
 
 /* Stores the word's value. */
 int sl_read_word(struct sl_reader *r, const struct sl_field *field, config_setting_t *setting,
-                 void *record)
+		 void *record)
 {
 	const struct sl_word *word = find_word(r, field, setting);
 
@@ -313,7 +313,7 @@ int sl_read_word(struct sl_reader *r, const struct sl_field *field, config_setti
 
 /* Stores the word itself. */
 int sl_read_choice(struct sl_reader *r, const struct sl_field *field, config_setting_t *setting,
-                   void *record)
+		   void *record)
 {
 	const struct sl_word *word = find_word(r, field, setting);
 
@@ -336,7 +336,7 @@ static int by_record(const void *a, const void *b, void *order)
 }
 
 int sl_duplicate(const void *records, size_t n, size_t size,
-                 int (*compare)(const void *, const void *), size_t *first, size_t *second)
+		 int (*compare)(const void *, const void *), size_t *first, size_t *second)
 {
 	struct order order = { compare };
 	const char **sorted;

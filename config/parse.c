@@ -39,7 +39,7 @@ static void derive_row_key(const char *group, uint64_t key[3])
 }
 
 static int read_group(struct sl_reader *r, const struct sl_field *field, config_setting_t *setting,
-                      void *record)
+		      void *record)
 {
 	const struct sl_field into_name = { .at = 0 };
 	char name[SL_NAME_MAX];
@@ -52,15 +52,15 @@ static int read_group(struct sl_reader *r, const struct sl_field *field, config_
 }
 
 static int read_instance(struct sl_reader *r, const struct sl_field *field,
-                         config_setting_t *setting, void *record)
+			 config_setting_t *setting, void *record)
 {
 	int err = sl_read_name(r, field, setting, record);
 
 	if (!err && strchr(r->config->instance, '.'))
 		return sl_fail(r, setting,
-		               "\"%s\" has a dot, which the kernel keeps for itself in "
-		               "names of pins; give a name without",
-		               r->config->instance);
+			       "\"%s\" has a dot, which the kernel keeps for itself in "
+			       "names of pins; give a name without",
+			       r->config->instance);
 	return err;
 }
 
@@ -102,7 +102,7 @@ static void default_dirs(struct sl_config *config)
 	for (i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++)
 		if (!*dirs[i].dir)
 			snprintf(dirs[i].dir, SL_PATH_MAX, "%s/%s", dirs[i].parent,
-			         config->instance);
+				 config->instance);
 	if (!*config->huge_dir)
 		strcpy(config->huge_dir, "/dev/hugepages");
 }
@@ -129,15 +129,15 @@ static int syntax_error(struct sl_reader *r, const config_t *file)
 		if (!strcmp(text, advices[i].text))
 			advice = advices[i].advice;
 	snprintf(r->error, SL_ERROR_MAX, "%s:%d: %s; %s",
-	         sl_source_file(r, config_error_file(file), path), config_error_line(file), text,
-	         advice);
+		 sl_source_file(r, config_error_file(file), path), config_error_line(file), text,
+		 advice);
 	return -EINVAL;
 }
 
 static int unreadable(struct sl_reader *r, int err, const char *why)
 {
 	snprintf(r->error, SL_ERROR_MAX, "%s: can't be read: %s; give the path of a file that can",
-	         r->config->file, why);
+		 r->config->file, why);
 	return -err;
 }
 
@@ -163,8 +163,8 @@ static int read_file(struct sl_reader *r, config_t *file)
 		config_set_include_dir(file, r->dir);
 	if (config_read_file(file, r->config->file) == CONFIG_FALSE)
 		return config_error_type(file) == CONFIG_ERR_PARSE
-		               ? syntax_error(r, file)
-		               : unreadable(r, EIO, "an I/O error");
+			       ? syntax_error(r, file)
+			       : unreadable(r, EIO, "an I/O error");
 	err = sl_wide_check(r, file);
 	if (err)
 		return err;
@@ -185,7 +185,7 @@ int sl_config_read(const char *file, struct sl_config *config, char error[SL_ERR
 	error[0] = '\0';
 	if (strlen(file) >= SL_PATH_MAX) {
 		snprintf(error, SL_ERROR_MAX, "%.64s…: has over %d characters; give a shorter path",
-		         file, SL_PATH_MAX - 1);
+			 file, SL_PATH_MAX - 1);
 		return -ENAMETOOLONG;
 	}
 	strcpy(config->file, file);
@@ -200,7 +200,7 @@ int sl_config_read(const char *file, struct sl_config *config, char error[SL_ERR
 	config_destroy(&tree);
 	if (err && !*error)
 		snprintf(error, SL_ERROR_MAX, "%s: can't be read: %s; try again", file,
-		         strerror(-err));
+			 strerror(-err));
 	if (err)
 		sl_config_free(config);
 	return err;

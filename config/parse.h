@@ -18,7 +18,7 @@
 
 struct sl_reader {
 	struct sl_config *config;
-	char *error;           /* SL_ERROR_MAX bytes */
+	char *error;	       /* SL_ERROR_MAX bytes */
 	char dir[SL_PATH_MAX]; /* where @include starts: the main file's directory, or "" */
 	const config_setting_t *tables; /* the field that forces a kind of tables; NULL: auto */
 };
@@ -41,7 +41,7 @@ struct sl_field {
 	const char *name;
 	unsigned int types; /* enum sl_field_type, those allowed */
 	int (*read)(struct sl_reader *r, const struct sl_field *field, config_setting_t *setting,
-	            void *record);
+		    void *record);
 	const char *example;
 	bool required;
 	size_t at, size; /* SL_MEMBER: where the standard readers store */
@@ -72,7 +72,7 @@ extern const struct sl_group sl_group_service;
 extern const struct sl_group sl_group_backend;
 
 int sl_group_read(struct sl_reader *r, const struct sl_group *group, config_setting_t *setting,
-                  void *record);
+		  void *record);
 
 /* Standard readers of one field: they store in record + at, `size` bytes wide. */
 int sl_read_integer(struct sl_reader *, const struct sl_field *, config_setting_t *, void *);
@@ -93,21 +93,21 @@ void sl_capacity_default(struct sl_config_capacity *capacity);
 /* All return -EINVAL, with "FILE:LINE: PATH: …" in the error. sl_fail_in() blames the member of
  * that name in a group, or the group's own line when the file doesn't have it. */
 int sl_fail(struct sl_reader *r, const config_setting_t *setting, const char *format, ...)
-        __attribute__((format(printf, 3, 4)));
+	__attribute__((format(printf, 3, 4)));
 int sl_fail_in(struct sl_reader *r, const config_setting_t *group, const char *member,
-               const char *format, ...) __attribute__((format(printf, 4, 5)));
+	       const char *format, ...) __attribute__((format(printf, 4, 5)));
 
 /* "line 12", or "other.conf:12" when that isn't the file of `here`. */
 #define SL_WHERE_TEXT (SL_PATH_MAX + 16)
 const char *sl_where(const struct sl_reader *r, const config_setting_t *setting,
-                     const config_setting_t *here, char text[SL_WHERE_TEXT]);
+		     const config_setting_t *here, char text[SL_WHERE_TEXT]);
 
 /* The path by which a file that libconfig names can be opened. */
 const char *sl_source_file(const struct sl_reader *r, const char *name, char path[SL_PATH_MAX]);
 
 /* The first record that equals an earlier one: 1 and their indices, 0, or -ENOMEM. */
 int sl_duplicate(const void *records, size_t n, size_t size,
-                 int (*compare)(const void *, const void *), size_t *first, size_t *second);
+		 int (*compare)(const void *, const void *), size_t *first, size_t *second);
 
 /* 0 when every integer of the file fits what libconfig keeps of it. */
 int sl_wide_check(struct sl_reader *r, const config_t *file);

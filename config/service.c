@@ -14,20 +14,20 @@
 #include "../dataplane/abi/backend.h"
 #include "parse.h"
 
-#define TABLE_MIN        256
-#define TABLE_MAX        (1 << 20)
-#define TABLE_DEFAULT    65536
+#define TABLE_MIN	 256
+#define TABLE_MAX	 (1 << 20)
+#define TABLE_DEFAULT	 65536
 #define ROWS_PER_BACKEND 16 /* fewer, and shares differ visibly from the weights */
 
-#define HOUR_MS         3600000
-#define IDLE_TCP_MS     (15 * 60 * 1000)
-#define IDLE_UDP_MS     (30 * 1000)
+#define HOUR_MS		3600000
+#define IDLE_TCP_MS	(15 * 60 * 1000)
+#define IDLE_UDP_MS	(30 * 1000)
 #define IDLE_LONGEST_MS (168 * HOUR_MS)
 
 static int read_backends(struct sl_reader *, const struct sl_field *, config_setting_t *, void *);
 
 static int read_weight(struct sl_reader *r, const struct sl_field *field, config_setting_t *setting,
-                       void *record)
+		       void *record)
 {
 	struct sl_config_backend *backend = record;
 	char why[SL_ERROR_MAX];
@@ -87,29 +87,29 @@ const struct sl_group sl_group_service = SL_GROUP_OF("services", service_fields)
 
 /* What spans several fields of a backend, and its default name. */
 static int check_backend(struct sl_reader *r, const struct sl_config_service *service,
-                         struct sl_config_backend *backend, config_setting_t *setting)
+			 struct sl_config_backend *backend, config_setting_t *setting)
 {
 	char addr[SL_ADDR_TEXT], name[SL_ADDR_TEXT + 8];
 
 	sl_addr_format(&backend->addr, addr);
 	if (sl_addr_is4(&backend->addr) != sl_addr_is4(&service->vip))
 		return sl_fail_in(r, setting, "address",
-		                  "%s is not of the VIP's family; give an "
-		                  "%s address",
-		                  addr, sl_addr_is4(&service->vip) ? "IPv4" : "IPv6");
+				  "%s is not of the VIP's family; give an "
+				  "%s address",
+				  addr, sl_addr_is4(&service->vip) ? "IPv4" : "IPv6");
 	if (sl_addr_equal(&backend->addr, &service->vip))
 		return sl_fail_in(r, setting, "address",
-		                  "%s is the VIP itself; give the backend's "
-		                  "own address",
-		                  addr);
+				  "%s is the VIP itself; give the backend's "
+				  "own address",
+				  addr);
 	if (*backend->name)
 		return 0;
 	snprintf(name, sizeof(name), "%s:%u", addr, backend->port);
 	if (strlen(name) >= SL_NAME_MAX)
 		return sl_fail_in(r, setting, "name",
-		                  "missing, and %s is too long for one; add it, "
-		                  "such as: name = \"b1\";",
-		                  name);
+				  "missing, and %s is too long for one; add it, "
+				  "such as: name = \"b1\";",
+				  name);
 	memcpy(backend->name, name, strlen(name) + 1);
 	return 0;
 }
@@ -130,7 +130,7 @@ static int same_backend(const void *a, const void *b)
 }
 
 static int check_backends(struct sl_reader *r, const struct sl_config_service *service,
-                          config_setting_t *list)
+			  config_setting_t *list)
 {
 	char where[SL_WHERE_TEXT], addr[SL_ADDR_TEXT];
 	const struct sl_config_backend *backend;
@@ -139,34 +139,34 @@ static int check_backends(struct sl_reader *r, const struct sl_config_service *s
 	int err;
 
 	err = sl_duplicate(service->backend, service->n_backends, sizeof(*service->backend),
-	                   same_backend, &first, &second);
+			   same_backend, &first, &second);
 	if (err > 0) {
 		backend = &service->backend[second];
 		here = config_setting_get_elem(list, (unsigned int)second);
 		sl_where(r, config_setting_get_elem(list, (unsigned int)first), here, where);
 		return sl_fail_in(r, here, "address",
-		                  "%s port %u is backend \"%s\" on %s already; "
-		                  "leave one of them out",
-		                  sl_addr_format(&backend->addr, addr), backend->port,
-		                  service->backend[first].name, where);
+				  "%s port %u is backend \"%s\" on %s already; "
+				  "leave one of them out",
+				  sl_addr_format(&backend->addr, addr), backend->port,
+				  service->backend[first].name, where);
 	}
 	if (err < 0)
 		return err;
 	err = sl_duplicate(service->backend, service->n_backends, sizeof(*service->backend),
-	                   same_backend_name, &first, &second);
+			   same_backend_name, &first, &second);
 	if (err > 0) {
 		here = config_setting_get_elem(list, (unsigned int)second);
 		sl_where(r, config_setting_get_elem(list, (unsigned int)first), here, where);
 		return sl_fail_in(r, here, "name",
-		                  "\"%s\" is the backend's on %s already; give "
-		                  "each a name of its own",
-		                  service->backend[second].name, where);
+				  "\"%s\" is the backend's on %s already; give "
+				  "each a name of its own",
+				  service->backend[second].name, where);
 	}
 	return err;
 }
 
 static int read_backends(struct sl_reader *r, const struct sl_field *field, config_setting_t *list,
-                         void *record)
+			 void *record)
 {
 	int n = config_setting_length(list), i, err;
 	struct sl_config_service *service = record;
@@ -174,9 +174,9 @@ static int read_backends(struct sl_reader *r, const struct sl_field *field, conf
 	(void)field;
 	if (n > SL_BACKENDS_PER_SERVICE)
 		return sl_fail(r, list,
-		               "has %d backends; a service has room for %d, spread them "
-		               "over more services",
-		               n, SL_BACKENDS_PER_SERVICE);
+			       "has %d backends; a service has room for %d, spread them "
+			       "over more services",
+			       n, SL_BACKENDS_PER_SERVICE);
 	if (n == 0)
 		return 0;
 	service->backend = calloc((size_t)n, sizeof(*service->backend));
@@ -200,7 +200,7 @@ static int read_backends(struct sl_reader *r, const struct sl_field *field, conf
 }
 
 static int check_table(struct sl_reader *r, const struct sl_config_service *service,
-                       config_setting_t *setting)
+		       config_setting_t *setting)
 {
 	uint32_t size = service->table_size, need = TABLE_MIN, above = TABLE_MIN;
 
@@ -208,38 +208,38 @@ static int check_table(struct sl_reader *r, const struct sl_config_service *serv
 		above *= 2;
 	if (above != size)
 		return sl_fail_in(r, setting, "table_size",
-		                  "%u is not a power of two; give %u or %u", size, above / 2,
-		                  above);
+				  "%u is not a power of two; give %u or %u", size, above / 2,
+				  above);
 	while (need < service->n_backends * ROWS_PER_BACKEND)
 		need *= 2;
 	if (size < need)
 		return sl_fail_in(r, setting, "table_size",
-		                  "%u rows are too few for %zu backends; "
-		                  "give at least %u",
-		                  size, service->n_backends, need);
+				  "%u rows are too few for %zu backends; "
+				  "give at least %u",
+				  size, service->n_backends, need);
 	return 0;
 }
 
 /* What spans several fields of a service. */
 static int check_service(struct sl_reader *r, struct sl_config_service *service,
-                         config_setting_t *setting)
+			 config_setting_t *setting)
 {
 	if (!service->idle_timeout_ms)
 		service->idle_timeout_ms =
-		        service->protocol == IPPROTO_TCP ? IDLE_TCP_MS : IDLE_UDP_MS;
+			service->protocol == IPPROTO_TCP ? IDLE_TCP_MS : IDLE_UDP_MS;
 	if (service->flowless && service->protocol != IPPROTO_UDP)
 		return sl_fail_in(r, setting, "flows",
-		                  "\"none\" is for protocol = \"udp\" alone; "
-		                  "give \"auto\" or leave it out");
+				  "\"none\" is for protocol = \"udp\" alone; "
+				  "give \"auto\" or leave it out");
 	if (service->flowless && service->track_all)
 		return sl_fail_in(r, setting, "track",
-		                  "\"all\" contradicts flows = \"none\"; leave "
-		                  "one of them out");
+				  "\"all\" contradicts flows = \"none\"; leave "
+				  "one of them out");
 	return check_table(r, service, setting);
 }
 
 static int read_service(struct sl_reader *r, struct sl_config_service *service,
-                        config_setting_t *setting)
+			config_setting_t *setting)
 {
 	char vip[SL_ADDR_TEXT];
 	int err;
@@ -255,9 +255,9 @@ static int read_service(struct sl_reader *r, struct sl_config_service *service,
 		return err;
 	if (!sl_addr_is4(&service->vip))
 		return sl_fail_in(r, setting, "vip",
-		                  "%s is IPv6; only IPv4 is served for now, give "
-		                  "an IPv4 address",
-		                  sl_addr_format(&service->vip, vip));
+				  "%s is IPv6; only IPv4 is served for now, give "
+				  "an IPv4 address",
+				  sl_addr_format(&service->vip, vip));
 	return check_service(r, service, setting);
 }
 
@@ -279,7 +279,7 @@ static int same_service(const void *a, const void *b)
 }
 
 static int check_services(struct sl_reader *r, const struct sl_config *config,
-                          config_setting_t *list)
+			  config_setting_t *list)
 {
 	const struct sl_config_service *service;
 	char where[SL_WHERE_TEXT], vip[SL_ADDR_TEXT];
@@ -288,35 +288,35 @@ static int check_services(struct sl_reader *r, const struct sl_config *config,
 	int err;
 
 	err = sl_duplicate(config->service, config->n_services, sizeof(*config->service),
-	                   same_service_name, &first, &second);
+			   same_service_name, &first, &second);
 	if (err > 0) {
 		here = config_setting_get_elem(list, (unsigned int)second);
 		sl_where(r, config_setting_get_elem(list, (unsigned int)first), here, where);
 		return sl_fail_in(r, here, "name",
-		                  "\"%s\" is the service's on %s already; give "
-		                  "each a name of its own",
-		                  config->service[second].name, where);
+				  "\"%s\" is the service's on %s already; give "
+				  "each a name of its own",
+				  config->service[second].name, where);
 	}
 	if (err < 0)
 		return err;
 	err = sl_duplicate(config->service, config->n_services, sizeof(*config->service),
-	                   same_service, &first, &second);
+			   same_service, &first, &second);
 	if (err > 0) {
 		service = &config->service[second];
 		here = config_setting_get_elem(list, (unsigned int)second);
 		sl_where(r, config_setting_get_elem(list, (unsigned int)first), here, where);
 		return sl_fail_in(r, here, "vip",
-		                  "%s %s port %u is service \"%s\" on %s already; "
-		                  "change one of the three",
-		                  sl_addr_format(&service->vip, vip),
-		                  service->protocol == IPPROTO_TCP ? "tcp" : "udp", service->port,
-		                  config->service[first].name, where);
+				  "%s %s port %u is service \"%s\" on %s already; "
+				  "change one of the three",
+				  sl_addr_format(&service->vip, vip),
+				  service->protocol == IPPROTO_TCP ? "tcp" : "udp", service->port,
+				  config->service[first].name, where);
 	}
 	return err;
 }
 
 static int check_capacity(struct sl_reader *r, const struct sl_config *config,
-                          config_setting_t *list)
+			  config_setting_t *list)
 {
 	unsigned long long backends = 0, rows = 0;
 	size_t i;
@@ -327,19 +327,19 @@ static int check_capacity(struct sl_reader *r, const struct sl_config *config,
 	}
 	if (backends > config->capacity.backends)
 		return sl_fail(r, list,
-		               "have %llu backends together, the capacity is %u; set "
-		               "dataplane.capacity.backends to at least %llu",
-		               backends, config->capacity.backends, backends);
+			       "have %llu backends together, the capacity is %u; set "
+			       "dataplane.capacity.backends to at least %llu",
+			       backends, config->capacity.backends, backends);
 	if (rows > config->capacity.rows)
 		return sl_fail(r, list,
-		               "have tables of %llu rows together, the capacity is %u; set "
-		               "dataplane.capacity.rows to at least %llu",
-		               rows, config->capacity.rows, rows);
+			       "have tables of %llu rows together, the capacity is %u; set "
+			       "dataplane.capacity.rows to at least %llu",
+			       rows, config->capacity.rows, rows);
 	return 0;
 }
 
 int sl_read_services(struct sl_reader *r, const struct sl_field *field, config_setting_t *list,
-                     void *record)
+		     void *record)
 {
 	int n = config_setting_length(list), i, err;
 	struct sl_config *config = record;
@@ -347,9 +347,9 @@ int sl_read_services(struct sl_reader *r, const struct sl_field *field, config_s
 	(void)field;
 	if ((uint32_t)n > config->capacity.services)
 		return sl_fail(r, list,
-		               "are %d, the capacity is %u; set "
-		               "dataplane.capacity.services to at least %d",
-		               n, config->capacity.services, n);
+			       "are %d, the capacity is %u; set "
+			       "dataplane.capacity.services to at least %d",
+			       n, config->capacity.services, n);
 	if (n == 0)
 		return 0;
 	config->service = calloc((size_t)n, sizeof(*config->service));
@@ -358,7 +358,7 @@ int sl_read_services(struct sl_reader *r, const struct sl_field *field, config_s
 	config->n_services = (size_t)n;
 	for (i = 0; i < n; i++) {
 		err = read_service(r, &config->service[i],
-		                   config_setting_get_elem(list, (unsigned int)i));
+				   config_setting_get_elem(list, (unsigned int)i));
 		if (err)
 			return err;
 	}

@@ -57,7 +57,7 @@ int sl_config_parse_addr(const char *text, union sl_addr *addr, char error[SL_ER
 
 	if (sl_text_addr(text, &got)) {
 		snprintf(error, SL_ERROR_MAX,
-		         "\"%.64s\" is not an IP address; write one such as 203.0.113.10", text);
+			 "\"%.64s\" is not an IP address; write one such as 203.0.113.10", text);
 		return -EINVAL;
 	}
 	why = unfit(&got);
@@ -86,10 +86,10 @@ int sl_config_parse_name(const char *text, char name[SL_NAME_MAX], char error[SL
 		snprintf(error, SL_ERROR_MAX, "is empty; %s", NAME_RULE);
 	else if (text[good])
 		snprintf(error, SL_ERROR_MAX, "\"%.64s\" has the character '%c'; %s", text,
-		         text[good], NAME_RULE);
+			 text[good], NAME_RULE);
 	else if (len >= SL_NAME_MAX)
 		snprintf(error, SL_ERROR_MAX, "\"%.64s\" has %zu characters; %s", text, len,
-		         NAME_RULE);
+			 NAME_RULE);
 	else if (!strcmp(text, ".") || !strcmp(text, ".."))
 		snprintf(error, SL_ERROR_MAX, "\"%s\" is a directory's name; give another", text);
 	else {
@@ -103,13 +103,13 @@ int sl_config_parse_weight(long long value, uint32_t *weight, char error[SL_ERRO
 {
 	if (value == 0) {
 		snprintf(error, SL_ERROR_MAX,
-		         "is 0; to take a backend out of service, drain it: "
-		         "sluicectl backend drain");
+			 "is 0; to take a backend out of service, drain it: "
+			 "sluicectl backend drain");
 		return -EINVAL;
 	}
 	if (value < 0 || value > SL_WEIGHT_MAX) {
 		snprintf(error, SL_ERROR_MAX, "%lld is out of range; give 1 to %d", value,
-		         SL_WEIGHT_MAX);
+			 SL_WEIGHT_MAX);
 		return -EINVAL;
 	}
 	*weight = (uint32_t)value;

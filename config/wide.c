@@ -80,16 +80,16 @@ static struct number read_number(const char *text)
 
 /* The setting on that line whose value is what was left of the number. */
 static const config_setting_t *find(const config_setting_t *setting, const char *file,
-                                    unsigned int line, int value)
+				    unsigned int line, int value)
 {
 	const config_setting_t *found = NULL;
 	int i;
 
 	if (config_setting_type(setting) == CONFIG_TYPE_INT)
 		return setting->line == line && setting->value.ival == value &&
-		                       !strcmp(config_setting_source_file(setting), file)
-		               ? setting
-		               : NULL;
+				       !strcmp(config_setting_source_file(setting), file)
+			       ? setting
+			       : NULL;
 	for (i = 0;
 	     config_setting_is_aggregate(setting) && !found && i < config_setting_length(setting);
 	     i++)
@@ -98,7 +98,7 @@ static const config_setting_t *find(const config_setting_t *setting, const char 
 }
 
 static int check_text(struct sl_reader *r, const config_t *config, const char *file,
-                      const char *text)
+		      const char *text)
 {
 	struct cursor c = { text, 1 };
 	const config_setting_t *setting;
@@ -121,9 +121,9 @@ static int check_text(struct sl_reader *r, const config_t *config, const char *f
 		if (number.wide) {
 			setting = find(config_root_setting(config), file, c.line, number.kept);
 			return sl_fail(
-			        r, setting ? setting : config_root_setting(config),
-			        "%.*s is beyond 32 bits; end it with an L if it has to be so large",
-			        (int)(number.end - c.at), c.at);
+				r, setting ? setting : config_root_setting(config),
+				"%.*s is beyond 32 bits; end it with an L if it has to be so large",
+				(int)(number.end - c.at), c.at);
 		}
 		c.at = number.end;
 	}

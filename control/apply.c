@@ -36,21 +36,21 @@ static enum sl_backend_state state_of(const struct sl_backend *b)
 }
 
 static void adopt_backend(struct sl_model *m, struct sl_model_backend *to,
-                          const struct sl_backend *from)
+			  const struct sl_backend *from)
 {
 	*to = (struct sl_model_backend){ .addr = from->addr,
-		                         .port = sl_ntohs(from->port),
-		                         .state = state_of(from),
-		                         .weight = 1,
-		                         .traffic = from->traffic,
-		                         .known = from->flags & SL_BACKEND_RESOLVED,
-		                         .named = true };
+					 .port = sl_ntohs(from->port),
+					 .state = state_of(from),
+					 .weight = 1,
+					 .traffic = from->traffic,
+					 .known = from->flags & SL_BACKEND_RESOLVED,
+					 .named = true };
 	if (to->state != SL_STATE_FREE && to->traffic < m->n_traffics)
 		sl_bit_set(m->traffics, to->traffic);
 }
 
 static int adopt_extents(struct sl_control *c, struct sl_model_service *s,
-                         const struct sl_service *record)
+			 const struct sl_service *record)
 {
 	const struct sl_rows *slots = c->store.base[SL_ARRAY_slots];
 	uint32_t now = sl_clock_ms();
@@ -71,19 +71,19 @@ static int adopt_service(struct sl_control *c, struct sl_model *m, const struct 
 {
 	const struct sl_backend *backend = c->store.base[SL_ARRAY_backends];
 	struct sl_config_service conf = { .vip = record->vip,
-		                          .protocol = (uint8_t)(record->endpoint >> 16),
-		                          .port = sl_ntohs((sl_be16)record->endpoint),
-		                          .scheduler = "maglev",
-		                          .mode = "nat",
-		                          .track_all = record->flags & SL_SERVICE_TRACK,
-		                          .flowless = record->flags & SL_SERVICE_FLOWLESS,
-		                          .table_size = record->row_mask + 1,
-		                          .idle_timeout_ms = 900000 };
+					  .protocol = (uint8_t)(record->endpoint >> 16),
+					  .port = sl_ntohs((sl_be16)record->endpoint),
+					  .scheduler = "maglev",
+					  .mode = "nat",
+					  .track_all = record->flags & SL_SERVICE_TRACK,
+					  .flowless = record->flags & SL_SERVICE_FLOWLESS,
+					  .table_size = record->row_mask + 1,
+					  .idle_timeout_ms = 900000 };
 	struct sl_model_service *s;
 	int err;
 
 	snprintf(conf.name, sizeof(conf.name), "adopted-%u", record->id);
-	s = sl_model_add(m, &conf, &err);
+	s = sl_model_add(m, &conf, sl_clock_ms(), &err);
 	if (!s)
 		return err;
 	sl_bit_clear(m->ids, s->id);
@@ -117,10 +117,10 @@ int sl_adopt(struct sl_control *c, char error[SL_ERROR_MAX])
 	const uint32_t *count = c->store.count;
 	const struct sl_root *root = sl_store_root(&c->store);
 	const struct sl_service *record =
-	        (const struct sl_service *)c->store.base[SL_ARRAY_services] +
-	        (root->generation & 1) * (count[SL_ARRAY_services] / 2);
+		(const struct sl_service *)c->store.base[SL_ARRAY_services] +
+		(root->generation & 1) * (count[SL_ARRAY_services] / 2);
 	struct sl_model *m = sl_model_new(count[SL_ARRAY_terms],
-	                                  count[SL_ARRAY_traffic] / count[SL_ARRAY_tally]);
+					  count[SL_ARRAY_traffic] / count[SL_ARRAY_tally]);
 
 	if (!m)
 		return -ENOMEM;
@@ -132,9 +132,9 @@ int sl_adopt(struct sl_control *c, char error[SL_ERROR_MAX])
 		err = adopt_service(c, m, &record[i]);
 		if (err) {
 			snprintf(error, SL_ERROR_MAX,
-			         "generation %llu can't be adopted: its services contradict each "
-			         "other (%s); `sluice-control --fresh` starts over",
-			         (unsigned long long)root->generation, strerror(-err));
+				 "generation %llu can't be adopted: its services contradict each "
+				 "other (%s); `sluice-control --fresh` starts over",
+				 (unsigned long long)root->generation, strerror(-err));
 			sl_model_free(m, 0);
 			return err;
 		}
@@ -157,8 +157,10 @@ static bool same_conf(const struct sl_config_service *a, const struct sl_config_
 static void set_conf(struct sl_model_service *s, const struct sl_config_service *conf)
 {
 	bool refill = strcmp(s->conf.scheduler, conf->scheduler) != 0 ||
-	              s->conf.table_size != conf->table_size || s->conf.flowless != conf->flowless;
+		      s->conf.table_size != conf->table_size || s->conf.flowless != conf->flowless;
 
+	if (conf->track_all && !s->conf.track_all)
+		s->track_since_ms = sl_clock_ms();
 	s->conf = *conf;
 	s->conf.backend = NULL;
 	s->conf.n_backends = 0;
@@ -175,7 +177,7 @@ struct wanted {
 
 /* What the file and an override make of one backend; false: it isn't wanted. */
 static bool want_from_file(struct sl_control *c, const char *service,
-                           const struct sl_config_backend *conf, struct wanted *w)
+			   const struct sl_config_backend *conf, struct wanted *w)
 {
 	char endpoint[SL_ENDPOINT_TEXT];
 	json_t *o, *weight;
@@ -213,7 +215,7 @@ static bool want_from_override(const char *endpoint, const json_t *o, struct wan
 }
 
 static int apply_backend(struct sl_control *c, struct sl_model *m, struct sl_model_service *s,
-                         const struct wanted *w, json_t *changes)
+			 const struct wanted *w, json_t *changes)
 {
 	struct sl_model_backend *b = sl_service_endpoint(s, &w->conf.addr, w->conf.port);
 	enum sl_backend_state state = w->draining ? SL_STATE_DRAINING : SL_STATE_READY;
@@ -259,14 +261,14 @@ static void dismiss(struct sl_model_service *s, const bool *keep, json_t *change
 }
 
 static int apply_one(struct sl_control *c, struct sl_model *m, struct sl_model_service *s,
-                     const struct wanted *w, bool *keep, json_t *changes, char error[SL_ERROR_MAX])
+		     const struct wanted *w, bool *keep, json_t *changes, char error[SL_ERROR_MAX])
 {
 	int err = apply_backend(c, m, s, w, changes);
 
 	if (err) {
 		snprintf(error, SL_ERROR_MAX,
-		         "service %s: no room for backend %s: raise capacity.backends",
-		         s->conf.name, w->conf.name);
+			 "service %s: no room for backend %s: raise capacity.backends",
+			 s->conf.name, w->conf.name);
 		return err;
 	}
 	keep[sl_service_endpoint(s, &w->conf.addr, w->conf.port) - s->backend] = true;
@@ -274,8 +276,8 @@ static int apply_one(struct sl_control *c, struct sl_model *m, struct sl_model_s
 }
 
 static int apply_backends(struct sl_control *c, struct sl_model *m, struct sl_model_service *s,
-                          const struct sl_config_service *conf, json_t *changes,
-                          char error[SL_ERROR_MAX])
+			  const struct sl_config_service *conf, json_t *changes,
+			  char error[SL_ERROR_MAX])
 {
 	json_t *overrides = json_object_get(json_object_get(c->overrides, "services"), conf->name);
 	size_t most = s->n + conf->n_backends + json_object_size(overrides) + 1;
@@ -307,19 +309,19 @@ static int apply_backends(struct sl_control *c, struct sl_model *m, struct sl_mo
 }
 
 static int apply_service(struct sl_control *c, struct sl_model *next,
-                         const struct sl_config_service *conf, json_t *changes,
-                         char error[SL_ERROR_MAX])
+			 const struct sl_config_service *conf, json_t *changes,
+			 char error[SL_ERROR_MAX])
 {
 	int at = sl_model_find_endpoint(next, &conf->vip, conf->protocol, conf->port);
 	struct sl_model_service *s;
 	int err = 0;
 
 	if (at < 0) {
-		s = sl_model_add(next, conf, &err);
+		s = sl_model_add(next, conf, sl_clock_ms(), &err);
 		if (!s) {
 			snprintf(error, SL_ERROR_MAX,
-			         "service %s: no room: raise capacity.services (%u)", conf->name,
-			         c->config.capacity.services);
+				 "service %s: no room: raise capacity.services (%u)", conf->name,
+				 c->config.capacity.services);
 			return err;
 		}
 		note(changes, "service %s added", conf->name);
@@ -336,7 +338,7 @@ static int apply_service(struct sl_control *c, struct sl_model *next,
 }
 
 int sl_apply(struct sl_control *c, const struct sl_config *config, struct sl_model *next,
-             json_t *changes, char error[SL_ERROR_MAX])
+	     json_t *changes, char error[SL_ERROR_MAX])
 {
 	int err = 0;
 
@@ -348,7 +350,7 @@ int sl_apply(struct sl_control *c, const struct sl_config *config, struct sl_mod
 			const struct sl_config_service *w = &config->service[k];
 
 			wanted = w->protocol == have->protocol && w->port == have->port &&
-			         sl_addr_equal(&w->vip, &have->vip);
+				 sl_addr_equal(&w->vip, &have->vip);
 		}
 		if (wanted)
 			continue;
@@ -406,7 +408,7 @@ static bool apply_routes(struct sl_control *c, struct sl_model *next)
 		kept = c->config.capacity.routes;
 	}
 	changed = kept != next->n_routes ||
-	          (kept && memcmp(route, next->route, kept * sizeof(*route)) != 0);
+		  (kept && memcmp(route, next->route, kept * sizeof(*route)) != 0);
 	free(next->route);
 	next->route = route;
 	next->n_routes = kept;

@@ -19,7 +19,7 @@ int sl_adopt(struct sl_control *c, char error[SL_ERROR_MAX]);
 /* Edits `next` until it says what config and c->overrides say; a line of text for each difference
  * is appended to the JSON array `changes`. */
 int sl_apply(struct sl_control *c, const struct sl_config *config, struct sl_model *next,
-             json_t *changes, char error[SL_ERROR_MAX]);
+	     json_t *changes, char error[SL_ERROR_MAX]);
 
 /* Ports, routes and next hops as the network has them now; true when something differs from what
  * `next` says. */

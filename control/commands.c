@@ -79,7 +79,7 @@ struct change {
 };
 
 static int change_service(struct change *x, struct sl_control *c, const json_t *params,
-                          char error[SL_ERROR_MAX])
+			  char error[SL_ERROR_MAX])
 {
 	int at = service_of(c, params, error);
 
@@ -95,7 +95,7 @@ static int change_service(struct change *x, struct sl_control *c, const json_t *
 }
 
 static int change_backend(struct change *x, struct sl_control *c, const json_t *params,
-                          char error[SL_ERROR_MAX])
+			  char error[SL_ERROR_MAX])
 {
 	const char *name = text_of(params, "backend", error);
 	int err = name ? change_service(x, c, params, error) : -EINVAL;
@@ -108,7 +108,7 @@ static int change_backend(struct change *x, struct sl_control *c, const json_t *
 		return 0;
 	}
 	snprintf(error, SL_ERROR_MAX, "backend: service %s has no backend %s",
-	         x->service->conf.name, name);
+		 x->service->conf.name, name);
 	sl_model_free(x->next, 0);
 	return -ENOENT;
 }
@@ -116,9 +116,9 @@ static int change_backend(struct change *x, struct sl_control *c, const json_t *
 static json_t *published(const struct sl_published *out)
 {
 	return json_pack("{s:I, s:b, s:i, s:i, s:f}", "generation", (json_int_t)out->generation,
-	                 "acknowledged", out->acknowledged == out->workers, "workers",
-	                 (int)out->workers, "workers_acknowledged", (int)out->acknowledged,
-	                 "commit_us", out->commit_us);
+			 "acknowledged", out->acknowledged == out->workers, "workers",
+			 (int)out->workers, "workers_acknowledged", (int)out->acknowledged,
+			 "commit_us", out->commit_us);
 }
 
 /* Publishes. On success the override of the backend can be changed, and *result is the answer. */
@@ -159,7 +159,7 @@ static void drop_if_empty(const struct change *x)
 /* backend.* */
 
 static int read_new_backend(const json_t *params, const struct sl_model_service *s,
-                            struct sl_config_backend *conf, char error[SL_ERROR_MAX])
+			    struct sl_config_backend *conf, char error[SL_ERROR_MAX])
 {
 	const json_t *port = json_object_get(params, "port");
 	const json_t *weight = json_object_get(params, "weight");
@@ -179,7 +179,7 @@ static int read_new_backend(const json_t *params, const struct sl_model_service 
 	}
 	conf->port = s->conf.port;
 	if (port && (!json_is_integer(port) || json_integer_value(port) < 1 ||
-	             json_integer_value(port) > 65535)) {
+		     json_integer_value(port) > 65535)) {
 		snprintf(error, SL_ERROR_MAX, "port: must be a number from 1 to 65535");
 		return -EINVAL;
 	}
@@ -204,7 +204,7 @@ static int read_new_backend(const json_t *params, const struct sl_model_service 
 }
 
 static int check_new_backend(struct sl_control *c, struct sl_model_service *s,
-                             const struct sl_config_backend *conf, char error[SL_ERROR_MAX])
+			     const struct sl_config_backend *conf, char error[SL_ERROR_MAX])
 {
 	const struct sl_model_backend *same = sl_service_endpoint(s, &conf->addr, conf->port);
 	struct sl_next_hop hop = { 0 };
@@ -213,29 +213,29 @@ static int check_new_backend(struct sl_control *c, struct sl_model_service *s,
 	sl_addr_format(&conf->addr, addr);
 	if (same && same->state != SL_STATE_LEAVING) {
 		snprintf(error, SL_ERROR_MAX, "address: %s port %u is backend %s already", addr,
-		         conf->port, same->name);
+			 conf->port, same->name);
 		return -EEXIST;
 	}
 	if (sl_service_backend(s, conf->name) && sl_service_backend(s, conf->name) != same) {
 		snprintf(error, SL_ERROR_MAX, "name: service %s has a backend %s already",
-		         s->conf.name, conf->name);
+			 s->conf.name, conf->name);
 		return -EEXIST;
 	}
 	sl_net_next_hop(c->net, &conf->addr, &hop);
 	if (hop.kind == SL_ROUTE_LOCAL || hop.kind == SL_ROUTE_NONE) {
 		snprintf(error, SL_ERROR_MAX,
-		         hop.kind == SL_ROUTE_LOCAL
-		                 ? "address: %s is the gateway's own"
-		                 : "address: no route through a port of the dataplane leads to %s; "
-		                   "see `ip route get %s`",
-		         addr, addr);
+			 hop.kind == SL_ROUTE_LOCAL
+				 ? "address: %s is the gateway's own"
+				 : "address: no route through a port of the dataplane leads to %s; "
+				   "see `ip route get %s`",
+			 addr, addr);
 		return -EHOSTUNREACH;
 	}
 	return 0;
 }
 
 static int backend_add(void *context, const json_t *params, json_t **result,
-                       char error[SL_ERROR_MAX])
+		       char error[SL_ERROR_MAX])
 {
 	static const char *const keys[] = { "service", "address", "port", "name", "weight", NULL };
 	struct sl_config_backend conf = { 0 };
@@ -263,9 +263,9 @@ static int backend_add(void *context, const json_t *params, json_t **result,
 		b = sl_service_add(x.next, x.service, &conf, &err);
 		if (!b) {
 			snprintf(error, SL_ERROR_MAX,
-			         "service %s has no room for another backend: raise "
-			         "capacity.backends (%u)",
-			         x.service->conf.name, c->config.capacity.backends);
+				 "service %s has no room for another backend: raise "
+				 "capacity.backends (%u)",
+				 x.service->conf.name, c->config.capacity.backends);
 			goto fail;
 		}
 		sl_stats_begin(c, b->traffic);
@@ -288,7 +288,7 @@ fail:
 }
 
 static int backend_remove(void *context, const json_t *params, json_t **result,
-                          char error[SL_ERROR_MAX])
+			  char error[SL_ERROR_MAX])
 {
 	static const char *const keys[] = { "service", "backend", "now", NULL };
 	struct sl_control *c = context;
@@ -302,8 +302,8 @@ static int backend_remove(void *context, const json_t *params, json_t **result,
 		return err;
 	in_file = x.backend->file_weight != 0;
 	sl_backend_set_state(x.service, x.backend,
-	                     json_is_true(json_object_get(params, "now")) ? SL_STATE_GONE
-	                                                                  : SL_STATE_LEAVING);
+			     json_is_true(json_object_get(params, "now")) ? SL_STATE_GONE
+									  : SL_STATE_LEAVING);
 	err = end_change(&x, result, error);
 	if (err)
 		return err;
@@ -317,7 +317,7 @@ static int backend_remove(void *context, const json_t *params, json_t **result,
 }
 
 static int set_state(struct sl_control *c, const json_t *params, enum sl_backend_state state,
-                     json_t **result, char error[SL_ERROR_MAX])
+		     json_t **result, char error[SL_ERROR_MAX])
 {
 	static const char *const keys[] = { "service", "backend", NULL };
 	struct change x;
@@ -329,8 +329,8 @@ static int set_state(struct sl_control *c, const json_t *params, enum sl_backend
 		return err;
 	if (x.backend->state == SL_STATE_LEAVING) {
 		snprintf(error, SL_ERROR_MAX,
-		         "backend: %s is being removed; `backend add` takes it back",
-		         x.backend->name);
+			 "backend: %s is being removed; `backend add` takes it back",
+			 x.backend->name);
 		sl_model_free(x.next, 0);
 		return -EBUSY;
 	}
@@ -347,19 +347,19 @@ static int set_state(struct sl_control *c, const json_t *params, enum sl_backend
 }
 
 static int backend_drain(void *context, const json_t *params, json_t **result,
-                         char error[SL_ERROR_MAX])
+			 char error[SL_ERROR_MAX])
 {
 	return set_state(context, params, SL_STATE_DRAINING, result, error);
 }
 
 static int backend_ready(void *context, const json_t *params, json_t **result,
-                         char error[SL_ERROR_MAX])
+			 char error[SL_ERROR_MAX])
 {
 	return set_state(context, params, SL_STATE_READY, result, error);
 }
 
 static int backend_weight(void *context, const json_t *params, json_t **result,
-                          char error[SL_ERROR_MAX])
+			  char error[SL_ERROR_MAX])
 {
 	static const char *const keys[] = { "service", "backend", "weight", NULL };
 	const json_t *value = json_object_get(params, "weight");
@@ -394,7 +394,7 @@ static int backend_weight(void *context, const json_t *params, json_t **result,
 		json_object_set_new(override_of(&x), "weight", json_integer(weight));
 		if (file_weight)
 			json_object_set_new(override_of(&x), "file_weight",
-			                    json_integer(file_weight));
+					    json_integer(file_weight));
 	}
 	drop_if_empty(&x);
 	return write_down(c, *result);
@@ -404,7 +404,7 @@ static int backend_weight(void *context, const json_t *params, json_t **result,
 
 /* What is fixed while the instance lives. */
 static int check_same_instance(const struct sl_config *old, const struct sl_config *new,
-                               char error[SL_ERROR_MAX])
+			       char error[SL_ERROR_MAX])
 {
 	const struct sl_config_dataplane *a = &old->dataplane, *b = &new->dataplane;
 	const char *what = NULL;
@@ -425,9 +425,9 @@ static int check_same_instance(const struct sl_config *old, const struct sl_conf
 	if (!what)
 		return 0;
 	snprintf(error, SL_ERROR_MAX,
-	         "%s: %s can't change while the instance lives; stop both processes and start "
-	         "with `sluice-control --fresh`",
-	         new->file, what);
+		 "%s: %s can't change while the instance lives; stop both processes and start "
+		 "with `sluice-control --fresh`",
+		 new->file, what);
 	return -EINVAL;
 }
 
@@ -450,15 +450,20 @@ int sl_reload(struct sl_control *c, json_t *changes, char error[SL_ERROR_MAX])
 		sl_model_free(next, 0);
 		goto fail;
 	}
-	sl_apply_network(c, next);
+	if (!sl_apply_network(c, next) && engine == config.dataplane.engine &&
+	    json_array_size(changes) == 0) {
+		sl_model_free(next, 0); /* no difference: nothing to publish */
+		goto taken;
+	}
 	c->config.dataplane.engine = config.dataplane.engine;
 	err = sl_publish(c, next, &out, error);
 	if (err) {
 		c->config.dataplane.engine = engine;
 		goto fail;
 	}
-	if (engine != config.dataplane.engine && changes)
+	if (engine != config.dataplane.engine)
 		json_array_append_new(changes, json_string("dataplane.engine changed"));
+taken:
 	/* Ports stay what they were: the network's mirror goes on pointing into the old ones. */
 	free(c->config.service);
 	c->config.service = config.service;
@@ -501,7 +506,7 @@ static int status(void *context, const json_t *params, json_t **result, char err
 }
 
 static int service_list(void *context, const json_t *params, json_t **result,
-                        char error[SL_ERROR_MAX])
+			char error[SL_ERROR_MAX])
 {
 	const struct sl_control *c = context;
 	json_t *list = json_array();
@@ -514,7 +519,7 @@ static int service_list(void *context, const json_t *params, json_t **result,
 }
 
 static int service_show(void *context, const json_t *params, json_t **result,
-                        char error[SL_ERROR_MAX])
+			char error[SL_ERROR_MAX])
 {
 	const struct sl_control *c = context;
 	int at = service_of(c, params, error);
@@ -531,7 +536,7 @@ static int service_show(void *context, const json_t *params, json_t **result,
 }
 
 static int backend_list(void *context, const json_t *params, json_t **result,
-                        char error[SL_ERROR_MAX])
+			char error[SL_ERROR_MAX])
 {
 	const struct sl_control *c = context;
 	int at = -1;
@@ -558,7 +563,7 @@ static int stats(void *context, const json_t *params, json_t **result, char erro
 }
 
 static int generation(void *context, const json_t *params, json_t **result,
-                      char error[SL_ERROR_MAX])
+		      char error[SL_ERROR_MAX])
 {
 	(void)params, (void)error;
 	*result = sl_report_generation(context);

@@ -18,13 +18,13 @@ struct sl_control {
 	struct sl_config config;
 	struct sl_store_where where;
 	struct sl_store store;
-	struct sl_pool *rows;     /* extents of slots */
+	struct sl_pool *rows;	  /* extents of slots */
 	struct sl_pool *backends; /* extents of backends */
-	struct sl_model *model;   /* as published */
+	struct sl_model *model;	  /* as published */
 	struct sl_net *net;
 	struct sl_rpc *changes, *reads; /* the two sockets */
-	json_t *overrides;              /* what operators set live, see overrides.h */
-	struct sl_traffic *baseline;    /* counters as they stood when a backend got its id */
+	json_t *overrides;		/* what operators set live, see overrides.h */
+	struct sl_traffic *baseline;	/* counters as they stood when a backend got its id */
 	struct sl_sweep *sweep;
 	struct event *every_tick;
 	int lock;

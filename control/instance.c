@@ -51,8 +51,8 @@ int sl_instance_lock(struct sl_control *c, char error[SL_ERROR_MAX])
 	err = errno;
 	if (c->lock >= 0 && err == EWOULDBLOCK) {
 		snprintf(error, SL_ERROR_MAX,
-		         "instance %s has a control process already (%s is locked)",
-		         c->config.instance, path);
+			 "instance %s has a control process already (%s is locked)",
+			 c->config.instance, path);
 		return -EBUSY;
 	}
 	snprintf(error, SL_ERROR_MAX, "%s: %s", path, strerror(err));
@@ -91,7 +91,7 @@ static int make(struct sl_control *c, const struct sl_capacity *capacity, char e
 
 /* Whether the arrays that stand are those that the configuration asks for. */
 static int check_capacity(struct sl_control *c, const struct sl_capacity *capacity,
-                          char error[SL_ERROR_MAX])
+			  char error[SL_ERROR_MAX])
 {
 	uint32_t count[SL_ARRAY_COUNT];
 	static const char *const name[] = {
@@ -105,19 +105,19 @@ static int check_capacity(struct sl_control *c, const struct sl_capacity *capaci
 		if (count[i] == c->store.count[i])
 			continue;
 		snprintf(error, SL_ERROR_MAX,
-		         "instance %s was made for other capacities or cores (%s: %u records, now "
-		         "%u); go back to those, or stop its dataplane and start over with "
-		         "`sluice-control --fresh`",
-		         c->config.instance, name[i], c->store.count[i], count[i]);
+			 "instance %s was made for other capacities or cores (%s: %u records, now "
+			 "%u); go back to those, or stop its dataplane and start over with "
+			 "`sluice-control --fresh`",
+			 c->config.instance, name[i], c->store.count[i], count[i]);
 		return -EPROTO;
 	}
 	if (memcmp(sl_store_root(&c->store)->row_key, c->config.row_key,
-	           sizeof(c->config.row_key)) == 0)
+		   sizeof(c->config.row_key)) == 0)
 		return 0;
 	snprintf(error, SL_ERROR_MAX,
-	         "instance %s belongs to another group: its rows would all move; start over with "
-	         "`sluice-control --fresh`",
-	         c->config.instance);
+		 "instance %s belongs to another group: its rows would all move; start over with "
+		 "`sluice-control --fresh`",
+		 c->config.instance);
 	return -EPROTO;
 }
 
@@ -127,8 +127,8 @@ static int start_over(struct sl_control *c, char error[SL_ERROR_MAX])
 
 	if (!err && sl_dataplane_alive(c)) {
 		snprintf(error, SL_ERROR_MAX,
-		         "instance %s has a dataplane that runs: stop it before starting over",
-		         c->config.instance);
+			 "instance %s has a dataplane that runs: stop it before starting over",
+			 c->config.instance);
 		sl_store_detach(&c->store);
 		return -EBUSY;
 	}
@@ -158,7 +158,7 @@ int sl_instance_open(struct sl_control *c, bool fresh, char error[SL_ERROR_MAX])
 	c->rows = sl_pool_new(c->store.count[SL_ARRAY_slots]);
 	c->backends = sl_pool_new(c->store.count[SL_ARRAY_backends]);
 	c->baseline = calloc(c->store.count[SL_ARRAY_traffic] / c->store.count[SL_ARRAY_tally],
-	                     sizeof(*c->baseline));
+			     sizeof(*c->baseline));
 	return c->rows && c->backends && c->baseline ? 0 : -ENOMEM;
 }
 

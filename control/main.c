@@ -171,9 +171,9 @@ static int check_ports(struct sl_control *c, char error[SL_ERROR_MAX])
 		if (port->kind != SL_PORT_KERNEL || sl_net_port(c->net, i)->present)
 			continue;
 		snprintf(error, SL_ERROR_MAX,
-		         "%s:%d: dataplane.ports: there is no interface %s in this network "
-		         "namespace; see `ip link`",
-		         c->file, port->line, port->device);
+			 "%s:%d: dataplane.ports: there is no interface %s in this network "
+			 "namespace; see `ip link`",
+			 c->file, port->line, port->device);
 		return -ENODEV;
 	}
 	return 0;
@@ -228,12 +228,12 @@ static int open_sockets(struct sl_control *c, char error[SL_ERROR_MAX])
 
 	snprintf(path, sizeof(path), "%s/control.sock", c->config.run_dir);
 	err = sl_rpc_open(&c->changes, c->base, path, 0600, true, sl_commands, sl_n_commands, c,
-	                  error);
+			  error);
 	if (err)
 		return err;
 	snprintf(path, sizeof(path), "%s/read.sock", c->config.run_dir);
 	return sl_rpc_open(&c->reads, c->base, path, 0660, false, sl_commands, sl_n_commands, c,
-	                   error);
+			   error);
 }
 
 static int add_events(struct sl_control *c)
@@ -313,7 +313,7 @@ static int serve(struct sl_control *c, bool fresh)
 	if (!sl_dataplane_alive(c) && c->config.dataplane.engine != SL_WISH_XDP)
 		sl_log("waiting for sluice-dataplane; until it runs, %s",
 		       c->config.dataplane.engine == SL_WISH_DPDK ? "packets to VIPs are dropped"
-		                                                  : "XDP serves kernel interfaces");
+								  : "XDP serves kernel interfaces");
 	event_base_dispatch(c->base);
 	sl_log("stopping; what is published stays");
 	sl_rpc_close(c->reads);
@@ -350,11 +350,11 @@ static void usage(FILE *to)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = { { "config", required_argument, NULL, 'c' },
-		                                 { "test", required_argument, NULL, 't' },
-		                                 { "fresh", no_argument, NULL, 'f' },
-		                                 { "version", no_argument, NULL, 'V' },
-		                                 { "help", no_argument, NULL, 'h' },
-		                                 { 0 } };
+						 { "test", required_argument, NULL, 't' },
+						 { "fresh", no_argument, NULL, 'f' },
+						 { "version", no_argument, NULL, 'V' },
+						 { "help", no_argument, NULL, 'h' },
+						 { 0 } };
 	static struct sl_control c;
 	bool fresh = false, only_test = false;
 	char error[SL_ERROR_MAX];
@@ -390,9 +390,9 @@ int main(int argc, char **argv)
 		return SL_EXIT_CONFIG;
 	}
 	c.where = (struct sl_store_where){ .huge = c.config.dataplane.tables == SL_TABLES_HUGE,
-		                           .instance = c.config.instance,
-		                           .bpf_dir = c.config.bpf_dir,
-		                           .huge_dir = c.config.huge_dir };
+					   .instance = c.config.instance,
+					   .bpf_dir = c.config.bpf_dir,
+					   .huge_dir = c.config.huge_dir };
 	status = only_test ? test(&c.config) : serve(&c, fresh);
 	sl_config_free(&c.config);
 	return status;

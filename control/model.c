@@ -130,7 +130,7 @@ static uint32_t take_bit(uint64_t *bits, uint32_t n)
 }
 
 struct sl_model_service *sl_model_add(struct sl_model *m, const struct sl_config_service *conf,
-                                      int *err)
+				      uint32_t now_ms, int *err)
 {
 	struct sl_model_service *s = calloc(1, sizeof(*s));
 	struct sl_model_service **grown = realloc(m->service, (m->n + 1) * sizeof(*grown));
@@ -151,6 +151,7 @@ struct sl_model_service *sl_model_add(struct sl_model *m, const struct sl_config
 	s->conf.backend = NULL;
 	s->conf.n_backends = 0;
 	s->n_rows = conf->table_size;
+	s->track_since_ms = now_ms;
 	s->refill = s->rewrite = true;
 	m->service[m->n++] = s;
 	return s;
@@ -180,7 +181,7 @@ int sl_model_find(const struct sl_model *m, const char *name)
 }
 
 int sl_model_find_endpoint(const struct sl_model *m, const union sl_addr *vip, uint8_t protocol,
-                           uint16_t port)
+			   uint16_t port)
 {
 	for (size_t i = 0; i < m->n; i++) {
 		const struct sl_config_service *c = &m->service[i]->conf;
@@ -197,7 +198,7 @@ static bool present(const struct sl_model_backend *b)
 }
 
 struct sl_model_backend *sl_service_endpoint(const struct sl_model_service *s,
-                                             const union sl_addr *addr, uint16_t port)
+					     const union sl_addr *addr, uint16_t port)
 {
 	for (uint32_t i = 0; i < s->n; i++)
 		if (present(&s->backend[i]) && s->backend[i].port == port &&
@@ -232,7 +233,7 @@ static struct sl_model_backend *take_number(struct sl_model_service *s)
 }
 
 struct sl_model_backend *sl_service_add(struct sl_model *m, struct sl_model_service *s,
-                                        const struct sl_config_backend *conf, int *err)
+					const struct sl_config_backend *conf, int *err)
 {
 	uint32_t traffic = take_bit(m->traffics, m->n_traffics);
 	struct sl_model_backend *b = NULL;
@@ -258,7 +259,7 @@ struct sl_model_backend *sl_service_add(struct sl_model *m, struct sl_model_serv
 }
 
 void sl_backend_set_state(struct sl_model_service *s, struct sl_model_backend *b,
-                          enum sl_backend_state state)
+			  enum sl_backend_state state)
 {
 	if (b->state == state)
 		return;

@@ -38,8 +38,8 @@ struct sl_model_backend {
 	uint32_t weight;
 	uint32_t file_weight; /* as the file says; 0: it was added live */
 	uint32_t traffic;     /* id in the counters */
-	bool known;           /* its next hop was resolved once: it may be in the rows */
-	bool named;           /* as of the last sweep something names it: a row or a flow */
+	bool known;	      /* its next hop was resolved once: it may be in the rows */
+	bool named;	      /* as of the last sweep something names it: a row or a flow */
 	struct sl_next_hop hop;
 };
 
@@ -48,7 +48,7 @@ struct sl_model_service {
 	struct sl_config_service conf; /* without its backends */
 	uint16_t id;
 	struct sl_model_backend *backend; /* number - 1 is the index */
-	uint32_t n;                       /* numbers given out */
+	uint32_t n;			  /* numbers given out */
 
 	/* As published. */
 	struct sl_extent *rows;
@@ -56,18 +56,19 @@ struct sl_model_service {
 	uint32_t *opened_ms; /* of each row; NULL while all are closed */
 	uint32_t n_rows;
 	struct sl_rows_count windows;
+	uint32_t track_since_ms; /* since when every flow is tracked, where conf.track_all */
 
 	/* What the next publish has to do. */
-	bool refill;        /* who is in the rows, or with what weight */
-	bool rewrite;       /* the backends' records */
-	bool close;         /* windows that have passed */
+	bool refill;	    /* who is in the rows, or with what weight */
+	bool rewrite;	    /* the backends' records */
+	bool close;	    /* windows that have passed */
 	uint64_t *disagree; /* settle mixed rows: those that a flow entry disagrees with */
 };
 
 struct sl_model {
 	struct sl_model_service **service;
 	size_t n;
-	uint64_t *ids;      /* bitmap of service ids that are taken, resting ones included */
+	uint64_t *ids;	    /* bitmap of service ids that are taken, resting ones included */
 	uint64_t *resting;  /* of these, the ids of services that are no more */
 	uint64_t *traffics; /* bitmap of counter ids that are taken */
 	uint32_t n_ids;
@@ -90,26 +91,26 @@ struct sl_model_service *sl_model_edit(struct sl_model *m, size_t index);
 /* A new service of this configuration, without backends. NULL with -errno in *err: no id, no
  * memory. */
 struct sl_model_service *sl_model_add(struct sl_model *m, const struct sl_config_service *conf,
-                                      int *err);
+				      uint32_t now_ms, int *err);
 void sl_model_remove(struct sl_model *m, size_t index, uint64_t generation);
 
 /* Index, or -1. */
 int sl_model_find(const struct sl_model *m, const char *name);
 int sl_model_find_endpoint(const struct sl_model *m, const union sl_addr *vip, uint8_t protocol,
-                           uint16_t port);
+			   uint16_t port);
 
 /* Backends of a service by name or by endpoint; NULL: none. Numbers that are gone aren't found. */
 struct sl_model_backend *sl_service_backend(const struct sl_model_service *s, const char *name);
 struct sl_model_backend *sl_service_endpoint(const struct sl_model_service *s,
-                                             const union sl_addr *addr, uint16_t port);
+					     const union sl_addr *addr, uint16_t port);
 
 /* A new backend with a number and a counter id of its own. NULL with -errno in *err. */
 struct sl_model_backend *sl_service_add(struct sl_model *m, struct sl_model_service *s,
-                                        const struct sl_config_backend *conf, int *err);
+					const struct sl_config_backend *conf, int *err);
 
 /* Sets the state and notes what the next publish has to do for it. */
 void sl_backend_set_state(struct sl_model_service *s, struct sl_model_backend *b,
-                          enum sl_backend_state state);
+			  enum sl_backend_state state);
 void sl_backend_set_weight(struct sl_model_service *s, struct sl_model_backend *b, uint32_t weight);
 
 /* Looks the next hops up again; true when something has to be published. */

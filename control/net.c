@@ -14,7 +14,7 @@
 #include "net_table.h"
 #include "net_watch.h"
 
-#define TICK_US     250000
+#define TICK_US	    250000
 #define DEFAULT_MTU 1500
 
 struct sl_net {
@@ -96,7 +96,7 @@ static void on_refreshed(void *context)
 }
 
 int sl_net_open(struct sl_net **out, struct event_base *base, const struct sl_config *config,
-                void (*changed)(void *context), void *context, char error[SL_ERROR_MAX])
+		void (*changed)(void *context), void *context, char error[SL_ERROR_MAX])
 {
 	struct sl_net *net = calloc(1, sizeof(*net));
 	struct timeval tick = { .tv_usec = TICK_US };

@@ -54,7 +54,7 @@ struct sl_next_hop {
  * may have become another, at most once in 5 ms. A port whose interface doesn't exist is no error.
  * 0, or -errno with a message in error. */
 int sl_net_open(struct sl_net **net, struct event_base *base, const struct sl_config *config,
-                void (*changed)(void *context), void *context, char error[SL_ERROR_MAX]);
+		void (*changed)(void *context), void *context, char error[SL_ERROR_MAX]);
 void sl_net_close(struct sl_net *net);
 
 /* By its index in config->dataplane.port; NULL beyond. */

@@ -108,8 +108,8 @@ static void visit_route(struct nl_object *object, void *context)
 }
 
 void sl_mirror_routes(struct sl_mirror *mirror,
-                      void (*each)(void *context, const struct sl_mirror_route *route),
-                      void *context)
+		      void (*each)(void *context, const struct sl_mirror_route *route),
+		      void *context)
 {
 	struct route_visit visit = { .mirror = mirror, .each = each, .context = context };
 
@@ -134,8 +134,8 @@ static void visit_neighbour(struct nl_object *object, void *context)
 }
 
 void sl_mirror_neighbours(struct sl_mirror *mirror,
-                          void (*each)(void *context, const struct sl_mirror_neighbour *neighbour),
-                          void *context)
+			  void (*each)(void *context, const struct sl_mirror_neighbour *neighbour),
+			  void *context)
 {
 	struct neighbour_visit visit = { mirror, each, context };
 
@@ -145,7 +145,7 @@ void sl_mirror_neighbours(struct sl_mirror *mirror,
 /* REACHABLE, STALE, DELAY, PROBE and back every few seconds: only a change of the MAC address, or
  * between known and unknown, is news. */
 static void neighbour_changed(struct nl_cache *cache, struct nl_object *old, struct nl_object *new,
-                              uint64_t diff, int action, void *context)
+			      uint64_t diff, int action, void *context)
 {
 	struct sl_mirror *mirror = context;
 	struct sl_mirror_neighbour before, after;
@@ -307,7 +307,7 @@ void sl_mirror_touch(struct sl_mirror *mirror)
 static int open_events(struct sl_mirror *mirror)
 {
 	static const int groups[] = { RTNLGRP_LINK, RTNLGRP_NEIGH, RTNLGRP_IPV4_IFADDR,
-		                      RTNLGRP_IPV4_ROUTE };
+				      RTNLGRP_IPV4_ROUTE };
 	struct nl_sock *events = mirror->events;
 	int e = nl_connect(events, NETLINK_ROUTE);
 
@@ -352,7 +352,7 @@ static int open_netlink(struct sl_mirror *mirror)
 }
 
 int sl_mirror_open(struct sl_mirror **out, struct event_base *base, const struct sl_config *config,
-                   void (*refreshed)(void *context), void *context, char error[SL_ERROR_MAX])
+		   void (*refreshed)(void *context), void *context, char error[SL_ERROR_MAX])
 {
 	struct sl_mirror *mirror = calloc(1, sizeof(*mirror));
 	int e;
@@ -370,7 +370,7 @@ int sl_mirror_open(struct sl_mirror **out, struct event_base *base, const struct
 		return e == -NLE_NOMEM ? -ENOMEM : e == -NLE_PERM ? -EPERM : -EIO;
 	}
 	mirror->readable = event_new(base, nl_socket_get_fd(mirror->events), EV_READ | EV_PERSIST,
-	                             on_readable, mirror);
+				     on_readable, mirror);
 	mirror->timer = evtimer_new(base, on_timer, mirror);
 	if (!mirror->readable || !mirror->timer || event_add(mirror->readable, NULL))
 		goto no_memory;

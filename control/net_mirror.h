@@ -22,7 +22,7 @@ struct sl_mirror;
 struct sl_mirror_route {
 	struct sl_route record;
 	uint32_t priority; /* metric: the lowest wins */
-	bool local;        /* of table local */
+	bool local;	   /* of table local */
 };
 
 struct sl_mirror_neighbour {
@@ -34,8 +34,8 @@ struct sl_mirror_neighbour {
 /* refreshed(context) is called from the event loop after a refresh, and rebuilds what
  * depends on the mirror. */
 int sl_mirror_open(struct sl_mirror **mirror, struct event_base *base,
-                   const struct sl_config *config, void (*refreshed)(void *context), void *context,
-                   char error[SL_ERROR_MAX]);
+		   const struct sl_config *config, void (*refreshed)(void *context), void *context,
+		   char error[SL_ERROR_MAX]);
 void sl_mirror_close(struct sl_mirror *mirror);
 
 /* As many as config has; those that no kernel interface stands for stay all zero. */
@@ -43,13 +43,13 @@ const struct sl_net_port *sl_mirror_port(const struct sl_mirror *mirror);
 
 /* All routes, of all families that are mirrored, in no order. */
 void sl_mirror_routes(struct sl_mirror *mirror,
-                      void (*each)(void *context, const struct sl_mirror_route *route),
-                      void *context);
+		      void (*each)(void *context, const struct sl_mirror_route *route),
+		      void *context);
 
 /* All neighbours on our ports whose MAC address is known. */
 void sl_mirror_neighbours(struct sl_mirror *mirror,
-                          void (*each)(void *context, const struct sl_mirror_neighbour *neighbour),
-                          void *context);
+			  void (*each)(void *context, const struct sl_mirror_neighbour *neighbour),
+			  void *context);
 
 /* Has refreshed() called after the batch, although nothing changed in the kernel. */
 void sl_mirror_touch(struct sl_mirror *mirror);

@@ -7,7 +7,7 @@
 #include <netlink/addr.h>
 #include <string.h>
 
-#define KNOWN_STATES    (NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT | NUD_NOARP)
+#define KNOWN_STATES	(NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT | NUD_NOARP)
 #define KERNEL_LOWER_UP 0x10000 /* IFF_LOWER_UP: linux/if.h and net/if.h exclude each other */
 
 /* The port that an interface is, or -1. */
@@ -74,7 +74,7 @@ static struct rtnl_nexthop *usable(const struct sl_net_port *ports, struct rtnl_
 }
 
 static void lead_out(const struct sl_net_port *ports, struct rtnl_route *route,
-                     struct sl_route *record)
+		     struct sl_route *record)
 {
 	struct rtnl_nexthop *hop = usable(ports, route);
 	const struct sl_net_port *port;
@@ -99,7 +99,7 @@ static void lead_out(const struct sl_net_port *ports, struct rtnl_route *route,
 }
 
 bool sl_object_route(struct rtnl_route *route, const struct sl_net_port *ports,
-                     struct sl_mirror_route *out)
+		     struct sl_mirror_route *out)
 {
 	struct nl_addr *dst = rtnl_route_get_dst(route);
 	uint32_t table = rtnl_route_get_table(route);
@@ -130,7 +130,7 @@ bool sl_object_route(struct rtnl_route *route, const struct sl_net_port *ports,
 }
 
 bool sl_object_neighbour(struct rtnl_neigh *from, const struct sl_net_port *ports,
-                         struct sl_mirror_neighbour *to)
+			 struct sl_mirror_neighbour *to)
 {
 	int port = port_of(ports, rtnl_neigh_get_ifindex(from));
 	struct nl_addr *mac = rtnl_neigh_get_lladdr(from);

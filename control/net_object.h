@@ -16,10 +16,10 @@ void sl_object_port(struct rtnl_link *link, struct sl_net_port *port);
 
 /* False for what isn't looked up: other tables, TOS, multicast, IPv6 on one link only. */
 bool sl_object_route(struct rtnl_route *route, const struct sl_net_port *ports,
-                     struct sl_mirror_route *out);
+		     struct sl_mirror_route *out);
 
 /* False for what isn't a resolved neighbour on a port of ours. */
 bool sl_object_neighbour(struct rtnl_neigh *from, const struct sl_net_port *ports,
-                         struct sl_mirror_neighbour *to);
+			 struct sl_mirror_neighbour *to);
 
 #endif

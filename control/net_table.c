@@ -51,7 +51,7 @@ static void *add(void **array, size_t *n, size_t *room, size_t size)
 static struct candidate *add_candidate(struct build *build)
 {
 	struct candidate *at =
-	        add((void **)&build->candidate, &build->n, &build->room, sizeof(*at));
+		add((void **)&build->candidate, &build->n, &build->room, sizeof(*at));
 
 	build->no_memory |= !at;
 	return at;
@@ -172,7 +172,7 @@ static void add_neighbour(void *context, const struct sl_mirror_neighbour *neigh
 {
 	struct build *build = context;
 	struct sl_mirror_neighbour *at = add((void **)&build->neighbour, &build->n_neighbours,
-	                                     &build->neighbour_room, sizeof(*at));
+					     &build->neighbour_room, sizeof(*at));
 
 	build->no_memory |= !at;
 	if (at)
@@ -188,7 +188,7 @@ static int compare_neighbour(const void *left, const void *right)
 }
 
 static const struct sl_mirror_neighbour *neighbour(const struct build *build,
-                                                   const union sl_addr *addr, uint16_t port)
+						   const union sl_addr *addr, uint16_t port)
 {
 	struct sl_mirror_neighbour key = { .addr = *addr, .port = port };
 
@@ -220,7 +220,7 @@ static void take_gateways(const struct build *build, struct sl_table *table, str
 /* Whether addr is on the link of that port: then its record is in *record, made from the prefix's.
  * A connected prefix that is the address alone is taken over in its place. */
 static bool on_link(struct sl_table *table, size_t prefixes, const union sl_addr *addr,
-                    uint16_t port, struct sl_route **record)
+		    uint16_t port, struct sl_route **record)
 {
 	const struct sl_route *prefix = sl_table_find(table, addr);
 
@@ -278,7 +278,7 @@ static void take_hosts(const struct build *build, struct sl_table *table, struct
 /* The whole */
 
 int sl_table_build(struct sl_table *table, const struct sl_config *config, struct sl_mirror *mirror,
-                   const struct sl_net_port *port, struct sl_watch *watch)
+		   const struct sl_net_port *port, struct sl_watch *watch)
 {
 	struct build build = { .config = config, .port = port };
 	int e = -ENOMEM;
@@ -324,7 +324,7 @@ const struct sl_route *sl_table_find(const struct sl_table *table, const union s
 
 		key.prefix = masked(addr, key.length);
 		found = bsearch(&key, &table->route[table->first[i]], end - table->first[i],
-		                sizeof(key), compare_route);
+				sizeof(key), compare_route);
 		if (found)
 			return found;
 	}

@@ -19,14 +19,14 @@ struct sl_table {
 	struct sl_route *route; /* longest prefix first, then by address */
 	size_t n;
 	uint32_t length[SL_TABLE_LENGTHS]; /* those in use, longest first */
-	size_t first[SL_TABLE_LENGTHS];    /* of each in route */
+	size_t first[SL_TABLE_LENGTHS];	   /* of each in route */
 	size_t n_lengths;
 };
 
 /* port: as net.c gives them, with a MAC address for every port. Marks in watch which next hops
  * are gateways, are resolved, are led to. 0 or -ENOMEM. */
 int sl_table_build(struct sl_table *table, const struct sl_config *config, struct sl_mirror *mirror,
-                   const struct sl_net_port *port, struct sl_watch *watch);
+		   const struct sl_net_port *port, struct sl_watch *watch);
 void sl_table_free(struct sl_table *table);
 
 bool sl_table_equal(const struct sl_table *a, const struct sl_table *b);

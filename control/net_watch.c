@@ -25,7 +25,7 @@ void sl_watch_free(struct sl_watch *watch)
 }
 
 static struct sl_watch_entry **bucket(struct sl_watch *watch, const union sl_addr *addr,
-                                      uint16_t port)
+				      uint16_t port)
 {
 	return &watch->head[sl_place_first(sl_place_hash(addr, port, 0), SL_WATCH_MAX)];
 }
@@ -77,7 +77,7 @@ static struct sl_watch_entry *make(struct sl_watch *watch, const union sl_addr *
 }
 
 bool sl_watch_ask(struct sl_watch *watch, const union sl_addr *addr, uint16_t port, uint64_t now_ns,
-                  bool *made)
+		  bool *made)
 {
 	struct sl_watch_entry *entry = find(watch, addr, port);
 

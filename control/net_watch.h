@@ -17,7 +17,7 @@
 
 #include "../dataplane/abi/address.h"
 
-#define SL_WATCH_MAX      4096
+#define SL_WATCH_MAX	  4096
 #define SL_WATCH_KEEP_NS  20000000000ull
 #define SL_WATCH_FIRST_NS 500000000ull
 #define SL_WATCH_LAST_NS  5000000000ull
@@ -27,9 +27,9 @@ struct sl_watch_entry {
 	struct sl_watch_entry *chain;
 	union sl_addr addr;
 	uint16_t port;
-	bool asked;     /* by the user */
-	bool resolved;  /* as of the last look at the neighbours */
-	bool active;    /* routes do lead there by this port */
+	bool asked;	/* by the user */
+	bool resolved;	/* as of the last look at the neighbours */
+	bool active;	/* routes do lead there by this port */
 	uint32_t round; /* the last in which a route named it */
 	uint64_t sent_ns;
 	uint64_t wait_ns; /* until the next try, while unresolved */
@@ -50,7 +50,7 @@ void sl_watch_free(struct sl_watch *watch);
 
 /* Asked for by the user: makes the entry where there is none, and says whether to send now. */
 bool sl_watch_ask(struct sl_watch *watch, const union sl_addr *addr, uint16_t port, uint64_t now_ns,
-                  bool *made);
+		  bool *made);
 
 /* A look at the whole: begin, name every gateway, end. Entries without a reason are gone then. */
 void sl_watch_begin(struct sl_watch *watch);

@@ -9,12 +9,12 @@
 #include <unistd.h>
 
 const char *sl_endpoint_format(const union sl_addr *addr, uint16_t port,
-                               char text[SL_ENDPOINT_TEXT])
+			       char text[SL_ENDPOINT_TEXT])
 {
 	char bare[SL_ADDR_TEXT];
 
 	snprintf(text, SL_ENDPOINT_TEXT, sl_addr_is4(addr) ? "%s:%u" : "[%s]:%u",
-	         sl_addr_format(addr, bare), port);
+		 sl_addr_format(addr, bare), port);
 	return text;
 }
 
@@ -38,10 +38,10 @@ int sl_overrides_load(struct sl_control *c, char error[SL_ERROR_MAX])
 	    json_is_object(json_object_get(c->overrides, "services")))
 		return 0;
 	snprintf(error, SL_ERROR_MAX,
-	         "%s:%d: %s; it holds what operators set live: mend it, or move it away to serve "
-	         "what the configuration says",
-	         path, c->overrides ? 1 : where.line,
-	         c->overrides ? "not of version 1" : where.text);
+		 "%s:%d: %s; it holds what operators set live: mend it, or move it away to serve "
+		 "what the configuration says",
+		 path, c->overrides ? 1 : where.line,
+		 c->overrides ? "not of version 1" : where.text);
 	return -EINVAL;
 }
 
@@ -65,15 +65,15 @@ int sl_overrides_save(const struct sl_control *c, char error[SL_ERROR_MAX])
 		err = -errno;
 	if (err)
 		snprintf(error, SL_ERROR_MAX,
-		         "%s: %s; the change is live but would not survive a restart", path,
-		         strerror(-err));
+			 "%s: %s; the change is live but would not survive a restart", path,
+			 strerror(-err));
 	return err;
 }
 
 json_t *sl_override_find(const json_t *overrides, const char *service, const char *endpoint)
 {
 	return json_object_get(json_object_get(json_object_get(overrides, "services"), service),
-	                       endpoint);
+			       endpoint);
 }
 
 static json_t *child(json_t *object, const char *key)

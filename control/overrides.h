@@ -21,7 +21,7 @@
 
 /* "10.1.0.11:80", "[2001:db8::1]:80". */
 const char *sl_endpoint_format(const union sl_addr *addr, uint16_t port,
-                               char text[SL_ENDPOINT_TEXT]);
+			       char text[SL_ENDPOINT_TEXT]);
 
 /* No file is no override. 0 or -errno with a message. */
 int sl_overrides_load(struct sl_control *c, char error[SL_ERROR_MAX]);

@@ -38,7 +38,7 @@ static bool equal(const struct sl_place_key *a, const struct sl_place_key *b)
 
 /* Equal keys have equal first places: compares those that share one. */
 static int find_equal(const struct sl_place_key *key, size_t n, const struct ends *ends,
-                      uint32_t *first, uint32_t *next, uint32_t size)
+		      uint32_t *first, uint32_t *next, uint32_t size)
 {
 	for (uint32_t i = 0; i < size; i++)
 		first[i] = NONE;
@@ -57,7 +57,7 @@ static int find_equal(const struct sl_place_key *key, size_t n, const struct end
 
 /* Gives key k the place `at`; returns its other one. */
 static uint32_t give(struct wanted *wanted, const struct ends *ends, uint32_t k, uint32_t at,
-                     uint32_t *place)
+		     uint32_t *place)
 {
 	uint32_t there = other(&ends[k], at);
 
@@ -70,7 +70,7 @@ static uint32_t give(struct wanted *wanted, const struct ends *ends, uint32_t k,
 }
 
 static void give_single(struct wanted *wanted, const struct ends *ends, uint32_t size,
-                        uint32_t *place)
+			uint32_t *place)
 {
 	for (uint32_t i = 0; i < size; i++) {
 		for (uint32_t at = i; wanted[at].by == 1;)
@@ -91,7 +91,7 @@ static void give_ring(struct wanted *wanted, const struct ends *ends, uint32_t k
 }
 
 static int give_all(struct wanted *wanted, const struct ends *ends, size_t n, uint32_t size,
-                    uint32_t *place)
+		    uint32_t *place)
 {
 	for (uint32_t k = 0; k < n; k++) {
 		for (int end = 0; end < 2; end++) {
@@ -113,7 +113,7 @@ static int give_all(struct wanted *wanted, const struct ends *ends, size_t n, ui
 }
 
 int sl_place(const struct sl_place_key *key, size_t n, uint32_t size, uint64_t seed,
-             uint32_t *place)
+	     uint32_t *place)
 {
 	struct wanted *wanted;
 	struct ends *ends;

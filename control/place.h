@@ -24,6 +24,6 @@ struct sl_place_key {
  * another seed is needed; -EEXIST: two keys are equal; -ENOSPC: more keys than places;
  * -EINVAL: size is no power of two; -ENOMEM. Unless 0, place holds nothing of use. */
 int sl_place(const struct sl_place_key *key, size_t n, uint32_t size, uint64_t seed,
-             uint32_t *place);
+	     uint32_t *place);
 
 #endif

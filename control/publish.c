@@ -41,9 +41,9 @@ uint32_t sl_workers(const struct sl_control *c)
 bool sl_worker_alive(const struct sl_control *c, uint32_t worker)
 {
 	const struct sl_worker *w =
-	        (const struct sl_worker *)c->store.base[SL_ARRAY_workers] + worker;
+		(const struct sl_worker *)c->store.base[SL_ARRAY_workers] + worker;
 	int64_t age =
-	        (int64_t)(sl_clock_ns() - __atomic_load_n(&w->heartbeat_ns, __ATOMIC_RELAXED));
+		(int64_t)(sl_clock_ns() - __atomic_load_n(&w->heartbeat_ns, __ATOMIC_RELAXED));
 
 	return w->pid && sl_life_is_alive(&w->alive) && age < HEARTBEAT_OLD_MS * 1000000ll;
 }
@@ -131,7 +131,7 @@ static int propose(struct sl_control *c, uint64_t generation, char error[SL_ERRO
 	if (e->answer == SL_ACCEPT_OK)
 		return 0;
 	snprintf(error, SL_ERROR_MAX, "the dataplane refused generation %llu at record %u: %s",
-	         (unsigned long long)generation, e->at, accept_text(e->answer));
+		 (unsigned long long)generation, e->at, accept_text(e->answer));
 	return -EPROTO;
 }
 
@@ -147,7 +147,7 @@ static void commit(struct sl_control *c, uint64_t generation, struct sl_publishe
 	do {
 		sl_acknowledged(c, out);
 	} while (out->acknowledged < out->workers && sl_clock_ns() < until &&
-	         (pause_a_little(), true));
+		 (pause_a_little(), true));
 	out->commit_us = (double)(sl_clock_ns() - start) / 1000.0;
 }
 
@@ -161,7 +161,7 @@ static uint64_t next_generation(const struct sl_root *root)
 }
 
 int sl_publish(struct sl_control *c, struct sl_model *next, struct sl_published *out,
-               char error[SL_ERROR_MAX])
+	       char error[SL_ERROR_MAX])
 {
 	struct sl_root *root = sl_store_root(&c->store);
 	uint64_t generation = next_generation(root);

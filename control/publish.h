@@ -31,11 +31,11 @@ struct sl_published {
  * changed. 0, or -errno with a message: -ENOSPC (a capacity, with the number that would do),
  * -EPROTO (the dataplane refused it). */
 int sl_publish(struct sl_control *c, struct sl_model *next, struct sl_published *out,
-               char error[SL_ERROR_MAX]);
+	       char error[SL_ERROR_MAX]);
 
 /* Life of the other side, as its shared words say it; all of it is hostile input. */
 bool sl_dataplane_alive(const struct sl_control *c);
-uint32_t sl_workers(const struct sl_control *c);                   /* records to look at */
+uint32_t sl_workers(const struct sl_control *c);		   /* records to look at */
 bool sl_worker_alive(const struct sl_control *c, uint32_t worker); /* a fresh heartbeat too */
 uint64_t sl_worker_generation(const struct sl_control *c, uint32_t worker);
 

@@ -4,7 +4,7 @@
 static const char *const words[SL_HANDOVERS] = {
 	[SL_HANDOVER_NEVER] = "never_taken", [SL_HANDOVER_STARTED] = "started",
 	[SL_HANDOVER_STOPPED] = "stopped",   [SL_HANDOVER_DIED] = "died",
-	[SL_HANDOVER_HUNG] = "hung",         [SL_HANDOVER_WOKE] = "woke",
+	[SL_HANDOVER_HUNG] = "hung",	     [SL_HANDOVER_WOKE] = "woke",
 };
 
 static const char *word(uint64_t why)
@@ -35,7 +35,7 @@ static const char *without_worker(const struct sl_control *c, uint32_t port)
 static const char *engine_of(const struct sl_control *c, uint32_t port, const struct sl_queue *q)
 {
 	return c->config.dataplane.engine != SL_WISH_XDP && worker_of(q) ? "dpdk"
-	                                                                 : without_worker(c, port);
+									 : without_worker(c, port);
 }
 
 void sl_queues_watch(struct sl_control *c)
@@ -76,11 +76,11 @@ static json_t *report(const struct sl_control *c, uint32_t port, uint32_t number
 	double since = q->since_ns ? (double)(int64_t)(sl_clock_ns() - q->since_ns) / 1e9 : -1;
 
 	return json_pack("{s:s, s:i, s:s, s:o, s:o, s:s, s:o}", "port",
-	                 c->config.dataplane.port[port].name, "queue", (int)number, "engine",
-	                 engine_of(c, port, q), "worker",
-	                 worker ? json_integer(worker - 1) : json_null(), "since_s",
-	                 since >= 0 ? json_real(since) : json_null(), "why", word(q->why),
-	                 "handovers", handovers(q));
+			 c->config.dataplane.port[port].name, "queue", (int)number, "engine",
+			 engine_of(c, port, q), "worker",
+			 worker ? json_integer(worker - 1) : json_null(), "since_s",
+			 since >= 0 ? json_real(since) : json_null(), "why", word(q->why),
+			 "handovers", handovers(q));
 }
 
 json_t *sl_queues_report(const struct sl_control *c)

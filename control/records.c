@@ -28,12 +28,12 @@ struct sl_terms sl_records_terms(const struct sl_config_service *conf)
 	uint32_t idle = conf->idle_timeout_ms;
 
 	return (struct sl_terms){ .lifetime = {
-		                          [SL_FLOW_OPENING] =
-		                                  ticks(idle < OPENING_MS ? idle : OPENING_MS),
-		                          [SL_FLOW_ESTABLISHED] = ticks(idle + idle / 15) + 1,
-		                          [SL_FLOW_CLOSING] =
-		                                  ticks(idle < CLOSING_MS ? idle : CLOSING_MS),
-		                  } };
+					  [SL_FLOW_OPENING] =
+						  ticks(idle < OPENING_MS ? idle : OPENING_MS),
+					  [SL_FLOW_ESTABLISHED] = ticks(idle + idle / 15) + 1,
+					  [SL_FLOW_CLOSING] =
+						  ticks(idle < CLOSING_MS ? idle : CLOSING_MS),
+				  } };
 }
 
 uint32_t sl_records_window_ms(const struct sl_config_service *conf)
@@ -71,7 +71,7 @@ static int fill(const struct sl_model_service *s, uint32_t *cur)
 
 /* Open rows whose prev served nobody in the live generation, see rows.h. */
 static int disown(struct sl_control *c, const struct sl_model_service *s, uint32_t *row,
-                  const uint32_t *cur)
+		  const uint32_t *cur)
 {
 	const struct sl_backend *live = c->store.base[SL_ARRAY_backends];
 	uint32_t n = s->backends ? s->backends->n : 0;
@@ -130,11 +130,17 @@ static int work_rows(struct sl_control *c, struct sl_model_service *s, uint32_t 
 	return err;
 }
 
+/* Whether every flow that counts has an entry by now. */
+static bool all_tracked(const struct sl_model_service *s, uint32_t now)
+{
+	return s->conf.track_all && now - s->track_since_ms > sl_records_window_ms(&s->conf);
+}
+
 /* The rows as they are live, in a buffer that has the configured size. */
 static int copy_rows(struct sl_control *c, struct sl_model_service *s, uint32_t **row)
 {
 	const struct sl_rows *slots = c->store.base[SL_ARRAY_slots];
-	uint32_t n = s->conf.table_size;
+	uint32_t n = s->conf.table_size, now = sl_clock_ms();
 	uint32_t *opened;
 	int err;
 
@@ -153,7 +159,7 @@ static int copy_rows(struct sl_control *c, struct sl_model_service *s, uint32_t 
 	if (!opened)
 		return -ENOMEM;
 	err = sl_rows_resize(sl_rows_of(slots, s->rows->at), s->opened_ms, s->n_rows, *row, opened,
-	                     n, s->conf.track_all, sl_clock_ms());
+			     n, all_tracked(s, now), now);
 	free(s->opened_ms);
 	s->opened_ms = opened;
 	s->n_rows = n;
@@ -161,12 +167,12 @@ static int copy_rows(struct sl_control *c, struct sl_model_service *s, uint32_t 
 }
 
 static int no_room(const char *what, uint32_t needed, const struct sl_pool *pool, uint32_t unit,
-                   char error[SL_ERROR_MAX])
+		   char error[SL_ERROR_MAX])
 {
 	snprintf(error, SL_ERROR_MAX,
-	         "no room for %u more %s in one piece (%u free at most; old ones rest until every "
-	         "worker has moved on): raise capacity.%s",
-	         needed * unit, what, sl_pool_room(pool) * unit, what);
+		 "no room for %u more %s in one piece (%u free at most; old ones rest until every "
+		 "worker has moved on): raise capacity.%s",
+		 needed * unit, what, sl_pool_room(pool) * unit, what);
 	return -ENOSPC;
 }
 
@@ -182,8 +188,14 @@ static int build_rows(struct sl_control *c, struct sl_model_service *s, char err
 	if (!err)
 		err = work_rows(c, s, row, sl_clock_ms());
 	if (err) {
-		snprintf(error, SL_ERROR_MAX, "service %s: its rows can't be made: %s",
-		         s->conf.name, strerror(-err));
+		snprintf(error, SL_ERROR_MAX,
+			 err == -EBUSY
+				 ? "service %s: table_size can't shrink now: rows of different "
+				   "backends would become one and flows without an entry "
+				   "break; set track = \"all\" and shrink it one idle_timeout "
+				   "later"
+				 : "service %s: its rows can't be made: %s",
+			 s->conf.name, strerror(-err));
 		goto out;
 	}
 	extent = sl_pool_alloc(c->rows, records);
@@ -208,17 +220,17 @@ out:
 /* Backends */
 
 static struct sl_backend backend_record(const struct sl_model_service *s,
-                                        const struct sl_model_backend *b)
+					const struct sl_model_backend *b)
 {
 	sl_be16 vip_port = sl_htons(s->conf.port), port = sl_htons(b->port);
 	struct sl_backend r = { .addr = b->addr,
-		                .port = port,
-		                .egress = b->hop.port,
-		                .traffic = b->traffic,
-		                .mtu = (uint16_t)b->hop.mtu,
-		                .ip_delta = sl_csum_delta_addr(&s->conf.vip, &b->addr),
-		                .l4_delta = sl_csum_delta_endpoint(&s->conf.vip, vip_port, &b->addr,
-		                                                   port) };
+				.port = port,
+				.egress = b->hop.port,
+				.traffic = b->traffic,
+				.mtu = (uint16_t)b->hop.mtu,
+				.ip_delta = sl_csum_delta_addr(&s->conf.vip, &b->addr),
+				.l4_delta = sl_csum_delta_endpoint(&s->conf.vip, vip_port, &b->addr,
+								   port) };
 
 	memcpy(r.dst_mac, b->hop.dst_mac, 6);
 	memcpy(r.src_mac, b->hop.src_mac, 6);
@@ -232,7 +244,7 @@ static struct sl_backend backend_record(const struct sl_model_service *s,
 }
 
 static int build_backends(struct sl_control *c, struct sl_model_service *s,
-                          char error[SL_ERROR_MAX])
+			  char error[SL_ERROR_MAX])
 {
 	struct sl_backend *pool = c->store.base[SL_ARRAY_backends];
 	struct sl_extent *extent = sl_pool_alloc(c->backends, s->n ? s->n : 1);
@@ -241,8 +253,8 @@ static int build_backends(struct sl_control *c, struct sl_model_service *s,
 		return no_room("backends", s->n, c->backends, 1, error);
 	for (uint32_t i = 0; i < s->n; i++)
 		pool[extent->at + i] = s->backend[i].state == SL_STATE_FREE
-		                               ? (struct sl_backend){ 0 }
-		                               : backend_record(s, &s->backend[i]);
+					       ? (struct sl_backend){ 0 }
+					       : backend_record(s, &s->backend[i]);
 	if (s->backends)
 		sl_extent_unref(s->backends, sl_store_root(&c->store)->generation + 1);
 	s->backends = extent;
@@ -324,14 +336,14 @@ static bool has_key(const struct gathered *g, const union sl_addr *addr, uint32_
 static void gather_service(struct gathered *g, const struct sl_model_service *s)
 {
 	struct sl_service r = { .vip = s->conf.vip,
-		                .endpoint = sl_endpoint(sl_htons(s->conf.port), s->conf.protocol),
-		                .id = s->id,
-		                .n_backends = (uint16_t)s->n,
-		                .rows = s->rows->at,
-		                .row_mask = s->conf.table_size - 1,
-		                .backends = s->backends->at,
-		                .mode = SL_MODE_NAT,
-		                .pick = SL_PICK_HASH };
+				.endpoint = sl_endpoint(sl_htons(s->conf.port), s->conf.protocol),
+				.id = s->id,
+				.n_backends = (uint16_t)s->n,
+				.rows = s->rows->at,
+				.row_mask = s->conf.table_size - 1,
+				.backends = s->backends->at,
+				.mode = SL_MODE_NAT,
+				.pick = SL_PICK_HASH };
 
 	if (s->conf.track_all)
 		r.flags |= SL_SERVICE_TRACK | SL_SERVICE_LOOKUP;
@@ -372,13 +384,13 @@ static void gather_reverse(struct gathered *g, const struct sl_model *m)
 				.service = s->id,
 				.ip_delta = sl_csum_delta_addr(&b->addr, &s->conf.vip),
 				.l4_delta = sl_csum_delta_endpoint(&b->addr, port, &s->conf.vip,
-				                                   vip_port),
+								   vip_port),
 				.port = vip_port,
 				.traffic = b->traffic,
 				.vip = s->conf.vip,
 				.flags = s->windows.open || s->windows.mixed || s->conf.track_all
-				                 ? SL_SERVICE_LOOKUP
-				                 : 0,
+						 ? SL_SERVICE_LOOKUP
+						 : 0,
 			};
 
 			if (b->state != SL_STATE_FREE &&
@@ -448,10 +460,10 @@ static uint32_t engine_choice(const struct sl_config_dataplane *dataplane)
 }
 
 static int build_small(struct sl_control *c, struct sl_model *m, uint64_t generation,
-                       char error[SL_ERROR_MAX])
+		       char error[SL_ERROR_MAX])
 {
 	static const enum sl_array array[3] = { SL_ARRAY_services, SL_ARRAY_reverse,
-		                                SL_ARRAY_routes };
+						SL_ARRAY_routes };
 	struct sl_root *root = sl_store_root(&c->store);
 	struct sl_bank *bank = &root->bank[generation & 1];
 	struct gathered g[3] = { 0 };
@@ -477,9 +489,9 @@ static int build_small(struct sl_control *c, struct sl_model *m, uint64_t genera
 	}
 	if (err) {
 		snprintf(error, SL_ERROR_MAX,
-		         "the tables have no place for %zu services, %zu backends and %zu routes: "
-		         "raise capacity (%s)",
-		         m->n, backends, m->n_routes, strerror(-err));
+			 "the tables have no place for %zu services, %zu backends and %zu routes: "
+			 "raise capacity (%s)",
+			 m->n, backends, m->n_routes, strerror(-err));
 	} else {
 		bank->generation = generation;
 		bank->seed = seed;
@@ -491,7 +503,7 @@ static int build_small(struct sl_control *c, struct sl_model *m, uint64_t genera
 		for (int k = 0; k < 3; k++)
 			scatter(&g[k], c->store.base[array[k]], size[k], generation);
 		memcpy((struct sl_port *)c->store.base[SL_ARRAY_ports] +
-		               (generation & 1) * SL_PORTS_MAX,
+			       (generation & 1) * SL_PORTS_MAX,
 		       m->port, sizeof(m->port));
 	}
 	for (int k = 0; k < 3; k++)
@@ -500,7 +512,7 @@ static int build_small(struct sl_control *c, struct sl_model *m, uint64_t genera
 }
 
 int sl_records_build(struct sl_control *c, struct sl_model *m, uint64_t generation,
-                     char error[SL_ERROR_MAX])
+		     char error[SL_ERROR_MAX])
 {
 	for (size_t i = 0; i < m->n; i++) {
 		int err = m->service[i]->refs == 1 ? build_service(c, m->service[i], error) : 0;

@@ -12,7 +12,7 @@
 
 /* Fills the bank of `generation`. On failure the model's new extents are its own to free. */
 int sl_records_build(struct sl_control *c, struct sl_model *m, uint64_t generation,
-                     char error[SL_ERROR_MAX]);
+		     char error[SL_ERROR_MAX]);
 
 /* After the commit: what holds for entries of services that are gone. */
 void sl_records_settle(struct sl_control *c, const struct sl_model *m);

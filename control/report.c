@@ -20,10 +20,10 @@ static const char *state_text(const struct sl_model_backend *b)
 {
 	switch (b->state) {
 	case SL_STATE_READY:
-		return b->known                        ? "ready"
+		return b->known			       ? "ready"
 		       : b->hop.kind == SL_ROUTE_NONE  ? "no-route"
 		       : b->hop.kind == SL_ROUTE_LOCAL ? "local"
-		                                       : "resolving";
+						       : "resolving";
 	case SL_STATE_DRAINING:
 		return b->named ? "draining" : "drained";
 	default:
@@ -34,7 +34,7 @@ static const char *state_text(const struct sl_model_backend *b)
 static json_t *mac_text(const uint8_t mac[6])
 {
 	return json_sprintf("%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4],
-	                    mac[5]);
+			    mac[5]);
 }
 
 static void count_states(const struct sl_model_service *s, int *backends, int *ready)
@@ -69,20 +69,20 @@ json_t *sl_report_service(const struct sl_control *c, const struct sl_model_serv
 	}
 	count_states(s, &backends, &ready);
 	return json_pack(
-	        "{s:s, s:s, s:s, s:i, s:s, s:s, s:I, s:I, s:i, s:i, s:I, s:I, s:I, s:I, s:I, "
-	        "s:I, s:I, s:I, s:I, s:I, s:I}",
-	        "name", s->conf.name, "vip", sl_addr_format(&s->conf.vip, vip), "protocol",
-	        protocol_text(s->conf.protocol), "port", (int)s->conf.port, "scheduler",
-	        s->conf.scheduler, "mode", s->conf.mode, "table_size",
-	        (json_int_t)s->conf.table_size, "idle_timeout_ms",
-	        (json_int_t)s->conf.idle_timeout_ms, "backends", backends, "ready", ready,
-	        "rows_open", (json_int_t)s->windows.open, "rows_mixed",
-	        (json_int_t)s->windows.mixed, "connections", (json_int_t)sum.connections,
-	        "packets_in", (json_int_t)sum.packets_in, "bytes_in", (json_int_t)sum.bytes_in,
-	        "packets_out", (json_int_t)sum.packets_out, "bytes_out", (json_int_t)sum.bytes_out,
-	        "tracked", (json_int_t)tally.tracked, "untrackable", (json_int_t)tally.untrackable,
-	        "no_backend", (json_int_t)tally.no_backend, "no_neighbour",
-	        (json_int_t)tally.no_neighbour);
+		"{s:s, s:s, s:s, s:i, s:s, s:s, s:I, s:I, s:i, s:i, s:I, s:I, s:I, s:I, s:I, "
+		"s:I, s:I, s:I, s:I, s:I, s:I}",
+		"name", s->conf.name, "vip", sl_addr_format(&s->conf.vip, vip), "protocol",
+		protocol_text(s->conf.protocol), "port", (int)s->conf.port, "scheduler",
+		s->conf.scheduler, "mode", s->conf.mode, "table_size",
+		(json_int_t)s->conf.table_size, "idle_timeout_ms",
+		(json_int_t)s->conf.idle_timeout_ms, "backends", backends, "ready", ready,
+		"rows_open", (json_int_t)s->windows.open, "rows_mixed",
+		(json_int_t)s->windows.mixed, "connections", (json_int_t)sum.connections,
+		"packets_in", (json_int_t)sum.packets_in, "bytes_in", (json_int_t)sum.bytes_in,
+		"packets_out", (json_int_t)sum.packets_out, "bytes_out", (json_int_t)sum.bytes_out,
+		"tracked", (json_int_t)tally.tracked, "untrackable", (json_int_t)tally.untrackable,
+		"no_backend", (json_int_t)tally.no_backend, "no_neighbour",
+		(json_int_t)tally.no_neighbour);
 }
 
 /* Rows of each number; NULL where there is no memory. */
@@ -113,19 +113,19 @@ void sl_report_backends(const struct sl_control *c, const struct sl_model_servic
 			continue;
 		t = sl_stats_traffic(c, b->traffic);
 		json_array_append_new(
-		        list,
-		        json_pack(
-		                "{s:s, s:s, s:s, s:i, s:I, s:s, s:f, s:I, s:I, s:I, s:I, s:I, s:o}",
-		                "service", s->conf.name, "name", b->name, "address",
-		                sl_addr_format(&b->addr, addr), "port", (int)b->port, "weight",
-		                (json_int_t)b->weight, "state", state_text(b), "share",
-		                100.0 * rows[i + 1] / s->conf.table_size, "connections",
-		                (json_int_t)t.connections, "packets_in", (json_int_t)t.packets_in,
-		                "bytes_in", (json_int_t)t.bytes_in, "packets_out",
-		                (json_int_t)t.packets_out, "bytes_out", (json_int_t)t.bytes_out,
-		                "next_hop",
-		                b->hop.kind == SL_ROUTE_VIA ? mac_text(b->hop.dst_mac)
-		                                            : json_null()));
+			list,
+			json_pack(
+				"{s:s, s:s, s:s, s:i, s:I, s:s, s:f, s:I, s:I, s:I, s:I, s:I, s:o}",
+				"service", s->conf.name, "name", b->name, "address",
+				sl_addr_format(&b->addr, addr), "port", (int)b->port, "weight",
+				(json_int_t)b->weight, "state", state_text(b), "share",
+				100.0 * rows[i + 1] / s->conf.table_size, "connections",
+				(json_int_t)t.connections, "packets_in", (json_int_t)t.packets_in,
+				"bytes_in", (json_int_t)t.bytes_in, "packets_out",
+				(json_int_t)t.packets_out, "bytes_out", (json_int_t)t.bytes_out,
+				"next_hop",
+				b->hop.kind == SL_ROUTE_VIA ? mac_text(b->hop.dst_mac)
+							    : json_null()));
 	}
 	free(rows);
 }
@@ -137,22 +137,22 @@ json_t *sl_report_stats(const struct sl_control *c)
 
 #define REPORT(name, verdict, help)                                                                \
 	json_array_append_new(reasons, json_pack("{s:s, s:s, s:I, s:s}", "name", #name, "verdict", \
-	                                         verdicts[verdict], "packets",                     \
-	                                         (json_int_t)sl_stats_reason(c, SL_REASON_##name), \
-	                                         "help", help));
+						 verdicts[verdict], "packets",                     \
+						 (json_int_t)sl_stats_reason(c, SL_REASON_##name), \
+						 "help", help));
 	SL_REASONS(REPORT)
 #undef REPORT
 	for (uint32_t i = 0; i < sl_workers(c); i++) {
 		const struct sl_worker *w =
-		        (const struct sl_worker *)c->store.base[SL_ARRAY_workers] + i;
+			(const struct sl_worker *)c->store.base[SL_ARRAY_workers] + i;
 
 		json_array_append_new(workers, json_pack("{s:i, s:i, s:I, s:I, s:I, s:I, s:I}",
-		                                         "worker", (int)i, "cpu", (int)w->cpu,
-		                                         "packets", (json_int_t)w->packets,
-		                                         "bursts", (json_int_t)w->bursts,
-		                                         "cycles_busy", (json_int_t)w->cycles_busy,
-		                                         "cycles_all", (json_int_t)w->cycles_all,
-		                                         "restarts", (json_int_t)w->restarts));
+							 "worker", (int)i, "cpu", (int)w->cpu,
+							 "packets", (json_int_t)w->packets,
+							 "bursts", (json_int_t)w->bursts,
+							 "cycles_busy", (json_int_t)w->cycles_busy,
+							 "cycles_all", (json_int_t)w->cycles_all,
+							 "restarts", (json_int_t)w->restarts));
 	}
 	return json_pack("{s:o, s:o}", "reasons", reasons, "workers", workers);
 }
@@ -163,15 +163,15 @@ static json_t *workers_of(const struct sl_control *c)
 
 	for (uint32_t i = 0; i < sl_workers(c); i++) {
 		const struct sl_worker *w =
-		        (const struct sl_worker *)c->store.base[SL_ARRAY_workers] + i;
+			(const struct sl_worker *)c->store.base[SL_ARRAY_workers] + i;
 		int64_t age = (int64_t)(sl_clock_ns() - w->heartbeat_ns);
 
 		json_array_append_new(list, json_pack("{s:i, s:i, s:I, s:f, s:I, s:b}", "worker",
-		                                      (int)i, "cpu", (int)w->cpu, "generation",
-		                                      (json_int_t)sl_worker_generation(c, i),
-		                                      "heartbeat_age_ms", (double)age / 1e6,
-		                                      "packets", (json_int_t)w->packets, "alive",
-		                                      sl_worker_alive(c, i)));
+						      (int)i, "cpu", (int)w->cpu, "generation",
+						      (json_int_t)sl_worker_generation(c, i),
+						      "heartbeat_age_ms", (double)age / 1e6,
+						      "packets", (json_int_t)w->packets, "alive",
+						      sl_worker_alive(c, i)));
 	}
 	return list;
 }
@@ -182,7 +182,7 @@ json_t *sl_report_generation(const struct sl_control *c)
 
 	sl_acknowledged((struct sl_control *)(uintptr_t)c, &out);
 	return json_pack("{s:I, s:b, s:o}", "generation", (json_int_t)out.generation,
-	                 "acknowledged", out.acknowledged == out.workers, "workers", workers_of(c));
+			 "acknowledged", out.acknowledged == out.workers, "workers", workers_of(c));
 }
 
 __attribute__((format(printf, 2, 3))) static void problem(json_t *list, const char *format, ...)
@@ -203,8 +203,8 @@ static json_t *problems_of(const struct sl_control *c)
 
 	if (!sl_dataplane_alive(c) && c->config.dataplane.engine != SL_WISH_XDP)
 		problem(list, c->config.dataplane.engine == SL_WISH_DPDK
-		                      ? "no dataplane runs: packets to VIPs are dropped (no_worker)"
-		                      : "no dataplane runs: XDP serves kernel interfaces alone");
+				      ? "no dataplane runs: packets to VIPs are dropped (no_worker)"
+				      : "no dataplane runs: XDP serves kernel interfaces alone");
 	for (uint32_t i = 0; i < workers; i++)
 		if (!sl_worker_alive(c, i))
 			problem(list, "worker %u gives no sign of life", i);
@@ -214,7 +214,7 @@ static json_t *problems_of(const struct sl_control *c)
 
 		if (port->kind == SL_PORT_KERNEL && !p->present)
 			problem(list, "port %s: there is no interface %s", port->name,
-			        port->device);
+				port->device);
 		else if (port->kind == SL_PORT_KERNEL && !p->up)
 			problem(list, "port %s: interface %s is down", port->name, port->device);
 	}
@@ -224,7 +224,7 @@ static json_t *problems_of(const struct sl_control *c)
 		count_states(c->model->service[i], &backends, &ready);
 		if (!ready)
 			problem(list, "service %s: no backend is ready",
-			        c->model->service[i]->conf.name);
+				c->model->service[i]->conf.name);
 	}
 	return list;
 }
@@ -240,10 +240,10 @@ static json_t *services_of(const struct sl_control *c)
 
 		count_states(s, &backends, &ready);
 		json_array_append_new(
-		        list, json_pack("{s:s, s:s, s:s, s:i, s:i, s:i}", "name", s->conf.name,
-		                        "vip", sl_addr_format(&s->conf.vip, vip), "protocol",
-		                        protocol_text(s->conf.protocol), "port", (int)s->conf.port,
-		                        "backends", backends, "ready", ready));
+			list, json_pack("{s:s, s:s, s:s, s:i, s:i, s:i}", "name", s->conf.name,
+					"vip", sl_addr_format(&s->conf.vip, vip), "protocol",
+					protocol_text(s->conf.protocol), "port", (int)s->conf.port,
+					"backends", backends, "ready", ready));
 	}
 	return list;
 }
@@ -257,9 +257,9 @@ static json_t *ports_of(const struct sl_control *c)
 		const struct sl_net_port *p = sl_net_port(c->net, i);
 
 		json_array_append_new(
-		        list, json_pack("{s:s, s:s, s:o, s:b, s:i}", "name", port->name, "device",
-		                        port->device, "mac", mac_text(p->mac), "up",
-		                        port->kind != SL_PORT_KERNEL || p->up, "mtu", (int)p->mtu));
+			list, json_pack("{s:s, s:s, s:o, s:b, s:i}", "name", port->name, "device",
+					port->device, "mac", mac_text(p->mac), "up",
+					port->kind != SL_PORT_KERNEL || p->up, "mtu", (int)p->mtu));
 	}
 	return list;
 }
@@ -275,13 +275,14 @@ json_t *sl_report_status(const struct sl_control *c)
 	json_object_set_new(report, "instance", json_string(c->config.instance));
 	json_object_set_new(report, "tables", json_string(c->where.huge ? "huge" : "bpf"));
 	json_object_set_new(report, "control",
-	                    json_pack("{s:i, s:f}", "pid", (int)getpid(), "uptime_s",
-	                              (double)(now - c->started_ns) / 1e9));
-	json_object_set_new(report, "dataplane",
-	                    json_pack("{s:s, s:i, s:f, s:o}", "state", alive ? "running" : "absent",
-	                              "pid", alive ? (int)e->pid : 0, "uptime_s",
-	                              alive ? (double)(now - e->started_ns) / 1e9 : 0.0, "workers",
-	                              workers_of(c)));
+			    json_pack("{s:i, s:f}", "pid", (int)getpid(), "uptime_s",
+				      (double)(now - c->started_ns) / 1e9));
+	json_object_set_new(
+		report, "dataplane",
+		json_pack("{s:s, s:o, s:o, s:o}", "state", alive ? "running" : "absent", "pid",
+			  alive ? json_integer(e->pid) : json_null(), "uptime_s",
+			  alive ? json_real((double)(now - e->started_ns) / 1e9) : json_null(),
+			  "workers", workers_of(c)));
 	json_object_set_new(report, "ports", ports_of(c));
 	json_object_set_new(report, "queues", sl_queues_report(c));
 	json_object_set_new(report, "services", services_of(c));

@@ -28,7 +28,7 @@ static uint32_t moved(uint32_t row, uint32_t cur)
 }
 
 uint32_t sl_rows_move(uint32_t *row, uint32_t *opened_ms, uint32_t n, const uint32_t *cur,
-                      uint32_t now_ms)
+		      uint32_t now_ms)
 {
 	uint32_t count = 0;
 
@@ -46,7 +46,7 @@ uint32_t sl_rows_move(uint32_t *row, uint32_t *opened_ms, uint32_t n, const uint
 }
 
 uint32_t sl_rows_close(uint32_t *row, const uint32_t *opened_ms, uint32_t n, uint32_t now_ms,
-                       uint32_t window_ms, bool hold)
+		       uint32_t window_ms, bool hold)
 {
 	uint32_t count = 0;
 
@@ -102,7 +102,7 @@ bool sl_rows_name(const uint32_t *row, uint32_t n, uint32_t number)
 
 /* Old rows that become one. */
 struct merge {
-	uint32_t cur;   /* of an open one if there is one, else the first that isn't none */
+	uint32_t cur;	/* of an open one if there is one, else the first that isn't none */
 	uint32_t owner; /* the first that isn't none */
 	uint32_t opened_ms;
 	bool open, mixed;
@@ -111,7 +111,7 @@ struct merge {
 };
 
 static struct merge merge(const uint32_t *row, const uint32_t *opened_ms, uint32_t n, uint32_t i,
-                          uint32_t step)
+			  uint32_t step)
 {
 	struct merge m = { .opened_ms = opened_ms[i], .same = true };
 
@@ -134,7 +134,7 @@ static struct merge merge(const uint32_t *row, const uint32_t *opened_ms, uint32
 }
 
 static int shrink(const uint32_t *row, const uint32_t *opened_ms, uint32_t n, uint32_t *to_row,
-                  uint32_t *to_opened_ms, uint32_t to_n, bool tracked, uint32_t now_ms)
+		  uint32_t *to_opened_ms, uint32_t to_n, bool tracked, uint32_t now_ms)
 {
 	for (uint32_t i = 0; i < to_n && !tracked; i++) {
 		if (merge(row, opened_ms, n, i, to_n).owned)
@@ -152,14 +152,14 @@ static int shrink(const uint32_t *row, const uint32_t *opened_ms, uint32_t n, ui
 			to_opened_ms[i] = now_ms;
 		} else {
 			to_row[i] =
-			        sl_row(m.cur, 0, m.mixed || tracked ? SL_ROW_MIXED : SL_ROW_CLOSED);
+				sl_row(m.cur, 0, m.mixed || tracked ? SL_ROW_MIXED : SL_ROW_CLOSED);
 		}
 	}
 	return 0;
 }
 
 int sl_rows_resize(const uint32_t *row, const uint32_t *opened_ms, uint32_t n, uint32_t *to_row,
-                   uint32_t *to_opened_ms, uint32_t to_n, bool tracked, uint32_t now_ms)
+		   uint32_t *to_opened_ms, uint32_t to_n, bool tracked, uint32_t now_ms)
 {
 	if (!n || !to_n || n & (n - 1) || to_n & (to_n - 1))
 		return -EINVAL;
@@ -178,7 +178,7 @@ static bool has(const uint64_t *bits, uint32_t number)
 }
 
 void sl_rows_disown(uint32_t *row, uint32_t n, const uint32_t *cur, const uint64_t *served,
-                    const uint64_t *serves)
+		    const uint64_t *serves)
 {
 	for (uint32_t i = 0; i < n; i++) {
 		uint32_t old = sl_row_cur(row[i]), prev = sl_row_prev(row[i]);

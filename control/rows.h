@@ -40,19 +40,19 @@ struct sl_rows_count {
  *
  * Returns how many rows got another cur. */
 uint32_t sl_rows_move(uint32_t *row, uint32_t *opened_ms, uint32_t n, const uint32_t *cur,
-                      uint32_t now_ms);
+		      uint32_t now_ms);
 
 /* Open rows whose prev served nobody: who found no room in the flow table went to cur without an
  * entry, so cur is whom untracked flows belong to, once cur moves on or prev comes back. Before
  * sl_rows_move(), with the same cur. Bitmaps by number: who served in the live generation, who
  * serves in the next. */
 void sl_rows_disown(uint32_t *row, uint32_t n, const uint32_t *cur, const uint64_t *served,
-                    const uint64_t *serves);
+		    const uint64_t *serves);
 
 /* Open rows whose window has passed become mixed; none while hold is true (a flow that should have
  * been tracked found no room). Returns how many. */
 uint32_t sl_rows_close(uint32_t *row, const uint32_t *opened_ms, uint32_t n, uint32_t now_ms,
-                       uint32_t window_ms, bool hold);
+		       uint32_t window_ms, bool hold);
 
 /* Mixed rows become closed where a sweep found no entry that disagrees: bit i of `disagree`, a
  * bitmap of n bits, is 0. The sweep must have begun after every engine had acknowledged a
@@ -80,6 +80,6 @@ bool sl_rows_name(const uint32_t *row, uint32_t n, uint32_t number);
  * which no flow found the table full. Then no row owns an untracked flow, the caller says
  * `tracked`, and whatever differs becomes mixed. -EINVAL: a size is no power of two. */
 int sl_rows_resize(const uint32_t *row, const uint32_t *opened_ms, uint32_t n, uint32_t *to_row,
-                   uint32_t *to_opened_ms, uint32_t to_n, bool tracked, uint32_t now_ms);
+		   uint32_t *to_opened_ms, uint32_t to_n, bool tracked, uint32_t now_ms);
 
 #endif

@@ -37,7 +37,7 @@ struct sl_rpc {
 };
 
 static int fail(int rc, char error[SL_ERROR_MAX], const char *format, ...)
-        __attribute__((format(printf, 3, 4)));
+	__attribute__((format(printf, 3, 4)));
 static int fail(int rc, char error[SL_ERROR_MAX], const char *format, ...)
 {
 	va_list args;
@@ -81,7 +81,7 @@ static int check_dead(const char *path, char error[SL_ERROR_MAX])
 		return 0;
 	if (rc == 0 || rc == EAGAIN)
 		return fail(-EADDRINUSE, error,
-		            "%s: another process serves it: stop that one first", path);
+			    "%s: another process serves it: stop that one first", path);
 	return fail(-rc, error, "%s: %s", path, strerror(rc));
 }
 
@@ -133,7 +133,7 @@ static void remove_socket(const struct sl_rpc *rpc)
 }
 
 static void on_client(struct evconnlistener *listener, int fd, struct sockaddr *addr, int length,
-                      void *data)
+		      void *data)
 {
 	struct sl_rpc *rpc = data;
 
@@ -162,8 +162,8 @@ static void on_resume(int fd, short what, void *data)
 }
 
 int sl_rpc_open(struct sl_rpc **out, struct event_base *base, const char *path, mode_t mode,
-                bool may_change, const struct sl_rpc_method *methods, size_t n_methods,
-                void *context, char error[SL_ERROR_MAX])
+		bool may_change, const struct sl_rpc_method *methods, size_t n_methods,
+		void *context, char error[SL_ERROR_MAX])
 {
 	struct sl_rpc *rpc = calloc(1, sizeof(*rpc));
 	int fd, rc;
@@ -172,10 +172,10 @@ int sl_rpc_open(struct sl_rpc **out, struct event_base *base, const char *path, 
 		return fail(-ENOMEM, error, "%s: out of memory", path);
 	rpc->clients.base = base;
 	rpc->clients.scope = (struct sl_rpc_scope){ .methods = methods,
-		                                    .n_methods = n_methods,
-		                                    .context = context,
-		                                    .may_change = may_change,
-		                                    .limits = SL_RPC_LIMITS };
+						    .n_methods = n_methods,
+						    .context = context,
+						    .may_change = may_change,
+						    .limits = SL_RPC_LIMITS };
 	LIST_INIT(&rpc->clients.list);
 	if (snprintf(rpc->path, sizeof(rpc->path), "%s", path) >= (int)sizeof(rpc->path)) {
 		rc = fail(-ENAMETOOLONG, error, "%s: too long for a socket's path", path);
@@ -192,7 +192,7 @@ int sl_rpc_open(struct sl_rpc **out, struct event_base *base, const char *path, 
 	if (!rpc->resume)
 		goto remove;
 	rpc->listener = evconnlistener_new(base, on_client, rpc,
-	                                   LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
+					   LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
 	if (!rpc->listener)
 		goto resume;
 	evconnlistener_set_error_cb(rpc->listener, on_refused);

@@ -28,7 +28,7 @@ struct sl_rpc;
 
 struct sl_rpc_method {
 	const char *name; /* "backend.drain" */
-	bool changes;     /* refused on the reading socket */
+	bool changes;	  /* refused on the reading socket */
 	/* 0 or -errno with a message in error; -EINVAL says that params are at fault. params is an
 	 * object or NULL; *result is a new reference. Must not close the socket that it serves. */
 	int (*call)(void *context, const json_t *params, json_t **result, char error[SL_ERROR_MAX]);
@@ -37,16 +37,16 @@ struct sl_rpc_method {
 /* Makes the socket file, with exactly this mode. A file that a dead process left is replaced; where
  * somebody listens, -EADDRINUSE. methods must outlive the socket. 0, or -errno with a message. */
 int sl_rpc_open(struct sl_rpc **rpc, struct event_base *base, const char *path, mode_t mode,
-                bool may_change, const struct sl_rpc_method *methods, size_t n_methods,
-                void *context, char error[SL_ERROR_MAX]);
+		bool may_change, const struct sl_rpc_method *methods, size_t n_methods,
+		void *context, char error[SL_ERROR_MAX]);
 
 /* Closes its clients too, and unlinks the file if it is still the one that was made. */
 void sl_rpc_close(struct sl_rpc *rpc);
 
 struct sl_rpc_limits {
-	size_t clients;       /* at once */
+	size_t clients;	      /* at once */
 	size_t request_bytes; /* of one line */
-	size_t batch;         /* requests in one line */
+	size_t batch;	      /* requests in one line */
 	size_t unread_bytes;  /* of answers, beyond which a client's requests wait */
 	int patience_ms;      /* for an unfinished request, and for a client that doesn't read */
 };

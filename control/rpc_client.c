@@ -35,7 +35,7 @@ struct sl_rpc_client {
 	struct event *again;
 	struct event *late;
 	size_t searched; /* bytes at the head of the input that hold no newline */
-	bool ended;      /* the client sends no more */
+	bool ended;	 /* the client sends no more */
 	bool full;
 	bool leaving;
 };
@@ -43,7 +43,7 @@ struct sl_rpc_client {
 static struct timeval patience(const struct sl_rpc_limits *limits)
 {
 	return (struct timeval){ .tv_sec = limits->patience_ms / 1000,
-		                 .tv_usec = limits->patience_ms % 1000 * 1000 };
+				 .tv_usec = limits->patience_ms % 1000 * 1000 };
 }
 
 static void client_close(struct sl_rpc_client *client)
@@ -118,7 +118,7 @@ static void client_wait(struct sl_rpc_client *client)
 
 	if (length > client->limits.request_bytes) {
 		snprintf(message, sizeof(message), "a request has at most %zu bytes",
-		         client->limits.request_bytes);
+			 client->limits.request_bytes);
 		client_refuse(client, message);
 	} else if (client->ended) {
 		client_leave(client);
@@ -207,7 +207,7 @@ static void on_late(int fd, short what, void *data)
 	(void)fd;
 	(void)what;
 	snprintf(message, sizeof(message), "the request wasn't finished within %d ms",
-	         client->limits.patience_ms);
+		 client->limits.patience_ms);
 	client_refuse(client, message);
 }
 
@@ -254,7 +254,7 @@ static void turn_away(const struct sl_rpc_clients *clients, int fd)
 	char message[SL_ERROR_MAX];
 
 	snprintf(message, sizeof(message), "%zu clients are connected already: try again later",
-	         clients->scope.limits.clients);
+		 clients->scope.limits.clients);
 	if (answer && !sl_rpc_message_refuse(SL_RPC_CROWDED, message, answer))
 		send(fd, evbuffer_pullup(answer, -1), evbuffer_get_length(answer),
 		     MSG_NOSIGNAL | MSG_DONTWAIT);

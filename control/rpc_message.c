@@ -25,7 +25,9 @@ static int write_piece(const char *piece, size_t size, void *buffer)
 /* Takes the reference. */
 static int write_json(json_t *json, struct evbuffer *answer)
 {
-	int rc = json ? json_dump_callback(json, write_piece, answer, JSON_COMPACT) : -1;
+	int rc = json ? json_dump_callback(json, write_piece, answer,
+					   JSON_COMPACT | JSON_REAL_PRECISION(9))
+		      : -1;
 
 	json_decref(json);
 	return rc ? -ENOMEM : 0;
@@ -51,8 +53,8 @@ static json_t *message_text(const char *message)
 static json_t *error_answer(json_t *id, enum sl_rpc_code code, const char *message, json_t *data)
 {
 	return json_pack("{s:s, s:{s:i, s:o, s:o*}, s:O}", "jsonrpc", "2.0", "error", "code",
-	                 (int)code, "message", message_text(message), "data", data, "id",
-	                 id ? id : json_null());
+			 (int)code, "message", message_text(message), "data", data, "id",
+			 id ? id : json_null());
 }
 
 static json_t *failure_answer(json_t *id, int rc, const char *error)
@@ -64,7 +66,7 @@ static json_t *failure_answer(json_t *id, int rc, const char *error)
 	if (rc == -EINVAL)
 		return error_answer(id, SL_RPC_PARAMS, error, NULL);
 	return error_answer(id, SL_RPC_FAILED, error,
-	                    json_pack("{s:i, s:s}", "errno", -rc, "name", name ? name : "?"));
+			    json_pack("{s:i, s:s}", "errno", -rc, "name", name ? name : "?"));
 }
 
 static const struct sl_rpc_method *find_method(const struct sl_rpc_scope *scope, const char *name)
@@ -77,7 +79,7 @@ static const struct sl_rpc_method *find_method(const struct sl_rpc_scope *scope,
 }
 
 static json_t *call_method(const struct sl_rpc_scope *scope, const char *name, json_t *params,
-                           json_t *id)
+			   json_t *id)
 {
 	const struct sl_rpc_method *method = find_method(scope, name);
 	char error[SL_ERROR_MAX] = "";
@@ -99,7 +101,7 @@ static json_t *call_method(const struct sl_rpc_scope *scope, const char *name, j
 		return failure_answer(id, rc, error);
 	}
 	return json_pack("{s:s, s:o, s:O}", "jsonrpc", "2.0", "result",
-	                 result ? result : json_null(), "id", id ? id : json_null());
+			 result ? result : json_null(), "id", id ? id : json_null());
 }
 
 static bool is_id(const json_t *id)
@@ -138,7 +140,7 @@ static int answer_request(const struct sl_rpc_scope *scope, const json_t *reques
 		return *answer ? 0 : -ENOMEM;
 	}
 	*answer = call_method(scope, json_string_value(json_object_get(request, "method")),
-	                      json_object_get(request, "params"), id);
+			      json_object_get(request, "params"), id);
 	if (!*answer)
 		return -ENOMEM;
 	if (!id) {
@@ -156,11 +158,11 @@ static json_t *skip_request(const json_t *request)
 	if (json_is_object(request) && !id)
 		return NULL;
 	return failure_answer(id && is_id(id) ? id : NULL, -EMSGSIZE,
-	                      "not called: the batch has answered too much already");
+			      "not called: the batch has answered too much already");
 }
 
 static int answer_batch(const struct sl_rpc_scope *scope, const json_t *batch,
-                        struct evbuffer *answer)
+			struct evbuffer *answer)
 {
 	size_t start = evbuffer_get_length(answer);
 	const char *before = "[";
@@ -190,7 +192,7 @@ static int answer_batch(const struct sl_rpc_scope *scope, const json_t *batch,
 }
 
 static int answer_one(const struct sl_rpc_scope *scope, const json_t *request,
-                      struct evbuffer *answer)
+		      struct evbuffer *answer)
 {
 	json_t *one = NULL;
 	int rc = answer_request(scope, request, &one);
@@ -222,7 +224,7 @@ static int refuse_text(json_error_t *fault, struct evbuffer *answer)
 	if (quote)
 		*quote = 0;
 	snprintf(message, sizeof(message), "not JSON, at byte %d: %s", fault->position,
-	         fault->text);
+		 fault->text);
 	return sl_rpc_message_refuse(SL_RPC_PARSE, message, answer);
 }
 
@@ -236,7 +238,7 @@ static bool is_blank(const char *line, size_t length)
 }
 
 int sl_rpc_message_answer(const struct sl_rpc_scope *scope, const char *line, size_t length,
-                          struct evbuffer *answer)
+			  struct evbuffer *answer)
 {
 	char message[SL_ERROR_MAX];
 	json_error_t fault;
@@ -255,7 +257,7 @@ int sl_rpc_message_answer(const struct sl_rpc_scope *scope, const char *line, si
 		rc = sl_rpc_message_refuse(SL_RPC_REQUEST, "an empty batch", answer);
 	} else if (json_array_size(json) > scope->limits.batch) {
 		snprintf(message, sizeof(message), "a batch holds at most %zu requests",
-		         scope->limits.batch);
+			 scope->limits.batch);
 		rc = sl_rpc_message_refuse(SL_RPC_REQUEST, message, answer);
 	} else {
 		rc = answer_batch(scope, json, answer);

@@ -10,7 +10,7 @@
 
 enum {
 	BUCKETS_A_TICK = 131072, /* one to two milliseconds */
-	REST_MS = 200,           /* between passes */
+	REST_MS = 200,		 /* between passes */
 };
 
 /* What a pass finds about one service. */
@@ -37,7 +37,7 @@ struct sl_sweep {
 	size_t n;
 	struct found *found;
 	uint32_t *index; /* by service id: index in the model + 1 */
-	uint64_t *met;   /* service ids that some entry names */
+	uint64_t *met;	 /* service ids that some entry names */
 	uint32_t rested_ms;
 };
 
@@ -90,9 +90,9 @@ static uint64_t sum(const struct sl_control *c, uint32_t service, size_t field)
 
 	for (uint32_t w = 0; w < writers; w++)
 		total += *(
-		        const uint64_t *)(const void *)((const char *)&tally[(size_t)w * services +
-		                                                             service] +
-		                                        field);
+			const uint64_t *)(const void *)((const char *)&tally[(size_t)w * services +
+									     service] +
+							field);
 	return total;
 }
 
@@ -239,9 +239,9 @@ static void meet(struct sl_sweep *s, uint64_t key, uint64_t value)
 	if (!s->found[index - 1].disagree)
 		return;
 	row = sl_hash_row((sl_be32)(uint32_t)(key >> 16), (sl_be16)(uint16_t)key,
-	                  service->conf.vip.w[3],
-	                  sl_endpoint(sl_htons(service->conf.port), service->conf.protocol),
-	                  root->row_key) &
+			  service->conf.vip.w[3],
+			  sl_endpoint(sl_htons(service->conf.port), service->conf.protocol),
+			  root->row_key) &
 	      (service->conf.table_size - 1);
 	if (sl_row_cur(sl_rows_of(slots, service->rows->at)[row]) != backend)
 		sl_bit_set(s->found[index - 1].disagree, row);
@@ -257,9 +257,9 @@ static void slice(struct sl_sweep *s)
 	for (; s->bucket < end; s->bucket++) {
 		for (int way = 0; way < SL_FLOW_WAYS; way++) {
 			uint64_t key =
-			        __atomic_load_n(&bucket[s->bucket].key[way], __ATOMIC_ACQUIRE);
+				__atomic_load_n(&bucket[s->bucket].key[way], __ATOMIC_ACQUIRE);
 			uint64_t value =
-			        __atomic_load_n(&bucket[s->bucket].value[way], __ATOMIC_RELAXED);
+				__atomic_load_n(&bucket[s->bucket].value[way], __ATOMIC_RELAXED);
 			uint16_t id = sl_flow_key_service(key);
 			uint64_t age = (s->now - sl_flow_time(value)) & 0xffffffffffffull;
 
@@ -279,7 +279,7 @@ static void slice(struct sl_sweep *s)
 /* Results */
 
 static bool settles(const struct sl_control *c, const struct sl_model_service *service,
-                    const uint64_t *disagree)
+		    const uint64_t *disagree)
 {
 	const struct sl_rows *slots = c->store.base[SL_ARRAY_slots];
 	const uint32_t *row = sl_rows_of(slots, service->rows->at);
@@ -292,7 +292,7 @@ static bool settles(const struct sl_control *c, const struct sl_model_service *s
 
 /* Frees what nothing names: true when `service` has to be published for it. */
 static bool release_backends(struct sl_control *c, struct sl_model *next, size_t index,
-                             const uint64_t *named)
+			     const uint64_t *named)
 {
 	const struct sl_rows *slots = c->store.base[SL_ARRAY_slots];
 	struct sl_model_service *live = c->model->service[index], *edited;

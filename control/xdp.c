@@ -62,8 +62,8 @@ static int link_adopt(const char *pin, unsigned ifindex)
 }
 
 static int attachment_find(struct attachment *a, const struct sl_store_where *where,
-                           const struct sl_config_port *port, unsigned ifindex,
-                           char error[SL_ERROR_MAX])
+			   const struct sl_config_port *port, unsigned ifindex,
+			   char error[SL_ERROR_MAX])
 {
 	char name[SL_NAME_MAX + 8];
 	int err;
@@ -101,7 +101,7 @@ static void attachment_close(struct attachment *a)
 
 /* The map of interfaces, made by whichever port comes first. */
 static int egress_open(struct attachment *a, const struct sl_store_where *where,
-                       char error[SL_ERROR_MAX])
+		       char error[SL_ERROR_MAX])
 {
 	char pin[PATH_MAX];
 	int err = sl_store_pin_path(where, "egress", pin, sizeof(pin));
@@ -123,7 +123,7 @@ static int egress_set(const struct attachment *a, uint32_t port, char error[SL_E
 	int err = bpf_map_update_elem(a->egress, &port, &a->ifindex, BPF_ANY);
 
 	return err ? fail(error, err, "%s: can't be redirected to: %s", a->device, strerror(-err))
-	           : 0;
+		   : 0;
 }
 
 /* ---- the program ---- */
@@ -172,21 +172,21 @@ static int load_fail(const char *device, int err, char *log, char error[SL_ERROR
 	if (err == -EPERM || err == -EACCES) {
 		if (!length)
 			return fail(error, -EPERM,
-			            "%s: not allowed to load an XDP program; it takes CAP_BPF and "
-			            "CAP_NET_ADMIN",
-			            device);
+				    "%s: not allowed to load an XDP program; it takes CAP_BPF and "
+				    "CAP_NET_ADMIN",
+				    device);
 	}
 	for (char *at = log + from; *at; at++) {
 		if (*at == '\n')
 			*at = ' ';
 	}
 	return fail(error, err, "%s: the kernel refuses the XDP program: %s: %s", device,
-	            strerror(-err), log + from);
+		    strerror(-err), log + from);
 }
 
 /* One instance for this port, over the sockets' map given or a new one. */
 static int program_load(struct sl_steer **skel, const struct sl_store *store, uint32_t port,
-                        const struct attachment *a, char error[SL_ERROR_MAX])
+			const struct attachment *a, char error[SL_ERROR_MAX])
 {
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .kernel_log_size = VERIFIER_LOG);
 	libbpf_print_fn_t print = libbpf_set_print(NULL);
@@ -224,19 +224,19 @@ static int link_fail(const struct attachment *a, int err, char error[SL_ERROR_MA
 
 	if (bpf_xdp_query((int)a->ifindex, 0, &query) == 0 &&
 	    query.attach_mode != XDP_ATTACHED_NONE) {
-		uint32_t id = query.prog_id       ? query.prog_id
-		              : query.drv_prog_id ? query.drv_prog_id
-		                                  : query.skb_prog_id;
+		uint32_t id = query.prog_id	  ? query.prog_id
+			      : query.drv_prog_id ? query.drv_prog_id
+						  : query.skb_prog_id;
 
 		return fail(error, -EBUSY,
-		            "%s: another XDP program is attached (id %u, see bpftool prog show id "
-		            "%u); take it off first (ip link set dev %s xdp off)",
-		            a->device, id, id, a->device);
+			    "%s: another XDP program is attached (id %u, see bpftool prog show id "
+			    "%u); take it off first (ip link set dev %s xdp off)",
+			    a->device, id, id, a->device);
 	}
 	if (err == -EPERM)
 		return fail(error, err,
-		            "%s: not allowed to attach an XDP program; it takes CAP_NET_ADMIN",
-		            a->device);
+			    "%s: not allowed to attach an XDP program; it takes CAP_NET_ADMIN",
+			    a->device);
 	if (err == -ENODEV)
 		return fail(error, err, "%s: the interface is gone", a->device);
 	return fail(error, err, "%s: can't attach the XDP program: %s", a->device, strerror(-err));
@@ -266,7 +266,7 @@ static int link_make(struct attachment *a, int program, char error[SL_ERROR_MAX]
 	a->link = fd;
 	fail(error, 0, "%s: generic XDP, which is slower: %s", a->device,
 	     native == -EOPNOTSUPP ? "its driver has no native XDP"
-	                           : "its driver refuses native XDP; is its MTU too large?");
+				   : "its driver refuses native XDP; is its MTU too large?");
 	return SL_XDP_GENERIC;
 }
 
@@ -296,14 +296,14 @@ static int attach_new(struct attachment *a, const struct sl_steer *skel, char er
 }
 
 static int attach_replace(struct attachment *a, const struct sl_steer *skel,
-                          char error[SL_ERROR_MAX])
+			  char error[SL_ERROR_MAX])
 {
 	LIBBPF_OPTS(bpf_xdp_query_opts, query);
 	int err = bpf_link_update(a->link, bpf_program__fd(skel->progs.xsk_def_prog), NULL);
 
 	if (err)
 		return fail(error, err, "%s: can't replace the XDP program: %s", a->device,
-		            strerror(-err));
+			    strerror(-err));
 	if (bpf_xdp_query((int)a->ifindex, 0, &query) == 0 &&
 	    query.attach_mode == XDP_ATTACHED_SKB) {
 		fail(error, 0, "%s: generic XDP, which is slower: its driver had no native XDP",
@@ -314,8 +314,8 @@ static int attach_replace(struct attachment *a, const struct sl_steer *skel,
 }
 
 int sl_xdp_attach(const struct sl_store *store, const struct sl_store_where *where,
-                  const struct sl_config *config, uint32_t port, unsigned ifindex,
-                  char error[SL_ERROR_MAX])
+		  const struct sl_config *config, uint32_t port, unsigned ifindex,
+		  char error[SL_ERROR_MAX])
 {
 	struct attachment a;
 	struct sl_steer *skel;
@@ -347,15 +347,15 @@ int sl_xdp_detach_all(const struct sl_store_where *where, char error[SL_ERROR_MA
 
 	if (!dir)
 		return errno == ENOENT
-		               ? 0
-		               : fail(error, -errno, "%s: %s", where->bpf_dir, strerror(errno));
+			       ? 0
+			       : fail(error, -errno, "%s: %s", where->bpf_dir, strerror(errno));
 	while ((entry = readdir(dir))) {
 		if (strncmp(entry->d_name, "link-", 5) != 0 &&
 		    strncmp(entry->d_name, "xsks-", 5) != 0 && strcmp(entry->d_name, "egress") != 0)
 			continue;
 		if (unlinkat(dirfd(dir), entry->d_name, 0) == -1 && errno != ENOENT && !err)
 			err = fail(error, -errno, "%s/%s: %s", where->bpf_dir, entry->d_name,
-			           strerror(errno));
+				   strerror(errno));
 	}
 	closedir(dir);
 	return err;

@@ -21,7 +21,7 @@
 #include "../dataplane/abi/store.h"
 
 enum sl_xdp_how {
-	SL_XDP_NATIVE,  /* in the driver */
+	SL_XDP_NATIVE,	/* in the driver */
 	SL_XDP_GENERIC, /* in the kernel's stack, slower: the driver can't; error says so */
 };
 
@@ -29,8 +29,8 @@ enum sl_xdp_how {
  * kind SL_PORT_KERNEL. How it is attached (enum sl_xdp_how), or -errno with a message. -EBUSY:
  * somebody else's program is attached there. */
 int sl_xdp_attach(const struct sl_store *store, const struct sl_store_where *where,
-                  const struct sl_config *config, uint32_t port, unsigned ifindex,
-                  char error[SL_ERROR_MAX]);
+		  const struct sl_config *config, uint32_t port, unsigned ifindex,
+		  char error[SL_ERROR_MAX]);
 
 /* Takes all programs of the instance off their interfaces, also those of ports that the
  * configuration doesn't have any more. */

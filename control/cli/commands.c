@@ -63,7 +63,7 @@ static const struct sl_command COMMANDS[] = {
 #define N_COMMANDS (sizeof(COMMANDS) / sizeof(COMMANDS[0]))
 
 static int fail(char error[SL_ERROR_MAX], const char *format, ...)
-        __attribute__((format(printf, 2, 3)));
+	__attribute__((format(printf, 2, 3)));
 static int fail(char error[SL_ERROR_MAX], const char *format, ...)
 {
 	va_list args;
@@ -82,7 +82,7 @@ const struct sl_command *sl_command_at(size_t i)
 static int misuse(const struct sl_command *command, const char *what, char error[SL_ERROR_MAX])
 {
 	return fail(error, "%s; usage: sluicectl %s%s%s", what, command->words,
-	            *command->usage ? " " : "", command->usage);
+		    *command->usage ? " " : "", command->usage);
 }
 
 static size_t count_words(const char *words)
@@ -119,7 +119,7 @@ static size_t distance(const char *a, const char *b)
 				continue;
 			}
 			d[i][j] = least(least(d[i - 1][j], d[i][j - 1]) + 1,
-			                d[i - 1][j - 1] + (a[i - 1] != b[j - 1]));
+					d[i - 1][j - 1] + (a[i - 1] != b[j - 1]));
 			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
 				d[i][j] = least(d[i][j], d[i - 2][j - 2] + 1);
 		}
@@ -160,14 +160,14 @@ static bool name_next_words(const struct sl_given_words *given, char error[SL_ER
 		if (strncmp(COMMANDS[i].words, first, length) || COMMANDS[i].words[length] != ' ')
 			continue;
 		used += (size_t)snprintf(error + used, SL_ERROR_MAX - used, "%s%s", before,
-		                         COMMANDS[i].words + length + 1);
+					 COMMANDS[i].words + length + 1);
 		before = ", ";
 	}
 	return *before;
 }
 
 const struct sl_command *sl_command_find(const struct sl_given_words *given,
-                                         char error[SL_ERROR_MAX])
+					 char error[SL_ERROR_MAX])
 {
 	const struct sl_command *near;
 	char text[WORDS_MAX];
@@ -239,7 +239,7 @@ static int set_endpoint(json_t *params, const char *text, char error[SL_ERROR_MA
 }
 
 static int set_value(json_t *params, const struct sl_parameter *parameter, const char *text,
-                     char error[SL_ERROR_MAX])
+		     char error[SL_ERROR_MAX])
 {
 	switch (parameter->value) {
 	case SL_VALUE_TEXT:
@@ -255,7 +255,7 @@ static int set_value(json_t *params, const struct sl_parameter *parameter, const
 }
 
 static int set_words(const struct sl_command *command, const struct sl_given_words *given,
-                     json_t *params, char error[SL_ERROR_MAX])
+		     json_t *params, char error[SL_ERROR_MAX])
 {
 	const struct sl_parameter *parameter = command->parameters;
 	size_t word = count_words(command->words);
@@ -277,7 +277,7 @@ static int set_words(const struct sl_command *command, const struct sl_given_wor
 }
 
 static int set_options(const struct sl_command *command, const struct sl_given_words *given,
-                       json_t *params, char error[SL_ERROR_MAX])
+		       json_t *params, char error[SL_ERROR_MAX])
 {
 	char what[128];
 
@@ -285,11 +285,11 @@ static int set_options(const struct sl_command *command, const struct sl_given_w
 		const struct sl_parameter *parameter = command->parameters;
 
 		while (parameter->name && (parameter->given != SL_GIVEN_OPTION ||
-		                           strcmp(parameter->name, given->option[i].name)))
+					   strcmp(parameter->name, given->option[i].name)))
 			parameter++;
 		if (!parameter->name) {
 			snprintf(what, sizeof(what), "--%s: not an option of \"%s\"",
-			         given->option[i].name, command->words);
+				 given->option[i].name, command->words);
 			return misuse(command, what, error);
 		}
 		if (set_value(params, parameter, given->option[i].value, error))
@@ -299,7 +299,7 @@ static int set_options(const struct sl_command *command, const struct sl_given_w
 }
 
 int sl_command_params(const struct sl_command *command, const struct sl_given_words *given,
-                      json_t **out, char error[SL_ERROR_MAX])
+		      json_t **out, char error[SL_ERROR_MAX])
 {
 	json_t *params = json_object();
 

@@ -10,13 +10,13 @@
 #include "../../config/config.h"
 
 #define SL_PARAMETERS_MAX 6
-#define SL_GIVEN_MAX      16
+#define SL_GIVEN_MAX	  16
 
 enum sl_value {
 	SL_VALUE_TEXT,
 	SL_VALUE_NUMBER,
 	SL_VALUE_ENDPOINT, /* ADDRESS[:PORT], [ADDRESS]:PORT: two members, "address" and "port" */
-	SL_VALUE_YES,      /* an option without a value */
+	SL_VALUE_YES,	   /* an option without a value */
 };
 
 enum sl_given {
@@ -57,10 +57,10 @@ const struct sl_command *sl_command_at(size_t i);
 
 /* The command that the words begin with; NULL with a message that names the nearest. */
 const struct sl_command *sl_command_find(const struct sl_given_words *given,
-                                         char error[SL_ERROR_MAX]);
+					 char error[SL_ERROR_MAX]);
 
 /* 0, with a new reference or NULL for none; -EINVAL with a message. */
 int sl_command_params(const struct sl_command *command, const struct sl_given_words *given,
-                      json_t **params, char error[SL_ERROR_MAX]);
+		      json_t **params, char error[SL_ERROR_MAX]);
 
 #endif

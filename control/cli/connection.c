@@ -29,7 +29,7 @@ struct connection {
 };
 
 static int fail(struct connection *c, int rc, const char *format, ...)
-        __attribute__((format(printf, 3, 4)));
+	__attribute__((format(printf, 3, 4)));
 static int fail(struct connection *c, int rc, const char *format, ...)
 {
 	va_list args;
@@ -120,7 +120,7 @@ static int send_all(struct connection *c, const char *text, size_t length)
 static int send_request(struct connection *c, const char *method, json_t *params)
 {
 	json_t *request = json_pack("{s:s, s:s, s:O*, s:i}", "jsonrpc", "2.0", "method", method,
-	                            "params", params, "id", 1);
+				    "params", params, "id", 1);
 	char *text = json_dumps(request, JSON_COMPACT);
 	int rc = text ? 0 : fail(c, -ENOMEM, "out of memory, or an argument isn't UTF-8");
 
@@ -198,7 +198,7 @@ static int receive_answer(struct connection *c, json_t **answer)
 }
 
 int sl_connection_ask(const char *path, const char *method, json_t *params, int timeout_ms,
-                      json_t **answer, char error[SL_ERROR_MAX])
+		      json_t **answer, char error[SL_ERROR_MAX])
 {
 	struct connection c = {
 		.deadline_ms = now_ms() + timeout_ms,

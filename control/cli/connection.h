@@ -13,6 +13,6 @@
  * -ENOENT, -ECONNREFUSED: nobody listens; -EACCES: not for us; -ETIMEDOUT; -EPROTO: something else
  * than our daemon answered; -ECONNRESET: it hung up. All with a message. */
 int sl_connection_ask(const char *path, const char *method, json_t *params, int timeout_ms,
-                      json_t **answer, char error[SL_ERROR_MAX]);
+		      json_t **answer, char error[SL_ERROR_MAX]);
 
 #endif

@@ -23,9 +23,9 @@
 #endif
 
 #define TIMEOUT_DEFAULT_S 10
-#define TIMEOUT_MAX_S     3600
-#define RUN_DIR           "/run/sluice"
-#define OPTIONS_MAX       32
+#define TIMEOUT_MAX_S	  3600
+#define RUN_DIR		  "/run/sluice"
+#define OPTIONS_MAX	  32
 
 struct settings {
 	const char *instance;
@@ -50,7 +50,7 @@ static const struct option OPTIONS[] = {
 
 /* object: the daemon's own error, where there is one. */
 static int report(const struct settings *settings, enum sl_exit status, const json_t *object,
-                  const char *message)
+		  const char *message)
 {
 	json_t *error;
 
@@ -59,7 +59,7 @@ static int report(const struct settings *settings, enum sl_exit status, const js
 		return (int)status;
 	}
 	error = json_pack("{s:o*, s:s, s:o*}", "code", json_incref(json_object_get(object, "code")),
-	                  "message", message, "data", json_incref(json_object_get(object, "data")));
+			  "message", message, "data", json_incref(json_object_get(object, "data")));
 	error = json_pack("{s:o}", "error", error);
 	if (!error || json_dumpf(error, stderr, JSON_COMPACT))
 		fputs("{\"error\":{\"message\":\"not UTF-8\"}}", stderr);
@@ -69,7 +69,7 @@ static int report(const struct settings *settings, enum sl_exit status, const js
 }
 
 static int fail(const struct settings *settings, enum sl_exit status, const char *format, ...)
-        __attribute__((format(printf, 3, 4)));
+	__attribute__((format(printf, 3, 4)));
 static int fail(const struct settings *settings, enum sl_exit status, const char *format, ...)
 {
 	char message[2 * SL_ERROR_MAX];
@@ -117,7 +117,7 @@ static void gather_options(struct option options[OPTIONS_MAX])
 				options[n++] = (struct option){
 					.name = p->name,
 					.has_arg = p->value == SL_VALUE_YES ? no_argument
-					                                    : required_argument,
+									    : required_argument,
 					.val = OPTION_OF_COMMAND,
 				};
 		}
@@ -132,8 +132,8 @@ static int set_timeout(struct settings *settings, const char *text)
 
 	if (end == text || *end || !(seconds >= 0.001) || seconds > TIMEOUT_MAX_S)
 		return fail(settings, SL_EXIT_USAGE,
-		            "--timeout: \"%.64s\" isn't a number of seconds up to %d", text,
-		            TIMEOUT_MAX_S);
+			    "--timeout: \"%.64s\" isn't a number of seconds up to %d", text,
+			    TIMEOUT_MAX_S);
 	settings->timeout_ms = (int)(seconds * 1000 + 0.5);
 	return 0;
 }
@@ -143,7 +143,7 @@ static int report_option(const struct settings *settings, const char *last)
 {
 	if (optopt > 0 && optopt < 256)
 		return fail(settings, SL_EXIT_USAGE,
-		            "unknown option \"-%c\"; see: sluicectl --help", optopt);
+			    "unknown option \"-%c\"; see: sluicectl --help", optopt);
 	if (optopt)
 		return fail(settings, SL_EXIT_USAGE, "%s: takes no value", last);
 	return fail(settings, SL_EXIT_USAGE, "unknown option \"%s\"; see: sluicectl --help", last);
@@ -151,7 +151,7 @@ static int report_option(const struct settings *settings, const char *last)
 
 /* 0 or an exit status. */
 static int parse_options(struct settings *settings, int argc, char **argv,
-                         struct sl_given_words *given)
+			 struct sl_given_words *given)
 {
 	struct option options[OPTIONS_MAX];
 	int option, index = 0, rc = 0;
@@ -209,7 +209,7 @@ static int find_socket(const struct settings *settings, bool changes, char path[
 	if (!settings->socket) {
 		if (!*name || strlen(name) >= SL_NAME_MAX || strchr(name, '/') || *name == '.')
 			return fail(settings, SL_EXIT_USAGE,
-			            "--instance: \"%.64s\" can't be the name of one", name);
+				    "--instance: \"%.64s\" can't be the name of one", name);
 		length = snprintf(path, SL_PATH_MAX, RUN_DIR "/%s/%s", name, file);
 	} else if (stat(settings->socket, &st) == 0 && S_ISDIR(st.st_mode)) {
 		length = snprintf(path, SL_PATH_MAX, "%s/%s", settings->socket, file);
@@ -222,24 +222,24 @@ static int find_socket(const struct settings *settings, bool changes, char path[
 }
 
 static int report_silence(const struct settings *settings, const struct sl_command *command,
-                          const char *path, int rc, const char *error)
+			  const char *path, int rc, const char *error)
 {
 	if (rc == -ENOENT || rc == -ECONNREFUSED || rc == -ENOTDIR)
 		return settings->socket
-		               ? fail(settings, SL_EXIT_FAILED,
-		                      "no control process at %s; start: sluice-control -c FILE",
-		                      path)
-		               : fail(settings, SL_EXIT_FAILED,
-		                      "no control process for instance %s at %s; start: "
-		                      "sluice-control -c FILE",
-		                      settings->instance, path);
+			       ? fail(settings, SL_EXIT_FAILED,
+				      "no control process at %s; start: sluice-control -c FILE",
+				      path)
+			       : fail(settings, SL_EXIT_FAILED,
+				      "no control process for instance %s at %s; start: "
+				      "sluice-control -c FILE",
+				      settings->instance, path);
 	if (rc == -EACCES || rc == -EPERM)
 		return fail(settings, SL_EXIT_MACHINE,
-		            "no right to %s; run as root, or as who may write to that socket",
-		            path);
+			    "no right to %s; run as root, or as who may write to that socket",
+			    path);
 	if (rc == -ETIMEDOUT && command->changes)
 		return fail(settings, SL_EXIT_FAILED,
-		            "%s; the change may have happened, see: sluicectl generation", error);
+			    "%s; the change may have happened, see: sluicectl generation", error);
 	if (rc == -ENAMETOOLONG)
 		return fail(settings, SL_EXIT_USAGE, "%s", error);
 	return fail(settings, SL_EXIT_FAILED, "%s (at %s)", error, path);
@@ -253,33 +253,34 @@ static int report_error(const struct settings *settings, const json_t *error)
 	char message[2 * SL_ERROR_MAX];
 
 	snprintf(message, sizeof(message), "%s%s", text ? text : "an error without a message",
-	         code == -32601   ? "; is this control process older than sluicectl?"
-	         : code == -32001 ? "; use the control.sock beside it"
-	                          : "");
+		 code == -32601	  ? "; is this control process older than sluicectl?"
+		 : code == -32001 ? "; use the control.sock beside it"
+				  : "");
 	return report(settings, code == -32602 ? SL_EXIT_USAGE : SL_EXIT_FAILED, error, message);
 }
 
 static void print_result(const struct settings *settings, const struct sl_command *command,
-                         const json_t *result)
+			 const json_t *result)
 {
 	if (!settings->json) {
 		command->print(result);
 		return;
 	}
 	json_dumpf(result, stdout,
-	           JSON_ENCODE_ANY | (isatty(STDOUT_FILENO) ? JSON_INDENT(2) : JSON_COMPACT));
+		   JSON_ENCODE_ANY | JSON_REAL_PRECISION(9) |
+			   (isatty(STDOUT_FILENO) ? JSON_INDENT(2) : JSON_COMPACT));
 	putchar('\n');
 }
 
 /* A change that is published but not yet acknowledged by all is no success to build on. */
 static int check_acknowledged(const struct settings *settings, const struct sl_command *command,
-                              const json_t *result)
+			      const json_t *result)
 {
 	if (!command->changes || !json_is_false(json_object_get(result, "acknowledged")) ||
 	    json_integer_value(json_object_get(result, "workers")) == 0)
 		return SL_EXIT_OK;
 	return fail(settings, SL_EXIT_FAILED,
-	            "published, but not acknowledged by all workers; see: sluicectl generation");
+		    "published, but not acknowledged by all workers; see: sluicectl generation");
 }
 
 static int run(const struct settings *settings, const struct sl_command *command, json_t *params)

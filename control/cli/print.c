@@ -18,7 +18,7 @@
 #include <libsmartcols.h>
 
 #define CELL_MAX 256
-#define NONE     "-"
+#define NONE	 "-"
 
 /* Cells: each writes what `key` of the row says, or "-". */
 
@@ -108,7 +108,7 @@ static void cell_up(const json_t *row, const char *key, char text[CELL_MAX])
 	const json_t *value = json_object_get(row, key);
 
 	snprintf(text, CELL_MAX, "%s",
-	         json_is_boolean(value) ? (json_is_true(value) ? "up" : "down") : NONE);
+		 json_is_boolean(value) ? (json_is_true(value) ? "up" : "down") : NONE);
 }
 
 /* key and "port": "192.0.2.1:80", "[2001:db8::1]:80". */
@@ -119,7 +119,7 @@ static void cell_endpoint(const json_t *row, const char *key, char text[CELL_MAX
 	cell_text(row, key, address);
 	cell_number(row, "port", port);
 	snprintf(text, CELL_MAX, strchr(address, ':') ? "[%.99s]:%.99s" : "%.99s:%.99s", address,
-	         port);
+		 port);
 }
 
 /* cycles_busy of cycles_all. */
@@ -129,7 +129,7 @@ static void cell_busy(const json_t *row, const char *key, char text[CELL_MAX])
 
 	if (all > 0)
 		snprintf(text, CELL_MAX, "%.1f%%",
-		         100 * json_number_value(json_object_get(row, key)) / all);
+			 100 * json_number_value(json_object_get(row, key)) / all);
 	else
 		snprintf(text, CELL_MAX, NONE);
 }
@@ -141,7 +141,7 @@ static void cell_burst(const json_t *row, const char *key, char text[CELL_MAX])
 
 	if (bursts > 0)
 		snprintf(text, CELL_MAX, "%.1f",
-		         json_number_value(json_object_get(row, "packets")) / bursts);
+			 json_number_value(json_object_get(row, "packets")) / bursts);
 	else
 		snprintf(text, CELL_MAX, NONE);
 }
@@ -161,12 +161,12 @@ struct column {
 };
 
 static const struct column QUEUES[] = { { "PORT", "port", cell_text, 0 },
-	                                { "QUEUE", "queue", cell_number, RIGHT },
-	                                { "ENGINE", "engine", cell_text, 0 },
-	                                { "WORKER", "worker", cell_number, RIGHT },
-	                                { "SINCE", "since_s", cell_seconds, RIGHT },
-	                                { "WHY", "why", cell_text, 0 },
-	                                { 0 } };
+					{ "QUEUE", "queue", cell_number, RIGHT },
+					{ "ENGINE", "engine", cell_text, 0 },
+					{ "WORKER", "worker", cell_number, RIGHT },
+					{ "SINCE", "since_s", cell_seconds, RIGHT },
+					{ "WHY", "why", cell_text, 0 },
+					{ 0 } };
 
 static const struct column WORKERS[] = {
 	{ "WORKER", "worker", cell_number, RIGHT },
@@ -192,12 +192,12 @@ static const struct column WORKER_GENERATIONS[] = {
 
 static const struct column PORTS[] = {
 	{ "PORT", "name", cell_text, 0 },     { "DEVICE", "device", cell_text, 0 },
-	{ "MAC", "mac", cell_text, 0 },       { "LINK", "up", cell_up, 0 },
+	{ "MAC", "mac", cell_text, 0 },	      { "LINK", "up", cell_up, 0 },
 	{ "MTU", "mtu", cell_number, RIGHT }, { 0 },
 };
 
 static const struct column SERVICE_SUMMARIES[] = {
-	{ "SERVICE", "name", cell_text, 0 },      { "VIP", "vip", cell_endpoint, 0 },
+	{ "SERVICE", "name", cell_text, 0 },	  { "VIP", "vip", cell_endpoint, 0 },
 	{ "PROTOCOL", "protocol", cell_text, 0 }, { "BACKENDS", "backends", cell_number, RIGHT },
 	{ "READY", "ready", cell_number, RIGHT }, { 0 },
 };
@@ -282,7 +282,7 @@ static void print_table(const struct column *columns, const json_t *rows, const 
 	for (const struct column *c = columns; c->heading; c++) {
 		if (!(c->flags & DETAIL) &&
 		    !scols_table_new_column(table, c->heading, 0,
-		                            c->flags & RIGHT ? SCOLS_FL_RIGHT : 0))
+					    c->flags & RIGHT ? SCOLS_FL_RIGHT : 0))
 			goto out_of_memory;
 	}
 	json_array_foreach (rows, i, row) {
@@ -334,7 +334,7 @@ static void format_generation(const json_t *result, char text[CELL_MAX])
 	used = strlen(text);
 	if (json_is_boolean(acknowledged))
 		snprintf(text + used, CELL_MAX - used, ", %sacknowledged",
-		         json_is_true(acknowledged) ? "" : "not yet ");
+			 json_is_true(acknowledged) ? "" : "not yet ");
 }
 
 /* "running, pid 71, up 3m 05s" */

@@ -72,7 +72,7 @@ static uint64_t price(const struct sl_candidate *candidate, size_t n, uint64_t *
 
 /* Those with a weight, in the order of their identities. Returns how many. */
 static size_t line_up(struct turn *turn, uint32_t rows, const struct sl_candidate *candidate,
-                      size_t n, uint64_t cost)
+		      size_t n, uint64_t cost)
 {
 	size_t active = 0;
 
@@ -95,7 +95,7 @@ static size_t line_up(struct turn *turn, uint32_t rows, const struct sl_candidat
 }
 
 static void take_turns(uint32_t *cur, uint32_t rows, struct turn *turn, size_t n, uint64_t cost,
-                       uint64_t *taken)
+		       uint64_t *taken)
 {
 	const uint32_t mask = rows - 1;
 	uint32_t left = rows;

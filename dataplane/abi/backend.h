@@ -18,7 +18,7 @@
 #include "address.h"
 
 #define SL_BACKENDS_PER_SERVICE 16383
-#define SL_ROWS_PER_RECORD      16
+#define SL_ROWS_PER_RECORD	16
 
 enum sl_row_state {
 	SL_ROW_CLOSED, /* to cur, no look-up */
@@ -57,7 +57,7 @@ static inline enum sl_row_state sl_row_state(uint32_t row)
 }
 
 enum sl_backend_flags {
-	SL_BACKEND_SERVES = 1,    /* established flows may stay */
+	SL_BACKEND_SERVES = 1,	  /* established flows may stay */
 	SL_BACKEND_TAKES_NEW = 2, /* new ones may come */
 	SL_BACKEND_RESOLVED = 4,  /* the MAC addresses are right */
 };
@@ -67,7 +67,7 @@ struct sl_backend {
 	uint8_t dst_mac[6];
 	uint8_t src_mac[6];
 	uint16_t egress; /* index in ports */
-	uint16_t flags;  /* enum sl_backend_flags */
+	uint16_t flags;	 /* enum sl_backend_flags */
 	union sl_addr addr;
 	sl_be16 port;
 	uint16_t ip_delta; /* checksum deltas of VIP → backend, see core/csum.h */

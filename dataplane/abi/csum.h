@@ -36,10 +36,10 @@ static inline uint16_t sl_csum_delta_addr(const union sl_addr *from, const union
 
 /* The same with a port beside the address, for the TCP and UDP checksums. */
 static inline uint16_t sl_csum_delta_endpoint(const union sl_addr *from, sl_be16 from_port,
-                                              const union sl_addr *to, sl_be16 to_port)
+					      const union sl_addr *to, sl_be16 to_port)
 {
 	return sl_csum_fold((uint32_t)sl_csum_delta_addr(from, to) + (uint16_t)~from_port +
-	                    to_port);
+			    to_port);
 }
 
 /* The checksum field after its header's sum grew by `delta` (up to 32 bits of addends). */

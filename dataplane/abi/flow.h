@@ -14,7 +14,7 @@
  * a busy key, and nobody but the one who set it writes the entry, so a key never stands beside
  * another flow's value. A hit refreshes the value by compare-and-swap, so that a writer who slept
  * can't overwrite an entry that has become another flow's. An entry left busy by an engine that
- * died in those three stores stays so until the next dataplane starts and clears it.
+ * died in those three stores is cleared by a worker's next rounds (engine/clean.h).
  *
  * Time is in ticks of 2^20 ns (about 1.05 ms) since root->origin_ns; 48 bits last 9,000 years. An
  * entry is alive while now - time <= terms[service id].lifetime[state].
@@ -44,7 +44,7 @@ struct sl_bucket {
 	uint64_t value[SL_FLOW_WAYS];
 } __attribute__((aligned(64)));
 
-#define SL_FLOW_BUSY        (1ull << 63)
+#define SL_FLOW_BUSY	    (1ull << 63)
 #define SL_FLOW_SERVICE_MAX 32767
 
 static inline uint64_t sl_flow_key(uint16_t service, uint64_t source48)

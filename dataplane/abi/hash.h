@@ -27,7 +27,7 @@ static inline uint64_t sl_hash_mix(uint64_t a, uint64_t b, const uint64_t key[2]
 
 /* Row of an IPv4 flow: source and destination as in the header, endpoint of the service. */
 static inline uint32_t sl_hash_row(sl_be32 src, sl_be16 sport, sl_be32 dst, uint32_t endpoint,
-                                   const uint64_t key[2])
+				   const uint64_t key[2])
 {
 	uint64_t a = (uint64_t)(uint32_t)src << 32 | (uint32_t)dst;
 	uint64_t b = (uint64_t)(uint16_t)sport << 32 | endpoint;

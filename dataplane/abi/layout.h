@@ -44,8 +44,8 @@ _Static_assert(SL_ARRAY_COUNT <= SL_ARRAYS_MAX, "root has room for them");
 struct sl_capacity {
 	uint32_t services; /* also the highest service id */
 	uint32_t backends; /* of all services together: ids of the counters */
-	uint32_t rows;     /* live ones of all services together; the array has twice that */
-	uint32_t flows;    /* entries provisioned */
+	uint32_t rows;	   /* live ones of all services together; the array has twice that */
+	uint32_t flows;	   /* entries provisioned */
 	uint32_t routes;
 	uint32_t workers;
 	uint32_t cpus; /* that XDP may run on */

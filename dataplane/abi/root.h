@@ -22,19 +22,19 @@
 #define SL_ABI_VERSION 1
 
 #define SL_PREFIX_LENGTHS 16 /* distinct prefix lengths of routes, a family */
-#define SL_ARRAYS_MAX     24
+#define SL_ARRAYS_MAX	  24
 
 enum sl_engine_choice {
 	SL_ENGINE_AUTO, /* a worker where one lives, else XDP */
 	SL_ENGINE_DPDK, /* workers alone: XDP only steers, and drops where none lives */
-	SL_ENGINE_XDP,  /* XDP alone */
+	SL_ENGINE_XDP,	/* XDP alone */
 };
 
 /* What is searched in one bank. Written by control while seq is odd. */
 struct sl_bank {
-	uint64_t seq;        /* odd while being written */
+	uint64_t seq;	     /* odd while being written */
 	uint64_t generation; /* the one that these records belong to */
-	uint64_t seed;       /* of the placement of the records, see place.h */
+	uint64_t seed;	     /* of the placement of the records, see place.h */
 	uint32_t services;   /* records in use, of each kind */
 	uint32_t reverse;
 	uint32_t routes;

@@ -19,9 +19,9 @@ enum sl_pick {
 };
 
 enum sl_service_flags {
-	SL_SERVICE_VIP = 1,      /* the bare address: answered for, but no service by itself */
-	SL_SERVICE_LOOKUP = 2,   /* some row isn't closed, or every flow is tracked */
-	SL_SERVICE_TRACK = 4,    /* every flow gets an entry */
+	SL_SERVICE_VIP = 1,	 /* the bare address: answered for, but no service by itself */
+	SL_SERVICE_LOOKUP = 2,	 /* some row isn't closed, or every flow is tracked */
+	SL_SERVICE_TRACK = 4,	 /* every flow gets an entry */
 	SL_SERVICE_FLOWLESS = 8, /* no flow ever gets one: each packet stands for itself (DNS) */
 };
 
@@ -29,14 +29,14 @@ enum sl_service_flags {
 struct sl_service {
 	union sl_addr vip;
 	uint32_t endpoint; /* sl_endpoint(port, protocol) */
-	uint16_t id;       /* 1..: stable while the service lives, part of flow keys and counters */
+	uint16_t id;	   /* 1..: stable while the service lives, part of flow keys and counters */
 	uint16_t n_backends; /* records in its extent */
-	uint32_t rows;       /* first record of its extent in slots */
+	uint32_t rows;	     /* first record of its extent in slots */
 	uint32_t row_mask;   /* rows - 1; rows is a power of two, at least SL_ROWS_PER_RECORD */
 	uint32_t backends;   /* first record of its extent in backends */
-	uint8_t mode;        /* enum sl_mode */
-	uint8_t pick;        /* enum sl_pick */
-	uint16_t flags;      /* enum sl_service_flags */
+	uint8_t mode;	     /* enum sl_mode */
+	uint8_t pick;	     /* enum sl_pick */
+	uint16_t flags;	     /* enum sl_service_flags */
 	uint8_t reserved[24];
 } __attribute__((aligned(64)));
 
@@ -46,9 +46,9 @@ struct sl_reverse {
 	uint32_t endpoint;
 	uint16_t service;  /* its id */
 	uint16_t ip_delta; /* checksum deltas of backend → VIP, see csum.h; network order as summed
-	                    */
+			    */
 	uint16_t l4_delta;
-	sl_be16 port;     /* of the VIP */
+	sl_be16 port;	  /* of the VIP */
 	uint32_t traffic; /* the backend's id in the counters */
 	union sl_addr vip;
 	uint16_t flags; /* enum sl_service_flags of the service */
@@ -57,7 +57,7 @@ struct sl_reverse {
 
 enum sl_route_kind {
 	SL_ROUTE_NONE = 1, /* unreachable, or no port of ours leads there */
-	SL_ROUTE_LOCAL,    /* the gateway's own, or exempt from the reverse rewrite: the kernel's */
+	SL_ROUTE_LOCAL,	   /* the gateway's own, or exempt from the reverse rewrite: the kernel's */
 	SL_ROUTE_LINK, /* a connected prefix: the host's own record says the rest, or it is asked */
 	SL_ROUTE_ASK,  /* the next hop's MAC is being asked for */
 	SL_ROUTE_VIA,  /* next hop known */

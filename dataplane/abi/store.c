@@ -86,7 +86,7 @@ void sl_store_size(const struct sl_capacity *capacity, uint32_t count[SL_ARRAY_C
 	count[SL_ARRAY_routes] = banks(capacity->routes);
 	count[SL_ARRAY_ports] = 2 * SL_PORTS_MAX;
 	count[SL_ARRAY_slots] = bounded(((uint64_t)capacity->rows * 2 + SL_ROWS_PER_RECORD - 1) /
-	                                SL_ROWS_PER_RECORD);
+					SL_ROWS_PER_RECORD);
 	count[SL_ARRAY_backends] = bounded((uint64_t)capacity->backends * 4); /* old extents rest */
 	count[SL_ARRAY_terms] = bounded(ids);
 	count[SL_ARRAY_engine] = 1;
@@ -116,7 +116,7 @@ static int array_path(const struct sl_store_where *where, int i, char path[PATH_
 	if (!where->huge)
 		return sl_store_pin_path(where, arrays[i].name, path, PATH_MAX);
 	n = snprintf(path, PATH_MAX, "%s/sluice.%s.%s", where->huge_dir, where->instance,
-	             arrays[i].name);
+		     arrays[i].name);
 	return n < 0 || n >= PATH_MAX ? -ENAMETOOLONG : 0;
 }
 
@@ -139,7 +139,7 @@ static int check_fs(const char *dir, long magic, const char *what, char *error)
 	if ((long)fs.f_type == magic)
 		return 0;
 	return fail(error, -ENODEV, "%s: no %s file system is mounted there (mount -t %s none %s)",
-	            dir, what, what, magic == BPF_FS_MAGIC ? "/sys/fs/bpf" : dir);
+		    dir, what, what, magic == BPF_FS_MAGIC ? "/sys/fs/bpf" : dir);
 }
 
 static int make_parents(const char *dir, char *error)
@@ -167,12 +167,12 @@ static int check_dir(const char *dir, char *error)
 		return fail(error, -ENOTDIR, "%s: not a directory", dir);
 	if (st.st_uid != geteuid())
 		return fail(error, -EPERM,
-		            "%s: belongs to user %u, not to us (%u): nothing in it is trusted", dir,
-		            st.st_uid, geteuid());
+			    "%s: belongs to user %u, not to us (%u): nothing in it is trusted", dir,
+			    st.st_uid, geteuid());
 	if (st.st_mode & 0077)
 		return fail(error, -EPERM,
-		            "%s: open to others (mode %04o): nothing in it is trusted; chmod 0700",
-		            dir, st.st_mode & 07777);
+			    "%s: open to others (mode %04o): nothing in it is trusted; chmod 0700",
+			    dir, st.st_mode & 07777);
 	return 0;
 }
 
@@ -225,7 +225,7 @@ static uint64_t free_huge_pages(uint64_t page)
 	FILE *f;
 
 	snprintf(path, sizeof(path), "/sys/kernel/mm/hugepages/hugepages-%llukB/free_hugepages",
-	         (unsigned long long)page / 1024);
+		 (unsigned long long)page / 1024);
 	f = fopen(path, "re");
 	if (f) {
 		if (fscanf(f, "%llu", &n) != 1)
@@ -236,28 +236,28 @@ static uint64_t free_huge_pages(uint64_t page)
 }
 
 static int array_fail(const struct sl_store_where *where, int i, uint64_t bytes, uint64_t page,
-                      int err, char *error)
+		      int err, char *error)
 {
 	const char *name = arrays[i].name;
 
 	if (where->huge && err == -ENOMEM)
 		return fail(error, err,
-		            "array %s: needs %llu huge pages of %llu kB, %llu are free; reserve "
-		            "more (sysctl vm.nr_hugepages)",
-		            name, (unsigned long long)(bytes / page),
-		            (unsigned long long)page / 1024,
-		            (unsigned long long)free_huge_pages(page));
+			    "array %s: needs %llu huge pages of %llu kB, %llu are free; reserve "
+			    "more (sysctl vm.nr_hugepages)",
+			    name, (unsigned long long)(bytes / page),
+			    (unsigned long long)page / 1024,
+			    (unsigned long long)free_huge_pages(page));
 	if (err == -EPERM)
 		return fail(error, err, "array %s: not allowed; it takes CAP_BPF and CAP_SYS_ADMIN",
-		            name);
+			    name);
 	if (err == -ENOMEM || err == -E2BIG)
 		return fail(error, err, "array %s: no memory for its %llu MB; lower the capacities",
-		            name, (unsigned long long)bytes >> 20);
+			    name, (unsigned long long)bytes >> 20);
 	return fail(error, err, "array %s: %s", name, strerror(-err));
 }
 
 static int array_create(const struct sl_store_where *where, int i, uint32_t count,
-                        struct found *found, char *error)
+			struct found *found, char *error)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE);
 	uint64_t bytes = (uint64_t)count * arrays[i].record, page = (uint64_t)getpagesize();
@@ -279,7 +279,7 @@ static int array_create(const struct sl_store_where *where, int i, uint32_t coun
 	} else {
 		bytes = round_up(bytes, page);
 		fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, arrays[i].name, 4, arrays[i].record, count,
-		                    &opts);
+				    &opts);
 		if (fd < 0)
 			return array_fail(where, i, bytes, page, fd, error);
 		err = bpf_obj_pin(fd, path);
@@ -300,7 +300,7 @@ static int found_file(int i, const char *path, struct found *found, char *error)
 		return fail(error, -errno, "%s: %s", path, strerror(errno));
 	if (!S_ISREG(st.st_mode) || st.st_uid != geteuid() || st.st_mode & 0077)
 		return fail(error, -EPERM, "%s: not ours alone (user %u, mode %04o): not trusted",
-		            path, st.st_uid, st.st_mode & 07777);
+			    path, st.st_uid, st.st_mode & 07777);
 	found->record = arrays[i].record;
 	found->bytes = (uint64_t)st.st_size;
 	found->count = bounded(found->bytes / found->record);
@@ -321,13 +321,13 @@ static int found_map(const char *path, struct found *found, char *error)
 	found->record = info.value_size;
 	found->count = info.max_entries;
 	found->bytes = round_up((uint64_t)info.max_entries * round_up(info.value_size, 8),
-	                        (uint64_t)getpagesize());
+				(uint64_t)getpagesize());
 	return 0;
 }
 
 /* The array as it stands there, whatever its size. */
 static int array_open(const struct sl_store_where *where, int i, bool write, struct found *found,
-                      char *error)
+		      char *error)
 {
 	char path[PATH_MAX];
 	int err = array_path(where, i, path);
@@ -345,7 +345,7 @@ static int array_open(const struct sl_store_where *where, int i, bool write, str
 		return fail(error, err, "%s: no instance yet", path);
 	if (err == -EPERM)
 		return fail(error, err, "%s: not allowed; it takes CAP_BPF and CAP_SYS_ADMIN",
-		            path);
+			    path);
 	if (err)
 		return fail(error, err, "%s: %s", path, strerror(-err));
 	err = where->huge ? found_file(i, path, found, error) : found_map(path, found, error);
@@ -356,7 +356,7 @@ static int array_open(const struct sl_store_where *where, int i, bool write, str
 
 /* Maps found and closes its descriptor, but where control will need it. */
 static int array_map(struct sl_store *s, const struct sl_store_where *where, int i, bool write,
-                     bool keep, const struct found *found, char *error)
+		     bool keep, const struct found *found, char *error)
 {
 	int protection = write ? PROT_READ | PROT_WRITE : PROT_READ, err = 0;
 	struct statfs fs;
@@ -366,7 +366,7 @@ static int array_map(struct sl_store *s, const struct sl_store_where *where, int
 	if (base == MAP_FAILED) {
 		err = -errno;
 		array_fail(where, i, found->bytes,
-		           fstatfs(found->fd, &fs) == 0 ? (uint64_t)fs.f_bsize : 4096, err, error);
+			   fstatfs(found->fd, &fs) == 0 ? (uint64_t)fs.f_bsize : 4096, err, error);
 	} else {
 		s->base[i] = base;
 		s->bytes[i] = found->bytes;
@@ -401,7 +401,7 @@ void sl_store_detach(struct sl_store *s)
 
 /* The root's words, by a mapping that presumes nothing of its size. magic 0: none. */
 static int root_peek(const struct sl_store_where *where, uint64_t *magic, uint32_t *version,
-                     char *error)
+		     char *error)
 {
 	const struct sl_root *root;
 	struct found found;
@@ -437,13 +437,13 @@ static int root_check(const struct sl_store_where *where, char *error)
 		return fail(error, -ENOENT, "instance %s: still being made", where->instance);
 	if (magic != SL_MAGIC)
 		return fail(error, -EPROTO, "instance %s: its root isn't one of Sluice",
-		            where->instance);
+			    where->instance);
 	if (version != SL_ABI_VERSION)
 		return fail(error, -EPROTO,
-		            "instance %s: its shared memory has ABI version %u, this program "
-		            "speaks version %u; run matching versions, or stop the instance and "
-		            "remove its arrays",
-		            where->instance, version, SL_ABI_VERSION);
+			    "instance %s: its shared memory has ABI version %u, this program "
+			    "speaks version %u; run matching versions, or stop the instance and "
+			    "remove its arrays",
+			    where->instance, version, SL_ABI_VERSION);
 	return 0;
 }
 
@@ -452,16 +452,16 @@ static int layout_check(const struct sl_root *root, int i, const struct found *f
 {
 	if (root->record_size[i] != arrays[i].record || found->record != arrays[i].record)
 		return fail(error, -EPROTO,
-		            "array %s: records of %u bytes, %u by its root; this program has %u",
-		            arrays[i].name, found->record, root->record_size[i], arrays[i].record);
+			    "array %s: records of %u bytes, %u by its root; this program has %u",
+			    arrays[i].name, found->record, root->record_size[i], arrays[i].record);
 	if (!root->count[i] || root->count[i] > found->count)
 		return fail(error, -EPROTO, "array %s: %u records, its root says %u",
-		            arrays[i].name, found->count, root->count[i]);
+			    arrays[i].name, found->count, root->count[i]);
 	return 0;
 }
 
 int sl_store_attach(struct sl_store *s, const struct sl_store_where *where, enum sl_store_role role,
-                    char error[512])
+		    char error[512])
 {
 	const struct sl_root *root = NULL;
 	int err;
@@ -472,7 +472,7 @@ int sl_store_attach(struct sl_store *s, const struct sl_store_where *where, enum
 		err = root_check(where, error);
 	for (int i = 0; !err && i < SL_ARRAY_COUNT; i++) {
 		bool write = (role == SL_STORE_CONTROL && arrays[i].writer == SL_BY_CONTROL) ||
-		             (role == SL_STORE_ENGINE && arrays[i].writer == SL_BY_ENGINE);
+			     (role == SL_STORE_ENGINE && arrays[i].writer == SL_BY_ENGINE);
 		struct found found;
 
 		err = array_open(where, i, write, &found, error);
@@ -482,7 +482,7 @@ int sl_store_attach(struct sl_store *s, const struct sl_store_where *where, enum
 			break;
 		if (i == SL_ARRAY_root && found.bytes < sizeof(*root))
 			err = fail(error, -EPROTO, "array root: only %llu bytes",
-			           (unsigned long long)found.bytes);
+				   (unsigned long long)found.bytes);
 		else if (i != SL_ARRAY_root)
 			err = layout_check(root, i, &found, error);
 		if (err) {
@@ -495,7 +495,7 @@ int sl_store_attach(struct sl_store *s, const struct sl_store_where *where, enum
 		root = sl_store_root(s);
 		if (i == SL_ARRAY_root && root->arrays != SL_ARRAY_COUNT)
 			err = fail(error, -EPROTO, "instance %s: %u arrays, this program has %u",
-			           where->instance, root->arrays, SL_ARRAY_COUNT);
+				   where->instance, root->arrays, SL_ARRAY_COUNT);
 		else if (i == SL_ARRAY_root)
 			err = layout_check(root, i, &found, error);
 		s->count[i] = root->count[i];
@@ -537,7 +537,7 @@ static int unlink_arrays(const struct sl_store_where *where, char *error)
 }
 
 int sl_store_create(struct sl_store *s, const struct sl_store_where *where,
-                    const struct sl_capacity *capacity, char error[512])
+		    const struct sl_capacity *capacity, char error[512])
 {
 	uint32_t count[SL_ARRAY_COUNT], version;
 	uint64_t magic = 0;
@@ -560,7 +560,7 @@ int sl_store_create(struct sl_store *s, const struct sl_store_where *where,
 		err = array_create(where, i, count[i], &found, error);
 		if (!err)
 			err = array_map(s, where, i, arrays[i].writer == SL_BY_CONTROL, true,
-			                &found, error);
+					&found, error);
 	}
 	if (!err)
 		err = root_fill(sl_store_root(s), count, error);

@@ -17,7 +17,7 @@
 enum sl_store_role { SL_STORE_CONTROL, SL_STORE_ENGINE, SL_STORE_READER };
 
 struct sl_store_where {
-	bool huge;            /* files in hugetlbfs, else pinned BPF arrays */
+	bool huge;	      /* files in hugetlbfs, else pinned BPF arrays */
 	const char *instance; /* its name */
 	const char *bpf_dir;
 	const char *huge_dir;
@@ -25,9 +25,9 @@ struct sl_store_where {
 
 struct sl_store {
 	void *base[SL_ARRAY_COUNT];
-	size_t bytes[SL_ARRAY_COUNT];   /* mapped */
+	size_t bytes[SL_ARRAY_COUNT];	/* mapped */
 	uint32_t count[SL_ARRAY_COUNT]; /* records */
-	int fd[SL_ARRAY_COUNT];         /* BPF map descriptors, kept by control alone; -1 */
+	int fd[SL_ARRAY_COUNT];		/* BPF map descriptors, kept by control alone; -1 */
 };
 
 static inline struct sl_root *sl_store_root(const struct sl_store *s)
@@ -42,12 +42,12 @@ void sl_store_size(const struct sl_capacity *capacity, uint32_t count[SL_ARRAY_C
  * stored last, by sl_store_publish(), so that nobody attaches to a half-made instance.
  * -EEXIST where one of that name stands already. All errors leave a message in error. */
 int sl_store_create(struct sl_store *s, const struct sl_store_where *where,
-                    const struct sl_capacity *capacity, char error[512]);
+		    const struct sl_capacity *capacity, char error[512]);
 void sl_store_publish(struct sl_store *s);
 
 /* Attaches. -ENOENT: there is none yet. -EPROTO: another ABI version or layout; never touched. */
 int sl_store_attach(struct sl_store *s, const struct sl_store_where *where, enum sl_store_role role,
-                    char error[512]);
+		    char error[512]);
 
 /* Unmaps; the instance stays. */
 void sl_store_detach(struct sl_store *s);
@@ -57,6 +57,6 @@ int sl_store_remove(const struct sl_store_where *where, char error[512]);
 
 /* A path like BPF_DIR/NAME, for pins that stand beside the arrays. */
 int sl_store_pin_path(const struct sl_store_where *where, const char *name, char *path,
-                      size_t size);
+		      size_t size);
 
 #endif

@@ -34,7 +34,7 @@ enum sl_accept {
 	SL_ACCEPT_INDEX,  /* a record names something outside its array */
 	SL_ACCEPT_EGRESS, /* a record names a port that this dataplane doesn't have */
 	SL_ACCEPT_FORM, /* a value that the ABI doesn't define, or a bank that doesn't fit its head
-	                 */
+			 */
 };
 
 /* The dataplane process. Written by its main thread. */
@@ -45,7 +45,7 @@ struct sl_engine {
 	uint64_t started_ns; /* CLOCK_MONOTONIC */
 	uint64_t accepted;   /* generation, the last that was looked at */
 	uint32_t answer;     /* enum sl_accept, about `accepted` */
-	uint32_t at;         /* the record that was refused */
+	uint32_t at;	     /* the record that was refused */
 	uint8_t pad0[24];
 	union sl_life alive; /* held by the main thread */
 	uint8_t pad1[24];
@@ -54,7 +54,7 @@ struct sl_engine {
 struct sl_worker {
 	uint64_t heartbeat_ns; /* CLOCK_MONOTONIC, at every look at the root */
 	uint64_t generation;   /* acknowledged: no older table is in use */
-	uint32_t pid;          /* 0: this worker doesn't exist */
+	uint32_t pid;	       /* 0: this worker doesn't exist */
 	uint32_t tid;
 	uint32_t cpu;
 	uint32_t pad0;
@@ -89,7 +89,7 @@ enum sl_handover {
 struct sl_queue {
 	uint64_t owner; /* 63..32 epoch, 31..0 worker + 1; 0: XDP */
 	uint64_t since_ns;
-	uint64_t why;                 /* enum sl_handover */
+	uint64_t why;		      /* enum sl_handover */
 	uint64_t times[SL_HANDOVERS]; /* how often it changed for each reason */
 	uint8_t mac[6]; /* of the port, as its driver says; in the record of queue 0 */
 	uint8_t pad[42];

@@ -28,15 +28,15 @@ struct sl_work {
 		const struct sl_service *service;
 		const struct sl_reverse *reverse;
 	};
-	uint32_t at;    /* of a service: the row in its table; of a reply: the place of its route */
-	uint8_t todo;   /* enum sl_todo */
+	uint32_t at;	/* of a service: the row in its table; of a reply: the place of its route */
+	uint8_t todo;	/* enum sl_todo */
 	uint8_t reason; /* enum sl_reason */
 	uint8_t l3;
 	uint8_t l4;
 };
 
 SL_INLINE const struct sl_service *sl_service_find(const struct sl_tables *t,
-                                                   const union sl_addr *vip, uint32_t endpoint)
+						   const union sl_addr *vip, uint32_t endpoint)
 {
 	uint64_t hash = sl_place_hash(vip, endpoint, sl_seam_bank(t)->seed);
 	uint32_t size = sl_seam_services(t);
@@ -49,7 +49,7 @@ SL_INLINE const struct sl_service *sl_service_find(const struct sl_tables *t,
 }
 
 SL_INLINE const struct sl_reverse *sl_reverse_find(const struct sl_tables *t,
-                                                   const union sl_addr *backend, uint32_t endpoint)
+						   const union sl_addr *backend, uint32_t endpoint)
 {
 	uint64_t hash = sl_place_hash(backend, endpoint, sl_seam_bank(t)->seed);
 	uint32_t size = sl_seam_reverses(t);
@@ -79,7 +79,7 @@ SL_INLINE uint32_t sl_route_find4(const struct sl_tables *t, sl_be32 dst)
 		hash = sl_place_hash(&prefix, length, bank->seed);
 		for (int second = 0; second < 2; second++) {
 			uint32_t place =
-			        second ? sl_place_second(hash, size) : sl_place_first(hash, size);
+				second ? sl_place_second(hash, size) : sl_place_first(hash, size);
 			const struct sl_route *r = sl_seam_route(t, place);
 
 			if (r && r->length == length && sl_addr_equal(&r->prefix, &prefix))
@@ -97,7 +97,7 @@ SL_INLINE void sl_work_end(struct sl_work *w, enum sl_reason reason)
 
 /* To a service: pick the row, fetch what comes next. */
 SL_INLINE void sl_classify_service(const struct sl_tables *t, const struct sl_service *s,
-                                   const struct sl_parsed *o, struct sl_work *w)
+				   const struct sl_parsed *o, struct sl_work *w)
 {
 	const struct sl_root *root = sl_seam_root(t);
 
@@ -115,7 +115,7 @@ SL_INLINE void sl_classify_service(const struct sl_tables *t, const struct sl_se
 
 /* From a backend: ours unless its destination is exempt. */
 SL_INLINE void sl_classify_reverse(const struct sl_tables *t, const struct sl_reverse *r,
-                                   const struct sl_parsed *o, struct sl_work *w)
+				   const struct sl_parsed *o, struct sl_work *w)
 {
 	const struct sl_route *route;
 
@@ -168,7 +168,7 @@ SL_INLINE void sl_classify(const struct sl_tables *t, const struct sl_packet *p,
 		union sl_addr dst = sl_addr4(o.dst), src;
 		const struct sl_reverse *r;
 		const struct sl_service *s =
-		        sl_service_find(t, &dst, sl_endpoint(o.dport, o.protocol));
+			sl_service_find(t, &dst, sl_endpoint(o.dport, o.protocol));
 
 		if (sl_likely(s)) {
 			sl_classify_service(t, s, &o, w);

@@ -17,7 +17,7 @@
 
 /* The row of the work at hand, and through it the backend; 0 for none. */
 SL_INLINE uint32_t sl_route_pick(const struct sl_tables *t, const struct sl_work *w,
-                                 const struct sl_ip4 *ip, sl_be16 sport, enum sl_event event)
+				 const struct sl_ip4 *ip, sl_be16 sport, enum sl_event event)
 {
 	const struct sl_service *s = w->service;
 	const uint32_t *at = sl_seam_row(t, (uint64_t)s->rows * SL_ROWS_PER_RECORD + w->at);
@@ -29,15 +29,15 @@ SL_INLINE uint32_t sl_route_pick(const struct sl_tables *t, const struct sl_work
 	if (sl_likely(sl_row_state(row) == SL_ROW_CLOSED && !(s->flags & SL_SERVICE_TRACK)))
 		return sl_row_cur(row);
 	return sl_track(t, &(struct sl_ask){ .key = sl_flow_key4(s->id, ip->src, sport),
-	                                     .row = row,
-	                                     .backends = s->backends,
-	                                     .n_backends = s->n_backends,
-	                                     .event = (uint8_t)event,
-	                                     .always = s->flags & SL_SERVICE_TRACK });
+					     .row = row,
+					     .backends = s->backends,
+					     .n_backends = s->n_backends,
+					     .event = (uint8_t)event,
+					     .always = s->flags & SL_SERVICE_TRACK });
 }
 
 SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_packet *p,
-                                          const struct sl_work *w, uint16_t *egress)
+					  const struct sl_work *w, uint16_t *egress)
 {
 	const struct sl_service *s = w->service;
 	const struct sl_ip4 *ip = sl_packet_at(p, w->l3, sizeof(*ip));
@@ -103,7 +103,7 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 }
 
 SL_INLINE enum sl_reason sl_route_reverse(const struct sl_tables *t, struct sl_packet *p,
-                                          const struct sl_work *w, uint16_t *egress)
+					  const struct sl_work *w, uint16_t *egress)
 {
 	const struct sl_reverse *r = w->reverse;
 	const struct sl_ip4 *ip = sl_packet_at(p, w->l3, sizeof(*ip));
@@ -158,7 +158,7 @@ SL_INLINE enum sl_reason sl_route_reverse(const struct sl_tables *t, struct sl_p
 
 /* Rewrites the frame in place as the verdict says. */
 SL_INLINE enum sl_reason sl_route(const struct sl_tables *t, struct sl_packet *p,
-                                  const struct sl_work *w, uint16_t *egress)
+				  const struct sl_work *w, uint16_t *egress)
 {
 	switch (w->todo) {
 	case SL_TODO_SERVICE:

@@ -59,7 +59,7 @@ SL_INLINE uint64_t sl_entry_load(const uint64_t *word)
 #ifdef __bpf__
 	return *(const volatile uint64_t *)word;
 #else
-	return __atomic_load_n(word, __ATOMIC_ACQUIRE);  /* the key before its value */
+	return __atomic_load_n(word, __ATOMIC_ACQUIRE);	 /* the key before its value */
 #endif
 }
 
@@ -92,7 +92,7 @@ SL_INLINE bool sl_flow_alive(uint64_t value, const struct sl_terms *terms, uint6
 
 /* Whether the entry's place may be taken: its time and the grace are over. */
 SL_INLINE bool sl_flow_takeable(const struct sl_tables *t, uint64_t key, uint64_t value,
-                                uint64_t now)
+				uint64_t now)
 {
 	const struct sl_terms *terms = sl_seam_terms(t, sl_flow_key_service(key));
 
@@ -112,7 +112,7 @@ SL_INLINE struct sl_bucket *sl_flow_bucket(const struct sl_tables *t, uint64_t h
 	if (!root)
 		return NULL;
 	return sl_seam_bucket(t, second ? sl_hash_bucket2(hash, n, root->flow_key)
-	                                : sl_hash_bucket(hash, n));
+					: sl_hash_bucket(hash, n));
 }
 
 /* The entry of a flow, alive or dead. The key is read again after the value: an entry that became
@@ -141,7 +141,7 @@ SL_INLINE struct sl_flow_at sl_flow_find(const struct sl_tables *t, uint64_t key
 /* Takes a place in the bucket that is empty or whose entry is long dead, and fills it: its way, or
  * -1 where there is none. */
 SL_INLINE int sl_bucket_insert(const struct sl_tables *t, struct sl_bucket *b, uint64_t key,
-                               uint64_t value, uint64_t now)
+			       uint64_t value, uint64_t now)
 {
 	for (uint32_t way = 0; way < SL_FLOW_WAYS; way++) {
 		uint64_t old = sl_entry_load(&b->key[way]);
@@ -160,7 +160,7 @@ SL_INLINE int sl_bucket_insert(const struct sl_tables *t, struct sl_bucket *b, u
 /* Moves the entry to its other bucket, which leaves its place dead but not empty: false when it has
  * no room there or is no longer there itself. */
 SL_INLINE bool sl_flow_move(const struct sl_tables *t, struct sl_bucket *from, uint32_t way,
-                            uint64_t now)
+			    uint64_t now)
 {
 	const struct sl_root *root = sl_seam_root(t);
 	uint64_t key = sl_entry_load(&from->key[way]);
@@ -226,7 +226,7 @@ SL_INLINE bool sl_flow_relocate_with(const struct sl_tables *t, uint64_t key, ui
 
 /* A place for the flow in either of its buckets: the bucket, and the way in *way; NULL for none. */
 SL_INLINE struct sl_bucket *sl_flow_place(const struct sl_tables *t, uint64_t key, uint64_t hash,
-                                          uint64_t value, uint64_t now, int *way)
+					  uint64_t value, uint64_t now, int *way)
 {
 	for (int second = 0; second < 2; second++) {
 		struct sl_bucket *b = sl_flow_bucket(t, hash, second);
@@ -241,7 +241,7 @@ SL_INLINE struct sl_bucket *sl_flow_place(const struct sl_tables *t, uint64_t ke
 /* Enters a flow that was not found. Gives back the entry's value, which is another writer's if that
  * one was first; 0 when there is no room. */
 SL_INLINE uint64_t sl_flow_insert(const struct sl_tables *t, uint64_t key, uint64_t hash,
-                                  uint64_t value, uint64_t now)
+				  uint64_t value, uint64_t now)
 {
 	int way;
 	struct sl_bucket *b = sl_flow_place(t, key, hash, value, now, &way);

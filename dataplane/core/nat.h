@@ -59,7 +59,7 @@ struct sl_nat {
 
 /* Towards the backend: destination address and port. */
 SL_INLINE bool sl_nat_to_backend(struct sl_packet *p, uint32_t l3, uint32_t l4,
-                                 const struct sl_nat *n)
+				 const struct sl_nat *n)
 {
 	struct sl_eth *eth = sl_packet_at(p, 0, sizeof(*eth));
 	struct sl_ip4 *ip = sl_packet_at(p, l3, sizeof(*ip));
@@ -77,7 +77,7 @@ SL_INLINE bool sl_nat_to_backend(struct sl_packet *p, uint32_t l3, uint32_t l4,
 
 /* Towards the client: source address and port. */
 SL_INLINE bool sl_nat_to_client(struct sl_packet *p, uint32_t l3, uint32_t l4,
-                                const struct sl_nat *n)
+				const struct sl_nat *n)
 {
 	struct sl_eth *eth = sl_packet_at(p, 0, sizeof(*eth));
 	struct sl_ip4 *ip = sl_packet_at(p, l3, sizeof(*ip));

@@ -12,11 +12,11 @@
 
 enum sl_parsed_kind {
 	SL_PARSED_OTHER,    /* neither IPv4 nor ARP, or too short to tell */
-	SL_PARSED_ARP,      /* Ethernet/IPv4 ARP, whole */
-	SL_PARSED_IP4,      /* src, dst and protocol hold, there are no ports to speak of */
+	SL_PARSED_ARP,	    /* Ethernet/IPv4 ARP, whole */
+	SL_PARSED_IP4,	    /* src, dst and protocol hold, there are no ports to speak of */
 	SL_PARSED_FRAGMENT, /* as above, a fragment */
-	SL_PARSED_BAD,      /* as above, cut off or with a length that contradicts the frame */
-	SL_PARSED_FLOW,     /* TCP or UDP: everything holds */
+	SL_PARSED_BAD,	    /* as above, cut off or with a length that contradicts the frame */
+	SL_PARSED_FLOW,	    /* TCP or UDP: everything holds */
 };
 
 struct sl_parsed {

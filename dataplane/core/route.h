@@ -30,9 +30,9 @@
 
 /* What of a packet matters to tracking. */
 enum sl_event {
-	SL_EVENT_DATA,  /* of a flow that exists, as far as the packet tells; all of UDP */
+	SL_EVENT_DATA,	/* of a flow that exists, as far as the packet tells; all of UDP */
 	SL_EVENT_BEGIN, /* SYN without ACK */
-	SL_EVENT_END,   /* FIN or RST */
+	SL_EVENT_END,	/* FIN or RST */
 };
 
 SL_INLINE enum sl_event sl_event_of(uint8_t tcp_flags)
@@ -46,7 +46,7 @@ SL_INLINE enum sl_event sl_event_of(uint8_t tcp_flags)
  * function of its own (core/seam.h). */
 struct sl_ask {
 	uint64_t key;
-	uint32_t row;      /* as it stands in the table */
+	uint32_t row;	   /* as it stands in the table */
 	uint32_t backends; /* the service's extent */
 	uint32_t n_backends;
 	uint8_t event; /* enum sl_event */
@@ -54,7 +54,7 @@ struct sl_ask {
 };
 
 SL_INLINE uint16_t sl_backend_flags(const struct sl_tables *t, const struct sl_ask *ask,
-                                    uint32_t backend)
+				    uint32_t backend)
 {
 	const struct sl_backend *b;
 
@@ -66,7 +66,7 @@ SL_INLINE uint16_t sl_backend_flags(const struct sl_tables *t, const struct sl_a
 
 /* A hit: where to, and what the entry says from now on. 0 when the entry doesn't bind. */
 SL_INLINE uint32_t sl_track_hit(const struct sl_tables *t, const struct sl_ask *ask,
-                                const struct sl_terms *terms, struct sl_flow_at *at, uint64_t now)
+				const struct sl_terms *terms, struct sl_flow_at *at, uint64_t now)
 {
 	uint32_t backend = sl_flow_backend(at->value);
 	enum sl_flow_state old = sl_flow_state(at->value), state = old;
@@ -81,7 +81,7 @@ SL_INLINE uint32_t sl_track_hit(const struct sl_tables *t, const struct sl_ask *
 	} else if (ask->event == SL_EVENT_END) {
 		state = SL_FLOW_CLOSING;
 	} else if (old == SL_FLOW_OPENING ||
-	           sl_flow_age(at->value, now) > terms->lifetime[old] / 16) {
+		   sl_flow_age(at->value, now) > terms->lifetime[old] / 16) {
 		/* Data long after a FIN or RST: half closed, or a new flow that no look-up saw
 		 * begin, or the RST was a lie. */
 		state = SL_FLOW_ESTABLISHED;
@@ -122,8 +122,8 @@ SL_INLINE uint32_t sl_track_with(const struct sl_tables *t, const struct sl_ask 
 	if (!(at.bucket || open || ask->always) || !to || !sl_seam_current(t))
 		return to;
 	state = ask->event == SL_EVENT_BEGIN ? SL_FLOW_OPENING
-	        : ask->event == SL_EVENT_END ? SL_FLOW_CLOSING
-	                                     : SL_FLOW_ESTABLISHED;
+		: ask->event == SL_EVENT_END ? SL_FLOW_CLOSING
+					     : SL_FLOW_ESTABLISHED;
 	value = sl_flow_value(to, state, now);
 	if (at.bucket && sl_flow_update(&at, ask->key, value))
 		return to;
@@ -154,7 +154,7 @@ SL_INLINE void sl_track_end_with(const struct sl_tables *t, uint64_t key)
 	if (at.bucket && sl_flow_alive(at.value, terms, now) &&
 	    sl_flow_state(at.value) != SL_FLOW_CLOSING)
 		sl_flow_update(&at, key,
-		               sl_flow_value(sl_flow_backend(at.value), SL_FLOW_CLOSING, now));
+			       sl_flow_value(sl_flow_backend(at.value), SL_FLOW_CLOSING, now));
 }
 
 #endif

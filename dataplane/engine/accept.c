@@ -50,8 +50,8 @@ static enum sl_accept check_rows(const struct sl_acceptor *a, const struct exten
 
 	for (uint64_t i = 0; i < n; i++)
 		wrong |= (uint32_t)(sl_row_cur(row[i]) > e->n_backends) |
-		         (uint32_t)(sl_row_prev(row[i]) > e->n_backends) |
-		         (uint32_t)(sl_row_state(row[i]) > SL_ROW_MIXED);
+			 (uint32_t)(sl_row_prev(row[i]) > e->n_backends) |
+			 (uint32_t)(sl_row_state(row[i]) > SL_ROW_MIXED);
 	return wrong ? SL_ACCEPT_INDEX : SL_ACCEPT_OK;
 }
 
@@ -73,14 +73,14 @@ static enum sl_accept check_backends(const struct sl_acceptor *a, const struct e
 }
 
 static enum sl_accept check_service(struct sl_acceptor *a, const struct sl_service *s,
-                                    uint64_t generation)
+				    uint64_t generation)
 {
 	const uint32_t *count = a->store->count;
 	struct extents e = { .rows = s->rows,
-		             .row_mask = s->row_mask,
-		             .backends = s->backends,
-		             .n_backends = s->n_backends,
-		             .generation = generation };
+			     .row_mask = s->row_mask,
+			     .backends = s->backends,
+			     .n_backends = s->n_backends,
+			     .generation = generation };
 	uint64_t n = (uint64_t)s->row_mask + 1;
 	enum sl_accept answer;
 	struct extents *seen;
@@ -117,9 +117,9 @@ static enum sl_accept check(struct sl_acceptor *a, uint64_t generation, uint32_t
 	uint32_t services = a->store->count[SL_ARRAY_services] / 2;
 	uint32_t routes = a->store->count[SL_ARRAY_routes] / 2;
 	const struct sl_service *s = (const struct sl_service *)a->store->base[SL_ARRAY_services] +
-	                             (size_t)(generation & 1) * services;
+				     (size_t)(generation & 1) * services;
 	const struct sl_route *r = (const struct sl_route *)a->store->base[SL_ARRAY_routes] +
-	                           (size_t)(generation & 1) * routes;
+				   (size_t)(generation & 1) * routes;
 	uint32_t found = 0;
 
 	if (bank->generation != generation || bank->seq & 1)

@@ -4,7 +4,7 @@
 #include "seam.h"
 
 enum sl_reason sl_decide_one(const struct sl_store *store, uint32_t writer, uint64_t now,
-                             struct sl_packet *p, uint16_t *egress)
+			     struct sl_packet *p, uint16_t *egress)
 {
 	struct sl_tally *tally = (struct sl_tally *)store->base[SL_ARRAY_tally] + writer;
 	enum sl_reason reason = SL_REASON_torn_table;

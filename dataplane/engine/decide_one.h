@@ -12,6 +12,6 @@
 /* Rewrites the packet in place as the verdict of the reason says, and counts as `writer`. `now` is
  * in ticks since the root's origin. *egress is a port's index where the packet leaves. */
 enum sl_reason sl_decide_one(const struct sl_store *store, uint32_t writer, uint64_t now,
-                             struct sl_packet *p, uint16_t *egress);
+			     struct sl_packet *p, uint16_t *egress);
 
 #endif

@@ -28,16 +28,16 @@ static inline bool sl_hold_is_ours(const struct sl_hold *h)
 static inline void sl_hold_swap(struct sl_hold *h, uint32_t worker_plus_1, enum sl_handover why)
 {
 	uint64_t before =
-	        worker_plus_1 ? __atomic_load_n(&h->queue->owner, __ATOMIC_ACQUIRE) : h->mine;
+		worker_plus_1 ? __atomic_load_n(&h->queue->owner, __ATOMIC_ACQUIRE) : h->mine;
 	struct timespec ts;
 
 	do {
 		h->mine = sl_queue_owner(before, worker_plus_1);
 		if (__atomic_compare_exchange_n(&h->queue->owner, &before, h->mine, false,
-		                                __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+						__ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
 			clock_gettime(CLOCK_MONOTONIC, &ts);
 			h->queue->since_ns =
-			        (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+				(uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 			h->queue->why = why;
 			h->queue->times[why]++;
 			return;

@@ -38,10 +38,11 @@ struct dataplane {
 	struct sl_ports ports;
 	struct sl_acceptor *acceptor;
 	struct sl_worker_run run[SL_CORES_MAX];
-	atomic_bool stop;
-	int lock;   /* of this instance's dataplane; held while we live */
-	int wake;   /* datagram socket: control proposed something */
-	int signal; /* signalfd */
+	atomic_bool stop;  /* to the workers */
+	bool told_to_stop; /* before there was anything to stop */
+	int lock;	   /* of this instance's dataplane; held while we live */
+	int wake;	   /* datagram socket: control proposed something */
+	int signal;	   /* signalfd */
 };
 
 __attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
@@ -55,12 +56,27 @@ __attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
 	va_end(list);
 }
 
+/* With the directories above it: we may be the first of the instance. */
+static int make_run_dir(const char *path)
+{
+	char part[SL_PATH_MAX];
+
+	for (size_t i = 1; i < sizeof(part) && path[i - 1]; i++) {
+		if (path[i] && path[i] != '/')
+			continue;
+		snprintf(part, sizeof(part), "%.*s", (int)i, path);
+		if (mkdir(part, 0755) != 0 && errno != EEXIST)
+			return -1;
+	}
+	return 0;
+}
+
 /* The lock file that makes a second dataplane of the instance give up. */
 static int lock_instance(struct dataplane *d)
 {
 	char path[SL_PATH_MAX + 32];
 
-	if (mkdir(d->config.run_dir, 0755) != 0 && errno != EEXIST) {
+	if (make_run_dir(d->config.run_dir) != 0) {
 		say("%s: %s", d->config.run_dir, strerror(errno));
 		return SL_EXIT_MACHINE;
 	}
@@ -81,7 +97,7 @@ static int open_wake(struct dataplane *d)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	int n = snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/dataplane.wake",
-	                 d->config.run_dir);
+			 d->config.run_dir);
 
 	if (n >= (int)sizeof(addr.sun_path)) {
 		say("run_dir: %s is too long for a socket's path", d->config.run_dir);
@@ -115,7 +131,7 @@ static int open_signals(struct dataplane *d)
 static bool wait_ms(struct dataplane *d, int ms)
 {
 	struct pollfd fd[] = { { .fd = d->signal, .events = POLLIN },
-		               { .fd = d->wake, .events = POLLIN } };
+			       { .fd = d->wake, .events = POLLIN } };
 	struct signalfd_siginfo info;
 	char byte;
 
@@ -149,8 +165,10 @@ static int attach(struct dataplane *d)
 		said = true;
 		if (!err)
 			sl_store_detach(&d->store);
-		if (wait_ms(d, ATTACH_EVERY_MS))
-			return SL_EXIT_FAILED;
+		if (wait_ms(d, ATTACH_EVERY_MS)) {
+			d->told_to_stop = true;
+			return SL_EXIT_OK;
+		}
 	}
 }
 
@@ -182,13 +200,13 @@ static int start_workers(struct dataplane *d)
 		struct sl_worker_run *run = &d->run[w];
 
 		*run = (struct sl_worker_run){ .store = &d->store,
-			                       .number = w,
-			                       .stop = &d->stop,
-			                       .adaptive =
-			                               d->config.dataplane.idle == SL_IDLE_ADAPTIVE,
-			                       .n_ports = (uint32_t)d->config.dataplane.n_ports };
+					       .number = w,
+					       .stop = &d->stop,
+					       .adaptive =
+						       d->config.dataplane.idle == SL_IDLE_ADAPTIVE,
+					       .n_ports = (uint32_t)d->config.dataplane.n_ports };
 		run->n_rx = sl_ports_deal(&d->ports, w, run->rx,
-		                          sizeof(run->rx) / sizeof(run->rx[0]), run->tx);
+					  sizeof(run->rx) / sizeof(run->rx[0]), run->tx);
 		if (rte_eal_remote_launch(sl_worker_main, run, w + 1) != 0) {
 			say("worker %u can't be started", w);
 			return SL_EXIT_FAILED;
@@ -232,7 +250,7 @@ static int serve(struct dataplane *d)
 	char error[SL_ERROR_MAX];
 	int status = attach(d);
 
-	if (status)
+	if (status || d->told_to_stop)
 		return status;
 	if (d->config.dataplane.n_cores > d->store.count[SL_ARRAY_workers]) {
 		say("%zu cores, but the instance was made for %u workers; make it anew",
@@ -275,9 +293,9 @@ static void usage(FILE *to)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = { { "config", required_argument, NULL, 'c' },
-		                                 { "version", no_argument, NULL, 'V' },
-		                                 { "help", no_argument, NULL, 'h' },
-		                                 { 0 } };
+						 { "version", no_argument, NULL, 'V' },
+						 { "help", no_argument, NULL, 'h' },
+						 { 0 } };
 	static struct dataplane d;
 	char error[SL_ERROR_MAX];
 	const char *file = NULL;
@@ -315,9 +333,9 @@ int main(int argc, char **argv)
 		return SL_EXIT_CONFIG;
 	}
 	d.where = (struct sl_store_where){ .huge = d.config.dataplane.tables == SL_TABLES_HUGE,
-		                           .instance = d.config.instance,
-		                           .bpf_dir = d.config.bpf_dir,
-		                           .huge_dir = d.config.huge_dir };
+					   .instance = d.config.instance,
+					   .bpf_dir = d.config.bpf_dir,
+					   .huge_dir = d.config.huge_dir };
 	prctl(PR_SET_TIMERSLACK, 10000UL); /* proposals are answered soon */
 	status = lock_instance(&d);
 	if (!status)

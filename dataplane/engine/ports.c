@@ -80,9 +80,9 @@ static int add_port(struct sl_eal_args *args, const struct sl_config_port *port)
 	case SL_PORT_KERNEL:
 		for (uint32_t q = 0; q < port->queues && !err; q++)
 			err = add(args,
-			          "--vdev=net_af_xdp_%s_%u,iface=%s,start_queue=%u,"
-			          "queue_count=1",
-			          port->name, q, port->device, q);
+				  "--vdev=net_af_xdp_%s_%u,iface=%s,start_queue=%u,"
+				  "queue_count=1",
+				  port->name, q, port->device, q);
 		return err;
 	}
 	return -EINVAL;
@@ -155,8 +155,8 @@ static int start_device(const struct sl_ports *ports, uint16_t device, uint16_t 
 	if (rx > 1) {
 		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
 		conf.rx_adv_conf.rss_conf.rss_hf =
-		        (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP) &
-		        info.flow_type_rss_offloads;
+			(RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP) &
+			info.flow_type_rss_offloads;
 		if (!conf.rx_adv_conf.rss_conf.rss_hf)
 			conf.rxmode.mq_mode = RTE_ETH_MQ_RX_NONE;
 	}
@@ -167,14 +167,14 @@ static int start_device(const struct sl_ports *ports, uint16_t device, uint16_t 
 	err = rte_eth_dev_adjust_nb_rx_tx_desc(device, &descriptors, &tx_descriptors);
 	for (uint16_t q = 0; q < rx && !err; q++)
 		err = rte_eth_rx_queue_setup(device, q, descriptors, (unsigned)socket, NULL,
-		                             ports->pool);
+					     ports->pool);
 	for (uint16_t q = 0; q < tx && !err; q++)
 		err = rte_eth_tx_queue_setup(device, q, tx_descriptors, (unsigned)socket, NULL);
 	if (!err)
 		err = rte_eth_dev_start(device);
 	if (!err && rte_eth_promiscuous_get(device) == 0)
 		rte_eth_promiscuous_enable(
-		        device); /* not all can; those receive everything anyway */
+			device); /* not all can; those receive everything anyway */
 	return err;
 }
 
@@ -192,11 +192,11 @@ static int start_port(struct sl_ports *ports, uint32_t p, char error[SL_ERROR_MA
 		err = rte_eth_dev_get_port_by_name(name, &device);
 		if (!err && (one_each || q == 0))
 			err = start_device(ports, device, one_each ? 1 : (uint16_t)port->queues,
-			                   one_each ? 1 : (uint16_t)ports->n_workers);
+					   one_each ? 1 : (uint16_t)ports->n_workers);
 		if (err) {
 			snprintf(error, SL_ERROR_MAX,
-			         "port %s (%s): can't be started: %s; is it there, and not in use?",
-			         port->name, port->device, rte_strerror(-err));
+				 "port %s (%s): can't be started: %s; is it there, and not in use?",
+				 port->name, port->device, rte_strerror(-err));
 			return err;
 		}
 		ports->device[p][q] = device;
@@ -216,11 +216,11 @@ int sl_ports_start(struct sl_ports *ports, const struct sl_config *config, char 
 		queues += d->port[i].queues + ports->n_workers;
 	buffers = queues * AF_XDP_DESCRIPTORS * 2 + ports->n_workers * POOL_CACHE * 2;
 	ports->pool = rte_pktmbuf_pool_create("sluice", buffers - 1, POOL_CACHE, 0,
-	                                      RTE_MBUF_DEFAULT_BUF_SIZE, (int)rte_socket_id());
+					      RTE_MBUF_DEFAULT_BUF_SIZE, (int)rte_socket_id());
 	if (!ports->pool) {
 		snprintf(error, SL_ERROR_MAX,
-		         "%u packet buffers don't fit dataplane.memory (%u MB): %s", buffers,
-		         d->memory_mb, rte_strerror(rte_errno));
+			 "%u packet buffers don't fit dataplane.memory (%u MB): %s", buffers,
+			 d->memory_mb, rte_strerror(rte_errno));
 		return -rte_errno;
 	}
 	for (uint32_t p = 0; p < d->n_ports; p++) {
@@ -251,18 +251,18 @@ static struct sl_lane transmit_lane(struct sl_ports *ports, uint32_t worker, uin
 
 	if (conf->kind != SL_PORT_KERNEL)
 		return (struct sl_lane){ .device = ports->device[port][0],
-			                 .queue = (uint16_t)worker,
-			                 .port = port,
-			                 .number = (uint16_t)worker };
+					 .queue = (uint16_t)worker,
+					 .port = port,
+					 .number = (uint16_t)worker };
 	return (struct sl_lane){ .device = ports->device[port][q],
-		                 .port = port,
-		                 .number = q,
-		                 .lock = ports->n_workers > conf->queues ? &ports->lock[port][q]
-		                                                         : NULL };
+				 .port = port,
+				 .number = q,
+				 .lock = ports->n_workers > conf->queues ? &ports->lock[port][q]
+									 : NULL };
 }
 
 size_t sl_ports_deal(struct sl_ports *ports, uint32_t worker, struct sl_lane *rx, size_t max,
-                     struct sl_lane tx[SL_PORTS_CONFIG_MAX])
+		     struct sl_lane tx[SL_PORTS_CONFIG_MAX])
 {
 	size_t n = 0;
 
@@ -273,9 +273,9 @@ size_t sl_ports_deal(struct sl_ports *ports, uint32_t worker, struct sl_lane *rx
 		for (uint16_t q = (uint16_t)worker; q < port->queues && n < max;
 		     q = (uint16_t)(q + ports->n_workers))
 			rx[n++] = (struct sl_lane){ .device = ports->device[p][q],
-				                    .queue = one_each ? 0 : q,
-				                    .port = p,
-				                    .number = q };
+						    .queue = one_each ? 0 : q,
+						    .port = p,
+						    .number = q };
 		tx[p] = transmit_lane(ports, worker, p);
 	}
 	return n;

@@ -18,8 +18,8 @@
 
 struct sl_lane {
 	uint16_t device;      /* DPDK's port id */
-	uint16_t queue;       /* of that device */
-	uint16_t port;        /* index in the configuration */
+	uint16_t queue;	      /* of that device */
+	uint16_t port;	      /* index in the configuration */
 	uint16_t number;      /* queue of the port, as the configuration counts */
 	rte_spinlock_t *lock; /* of a transmit lane that is shared; else NULL */
 };
@@ -45,13 +45,13 @@ void sl_eal_args_free(struct sl_eal_args *args);
 /* Sets up every device with the queues that its workers need and starts it. 0, or -errno with a
  * message that names the port. */
 int sl_ports_start(struct sl_ports *ports, const struct sl_config *config,
-                   char error[SL_ERROR_MAX]);
+		   char error[SL_ERROR_MAX]);
 void sl_ports_stop(struct sl_ports *ports);
 
 /* Deals out: worker w's receive lanes into rx (at most max), its transmit lane of each port into
  * tx. The number of receive lanes. */
 size_t sl_ports_deal(struct sl_ports *ports, uint32_t worker, struct sl_lane *rx, size_t max,
-                     struct sl_lane tx[SL_PORTS_CONFIG_MAX]);
+		     struct sl_lane tx[SL_PORTS_CONFIG_MAX]);
 
 void sl_ports_mac(const struct sl_ports *ports, uint32_t port, uint8_t mac[6]);
 

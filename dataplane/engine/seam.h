@@ -41,7 +41,7 @@ struct sl_tables {
 
 /* What doesn't change while the instance is attached. */
 static inline void sl_tables_init(struct sl_tables *t, const struct sl_store *store,
-                                  uint32_t writer)
+				  uint32_t writer)
 {
 	const uint32_t *n = store->count;
 	uint32_t writers = n[SL_ARRAY_tally];
@@ -64,9 +64,9 @@ static inline void sl_tables_init(struct sl_tables *t, const struct sl_store *st
 		.wanted = (struct sl_wanted *)store->base[SL_ARRAY_wanted] + writer,
 	};
 	t->traffic =
-	        (struct sl_traffic *)store->base[SL_ARRAY_traffic] + (size_t)writer * t->traffics;
+		(struct sl_traffic *)store->base[SL_ARRAY_traffic] + (size_t)writer * t->traffics;
 	t->tally = (struct sl_service_tally *)store->base[SL_ARRAY_service_tally] +
-	           (size_t)writer * t->tallies;
+		   (size_t)writer * t->tallies;
 }
 
 /* Takes the live bank. False while nothing was ever published. */
@@ -81,9 +81,9 @@ static inline bool sl_tables_look(struct sl_tables *t, const struct sl_store *st
 	/* Before any record. An odd word never compares equal later: such a look is repeated. */
 	t->seq = __atomic_load_n(&t->bank->seq, __ATOMIC_ACQUIRE) & ~1ull;
 	t->service = (const struct sl_service *)store->base[SL_ARRAY_services] +
-	             (size_t)bank * t->services;
+		     (size_t)bank * t->services;
 	t->reverse = (const struct sl_reverse *)store->base[SL_ARRAY_reverse] +
-	             (size_t)bank * t->reverses;
+		     (size_t)bank * t->reverses;
 	t->route = (const struct sl_route *)store->base[SL_ARRAY_routes] + (size_t)bank * t->routes;
 	t->port = (const struct sl_port *)store->base[SL_ARRAY_ports] + (size_t)bank * SL_PORTS_MAX;
 	return generation != 0;
@@ -199,7 +199,7 @@ SL_INLINE void sl_seam_prefetch(const void *at)
 #include "../core/decide.h"
 
 static __attribute__((noinline, unused)) bool sl_flow_relocate(const struct sl_tables *t,
-                                                               uint64_t key, uint64_t now)
+							       uint64_t key, uint64_t now)
 {
 	return sl_flow_relocate_with(t, key, now);
 }

@@ -10,6 +10,7 @@
 #include <rte_mbuf.h>
 
 #include "../abi/life.h"
+#include "clean.h"
 #include "hold.h"
 #include "seam.h"
 
@@ -24,10 +25,9 @@ struct turn {
 	struct sl_tables tables;
 	struct sl_worker *self;
 	struct sl_tally *tally;
-	uint64_t next_time;                /* TSC at which the clock is read again */
-	uint64_t time_every;               /* TSC */
-	uint32_t sweep;                    /* next bucket */
-	uint32_t sweep_step;               /* buckets each time that the clock is read */
+	uint64_t next_time;  /* TSC at which the clock is read again */
+	uint64_t time_every; /* TSC */
+	struct sl_clean clean;
 	struct sl_hold hold[SL_LANES_MAX]; /* on the queue of each receive lane */
 	struct outbox out[SL_PORTS_CONFIG_MAX];
 };
@@ -83,9 +83,9 @@ static struct sl_packet packet_of(struct rte_mbuf *m, uint16_t ingress)
 	uint8_t *data = rte_pktmbuf_mtod(m, uint8_t *);
 
 	return (struct sl_packet){ .data = data,
-		                   .end = data + rte_pktmbuf_data_len(m),
-		                   .length = rte_pktmbuf_pkt_len(m),
-		                   .ingress = ingress };
+				   .end = data + rte_pktmbuf_data_len(m),
+				   .length = rte_pktmbuf_pkt_len(m),
+				   .ingress = ingress };
 }
 
 /* The tables moved while a packet was decided: once more, from the root. */
@@ -138,7 +138,7 @@ static void transmit(struct turn *turn, bool ours)
 }
 
 static void burst(struct turn *turn, const struct sl_lane *lane, const struct sl_hold *hold,
-                  struct rte_mbuf **frame, uint32_t n)
+		  struct rte_mbuf **frame, uint32_t n)
 {
 	struct sl_work work[SL_BURST];
 	struct sl_packet p;
@@ -178,10 +178,7 @@ static void tick(struct turn *turn, uint64_t tsc)
 
 	turn->tables.now = (now - turn->tables.root->origin_ns) >> SL_TICK_SHIFT;
 	__atomic_store_n(&turn->self->heartbeat_ns, now, __ATOMIC_RELAXED);
-	for (uint32_t i = 0; i < turn->sweep_step; i++) {
-		sl_flow_sweep(&turn->tables, &turn->tables.bucket[turn->sweep], turn->tables.now);
-		turn->sweep = turn->sweep + 1 < turn->tables.buckets ? turn->sweep + 1 : 0;
-	}
+	sl_clean_turn(&turn->clean, &turn->tables);
 	turn->next_time = tsc + turn->time_every;
 }
 
@@ -191,7 +188,7 @@ static void look(struct turn *turn)
 	/* Release: every read of the older tables comes before. */
 	if (sl_unlikely(turn->self->generation != turn->tables.generation))
 		__atomic_store_n(&turn->self->generation, turn->tables.generation,
-		                 __ATOMIC_RELEASE);
+				 __ATOMIC_RELEASE);
 }
 
 /* Whether the kernel was told to keep other work off this core (isolcpus). */
@@ -225,8 +222,8 @@ static void begin(struct turn *turn, const struct sl_worker_run *run)
 	turn->self = (struct sl_worker *)store->base[SL_ARRAY_workers] + run->number;
 	turn->tally = (struct sl_tally *)store->base[SL_ARRAY_tally] + run->number;
 	turn->time_every = rte_get_tsc_hz() / CLOCK_READS;
-	turn->sweep_step = turn->tables.buckets / (CLOCK_READS * SWEEP_SECONDS) + 1;
-	turn->sweep = (uint32_t)((uint64_t)turn->tables.buckets * run->number / workers);
+	turn->clean.step = turn->tables.buckets / (CLOCK_READS * SWEEP_SECONDS) + 1;
+	turn->clean.next = (uint32_t)((uint64_t)turn->tables.buckets * run->number / workers);
 	getcpu(&cpu, NULL);
 	turn->self->cpu = cpu;
 	turn->self->tid = (uint32_t)gettid();
@@ -234,7 +231,7 @@ static void begin(struct turn *turn, const struct sl_worker_run *run)
 	turn->self->patience_ns = patience_ms(run, cpu) * 1000000ull;
 	for (size_t i = 0; i < run->n_rx; i++)
 		turn->hold[i].queue = (struct sl_queue *)store->base[SL_ARRAY_queues] +
-		                      run->rx[i].port * SL_QUEUES_PER_PORT + run->rx[i].number;
+				      run->rx[i].port * SL_QUEUES_PER_PORT + run->rx[i].number;
 	tick(turn, rte_rdtsc());
 	look(turn);
 	sl_life_begin(&turn->self->alive);

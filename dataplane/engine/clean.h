@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A worker's share of keeping the flow table clean: a few buckets each tick, the whole table in
+ * seconds.
+ *
+ * Entries that are long dead go (flow.h). An entry that is busy is being filled right now, or was
+ * left so by an engine that died in those three stores: it is noted, and goes if the next round
+ * still finds it busy with the same key, seconds later.
+ */
+#ifndef SL_ENGINE_CLEAN_H
+#define SL_ENGINE_CLEAN_H
+
+#include "seam.h"
+
+enum { SL_SUSPECTS = 16 };
+
+struct sl_suspect {
+	uint64_t *word;
+	uint64_t key;
+	uint32_t round;
+};
+
+struct sl_clean {
+	uint32_t next;	/* bucket */
+	uint32_t step;	/* buckets a turn */
+	uint32_t round; /* of the whole table */
+	struct sl_suspect suspect[SL_SUSPECTS];
+};
+
+static inline void sl_clean_suspect(struct sl_clean *c, uint64_t *word, uint64_t key)
+{
+	struct sl_suspect *free_one = NULL;
+
+	for (int i = 0; i < SL_SUSPECTS; i++) {
+		struct sl_suspect *s = &c->suspect[i];
+
+		if (s->word == word && s->key == key) {
+			if (s->round != c->round && sl_entry_swap(word, key, 0))
+				s->word = NULL;
+			return;
+		}
+		if (!s->word || c->round - s->round > 1)
+			free_one = s;
+	}
+	if (free_one)
+		*free_one = (struct sl_suspect){ .word = word, .key = key, .round = c->round };
+}
+
+static inline void sl_clean_turn(struct sl_clean *c, const struct sl_tables *t)
+{
+	for (uint32_t i = 0; i < c->step; i++) {
+		struct sl_bucket *b = &t->bucket[c->next];
+
+		sl_flow_sweep(t, b, t->now);
+		for (int way = 0; way < SL_FLOW_WAYS; way++)
+			if (sl_unlikely(b->key[way] & SL_FLOW_BUSY))
+				sl_clean_suspect(c, &b->key[way], b->key[way]);
+		if (++c->next >= t->buckets) {
+			c->next = 0;
+			c->round++;
+		}
+	}
+}
+
+#endif
