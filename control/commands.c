@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "apply.h"
+#include "instance.h"
 #include "overrides.h"
 #include "publish.h"
 #include "report.h"
@@ -570,6 +571,24 @@ static int generation(void *context, const json_t *params, json_t **result,
 	return 0;
 }
 
+/* Answers first, then ends: nothing is left to serve. */
+static int detach(void *context, const json_t *params, json_t **result, char error[SL_ERROR_MAX])
+{
+	static const struct timeval soon = { .tv_usec = 100000 };
+	struct sl_control *c = context;
+	int err = sl_instance_remove(c, error);
+
+	(void)params;
+	if (err)
+		return err;
+	sl_log("detached: the XDP programs are off, the pins are removed");
+	event_base_loopexit(c->base, &soon);
+	*result = json_pack("{s:s}", "text",
+			    "detached: the XDP programs are off and the pins removed; "
+			    "sluice-control ends");
+	return 0;
+}
+
 const struct sl_rpc_method sl_commands[] = {
 	{ "status", false, status },
 	{ "service.list", false, service_list },
@@ -583,5 +602,6 @@ const struct sl_rpc_method sl_commands[] = {
 	{ "stats", false, stats },
 	{ "generation", false, generation },
 	{ "reload", true, reload },
+	{ "detach", true, detach },
 };
 const size_t sl_n_commands = sizeof(sl_commands) / sizeof(sl_commands[0]);

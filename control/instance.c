@@ -121,30 +121,38 @@ static int check_capacity(struct sl_control *c, const struct sl_capacity *capaci
 	return -EPROTO;
 }
 
-static int start_over(struct sl_control *c, char error[SL_ERROR_MAX])
+static int runs(const struct sl_control *c, char error[SL_ERROR_MAX])
 {
-	int err = sl_store_attach(&c->store, &c->where, SL_STORE_READER, error);
+	snprintf(error, SL_ERROR_MAX, "instance %s has a dataplane that runs: stop it first",
+		 c->config.instance);
+	return -EBUSY;
+}
 
-	if (!err && sl_dataplane_alive(c)) {
-		snprintf(error, SL_ERROR_MAX,
-			 "instance %s has a dataplane that runs: stop it before starting over",
-			 c->config.instance);
+static int remove_pins(struct sl_control *c, char error[SL_ERROR_MAX])
+{
+	int err = c->where.huge ? 0 : sl_xdp_detach_all(&c->where, error);
+
+	return err ? err : sl_store_remove(&c->where, error);
+}
+
+int sl_instance_remove(struct sl_control *c, char error[SL_ERROR_MAX])
+{
+	bool alive = false;
+
+	if (sl_store_root(&c->store)) /* we serve it */
+		return sl_dataplane_alive(c) ? runs(c, error) : remove_pins(c, error);
+	if (sl_store_attach(&c->store, &c->where, SL_STORE_READER, error) == 0) {
+		alive = sl_dataplane_alive(c);
 		sl_store_detach(&c->store);
-		return -EBUSY;
+		c->store = (struct sl_store){ 0 };
 	}
-	if (!err)
-		sl_store_detach(&c->store);
-	if (!c->where.huge)
-		err = sl_xdp_detach_all(&c->where, error);
-	if (!err || err == -ENOENT)
-		err = sl_store_remove(&c->where, error);
-	return err == -ENOENT ? 0 : err;
+	return alive ? runs(c, error) : remove_pins(c, error);
 }
 
 int sl_instance_open(struct sl_control *c, bool fresh, char error[SL_ERROR_MAX])
 {
 	struct sl_capacity capacity = capacity_of(&c->config);
-	int err = fresh ? start_over(c, error) : 0;
+	int err = fresh ? sl_instance_remove(c, error) : 0;
 
 	if (err)
 		return err;

@@ -11,6 +11,11 @@ int sl_instance_lock(struct sl_control *c, char error[SL_ERROR_MAX]);
 /* The arrays: attached to where they stand, else made. `fresh` removes what stands first, programs
  * and flows included, unless a dataplane lives on it. -EPROTO: of another version or capacity. */
 int sl_instance_open(struct sl_control *c, bool fresh, char error[SL_ERROR_MAX]);
+
+/* Takes the XDP programs off their interfaces and removes every pin, flows included: nothing is
+ * left of the instance but what operators set. -EBUSY: its dataplane runs. */
+int sl_instance_remove(struct sl_control *c, char error[SL_ERROR_MAX]);
+
 void sl_instance_close(struct sl_control *c);
 
 #endif

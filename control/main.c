@@ -325,6 +325,25 @@ static int serve(struct sl_control *c, bool fresh)
 	return SL_EXIT_OK;
 }
 
+static int detach(struct sl_control *c)
+{
+	char error[SL_ERROR_MAX] = "";
+	int err;
+
+	c->lock = -1;
+	err = sl_instance_lock(c, error);
+	if (err == -EBUSY) {
+		sl_log("instance %s is served: `sluicectl -i %s detach` ends it",
+		       c->config.instance, c->config.instance);
+		return SL_EXIT_BUSY;
+	}
+	if (!err)
+		err = sl_instance_remove(c, error);
+	if (err)
+		sl_log("%s", error[0] ? error : strerror(-err));
+	return err ? exit_status(err) : SL_EXIT_OK;
+}
+
 static int test(const struct sl_config *config)
 {
 	size_t backends = 0;
@@ -338,10 +357,12 @@ static int test(const struct sl_config *config)
 
 static void usage(FILE *to)
 {
-	fputs("usage: sluice-control -c FILE [--fresh] | -t FILE\n"
+	fputs("usage: sluice-control -c FILE [--fresh | --detach] | -t FILE\n"
 	      "  -c, --config FILE  serve what this configuration says\n"
 	      "  -t, --test FILE    check it and exit\n"
 	      "      --fresh        remove what stands of the instance first, flows included\n"
+	      "      --detach       remove what stands of the instance, XDP programs and pins, and "
+	      "exit\n"
 	      "  -V, --version\n"
 	      "  -h, --help\n",
 	      to);
@@ -356,7 +377,8 @@ int main(int argc, char **argv)
 						 { "help", no_argument, NULL, 'h' },
 						 { 0 } };
 	static struct sl_control c;
-	bool fresh = false, only_test = false;
+	enum { SERVE, TEST, DETACH } job = SERVE;
+	bool fresh = false;
 	char error[SL_ERROR_MAX];
 	int option, status;
 
@@ -365,10 +387,13 @@ int main(int argc, char **argv)
 		case 'c':
 		case 't':
 			c.file = optarg;
-			only_test |= option == 't';
+			job = option == 't' ? TEST : job;
 			break;
 		case 'f':
 			fresh = true;
+			break;
+		case 'd':
+			job = DETACH;
 			break;
 		case 'V':
 			puts("sluice-control " SL_VERSION);
@@ -393,7 +418,7 @@ int main(int argc, char **argv)
 					   .instance = c.config.instance,
 					   .bpf_dir = c.config.bpf_dir,
 					   .huge_dir = c.config.huge_dir };
-	status = only_test ? test(&c.config) : serve(&c, fresh);
+	status = job == TEST ? test(&c.config) : job == DETACH ? detach(&c) : serve(&c, fresh);
 	sl_config_free(&c.config);
 	return status;
 }

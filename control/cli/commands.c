@@ -58,6 +58,8 @@ static const struct sl_command COMMANDS[] = {
 	  "generation", false, sl_print_generation, { { 0 } } },
 	{ "reload", "", "read the configuration again and apply the difference",
 	  "reload", true, sl_print_reload, { { 0 } } },
+	{ "detach", "", "take XDP off all ports, remove every pin, end sluice-control",
+	  "detach", true, sl_print_text, { { 0 } } },
 };
 /* clang-format on */
 #define N_COMMANDS (sizeof(COMMANDS) / sizeof(COMMANDS[0]))

@@ -437,3 +437,11 @@ void sl_print_reload(const json_t *result)
 	print_texts("", changes);
 	sl_print_change(result);
 }
+
+void sl_print_text(const json_t *result)
+{
+	char text[CELL_MAX];
+
+	cell_text(result, "text", text);
+	puts(text);
+}

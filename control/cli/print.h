@@ -13,5 +13,6 @@ void sl_print_change(const json_t *result);
 void sl_print_stats(const json_t *result);
 void sl_print_generation(const json_t *result);
 void sl_print_reload(const json_t *result);
+void sl_print_text(const json_t *result);
 
 #endif

@@ -26,6 +26,7 @@ enum {
 struct sl_frame {
 	uint8_t *data;
 	uint32_t length;
+	bool back; /* of one that leaves: by the port that it came in by */
 };
 
 struct sl_replay_engine;

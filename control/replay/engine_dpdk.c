@@ -30,9 +30,12 @@ static int dpdk_decide(struct sl_replay_engine *e, struct sl_frame *frame, uint6
 		               .end = frame->data + frame->length,
 		               .length = frame->length,
 		               .ingress = e->port };
+	enum sl_reason reason;
 	uint16_t egress;
 
-	return (int)sl_decide_one(e->store, 0, now, &p, &egress);
+	reason = sl_decide_one(e->store, 0, now, &p, &egress);
+	frame->back = egress == e->port;
+	return (int)reason;
 }
 
 static void dpdk_close(struct sl_replay_engine *e)

@@ -199,6 +199,7 @@ static int xdp_decide(struct sl_replay_engine *e, struct sl_frame *frame, uint64
 	if (reason < 0 || !fits(reason, opts.retval) || opts.data_size_out != frame->length)
 		return -EPROTO;
 	memcpy(frame->data, e->out, frame->length);
+	frame->back = opts.retval == XDP_TX;
 	return reason;
 }
 
