@@ -373,6 +373,7 @@ int main(int argc, char **argv)
 	static const struct option options[] = { { "config", required_argument, NULL, 'c' },
 						 { "test", required_argument, NULL, 't' },
 						 { "fresh", no_argument, NULL, 'f' },
+						 { "detach", no_argument, NULL, 'd' },
 						 { "version", no_argument, NULL, 'V' },
 						 { "help", no_argument, NULL, 'h' },
 						 { 0 } };
