@@ -39,20 +39,20 @@ static uint32_t sum(const void *data, size_t bytes)
 }
 
 void sl_generator_init(struct sl_generator *g, sl_be32 vip, sl_be16 port, const uint8_t mac[6],
-                       bool syn)
+		       bool syn)
 {
 	struct frame f = {
 		.eth = { .src = { 2, 'c', 'l', 'i', 'e', 'n' }, .type = sl_htons(SL_ETH_IP4) },
 		.ip = { .version_ihl = 0x45,
-		        .length = sl_htons(sizeof(struct sl_ip4) + sizeof(struct sl_tcp)),
-		        .fragment = sl_htons(0x4000),
-		        .ttl = 64,
-		        .protocol = SL_PROTO_TCP,
-		        .dst = vip },
+			.length = sl_htons(sizeof(struct sl_ip4) + sizeof(struct sl_tcp)),
+			.fragment = sl_htons(0x4000),
+			.ttl = 64,
+			.protocol = SL_PROTO_TCP,
+			.dst = vip },
 		.tcp = { .dst = port,
-		         .offset = 0x50,
-		         .flags = syn ? SL_TCP_SYN : SL_TCP_ACK,
-		         .window = sl_htons(1024) },
+			 .offset = 0x50,
+			 .flags = syn ? SL_TCP_SYN : SL_TCP_ACK,
+			 .window = sl_htons(1024) },
 	};
 	uint16_t pseudo[2] = { sl_htons(SL_PROTO_TCP), sl_htons(sizeof(struct sl_tcp)) };
 	const uint8_t *bytes = (const uint8_t *)&f;
@@ -90,14 +90,14 @@ static inline void write_frame(const struct sl_generator *g, uint8_t *at, uint64
 
 	_mm_storeu_si128((__m128i *)(void *)(at + PIECE_LINK), g->link);
 	_mm_storeu_si128((__m128i *)(void *)(at + PIECE_IP),
-	                 _mm_set_epi64x((long long)ip_rest, (long long)g->ip_head));
+			 _mm_set_epi64x((long long)ip_rest, (long long)g->ip_head));
 	_mm_storeu_si128((__m128i *)(void *)(at + PIECE_TUPLE), _mm_set_epi64x(0, (long long)ends));
 	_mm_storeu_si128((__m128i *)(void *)(at + PIECE_TCP),
-	                 _mm_set_epi64x(0, (long long)tcp_rest));
+			 _mm_set_epi64x(0, (long long)tcp_rest));
 }
 
 uint16_t sl_generator_fill(uint16_t device, uint16_t queue, struct rte_mbuf **frame, uint16_t n,
-                           uint16_t room, void *user)
+			   uint16_t room, void *user)
 {
 	struct sl_generator *g = user, local = *g;
 
@@ -109,9 +109,9 @@ uint16_t sl_generator_fill(uint16_t device, uint16_t queue, struct rte_mbuf **fr
 	if (local.order == SL_ORDER_RANDOM)
 		for (uint16_t i = 0; i < n; i++) {
 			local.random =
-			        local.random * 6364136223846793005ull + 1442695040888963407ull;
+				local.random * 6364136223846793005ull + 1442695040888963407ull;
 			write_frame(&local, rte_pktmbuf_mtod(frame[i], uint8_t *),
-			            (local.random >> 32) * local.flows >> 32);
+				    (local.random >> 32) * local.flows >> 32);
 		}
 	else
 		for (uint16_t i = 0; i < n; i++)

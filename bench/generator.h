@@ -26,16 +26,16 @@ enum { SL_FRAME = 60 };
 
 enum sl_order {
 	SL_ORDER_RANDOM, /* of `flows`, again and again */
-	SL_ORDER_ONCE,   /* one after the other, and beyond `flows` on and on */
+	SL_ORDER_ONCE,	 /* one after the other, and beyond `flows` on and on */
 };
 
 struct sl_generator {
 	enum sl_order order;
 	uint32_t flows;
-	uint64_t left;     /* packets until *stop is set */
+	uint64_t left;	   /* packets until *stop is set */
 	atomic_bool *stop; /* of whoever receives */
 	uint64_t random;   /* state */
-	uint64_t next;     /* flow, of SL_ORDER_ONCE */
+	uint64_t next;	   /* flow, of SL_ORDER_ONCE */
 	/* Of every frame the same: */
 	__m128i link;
 	uint64_t ip_head;
@@ -49,10 +49,10 @@ struct sl_generator {
 
 /* syn: every frame is a SYN, else an ACK of a connection that stands. */
 void sl_generator_init(struct sl_generator *g, sl_be32 vip, sl_be16 port, const uint8_t mac[6],
-                       bool syn);
+		       bool syn);
 
 /* A function for rte_eth_add_rx_callback(); user: the generator. */
 uint16_t sl_generator_fill(uint16_t device, uint16_t queue, struct rte_mbuf **frame, uint16_t n,
-                           uint16_t room, void *user);
+			   uint16_t room, void *user);
 
 #endif

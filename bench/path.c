@@ -88,9 +88,9 @@ static uint64_t seconds(void)
 static int attach(struct path *p)
 {
 	const struct sl_store_where where = { .huge = p->config.dataplane.tables == SL_TABLES_HUGE,
-		                              .instance = p->config.instance,
-		                              .bpf_dir = p->config.bpf_dir,
-		                              .huge_dir = p->config.huge_dir };
+					      .instance = p->config.instance,
+					      .bpf_dir = p->config.bpf_dir,
+					      .huge_dir = p->config.huge_dir };
 	uint64_t until = seconds() + WAIT_SECONDS;
 	char error[SL_ERROR_MAX];
 
@@ -164,7 +164,7 @@ static int settle(struct path *p)
 				const struct sl_backend *at = &backend[s[i].backends + b];
 
 				ready += at->flags & SL_BACKEND_RESOLVED &&
-				         !memcmp(at->src_mac, mac, sizeof(mac));
+					 !memcmp(at->src_mac, mac, sizeof(mac));
 			}
 		}
 		if (ready == p->config.service[0].n_backends)
@@ -206,13 +206,13 @@ static int launch(struct path *p, lcore_function_t *function, void *arg)
 }
 
 static const struct rte_eth_rxtx_callback *generate(struct path *p, enum sl_order order,
-                                                    uint64_t packets)
+						    uint64_t packets)
 {
 	p->generator.order = order;
 	p->generator.left = packets;
 	atomic_store(&p->stop, false);
 	return rte_eth_add_rx_callback(p->run.rx[0].device, p->run.rx[0].queue, sl_generator_fill,
-	                               &p->generator);
+				       &p->generator);
 }
 
 static void generate_no_more(struct path *p, const struct rte_eth_rxtx_callback *callback)
@@ -224,7 +224,7 @@ static void generate_no_more(struct path *p, const struct rte_eth_rxtx_callback 
 static int bare(struct path *p, uint64_t packets, bool generated, enum sl_order order)
 {
 	const struct rte_eth_rxtx_callback *callback =
-	        generated ? generate(p, order, packets) : NULL;
+		generated ? generate(p, order, packets) : NULL;
 	int err;
 
 	if (generated && !callback)
@@ -246,8 +246,8 @@ static void count(const struct path *p, struct count *c)
 	uint32_t writers = p->store.count[SL_ARRAY_tally];
 
 	*c = (struct count){ .cycles = worker->cycles_all,
-		             .packets = worker->packets,
-		             .restarts = worker->restarts };
+			     .packets = worker->packets,
+			     .restarts = worker->restarts };
 	for (uint32_t i = 0; i < p->store.count[SL_ARRAY_service_tally] / writers; i++) {
 		c->tracked += services[i].tracked;
 		c->untrackable += services[i].untrackable;
@@ -310,7 +310,7 @@ static int work(struct path *p, uint64_t packets, enum sl_order order, bool chec
 	}
 	if (p->sink.wrong)
 		fprintf(stderr, "sluice-bench-path: a frame that left is wrong: %s\n",
-		        p->sink.first);
+			p->sink.first);
 	if (!err)
 		report(p, &from, &to);
 	return err;
@@ -391,9 +391,9 @@ static int start(struct path *p, uint32_t flows, bool syn)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = { { "config", required_argument, NULL, 'c' },
-		                                 { "flows", required_argument, NULL, 'f' },
-		                                 { "new", no_argument, NULL, 'n' },
-		                                 { 0 } };
+						 { "flows", required_argument, NULL, 'f' },
+						 { "new", no_argument, NULL, 'n' },
+						 { 0 } };
 	static struct path p;
 	char error[SL_ERROR_MAX];
 	const char *file = NULL;

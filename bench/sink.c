@@ -9,7 +9,7 @@
 #include "../dataplane/core/wire.h"
 
 static const struct sl_config_backend *backend_of(const struct sl_config *config, sl_be32 addr,
-                                                  sl_be16 port)
+						  sl_be16 port)
 {
 	const struct sl_config_service *s = &config->service[0];
 
@@ -40,7 +40,7 @@ static const char *wrong_with(const struct sl_config *config, const struct rte_m
 }
 
 uint16_t sl_sink_check(uint16_t device, uint16_t queue, struct rte_mbuf **frame, uint16_t n,
-                       void *user)
+		       void *user)
 {
 	struct sl_sink *sink = user;
 

@@ -20,6 +20,6 @@ struct sl_sink {
  * backend of the first service, to the MAC address of its next hop, with one hop less and checksums
  * that are right. */
 uint16_t sl_sink_check(uint16_t device, uint16_t queue, struct rte_mbuf **frame, uint16_t n,
-                       void *user);
+		       void *user);
 
 #endif

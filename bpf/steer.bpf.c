@@ -7,6 +7,9 @@
  * can't give a packet back to the kernel, so every punt is decided here. What is ours is dropped
  * where it can't go on: passed to the kernel, it would be answered with a reset.
  *
+ * Tables that move twice while one packet is decided (torn_table) take a CPU that stood still in here
+ * for as long as two publishes: that packet is dropped, a second attempt isn't worth its code.
+ *
  * The names xsk_def_prog, xsks_map and xsk_prog_version are libxdp's: by them the worker's driver
  * takes this program for the one that it would load itself, and enters its socket in the map.
  */
@@ -31,8 +34,6 @@ __uint(xsk_prog_version, 1) SEC("xdp_metadata");
 
 char sl_licence[] SEC("license") = "Dual BSD/GPL";
 
-enum { TORN = -1 }; /* no verdict yet: the tables moved meanwhile */
-
 /* Whether a worker takes it: one serves the queue, and its socket is there. */
 SL_INLINE bool worker_takes(uint32_t queue)
 {
@@ -53,8 +54,6 @@ SL_INLINE int decide(const struct sl_tables *t, struct sl_packet *p, const struc
 	uint16_t port = 0;
 	enum sl_reason reason = sl_route(t, p, w, &port);
 
-	if (sl_unlikely(reason == SL_REASON_torn_table))
-		return TORN;
 	sl_tables_count(t, reason);
 	if (reason == SL_REASON_to_backend || reason == SL_REASON_to_client ||
 	    reason == SL_REASON_arp_reply)
@@ -62,9 +61,8 @@ SL_INLINE int decide(const struct sl_tables *t, struct sl_packet *p, const struc
 	return XDP_DROP;
 }
 
-/* One attempt. A global function, so that the verifier looks at it once and alone, and not again
- * after every way in which a first attempt can have ended. */
-__attribute__((noinline)) int sl_attempt(struct xdp_md *ctx)
+SEC("xdp")
+int xsk_def_prog(struct xdp_md *ctx)
 {
 	struct sl_packet p = {
 		.data = (uint8_t *)(uintptr_t)ctx->data,
@@ -82,7 +80,7 @@ __attribute__((noinline)) int sl_attempt(struct xdp_md *ctx)
 	engine = t.bank->engine;
 	sl_classify(&t, &p, &w);
 	if (sl_unlikely(!sl_seam_current(&t)))
-		return TORN;
+		sl_work_end(&w, SL_REASON_torn_table);
 	if (w.todo == SL_TODO_NOTHING) {
 		sl_tables_count(&t, w.reason);
 		return w.reason == SL_REASON_not_ours ? XDP_PASS : XDP_DROP;
@@ -94,24 +92,4 @@ __attribute__((noinline)) int sl_attempt(struct xdp_md *ctx)
 		return XDP_DROP;
 	}
 	return decide(&t, &p, &w);
-}
-
-/* The second attempt was torn too: whose the packet is can't be told. */
-SL_INLINE int give_up(void)
-{
-	struct sl_tables t;
-
-	if (sl_tables_look(&t))
-		sl_tables_count(&t, SL_REASON_torn_table);
-	return XDP_DROP;
-}
-
-SEC("xdp")
-int xsk_def_prog(struct xdp_md *ctx)
-{
-	int verdict = sl_attempt(ctx);
-
-	if (sl_unlikely(verdict == TORN))
-		verdict = sl_attempt(ctx);
-	return verdict == TORN ? give_up() : verdict;
 }

@@ -35,15 +35,15 @@ static int open_in(struct sl_capture *c, char error[SL_ERROR_MAX])
 	c->from = pcap_open_offline_with_tstamp_precision(c->in, PCAP_TSTAMP_PRECISION_NANO, text);
 	if (!c->from)
 		return fail(error, -EINVAL, "%s%s%s", strstr(text, c->in) ? "" : c->in,
-		            strstr(text, c->in) ? "" : ": ", text);
+			    strstr(text, c->in) ? "" : ": ", text);
 	type = pcap_datalink(c->from);
 	if (type == DLT_EN10MB)
 		return 0;
 	return fail(error, -EINVAL,
-	            "%s: its link type is %s (%s), only Ethernet captures can be replayed; "
-	            "capture on the interface itself, not on \"any\"",
-	            c->in, pcap_datalink_val_to_name(type) ?: "unknown",
-	            pcap_datalink_val_to_description(type) ?: "unknown to libpcap");
+		    "%s: its link type is %s (%s), only Ethernet captures can be replayed; "
+		    "capture on the interface itself, not on \"any\"",
+		    c->in, pcap_datalink_val_to_name(type) ?: "unknown",
+		    pcap_datalink_val_to_description(type) ?: "unknown to libpcap");
 }
 
 static int open_out(struct sl_capture *c, char error[SL_ERROR_MAX])
@@ -55,9 +55,9 @@ static int open_out(struct sl_capture *c, char error[SL_ERROR_MAX])
 	if (stat(c->in, &in) == 0 && stat(c->out, &out) == 0 && in.st_dev == out.st_dev &&
 	    in.st_ino == out.st_ino)
 		return fail(error, -EINVAL, "%s: is the capture that is read; name another file",
-		            c->out);
+			    c->out);
 	c->to = pcap_open_dead_with_tstamp_precision(DLT_EN10MB, SL_FRAME_MAX,
-	                                             PCAP_TSTAMP_PRECISION_NANO);
+						     PCAP_TSTAMP_PRECISION_NANO);
 	if (!c->to)
 		return fail(error, -ENOMEM, "out of memory");
 	c->dump = pcap_dump_open(c->to, c->out);
@@ -76,7 +76,7 @@ static void close_all(struct sl_capture *c)
 }
 
 int sl_capture_open(struct sl_capture **out, const char *in_file, const char *out_file,
-                    char error[SL_ERROR_MAX])
+		    char error[SL_ERROR_MAX])
 {
 	struct sl_capture *c = calloc(1, sizeof(*c));
 	int err;
@@ -107,7 +107,7 @@ int sl_capture_next(struct sl_capture *c, struct sl_captured *p, char error[SL_E
 		return fail(error, -EINVAL, "%s: %s", c->in, pcap_geterr(c->from));
 	if (head->caplen > sizeof(c->frame) || head->len > sizeof(c->frame))
 		return fail(error, -EINVAL, "%s: a frame of %u bytes: it can't be Ethernet", c->in,
-		            head->len > head->caplen ? head->len : head->caplen);
+			    head->len > head->caplen ? head->len : head->caplen);
 	memcpy(c->frame, bytes, head->caplen);
 	p->kept = head->caplen;
 	p->frame.data = c->frame;

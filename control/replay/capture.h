@@ -11,13 +11,13 @@ struct sl_capture;
 
 struct sl_captured {
 	struct sl_frame frame; /* whole: what the capture left out is zeros */
-	uint32_t kept;         /* bytes that the capture has */
+	uint32_t kept;	       /* bytes that the capture has */
 	uint64_t time_ns;      /* since 1970 */
 };
 
 /* Opens both. 0 or -errno with a message: -EINVAL where a file isn't what it should be. */
 int sl_capture_open(struct sl_capture **c, const char *in, const char *out,
-                    char error[SL_ERROR_MAX]);
+		    char error[SL_ERROR_MAX]);
 
 /* The next frame, in a buffer that may be written to until the next call. 1; 0 at the end; -errno
  * with a message. */

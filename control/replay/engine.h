@@ -36,7 +36,7 @@ struct sl_engine_kind {
 	bool bpf; /* its store has to lie in BPF arrays */
 	/* port: index of the one that all packets come in by. 0 or -errno with a message. */
 	int (*open)(struct sl_replay_engine **e, const struct sl_store *store, uint32_t port,
-	            char error[SL_ERROR_MAX]);
+		    char error[SL_ERROR_MAX]);
 	/* Rewrites the frame in place. The reason, or -EMSGSIZE: this engine is never handed such a
 	 * frame; another -errno: it failed. now: ticks, for the engine whose clock it is. */
 	int (*decide)(struct sl_replay_engine *e, struct sl_frame *frame, uint64_t now);

@@ -12,7 +12,7 @@ struct sl_replay_engine {
 };
 
 static int dpdk_open(struct sl_replay_engine **e, const struct sl_store *store, uint32_t port,
-                     char error[SL_ERROR_MAX])
+		     char error[SL_ERROR_MAX])
 {
 	*e = calloc(1, sizeof(**e));
 	if (!*e) {
@@ -27,9 +27,9 @@ static int dpdk_open(struct sl_replay_engine **e, const struct sl_store *store, 
 static int dpdk_decide(struct sl_replay_engine *e, struct sl_frame *frame, uint64_t now)
 {
 	struct sl_packet p = { .data = frame->data,
-		               .end = frame->data + frame->length,
-		               .length = frame->length,
-		               .ingress = e->port };
+			       .end = frame->data + frame->length,
+			       .length = frame->length,
+			       .ingress = e->port };
 	enum sl_reason reason;
 	uint16_t egress;
 

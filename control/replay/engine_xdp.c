@@ -28,7 +28,7 @@ struct sl_replay_engine {
 static int fail(int err, const char *what, char error[SL_ERROR_MAX])
 {
 	snprintf(error, SL_ERROR_MAX, "engine xdp: %s: %s%s", what, strerror(-err),
-	         err == -EPERM ? ": run as root (CAP_BPF and CAP_NET_ADMIN)" : "");
+		 err == -EPERM ? ": run as root (CAP_BPF and CAP_NET_ADMIN)" : "");
 	return err;
 }
 
@@ -66,7 +66,7 @@ static int lead_ports(struct sl_steer *skel)
 
 	for (uint32_t port = 0; port < SL_PORTS_MAX && !err; port++)
 		err = bpf_map_update_elem(bpf_map__fd(skel->maps.egress), &port, &interface,
-		                          BPF_ANY);
+					  BPF_ANY);
 	return err;
 }
 
@@ -92,7 +92,7 @@ static void xdp_close(struct sl_replay_engine *e)
 }
 
 static int load(struct sl_replay_engine *e, const struct sl_store *store, uint32_t port,
-                char error[SL_ERROR_MAX])
+		char error[SL_ERROR_MAX])
 {
 	libbpf_print_fn_t print = libbpf_set_print(NULL);
 	int err;
@@ -110,7 +110,7 @@ static int load(struct sl_replay_engine *e, const struct sl_store *store, uint32
 }
 
 static int xdp_open(struct sl_replay_engine **out, const struct sl_store *store, uint32_t port,
-                    char error[SL_ERROR_MAX])
+		    char error[SL_ERROR_MAX])
 {
 	struct sl_replay_engine *e = calloc(1, sizeof(*e));
 	uint32_t cpu = 0;
@@ -183,7 +183,7 @@ static bool fits(int reason, uint32_t answer)
 static int xdp_decide(struct sl_replay_engine *e, struct sl_frame *frame, uint64_t now)
 {
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame->data, .data_size_in = frame->length,
-	            .data_out = e->out, .data_size_out = sizeof(e->out), .repeat = 1);
+		    .data_out = e->out, .data_size_out = sizeof(e->out), .repeat = 1);
 	int err, reason;
 
 	(void)now;

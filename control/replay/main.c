@@ -63,7 +63,7 @@ static void print_json_name(const char *field, const char *name)
 }
 
 static void print_packet(const struct replay *r, enum sl_verdict verdict, const char *reason,
-                         const struct sl_subject *subject)
+			 const struct sl_subject *subject)
 {
 	if (r->json) {
 		printf("{\"number\":%" PRIu64 ",\"verdict\":\"%s\",\"reason\":\"%s\"", r->packets,
@@ -98,7 +98,7 @@ static int replay_one(struct replay *r, struct sl_captured *p, char error[SL_ERR
 	r->cut += p->kept < p->frame.length;
 	if (reason < 0 && reason != -EMSGSIZE) {
 		snprintf(error, SL_ERROR_MAX, "packet %" PRIu64 ": the %s engine failed: %s",
-		         r->packets, r->kind->name, strerror(-reason));
+			 r->packets, r->kind->name, strerror(-reason));
 		return reason;
 	}
 	if (reason >= 0) {
@@ -163,7 +163,7 @@ static int parse_local(const char *text, struct sl_local *local, char error[SL_E
 	unsigned length = 32;
 
 	snprintf(addr, sizeof(addr), "%.*s", (int)(slash ? slash - text : (long)strlen(text)),
-	         text);
+		 text);
 	if (slash && (sscanf(slash + 1, "%2u%c", &length, &rest) != 1 || length > 32)) {
 		snprintf(error, SL_ERROR_MAX, "--local: %s: a prefix has 0 to 32 bits", text);
 		return -EINVAL;
@@ -184,7 +184,7 @@ static int find_port(struct replay *r, char error[SL_ERROR_MAX])
 		if (!r->port_name || strcmp(d->port[r->port].name, r->port_name) == 0)
 			return 0;
 	snprintf(error, SL_ERROR_MAX, "--port: %s has no port \"%s\"; its first is \"%s\"",
-	         r->control.file, r->port_name, d->port[0].name);
+		 r->control.file, r->port_name, d->port[0].name);
 	return -EINVAL;
 }
 

@@ -23,10 +23,10 @@ static int fail(const char *name, size_t bytes, int err, char error[SL_ERROR_MAX
 {
 	if (err == -EPERM)
 		snprintf(error, SL_ERROR_MAX,
-		         "array %s: not allowed to make BPF maps: run as root (CAP_BPF)", name);
+			 "array %s: not allowed to make BPF maps: run as root (CAP_BPF)", name);
 	else
 		snprintf(error, SL_ERROR_MAX, "array %s: no memory for its %zu kB: %s", name,
-		         bytes >> 10, strerror(-err));
+			 bytes >> 10, strerror(-err));
 	return err;
 }
 
@@ -41,7 +41,7 @@ static int make_array(struct sl_store *s, int i, uint32_t count, bool bpf, char 
 	if (bpf) {
 		flags = MAP_SHARED | MAP_POPULATE;
 		s->fd[i] = bpf_map_create(BPF_MAP_TYPE_ARRAY, arrays[i].name, 4, arrays[i].record,
-		                          count, &opts);
+					  count, &opts);
 		if (s->fd[i] < 0)
 			return fail(arrays[i].name, bytes, s->fd[i], error);
 	}
@@ -71,7 +71,7 @@ static void identify(struct sl_root *root, const uint32_t count[SL_ARRAY_COUNT])
 }
 
 int sl_memory_make(struct sl_store *s, const uint32_t count[SL_ARRAY_COUNT], bool bpf,
-                   char error[SL_ERROR_MAX])
+		   char error[SL_ERROR_MAX])
 {
 	int err = 0;
 

@@ -10,6 +10,6 @@
  * keys. bpf: in memory-mapped BPF arrays (takes CAP_BPF), else in this process's own memory, which
  * anybody may have. sl_store_detach() frees them. 0 or -errno with a message. */
 int sl_memory_make(struct sl_store *s, const uint32_t count[SL_ARRAY_COUNT], bool bpf,
-                   char error[SL_ERROR_MAX]);
+		   char error[SL_ERROR_MAX]);
 
 #endif

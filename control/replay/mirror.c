@@ -22,8 +22,8 @@ struct sl_mirror {
 };
 
 int sl_mirror_open(struct sl_mirror **mirror, struct event_base *base,
-                   const struct sl_config *config, void (*refreshed)(void *context), void *context,
-                   char error[SL_ERROR_MAX])
+		   const struct sl_config *config, void (*refreshed)(void *context), void *context,
+		   char error[SL_ERROR_MAX])
 {
 	struct sl_mirror *m = calloc(1, sizeof(*m));
 
@@ -38,10 +38,10 @@ int sl_mirror_open(struct sl_mirror **mirror, struct event_base *base,
 	m->config = config;
 	for (size_t i = 0; i < config->dataplane.n_ports; i++)
 		m->port[i] = (struct sl_net_port){ .ifindex = (uint32_t)i + 1,
-			                           .mtu = MTU,
-			                           .mac = { 2, 's', 'l', 0, 0, (uint8_t)i },
-			                           .up = true,
-			                           .present = true };
+						   .mtu = MTU,
+						   .mac = { 2, 's', 'l', 0, 0, (uint8_t)i },
+						   .up = true,
+						   .present = true };
 	return 0;
 }
 
@@ -72,14 +72,14 @@ static bool told(const struct sl_config *config, const union sl_addr *addr)
 }
 
 static struct sl_mirror_route made_up(const struct sl_mirror *m, const union sl_addr *addr,
-                                      uint32_t length, size_t port)
+				      uint32_t length, size_t port)
 {
 	struct sl_mirror_route r = { .record = { .prefix = *addr,
-		                                 .length = length,
-		                                 .port = (uint16_t)port,
-		                                 .kind = SL_ROUTE_VIA,
-		                                 .mtu = MTU,
-		                                 .dst_mac = { 2, 0 } } };
+						 .length = length,
+						 .port = (uint16_t)port,
+						 .kind = SL_ROUTE_VIA,
+						 .mtu = MTU,
+						 .dst_mac = { 2, 0 } } };
 
 	memcpy(r.record.dst_mac + 2, &addr->w[3], 4);
 	memcpy(r.record.src_mac, m->port[port].mac, 6);
@@ -87,8 +87,8 @@ static struct sl_mirror_route made_up(const struct sl_mirror *m, const union sl_
 }
 
 void sl_mirror_routes(struct sl_mirror *mirror,
-                      void (*each)(void *context, const struct sl_mirror_route *route),
-                      void *context)
+		      void (*each)(void *context, const struct sl_mirror_route *route),
+		      void *context)
 {
 	const struct sl_config *config = mirror->config;
 	union sl_addr all = sl_addr4((sl_be32)0);
@@ -102,15 +102,15 @@ void sl_mirror_routes(struct sl_mirror *mirror,
 			if (told(config, &s->backend[k].addr))
 				continue;
 			r = made_up(mirror, &s->backend[k].addr, 128,
-			            config->dataplane.n_ports - 1);
+				    config->dataplane.n_ports - 1);
 			each(context, &r);
 		}
 	}
 }
 
 void sl_mirror_neighbours(struct sl_mirror *mirror,
-                          void (*each)(void *context, const struct sl_mirror_neighbour *neighbour),
-                          void *context)
+			  void (*each)(void *context, const struct sl_mirror_neighbour *neighbour),
+			  void *context)
 {
 	(void)mirror;
 	(void)each;

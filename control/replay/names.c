@@ -38,12 +38,12 @@ static int by_service(const void *a, const void *b)
 }
 
 static struct named named(const union sl_addr *addr, uint16_t port,
-                          const struct sl_model_service *s, size_t service, const char *name)
+			  const struct sl_model_service *s, size_t service, const char *name)
 {
 	return (struct named){ .addr = *addr,
-		               .endpoint = sl_endpoint(sl_htons(port), s->conf.protocol),
-		               .service = (uint32_t)service,
-		               .name = name };
+			       .endpoint = sl_endpoint(sl_htons(port), s->conf.protocol),
+			       .service = (uint32_t)service,
+			       .name = name };
 }
 
 static void fill(struct sl_names *n, const struct sl_model *m)
@@ -96,8 +96,8 @@ void sl_names_free(struct sl_names *names)
 struct sl_names_key sl_names_key(const struct sl_frame *frame)
 {
 	struct sl_packet p = { .data = frame->data,
-		               .end = frame->data + frame->length,
-		               .length = frame->length };
+			       .end = frame->data + frame->length,
+			       .length = frame->length };
 	struct sl_names_key key = { 0 };
 	struct sl_parsed o;
 
@@ -113,7 +113,7 @@ struct sl_names_key sl_names_key(const struct sl_frame *frame)
 
 /* The first of equal endpoints, in the order of the list. */
 static const struct named *first(const struct named *list, size_t n, const struct named *key,
-                                 int (*order)(const void *, const void *))
+				 int (*order)(const void *, const void *))
 {
 	size_t low = 0, high = n;
 
@@ -129,7 +129,7 @@ static const struct named *first(const struct named *list, size_t n, const struc
 }
 
 struct sl_subject sl_names_find(const struct sl_names *names, const struct sl_names_key *before,
-                                const struct sl_frame *after, enum sl_reason reason)
+				const struct sl_frame *after, enum sl_reason reason)
 {
 	struct named key = { .addr = before->dst, .endpoint = before->dst_endpoint };
 	struct sl_subject subject = { 0 };
@@ -145,8 +145,8 @@ struct sl_subject sl_names_find(const struct sl_names *names, const struct sl_na
 		if (reason != SL_REASON_to_backend)
 			return subject;
 		key = (struct named){ .addr = sent.dst,
-			              .endpoint = sent.dst_endpoint,
-			              .service = found->service };
+				      .endpoint = sent.dst_endpoint,
+				      .service = found->service };
 	} else {
 		key = (struct named){ .addr = before->src, .endpoint = before->src_endpoint };
 	}

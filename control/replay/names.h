@@ -31,6 +31,6 @@ struct sl_names_key sl_names_key(const struct sl_frame *frame);
 
 /* `before` is the frame's as it came. */
 struct sl_subject sl_names_find(const struct sl_names *names, const struct sl_names_key *before,
-                                const struct sl_frame *after, enum sl_reason reason);
+				const struct sl_frame *after, enum sl_reason reason);
 
 #endif

@@ -48,12 +48,12 @@ static uint32_t routes_needed(const struct sl_config *config, size_t n_local)
 static int make(struct sl_control *c, bool bpf, char error[SL_ERROR_MAX])
 {
 	const struct sl_capacity capacity = { .services = c->config.capacity.services,
-		                              .backends = c->config.capacity.backends,
-		                              .rows = c->config.capacity.rows,
-		                              .flows = c->config.capacity.flows,
-		                              .routes = c->config.capacity.routes,
-		                              .workers = 1,
-		                              .cpus = (uint32_t)sysconf(_SC_NPROCESSORS_CONF) };
+					      .backends = c->config.capacity.backends,
+					      .rows = c->config.capacity.rows,
+					      .flows = c->config.capacity.flows,
+					      .routes = c->config.capacity.routes,
+					      .workers = 1,
+					      .cpus = (uint32_t)sysconf(_SC_NPROCESSORS_CONF) };
 	uint32_t count[SL_ARRAY_COUNT];
 	struct sl_root *root;
 	int err;
@@ -107,8 +107,8 @@ static int add_local(struct sl_model *m, const struct sl_local *local)
 		if (!holds(local, &m->route[i]))
 			route[n++] = m->route[i];
 	route[n++] = (struct sl_route){ .prefix = local->prefix,
-		                        .length = local->length,
-		                        .kind = SL_ROUTE_LOCAL };
+					.length = local->length,
+					.kind = SL_ROUTE_LOCAL };
 	qsort(route, n, sizeof(*route), longest_first);
 	free(m->route);
 	m->route = route;
@@ -122,7 +122,7 @@ static void no_change(void *context)
 }
 
 static int publish(struct sl_control *c, const struct sl_local *local, size_t n_local,
-                   char error[SL_ERROR_MAX])
+		   char error[SL_ERROR_MAX])
 {
 	struct sl_published published;
 	struct sl_model *next;
@@ -145,7 +145,7 @@ static int publish(struct sl_control *c, const struct sl_local *local, size_t n_
 }
 
 int sl_replay_tables_open(struct sl_control *c, const struct sl_local *local, size_t n_local,
-                          bool bpf, char error[SL_ERROR_MAX])
+			  bool bpf, char error[SL_ERROR_MAX])
 {
 	int err;
 

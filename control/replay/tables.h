@@ -22,7 +22,7 @@ struct sl_local {
 /* c->config has been read; the rest is made here. bpf: see memory.h; then XDP decides. 0 or -errno
  * with a message. */
 int sl_replay_tables_open(struct sl_control *c, const struct sl_local *local, size_t n_local,
-                          bool bpf, char error[SL_ERROR_MAX]);
+			  bool bpf, char error[SL_ERROR_MAX]);
 void sl_replay_tables_close(struct sl_control *c);
 
 #endif

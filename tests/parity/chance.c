@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "chance.h"
+
+#include <string.h>
+
+enum { CLIENTS = 48, CLIENT_PORTS = 4, PORTS = 4 };
+
+static void random_bytes(uint64_t *state, uint8_t *to, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		to[i] = (uint8_t)(world_random(state) >> 56);
+}
+
+static uint32_t client(uint64_t *state)
+{
+	uint32_t i = chance_of(state, CLIENTS);
+	static const uint32_t net[] = { FRAME_IP(192, 0, 2, 0), FRAME_IP(198, 51, 100, 0),
+					FRAME_IP(10, 9, 0, 0) };
+
+	return net[i % 3] + 7 * i;
+}
+
+static uint16_t client_port(uint64_t *state)
+{
+	return (uint16_t)(40000 + chance_of(state, CLIENT_PORTS));
+}
+
+static uint32_t service_vip(uint32_t service)
+{
+	return FRAME_IP(203, 0, 113, 10 + service % 3);
+}
+
+static uint16_t service_port(uint32_t service)
+{
+	return (uint16_t)(80 + service);
+}
+
+static uint32_t backend_addr(uint32_t service, uint32_t backend)
+{
+	return FRAME_IP(10, 1, service, backend);
+}
+
+/* Tables */
+
+static void random_backends(struct world *w, uint64_t *state, uint32_t service)
+{
+	uint32_t n = chance_once(state, 12) ? 0 : 1 + chance_of(state, WORLD_BACKENDS);
+	bool resolved = !chance_once(state, 4);
+
+	for (uint32_t k = 1; k <= n; k++) {
+		uint8_t mac[12];
+		struct sl_backend *b;
+
+		random_bytes(state, mac, sizeof(mac));
+		world_add_backend(w, service, backend_addr(service, k),
+				  (uint16_t)(8000 + chance_of(state, 1000)), mac,
+				  (uint16_t)chance_of(state, PORTS));
+		b = &w->service[service].backend[k - 1];
+		if (chance_once(state, 5))
+			b->flags &= (uint16_t)~SL_BACKEND_TAKES_NEW; /* drains */
+		if (chance_once(state, 5))
+			b->flags &= (uint16_t) ~(SL_BACKEND_SERVES | SL_BACKEND_TAKES_NEW);
+		if (!resolved && chance_once(state, 3))
+			b->flags &= (uint16_t)~SL_BACKEND_RESOLVED;
+		if (chance_once(state, 100))
+			b->traffic = 100000;
+	}
+}
+
+static void random_rows(struct world *w, uint64_t *state, uint32_t service)
+{
+	struct world_service *s = &w->service[service];
+	uint32_t most = s->record.n_backends + (chance_once(state, 8) ? 3u : 0);
+	uint32_t moved = chance_of(state, 4);
+
+	for (uint32_t i = 0; i < WORLD_ROWS; i++) {
+		uint32_t cur = !most || chance_once(state, 40) ? 0 : 1 + chance_of(state, most);
+		uint32_t prev = chance_of(state, most + 1);
+		enum sl_row_state is = SL_ROW_CLOSED;
+
+		if (chance_of(state, 4) < moved)
+			is = chance_once(state, 3) ? SL_ROW_MIXED : SL_ROW_OPEN;
+		s->row[i] = sl_row(cur, prev, is);
+	}
+}
+
+static void random_service(struct world *w, uint64_t *state, uint32_t i)
+{
+	uint8_t protocol = chance_once(state, 2) ? FRAME_UDP : FRAME_TCP;
+	uint32_t life = 1 + chance_of(state, 3000);
+
+	world_add_service(w, service_vip(i), service_port(i), protocol, 16u << chance_of(state, 3));
+	random_backends(w, state, i);
+	random_rows(w, state, i);
+	if (chance_once(state, 4))
+		w->service[i].record.flags |= SL_SERVICE_TRACK;
+	world_set_terms(w, i, 1 + life / 8, 1 + life, 1 + life / 4);
+}
+
+static void random_routes(struct world *w, uint64_t *state)
+{
+	static const struct {
+		uint32_t prefix, length;
+	} pool[WORLD_ROUTES] = {
+		{ FRAME_IP(192, 0, 2, 0), 24 },	    { FRAME_IP(198, 51, 100, 0), 24 },
+		{ FRAME_IP(192, 0, 2, 21), 32 },    { FRAME_IP(198, 51, 100, 128), 25 },
+		{ FRAME_IP(10, 0, 0, 0), 8 },	    { FRAME_IP(0, 0, 0, 0), 0 },
+		{ FRAME_IP(198, 51, 100, 28), 32 }, { FRAME_IP(192, 0, 2, 64), 26 },
+	};
+
+	for (uint32_t i = 0; i < WORLD_ROUTES; i++) {
+		enum sl_route_kind kind =
+			chance_once(state, 2) ? SL_ROUTE_VIA : 1 + chance_of(state, 5);
+		struct sl_route *r;
+
+		if (chance_once(state, 3))
+			continue;
+		r = world_add_route(w, pool[i].prefix, pool[i].length, kind);
+		random_bytes(state, r->dst_mac, 6);
+		random_bytes(state, r->src_mac, 6);
+		r->port = (uint16_t)chance_of(state, PORTS);
+		if (chance_once(state, 2))
+			r->gateway = sl_addr4(sl_htonl(client(state)));
+	}
+}
+
+/* In one of its two buckets, where there is room. */
+static void random_entry(struct world *w, uint64_t *state, uint64_t now)
+{
+	struct sl_bucket *table = w->store.base[SL_ARRAY_flows];
+	uint32_t n = w->store.count[SL_ARRAY_flows];
+	uint32_t service = chance_of(state, chance_once(state, 6) ? WORLD_SERVICES * 2 : 2);
+	uint64_t key = world_flow_key(service, client(state), client_port(state));
+	uint64_t hash = world_flow_hash(w, key);
+	uint32_t at = chance_once(state, 3) ? sl_hash_bucket2(hash, n, w->root->flow_key)
+					    : sl_hash_bucket(hash, n);
+	uint32_t backend = chance_of(state, WORLD_BACKENDS + 3);
+	uint64_t seen = now - chance_of(state, 4000) + chance_of(state, 3);
+
+	for (int way = 0; way < SL_FLOW_WAYS; way++) {
+		if (table[at].key[way])
+			continue;
+		table[at].key[way] = key | (chance_once(state, 50) ? SL_FLOW_BUSY : 0);
+		table[at].value[way] =
+			sl_flow_value(backend, (enum sl_flow_state)chance_of(state, 3), seen);
+		return;
+	}
+}
+
+/* What a wrong control might write. */
+static void spoil(struct world *w, uint64_t *state)
+{
+	uint32_t i = chance_of(state, w->services);
+	struct sl_service *s;
+
+	world_look_all(w);
+	s = world_live_service(w, i);
+	switch (chance_of(state, 5)) {
+	case 0:
+		s->rows = (uint32_t)world_random(state);
+		break;
+	case 1:
+		s->backends = (uint32_t)world_random(state);
+		break;
+	case 2:
+		s->n_backends = (uint16_t)world_random(state);
+		break;
+	case 3:
+		s->id = (uint16_t)(world_random(state) & SL_FLOW_SERVICE_MAX);
+		break;
+	default:
+		world_live_bank(w)->lengths4[chance_of(state, 2)] = (uint8_t)world_random(state);
+	}
+}
+
+void chance_tables(struct world *w, uint64_t *state, uint64_t now)
+{
+	uint32_t services = 1 + chance_of(state, WORLD_SERVICES);
+	uint32_t entries = w->store.count[SL_ARRAY_flows] * SL_FLOW_WAYS * chance_of(state, 5) / 3;
+
+	for (uint32_t i = 0; i < services; i++)
+		random_service(w, state, i);
+	random_routes(w, state);
+	for (uint32_t i = 0; i < PORTS; i++)
+		random_bytes(state, w->port[i].mac, 6);
+	world_publish(w);
+	for (uint32_t i = 0; i < entries; i++)
+		random_entry(w, state, now);
+	if (chance_once(state, 10))
+		spoil(w, state);
+}
+
+/* Packets */
+
+static void to_service(const struct world *w, uint64_t *state, struct frame_spec *s)
+{
+	uint32_t i = chance_of(state, w->services);
+
+	s->src = client(state);
+	s->sport = client_port(state);
+	s->dst = service_vip(i);
+	s->dport = service_port(i);
+	s->protocol = (uint8_t)(w->service[i].record.endpoint >> 16);
+	if (chance_once(state, 20))
+		s->dport++;
+	if (chance_once(state, 40))
+		s->protocol = FRAME_ICMP;
+	if (chance_once(state, 40))
+		s->dst += 3;
+}
+
+static void from_backend(const struct world *w, uint64_t *state, struct frame_spec *s)
+{
+	uint32_t i = chance_of(state, w->services), n = w->service[i].record.n_backends;
+	uint32_t k = n ? chance_of(state, n) : 0;
+
+	s->src = backend_addr(i, k + 1);
+	s->sport = n ? sl_ntohs(w->service[i].backend[k].port) : 8080;
+	s->dst = client(state);
+	s->dport = client_port(state);
+	s->protocol = (uint8_t)(w->service[i].record.endpoint >> 16);
+}
+
+static uint8_t flags(uint64_t *state)
+{
+	static const uint8_t usual[] = { FRAME_SYN,
+					 FRAME_SYN,
+					 FRAME_ACK,
+					 FRAME_ACK,
+					 FRAME_ACK | FRAME_FIN,
+					 FRAME_RST,
+					 FRAME_ACK,
+					 FRAME_SYN | FRAME_ACK,
+					 0 };
+
+	return chance_once(state, 30) ? (uint8_t)world_random(state)
+				      : usual[chance_of(state, sizeof(usual))];
+}
+
+static void tags(uint64_t *state, struct frame_spec *s)
+{
+	uint32_t n = chance_of(state, 4);
+
+	for (uint32_t i = 0; i < n && i < 3; i++) {
+		s->tag_type[i] = chance_once(state, 2) ? 0x8100 : 0x88a8;
+		s->tag[i] = (uint16_t)world_random(state);
+	}
+}
+
+static void ip_packet(const struct world *w, uint64_t *state, struct frame *f)
+{
+	struct frame_spec s = { .flags = flags(state), .payload = (uint16_t)chance_of(state, 64) };
+
+	random_bytes(state, s.eth_dst, 12);
+	if (chance_once(state, 3))
+		from_backend(w, state, &s);
+	else
+		to_service(w, state, &s);
+	if (chance_once(state, 6))
+		tags(state, &s);
+	if (chance_once(state, 8))
+		s.options = (uint8_t)(1 + chance_of(state, 10));
+	if (chance_once(state, 8))
+		s.ttl = (uint8_t)(1 + chance_of(state, 3));
+	if (chance_once(state, 16))
+		s.csum = (enum frame_csum)chance_of(state, 3);
+	if (chance_once(state, 24))
+		s.fragment = (uint16_t)world_random(state);
+	if (chance_once(state, 24))
+		s.length_error = (int16_t)((int)chance_of(state, 80) - 40);
+	if (chance_once(state, 40))
+		s.version_ihl = (uint8_t)world_random(state);
+	if (chance_once(state, 5))
+		s.trailer = (uint16_t)chance_of(state, 20);
+	frame_build(f, &s);
+}
+
+static void arp_packet(const struct world *w, uint64_t *state, struct frame *f)
+{
+	struct frame_arp a = { .target = service_vip(chance_of(state, w->services)),
+			       .sender = client(state) };
+
+	random_bytes(state, a.eth_dst, 12);
+	random_bytes(state, a.sender_mac, 6);
+	if (chance_once(state, 4))
+		a.tag = 5;
+	if (chance_once(state, 6))
+		a.target += 5;
+	if (chance_once(state, 6))
+		a.operation = (uint16_t)(1 + chance_of(state, 3));
+	frame_build_arp(f, &a);
+}
+
+static void mutate(uint64_t *state, struct frame *f)
+{
+	uint32_t n = 1 + chance_of(state, 4);
+
+	if (chance_once(state, 3))
+		f->length = chance_of(state, f->length + 1);
+	for (uint32_t i = 0; i < n && f->length; i++)
+		f->bytes[chance_of(state, f->length)] = (uint8_t)world_random(state);
+}
+
+void chance_packet(const struct world *w, uint64_t *state, struct frame *f)
+{
+	if (chance_once(state, 25))
+		arp_packet(w, state, f);
+	else
+		ip_packet(w, state, f);
+	if (chance_once(state, 8))
+		mutate(state, f);
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Random tables and random packets that have something to do with each other, from one seed.
+ *
+ * Addresses and ports come from small pools, so that packets hit services, flows are met again and
+ * buckets overflow. Tables may be wrong as well: rows that name no backend, extents beyond their
+ * array, backends that don't serve, entries of services that don't exist.
+ */
+#ifndef SL_TEST_CHANCE_H
+#define SL_TEST_CHANCE_H
+
+#include "../unit/frames.h"
+#include "../unit/world.h"
+
+/* Fills an empty world and publishes it; its flow table, about `now` ticks, too. */
+void chance_tables(struct world *w, uint64_t *state, uint64_t now);
+
+/* A packet for that world: mostly good, else with one thing or another wrong with it. */
+void chance_packet(const struct world *w, uint64_t *state, struct frame *f);
+
+/* 0 to n - 1, and true once in n. */
+static inline uint32_t chance_of(uint64_t *state, uint32_t n)
+{
+	return (uint32_t)((world_random(state) >> 32) * n >> 32);
+}
+
+static inline bool chance_once(uint64_t *state, uint32_t n)
+{
+	return chance_of(state, n) == 0;
+}
+
+#endif

@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Both engines over the same random tables and packets: verdict, reason, bytes, and what they leave
+ * in the flow table and the counters have to be the same after every packet. As root:
+ *
+ *     random [CASES [SEED]]
+ *
+ * The last line is "random: seed=N cases=N different=N". Status 1 if any differ, 77 (skipped)
+ * without the rights to load a program.
+ *
+ * Time. XDP reads the kernel's coarse clock, so a case asks that clock before and after it and
+ * gives the other engine what it said. Where a tick passed meanwhile either time may have been
+ * meant, and one of them has to fit. Between cases the origin of both tables moves back, which lets
+ * entries age by hours within seconds.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../../control/replay/engine.h"
+#include "../../control/replay/memory.h"
+#include "chance.h"
+
+enum {
+	CASES = 120000,
+	CASES_PER_TABLE = 200,
+	REPORTS = 10,  /* differences that are printed */
+	START = 10000, /* ticks that the instance is old when it begins */
+	SKIPPED = 77,
+};
+
+/* What engines write and what is compared: the whole array, or the writer's share of it. The
+ * counters of reasons are left alone, since the XDP side tells the reason by them. */
+enum { FLOWS, TRAFFIC, SERVICES, WANTED, WRITTEN };
+
+static const struct {
+	enum sl_array array;
+	bool shared;
+	const char *name;
+} written[WRITTEN] = {
+	[FLOWS] = { SL_ARRAY_flows, true, "flow table" },
+	[TRAFFIC] = { SL_ARRAY_traffic, false, "traffic of backends" },
+	[SERVICES] = { SL_ARRAY_service_tally, false, "counters of services" },
+	[WANTED] = { SL_ARRAY_wanted, false, "wishes" },
+};
+
+/* One side: an engine over its own copy of the tables. */
+struct side {
+	const struct sl_engine_kind *kind;
+	struct sl_store store;
+	struct sl_replay_engine *engine;
+};
+
+struct bench {
+	struct world world; /* the tables of `dpdk` are its own */
+	struct side dpdk, xdp;
+	void *saved[WRITTEN];
+	uint64_t state;
+	uint64_t cases, different, tables;
+	uint64_t reasons[SL_REASON_COUNT];
+	uint64_t moved, untrackable;
+};
+
+struct outcome {
+	struct frame frame;
+	int reason;
+	bool back;
+};
+
+static const char *const reason_name[SL_REASON_COUNT] = {
+#define NAME(name, verdict, help) #name,
+	SL_REASONS(NAME)
+#undef NAME
+};
+
+static uint64_t coarse_ticks(const struct bench *b)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+	return ((uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec -
+		b->world.root->origin_ns) >>
+	       SL_TICK_SHIFT;
+}
+
+/* The writer's share of an array, or all of it. */
+static void *share(const struct side *s, int i, size_t *bytes)
+{
+	enum sl_array array = written[i].array;
+	uint32_t writers = s->store.count[SL_ARRAY_tally], n = s->store.count[array];
+	size_t record = sl_store_root(&s->store)->record_size[array];
+	uint32_t writer = s->kind->writer(s->engine);
+
+	if (written[i].shared) {
+		*bytes = n * record;
+		return s->store.base[array];
+	}
+	*bytes = n / writers * record;
+	return (char *)s->store.base[array] + writer * *bytes;
+}
+
+static void save(struct bench *b)
+{
+	size_t bytes;
+
+	for (int i = 0; i < WRITTEN; i++) {
+		const void *from = share(&b->dpdk, i, &bytes);
+
+		memcpy(b->saved[i], from, bytes);
+	}
+}
+
+static void restore(struct bench *b)
+{
+	size_t bytes;
+
+	for (int i = 0; i < WRITTEN; i++) {
+		void *to = share(&b->dpdk, i, &bytes);
+
+		memcpy(to, b->saved[i], bytes);
+	}
+}
+
+/* What differs; NULL: nothing. */
+static const char *memory_differs(const struct bench *b)
+{
+	for (int i = 0; i < WRITTEN; i++) {
+		size_t bytes;
+		const void *x = share(&b->dpdk, i, &bytes), *y = share(&b->xdp, i, &bytes);
+
+		if (memcmp(x, y, bytes) != 0)
+			return written[i].name;
+	}
+	return NULL;
+}
+
+/* One packet by one engine. */
+static struct outcome decide(const struct side *s, const struct frame *in, uint64_t now)
+{
+	struct outcome o = { .frame = *in };
+	struct sl_frame frame = { .data = o.frame.bytes, .length = in->length };
+
+	o.reason = s->kind->decide(s->engine, &frame, now);
+	o.back = frame.back;
+	return o;
+}
+
+static bool leaves(int reason)
+{
+	return reason == SL_REASON_to_backend || reason == SL_REASON_to_client ||
+	       reason == SL_REASON_arp_reply;
+}
+
+/* What differs; NULL: nothing. */
+static const char *differs(const struct bench *b, const struct outcome *dpdk,
+			   const struct outcome *xdp)
+{
+	if (dpdk->reason != xdp->reason)
+		return "reason";
+	if (memcmp(dpdk->frame.bytes, xdp->frame.bytes, xdp->frame.length) != 0)
+		return "bytes";
+	if (leaves(xdp->reason) && dpdk->back != xdp->back)
+		return "port";
+	return memory_differs(b);
+}
+
+static void print_frame(const char *what, const struct frame *f)
+{
+	printf("  %s ", what);
+	for (uint32_t i = 0; i < f->length; i++)
+		printf("%02x", f->bytes[i]);
+	putchar('\n');
+}
+
+static void report(const struct bench *b, const char *what, const struct frame *in,
+		   const struct outcome *dpdk, const struct outcome *xdp)
+{
+	printf("case %" PRIu64 ": other %s: dpdk %s, xdp %s\n", b->cases, what,
+	       reason_name[dpdk->reason], reason_name[xdp->reason]);
+	print_frame("in  ", in);
+	print_frame("dpdk", &dpdk->frame);
+	print_frame("xdp ", &xdp->frame);
+}
+
+/* Everything as it is on the dpdk side. */
+static void copy_tables(struct bench *b)
+{
+	for (int i = 0; i < SL_ARRAY_COUNT; i++)
+		if (b->xdp.store.count[i] == b->dpdk.store.count[i])
+			memcpy(b->xdp.store.base[i], b->dpdk.store.base[i],
+			       b->dpdk.store.count[i] *
+				       sl_store_root(&b->dpdk.store)->record_size[i]);
+	for (int i = 0; i < WRITTEN; i++) {
+		size_t bytes;
+		const void *from = share(&b->dpdk, i, &bytes);
+		void *to = share(&b->xdp, i, &bytes);
+
+		memcpy(to, from, bytes);
+	}
+}
+
+static int one_case(struct bench *b)
+{
+	struct outcome dpdk, xdp;
+	struct frame in;
+	uint64_t before, after;
+	const char *what;
+
+	chance_packet(&b->world, &b->state, &in);
+	before = coarse_ticks(b);
+	xdp = decide(&b->xdp, &in, 0);
+	after = coarse_ticks(b);
+	if (xdp.reason < 0) {
+		printf("case %" PRIu64 ": the program failed: %s\n", b->cases,
+		       strerror(-xdp.reason));
+		print_frame("in  ", &in);
+		return xdp.reason;
+	}
+	if (before != after)
+		save(b);
+	dpdk = decide(&b->dpdk, &in, before);
+	what = differs(b, &dpdk, &xdp);
+	if (what && before != after) {
+		restore(b);
+		dpdk = decide(&b->dpdk, &in, after);
+		what = differs(b, &dpdk, &xdp);
+	}
+	b->cases++;
+	b->reasons[xdp.reason]++;
+	if (!what)
+		return 0;
+	if (b->different++ < REPORTS)
+		report(b, what, &in, &dpdk, &xdp);
+	copy_tables(b); /* one difference is reported once */
+	return 0;
+}
+
+static void age(struct bench *b)
+{
+	static const uint32_t step[] = { 0, 3, 40, 400, 4000 };
+	uint64_t by = (uint64_t)chance_of(&b->state, step[chance_of(&b->state, 5)] + 1)
+		      << SL_TICK_SHIFT;
+
+	b->world.root->origin_ns -= by;
+	sl_store_root(&b->xdp.store)->origin_ns -= by;
+}
+
+static void collect(struct bench *b)
+{
+	size_t bytes;
+	const struct sl_service_tally *tally = share(&b->dpdk, SERVICES, &bytes);
+
+	for (size_t i = 0; i < bytes / sizeof(*tally); i++) {
+		b->moved += tally[i].moved;
+		b->untrackable += tally[i].untrackable;
+	}
+}
+
+/* New tables in the memory of the old. */
+static void renew(struct bench *b)
+{
+	struct world *w = &b->world;
+	struct sl_root *root = w->root;
+	struct timespec t;
+
+	for (int i = 0; i < SL_ARRAY_COUNT; i++)
+		if (i != SL_ARRAY_root)
+			memset(w->store.base[i], 0, w->store.count[i] * root->record_size[i]);
+	memset(w->service, 0, sizeof(w->service));
+	memset(w->route, 0, sizeof(w->route));
+	w->services = w->routes = 0;
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+	root->origin_ns = (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec -
+			  ((uint64_t)START << SL_TICK_SHIFT);
+	chance_tables(w, &b->state, coarse_ticks(b));
+	b->tables++;
+}
+
+static int run_cases(struct bench *b, uint64_t cases)
+{
+	uint64_t end = b->cases + cases;
+	int err = 0;
+
+	for (uint64_t i = 0; b->cases < end && !err; i++) {
+		if (i % CASES_PER_TABLE == 0) {
+			if (i)
+				collect(b);
+			renew(b);
+			copy_tables(b);
+		} else if (chance_once(&b->state, 8)) {
+			age(b);
+		}
+		err = one_case(b);
+	}
+	collect(b);
+	return err;
+}
+
+/* As the world, with room for the counters of each CPU. */
+static int make_xdp(struct bench *b, char error[SL_ERROR_MAX])
+{
+	static const enum sl_array per_writer[] = { SL_ARRAY_tally, SL_ARRAY_traffic,
+						    SL_ARRAY_service_tally, SL_ARRAY_wanted };
+	const struct sl_store *from = &b->world.store;
+	uint32_t writers = from->count[SL_ARRAY_workers] + (uint32_t)sysconf(_SC_NPROCESSORS_CONF);
+	uint32_t count[SL_ARRAY_COUNT];
+	int err;
+
+	memcpy(count, from->count, sizeof(count));
+	for (size_t i = 0; i < sizeof(per_writer) / sizeof(per_writer[0]); i++)
+		count[per_writer[i]] = count[per_writer[i]] / from->count[SL_ARRAY_tally] * writers;
+	err = sl_memory_make(&b->xdp.store, count, true, error);
+	return err ? err : b->xdp.kind->open(&b->xdp.engine, &b->xdp.store, 0, error);
+}
+
+static int make_saved(struct bench *b)
+{
+	for (int i = 0; i < WRITTEN; i++) {
+		size_t bytes;
+
+		share(&b->dpdk, i, &bytes);
+		b->saved[i] = malloc(bytes);
+		if (!b->saved[i])
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static void end(struct bench *b)
+{
+	for (int i = 0; i < WRITTEN; i++) {
+		free(b->saved[i]);
+		b->saved[i] = NULL;
+	}
+	if (b->xdp.engine)
+		b->xdp.kind->close(b->xdp.engine);
+	if (b->dpdk.engine)
+		b->dpdk.kind->close(b->dpdk.engine);
+	b->xdp.engine = b->dpdk.engine = NULL;
+	sl_store_detach(&b->xdp.store);
+	world_free(&b->world);
+}
+
+/* With a flow table of that many buckets. */
+static int run_buckets(struct bench *b, uint32_t buckets, uint64_t cases)
+{
+	char error[SL_ERROR_MAX] = "out of memory";
+	int err = world_make(&b->world, buckets);
+
+	b->dpdk = (struct side){ .kind = &sl_engine_dpdk, .store = b->world.store };
+	b->xdp = (struct side){ .kind = &sl_engine_xdp };
+	for (int i = 0; i < SL_ARRAY_COUNT; i++)
+		b->xdp.store.fd[i] = -1;
+	if (!err)
+		err = b->dpdk.kind->open(&b->dpdk.engine, &b->dpdk.store, 0, error);
+	if (!err)
+		err = make_saved(b);
+	if (!err)
+		err = make_xdp(b, error);
+	if (err)
+		printf("%s\n", error);
+	else
+		err = run_cases(b, cases);
+	end(b);
+	return err;
+}
+
+static void summary(const struct bench *b, uint64_t seed)
+{
+	printf("%" PRIu64 " tables;", b->tables);
+	for (int i = 0; i < SL_REASON_COUNT; i++)
+		if (b->reasons[i])
+			printf(" %s %" PRIu64, reason_name[i], b->reasons[i]);
+	printf("; entries moved %" PRIu64 ", untrackable %" PRIu64 "\n", b->moved, b->untrackable);
+	printf("random: seed=%" PRIu64 " cases=%" PRIu64 " different=%" PRIu64 "\n", seed, b->cases,
+	       b->different);
+}
+
+int main(int argc, char **argv)
+{
+	/* From one that is always full to one that never is. */
+	static const uint32_t buckets[] = { 4, 24, 96 };
+	uint64_t cases = argc > 1 ? strtoull(argv[1], NULL, 0) : CASES;
+	uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 0) : 1;
+	static struct bench b;
+	int err = 0;
+
+	b.state = seed;
+	for (size_t i = 0; i < 3 && !err; i++)
+		err = run_buckets(&b, buckets[i], cases / 3 + 1);
+	if (err == -EPERM)
+		return SKIPPED;
+	summary(&b, seed);
+	return err || b.different;
+}

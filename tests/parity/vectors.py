@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Reads tests/vectors/*.txt; their README.md has the format."""
+
+import re
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import scapy.all
+
+WHERE = Path(__file__).resolve().parent.parent / "vectors"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a run of sluice-replay is asked with. Vectors of one setting of a file go together."""
+
+    file: str
+    config: str = ""
+    port: str = ""
+    local: tuple = ()
+
+
+@dataclass
+class Vector:
+    name: str
+    line: int
+    setting: Setting
+    packet: bytes = b""
+    after: bytes | None = None
+    verdict: list = field(default_factory=list)  # verdict, reason, service, backend
+
+    def __str__(self):
+        return f"{Path(self.setting.file).stem}: {self.name}"
+
+
+def cut(packet, length):
+    return bytes(packet)[:length]
+
+
+def pad(packet, length):
+    return bytes(packet) + bytes(length)
+
+
+def fold(total):
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return total
+
+
+def pseudo(packet):
+    head = bytes(packet)
+    length = len(head) - 4 * (head[0] & 15)
+    words = [int.from_bytes(head[at : at + 2], "big") for at in (12, 14, 16, 18)]
+    return fold(sum(words) + head[9] + length)
+
+
+def moved(checksum, words, others):
+    """RFC 1624, equation 3."""
+    return 0xFFFF ^ fold((0xFFFF ^ checksum) + sum(0xFFFF ^ w for w in words) + sum(others))
+
+
+def names():
+    ours = {f.__name__: f for f in (cut, pad, pseudo, moved)}
+    return {**vars(scapy.all), **ours, "hex": bytes.fromhex}
+
+
+def logical_lines(path):
+    """(number, text) without comments, continuations joined."""
+    found = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if line.startswith("#") or not line.strip():
+            continue
+        if line[0].isspace() and found:
+            found[-1][1] += " " + line.strip()
+        else:
+            found.append([number, line.strip()])
+    return found
+
+
+def read_file(path):
+    setting, known, vectors = Setting(str(path)), names(), []
+    for number, line in logical_lines(path):
+        word, _, rest = line.partition(" ")
+        try:
+            if word == "config":
+                setting = replace(setting, config=str(path.parent / rest))
+            elif word == "port":
+                setting = replace(setting, port=rest)
+            elif word == "local":
+                setting = replace(setting, local=tuple(rest.split()))
+            elif word == "let":
+                name, value = re.match(r"(\w+)\s*=\s*(.*)", rest).groups()
+                known[name] = eval(value, known)  # pylint: disable=eval-used
+            elif word == "vector":
+                vectors.append(Vector(rest, number, setting))
+            elif word == "in":
+                vectors[-1].packet = bytes(eval(rest, known))  # pylint: disable=eval-used
+            elif word == "out":
+                vectors[-1].after = bytes(eval(rest, known))  # pylint: disable=eval-used
+            elif word == "is":
+                vectors[-1].verdict = (rest.split() + ["-", "-"])[:4]
+            else:
+                raise ValueError(f"what is {word}?")
+        except Exception as error:
+            raise ValueError(f"{path}:{number}: {error}") from error
+    return vectors
+
+
+def read():
+    return [vector for path in sorted(WHERE.glob("*.txt")) for vector in read_file(path)]

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# engine = "xdp": the program alone, with no DPDK process.
+. "$here/veth.sh"
+make_veth
+
+counted()
+{
+	sluicectl --json stats >/tmp/stats.json && grep -oE '"to_backend": *[0-9]+' /tmp/stats.json
+}
+
+echo 'engine = "xdp";' >/run/engine.conf
+if check "xdp: control starts" start_control; then
+	check "xdp: a program on each port" attached 3
+	check "xdp: ARP for the VIP is answered" answers_arp
+	check "xdp: requests" requests 16
+	check "xdp: a download" download
+	sluicectl stats
+	kill -9 $control
+	wait $control 2>/dev/null
+	check "xdp: requests while control is dead" requests 8
+	check "xdp: control comes back" start_control
+	check "xdp: detach leaves nothing" detach
+fi
