@@ -101,6 +101,8 @@ static const char *accept_text(uint32_t answer)
 	case SL_ACCEPT_EGRESS:
 		return "a next hop leaves by a port that the dataplane doesn't have; do both read "
 		       "the same file?";
+	case SL_ACCEPT_PORTS:
+		return "its ports aren't the dataplane's; do both read the same file?";
 	default:
 		return "a record of a form that this dataplane doesn't know";
 	}

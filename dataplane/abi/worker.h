@@ -33,6 +33,7 @@ enum sl_accept {
 	SL_ACCEPT_OK,
 	SL_ACCEPT_INDEX,  /* a record names something outside its array */
 	SL_ACCEPT_EGRESS, /* a record names a port that this dataplane doesn't have */
+	SL_ACCEPT_PORTS,  /* the ports are others, or in another order, than this dataplane's */
 	SL_ACCEPT_FORM, /* a value that the ABI doesn't define, or a bank that doesn't fit its head
 			 */
 };
@@ -91,8 +92,11 @@ struct sl_queue {
 	uint64_t since_ns;
 	uint64_t why;		      /* enum sl_handover */
 	uint64_t times[SL_HANDOVERS]; /* how often it changed for each reason */
-	uint8_t mac[6]; /* of the port, as its driver says; in the record of queue 0 */
-	uint8_t pad[42];
+	/* Of the port, as the dataplane opened it; in the record of queue 0. */
+	uint8_t mac[6];
+	uint8_t pad0[2];
+	uint32_t ifindex; /* 0: no kernel interface */
+	uint8_t pad[36];
 } __attribute__((aligned(64)));
 
 static inline uint64_t sl_queue_owner(uint64_t before, uint32_t worker_plus_1)

@@ -95,7 +95,8 @@ static enum sl_accept check_service(struct sl_acceptor *a, const struct sl_servi
 	    (uint64_t)e.backends + e.n_backends > count[SL_ARRAY_backends])
 		return SL_ACCEPT_INDEX;
 	seen = &a->seen[s->id];
-	if (seen->generation && seen->generation == a->accepted && seen->rows == e.rows &&
+	if (seen->generation && seen->generation == a->accepted &&
+	    a->accepted == sl_store_root(a->store)->generation && seen->rows == e.rows &&
 	    seen->row_mask == e.row_mask && seen->backends == e.backends &&
 	    seen->n_backends == e.n_backends) {
 		seen->generation = generation;
@@ -107,6 +108,32 @@ static enum sl_accept check_service(struct sl_acceptor *a, const struct sl_servi
 	if (answer == SL_ACCEPT_OK)
 		*seen = e;
 	return answer;
+}
+
+/* Control and we read the same file, or frames leave by the wrong port: interfaces tell, and where
+ * there are none, MAC addresses, once control was told ours. */
+static bool same_ports(const struct sl_acceptor *a, uint64_t generation, uint32_t *at)
+{
+	const struct sl_queue *ours = a->store->base[SL_ARRAY_queues];
+	const struct sl_port *theirs = (const struct sl_port *)a->store->base[SL_ARRAY_ports] +
+				       (generation & 1) * SL_PORTS_MAX;
+	const struct sl_bank *bank = &sl_store_root(a->store)->bank[generation & 1];
+
+	*at = bank->ports;
+	if (bank->ports != a->n_ports)
+		return false;
+	for (*at = 0; *at < a->n_ports; ++*at) {
+		const struct sl_queue *port = &ours[*at * SL_QUEUES_PER_PORT];
+
+		/* An interface that is gone, or came back as another, is control's to report. */
+		if (!port->ifindex || !theirs[*at].ifindex)
+			continue;
+		for (uint32_t other = 0; other < a->n_ports; other++)
+			if (other != *at &&
+			    theirs[*at].ifindex == ours[other * SL_QUEUES_PER_PORT].ifindex)
+				return false;
+	}
+	return true;
 }
 
 /* The whole bank; the place of the record that is wrong in *at. */
@@ -124,6 +151,8 @@ static enum sl_accept check(struct sl_acceptor *a, uint64_t generation, uint32_t
 
 	if (bank->generation != generation || bank->seq & 1)
 		return SL_ACCEPT_FORM;
+	if (!same_ports(a, generation, at))
+		return SL_ACCEPT_PORTS;
 	for (*at = 0; *at < services; ++*at) {
 		enum sl_accept answer;
 
@@ -140,6 +169,23 @@ static enum sl_accept check(struct sl_acceptor *a, uint64_t generation, uint32_t
 		if (r[*at].kind == SL_ROUTE_VIA && r[*at].port >= a->n_ports)
 			return SL_ACCEPT_EGRESS;
 	return SL_ACCEPT_OK;
+}
+
+/* Control publishes again within microseconds at worst: a bank that moved is looked at once more.
+ */
+enum sl_accept sl_acceptor_check_live(struct sl_acceptor *a, uint32_t *at)
+{
+	const struct sl_root *root = sl_store_root(a->store);
+	enum sl_accept answer;
+	uint64_t generation;
+
+	do {
+		generation = __atomic_load_n(&root->generation, __ATOMIC_ACQUIRE);
+		answer = check(a, generation, at);
+	} while (generation != __atomic_load_n(&root->generation, __ATOMIC_ACQUIRE));
+	if (answer == SL_ACCEPT_OK)
+		a->accepted = generation;
+	return answer;
 }
 
 bool sl_acceptor_run(struct sl_acceptor *a)

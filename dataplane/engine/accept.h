@@ -20,6 +20,10 @@ struct sl_acceptor; /* remembers which extents were looked at */
 struct sl_acceptor *sl_acceptor_new(const struct sl_store *store, uint32_t n_ports);
 void sl_acceptor_free(struct sl_acceptor *a);
 
+/* Looks at the generation that is live, before the first packet. The record that is wrong in *at.
+ */
+enum sl_accept sl_acceptor_check_live(struct sl_acceptor *a, uint32_t *at);
+
 /* Looks at root->proposed if it is news, and answers. True if there was something to answer. */
 bool sl_acceptor_run(struct sl_acceptor *a);
 

@@ -192,6 +192,22 @@ static int start_eal(struct dataplane *d)
 	return err < 0 ? SL_EXIT_MACHINE : SL_EXIT_OK;
 }
 
+/* What is live was accepted by another dataplane, or by none. */
+static int accept_live(struct dataplane *d)
+{
+	uint32_t at;
+	enum sl_accept answer = sl_acceptor_check_live(d->acceptor, &at);
+
+	if (answer == SL_ACCEPT_OK)
+		return SL_EXIT_OK;
+	say("the generation that is live can't be served, at record %u: %s", at,
+	    answer == SL_ACCEPT_PORTS || answer == SL_ACCEPT_EGRESS
+		    ? "its ports aren't ours; sluice-control reads another file, or an interface "
+		      "changed meanwhile"
+		    : "it names what isn't there");
+	return SL_EXIT_CONFIG;
+}
+
 static int start_workers(struct dataplane *d)
 {
 	uint32_t n = d->ports.n_workers;
@@ -215,6 +231,12 @@ static int start_workers(struct dataplane *d)
 	return SL_EXIT_OK;
 }
 
+static void announce_port(struct dataplane *d, uint32_t port, struct sl_queue *record)
+{
+	sl_ports_mac(&d->ports, port, record->mac);
+	record->ifindex = sl_ports_ifindex(&d->ports, port);
+}
+
 static int announce(struct dataplane *d)
 {
 	struct sl_engine *self = d->store.base[SL_ARRAY_engine];
@@ -222,7 +244,7 @@ static int announce(struct dataplane *d)
 	struct timespec ts;
 
 	for (uint32_t p = 0; p < d->config.dataplane.n_ports; p++)
-		sl_ports_mac(&d->ports, p, queues[p * SL_QUEUES_PER_PORT].mac);
+		announce_port(d, p, &queues[p * SL_QUEUES_PER_PORT]);
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	self->instance = sl_store_root(&d->store)->instance;
 	self->workers = d->ports.n_workers;
@@ -268,6 +290,8 @@ static int serve(struct dataplane *d)
 	if (!d->acceptor)
 		return SL_EXIT_MACHINE;
 	status = announce(d);
+	if (!status)
+		status = accept_live(d);
 	if (!status)
 		status = start_workers(d);
 	if (!status) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "ports.h"
 
+#include <net/if.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -183,6 +184,8 @@ static int start_port(struct sl_ports *ports, uint32_t p, char error[SL_ERROR_MA
 	const struct sl_config_port *port = &ports->config->dataplane.port[p];
 	bool one_each = port->kind == SL_PORT_KERNEL;
 
+	if (one_each)
+		ports->ifindex[p] = if_nametoindex(port->device);
 	for (uint32_t q = 0; q < port->queues; q++) {
 		char name[SL_DEVICE_MAX];
 		uint16_t device;
@@ -279,6 +282,11 @@ size_t sl_ports_deal(struct sl_ports *ports, uint32_t worker, struct sl_lane *rx
 		tx[p] = transmit_lane(ports, worker, p);
 	}
 	return n;
+}
+
+uint32_t sl_ports_ifindex(const struct sl_ports *ports, uint32_t port)
+{
+	return ports->ifindex[port];
 }
 
 void sl_ports_mac(const struct sl_ports *ports, uint32_t port, uint8_t mac[6])

@@ -30,6 +30,7 @@ struct sl_ports {
 	uint32_t n_workers;
 	/* devices[port][queue of the port]: all the same for PCI and virtual devices */
 	uint16_t device[SL_PORTS_CONFIG_MAX][SL_QUEUES_PER_PORT];
+	uint32_t ifindex[SL_PORTS_CONFIG_MAX];
 	rte_spinlock_t lock[SL_PORTS_CONFIG_MAX][SL_QUEUES_PER_PORT];
 };
 
@@ -52,6 +53,9 @@ void sl_ports_stop(struct sl_ports *ports);
  * tx. The number of receive lanes. */
 size_t sl_ports_deal(struct sl_ports *ports, uint32_t worker, struct sl_lane *rx, size_t max,
 		     struct sl_lane tx[SL_PORTS_CONFIG_MAX]);
+
+/* The interface that a kernel port was opened on; 0 for others. */
+uint32_t sl_ports_ifindex(const struct sl_ports *ports, uint32_t port);
 
 void sl_ports_mac(const struct sl_ports *ports, uint32_t port, uint8_t mac[6]);
 
