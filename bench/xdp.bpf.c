@@ -75,5 +75,5 @@ int empty(struct xdp_md *ctx)
 SEC("xdp")
 int engine_once(struct xdp_md *ctx)
 {
-	return make_packet(ctx) ? xsk_def_prog(ctx) : XDP_ABORTED;
+	return make_packet(ctx) ? sl_engine(ctx) : XDP_ABORTED;
 }

@@ -61,8 +61,7 @@ SL_INLINE int decide(const struct sl_tables *t, struct sl_packet *p, const struc
 	return XDP_DROP;
 }
 
-SEC("xdp")
-int xsk_def_prog(struct xdp_md *ctx)
+SL_INLINE int sl_engine(struct xdp_md *ctx)
 {
 	struct sl_packet p = {
 		.data = (uint8_t *)(uintptr_t)ctx->data,
@@ -92,4 +91,10 @@ int xsk_def_prog(struct xdp_md *ctx)
 		return XDP_DROP;
 	}
 	return decide(&t, &p, &w);
+}
+
+SEC("xdp")
+int xsk_def_prog(struct xdp_md *ctx)
+{
+	return sl_engine(ctx);
 }

@@ -47,6 +47,7 @@ INSERT_FAILURES = 1e-5
 CORE = gateway.CORES[-1]
 MAIN_CORE = gateway.CORES[0]
 HUGE = "/dev/hugepages"
+TEMPORARY = tempfile.gettempdir()
 LOCK = "/run/lock/sluice-bench"
 
 
@@ -219,7 +220,8 @@ def remove_tables(instance):
 
 def remove_leftovers():
     """Of benches that were killed so hard that they couldn't clean up."""
-    for pattern in (f"{HUGE}/sluice.bench-*", f"{net.BPFFS}/sluice-bench-*"):
+    places = f"{HUGE}/sluice.bench-*", f"{net.BPFFS}/sluice-bench-*", f"{TEMPORARY}/sluice-bench-*"
+    for pattern in places:
         for path in glob.glob(pattern):
             match = re.search(r"bench-(\d+)", path)
             if match and not os.path.exists(f"/proc/{match[1]}"):
@@ -369,7 +371,7 @@ def run(screen, options):
     chosen = [s for s in SCENARIOS if not options.scenario or s.name in options.scenario]
     results = []
     with contextlib.ExitStack() as stack:
-        directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="sluice-bench-"))
+        directory = stack.enter_context(tempfile.TemporaryDirectory(prefix=f"sluice-bench-{os.getpid()}-"))
         testpmd = stack.enter_context(Testpmd(directory))
         screen.say(screen.dim(HEAD))
         for scenario in chosen:

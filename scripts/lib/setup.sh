@@ -19,6 +19,8 @@ sl_packages="
 	libcmocka-dev python3 python3-pytest python3-scapy
 	nginx-light wrk curl ethtool iproute2 iputils-ping procps
 "
+# What scripts/test-vm needs beside them.
+sl_vm_packages="qemu-system-x86 busybox-static cpio kmod util-linux"
 
 sl_huge_pages=${SLUICE_HUGE_PAGES:-256} # of 2 MB, to be free when we start: room for a few runs
 

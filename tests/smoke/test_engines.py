@@ -20,7 +20,9 @@ import load
 import topology as net
 
 NAMES = {"b1", "b2", "b3"}
-RESETS = ("Tcp.OutRsts", "Tcp.EstabResets", "Tcp.AttemptFails")
+# Not OutRsts of the hosts: a server that closes first may repeat its FIN (a tail loss probe, some ms
+# later), and if that is overtaken by the last ACK the client has no socket any more to take it.
+RESETS = ("Tcp.EstabResets", "Tcp.AttemptFails")
 TWO_QUEUES = pytest.mark.parametrize("topology", [{"queues": 2}], indirect=True)
 
 
@@ -72,11 +74,12 @@ def serves(topology):
 @contextlib.contextmanager
 def unnoticed(topology):
     """Keep-alive requests and requests on new connections while the block runs: none may fail, and
-    no host may send or see a reset."""
-    hosts = (topology.client, topology.gateway, *topology.backends.values())
+    no connection may be reset."""
+    hosts = (topology.client, *topology.backends.values())
 
     def resets():
-        return [{name: host.counters()[name] for name in RESETS} for host in hosts]
+        counters = [host.counters() for host in hosts]
+        return [{name: of[name] for name in RESETS} for of in counters]
 
     one_request(topology.client)
     before = resets()
@@ -88,6 +91,7 @@ def unnoticed(topology):
         assert owners(opened)
         time.sleep(0.7)
         assert resets() == before
+        assert topology.gateway.counters()["Tcp.OutRsts"] == 0
     for sums in (steady.stop(), fresh.stop()):
         assert sums["requests"] > 50
         assert {kind: sums[kind] for kind in load.ERRORS} == dict.fromkeys(load.ERRORS, 0)

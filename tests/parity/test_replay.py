@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""sluice-replay itself: files that it reads, files that it refuses, and that it repeats itself."""
+
+import os
+import random
+import shutil
+import struct
+import subprocess
+import tempfile
+
+import pytest
+import vectors
+from scapy.all import IP, TCP, Ether
+from test_parity import ENGINES, REPLAY, needs, read_capture, write_capture
+
+CONFIG = str(vectors.WHERE / "gateway.conf")
+SYN = bytes(Ether() / IP(src="192.0.2.1", dst="203.0.113.10") / TCP(dport=80, flags="S"))
+
+
+def replay(*arguments, status=0):
+    done = subprocess.run(
+        [REPLAY, *map(str, arguments)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == status, done.stderr
+    return done
+
+
+def pcapng(packets):
+    def block(kind, body):
+        body += bytes(-len(body) % 4)
+        size = struct.pack("<I", len(body) + 12)
+        return struct.pack("<I", kind) + size + body + size
+
+    data = block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1))
+    data += block(1, struct.pack("<HHI", 1, 0, 0))
+    for packet in packets:
+        head = struct.pack("<IIIII", 0, 0, 0, len(packet), len(packet))
+        data += block(6, head + packet)
+    return data
+
+
+def flows(number, seed):
+    """SYNs of clients all over the place."""
+    chance = random.Random(seed)
+    for _ in range(number):
+        packet = bytearray(SYN)
+        packet[26:30] = chance.randbytes(4)
+        packet[34:36] = chance.randbytes(2)
+        yield bytes(packet)
+
+
+def test_pcapng(tmp_path):
+    (tmp_path / "in.pcapng").write_bytes(pcapng([SYN, SYN]))
+    done = replay("-c", CONFIG, tmp_path / "in.pcapng", tmp_path / "out.pcap")
+    assert done.stdout == "1 forward to_backend web b1\n2 forward to_backend web b1\n"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_cut_short_by_the_capture(tmp_path, engine):
+    """60 of 1,054 bytes were kept: decided as if it were whole, written as it was kept."""
+    needs(engine)
+    whole = bytes(Ether() / IP(dst="203.0.113.10") / TCP(dport=80, flags="A") / bytes(1000))
+    head = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 60, 1)
+    record = struct.pack("<IIII", 0, 0, 60, len(whole))
+    (tmp_path / "in.pcap").write_bytes(head + record + whole[:60])
+    done = replay("-c", CONFIG, "-e", engine, tmp_path / "in.pcap", tmp_path / "out.pcap")
+    assert done.stdout == "1 forward to_backend web b1\n"
+    assert "1 packets were cut short" in done.stderr
+    left = (tmp_path / "out.pcap").read_bytes()
+    assert struct.unpack_from("<II", left, 24 + 8) == (60, len(whole))
+    assert left[24 + 16 + 30 : 24 + 16 + 34] == bytes([10, 1, 0, 11])
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_repeats_itself(tmp_path, engine):
+    """The same capture twice: the same lines, the same bytes. And the rows follow the weights."""
+    needs(engine)
+    config = vectors.WHERE.parent.parent / "config" / "examples" / "demo.conf"
+    write_capture(tmp_path / "in.pcap", flows(4000, 1))
+    done = [replay("-c", config, "-e", engine, tmp_path / "in.pcap", tmp_path / name)
+            for name in ("first.pcap", "second.pcap")]  # fmt: skip
+    assert done[0].stdout == done[1].stdout
+    first = (tmp_path / "first.pcap").read_bytes()
+    assert first == (tmp_path / "second.pcap").read_bytes()
+    share = [done[0].stdout.count(f" web {name}\n") / 4000 for name in ("b1", "b2", "b3")]
+    assert share == pytest.approx([0.25, 0.25, 0.5], abs=0.03)
+
+
+def test_longer_than_xdp_is_handed(tmp_path):
+    needs("xdp")
+    long = bytes(Ether() / IP(dst="203.0.113.10") / TCP(dport=80, flags="A") / bytes(5000))
+    write_capture(tmp_path / "in.pcap", [long, SYN])
+    told = {e: replay("-c", CONFIG, "-e", e, tmp_path / "in.pcap", tmp_path / "out").stdout
+            for e in ENGINES}  # fmt: skip
+    assert told["xdp"] == "1 drop too_long - -\n2 forward to_backend web b1\n"
+    assert told["dpdk"] == "1 forward to_backend web b1\n2 forward to_backend web b1\n"
+
+
+def test_empty_capture(tmp_path):
+    write_capture(tmp_path / "in.pcap", [])
+    assert replay("-c", CONFIG, tmp_path / "in.pcap", tmp_path / "out.pcap").stdout == ""
+    assert read_capture(tmp_path / "out.pcap") == []
+
+
+def test_refuses(tmp_path):
+    capture, out = tmp_path / "in.pcap", tmp_path / "out.pcap"
+    write_capture(capture, [SYN])
+    cooked = bytearray(capture.read_bytes())
+    cooked[20] = 113  # LINKTYPE_LINUX_SLL
+    (tmp_path / "cooked.pcap").write_bytes(cooked)
+    (tmp_path / "no.pcap").write_text("nothing of the kind")
+    (tmp_path / "cut.pcap").write_bytes(capture.read_bytes()[:-10])
+    (tmp_path / "bad.conf").write_text("services = ();\n")
+    for arguments, status, said in (
+        (["-c", CONFIG, tmp_path / "cooked.pcap", out], 1, "only Ethernet"),
+        (["-c", CONFIG, tmp_path / "no.pcap", out], 1, "no.pcap"),
+        (["-c", CONFIG, tmp_path / "none.pcap", out], 1, "none.pcap"),
+        (["-c", CONFIG, tmp_path / "cut.pcap", out], 1, "cut.pcap"),
+        (["-c", CONFIG, capture, capture], 1, "name another file"),
+        (["-c", CONFIG, capture, "-"], 1, "OUT"),
+        (["-c", CONFIG, capture, tmp_path / "none" / "out"], 1, "none"),
+        (["-c", CONFIG, "--port", "lan", capture, out], 2, 'no port "lan"'),
+        (["-c", CONFIG, "--engine", "xpd", capture, out], 2, "dpdk or xdp"),
+        (["-c", CONFIG, "--local", "10.0.0.0/33", capture, out], 2, "10.0.0.0/33"),
+        (["-c", CONFIG, "--local", "ten", capture, out], 2, "ten"),
+        (["-c", CONFIG, capture], 2, "usage"),
+        ([capture, out], 2, "usage"),
+        (["-c", tmp_path / "bad.conf", capture, out], 3, "bad.conf"),
+    ):
+        assert said in replay(*arguments, status=status).stderr, arguments
+
+
+def test_without_rights():
+    """dpdk needs none; xdp says what it needs."""
+    nobody = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
+    with tempfile.TemporaryDirectory() as where:
+        os.chmod(where, 0o755)
+        program, config = (shutil.copy(file, where) for file in (REPLAY, CONFIG))
+        write_capture(os.path.join(where, "in.pcap"), [SYN])
+        for engine, status, said in (("dpdk", 0, "1 forward"), ("xdp", 4, "run as root")):
+            done = subprocess.run(
+                [program, "-c", config, "-e", engine, "in.pcap", "/dev/null"],
+                cwd=where, capture_output=True, text=True, timeout=60, check=False, **nobody,
+            )  # fmt: skip
+            assert done.returncode == status, done.stderr
+            assert said in done.stdout + done.stderr
