@@ -4,8 +4,8 @@
  * Test runs repeat with the bytes that the last run left, so each run writes its packet anew: an
  * IPv4 TCP frame of 60 bytes from one of sl_flows_n flows, in random order. `empty` does that and
  * nothing else; what it takes is subtracted. Fields are stored in the pieces in which the engine
- * loads them, as a NIC's cache line would offer them: other pieces would cost 10 ns of stalls that no
- * real packet has.
+ * loads them, as a NIC's cache line would offer them: other pieces would cost 10 ns of stalls that
+ * no real packet has.
  */
 #include "../bpf/steer.bpf.c"
 

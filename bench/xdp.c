@@ -34,7 +34,7 @@ static int reuse(struct sl_bench *skel, const char *dir)
 #define REUSED(name, record, writer) { skel->maps.name, #name },
 		SL_ARRAYS(REUSED)
 #undef REUSED
-		{ skel->maps.egress, "egress" },
+			{ skel->maps.egress, "egress" },
 	};
 
 	for (size_t i = 0; i < sizeof(maps) / sizeof(maps[0]); i++) {

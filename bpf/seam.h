@@ -226,8 +226,8 @@ __attribute__((noinline)) int sl_flow_relocate_alone(uint64_t flow, uint64_t now
 
 /* So are the other large parts. A look that finds another bank than the caller's gives up: the
  * caller finds out by itself that its tables moved. */
-__attribute__((noinline)) uint32_t sl_track_alone(uint64_t key, uint64_t extent, uint64_t row,
-						  uint64_t how, uint64_t seq)
+__attribute__((noinline)) uint32_t sl_track_rest_alone(uint64_t key, uint64_t extent, uint64_t row,
+						       uint64_t how, uint64_t seq)
 {
 	struct sl_ask ask = { .key = key,
 			      .row = (uint32_t)row,
@@ -239,7 +239,8 @@ __attribute__((noinline)) uint32_t sl_track_alone(uint64_t key, uint64_t extent,
 
 	if (!sl_tables_look(&t) || t.seq != seq)
 		return 0;
-	return sl_track_with(&t, &ask);
+	ask.hash = sl_hash_flow(key, t.root->flow_key);
+	return sl_track_rest_with(&t, &ask);
 }
 
 __attribute__((noinline)) int sl_track_end_alone(uint64_t key)
@@ -251,11 +252,11 @@ __attribute__((noinline)) int sl_track_end_alone(uint64_t key)
 	return 0;
 }
 
-static __attribute__((always_inline, unused)) inline uint32_t sl_track(const struct sl_tables *t,
-								       const struct sl_ask *ask)
+static __attribute__((always_inline, unused)) inline uint32_t
+sl_track_rest(const struct sl_tables *t, const struct sl_ask *ask)
 {
-	return sl_track_alone(ask->key, (uint64_t)ask->n_backends << 32 | ask->backends, ask->row,
-			      ask->event | (uint32_t)ask->always << 8, t->seq);
+	return sl_track_rest_alone(ask->key, (uint64_t)ask->n_backends << 32 | ask->backends,
+				   ask->row, ask->event | (uint32_t)ask->always << 8, t->seq);
 }
 
 static __attribute__((always_inline, unused)) inline void sl_track_end(const struct sl_tables *t,

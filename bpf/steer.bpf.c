@@ -7,8 +7,8 @@
  * can't give a packet back to the kernel, so every punt is decided here. What is ours is dropped
  * where it can't go on: passed to the kernel, it would be answered with a reset.
  *
- * Tables that move twice while one packet is decided (torn_table) take a CPU that stood still in here
- * for as long as two publishes: that packet is dropped, a second attempt isn't worth its code.
+ * Tables that move twice while one packet is decided (torn_table) take a CPU that stood still in
+ * here for as long as two publishes: that packet is dropped, a second attempt isn't worth its code.
  *
  * The names xsk_def_prog, xsks_map and xsk_prog_version are libxdp's: by them the worker's driver
  * takes this program for the one that it would load itself, and enters its socket in the map.

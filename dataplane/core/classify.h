@@ -22,7 +22,7 @@ enum sl_todo {
 	SL_TODO_ARP,
 };
 
-/* What classify hands to route: 16 bytes in the steady state. */
+/* What classify hands to route. */
 struct sl_work {
 	union {
 		const struct sl_service *service;
@@ -33,6 +33,7 @@ struct sl_work {
 	uint8_t reason; /* enum sl_reason */
 	uint8_t l3;
 	uint8_t l4;
+	uint64_t hash; /* of the flow where its service looks flows up, else 0 */
 };
 
 SL_INLINE const struct sl_service *sl_service_find(const struct sl_tables *t,
@@ -105,11 +106,11 @@ SL_INLINE void sl_classify_service(const struct sl_tables *t, const struct sl_se
 	w->todo = SL_TODO_SERVICE;
 	w->at = sl_hash_row(o->src, o->sport, o->dst, s->endpoint, root->row_key) & s->row_mask;
 	sl_seam_prefetch(sl_seam_row(t, (uint64_t)s->rows * SL_ROWS_PER_RECORD + w->at));
+	w->hash = 0;
 	if (s->flags & SL_SERVICE_LOOKUP) {
-		uint64_t hash = sl_hash_flow(sl_flow_key4(s->id, o->src, o->sport), root->flow_key);
-
-		sl_seam_prefetch(sl_flow_bucket(t, hash, false));
-		sl_seam_prefetch(sl_flow_bucket(t, hash, true));
+		w->hash = sl_hash_flow(sl_flow_key4(s->id, o->src, o->sport), root->flow_key);
+		sl_seam_prefetch(sl_flow_bucket(t, w->hash, false));
+		sl_seam_prefetch(sl_flow_bucket(t, w->hash, true));
 	}
 }
 
@@ -162,8 +163,8 @@ SL_INLINE void sl_classify(const struct sl_tables *t, const struct sl_packet *p,
 	struct sl_parsed o;
 
 	sl_parse(p, &o);
-	w->l3 = o.l3;
-	w->l4 = o.l4;
+	w->l3 = (uint8_t)o.l3;
+	w->l4 = (uint8_t)o.l4;
 	if (sl_likely(o.kind == SL_PARSED_FLOW)) {
 		union sl_addr dst = sl_addr4(o.dst), src;
 		const struct sl_reverse *r;

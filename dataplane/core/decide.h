@@ -15,6 +15,17 @@
 #include "nat.h"
 #include "route.h"
 
+/* Classify had the flow's hash at hand if the service looked flows up then. */
+SL_INLINE uint64_t ask_hash(const struct sl_tables *t, const struct sl_service *s,
+			    const struct sl_work *w, sl_be32 src, sl_be16 sport)
+{
+	const struct sl_root *root = sl_seam_root(t);
+
+	if (sl_likely(w->hash))
+		return w->hash;
+	return root ? sl_hash_flow(sl_flow_key4(s->id, src, sport), root->flow_key) : 0;
+}
+
 /* The row of the work at hand, and through it the backend; 0 for none. */
 SL_INLINE uint32_t sl_route_pick(const struct sl_tables *t, const struct sl_work *w,
 				 const struct sl_ip4 *ip, sl_be16 sport, enum sl_event event)
@@ -29,6 +40,7 @@ SL_INLINE uint32_t sl_route_pick(const struct sl_tables *t, const struct sl_work
 	if (sl_likely(sl_row_state(row) == SL_ROW_CLOSED && !(s->flags & SL_SERVICE_TRACK)))
 		return sl_row_cur(row);
 	return sl_track(t, &(struct sl_ask){ .key = sl_flow_key4(s->id, ip->src, sport),
+					     .hash = ask_hash(t, s, w, ip->src, sport),
 					     .row = row,
 					     .backends = s->backends,
 					     .n_backends = s->n_backends,
@@ -40,8 +52,8 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 					  const struct sl_work *w, uint16_t *egress)
 {
 	const struct sl_service *s = w->service;
-	const struct sl_ip4 *ip = sl_packet_at(p, w->l3, sizeof(*ip));
-	const struct sl_udp *ports = sl_packet_at(p, w->l4, sizeof(*ports));
+	const struct sl_ip4 *ip = sl_packet_again(p, w->l3, sizeof(*ip));
+	const struct sl_udp *ports = sl_packet_again(p, w->l4, sizeof(*ports));
 	enum sl_event event = SL_EVENT_DATA;
 	const struct sl_backend *b;
 	struct sl_service_tally *tally;
@@ -52,8 +64,8 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 
 	if (!ip || !ports)
 		return SL_REASON_bad_header;
-	if (ip->protocol == SL_PROTO_TCP) {
-		const struct sl_tcp *tcp = sl_packet_at(p, w->l4, sizeof(*tcp));
+	if (sl_likely(ip->protocol == SL_PROTO_TCP)) {
+		const struct sl_tcp *tcp = sl_packet_again(p, w->l4, sizeof(*tcp));
 
 		event = tcp ? sl_event_of(tcp->flags) : event;
 	}
@@ -97,7 +109,8 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 	if (sl_likely(traffic)) {
 		traffic->packets_in++;
 		traffic->bytes_in += p->length;
-		traffic->connections += event == SL_EVENT_BEGIN;
+		if (sl_unlikely(event == SL_EVENT_BEGIN))
+			traffic->connections++;
 	}
 	return SL_REASON_to_backend;
 }
@@ -106,8 +119,8 @@ SL_INLINE enum sl_reason sl_route_reverse(const struct sl_tables *t, struct sl_p
 					  const struct sl_work *w, uint16_t *egress)
 {
 	const struct sl_reverse *r = w->reverse;
-	const struct sl_ip4 *ip = sl_packet_at(p, w->l3, sizeof(*ip));
-	const struct sl_udp *ports = sl_packet_at(p, w->l4, sizeof(*ports));
+	const struct sl_ip4 *ip = sl_packet_again(p, w->l3, sizeof(*ip));
+	const struct sl_udp *ports = sl_packet_again(p, w->l4, sizeof(*ports));
 	const struct sl_route *route = sl_seam_route(t, w->at);
 	uint16_t service = r->service, flags = r->flags;
 	uint32_t id = r->traffic;
@@ -141,7 +154,7 @@ SL_INLINE enum sl_reason sl_route_reverse(const struct sl_tables *t, struct sl_p
 		return SL_REASON_no_neighbour;
 	}
 	if (flags & SL_SERVICE_LOOKUP && ip->protocol == SL_PROTO_TCP) {
-		const struct sl_tcp *tcp = sl_packet_at(p, w->l4, sizeof(*tcp));
+		const struct sl_tcp *tcp = sl_packet_again(p, w->l4, sizeof(*tcp));
 
 		if (tcp && tcp->flags & (SL_TCP_FIN | SL_TCP_RST))
 			sl_track_end(t, sl_flow_key4(service, ip->dst, ports->dst));

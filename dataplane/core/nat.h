@@ -32,13 +32,13 @@ SL_INLINE void sl_ip4_hop(struct sl_ip4 *ip, uint32_t delta)
 
 SL_INLINE void sl_l4_csum(struct sl_packet *p, uint32_t l4, uint8_t protocol, uint16_t delta)
 {
-	if (protocol == SL_PROTO_TCP) {
-		struct sl_tcp *tcp = sl_packet_at(p, l4, sizeof(*tcp));
+	if (sl_likely(protocol == SL_PROTO_TCP)) {
+		struct sl_tcp *tcp = sl_packet_again(p, l4, sizeof(*tcp));
 
 		if (tcp)
 			tcp->csum = sl_csum_apply(tcp->csum, delta);
 	} else {
-		struct sl_udp *udp = sl_packet_at(p, l4, sizeof(*udp));
+		struct sl_udp *udp = sl_packet_again(p, l4, sizeof(*udp));
 		uint16_t sum;
 
 		if (!udp || !udp->csum)
@@ -61,9 +61,9 @@ struct sl_nat {
 SL_INLINE bool sl_nat_to_backend(struct sl_packet *p, uint32_t l3, uint32_t l4,
 				 const struct sl_nat *n)
 {
-	struct sl_eth *eth = sl_packet_at(p, 0, sizeof(*eth));
-	struct sl_ip4 *ip = sl_packet_at(p, l3, sizeof(*ip));
-	struct sl_udp *ports = sl_packet_at(p, l4, sizeof(*ports)); /* TCP's stand there too */
+	struct sl_eth *eth = sl_packet_again(p, 0, sizeof(*eth));
+	struct sl_ip4 *ip = sl_packet_again(p, l3, sizeof(*ip));
+	struct sl_udp *ports = sl_packet_again(p, l4, sizeof(*ports)); /* TCP's stand there too */
 
 	if (!eth || !ip || !ports)
 		return false;
@@ -79,9 +79,9 @@ SL_INLINE bool sl_nat_to_backend(struct sl_packet *p, uint32_t l3, uint32_t l4,
 SL_INLINE bool sl_nat_to_client(struct sl_packet *p, uint32_t l3, uint32_t l4,
 				const struct sl_nat *n)
 {
-	struct sl_eth *eth = sl_packet_at(p, 0, sizeof(*eth));
-	struct sl_ip4 *ip = sl_packet_at(p, l3, sizeof(*ip));
-	struct sl_udp *ports = sl_packet_at(p, l4, sizeof(*ports));
+	struct sl_eth *eth = sl_packet_again(p, 0, sizeof(*eth));
+	struct sl_ip4 *ip = sl_packet_again(p, l3, sizeof(*ip));
+	struct sl_udp *ports = sl_packet_again(p, l4, sizeof(*ports));
 
 	if (!eth || !ip || !ports)
 		return false;

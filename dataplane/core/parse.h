@@ -28,8 +28,10 @@ struct sl_parsed {
 	uint8_t protocol;
 	uint8_t tcp_flags;
 	uint8_t ttl;
-	uint8_t l3; /* offsets from the frame's first byte */
-	uint8_t l4;
+	/* Offsets from the frame's first byte. Words: a byte stored and a word loaded over it
+	 * stall. */
+	uint32_t l3;
+	uint32_t l4;
 };
 
 /* Where the network header begins after at most two VLAN tags; its type in *type. */
@@ -56,7 +58,7 @@ SL_INLINE uint32_t sl_parse_link(const struct sl_packet *p, uint16_t *type)
 /* Ports, and the flags of TCP. */
 SL_INLINE uint8_t sl_parse_transport(const struct sl_packet *p, struct sl_parsed *o, uint32_t left)
 {
-	if (o->protocol == SL_PROTO_TCP) {
+	if (sl_likely(o->protocol == SL_PROTO_TCP)) {
 		const struct sl_tcp *tcp = sl_packet_at(p, o->l4, sizeof(*tcp));
 
 		if (sl_unlikely(!tcp || left < sizeof(*tcp)))
@@ -85,7 +87,7 @@ SL_INLINE void sl_parse(const struct sl_packet *p, struct sl_parsed *o)
 	uint32_t header, length;
 	uint16_t type;
 
-	o->l3 = (uint8_t)sl_parse_link(p, &type);
+	o->l3 = sl_parse_link(p, &type);
 	o->l4 = o->l3;
 	o->kind = SL_PARSED_OTHER;
 	if (sl_unlikely(type != SL_ETH_IP4)) {
@@ -102,7 +104,7 @@ SL_INLINE void sl_parse(const struct sl_packet *p, struct sl_parsed *o)
 	o->ttl = ip->ttl;
 	header = (ip->version_ihl & 15u) * 4;
 	length = sl_ntohs(ip->length);
-	o->l4 = (uint8_t)(o->l3 + header);
+	o->l4 = o->l3 + header;
 	if (sl_unlikely(header < sizeof(*ip) || length < header || length + o->l3 > p->length))
 		o->kind = SL_PARSED_BAD;
 	else if (sl_unlikely(sl_ntohs(ip->fragment) & SL_IP4_FRAGMENT))

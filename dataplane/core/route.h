@@ -46,6 +46,7 @@ SL_INLINE enum sl_event sl_event_of(uint8_t tcp_flags)
  * function of its own (core/seam.h). */
 struct sl_ask {
 	uint64_t key;
+	uint64_t hash;	   /* of the key */
 	uint32_t row;	   /* as it stands in the table */
 	uint32_t backends; /* the service's extent */
 	uint32_t n_backends;
@@ -92,9 +93,45 @@ SL_INLINE uint32_t sl_track_hit(const struct sl_tables *t, const struct sl_ask *
 	return backend;
 }
 
+/* An entry that stands where it is looked for first. */
+SL_INLINE struct sl_flow_at sl_track_peek(const struct sl_tables *t, const struct sl_ask *ask,
+					  bool second)
+{
+	struct sl_bucket *b = sl_flow_bucket(t, ask->hash, second);
+	uint32_t ways = b ? sl_bucket_match(b, ask->key) : 0;
+	struct sl_flow_at at = { .bucket = NULL };
+
+	if (sl_unlikely(!ways))
+		return at;
+	at.way = sl_way_first(ways) & (SL_FLOW_WAYS - 1);
+	at.value = sl_entry_load(&b->value[at.way]);
+	if (sl_likely(sl_entry_load(&b->key[at.way]) == ask->key))
+		at.bucket = b;
+	return at;
+}
+
 /* The backend of a flow whose row isn't closed, or that is tracked anyway. Counts from 1; 0: none.
- * The tables are checked to be current before anything is entered. */
-SL_INLINE uint32_t sl_track_with(const struct sl_tables *t, const struct sl_ask *ask)
+ * A live entry that binds is the common case, and small; the rest is sl_track_rest(). */
+SL_INLINE uint32_t sl_track(const struct sl_tables *t, const struct sl_ask *ask)
+{
+	const struct sl_terms *terms = sl_seam_terms(t, sl_flow_key_service(ask->key));
+	struct sl_flow_at at = sl_track_peek(t, ask, false);
+	uint64_t now = sl_seam_now(t);
+	uint32_t backend;
+
+	if (sl_unlikely(!at.bucket))
+		at = sl_track_peek(t, ask, true);
+	if (sl_likely(terms && at.bucket && sl_flow_alive(at.value, terms, now))) {
+		backend = sl_track_hit(t, ask, terms, &at, now);
+		if (sl_likely(backend))
+			return backend;
+	}
+	return sl_track_rest(t, ask);
+}
+
+/* What a flow without an entry, or with one that doesn't bind, comes to. The tables are checked to
+ * be current before anything is entered. */
+SL_INLINE uint32_t sl_track_rest_with(const struct sl_tables *t, const struct sl_ask *ask)
 {
 	const struct sl_root *root = sl_seam_root(t);
 	const struct sl_terms *terms = sl_seam_terms(t, sl_flow_key_service(ask->key));
@@ -103,13 +140,12 @@ SL_INLINE uint32_t sl_track_with(const struct sl_tables *t, const struct sl_ask 
 	bool open = sl_row_state(ask->row) == SL_ROW_OPEN, alive;
 	enum sl_flow_state state;
 	struct sl_flow_at at;
-	uint64_t hash, now, value;
+	uint64_t now, value;
 
 	if (!root || !terms || !tally)
 		return to;
 	now = sl_seam_now(t);
-	hash = sl_hash_flow(ask->key, root->flow_key);
-	at = sl_flow_find(t, ask->key, hash);
+	at = sl_flow_find(t, ask->key, ask->hash);
 	alive = at.bucket && sl_flow_alive(at.value, terms, now);
 	if (alive) {
 		backend = sl_track_hit(t, ask, terms, &at, now);
@@ -127,7 +163,7 @@ SL_INLINE uint32_t sl_track_with(const struct sl_tables *t, const struct sl_ask 
 	value = sl_flow_value(to, state, now);
 	if (at.bucket && sl_flow_update(&at, ask->key, value))
 		return to;
-	value = sl_flow_insert(t, ask->key, hash, value, now);
+	value = sl_flow_insert(t, ask->key, ask->hash, value, now);
 	if (sl_likely(value)) {
 		tally->tracked++;
 		return sl_flow_backend(value);

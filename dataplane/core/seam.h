@@ -55,7 +55,7 @@ SL_INLINE void sl_seam_prefetch(const void *at);
  * clang in global functions that the verifier looks at once. */
 struct sl_ask;
 static bool sl_flow_relocate(const struct sl_tables *t, uint64_t key, uint64_t now);
-static uint32_t sl_track(const struct sl_tables *t, const struct sl_ask *ask);
+static uint32_t sl_track_rest(const struct sl_tables *t, const struct sl_ask *ask);
 static void sl_track_end(const struct sl_tables *t, uint64_t key);
 
 #endif

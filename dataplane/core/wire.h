@@ -112,4 +112,16 @@ SL_INLINE void *sl_packet_at(const struct sl_packet *p, uint32_t offset, uint32_
 	return sl_likely(at + n <= p->end) ? at : NULL;
 }
 
+/* The same for bytes that were there when the packet was parsed. The verifier has to see the check
+ * again; gcc spares it. */
+SL_INLINE void *sl_packet_again(const struct sl_packet *p, uint32_t offset, uint32_t n)
+{
+#ifdef __bpf__
+	return sl_packet_at(p, offset, n);
+#else
+	(void)n;
+	return p->data + offset;
+#endif
+}
+
 #endif

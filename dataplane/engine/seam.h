@@ -204,9 +204,10 @@ static __attribute__((noinline, unused)) bool sl_flow_relocate(const struct sl_t
 	return sl_flow_relocate_with(t, key, now);
 }
 
-static inline uint32_t sl_track(const struct sl_tables *t, const struct sl_ask *ask)
+static __attribute__((noinline, unused)) uint32_t sl_track_rest(const struct sl_tables *t,
+								const struct sl_ask *ask)
 {
-	return sl_track_with(t, ask);
+	return sl_track_rest_with(t, ask);
 }
 
 static __attribute__((noinline, unused)) void sl_track_end(const struct sl_tables *t, uint64_t key)

@@ -35,6 +35,7 @@ struct turn {
 enum {
 	CLOCK_READS = 4000, /* a second: the clock's step as engines see it, a quarter of a tick */
 	SWEEP_SECONDS = 4,  /* for the whole table */
+	PREFETCH_AHEAD = 4,
 	DRAIN_ROUNDS = 256, /* bursts: more than a receive ring holds */
 	DRAIN_MS = 2,
 	IDLE_TURNS = 64,
@@ -89,18 +90,37 @@ static struct sl_packet packet_of(struct rte_mbuf *m, uint16_t ingress)
 }
 
 /* The tables moved while a packet was decided: once more, from the root. */
-static enum sl_reason again(struct turn *turn, struct sl_packet *p, uint16_t *egress)
+static __attribute__((noinline)) enum sl_reason again(struct turn *turn, struct rte_mbuf *m,
+						      uint16_t ingress, uint16_t *egress)
 {
+	struct sl_packet p = packet_of(m, ingress);
 	struct sl_work work;
 
 	turn->self->restarts++;
 	if (!sl_tables_look(&turn->tables, turn->run->store))
 		return SL_REASON_torn_table;
-	sl_classify(&turn->tables, p, &work);
-	return sl_route(&turn->tables, p, &work, egress);
+	sl_classify(&turn->tables, &p, &work);
+	return sl_route(&turn->tables, &p, &work, egress);
 }
 
-static void finish(struct turn *turn, struct rte_mbuf *m, enum sl_reason reason, uint16_t egress)
+/* How often the same reason came in a row: counted once. */
+struct run {
+	enum sl_reason reason;
+	uint32_t n;
+};
+
+static void count(struct turn *turn, struct run *run, enum sl_reason reason)
+{
+	if (sl_likely(run->reason == reason)) {
+		run->n++;
+		return;
+	}
+	turn->tally->packets[run->reason] += run->n;
+	*run = (struct run){ reason, 1 };
+}
+
+static void finish(struct turn *turn, struct run *run, struct rte_mbuf *m, enum sl_reason reason,
+		   uint16_t egress)
 {
 	uint8_t verdict = verdict_of[reason];
 
@@ -109,14 +129,14 @@ static void finish(struct turn *turn, struct rte_mbuf *m, enum sl_reason reason,
 			struct outbox *out = &turn->out[egress];
 
 			out->frame[out->n++] = m;
-			turn->tally->packets[reason]++;
+			count(turn, run, reason);
 			return;
 		}
 		reason = SL_REASON_no_port;
 	}
 	/* On AF_XDP nothing goes back to the kernel; XDP sent only what it classified as ours, so
 	 * what isn't is a packet that a publish overtook on its way here. */
-	turn->tally->packets[reason]++;
+	count(turn, run, reason);
 	rte_pktmbuf_free(m);
 }
 
@@ -140,34 +160,37 @@ static void transmit(struct turn *turn, bool ours)
 static void burst(struct turn *turn, const struct sl_lane *lane, const struct sl_hold *hold,
 		  struct rte_mbuf **frame, uint32_t n)
 {
+	struct sl_tables t = turn->tables; /* ours alone: gcc keeps in registers what it needs */
+	struct run run = { SL_REASON_to_backend, 0 };
 	struct sl_work work[SL_BURST];
 	struct sl_packet p;
 
-	for (uint32_t i = 0; i < n && i < 4; i++)
+	for (uint32_t i = 0; i < n && i < PREFETCH_AHEAD; i++)
 		rte_prefetch0(rte_pktmbuf_mtod(frame[i], void *));
 	for (uint32_t i = 0; i < n; i++) {
-		if (i + 4 < n)
-			rte_prefetch0(rte_pktmbuf_mtod(frame[i + 4], void *));
+		if (i + PREFETCH_AHEAD < n)
+			rte_prefetch0(rte_pktmbuf_mtod(frame[i + PREFETCH_AHEAD], void *));
 		p = packet_of(frame[i], lane->port);
-		sl_classify(&turn->tables, &p, &work[i]);
+		sl_classify(&t, &p, &work[i]);
 	}
 	for (uint32_t i = 0; i < n; i++) {
 		enum sl_reason reason;
 		uint16_t egress = 0;
 
 		p = packet_of(frame[i], lane->port);
-		reason = sl_route(&turn->tables, &p, &work[i], &egress);
+		reason = sl_route(&t, &p, &work[i], &egress);
 		if (sl_unlikely(reason == SL_REASON_torn_table)) {
-			reason = again(turn, &p, &egress);
+			reason = again(turn, frame[i], lane->port, &egress);
+			t = turn->tables;
 			/* What was classified before the tables moved is classified again. */
 			for (uint32_t j = i + 1; j < n; j++) {
-				struct sl_packet q = packet_of(frame[j], lane->port);
-
-				sl_classify(&turn->tables, &q, &work[j]);
+				p = packet_of(frame[j], lane->port);
+				sl_classify(&t, &p, &work[j]);
 			}
 		}
-		finish(turn, frame[i], reason, egress);
+		finish(turn, &run, frame[i], reason, egress);
 	}
+	turn->tally->packets[run.reason] += run.n;
 	transmit(turn, sl_hold_is_ours(hold));
 }
 
