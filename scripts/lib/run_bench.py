@@ -23,6 +23,7 @@ import sys
 import tempfile
 import time
 
+import bench_xdp
 import gateway
 import topology as net
 from screen import Screen
@@ -340,7 +341,7 @@ def floors(results):
 
 
 def arguments():
-    names = [scenario.name for scenario in SCENARIOS]
+    names = [scenario.name for scenario in SCENARIOS + bench_xdp.SCENARIOS]
     parser = argparse.ArgumentParser(
         prog="scripts/bench",
         description="What the packet path costs, beside testpmd. Exit status 0 when all was "
@@ -367,9 +368,29 @@ def alone():
     return lock
 
 
+def write(results, options):
+    if options.json:
+        with open(options.json, "w", encoding="utf-8") as file:
+            json.dump(results, file, indent=1)
+            file.write("\n")
+
+
 def run(screen, options):
-    chosen = [s for s in SCENARIOS if not options.scenario or s.name in options.scenario]
+    def chosen(scenarios):
+        return [s for s in scenarios if not options.scenario or s.name in options.scenario]
+
     results = []
+    if chosen(SCENARIOS):
+        run_path(screen, options, chosen(SCENARIOS), results)
+    if chosen(bench_xdp.SCENARIOS):
+        screen.say(screen.dim(bench_xdp.head()))
+    for scenario in chosen(bench_xdp.SCENARIOS):
+        results.append(bench_xdp.measure(scenario, options.quick))
+        screen.say(bench_xdp.row(screen, scenario, results[-1]))
+        write(results, options)
+
+
+def run_path(screen, options, chosen, results):
     with contextlib.ExitStack() as stack:
         directory = stack.enter_context(tempfile.TemporaryDirectory(prefix=f"sluice-bench-{os.getpid()}-"))
         testpmd = stack.enter_context(Testpmd(directory))
@@ -377,18 +398,15 @@ def run(screen, options):
         for scenario in chosen:
             results.append(measure(directory, testpmd, scenario, options))
             screen.say(row(screen, scenario.title, results[-1]))
-            if options.json:
-                with open(options.json, "w", encoding="utf-8") as file:
-                    json.dump(results, file, indent=1)
-                    file.write("\n")
+            write(results, options)
     screen.say(screen.dim(floors(results)))
 
 
 def main():
     options = arguments()
     if options.list:
-        for scenario in SCENARIOS:
-            print(f"{scenario.name:<12} {scenario.title}")
+        for scenario in SCENARIOS + bench_xdp.SCENARIOS:
+            print(f"{scenario.name:<16} {scenario.title}")
         return 0
     net.interruptible()
     screen = Screen()

@@ -20,7 +20,7 @@ sl_packages="
 	nginx-light wrk curl ethtool iproute2 iputils-ping procps
 "
 # What scripts/test-vm needs beside them.
-sl_vm_packages="qemu-system-x86 busybox-static cpio kmod util-linux"
+sl_vm_packages="qemu-system-x86 busybox-static cpio kmod"
 
 sl_huge_pages=${SLUICE_HUGE_PAGES:-256} # of 2 MB, to be free when we start: room for a few runs
 

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The XDP half of scripts/bench: nanoseconds a packet by BPF_PROG_TEST_RUN.
+
+An instance with engine = "xdp" on a veth of this network namespace, one-arm (what is forwarded leaves
+by the port it came in on), and bench/xdp.c over its tables. Names as people know them: established is
+one flow, diverse a million in random order, syn a new flow each packet.
+"""
+
+import collections
+import json
+import os
+import subprocess
+import tempfile
+import time
+
+import gateway
+import topology as net
+
+# `target` is in ns over an empty program that makes the same packet.
+Scenario = collections.namedtuple("Scenario", "name title vip flows flags target capacity")
+PLAIN, TRACKED, FOREIGN = "198.51.100.10", "198.51.100.11", "203.0.113.1"
+SCENARIOS = [
+    Scenario("xdp-established", "XDP, closed rows, 1 flow", PLAIN, 1, "ack", 28, 65536),
+    Scenario("xdp-diverse", "XDP, closed rows, 1M flows", PLAIN, 1 << 20, "ack", 33, 65536),
+    Scenario("xdp-tracked-64k", "XDP, tracked, 64k flows", TRACKED, 1 << 16, "ack", 80, 1 << 16),
+    Scenario("xdp-tracked-1m", "XDP, tracked, 1M flows", TRACKED, 1 << 20, "ack", 120, 1 << 20),
+    Scenario("xdp-syn", "XDP, tracked, SYNs of 1M flows", TRACKED, 1 << 20, "syn", None, 1 << 20),
+    Scenario("xdp-not-ours", "XDP, not ours", FOREIGN, 1 << 20, "ack", None, 65536),
+]
+VERDICTS = {1: "drop", 2: "pass", 3: "tx", 4: "redirect"}
+BACKENDS = 16
+RUNS, QUICK_RUNS = 4_000_000, 1_000_000
+DEVICE, PEER = "bench0", "bench1"
+
+
+def backends(port):
+    return [{"address": f"10.1.0.{i}", "port": port} for i in range(1, BACKENDS + 1)]
+
+
+def settings(directory, instance, capacity):
+    return {
+        "instance": instance,
+        "run_dir": f"{directory}/run",
+        "state_dir": f"{directory}/state",
+        "bpf_dir": f"{net.BPFFS}/sluice-{instance}",
+        "dataplane": {
+            "engine": "xdp",
+            "ports": [{"name": "wire", "device": DEVICE}],
+            "capacity": {"services": 16, "backends": 64, "rows": 262144, "flows": capacity,
+                         "routes": 64},
+        },
+        "next_hops": [{"prefix": "0.0.0.0/0", "port": "wire", "mac": "02:00:00:00:00:01"}],
+        "services": [
+            {"name": "plain", "vip": PLAIN, "protocol": "tcp", "port": 80,
+             "backends": backends(80)},
+            {"name": "tracked", "vip": TRACKED, "protocol": "tcp", "port": 80, "track": "all",
+             "backends": backends(81)},
+        ],
+    }  # fmt: skip
+
+
+def measure(scenario, quick):
+    """The scenario's result as an object, or a RuntimeError."""
+    instance = f"bench-{os.getpid()}-xdp"
+    with tempfile.TemporaryDirectory(prefix=f"sluice-bench-{os.getpid()}-") as directory:
+        conf = settings(directory, instance, scenario.capacity)
+        with open(f"{directory}/conf", "w", encoding="utf-8") as file:
+            for name, value in conf.items():
+                file.write(f"{name} = {gateway.libconfig(value)};\n")
+        net.sh("ip", "link", "add", DEVICE, "type", "veth", "peer", "name", PEER)
+        try:
+            for device in (DEVICE, PEER):
+                net.sh("ip", "link", "set", device, "up")
+            return with_control(scenario, quick, directory, conf)
+        finally:
+            net.sh("ip", "link", "del", DEVICE)
+            net.remove_pins(conf["bpf_dir"])
+
+
+def with_control(scenario, quick, directory, conf):
+    log = f"{directory}/control.log"
+    with open(log, "wb") as out:
+        control = subprocess.Popen(
+            [gateway.program("sluice-control"), "-c", f"{directory}/conf"],
+            stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
+        )  # fmt: skip
+    try:
+        net.wait_for("sluice-control", lambda: "ready:" in open(log, encoding="utf-8").read(), 15)
+        time.sleep(0.2)
+        said = net.sh(
+            "taskset", "-c", gateway.CORES[-1], "nice", "-n", "-19",
+            gateway.program("bench/sluice-bench-xdp"), conf["bpf_dir"], scenario.vip, 80,
+            scenario.flows, scenario.flags, QUICK_RUNS if quick else RUNS, timeout=120,
+        )  # fmt: skip
+    finally:
+        net.stop(control)
+    answer = json.loads(said)
+    expected = "pass" if scenario.vip == FOREIGN else "tx"
+    if VERDICTS.get(answer["verdict"]) != expected:
+        raise RuntimeError(f"{scenario.name}: the verdict is {answer['verdict']}, not {expected}")
+    return {
+        "scenario": scenario.name,
+        "ns_per_packet": answer["net_ns"],
+        "target_ns": scenario.target,
+        "met": scenario.target is None or answer["net_ns"] <= scenario.target,
+        "spread_ns": answer["spread_ns"],
+        "empty_ns": answer["empty_ns"],
+        "flows": scenario.flows,
+    }
+
+
+def head():
+    return f"  {'scenario':<38}{'ns':>8}{'±':>15}{'target':>8}"
+
+
+def row(screen, scenario, r):
+    met = screen.good("met") if r["met"] else screen.bad("not")
+    target = f"{scenario.target:>8}  {met}" if scenario.target else f"{'-':>8}"
+    return f"  {scenario.title:<38}{r['ns_per_packet']:>8.0f}{r['spread_ns'] / 2:>15.1f}{target}"
