@@ -7,7 +7,7 @@
  * loads them, as a NIC's cache line would offer them: other pieces would cost 10 ns of stalls that
  * no real packet has.
  */
-#include "../bpf/steer.bpf.c"
+#include "../bpf/engine.bpf.c"
 
 const volatile uint32_t bench_flows = 1; /* a power of two */
 const volatile uint32_t bench_vip;	 /* as on the wire */

@@ -53,12 +53,16 @@ SL_INLINE int decide(const struct sl_tables *t, struct sl_packet *p, const struc
 {
 	uint16_t port = 0;
 	enum sl_reason reason = sl_route(t, p, w, &port);
+	int verdict = XDP_DROP;
 
+	if (sl_likely(reason == SL_REASON_to_backend || reason == SL_REASON_to_client ||
+		      reason == SL_REASON_arp_reply)) {
+		verdict = send(port, p->ingress);
+		if (sl_unlikely(verdict == XDP_DROP))
+			reason = SL_REASON_no_port;
+	}
 	sl_tables_count(t, reason);
-	if (reason == SL_REASON_to_backend || reason == SL_REASON_to_client ||
-	    reason == SL_REASON_arp_reply)
-		return send(port, p->ingress);
-	return XDP_DROP;
+	return verdict;
 }
 
 SL_INLINE int sl_engine(struct xdp_md *ctx)
