@@ -2,7 +2,9 @@
 /* The arrays that make up an instance: the one list from which both sides create, check and map.
  *
  * Indices, never pointers; every index is compared with its array's count at every use. `writer`
- * says who maps the array writable: control writes tables, engines write what they saw.
+ * says who maps the array writable: control writes tables, engines write what they saw. Of the flow
+ * table control only ever clears entries, by compare-and-swap and by the rules of flow.h, and only
+ * while no worker is there to do it.
  */
 #ifndef SL_ABI_LAYOUT_H
 #define SL_ABI_LAYOUT_H
@@ -13,7 +15,7 @@
 #include "service.h"
 #include "worker.h"
 
-enum sl_array_writer { SL_BY_CONTROL, SL_BY_ENGINE };
+enum sl_array_writer { SL_BY_CONTROL, SL_BY_ENGINE, SL_BY_BOTH };
 
 /*        name           record                   written by */
 #define SL_ARRAYS(X)                                                                               \
@@ -32,7 +34,7 @@ enum sl_array_writer { SL_BY_CONTROL, SL_BY_ENGINE };
 	X(traffic, struct sl_traffic, SL_BY_ENGINE)                                                \
 	X(service_tally, struct sl_service_tally, SL_BY_ENGINE)                                    \
 	X(wanted, struct sl_wanted, SL_BY_ENGINE)                                                  \
-	X(flows, struct sl_bucket, SL_BY_ENGINE)
+	X(flows, struct sl_bucket, SL_BY_BOTH)
 
 #define SL_ARRAY_ENUM(name, record, writer) SL_ARRAY_##name,
 enum sl_array { SL_ARRAYS(SL_ARRAY_ENUM) SL_ARRAY_COUNT };
@@ -40,11 +42,13 @@ enum sl_array { SL_ARRAYS(SL_ARRAY_ENUM) SL_ARRAY_COUNT };
 
 _Static_assert(SL_ARRAY_COUNT <= SL_ARRAYS_MAX, "root has room for them");
 
-/* What an instance is made for. Fixed while it lives. */
+/* What an instance is made for: how many may serve at a time. Fixed while it lives. The arrays hold
+ * more, since what is replaced rests for a while: ids of services and backends until no flow names
+ * them, rows until every worker has moved on. */
 struct sl_capacity {
-	uint32_t services; /* also the highest service id */
-	uint32_t backends; /* of all services together: ids of the counters */
-	uint32_t rows;	   /* live ones of all services together; the array has twice that */
+	uint32_t services;
+	uint32_t backends; /* of all services together */
+	uint32_t rows;	   /* of all services together */
 	uint32_t flows;	   /* entries provisioned */
 	uint32_t routes;
 	uint32_t workers;

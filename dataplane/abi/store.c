@@ -78,22 +78,28 @@ static uint32_t banks(uint64_t n)
 void sl_store_size(const struct sl_capacity *capacity, uint32_t count[SL_ARRAY_COUNT])
 {
 	uint64_t writers = (uint64_t)capacity->workers + capacity->cpus;
-	uint64_t ids = (uint64_t)capacity->services + 1; /* they count from 1 */
+	/* All of them may be replaced while the old ones rest. Service ids count from 1. */
+	uint64_t ids = 2 * (uint64_t)capacity->services + 1;
+	uint64_t numbers = 2 * (uint64_t)capacity->backends;
 
+	if (ids > SL_FLOW_SERVICE_MAX + 1)
+		ids = SL_FLOW_SERVICE_MAX + 1;
 	count[SL_ARRAY_root] = 1;
 	count[SL_ARRAY_services] = banks(2 * (uint64_t)capacity->services); /* and their VIPs */
-	count[SL_ARRAY_reverse] = banks(capacity->backends);
+	count[SL_ARRAY_reverse] = banks(numbers);
 	count[SL_ARRAY_routes] = banks(capacity->routes);
 	count[SL_ARRAY_ports] = 2 * SL_PORTS_MAX;
-	count[SL_ARRAY_slots] = bounded(((uint64_t)capacity->rows * 2 + SL_ROWS_PER_RECORD - 1) /
+	/* Three times the live ones: control/pool.c finds room for a change whatever came before.
+	 */
+	count[SL_ARRAY_slots] = bounded(((uint64_t)capacity->rows * 3 + SL_ROWS_PER_RECORD - 1) /
 					SL_ROWS_PER_RECORD);
-	count[SL_ARRAY_backends] = bounded((uint64_t)capacity->backends * 4); /* old extents rest */
+	count[SL_ARRAY_backends] = bounded(numbers * 4); /* their sizes are no powers of two */
 	count[SL_ARRAY_terms] = bounded(ids);
 	count[SL_ARRAY_engine] = 1;
 	count[SL_ARRAY_workers] = bounded(capacity->workers);
 	count[SL_ARRAY_queues] = SL_PORTS_MAX * SL_QUEUES_PER_PORT;
 	count[SL_ARRAY_tally] = bounded(writers);
-	count[SL_ARRAY_traffic] = bounded(writers * capacity->backends);
+	count[SL_ARRAY_traffic] = bounded(writers * numbers);
 	count[SL_ARRAY_service_tally] = bounded(writers * ids);
 	count[SL_ARRAY_wanted] = bounded(writers);
 	/* Four to a bucket, at three quarters of the load that the table bears. */
@@ -471,8 +477,8 @@ int sl_store_attach(struct sl_store *s, const struct sl_store_where *where, enum
 	if (!err)
 		err = root_check(where, error);
 	for (int i = 0; !err && i < SL_ARRAY_COUNT; i++) {
-		bool write = (role == SL_STORE_CONTROL && arrays[i].writer == SL_BY_CONTROL) ||
-			     (role == SL_STORE_ENGINE && arrays[i].writer == SL_BY_ENGINE);
+		bool write = (role == SL_STORE_CONTROL && arrays[i].writer != SL_BY_ENGINE) ||
+			     (role == SL_STORE_ENGINE && arrays[i].writer != SL_BY_CONTROL);
 		struct found found;
 
 		err = array_open(where, i, write, &found, error);
@@ -559,8 +565,8 @@ int sl_store_create(struct sl_store *s, const struct sl_store_where *where,
 
 		err = array_create(where, i, count[i], &found, error);
 		if (!err)
-			err = array_map(s, where, i, arrays[i].writer == SL_BY_CONTROL, true,
-					&found, error);
+			err = array_map(s, where, i, arrays[i].writer != SL_BY_ENGINE, true, &found,
+					error);
 	}
 	if (!err)
 		err = root_fill(sl_store_root(s), count, error);

@@ -39,10 +39,14 @@ struct sl_work {
 SL_INLINE const struct sl_service *sl_service_find(const struct sl_tables *t,
 						   const union sl_addr *vip, uint32_t endpoint)
 {
-	uint64_t hash = sl_place_hash(vip, endpoint, sl_seam_bank(t)->seed);
+	const struct sl_service *s = sl_seam_recent(t);
 	uint32_t size = sl_seam_services(t);
-	const struct sl_service *s = sl_seam_service(t, sl_place_first(hash, size));
+	uint64_t hash;
 
+	if (s && s->endpoint == endpoint && sl_addr_equal(&s->vip, vip))
+		return s;
+	hash = sl_place_hash(vip, endpoint, sl_seam_bank(t)->seed);
+	s = sl_seam_service(t, sl_place_first(hash, size));
 	if (sl_likely(s && s->endpoint == endpoint && sl_addr_equal(&s->vip, vip)))
 		return s;
 	s = sl_seam_service(t, sl_place_second(hash, size));

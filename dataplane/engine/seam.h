@@ -14,6 +14,7 @@
 struct sl_tables {
 	const struct sl_root *root;
 	const struct sl_bank *bank;
+	const struct sl_service *recent;  /* of this burst; NULL */
 	const struct sl_service *service; /* of the live bank, as the next two */
 	const struct sl_reverse *reverse;
 	const struct sl_route *route;
@@ -77,6 +78,7 @@ static inline bool sl_tables_look(struct sl_tables *t, const struct sl_store *st
 	uint32_t bank = generation & 1;
 
 	t->generation = generation;
+	t->recent = NULL;
 	t->bank = &t->root->bank[bank];
 	/* Before any record. An odd word never compares equal later: such a look is repeated. */
 	t->seq = __atomic_load_n(&t->bank->seq, __ATOMIC_ACQUIRE) & ~1ull;
@@ -113,6 +115,11 @@ SL_INLINE const struct sl_service *sl_seam_service(const struct sl_tables *t, ui
 SL_INLINE uint32_t sl_seam_services(const struct sl_tables *t)
 {
 	return t->services;
+}
+
+SL_INLINE const struct sl_service *sl_seam_recent(const struct sl_tables *t)
+{
+	return t->recent;
 }
 
 SL_INLINE const struct sl_reverse *sl_seam_reverse(const struct sl_tables *t, uint32_t place)

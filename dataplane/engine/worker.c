@@ -172,6 +172,8 @@ static void burst(struct turn *turn, const struct sl_lane *lane, const struct sl
 			rte_prefetch0(rte_pktmbuf_mtod(frame[i + PREFETCH_AHEAD], void *));
 		p = packet_of(frame[i], lane->port);
 		sl_classify(&t, &p, &work[i]);
+		if (sl_likely(work[i].todo == SL_TODO_SERVICE))
+			t.recent = work[i].service;
 	}
 	for (uint32_t i = 0; i < n; i++) {
 		enum sl_reason reason;
