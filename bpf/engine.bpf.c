@@ -40,10 +40,11 @@ SL_INLINE bool worker_takes(uint32_t queue)
 	return sl_owner_serves(queue) && bpf_map_lookup_elem(&xsks_map, &queue);
 }
 
-/* Out by the port that the verdict names. */
+/* Out by the port that the verdict names. XDP_TX into a veth leaves the frame in the peer's ring on
+ * kernels before 6.9, unless the peer has a program of its own; a redirect wakes it. */
 SL_INLINE int send(uint16_t port, uint16_t ingress)
 {
-	if (port == ingress)
+	if (port == ingress && !sl_veth)
 		return XDP_TX;
 	return (int)bpf_redirect_map(&egress, port, XDP_DROP);
 }

@@ -22,6 +22,7 @@ const volatile uint32_t sl_buckets;
 const volatile uint32_t sl_traffics; /* records of one writer, as the next */
 const volatile uint32_t sl_tallies;
 const volatile uint32_t sl_workers; /* CPU c is writer sl_workers + c */
+const volatile bool sl_veth;	    /* the port is one */
 const volatile uint32_t sl_port;    /* that this program instance stands at: index in ports */
 
 struct sl_tables {
@@ -220,8 +221,11 @@ SL_INLINE void sl_tables_count(const struct sl_tables *t, uint32_t reason)
 
 #include "../dataplane/core/decide.h"
 
-/* Relocation is large and rare: a global function, which the verifier looks at once and alone.
- * Such a function takes numbers only, so it looks at the tables for itself. */
+/* The large and rare parts are global functions, which the verifier looks at once and alone. Such a
+ * function takes numbers only, and looks at the tables for itself; a look that finds another bank
+ * than the caller's gives up: the caller finds out by itself that its tables moved. None calls
+ * another: kernels before 6.9 round the stack of each up to 32 bytes, and three would be too many.
+ */
 __attribute__((noinline)) int sl_flow_relocate_alone(uint64_t flow, uint64_t now)
 {
 	struct sl_tables t;
@@ -231,17 +235,18 @@ __attribute__((noinline)) int sl_flow_relocate_alone(uint64_t flow, uint64_t now
 	return sl_flow_relocate_with(&t, flow, now);
 }
 
-/* So are the other large parts. A look that finds another bank than the caller's gives up: the
- * caller finds out by itself that its tables moved. */
+/* row: 0..31 the row, 32..39 the event, 40 always, 41 last. */
 __attribute__((noinline)) uint32_t sl_track_rest_alone(uint64_t key, uint64_t extent, uint64_t row,
-						       uint64_t how, uint64_t seq)
+						       uint64_t now, uint64_t seq)
 {
 	struct sl_ask ask = { .key = key,
+			      .now = now,
 			      .row = (uint32_t)row,
 			      .backends = (uint32_t)extent,
 			      .n_backends = (uint32_t)(extent >> 32),
-			      .event = (uint8_t)how,
-			      .always = how >> 8 & 1 };
+			      .event = (uint8_t)(row >> 32),
+			      .always = row >> 40 & 1,
+			      .last = row >> 41 & 1 };
 	struct sl_tables t;
 
 	if (!sl_tables_look(&t) || t.seq != seq)
@@ -259,25 +264,25 @@ __attribute__((noinline)) int sl_track_end_alone(uint64_t key)
 	return 0;
 }
 
-static __attribute__((always_inline, unused)) inline uint32_t
-sl_track_rest(const struct sl_tables *t, const struct sl_ask *ask)
-{
-	return sl_track_rest_alone(ask->key, (uint64_t)ask->n_backends << 32 | ask->backends,
-				   ask->row, ask->event | (uint32_t)ask->always << 8, t->seq);
-}
-
-static __attribute__((always_inline, unused)) inline void sl_track_end(const struct sl_tables *t,
-								       uint64_t key)
-{
-	(void)t;
-	sl_track_end_alone(key);
-}
-
-static __attribute__((always_inline, unused)) inline bool
-sl_flow_relocate(const struct sl_tables *t, uint64_t flow, uint64_t now)
+SL_INLINE bool sl_flow_relocate(const struct sl_tables *t, uint64_t flow, uint64_t now)
 {
 	(void)t;
 	return sl_flow_relocate_alone(flow, now);
+}
+
+SL_INLINE uint32_t sl_track_rest(const struct sl_tables *t, const struct sl_ask *ask)
+{
+	uint64_t row = ask->row | (uint64_t)ask->event << 32 | (uint64_t)ask->always << 40 |
+		       (uint64_t)ask->last << 41;
+
+	return sl_track_rest_alone(ask->key, (uint64_t)ask->n_backends << 32 | ask->backends, row,
+				   ask->now, t->seq);
+}
+
+SL_INLINE void sl_track_end(const struct sl_tables *t, uint64_t key)
+{
+	(void)t;
+	sl_track_end_alone(key);
 }
 
 #endif

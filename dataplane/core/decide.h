@@ -41,6 +41,7 @@ SL_INLINE uint32_t sl_route_pick(const struct sl_tables *t, const struct sl_work
 		return sl_row_cur(row);
 	return sl_track(t, &(struct sl_ask){ .key = sl_flow_key4(s->id, ip->src, sport),
 					     .hash = ask_hash(t, s, w, ip->src, sport),
+					     .now = sl_seam_now(t),
 					     .row = row,
 					     .backends = s->backends,
 					     .n_backends = s->n_backends,

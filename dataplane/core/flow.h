@@ -239,7 +239,7 @@ SL_INLINE struct sl_bucket *sl_flow_place(const struct sl_tables *t, uint64_t ke
 }
 
 /* Enters a flow that was not found. Gives back the entry's value, which is another writer's if that
- * one was first; 0 when there is no room. */
+ * one was first; 0 when both its buckets are full: sl_flow_relocate() may make room then. */
 SL_INLINE uint64_t sl_flow_insert(const struct sl_tables *t, uint64_t key, uint64_t hash,
 				  uint64_t value, uint64_t now)
 {
@@ -247,8 +247,6 @@ SL_INLINE uint64_t sl_flow_insert(const struct sl_tables *t, uint64_t key, uint6
 	struct sl_bucket *b = sl_flow_place(t, key, hash, value, now, &way);
 	struct sl_flow_at first;
 
-	if (!b && sl_flow_relocate(t, key, now))
-		b = sl_flow_place(t, key, hash, value, now, &way);
 	if (!b)
 		return 0;
 	first = sl_flow_find(t, key, hash);

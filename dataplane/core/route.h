@@ -47,12 +47,16 @@ SL_INLINE enum sl_event sl_event_of(uint8_t tcp_flags)
 struct sl_ask {
 	uint64_t key;
 	uint64_t hash;	   /* of the key */
+	uint64_t now;	   /* ticks: one time for the whole of a packet */
 	uint32_t row;	   /* as it stands in the table */
 	uint32_t backends; /* the service's extent */
 	uint32_t n_backends;
 	uint8_t event; /* enum sl_event */
 	bool always;   /* the service tracks every flow */
+	bool last;     /* room was made, or there is none */
 };
+
+#define SL_TRACK_CROWDED UINT32_MAX /* no backend's number */
 
 SL_INLINE uint16_t sl_backend_flags(const struct sl_tables *t, const struct sl_ask *ask,
 				    uint32_t backend)
@@ -67,8 +71,9 @@ SL_INLINE uint16_t sl_backend_flags(const struct sl_tables *t, const struct sl_a
 
 /* A hit: where to, and what the entry says from now on. 0 when the entry doesn't bind. */
 SL_INLINE uint32_t sl_track_hit(const struct sl_tables *t, const struct sl_ask *ask,
-				const struct sl_terms *terms, struct sl_flow_at *at, uint64_t now)
+				const struct sl_terms *terms, struct sl_flow_at *at)
 {
+	uint64_t now = ask->now;
 	uint32_t backend = sl_flow_backend(at->value);
 	enum sl_flow_state old = sl_flow_state(at->value), state = old;
 	uint16_t flags = sl_backend_flags(t, ask, backend);
@@ -116,21 +121,29 @@ SL_INLINE uint32_t sl_track(const struct sl_tables *t, const struct sl_ask *ask)
 {
 	const struct sl_terms *terms = sl_seam_terms(t, sl_flow_key_service(ask->key));
 	struct sl_flow_at at = sl_track_peek(t, ask, false);
-	uint64_t now = sl_seam_now(t);
 	uint32_t backend;
 
 	if (sl_unlikely(!at.bucket))
 		at = sl_track_peek(t, ask, true);
-	if (sl_likely(terms && at.bucket && sl_flow_alive(at.value, terms, now))) {
-		backend = sl_track_hit(t, ask, terms, &at, now);
+	if (sl_likely(terms && at.bucket && sl_flow_alive(at.value, terms, ask->now))) {
+		backend = sl_track_hit(t, ask, terms, &at);
 		if (sl_likely(backend))
 			return backend;
 	}
-	return sl_track_rest(t, ask);
+	backend = sl_track_rest(t, ask);
+	if (sl_unlikely(backend == SL_TRACK_CROWDED)) {
+		struct sl_ask again = *ask;
+
+		sl_flow_relocate(t, ask->key, ask->now);
+		again.last = true;
+		backend = sl_track_rest(t, &again);
+	}
+	return backend;
 }
 
-/* What a flow without an entry, or with one that doesn't bind, comes to. The tables are checked to
- * be current before anything is entered. */
+/* What a flow without an entry, or with one that doesn't bind, comes to: a backend, 0, or
+ * SL_TRACK_CROWDED where there is no room yet. The tables are checked to be current before anything
+ * is entered. */
 SL_INLINE uint32_t sl_track_rest_with(const struct sl_tables *t, const struct sl_ask *ask)
 {
 	const struct sl_root *root = sl_seam_root(t);
@@ -140,15 +153,14 @@ SL_INLINE uint32_t sl_track_rest_with(const struct sl_tables *t, const struct sl
 	bool open = sl_row_state(ask->row) == SL_ROW_OPEN, alive;
 	enum sl_flow_state state;
 	struct sl_flow_at at;
-	uint64_t now, value;
+	uint64_t now = ask->now, value;
 
 	if (!root || !terms || !tally)
 		return to;
-	now = sl_seam_now(t);
 	at = sl_flow_find(t, ask->key, ask->hash);
 	alive = at.bucket && sl_flow_alive(at.value, terms, now);
 	if (alive) {
-		backend = sl_track_hit(t, ask, terms, &at, now);
+		backend = sl_track_hit(t, ask, terms, &at);
 		if (backend)
 			return backend;
 	}
@@ -168,6 +180,8 @@ SL_INLINE uint32_t sl_track_rest_with(const struct sl_tables *t, const struct sl
 		tally->tracked++;
 		return sl_flow_backend(value);
 	}
+	if (!ask->last)
+		return SL_TRACK_CROWDED;
 	tally->untrackable++;
 	if (open && sl_backend_flags(t, ask, prev) & SL_BACKEND_SERVES)
 		return prev;

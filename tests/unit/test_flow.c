@@ -18,9 +18,9 @@
 
 #include "world.h"
 
-#define OPENING     100
+#define OPENING	    100
 #define ESTABLISHED 1000
-#define CLOSING     50
+#define CLOSING	    50
 
 static uint32_t tag(uint64_t key)
 {
@@ -53,8 +53,7 @@ static uint64_t enter(struct world *w, uint64_t key, enum sl_flow_state state)
 {
 	const struct sl_tables *t = &w->queue[0];
 
-	return sl_flow_insert(t, key, world_flow_hash(w, key),
-	                      sl_flow_value(tag(key), state, t->now), t->now);
+	return world_flow_insert(t, key, sl_flow_value(tag(key), state, t->now), t->now);
 }
 
 static struct sl_bucket *buckets(const struct world *w)
@@ -93,7 +92,7 @@ static void test_insert_find(void **state)
 	(void)state;
 	assert_null(world_flow_find(w, a).bucket);
 	assert_int_equal(enter(w, a, SL_FLOW_OPENING),
-	                 sl_flow_value(tag(a), SL_FLOW_OPENING, 5000));
+			 sl_flow_value(tag(a), SL_FLOW_OPENING, 5000));
 	at = world_flow_find(w, a);
 	assert_non_null(at.bucket);
 	assert_int_equal(at.value, sl_flow_value(tag(a), SL_FLOW_OPENING, 5000));
@@ -101,9 +100,9 @@ static void test_insert_find(void **state)
 	/* The same source at another service is another flow. */
 	assert_null(world_flow_find(w, a ^ sl_flow_key(3, 0)).bucket);
 	/* Who comes second is told what stands there. */
-	assert_int_equal(sl_flow_insert(&w->queue[1], a, world_flow_hash(w, a),
-	                                sl_flow_value(99, SL_FLOW_OPENING, 5001), 5001),
-	                 sl_flow_value(tag(a), SL_FLOW_OPENING, 5000));
+	assert_int_equal(
+		world_flow_insert(&w->queue[1], a, sl_flow_value(99, SL_FLOW_OPENING, 5001), 5001),
+		sl_flow_value(tag(a), SL_FLOW_OPENING, 5000));
 	assert_int_equal(copies(w, a), 1);
 	sl_flow_update(&at, a, sl_flow_value(7, SL_FLOW_CLOSING, 5002));
 	assert_int_equal(world_flow_find(w, a).value, sl_flow_value(7, SL_FLOW_CLOSING, 5002));
@@ -254,7 +253,7 @@ static void test_relocation(void **state)
 		for (int i = 0; i < n; i++) {
 			assert_int_equal(copies(w, key[i]), 1);
 			assert_int_equal(sl_flow_backend(world_flow_find(w, key[i]).value),
-			                 tag(key[i]));
+					 tag(key[i]));
 		}
 		unmake(w);
 	}
@@ -293,7 +292,7 @@ static uint64_t fill(double load)
 		second += at.bucket != sl_flow_bucket(&w->queue[0], world_flow_hash(w, key), false);
 	}
 	print_message("%u flows at %.2f load: %llu failed, %.1f%% in their second bucket\n", flows,
-	              load, (unsigned long long)failed, 100.0 * (double)second / flows);
+		      load, (unsigned long long)failed, 100.0 * (double)second / flows);
 	unmake(w);
 	return failed;
 }
@@ -309,12 +308,12 @@ static void test_fill(void **state)
  * removes them (but anybody moves them); all share flows that come, stop being used, and die. Time
  * goes by rounds, so that the table turns over whatever the machine's speed. */
 
-#define THREADS       3
-#define POOL          200000 /* shared flows, of which WINDOW are in use at a time */
-#define WINDOW        3000
-#define DRIFT         25 /* a tick */
-#define OWN           3000
-#define ROUNDS        64   /* a tick */
+#define THREADS	      3
+#define POOL	      200000 /* shared flows, of which WINDOW are in use at a time */
+#define WINDOW	      3000
+#define DRIFT	      25 /* a tick */
+#define OWN	      3000
+#define ROUNDS	      64   /* a tick */
 #define CROWD_BUCKETS 4300 /* about 0.86 load */
 #define CROWD_LIFE    100000000
 
@@ -341,7 +340,7 @@ static void check_tag(struct member *m, uint64_t key, uint64_t value)
 
 /* Finds and refreshes, or enters. True when it was there; *stands: whether it is now. */
 static bool touch(struct member *m, const struct sl_tables *t, uint64_t key,
-                  enum sl_flow_state state, bool *stands)
+		  enum sl_flow_state state, bool *stands)
 {
 	uint64_t hash = world_flow_hash(m->crowd->w, key), value;
 	struct sl_flow_at at = sl_flow_find(t, key, hash);
@@ -354,7 +353,7 @@ static bool touch(struct member *m, const struct sl_tables *t, uint64_t key,
 			sl_flow_update(&at, key, value);
 		return true;
 	}
-	value = sl_flow_insert(t, key, hash, value, t->now);
+	value = world_flow_insert(t, key, value, t->now);
 	check_tag(m, key, value);
 	m->failed += !value;
 	m->inserted += value != 0;
@@ -374,7 +373,7 @@ static void *work(void *context)
 		bool stands;
 
 		t.now = m->rounds % ROUNDS ? __atomic_load_n(&c->now, __ATOMIC_RELAXED)
-		                           : __atomic_add_fetch(&c->now, 1, __ATOMIC_RELAXED);
+					   : __atomic_add_fetch(&c->now, 1, __ATOMIC_RELAXED);
 		touch(m, &t, c->shared[(t.now * DRIFT + r % WINDOW) % POOL], SL_FLOW_CLOSING,
 		      &stands);
 		m->lost += !touch(m, &t, m->own[i], SL_FLOW_ESTABLISHED, &stands) && m->entered[i];
@@ -432,12 +431,12 @@ static void report_crowd(struct crowd *c, struct member *m, struct member *all)
 		all->failed += m[k].failed;
 	}
 	print_message("%llu rounds, %llu inserted, %llu found no room; %.2f load at the end\n",
-	              (unsigned long long)all->rounds, (unsigned long long)all->inserted,
-	              (unsigned long long)all->failed,
-	              (double)count_entries(c->w) / (CROWD_BUCKETS * SL_FLOW_WAYS));
+		      (unsigned long long)all->rounds, (unsigned long long)all->inserted,
+		      (unsigned long long)all->failed,
+		      (double)count_entries(c->w) / (CROWD_BUCKETS * SL_FLOW_WAYS));
 	print_message("%llu foreign values, %llu live flows not found, %llu twice in the table\n",
-	              (unsigned long long)all->foreign, (unsigned long long)all->lost,
-	              (unsigned long long)count_duplicates(c, m));
+		      (unsigned long long)all->foreign, (unsigned long long)all->lost,
+		      (unsigned long long)count_duplicates(c, m));
 }
 
 static void test_crowd(void **state)
@@ -475,10 +474,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_insert_find), cmocka_unit_test(test_update_loses),
-		cmocka_unit_test(test_expiry),      cmocka_unit_test(test_time_wraps),
-		cmocka_unit_test(test_full),        cmocka_unit_test(test_service_gone),
-		cmocka_unit_test(test_busy),        cmocka_unit_test(test_relocation),
-		cmocka_unit_test(test_fill),        cmocka_unit_test(test_crowd),
+		cmocka_unit_test(test_expiry),	    cmocka_unit_test(test_time_wraps),
+		cmocka_unit_test(test_full),	    cmocka_unit_test(test_service_gone),
+		cmocka_unit_test(test_busy),	    cmocka_unit_test(test_relocation),
+		cmocka_unit_test(test_fill),	    cmocka_unit_test(test_crowd),
 	};
 
 	return cmocka_run_group_tests_name("flow", tests, NULL, NULL);

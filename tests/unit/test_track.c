@@ -24,10 +24,10 @@
 #define PORT   40000
 #define INNER  FRAME_IP(10, 1, 0, 0) /* and the backend's number */
 
-#define NOW         100000
-#define OPENING     160
+#define NOW	    100000
+#define OPENING	    160
 #define ESTABLISHED 1600
-#define CLOSING     320
+#define CLOSING	    320
 
 enum row { CLOSED, OPEN, MIXED, OPEN_PREV_NONE, OPEN_CUR_NONE };
 
@@ -244,8 +244,8 @@ static void make_world(struct world *w, const struct track_case *c)
 
 static void put_entry(struct world *w, uint64_t key, const struct entry *e)
 {
-	sl_flow_insert(&w->queue[0], key, world_flow_hash(w, key),
-	               sl_flow_value(e->backend, e->state, NOW - e->age), NOW);
+	world_flow_insert(&w->queue[0], key, sl_flow_value(e->backend, e->state, NOW - e->age),
+			  NOW);
 }
 
 static void fill_table(struct world *w)
@@ -310,13 +310,13 @@ static bool one_case(const struct track_case *c)
 	right = backend == c->backend && entry_is(&w, key, &c->after);
 	if (!right)
 		print_error("%s: to %u, entry %llx\n", c->name, backend,
-		            (unsigned long long)world_flow_find(&w, key).value);
+			    (unsigned long long)world_flow_find(&w, key).value);
 	/* Entries made and refused are counted, since windows stay open for the latter. */
 	if (tally->tracked != (!c->before.backend && c->after.backend) ||
 	    tally->untrackable != (c->full && !c->before.backend && c->row != MIXED)) {
 		print_error("%s: tracked %llu, untrackable %llu\n", c->name,
-		            (unsigned long long)tally->tracked,
-		            (unsigned long long)tally->untrackable);
+			    (unsigned long long)tally->tracked,
+			    (unsigned long long)tally->untrackable);
 		right = false;
 	}
 	world_free(&w);

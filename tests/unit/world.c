@@ -7,9 +7,9 @@
 
 #include "world.h"
 
-#define PLACES          64 /* of a bank, of each kind */
-#define ROW_RECORDS     (WORLD_ROWS / SL_ROWS_PER_RECORD)
-#define EXTENT_ROWS     (WORLD_SERVICES * ROW_RECORDS) /* records of one bank's extents */
+#define PLACES		64 /* of a bank, of each kind */
+#define ROW_RECORDS	(WORLD_ROWS / SL_ROWS_PER_RECORD)
+#define EXTENT_ROWS	(WORLD_SERVICES * ROW_RECORDS) /* records of one bank's extents */
 #define EXTENT_BACKENDS (WORLD_SERVICES * WORLD_BACKENDS)
 
 static const size_t record_size[SL_ARRAY_COUNT] = {
@@ -91,7 +91,7 @@ static sl_be16 be16(uint16_t v)
 }
 
 uint32_t world_add_service(struct world *w, uint32_t vip, uint16_t port, uint8_t protocol,
-                           uint32_t rows)
+			   uint32_t rows)
 {
 	uint32_t index = w->services++;
 	struct world_service *s;
@@ -110,7 +110,7 @@ uint32_t world_add_service(struct world *w, uint32_t vip, uint16_t port, uint8_t
 }
 
 uint32_t world_add_backend(struct world *w, uint32_t service, uint32_t addr, uint16_t port,
-                           const uint8_t mac[12], uint16_t egress)
+			   const uint8_t mac[12], uint16_t egress)
 {
 	struct world_service *s = &w->service[service];
 	uint32_t number = ++s->record.n_backends;
@@ -147,7 +147,7 @@ uint32_t world_add_backend(struct world *w, uint32_t service, uint32_t addr, uin
 }
 
 struct sl_route *world_add_route(struct world *w, uint32_t prefix, uint32_t length,
-                                 enum sl_route_kind kind)
+				 enum sl_route_kind kind)
 {
 	struct sl_route *r = &w->route[w->routes++];
 
@@ -168,7 +168,7 @@ void world_set_rows(struct world *w, uint32_t service, uint32_t row)
 }
 
 void world_set_terms(struct world *w, uint32_t service, uint32_t opening, uint32_t established,
-                     uint32_t closing)
+		     uint32_t closing)
 {
 	struct sl_terms *terms = (struct sl_terms *)w->store.base[SL_ARRAY_terms] + service + 1;
 
@@ -194,7 +194,7 @@ static void *place(void *base, const union sl_addr *addr, uint32_t what, uint64_
 }
 
 static bool place_service(struct world *w, uint32_t bank, const struct sl_service *record,
-                          uint64_t seed)
+			  uint64_t seed)
 {
 	struct sl_service *base = (struct sl_service *)w->store.base[SL_ARRAY_services];
 	void *at = place(base + bank * PLACES, &record->vip, record->endpoint, seed);
@@ -379,7 +379,7 @@ uint32_t world_row_of(const struct world *w, uint32_t service, uint32_t client, 
 	const struct sl_service *s = &w->service[service].record;
 
 	return sl_hash_row(sl_htonl(client), sl_htons(port), s->vip.w[3], s->endpoint,
-	                   w->root->row_key) &
+			   w->root->row_key) &
 	       s->row_mask;
 }
 
@@ -390,4 +390,14 @@ uint64_t world_random(uint64_t *state)
 	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
 	z = (z ^ z >> 27) * 0x94d049bb133111ebull;
 	return z ^ z >> 31;
+}
+
+uint64_t world_flow_insert(const struct sl_tables *t, uint64_t key, uint64_t value, uint64_t now)
+{
+	uint64_t hash = sl_hash_flow(key, t->root->flow_key);
+	uint64_t entered = sl_flow_insert(t, key, hash, value, now);
+
+	if (entered || !sl_flow_relocate(t, key, now))
+		return entered;
+	return sl_flow_insert(t, key, hash, value, now);
 }

@@ -45,18 +45,18 @@ void world_free(struct world *w);
 /* Each gives back an index: of the service (its id is one more), the backend's number (from 1).
  * Addresses and ports are in host order. */
 uint32_t world_add_service(struct world *w, uint32_t vip, uint16_t port, uint8_t protocol,
-                           uint32_t rows);
+			   uint32_t rows);
 uint32_t world_add_backend(struct world *w, uint32_t service, uint32_t addr, uint16_t port,
-                           const uint8_t mac[12], uint16_t egress);
+			   const uint8_t mac[12], uint16_t egress);
 struct sl_route *world_add_route(struct world *w, uint32_t prefix, uint32_t length,
-                                 enum sl_route_kind kind);
+				 enum sl_route_kind kind);
 
 /* All rows of a service. */
 void world_set_rows(struct world *w, uint32_t service, uint32_t row);
 
 /* Of the service's entries, in ticks. */
 void world_set_terms(struct world *w, uint32_t service, uint32_t opening, uint32_t established,
-                     uint32_t closing);
+		     uint32_t closing);
 
 /* Takes effect for a queue when it looks. SL_SERVICE_LOOKUP is set where it must be. */
 void world_publish(struct world *w);
@@ -77,6 +77,9 @@ enum sl_reason world_decide(struct world *w, uint32_t queue, struct sl_packet *p
 uint64_t world_flow_key(uint32_t service, uint32_t client, uint16_t port);
 struct sl_flow_at world_flow_find(struct world *w, uint64_t key);
 uint64_t world_flow_hash(const struct world *w, uint64_t key);
+
+/* Inserts as sl_track() does: where there is no room, room is made once. */
+uint64_t world_flow_insert(const struct sl_tables *t, uint64_t key, uint64_t value, uint64_t now);
 
 /* Which row of the service a client's flow has. */
 uint32_t world_row_of(const struct world *w, uint32_t service, uint32_t client, uint16_t port);

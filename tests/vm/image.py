@@ -11,7 +11,7 @@ import subprocess
 HERE = os.path.dirname(os.path.abspath(__file__))
 KERNEL = "linux-image-cloud-amd64"  # it depends on the one of today
 MODULES = ("veth", "vfio-pci", "vfio_iommu_type1")
-TOOLS = ("ip", "ethtool")  # where busybox has too little of its own
+TOOLS = ("ip", "ethtool", "curl")  # where busybox has too little of its own
 DRIVERS = ("bus_pci", "bus_vdev", "mempool_ring", "net_af_xdp", "net_virtio", "net_e1000")
 PROGRAMS = ("sluice-control", "sluice-dataplane", "sluicectl")
 TESTS = ("test_budget", "test_store", "test_parity")
@@ -28,25 +28,22 @@ def sh(*command, **options):
     return done.stdout
 
 
-def download(cache):
-    """The kernel's package in CACHE, fetched if apt knows a newer one."""
-    def newest():
-        return re.search(r"Depends: (linux-image-[0-9]\S+)", sh("apt-cache", "depends", KERNEL))
+def newest():
+    """The name of the package that KERNEL stands for; None if apt's lists are missing."""
+    match = re.search(r"Depends: (linux-image-[0-9]\S+)", sh("apt-cache", "depends", KERNEL))
+    return match and match[1]
 
+
+def download(cache):
+    """The kernel's package in CACHE, fetched unless it is there already."""
     os.makedirs(cache, exist_ok=True)
-    if not (match := newest()):
+    name = newest()
+    if not (found := glob.glob(f"{cache}/{name}_*.deb")):
         sh("apt-get", "-qq", "update")
-        match = newest()
-    if not match:
-        raise RuntimeError(f"apt doesn't know {KERNEL}")
-    wanted = f"{cache}/{match[1]}_*.deb"
-    if not glob.glob(wanted):
-        try:
-            sh("apt-get", "-qq", "download", match[1], cwd=cache)
-        except RuntimeError:  # the lists are older than the archive
-            sh("apt-get", "-qq", "update")
-            return download(cache)
-    return glob.glob(wanted)[0]
+        name = newest()
+        sh("apt-get", "-qq", "download", name, cwd=cache)
+        found = glob.glob(f"{cache}/{name}_*.deb")
+    return found[0]
 
 
 class Image:
@@ -64,12 +61,14 @@ class Image:
         self.pack()
 
     def fill(self):
-        for name in ("bin", "sbin", "sluice", "modules", "lib64"):
+        for name in ("bin", "sbin", "sluice", "modules"):
             os.makedirs(f"{self.root}/{name}")
         shutil.copy("/bin/busybox", f"{self.root}/bin/busybox")
         shutil.copy(f"{HERE}/init", f"{self.root}/init")
         for name in glob.glob(f"{HERE}/*.sh") + glob.glob(f"{HERE}/*.conf"):
             shutil.copy(name, f"{self.root}/sluice")
+        sh("clang", "-target", "bpf", "-O2", "-g", "-c", f"{HERE}/pass.bpf.c",
+           "-o", f"{self.root}/sluice/pass.bpf.o")  # fmt: skip
         binaries = [shutil.which(name, path="/usr/sbin:/usr/bin:/sbin:/bin") for name in TOOLS]
         binaries += [f"{self.build}/{name}" for name in PROGRAMS]
         for name in binaries:
@@ -88,14 +87,22 @@ class Image:
             if not at:
                 raise RuntimeError(f"DPDK's {name} isn't installed")
             found.append(at[0])
-            os.makedirs(self.root + os.path.dirname(at[0]), exist_ok=True)
-            shutil.copy(at[0], self.root + re.sub(r"\.\d+$", "", at[0]))
+            self.add_file(at[0])
         return found
 
     def add_libraries(self, binaries):
         for library in set(re.findall(r"(/\S+) \(0x", sh("ldd", *binaries))):
-            os.makedirs(self.root + os.path.dirname(library), exist_ok=True)
-            shutil.copy(library, self.root + library)
+            self.add_file(library)
+
+    def add_file(self, path):
+        """At its place, through the same link: a library that is found by two names is one."""
+        real = os.path.realpath(path)
+        for name in (real, path):
+            os.makedirs(self.root + os.path.dirname(name), exist_ok=True)
+        if not os.path.exists(self.root + real):
+            shutil.copy(real, self.root + real)
+        if path != real and not os.path.lexists(self.root + path):
+            os.symlink(real, self.root + path)
 
     def add_modules(self):
         kernel = f"{self.directory}/kernel"

@@ -142,6 +142,8 @@ def main():
     except (RuntimeError, OSError, subprocess.SubprocessError) as error:
         results.add("the machine", False, str(error))
     finally:
+        for signum in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+            signal.signal(signum, signal.SIG_IGN)
         shutil.rmtree(directory, ignore_errors=True)
     print(f"{results.passed} passed, {results.failed} failed, 0 skipped")
     return 1 if results.failed else 0

@@ -46,6 +46,7 @@ make_veth()
 	[ -e /tmp/blob ] && return
 	head -c 2000000 /dev/urandom >/tmp/blob
 	host client cl0 198.51.100.1 198.51.100.2
+	in_client ip link set eth0 xdp obj "$here/pass.bpf.o" sec xdp # its source says why
 	backend 1
 	backend 2
 	cp "$here"/veth.conf "$config"
@@ -66,22 +67,28 @@ answers_arp()
 	grep -i "$(cat /sys/class/net/cl0/address)" /tmp/arping
 }
 
-# requests N: that many answers, each on a connection of its own; both backends gave some.
+# requests N: that many answers, each on a connection of its own.
 requests()
 {
 	local n=$1 i=0
 	: >/tmp/answers
 	while [ $i -lt "$n" ]; do
-		in_client timeout 20 wget -q -T 10 -O - http://$vip/ >>/tmp/answers || break
+		in_client curl -sS -m 20 http://$vip/ >>/tmp/answers || break
 		i=$((i + 1))
 	done
 	echo "$i of $n answered: $(grep -c b1 /tmp/answers) by b1, $(grep -c b2 /tmp/answers) by b2"
-	[ $i = "$n" ] && grep -q b1 /tmp/answers && grep -q b2 /tmp/answers
+	[ $i = "$n" ]
+}
+
+# both N: the same, and both backends gave some.
+both()
+{
+	requests "$1" && grep -q b1 /tmp/answers && grep -q b2 /tmp/answers
 }
 
 download()
 {
-	in_client timeout 60 wget -q -T 20 -O /tmp/got http://$vip/blob
+	in_client curl -sS -m 60 -o /tmp/got http://$vip/blob
 	local status=$?
 	echo "$(stat -c %s /tmp/got) bytes"
 	[ $status = 0 ] && cmp /tmp/got /tmp/blob
@@ -90,7 +97,7 @@ download()
 attached()
 {
 	local n
-	n=$(ip link show | grep -c 'prog/xdp')
+	n=$(ip link show | grep -c 'prog/xdp') # here, that is
 	echo "$n programs"
 	[ "$n" = "$1" ]
 }

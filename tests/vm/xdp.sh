@@ -3,20 +3,15 @@
 . "$here/veth.sh"
 make_veth
 
-counted()
-{
-	sluicectl --json stats >/tmp/stats.json && grep -oE '"to_backend": *[0-9]+' /tmp/stats.json
-}
-
 echo 'engine = "xdp";' >/run/engine.conf
 if check "xdp: control starts" start_control; then
 	check "xdp: a program on each port" attached 3
 	check "xdp: ARP for the VIP is answered" answers_arp
-	check "xdp: requests" requests 16
+	check "xdp: requests" both 24
 	check "xdp: a download" download
 	sluicectl stats
-	kill -9 $control
-	wait $control 2>/dev/null
+	kill -9 "$control"
+	wait "$control" 2>/dev/null
 	check "xdp: requests while control is dead" requests 8
 	check "xdp: control comes back" start_control
 	check "xdp: detach leaves nothing" detach
