@@ -46,8 +46,7 @@ struct sl_tables {
 		bpf_map_lookup_elem(&(map), &key_);                                                \
 	})
 
-/* Takes the live bank. False while nothing was ever published. An odd sequence word never compares
- * equal later, so that such a look is repeated. */
+/* Takes the live bank. False while nothing was ever published. */
 SL_INLINE bool sl_tables_look(struct sl_tables *t)
 {
 	const struct sl_root *head = sl_map_at(root, 0);
@@ -55,16 +54,27 @@ SL_INLINE bool sl_tables_look(struct sl_tables *t)
 
 	if (!head)
 		return false;
-	/* In this order: the generation, its bank's seq, the records. x86 keeps loads in order, so
-	 * keeping the compiler from moving them is enough. */
+	/* In this order: the generation, its bank's seq, the generation again, the records. x86
+	 * keeps loads in order, so keeping the compiler from moving them is enough. */
 	generation = *(const volatile uint64_t *)&head->generation;
 	t->live = generation & 1;
 	t->root = head;
 	t->bank = t->live ? &head->bank[1] : &head->bank[0];
-	t->seq = *(const volatile uint64_t *)&t->bank->seq & ~1ull;
+	t->seq = *(const volatile uint64_t *)&t->bank->seq;
+	/* Another by now: the word may be that of the next. An odd one is never found again. */
+	if (sl_unlikely(*(const volatile uint64_t *)&head->generation != generation))
+		t->seq = ~0ull;
 	t->writer = sl_workers + bpf_get_smp_processor_id();
 	sl_barrier();
 	return generation != 0;
+}
+
+/* Back to the bank that a caller decides by, even if another went live meanwhile. */
+SL_INLINE void sl_tables_keep(struct sl_tables *t, uint32_t live, uint64_t seq)
+{
+	t->live = live;
+	t->bank = live ? &t->root->bank[1] : &t->root->bank[0];
+	t->seq = seq;
 }
 
 SL_INLINE const struct sl_root *sl_seam_root(const struct sl_tables *t)
@@ -222,9 +232,8 @@ SL_INLINE void sl_tables_count(const struct sl_tables *t, uint32_t reason)
 #include "../dataplane/core/decide.h"
 
 /* The large and rare parts are global functions, which the verifier looks at once and alone. Such a
- * function takes numbers only, and looks at the tables for itself; a look that finds another bank
- * than the caller's gives up: the caller finds out by itself that its tables moved. None calls
- * another: kernels before 6.9 round the stack of each up to 32 bytes, and three would be too many.
+ * function takes numbers only, and looks at the tables for itself. None calls another: kernels
+ * before 6.9 round the stack of each up to 32 bytes, and three would be too many.
  */
 __attribute__((noinline)) int sl_flow_relocate_alone(uint64_t flow, uint64_t now)
 {
@@ -235,7 +244,7 @@ __attribute__((noinline)) int sl_flow_relocate_alone(uint64_t flow, uint64_t now
 	return sl_flow_relocate_with(&t, flow, now);
 }
 
-/* row: 0..31 the row, 32..39 the event, 40 always, 41 last. */
+/* row: 0..31 the row, 32..39 the event, 40 always, 41 last, 42 the bank. */
 __attribute__((noinline)) uint32_t sl_track_rest_alone(uint64_t key, uint64_t extent, uint64_t row,
 						       uint64_t now, uint64_t seq)
 {
@@ -249,8 +258,9 @@ __attribute__((noinline)) uint32_t sl_track_rest_alone(uint64_t key, uint64_t ex
 			      .last = row >> 41 & 1 };
 	struct sl_tables t;
 
-	if (!sl_tables_look(&t) || t.seq != seq)
+	if (!sl_tables_look(&t))
 		return 0;
+	sl_tables_keep(&t, row >> 42 & 1, seq);
 	ask.hash = sl_hash_flow(key, t.root->flow_key);
 	return sl_track_rest_with(&t, &ask);
 }
@@ -273,7 +283,7 @@ SL_INLINE bool sl_flow_relocate(const struct sl_tables *t, uint64_t flow, uint64
 SL_INLINE uint32_t sl_track_rest(const struct sl_tables *t, const struct sl_ask *ask)
 {
 	uint64_t row = ask->row | (uint64_t)ask->event << 32 | (uint64_t)ask->always << 40 |
-		       (uint64_t)ask->last << 41;
+		       (uint64_t)ask->last << 41 | (uint64_t)t->live << 42;
 
 	return sl_track_rest_alone(ask->key, (uint64_t)ask->n_backends << 32 | ask->backends, row,
 				   ask->now, t->seq);

@@ -183,7 +183,8 @@ SL_INLINE enum sl_reason sl_route(const struct sl_tables *t, struct sl_packet *p
 		*egress = p->ingress;
 		return sl_arp_answer(t, p, w->l3) ? SL_REASON_arp_reply : SL_REASON_bad_header;
 	default:
-		return (enum sl_reason)w->reason;
+		return sl_likely(sl_seam_current(t)) ? (enum sl_reason)w->reason
+						     : SL_REASON_torn_table;
 	}
 }
 

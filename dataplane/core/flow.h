@@ -167,7 +167,7 @@ SL_INLINE bool sl_flow_move(const struct sl_tables *t, struct sl_bucket *from, u
 	uint64_t value = sl_entry_load(&from->value[way]);
 	struct sl_service_tally *tally = sl_seam_tally(t, sl_flow_key_service(key));
 	struct sl_bucket *to;
-	uint64_t hash;
+	uint64_t hash, newer;
 	int copy;
 
 	if (!root || !key || key & SL_FLOW_BUSY || sl_entry_load(&from->key[way]) != key)
@@ -183,10 +183,15 @@ SL_INLINE bool sl_flow_move(const struct sl_tables *t, struct sl_bucket *from, u
 		return false;
 	if (tally)
 		tally->moved++; /* control voids a scan of the table that an entry moved under */
-	/* From here on readers find either. What was written to the old place since is lost: at
-	 * most a last-seen time or a state, never a backend that an entry named before. */
-	if (sl_likely(sl_entry_swap(&from->key[way], key, 0)))
+	/* From here on readers find either. The old one is shut before it goes, and what was
+	 * written there since the copy was made goes along. */
+	if (sl_likely(sl_entry_swap(&from->key[way], key, key | SL_FLOW_BUSY))) {
+		newer = sl_entry_load(&from->value[way]);
+		if (newer != value)
+			sl_entry_swap(&to->value[copy & (SL_FLOW_WAYS - 1)], value, newer);
+		sl_entry_store(&from->key[way], 0);
 		return true;
+	}
 	/* Somebody else moved it, or took its place. */
 	sl_entry_swap(&to->key[copy & (SL_FLOW_WAYS - 1)], key, 0);
 	return false;

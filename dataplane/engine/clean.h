@@ -3,15 +3,15 @@
  * seconds.
  *
  * Entries that are long dead go (flow.h). An entry that is busy is being filled right now, or was
- * left so by an engine that died in those three stores: it is noted, and goes if the next round
- * still finds it busy with the same key, seconds later.
+ * left so by an engine that died in those three stores: it is noted, and goes if it stays busy with
+ * the same key for a minute. Whoever stands still that long in three stores is dead.
  */
 #ifndef SL_ENGINE_CLEAN_H
 #define SL_ENGINE_CLEAN_H
 
 #include "seam.h"
 
-enum { SL_SUSPECTS = 16 };
+enum { SL_SUSPECTS = 16, SL_SUSPECT_ROUNDS = 16 /* of four seconds */ };
 
 struct sl_suspect {
 	uint64_t *word;
@@ -34,11 +34,11 @@ static inline void sl_clean_suspect(struct sl_clean *c, uint64_t *word, uint64_t
 		struct sl_suspect *s = &c->suspect[i];
 
 		if (s->word == word && s->key == key) {
-			if (s->round != c->round && sl_entry_swap(word, key, 0))
+			if (c->round - s->round >= SL_SUSPECT_ROUNDS && sl_entry_swap(word, key, 0))
 				s->word = NULL;
 			return;
 		}
-		if (!s->word || c->round - s->round > 1)
+		if (!s->word || c->round - s->round > SL_SUSPECT_ROUNDS)
 			free_one = s;
 	}
 	if (free_one)

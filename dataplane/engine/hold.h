@@ -43,6 +43,7 @@ static inline void sl_hold_swap(struct sl_hold *h, uint32_t worker_plus_1, enum 
 			return;
 		}
 	} while (worker_plus_1);
+	h->mine = ~0ull; /* no word is: XDP took the queue before */
 }
 
 #endif

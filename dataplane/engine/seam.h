@@ -73,15 +73,22 @@ static inline void sl_tables_init(struct sl_tables *t, const struct sl_store *st
 /* Takes the live bank. False while nothing was ever published. */
 static inline bool sl_tables_look(struct sl_tables *t, const struct sl_store *store)
 {
-	/* Acquire: the bank's records were stored before the generation that names them. */
-	uint64_t generation = __atomic_load_n(&t->root->generation, __ATOMIC_ACQUIRE);
-	uint32_t bank = generation & 1;
+	uint64_t generation;
+	uint32_t bank;
 
+	/* The generation is read again after its bank's sequence word: while it is the same nobody
+	 * has begun to write that bank for another. */
+	do {
+		/* Acquire: the bank's records were stored before the generation that names them,
+		 * and are read after the sequence word. */
+		generation = __atomic_load_n(&t->root->generation, __ATOMIC_ACQUIRE);
+		bank = generation & 1;
+		t->bank = &t->root->bank[bank];
+		t->seq = __atomic_load_n(&t->bank->seq, __ATOMIC_ACQUIRE);
+	} while (
+		sl_unlikely(__atomic_load_n(&t->root->generation, __ATOMIC_ACQUIRE) != generation));
 	t->generation = generation;
 	t->recent = NULL;
-	t->bank = &t->root->bank[bank];
-	/* Before any record. An odd word never compares equal later: such a look is repeated. */
-	t->seq = __atomic_load_n(&t->bank->seq, __ATOMIC_ACQUIRE) & ~1ull;
 	t->service = (const struct sl_service *)store->base[SL_ARRAY_services] +
 		     (size_t)bank * t->services;
 	t->reverse = (const struct sl_reverse *)store->base[SL_ARRAY_reverse] +

@@ -297,6 +297,8 @@ static bool serve(struct turn *turn)
 
 		if (!n)
 			continue;
+		/* Only now: what came in was sent before, so no older table may decide it. */
+		look(turn);
 		busy = true;
 		turn->self->bursts++;
 		turn->self->packets += n;

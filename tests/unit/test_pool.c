@@ -12,7 +12,7 @@
 
 #include "../../control/pool.h"
 
-static void test_first_fit(void **state)
+static void test_runs(void **state)
 {
 	struct sl_pool *pool = sl_pool_new(100);
 	struct sl_extent *e[5];
@@ -21,8 +21,7 @@ static void test_first_fit(void **state)
 	assert_null(sl_pool_alloc(pool, 0));
 	assert_null(sl_pool_alloc(pool, 101));
 	for (uint32_t i = 0; i < 5; i++) {
-		e[i] = sl_pool_alloc(pool, 20);
-		assert_int_equal(e[i]->at, 20 * i);
+		e[i] = sl_pool_adopt(pool, 20 * i, 20);
 		assert_int_equal(e[i]->refs, 1);
 	}
 	assert_null(sl_pool_alloc(pool, 1));
@@ -44,6 +43,33 @@ static void test_first_fit(void **state)
 	sl_extent_unref(NULL, 1);
 	sl_pool_free(pool);
 	sl_pool_free(NULL);
+}
+
+/* In a pool of 100 (blocks of 64, 32 and 4), one after the other. */
+static void test_smallest_block(void **state)
+{
+	static const struct {
+		uint32_t n, at;
+	} t[] = {
+		{ 4, 96 }, { 1, 64 }, /* the next 32 are in pieces now */
+		{ 20, 0 }, { 8, 24 }, { 2, 66 },  { 1, 65 },
+		{ 4, 20 }, { 8, 72 }, { 16, 80 }, { 3, 68 },
+	};
+	struct sl_pool *pool = sl_pool_new(100);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {
+		struct sl_extent *e = sl_pool_alloc(pool, t[i].n);
+
+		if (!e || e->at != t[i].at)
+			fail_msg("case %zu: %u records", i, t[i].n);
+	}
+	assert_null(sl_pool_alloc(pool, 33));
+	sl_pool_free(pool);
+	pool = sl_pool_new(100);
+	assert_non_null(sl_pool_adopt(pool, 0, 20));
+	assert_int_equal(sl_pool_alloc(pool, 70)->at, 20); /* no block is as long, a run is */
+	sl_pool_free(pool);
 }
 
 static void test_rest(void **state)
@@ -80,9 +106,9 @@ static void test_adopt(void **state)
 		uint32_t at, n;
 		int good;
 	} t[] = {
-		{ 10, 5, 1 },  { 10, 5, 0 },  { 9, 2, 0 },          { 14, 1, 0 },
-		{ 8, 20, 0 },  { 15, 5, 1 },  { 8, 2, 1 },          { 0, 0, 0 },
-		{ 99, 1, 1 },  { 99, 1, 0 },  { 100, 1, 0 },        { 98, UINT32_MAX, 0 },
+		{ 10, 5, 1 },  { 10, 5, 0 },  { 9, 2, 0 },	    { 14, 1, 0 },
+		{ 8, 20, 0 },  { 15, 5, 1 },  { 8, 2, 1 },	    { 0, 0, 0 },
+		{ 99, 1, 1 },  { 99, 1, 0 },  { 100, 1, 0 },	    { 98, UINT32_MAX, 0 },
 		{ 50, 50, 0 }, { 50, 49, 1 }, { UINT32_MAX, 2, 0 }, { 0, 8, 1 },
 		{ 20, 30, 1 }, { 0, 1, 0 },
 	};
@@ -128,42 +154,43 @@ struct life {
 	int n;
 };
 
-static uint32_t first_fit(const struct life *l, uint32_t n)
+static int is_free(const struct life *l, uint32_t at, uint32_t n)
+{
+	for (uint32_t i = at; i < at + n; i++)
+		if (i >= SIZE || l->owner[i])
+			return 0;
+	return 1;
+}
+
+static int has_run(const struct life *l, uint32_t n)
 {
 	uint32_t run = 0;
 
-	for (uint32_t i = 0; i < SIZE; i++) {
+	for (uint32_t i = 0; i < SIZE && run < n; i++)
 		run = l->owner[i] ? 0 : run + 1;
-		if (run == n)
-			return i + 1 - n;
-	}
-	return UINT32_MAX;
+	return run == n;
 }
 
 static void gain(struct life *l)
 {
-	uint32_t n = 1 + draw(20), at = first_fit(l, n);
+	uint32_t n = 1 + draw(20), at = draw(SIZE + 10);
 	struct sl_extent *e;
 
 	if (l->n == HELD)
 		return;
 	if (draw(4) == 0) {
-		at = draw(SIZE + 10);
-		for (uint32_t i = at; i < at + n; i++) {
-			if (i >= SIZE || l->owner[i])
-				at = UINT32_MAX;
-			if (at == UINT32_MAX)
-				break;
-		}
-		e = at == UINT32_MAX ? NULL : sl_pool_adopt(l->pool, at, n);
+		e = sl_pool_adopt(l->pool, at, n);
+		assert_int_equal(e != NULL, is_free(l, at, n));
+		assert_true(!e || e->at == at);
 	} else {
 		e = sl_pool_alloc(l->pool, n);
+		assert_int_equal(e != NULL, has_run(l, n));
 	}
-	assert_int_equal(e != NULL, at != UINT32_MAX);
 	if (!e)
 		return;
-	assert_int_equal(e->at, at);
-	for (uint32_t i = at; i < at + n; i++)
+	assert_int_equal(e->n, n);
+	assert_true(is_free(l, e->at, n));
+	for (uint32_t i = e->at; i < e->at + n; i++)
 		l->owner[i] = e;
 	l->held[l->n++] = e;
 }
@@ -237,6 +264,110 @@ static void test_random(void **state)
 	}
 }
 
+/* What a service's life needs of a pool three times the capacity: its tables are written anew
+ * before the old ones go. A set of tables that fits the capacity: */
+struct tables {
+	struct sl_pool *pool;
+	struct sl_extent *e[300];
+	uint32_t n;
+	uint32_t records; /* of all */
+	uint32_t capacity;
+	uint64_t generation;
+};
+
+static int add_table(struct tables *t, uint32_t records)
+{
+	struct sl_extent *e = NULL;
+
+	if (t->n == 300 || t->records + records > t->capacity)
+		return 0;
+	e = sl_pool_alloc(t->pool, records);
+	if (!e)
+		fail_msg("seed %llu: no room for a table of %u", (unsigned long long)seed, records);
+	t->e[t->n++] = e;
+	t->records += records;
+	return 1;
+}
+
+static void lose_table(struct tables *t, uint32_t i)
+{
+	t->records -= t->e[i]->n;
+	sl_extent_unref(t->e[i], ++t->generation);
+	t->e[i] = t->e[--t->n];
+	sl_pool_acknowledged(t->pool, t->generation);
+}
+
+/* Publishes tables i to i + n anew at once, the largest first as records.c does. */
+static void change_tables(struct tables *t, uint32_t i, uint32_t n)
+{
+	struct sl_extent *next[300] = { NULL };
+
+	for (uint32_t size = 1u << 31; size; size /= 2) {
+		for (uint32_t k = i; k < i + n; k++) {
+			if (t->e[k]->n != size)
+				continue;
+			next[k] = sl_pool_alloc(t->pool, size);
+			if (!next[k])
+				fail_msg("seed %llu: generation %llu: no room for %u of %u",
+					 (unsigned long long)seed,
+					 (unsigned long long)t->generation, size, t->capacity);
+		}
+	}
+	t->generation++;
+	for (uint32_t k = i; k < i + n; k++) {
+		sl_extent_unref(t->e[k], t->generation);
+		t->e[k] = next[k];
+	}
+	sl_pool_acknowledged(t->pool, t->generation);
+}
+
+static void fill(struct tables *t)
+{
+	uint32_t most = 0, kind = draw(3);
+
+	while (2u << most <= t->capacity)
+		most++;
+	if (kind == 0) { /* a large one or two, and crumbs */
+		add_table(t, 1u << most);
+		add_table(t, 1u << (most - 1));
+		for (uint32_t crumb = 1u << draw(3); add_table(t, crumb);)
+			;
+		return;
+	}
+	for (int i = 0; i < 200; i++)
+		add_table(t, 1u << (kind == 1 ? draw(most + 1) : most - draw(most / 2 + 1)));
+}
+
+static void test_for_ever(void **state)
+{
+	(void)state;
+	for (uint64_t round = 1; round <= 120; round++) {
+		struct tables t = { .capacity = 0 };
+
+		seed = round << 32;
+		t.capacity = 16 + draw(1u << (4 + draw(9)));
+		t.pool = sl_pool_new(3 * t.capacity);
+		fill(&t);
+		for (int i = 0; i < 3000; i++)
+			change_tables(&t, draw(t.n), 1);
+		for (int i = 0; i < 300; i++) {
+			uint32_t first = draw(t.n);
+
+			change_tables(&t, first, 1 + draw(t.n - first));
+		}
+		/* Services come and go, too. */
+		for (int i = 0; i < 3000; i++) {
+			if (t.n > 1 && draw(3) == 0)
+				lose_table(&t, draw(t.n));
+			else if (draw(2))
+				add_table(&t, 1u << draw(12));
+			else
+				change_tables(&t, draw(t.n), 1);
+		}
+		sl_pool_free(t.pool);
+	}
+}
+
 static double now_ms(void)
 {
 	struct timespec t;
@@ -271,8 +402,9 @@ static void test_many(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_first_fit), cmocka_unit_test(test_rest),
-		cmocka_unit_test(test_adopt),     cmocka_unit_test(test_random),
+		cmocka_unit_test(test_runs),   cmocka_unit_test(test_smallest_block),
+		cmocka_unit_test(test_rest),   cmocka_unit_test(test_adopt),
+		cmocka_unit_test(test_random), cmocka_unit_test(test_for_ever),
 		cmocka_unit_test(test_many),
 	};
 

@@ -94,18 +94,18 @@ static void sizes(void **state)
 	} expected[] = {
 		{ SL_ARRAY_root, 1 },
 		{ SL_ARRAY_services, 2 * 64 }, /* 10 services and 10 VIPs, at most half full */
-		{ SL_ARRAY_reverse, 2 * 64 },
+		{ SL_ARRAY_reverse, 2 * 128 }, /* 20 backends, and 20 that rest */
 		{ SL_ARRAY_routes, 2 * 16 },
 		{ SL_ARRAY_ports, 2 * SL_PORTS_MAX },
-		{ SL_ARRAY_slots, 125 },
-		{ SL_ARRAY_backends, 80 },
-		{ SL_ARRAY_terms, 11 },
+		{ SL_ARRAY_slots, 188 },
+		{ SL_ARRAY_backends, 160 },
+		{ SL_ARRAY_terms, 21 },
 		{ SL_ARRAY_engine, 1 },
 		{ SL_ARRAY_workers, 2 },
 		{ SL_ARRAY_queues, SL_PORTS_MAX * SL_QUEUES_PER_PORT },
 		{ SL_ARRAY_tally, 4 },
-		{ SL_ARRAY_traffic, 80 },
-		{ SL_ARRAY_service_tally, 44 },
+		{ SL_ARRAY_traffic, 160 },
+		{ SL_ARRAY_service_tally, 84 },
 		{ SL_ARRAY_wanted, 4 },
 		{ SL_ARRAY_flows, 334 },
 	};
@@ -198,10 +198,10 @@ static void half_made(void **state)
 
 static void read_only(void **state)
 {
-	static const bool by_control[SL_ARRAY_COUNT] = {
-#define BY_CONTROL(name, record, writer) [SL_ARRAY_##name] = (writer) == SL_BY_CONTROL,
-		SL_ARRAYS(BY_CONTROL)
-#undef BY_CONTROL
+	static const enum sl_array_writer writer[SL_ARRAY_COUNT] = {
+#define WRITER(name, record, writer) [SL_ARRAY_##name] = writer,
+		SL_ARRAYS(WRITER)
+#undef WRITER
 	};
 	struct sl_store_where where = place(*(bool *)*state);
 	struct sl_store control, engine, reader;
@@ -210,8 +210,8 @@ static void read_only(void **state)
 	assert_int_equal(sl_store_attach(&engine, &where, SL_STORE_ENGINE, error), 0);
 	assert_int_equal(sl_store_attach(&reader, &where, SL_STORE_READER, error), 0);
 	for (int i = 0; i < SL_ARRAY_COUNT; i++) {
-		assert_int_equal(faults(control.base[i]), !by_control[i]);
-		assert_int_equal(faults(engine.base[i]), by_control[i]);
+		assert_int_equal(faults(control.base[i]), writer[i] == SL_BY_ENGINE);
+		assert_int_equal(faults(engine.base[i]), writer[i] == SL_BY_CONTROL);
 		assert_true(faults(reader.base[i]));
 	}
 	/* Nor can it be made writable again. */

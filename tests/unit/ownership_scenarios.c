@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What test_ownership.c searches. A row's states: A had it before B, and B before C. */
+#include "ownership.h"
+
+#define A 1
+#define B 2
+#define C 3
+
+#define CLOSED(cur)                                                                                \
+	{                                                                                          \
+		cur, 0, SL_ROW_CLOSED                                                              \
+	}
+#define OPEN(cur, prev)                                                                            \
+	{                                                                                          \
+		cur, prev, SL_ROW_OPEN                                                             \
+	}
+#define MIXED(cur)                                                                                 \
+	{                                                                                          \
+		cur, 0, SL_ROW_MIXED                                                               \
+	}
+
+#define DRAINING                                                                                   \
+	{                                                                                          \
+		SL_BACKEND_SERVES                                                                  \
+	}
+
+#define NEW(syn, data, fin)                                                                        \
+	{                                                                                          \
+		.count = { 0, syn, data, fin }                                                     \
+	}
+#define HELD(backend, data, fin)                                                                   \
+	{                                                                                          \
+		.established = backend, .count = { 0, 0, data, fin }                               \
+	}
+
+const struct scenario ownership_scenarios[] = {
+	{ .name = "hang or false alarm, row moves",
+	  .row = { CLOSED(A), OPEN(B, A) },
+	  .flow = { NEW(1, 1, 1) },
+	  .cpus = 1,
+	  .look_old = 1 },
+	{ .name = "the same, an older flow",
+	  .row = { CLOSED(A), OPEN(B, A) },
+	  .flow = { HELD(A, 1, 1) },
+	  .cpus = 1,
+	  .look_old = 1 },
+	{ .name = "the same, two CPUs",
+	  .row = { CLOSED(A), OPEN(B, A) },
+	  .flow = { HELD(A, 2, 0) },
+	  .cpus = 2,
+	  .look_old = 1,
+	  .deep = true },
+	{ .name = "two CPUs, two alarms",
+	  .row = { OPEN(B, A) },
+	  .flow = { HELD(A, 1, 1) },
+	  .cpus = 2,
+	  .look_old = 2,
+	  .deep = true },
+	{ .name = "dies anywhere, restarts, row moves",
+	  .row = { CLOSED(A), OPEN(B, A) },
+	  .flow = { NEW(1, 2, 0) },
+	  .cpus = 1,
+	  .die = 1,
+	  .restart = 1 },
+	{ .name = "the same, two CPUs",
+	  .row = { CLOSED(A), OPEN(B, A) },
+	  .flow = { HELD(A, 2, 0) },
+	  .cpus = 2,
+	  .die = 1,
+	  .restart = 1,
+	  .deep = true },
+	{ .name = "hangs, dies, restarts, two CPUs",
+	  .row = { OPEN(B, A) },
+	  .flow = { NEW(1, 2, 0) },
+	  .cpus = 2,
+	  .die = 1,
+	  .look_old = 1,
+	  .restart = 1 },
+	{ .name = "stops while it hangs, restarts",
+	  .row = { OPEN(B, A) },
+	  .flow = { NEW(1, 2, 0) },
+	  .cpus = 1,
+	  .look_old = 1,
+	  .stop = 1,
+	  .restart = 1 },
+	{ .name = "two copies of a SYN",
+	  .row = { CLOSED(A), OPEN(B, A) },
+	  .flow = { NEW(2, 1, 0) },
+	  .cpus = 2 },
+	{ .name = "two copies of a SYN, hang",
+	  .row = { CLOSED(A), OPEN(B, A) },
+	  .flow = { NEW(2, 1, 0) },
+	  .cpus = 1,
+	  .look_old = 1 },
+	{ .name = "two copies of a SYN, no change",
+	  .row = { OPEN(B, A) },
+	  .flow = { NEW(2, 1, 0) },
+	  .cpus = 2,
+	  .look_old = 1 },
+	{ .name = "tracked flow, a stray SYN, row moves again",
+	  .row = { OPEN(B, A), OPEN(C, A) },
+	  .flow = { { .count = { 0, 2, 1, 0 }, .late_syn = true } },
+	  .cpus = 1,
+	  .look_old = 1 },
+	{ .name = "two changes, old flow and new",
+	  .row = { CLOSED(A), OPEN(B, A), OPEN(C, A) },
+	  .flow = { NEW(1, 1, 0), HELD(A, 1, 0) },
+	  .cpus = 1 },
+	{ .name = "three changes, two slow CPUs",
+	  .row = { CLOSED(A), OPEN(B, A), OPEN(C, A), OPEN(B, A) },
+	  .flow = { HELD(A, 2, 0) },
+	  .cpus = 2,
+	  .no_worker = true },
+	{ .name = "three changes, hang",
+	  .row = { CLOSED(A), OPEN(B, A), OPEN(C, A), OPEN(B, A) },
+	  .flow = { HELD(A, 1, 0) },
+	  .cpus = 1,
+	  .look_old = 1 },
+	{ .name = "three changes, hang, two packets",
+	  .row = { CLOSED(A), OPEN(B, A), OPEN(C, A), OPEN(B, A) },
+	  .flow = { HELD(A, 2, 0) },
+	  .cpus = 1,
+	  .look_old = 1,
+	  .deep = true },
+	{ .name = "the window closes",
+	  .row = { CLOSED(A), OPEN(B, A), MIXED(B) },
+	  .flow = { NEW(1, 2, 0) },
+	  .cpus = 1,
+	  .look_old = 1,
+	  .settle = true },
+	{ .name = "its backend drains",
+	  .row = { OPEN(A, C), OPEN(B, C) },
+	  .flags = { { 0 }, { SL_BACKEND_SERVES } },
+	  .flow = { NEW(1, 1, 1) },
+	  .cpus = 1,
+	  .look_old = 1 },
+	{ .name = "two flows in a bucket, dies",
+	  .row = { OPEN(B, A) },
+	  .flow = { NEW(1, 1, 0), HELD(A, 1, 0) },
+	  .cpus = 1,
+	  .die = 1,
+	  .restart = 1 },
+	{ .name = "the same, two CPUs",
+	  .row = { OPEN(B, A) },
+	  .flow = { NEW(1, 1, 0), HELD(A, 1, 0) },
+	  .cpus = 2,
+	  .die = 1,
+	  .restart = 1,
+	  .deep = true },
+	{ .name = "an entry moves under its flow",
+	  .row = { OPEN(B, A) },
+	  .flow = { HELD(A, 1, 0), HELD(C, 2, 0) },
+	  .cpus = 2,
+	  .no_worker = true,
+	  .full = FULL_FIRST },
+	{ .name = "the same, hang",
+	  .row = { OPEN(B, A) },
+	  .flow = { HELD(A, 1, 0), HELD(C, 2, 0) },
+	  .cpus = 2,
+	  .look_old = 1,
+	  .full = FULL_FIRST,
+	  .deep = true },
+	{ .name = "an entry moves to its first bucket",
+	  .row = { OPEN(B, A) },
+	  .flow = { HELD(A, 1, 0), HELD(C, 2, 0) },
+	  .cpus = 2,
+	  .no_worker = true,
+	  .full = FULL_SECOND },
+	{ .name = "an entry moves, dies half way",
+	  .row = { OPEN(B, A) },
+	  .flow = { HELD(A, 1, 0), HELD(C, 1, 1) },
+	  .cpus = 1,
+	  .die = 1,
+	  .restart = 1,
+	  .full = FULL_FIRST },
+	{ .name = NULL },
+};

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The code under test of ownership.c, on the memory of its machine: the tracking of the core on a
+ * seam of its own, engine/hold.h, bpf/owner.h. Each atomic access of theirs is a step.
+ *
+ * Included once, by ownership.c.
+ */
+#ifndef SL_TEST_OWNERSHIP_SEAM_H
+#define SL_TEST_OWNERSHIP_SEAM_H
+
+#include <smmintrin.h>
+#include <time.h>
+
+#include "ownership.h"
+
+#ifndef __SSE4_1__
+#error "flow.h reads buckets in another way without SSE4.1: -march=corei7"
+#endif
+
+enum access { LOAD, STORE, SWAP, POP, PUSH, WIRE };
+
+static uint64_t step(enum access what, uint64_t *at, uint64_t a, uint64_t b);
+
+static bool step_exchange(uint64_t *at, uint64_t *from, uint64_t to)
+{
+	uint64_t old = step(SWAP, at, *from, to);
+	bool done = old == *from;
+
+	*from = old;
+	return done;
+}
+
+static __m128i step_load_pair(const uint64_t *at)
+{
+	uint64_t first = step(LOAD, (uint64_t *)(uintptr_t)at, 0, 0);
+
+	return _mm_set_epi64x((long long)step(LOAD, (uint64_t *)(uintptr_t)(at + 1), 0, 0),
+			      (long long)first);
+}
+
+#define WORD(at)					   (uint64_t *)(uintptr_t)(at)
+#define __atomic_load_n(at, order)			   step(LOAD, WORD(at), 0, 0)
+#define __atomic_store_n(at, value, order)		   step(STORE, WORD(at), value, 0)
+#define __sync_val_compare_and_swap(at, from, to)	   step(SWAP, WORD(at), from, to)
+#define __atomic_compare_exchange_n(at, from, to, w, s, f) step_exchange(WORD(at), from, to)
+#define _mm_load_si128(at)				   step_load_pair((const uint64_t *)(at))
+
+#include "../../dataplane/core/seam.h"
+
+struct sl_tables {
+	uint64_t generation, seq, now;
+};
+
+static const struct sl_root the_root = { .flow_key = { 0x9e3779b97f4a7c15ull,
+						       0xd6e8feb86659fd93ull } };
+static const struct sl_terms lifetimes = { .lifetime = { 100, 1000, 50 } };
+static struct sl_service_tally ignored;
+static struct sl_rows rows[PUBLISHES + 2];
+static struct sl_backend backends[(PUBLISHES + 2) * BACKENDS];
+static struct state *m;
+static uint64_t flow_key[FLOWS];
+
+#define TICKS 5000 /* of the worker's clock; XDP's coarse one is up to four behind */
+
+SL_INLINE const struct sl_root *sl_seam_root(const struct sl_tables *t)
+{
+	(void)t;
+	return &the_root;
+}
+
+SL_INLINE const struct sl_bank *sl_seam_bank(const struct sl_tables *t)
+{
+	return &the_root.bank[t->generation & 1];
+}
+
+SL_INLINE bool sl_seam_current(const struct sl_tables *t)
+{
+	return step(LOAD, &m->seq[t->generation & 1], 0, 0) == t->seq;
+}
+
+SL_INLINE const struct sl_service *sl_seam_service(const struct sl_tables *t, uint32_t place)
+{
+	(void)t, (void)place;
+	return NULL;
+}
+
+SL_INLINE const struct sl_service *sl_seam_recent(const struct sl_tables *t)
+{
+	(void)t;
+	return NULL;
+}
+
+SL_INLINE uint32_t sl_seam_services(const struct sl_tables *t)
+{
+	(void)t;
+	return 1;
+}
+
+SL_INLINE const struct sl_reverse *sl_seam_reverse(const struct sl_tables *t, uint32_t place)
+{
+	(void)t, (void)place;
+	return NULL;
+}
+
+SL_INLINE uint32_t sl_seam_reverses(const struct sl_tables *t)
+{
+	(void)t;
+	return 1;
+}
+
+SL_INLINE const struct sl_route *sl_seam_route(const struct sl_tables *t, uint32_t place)
+{
+	(void)t, (void)place;
+	return NULL;
+}
+
+SL_INLINE uint32_t sl_seam_routes(const struct sl_tables *t)
+{
+	(void)t;
+	return 1;
+}
+
+SL_INLINE const struct sl_port *sl_seam_port(const struct sl_tables *t, uint32_t index)
+{
+	(void)t, (void)index;
+	return NULL;
+}
+
+/* Extents don't change while a bank names them: reading them is no step. */
+SL_INLINE const uint32_t *sl_seam_row(const struct sl_tables *t, uint64_t row)
+{
+	(void)t;
+	return row < (PUBLISHES + 2) * SL_ROWS_PER_RECORD ? &rows[0].row[0] + row : NULL;
+}
+
+SL_INLINE const struct sl_backend *sl_seam_backend(const struct sl_tables *t, uint64_t index)
+{
+	(void)t;
+	return index < (PUBLISHES + 2) * BACKENDS ? &backends[index] : NULL;
+}
+
+SL_INLINE const struct sl_terms *sl_seam_terms(const struct sl_tables *t, uint32_t service)
+{
+	(void)t;
+	(void)service;
+	return &lifetimes;
+}
+
+SL_INLINE struct sl_bucket *sl_seam_bucket(const struct sl_tables *t, uint32_t index)
+{
+	(void)t;
+	return index < BUCKETS ? &m->bucket[index] : NULL;
+}
+
+SL_INLINE uint32_t sl_seam_buckets(const struct sl_tables *t)
+{
+	(void)t;
+	return BUCKETS;
+}
+
+SL_INLINE uint64_t sl_seam_now(const struct sl_tables *t)
+{
+	return t->now;
+}
+
+SL_INLINE struct sl_traffic *sl_seam_traffic(const struct sl_tables *t, uint32_t backend)
+{
+	(void)t, (void)backend;
+	return NULL;
+}
+
+SL_INLINE struct sl_service_tally *sl_seam_tally(const struct sl_tables *t, uint32_t service)
+{
+	(void)t, (void)service;
+	return &ignored;
+}
+
+SL_INLINE void sl_seam_want(const struct sl_tables *t, const union sl_addr *addr)
+{
+	(void)t, (void)addr;
+}
+
+SL_INLINE void sl_seam_prefetch(const void *at)
+{
+	(void)at;
+}
+
+#include "../../dataplane/core/decide.h"
+
+#include "../../dataplane/engine/hold.h"
+
+/* Takes the live bank, as both engines' sl_tables_look(). */
+static void look(struct sl_tables *t)
+{
+	t->generation = step(LOAD, &m->generation, 0, 0);
+	t->seq = step(LOAD, &m->seq[t->generation & 1], 0, 0) & ~1ull;
+}
+
+static bool sl_flow_relocate(const struct sl_tables *t, uint64_t key, uint64_t at)
+{
+	return sl_flow_relocate_with(t, key, at);
+}
+
+static __attribute__((unused)) void sl_track_end(const struct sl_tables *t, uint64_t key)
+{
+	sl_track_end_with(t, key);
+}
+
+static int self; /* whose step it is */
+
+/* XDP looks at the tables again in there, see bpf/seam.h. */
+static uint32_t sl_track_rest(const struct sl_tables *t, const struct sl_ask *ask)
+{
+	struct sl_tables again = *t;
+
+	if (self == WORKER)
+		return sl_track_rest_with(t, ask);
+	look(&again);
+	return again.seq == t->seq ? sl_track_rest_with(&again, ask) : 0;
+}
+
+/* bpf/owner.h on top of copies of the two records that it looks up. */
+#define SL_BPF_SEAM_H
+#define NOW_NS	    1000000000ull
+#define PATIENCE_NS 100000000ull
+#define FRESH	    (NOW_NS + 3000000) /* the coarse clock is behind the worker's */
+#define OLD	    (NOW_NS - PATIENCE_NS - 1)
+
+static const uint32_t sl_port;
+static struct sl_queue seen_queue;
+static struct sl_worker seen_worker;
+
+static uint64_t bpf_ktime_get_coarse_ns(void)
+{
+	return NOW_NS;
+}
+
+static struct sl_queue *at_queues(uint32_t index)
+{
+	(void)index;
+	seen_queue.owner = step(LOAD, &m->queue.owner, 0, 0);
+	return &seen_queue;
+}
+
+static struct sl_worker *at_workers(uint32_t index)
+{
+	(void)index;
+	seen_worker.alive.futex = (uint32_t)step(LOAD, &m->futex, 0, 0);
+	seen_worker.heartbeat_ns = step(LOAD, &m->heartbeat, 0, 0);
+	seen_worker.patience_ns = PATIENCE_NS;
+	return &seen_worker;
+}
+
+#define sl_map_at(map, index) at_##map(index)
+#include "../../bpf/owner.h"
+
+#endif
