@@ -109,8 +109,10 @@ class Gateway:
             file.write(text)
 
     def start(self):
+        """All that the configured engine needs: XDP alone needs no dataplane."""
         self.start_control(wait=False)
-        self.start_dataplane()
+        if self.settings["dataplane"].get("engine") != "xdp":
+            self.start_dataplane()
         self.control_ready()
 
     def start_control(self, wait=True):

@@ -209,6 +209,8 @@ def how_to_enter(topology, sluice):
 
 def arguments():
     parser = argparse.ArgumentParser(prog="scripts/demo", description="Shows Sluice at work.")
+    parser.add_argument("--engine", choices=["auto", "dpdk", "xdp"], default="auto",
+                        help="who forwards: xdp runs no DPDK process (auto)")  # fmt: skip
     parser.add_argument("--keep", action="store_true", help="leave the topology up at the end")
     parser.add_argument("--remove", metavar="NAME", help="remove a topology that --keep left")
     return parser.parse_args()
@@ -223,15 +225,24 @@ def logs(screen, sluice):
                     screen.say(screen.dim("    " + line))
 
 
-def show(screen, topology, stack):
+def processes(sluice):
+    if sluice.dataplane:
+        return f"sluice-control {sluice.control.pid} and sluice-dataplane {sluice.dataplane.pid}"
+    return f"sluice-control {sluice.control.pid} and no DPDK process"
+
+
+def show(screen, topology, stack, engine):
     screen.title("Topology")
     screen.say(PICTURE)
     stack.enter_context(topology)
     weights = zip(topology.backends.values(), (10, 20, 30))
     web = gateway.service("web", [gateway.backend(*pair) for pair in weights], idle_timeout=IDLE_TIMEOUT)
     sluice = stack.enter_context(gateway.Gateway(topology, [web]))
+    sluice.settings["dataplane"]["engine"] = engine
+    sluice.write()
     try:
         sluice.start()
+        screen.say(screen.dim(f"  engine: {engine}, {processes(sluice)}"))
         fine, line = Demo(screen, topology, sluice).run()
     except Exception:
         logs(screen, sluice)
@@ -254,7 +265,7 @@ def main():
     topology = net.Topology(3, keepalive_requests=200)
     with contextlib.ExitStack() as stack:
         try:
-            fine, line, sluice = show(screen, topology, stack)
+            fine, line, sluice = show(screen, topology, stack, options.engine)
         except KeyboardInterrupt:
             screen.say("\n  interrupted; cleaning up ...")
             return 130
