@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "overrides.h"
-#include "stats.h"
+#include "routes.h"
 
 __attribute__((format(printf, 2, 3))) static void note(json_t *changes, const char *format, ...)
 {
@@ -22,136 +22,14 @@ __attribute__((format(printf, 2, 3))) static void note(json_t *changes, const ch
 		json_array_append_new(changes, json_string(text));
 }
 
-/* Adoption */
-
-static enum sl_backend_state state_of(const struct sl_backend *b)
-{
-	static const struct sl_backend nobody;
-
-	if (memcmp(&b->addr, &nobody.addr, sizeof(b->addr)) == 0)
-		return SL_STATE_FREE;
-	if (!(b->flags & SL_BACKEND_SERVES))
-		return SL_STATE_GONE;
-	return b->flags & SL_BACKEND_TAKES_NEW ? SL_STATE_READY : SL_STATE_DRAINING;
-}
-
-static void adopt_backend(struct sl_model *m, struct sl_model_backend *to,
-			  const struct sl_backend *from)
-{
-	*to = (struct sl_model_backend){ .addr = from->addr,
-					 .port = sl_ntohs(from->port),
-					 .state = state_of(from),
-					 .weight = 1,
-					 .traffic = from->traffic,
-					 .known = from->flags & SL_BACKEND_RESOLVED,
-					 .named = true };
-	if (to->state != SL_STATE_FREE && to->traffic < m->n_traffics)
-		sl_bit_set(m->traffics, to->traffic);
-}
-
-static int adopt_extents(struct sl_control *c, struct sl_model_service *s,
-			 const struct sl_service *record)
-{
-	const struct sl_rows *slots = c->store.base[SL_ARRAY_slots];
-	uint32_t now = sl_clock_ms();
-
-	s->rows = sl_pool_adopt(c->rows, record->rows, s->n_rows / SL_ROWS_PER_RECORD);
-	s->backends = sl_pool_adopt(c->backends, record->backends, s->n ? s->n : 1);
-	s->opened_ms = calloc(s->n_rows, sizeof(*s->opened_ms));
-	if (!s->rows || !s->backends || !s->opened_ms)
-		return -EPROTO;
-	/* When the windows opened isn't known: they begin anew, which only keeps them longer. */
-	for (uint32_t i = 0; i < s->n_rows; i++)
-		s->opened_ms[i] = now;
-	s->windows = sl_rows_count(sl_rows_of(slots, s->rows->at), s->opened_ms, s->n_rows);
-	return 0;
-}
-
-static int adopt_service(struct sl_control *c, struct sl_model *m, const struct sl_service *record)
-{
-	const struct sl_backend *backend = c->store.base[SL_ARRAY_backends];
-	struct sl_config_service conf = { .vip = record->vip,
-					  .protocol = (uint8_t)(record->endpoint >> 16),
-					  .port = sl_ntohs((sl_be16)record->endpoint),
-					  .scheduler = "maglev",
-					  .mode = "nat",
-					  .track_all = record->flags & SL_SERVICE_TRACK,
-					  .flowless = record->flags & SL_SERVICE_FLOWLESS,
-					  .table_size = record->row_mask + 1,
-					  .idle_timeout_ms = 900000 };
-	struct sl_model_service *s;
-	int err;
-
-	snprintf(conf.name, sizeof(conf.name), "adopted-%u", record->id);
-	s = sl_model_add(m, &conf, sl_clock_ms(), &err);
-	if (!s)
-		return err;
-	sl_bit_clear(m->ids, s->id);
-	s->id = record->id;
-	sl_bit_set(m->ids, s->id);
-	s->n = record->n_backends;
-	s->backend = calloc(s->n + 1u, sizeof(*s->backend));
-	if (!s->backend)
-		return -ENOMEM;
-	err = adopt_extents(c, s, record);
-	for (uint32_t i = 0; i < s->n && !err; i++)
-		adopt_backend(m, &s->backend[i], &backend[record->backends + i]);
-	return err;
-}
-
-/* Ids of services that went while no control ran: some entry may still name them. */
-static void rest_unknown_ids(struct sl_control *c, struct sl_model *m)
-{
-	const struct sl_terms *terms = c->store.base[SL_ARRAY_terms];
-
-	for (uint32_t id = 1; id < m->n_ids; id++) {
-		if (sl_bit(m->ids, id) || !terms[id].lifetime[SL_FLOW_ESTABLISHED])
-			continue;
-		sl_bit_set(m->ids, id);
-		sl_bit_set(m->resting, id);
-	}
-}
-
-int sl_adopt(struct sl_control *c, char error[SL_ERROR_MAX])
-{
-	const uint32_t *count = c->store.count;
-	const struct sl_root *root = sl_store_root(&c->store);
-	const struct sl_service *record =
-		(const struct sl_service *)c->store.base[SL_ARRAY_services] +
-		(root->generation & 1) * (count[SL_ARRAY_services] / 2);
-	struct sl_model *m = sl_model_new(count[SL_ARRAY_terms],
-					  count[SL_ARRAY_traffic] / count[SL_ARRAY_tally]);
-
-	if (!m)
-		return -ENOMEM;
-	for (uint32_t i = 0; root->generation && i < count[SL_ARRAY_services] / 2; i++) {
-		int err;
-
-		if (!record[i].vip.q[1] || record[i].flags & SL_SERVICE_VIP)
-			continue;
-		err = adopt_service(c, m, &record[i]);
-		if (err) {
-			snprintf(error, SL_ERROR_MAX,
-				 "generation %llu can't be adopted: its services contradict each "
-				 "other (%s); `sluice-control --fresh` starts over",
-				 (unsigned long long)root->generation, strerror(-err));
-			sl_model_free(m, 0);
-			return err;
-		}
-	}
-	rest_unknown_ids(c, m);
-	c->model = m;
-	return 0;
-}
-
 /* Services */
 
+/* But for the name. */
 static bool same_conf(const struct sl_config_service *a, const struct sl_config_service *b)
 {
-	return strcmp(a->name, b->name) == 0 && strcmp(a->scheduler, b->scheduler) == 0 &&
-	       strcmp(a->mode, b->mode) == 0 && a->track_all == b->track_all &&
-	       a->flowless == b->flowless && a->table_size == b->table_size &&
-	       a->idle_timeout_ms == b->idle_timeout_ms;
+	return strcmp(a->scheduler, b->scheduler) == 0 && strcmp(a->mode, b->mode) == 0 &&
+	       a->track_all == b->track_all && a->flowless == b->flowless &&
+	       a->table_size == b->table_size && a->idle_timeout_ms == b->idle_timeout_ms;
 }
 
 static void set_conf(struct sl_model_service *s, const struct sl_config_service *conf)
@@ -199,23 +77,29 @@ static bool want_from_file(struct sl_control *c, const char *service,
 /* One that only an override names. */
 static bool want_from_override(const char *endpoint, const json_t *o, struct wanted *w)
 {
-	char error[SL_ERROR_MAX], addr[SL_ENDPOINT_TEXT];
+	char error[SL_ERROR_MAX];
 	const char *name = json_string_value(json_object_get(o, "name"));
-	const char *colon = strrchr(endpoint, ':');
 
-	if (!json_is_true(json_object_get(o, "added")) || !name || !colon)
+	if (!json_is_true(json_object_get(o, "added")) || !name)
 		return false;
 	*w = (struct wanted){ .draining = json_object_get(o, "state") != NULL };
-	snprintf(addr, sizeof(addr), "%.*s", (int)(colon - endpoint), endpoint);
-	w->conf.port = (uint16_t)strtoul(colon + 1, NULL, 10);
 	w->conf.weight = (uint32_t)json_integer_value(json_object_get(o, "weight"));
-	return w->conf.weight && w->conf.port &&
-	       sl_config_parse_addr(addr, &w->conf.addr, error) == 0 &&
+	return w->conf.weight &&
+	       sl_endpoint_parse(endpoint, &w->conf.addr, &w->conf.port, error) == 0 &&
 	       sl_config_parse_name(name, w->conf.name, error) == 0;
 }
 
-static int apply_backend(struct sl_control *c, struct sl_model *m, struct sl_model_service *s,
-			 const struct wanted *w, json_t *changes)
+static const struct sl_config_backend *endpoint_of(const struct sl_config_service *conf,
+						   const union sl_addr *addr, uint16_t port)
+{
+	for (size_t i = 0; i < conf->n_backends; i++)
+		if (conf->backend[i].port == port && sl_addr_equal(&conf->backend[i].addr, addr))
+			return &conf->backend[i];
+	return NULL;
+}
+
+static int apply_backend(struct sl_model *m, struct sl_model_service *s, const struct wanted *w,
+			 json_t *changes)
 {
 	struct sl_model_backend *b = sl_service_endpoint(s, &w->conf.addr, w->conf.port);
 	enum sl_backend_state state = w->draining ? SL_STATE_DRAINING : SL_STATE_READY;
@@ -225,18 +109,26 @@ static int apply_backend(struct sl_control *c, struct sl_model *m, struct sl_mod
 		b = sl_service_add(m, s, &w->conf, &err);
 		if (!b)
 			return err;
-		sl_stats_begin(c, b->traffic);
 		b->file_weight = w->file_weight;
 		b->state = state;
 		note(changes, "service %s: backend %s added with weight %u", s->conf.name, b->name,
 		     b->weight);
 		return 0;
 	}
+	if (b->name[0] && strcmp(b->name, w->conf.name) != 0)
+		note(changes, "service %s: backend %s is called %s now", s->conf.name, b->name,
+		     w->conf.name);
 	if (b->name[0] && b->weight != w->conf.weight)
-		note(changes, "service %s: backend %s: weight %u -> %u", s->conf.name, b->name,
+		note(changes, "service %s: backend %s: weight %u -> %u", s->conf.name, w->conf.name,
 		     b->weight, w->conf.weight);
+	else if (b->name[0] && b->file_weight != w->file_weight)
+		note(changes, "service %s: backend %s: weight %u stays, the file says %s",
+		     s->conf.name, w->conf.name, b->weight,
+		     !w->file_weight			? "nothing now"
+		     : w->file_weight == w->conf.weight ? "so too now"
+							: "another now");
 	if (b->name[0] && b->state != state)
-		note(changes, "service %s: backend %s: %s", s->conf.name, b->name,
+		note(changes, "service %s: backend %s: %s", s->conf.name, w->conf.name,
 		     state == SL_STATE_READY ? "ready" : "draining");
 	memcpy(b->name, w->conf.name, sizeof(b->name));
 	b->file_weight = w->file_weight;
@@ -263,12 +155,14 @@ static void dismiss(struct sl_model_service *s, const bool *keep, json_t *change
 static int apply_one(struct sl_control *c, struct sl_model *m, struct sl_model_service *s,
 		     const struct wanted *w, bool *keep, json_t *changes, char error[SL_ERROR_MAX])
 {
-	int err = apply_backend(c, m, s, w, changes);
+	int err = apply_backend(m, s, w, changes);
 
 	if (err) {
 		snprintf(error, SL_ERROR_MAX,
-			 "service %s: no room for backend %s: raise capacity.backends",
-			 s->conf.name, w->conf.name);
+			 "service %s: no room for backend %s: %u rest until their flows end; try "
+			 "again later or raise capacity.backends (%u)",
+			 s->conf.name, w->conf.name, sl_model_resting_backends(m),
+			 c->config.capacity.backends);
 		return err;
 	}
 	keep[sl_service_endpoint(s, &w->conf.addr, w->conf.port) - s->backend] = true;
@@ -293,7 +187,8 @@ static int apply_backends(struct sl_control *c, struct sl_model *m, struct sl_mo
 	json_object_foreach (overrides, endpoint, o) {
 		const struct sl_model_backend *named;
 
-		if (err || !want_from_override(endpoint, o, &w))
+		if (err || !want_from_override(endpoint, o, &w) ||
+		    endpoint_of(conf, &w.conf.addr, w.conf.port))
 			continue;
 		named = sl_service_backend(s, w.conf.name);
 		if (!named || named == sl_service_endpoint(s, &w.conf.addr, w.conf.port))
@@ -314,13 +209,16 @@ static int apply_service(struct sl_control *c, struct sl_model *next,
 {
 	int at = sl_model_find_endpoint(next, &conf->vip, conf->protocol, conf->port);
 	struct sl_model_service *s;
+	bool renamed, same;
 	int err = 0;
 
 	if (at < 0) {
 		s = sl_model_add(next, conf, sl_clock_ms(), &err);
 		if (!s) {
 			snprintf(error, SL_ERROR_MAX,
-				 "service %s: no room: raise capacity.services (%u)", conf->name,
+				 "service %s: no room: %u that were removed rest until their flows "
+				 "end; try again later or raise capacity.services (%u)",
+				 conf->name, sl_model_resting_services(next),
 				 c->config.capacity.services);
 			return err;
 		}
@@ -329,12 +227,26 @@ static int apply_service(struct sl_control *c, struct sl_model *next,
 		s = sl_model_edit(next, (size_t)at);
 		if (!s)
 			return -ENOMEM;
-		if (!same_conf(&s->conf, conf)) {
+		renamed = strcmp(s->conf.name, conf->name) != 0;
+		same = same_conf(&s->conf, conf);
+		if (renamed)
+			note(changes, "service %s is called %s now", s->conf.name, conf->name);
+		if (!same)
 			note(changes, "service %s changed", conf->name);
+		if (renamed || !same)
 			set_conf(s, conf);
-		}
 	}
 	return apply_backends(c, next, s, conf, changes, error);
+}
+
+const struct sl_config_backend *sl_file_backend(const struct sl_control *c, const char *service,
+						const union sl_addr *addr, uint16_t port)
+{
+	for (size_t i = 0; i < c->config.n_services; i++) {
+		if (strcmp(c->config.service[i].name, service) == 0)
+			return endpoint_of(&c->config.service[i], addr, port);
+	}
+	return NULL;
 }
 
 int sl_apply(struct sl_control *c, const struct sl_config *config, struct sl_model *next,
@@ -401,12 +313,13 @@ static bool apply_routes(struct sl_control *c, struct sl_model *next)
 	for (size_t i = 0; i < n; i++)
 		if (worth_a_record(&route[i]))
 			route[kept++] = route[i];
-	if (kept > c->config.capacity.routes) {
-		sl_log("routes: %zu don't fit; the shortest prefixes are left out: raise "
-		       "capacity.routes (%u)",
-		       kept, c->config.capacity.routes);
-		kept = c->config.capacity.routes;
-	}
+	n = kept;
+	kept = sl_routes_fit(route, n, c->config.capacity.routes, SL_PREFIX_LENGTHS);
+	if (n > kept && !c->routes_left_out)
+		sl_log("routes: %zu don't fit; %zu are left out, hosts first, then the longest "
+		       "prefixes: raise capacity.routes (%u)",
+		       n, n - kept, c->config.capacity.routes);
+	c->routes_left_out = n - kept;
 	changed = kept != next->n_routes ||
 		  (kept && memcmp(route, next->route, kept * sizeof(*route)) != 0);
 	free(next->route);

@@ -4,22 +4,20 @@
  *
  * A service is the same if VIP, protocol and port are; a backend is the same if address and port
  * are. A backend that is no longer wanted leaves: it keeps its connections until they end.
- *
- * Adoption is the way back, from the records of the live bank to a model, for a control that was
- * restarted. What the records don't say (names, weights) comes from the file right after.
  */
 #ifndef SL_CONTROL_APPLY_H
 #define SL_CONTROL_APPLY_H
 
 #include "control.h"
 
-/* Makes c->model from the live generation, or an empty one where nothing was published. */
-int sl_adopt(struct sl_control *c, char error[SL_ERROR_MAX]);
-
 /* Edits `next` until it says what config and c->overrides say; a line of text for each difference
  * is appended to the JSON array `changes`. */
 int sl_apply(struct sl_control *c, const struct sl_config *config, struct sl_model *next,
 	     json_t *changes, char error[SL_ERROR_MAX]);
+
+/* What the file, as it was last applied, says of a backend; NULL: nothing. */
+const struct sl_config_backend *sl_file_backend(const struct sl_control *c, const char *service,
+						const union sl_addr *addr, uint16_t port);
 
 /* Ports, routes and next hops as the network has them now; true when something differs from what
  * `next` says. */

@@ -10,8 +10,4 @@
 extern const struct sl_rpc_method sl_commands[];
 extern const size_t sl_n_commands;
 
-/* Reads the file again and publishes the difference, if there is any; for SIGHUP as well. What
- * changed is appended to the array `changes`. */
-int sl_reload(struct sl_control *c, json_t *changes, char error[SL_ERROR_MAX]);
-
 #endif

@@ -33,6 +33,13 @@ struct sl_control {
 	bool dataplane_seen;
 	uint64_t owner[SL_PORTS_CONFIG_MAX][SL_QUEUES_PER_PORT]; /* as last seen, see queues.h */
 	uint32_t attached[SL_PORTS_CONFIG_MAX]; /* ifindex that XDP is attached to; 0: none */
+	char *unattached[SL_PORTS_CONFIG_MAX];	/* why it is not, as logged; NULL */
+	bool xdp_alone; /* an interface isn't the dataplane's any more, see sl_queues_stranded() */
+	uint64_t stranded;	/* ports, by bit, of which that was logged */
+	size_t routes_left_out; /* that don't fit */
+	json_t *told;		/* problems of backends that were logged, see problems.h */
+	uint64_t told_at;	/* the generation that they are of */
+	uint64_t told_refused;	/* the generation whose refusal was logged */
 };
 
 __attribute__((format(printf, 1, 2))) void sl_log(const char *format, ...);

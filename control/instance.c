@@ -109,7 +109,7 @@ static int check_capacity(struct sl_control *c, const struct sl_capacity *capaci
 			 "%u); go back to those, or stop its dataplane and start over with "
 			 "`sluice-control --fresh`",
 			 c->config.instance, name[i], c->store.count[i], count[i]);
-		return -EPROTO;
+		return -EINVAL;
 	}
 	if (memcmp(sl_store_root(&c->store)->row_key, c->config.row_key,
 		   sizeof(c->config.row_key)) == 0)
@@ -118,7 +118,7 @@ static int check_capacity(struct sl_control *c, const struct sl_capacity *capaci
 		 "instance %s belongs to another group: its rows would all move; start over with "
 		 "`sluice-control --fresh`",
 		 c->config.instance);
-	return -EPROTO;
+	return -EINVAL;
 }
 
 static int runs(const struct sl_control *c, char error[SL_ERROR_MAX])
@@ -135,17 +135,39 @@ static int remove_pins(struct sl_control *c, char error[SL_ERROR_MAX])
 	return err ? err : sl_store_remove(&c->where, error);
 }
 
+/* Whether a dataplane of this name runs, whatever its version: it holds a lock while it lives. */
+static bool is_locked(const struct sl_control *c)
+{
+	char path[SL_PATH_MAX + 32];
+	bool locked;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/dataplane.lock", c->config.run_dir);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	locked = flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+	close(fd);
+	return locked;
+}
+
 int sl_instance_remove(struct sl_control *c, char error[SL_ERROR_MAX])
 {
-	bool alive = false;
+	bool alive;
+	int err;
 
 	if (sl_store_root(&c->store)) /* we serve it */
 		return sl_dataplane_alive(c) ? runs(c, error) : remove_pins(c, error);
-	if (sl_store_attach(&c->store, &c->where, SL_STORE_READER, error) == 0) {
+	err = sl_store_attach(&c->store, &c->where, SL_STORE_READER, error);
+	if (!err) {
 		alive = sl_dataplane_alive(c);
 		sl_store_detach(&c->store);
 		c->store = (struct sl_store){ 0 };
+	} else {
+		/* One that waits for us may; one of another version may live on what stands. */
+		alive = err != -ENOENT && is_locked(c);
 	}
+	error[0] = '\0';
 	return alive ? runs(c, error) : remove_pins(c, error);
 }
 

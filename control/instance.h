@@ -9,7 +9,8 @@
 int sl_instance_lock(struct sl_control *c, char error[SL_ERROR_MAX]);
 
 /* The arrays: attached to where they stand, else made. `fresh` removes what stands first, programs
- * and flows included, unless a dataplane lives on it. -EPROTO: of another version or capacity. */
+ * and flows included, unless a dataplane lives on it. -EPROTO: of another version. -EINVAL: of
+ * other capacities, cores or another group. */
 int sl_instance_open(struct sl_control *c, bool fresh, char error[SL_ERROR_MAX]);
 
 /* Takes the XDP programs off their interfaces and removes every pin, flows included: nothing is

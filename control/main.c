@@ -15,15 +15,18 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "adopt.h"
 #include "apply.h"
+#include "attach.h"
 #include "commands.h"
 #include "control.h"
 #include "instance.h"
 #include "overrides.h"
+#include "problems.h"
 #include "publish.h"
 #include "queues.h"
+#include "reload.h"
 #include "sweep.h"
-#include "xdp.h"
 
 enum { TICK_MS = 10, RESOLVE_MS = 1500 };
 
@@ -46,45 +49,45 @@ uint64_t sl_clock_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
-/* Ports: an interface that is new, or came back as another, gets its program. */
-static int attach_ports(struct sl_control *c, char error[SL_ERROR_MAX])
+/* Publishes what the network has become; or, if it must be, even if that is nothing new. */
+static void follow(struct sl_control *c, bool must)
 {
-	for (uint32_t i = 0; i < c->config.dataplane.n_ports; i++) {
-		const struct sl_config_port *port = &c->config.dataplane.port[i];
-		const struct sl_net_port *p = sl_net_port(c->net, i);
-		int how;
+	char error[SL_ERROR_MAX] = "";
+	struct sl_published out;
+	struct sl_model *next;
+	int err;
 
-		if (port->kind != SL_PORT_KERNEL || !p->present || p->ifindex == c->attached[i])
-			continue;
-		error[0] = '\0';
-		how = sl_xdp_attach(&c->store, &c->where, &c->config, i, p->ifindex, error);
-		if (how < 0)
-			return how;
-		if (how == SL_XDP_GENERIC)
-			sl_log("%s", error);
-		c->attached[i] = p->ifindex;
+	sl_attach_ports(c, error);
+	next = sl_model_clone(c->model);
+	if (!next)
+		return;
+	if (!sl_apply_network(c, next) && !must) {
+		sl_model_free(next, 0);
+		return;
 	}
-	return 0;
+	err = sl_publish(c, next, &out, error);
+	if (err)
+		sl_log("%s", error[0] ? error : strerror(-err));
 }
 
 static void network_changed(void *context)
 {
 	struct sl_control *c = context;
-	char error[SL_ERROR_MAX];
-	struct sl_published out;
-	struct sl_model *next;
 
-	if (!c->model)
+	if (c->model)
+		follow(c, false);
+}
+
+/* With an interface that isn't the dataplane's any more no worker can send there, from whichever
+ * port a packet came: XDP serves all, until a new dataplane has opened it. */
+static void follow_interfaces(struct sl_control *c)
+{
+	bool alone = c->stranded && c->config.dataplane.engine == SL_WISH_AUTO;
+
+	if (alone == c->xdp_alone)
 		return;
-	if (attach_ports(c, error) != 0)
-		sl_log("%s", error);
-	next = sl_model_clone(c->model);
-	if (!next)
-		return;
-	if (!sl_apply_network(c, next))
-		sl_model_free(next, 0);
-	else if (sl_publish(c, next, &out, error) != 0)
-		sl_log("%s", error);
+	c->xdp_alone = alone;
+	follow(c, true);
 }
 
 /* Engines name next hops that they miss; each is asked for. */
@@ -136,6 +139,8 @@ static void tick(evutil_socket_t fd, short what, void *context)
 	grant_wishes(c);
 	watch_dataplane(c);
 	sl_queues_watch(c);
+	follow_interfaces(c);
+	sl_problems_watch(c);
 	sl_sweep_tick(c->sweep);
 }
 
@@ -147,15 +152,20 @@ static void stop(evutil_socket_t fd, short what, void *context)
 
 static void hang_up(evutil_socket_t fd, short what, void *context)
 {
-	char error[SL_ERROR_MAX];
+	char error[SL_ERROR_MAX] = "";
 	json_t *changes = json_array();
 	const json_t *line;
 	size_t i;
+	int err;
 
 	(void)fd, (void)what;
-	if (sl_reload(context, changes, error) != 0)
-		sl_log("%s; nothing was changed", error);
-	else if (json_array_size(changes) == 0)
+	err = changes ? sl_reload(context, changes, error) : -ENOMEM;
+	if (err) {
+		sl_log("%s; nothing was changed", error[0] ? error : strerror(-err));
+		json_decref(changes);
+		return;
+	}
+	if (json_array_size(changes) == 0)
 		sl_log("reloaded: no difference");
 	json_array_foreach (changes, i, line)
 		sl_log("reloaded: %s", json_string_value(line));
@@ -218,7 +228,27 @@ static int publish_first(struct sl_control *c, char error[SL_ERROR_MAX])
 		if (s)
 			s->refill = s->rewrite = true;
 	}
-	return sl_publish(c, next, &out, error);
+	err = sl_publish(c, next, &out, error);
+	/* Its tables are of our version: what it refuses is in the files. */
+	return err == -EPROTO ? -EINVAL : err;
+}
+
+/* What operators set, as the file leaves it. */
+static void settle_overrides(struct sl_control *c)
+{
+	json_t *before = json_deep_copy(c->overrides), *removed = json_array();
+	char error[SL_ERROR_MAX];
+	const json_t *line;
+	size_t i;
+
+	sl_overrides_prune(c);
+	if (!json_equal(before, c->overrides) && sl_overrides_save(c, error) != 0)
+		sl_log("%s", error);
+	sl_reload_removed(c, removed);
+	json_array_foreach (removed, i, line)
+		sl_log("%s", json_string_value(line));
+	json_decref(removed);
+	json_decref(before);
 }
 
 static int open_sockets(struct sl_control *c, char error[SL_ERROR_MAX])
@@ -236,6 +266,16 @@ static int open_sockets(struct sl_control *c, char error[SL_ERROR_MAX])
 			   error);
 }
 
+/* A hang-up that comes while we start waits, and is one reload then. */
+static void mask_hang_up(int how)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(how, &set, NULL);
+}
+
 static int add_events(struct sl_control *c)
 {
 	static const struct timeval every = { .tv_usec = TICK_MS * 1000 };
@@ -249,7 +289,10 @@ static int add_events(struct sl_control *c)
 	evsignal_add(term, NULL);
 	evsignal_add(interrupt, NULL);
 	evsignal_add(hup, NULL);
-	return event_add(c->every_tick, &every);
+	if (event_add(c->every_tick, &every) != 0)
+		return -ENOMEM;
+	mask_hang_up(SIG_UNBLOCK);
+	return 0;
 }
 
 static int start(struct sl_control *c, bool fresh, char error[SL_ERROR_MAX])
@@ -265,12 +308,13 @@ static int start(struct sl_control *c, bool fresh, char error[SL_ERROR_MAX])
 	if (!err)
 		err = check_ports(c, error);
 	if (!err)
-		err = attach_ports(c, error);
+		err = sl_attach_ports(c, error);
 	if (!err)
 		err = sl_adopt(c, error);
 	if (!err)
 		err = publish_first(c, error);
 	if (!err) {
+		settle_overrides(c);
 		c->sweep = sl_sweep_new(c);
 		err = c->sweep ? open_sockets(c, error) : -ENOMEM;
 	}
@@ -298,6 +342,7 @@ static int serve(struct sl_control *c, bool fresh)
 	char error[SL_ERROR_MAX] = "";
 	int err;
 
+	mask_hang_up(SIG_BLOCK);
 	signal(SIGPIPE, SIG_IGN);
 	c->lock = -1;
 	c->started_ns = sl_clock_ns();
@@ -322,6 +367,9 @@ static int serve(struct sl_control *c, bool fresh)
 	sl_net_close(c->net);
 	sl_instance_close(c);
 	json_decref(c->overrides);
+	json_decref(c->told);
+	for (uint32_t i = 0; i < SL_PORTS_CONFIG_MAX; i++)
+		free(c->unattached[i]);
 	return SL_EXIT_OK;
 }
 

@@ -75,6 +75,8 @@ struct sl_model *sl_model_clone(const struct sl_model *m)
 	memcpy(c->traffics, m->traffics, words(m->n_traffics) * sizeof(uint64_t));
 	memcpy(c->port, m->port, sizeof(c->port));
 	c->n_ports = m->n_ports;
+	c->last_id = m->last_id;
+	c->last_traffic = m->last_traffic;
 	c->service = copy(m->service, m->n * sizeof(*m->service));
 	c->route = copy(m->route, m->n_routes * sizeof(*m->route));
 	if ((m->n && !c->service) || (m->n_routes && !c->route)) {
@@ -117,12 +119,15 @@ struct sl_model_service *sl_model_edit(struct sl_model *m, size_t index)
 	return c;
 }
 
-/* The lowest bit that isn't set, or ~0. */
-static uint32_t take_bit(uint64_t *bits, uint32_t n)
+/* The next bit that isn't set, after the one that was taken last; ~0 where all are. */
+static uint32_t take_bit(uint64_t *bits, uint32_t n, uint32_t *last)
 {
-	for (uint32_t i = 0; i < n; i++) {
+	for (uint32_t k = 1; k <= n; k++) {
+		uint32_t i = (uint32_t)(((uint64_t)*last + k) % n);
+
 		if (!sl_bit(bits, i)) {
 			sl_bit_set(bits, i);
+			*last = i;
 			return i;
 		}
 	}
@@ -142,7 +147,7 @@ struct sl_model_service *sl_model_add(struct sl_model *m, const struct sl_config
 	if (!s || !grown)
 		goto fail;
 	*err = -ENOSPC;
-	id = take_bit(m->ids, m->n_ids);
+	id = take_bit(m->ids, m->n_ids, &m->last_id);
 	if (id == ~0u)
 		goto fail;
 	s->refs = 1;
@@ -170,6 +175,37 @@ void sl_model_remove(struct sl_model *m, size_t index, uint64_t generation)
 			sl_bit_clear(m->traffics, s->backend[i].traffic);
 	service_unref(s, generation);
 	memmove(&m->service[index], &m->service[index + 1], (--m->n - index) * sizeof(*m->service));
+}
+
+uint32_t sl_model_resting_services(const struct sl_model *m)
+{
+	uint32_t n = 0;
+
+	for (uint32_t id = 1; id < m->n_ids; id++)
+		n += sl_bit(m->resting, id);
+	return n;
+}
+
+static uint32_t count_backends(const struct sl_model *m, enum sl_backend_state one,
+			       enum sl_backend_state other)
+{
+	uint32_t n = 0;
+
+	for (size_t i = 0; i < m->n; i++)
+		for (uint32_t k = 0; k < m->service[i]->n; k++)
+			n += m->service[i]->backend[k].state == one ||
+			     m->service[i]->backend[k].state == other;
+	return n;
+}
+
+uint32_t sl_model_resting_backends(const struct sl_model *m)
+{
+	return count_backends(m, SL_STATE_LEAVING, SL_STATE_GONE);
+}
+
+uint32_t sl_model_serving_backends(const struct sl_model *m)
+{
+	return count_backends(m, SL_STATE_READY, SL_STATE_DRAINING);
 }
 
 int sl_model_find(const struct sl_model *m, const char *name)
@@ -215,14 +251,17 @@ struct sl_model_backend *sl_service_backend(const struct sl_model_service *s, co
 	return NULL;
 }
 
-/* A number: one that is free, or the next. */
+/* A number: of those that are free the one that has been for longest, or the next. */
 static struct sl_model_backend *take_number(struct sl_model_service *s)
 {
-	struct sl_model_backend *grown;
+	struct sl_model_backend *grown, *free_one = NULL;
 
 	for (uint32_t i = 0; i < s->n; i++)
-		if (s->backend[i].state == SL_STATE_FREE)
-			return &s->backend[i];
+		if (s->backend[i].state == SL_STATE_FREE &&
+		    (!free_one || s->backend[i].freed < free_one->freed))
+			free_one = &s->backend[i];
+	if (free_one)
+		return free_one;
 	if (s->n == SL_BACKENDS_PER_SERVICE)
 		return NULL;
 	grown = realloc(s->backend, (s->n + 1) * sizeof(*grown));
@@ -235,7 +274,7 @@ static struct sl_model_backend *take_number(struct sl_model_service *s)
 struct sl_model_backend *sl_service_add(struct sl_model *m, struct sl_model_service *s,
 					const struct sl_config_backend *conf, int *err)
 {
-	uint32_t traffic = take_bit(m->traffics, m->n_traffics);
+	uint32_t traffic = take_bit(m->traffics, m->n_traffics, &m->last_traffic);
 	struct sl_model_backend *b = NULL;
 
 	*err = -ENOSPC;
@@ -253,6 +292,7 @@ struct sl_model_backend *sl_service_add(struct sl_model *m, struct sl_model_serv
 	b->weight = conf->weight;
 	b->state = SL_STATE_READY;
 	b->traffic = traffic;
+	b->fresh = true;
 	s->refill = s->rewrite = true;
 	*err = 0;
 	return b;

@@ -6,8 +6,9 @@
  * clone, and only then drops the old one. A change that fails drops the clone, and nothing has
  * happened.
  *
- * A backend has a number within its service, from 1, and an id for its counters; both are stable
- * while it lives and rest afterwards until no flow entry names it (sweep.h). Its life:
+ * A service has an id; a backend has a number within its service, from 1, and an id for its
+ * counters. All are stable while their owner lives and rest afterwards until no flow entry names
+ * it, alive or dead (sweep.h). Those that were freed longest ago are given out first. Its life:
  *
  *     ready ⇄ draining          no new connections, established ones stay
  *       └──────┴→ leaving       as draining; goes when nothing names it any more
@@ -40,6 +41,10 @@ struct sl_model_backend {
 	uint32_t traffic;     /* id in the counters */
 	bool known;	      /* its next hop was resolved once: it may be in the rows */
 	bool named;	      /* as of the last sweep something names it: a row or a flow */
+	bool fresh;	      /* to be published for the first time: its counters begin then */
+	uint64_t freed;	      /* the generation in which the number became free */
+	bool placed;	      /* of those that another service has too: see share.h */
+	bool waiting;	      /* until the other service has let go of it */
 	struct sl_next_hop hop;
 };
 
@@ -62,6 +67,7 @@ struct sl_model_service {
 	bool refill;	    /* who is in the rows, or with what weight */
 	bool rewrite;	    /* the backends' records */
 	bool close;	    /* windows that have passed */
+	uint64_t failed;    /* inserts that had failed when that was decided, see sweep.h */
 	uint64_t *disagree; /* settle mixed rows: those that a flow entry disagrees with */
 };
 
@@ -73,6 +79,8 @@ struct sl_model {
 	uint64_t *traffics; /* bitmap of counter ids that are taken */
 	uint32_t n_ids;
 	uint32_t n_traffics;
+	uint32_t last_id; /* given out */
+	uint32_t last_traffic;
 	struct sl_route *route;
 	size_t n_routes;
 	struct sl_port port[SL_PORTS_MAX];
@@ -93,6 +101,14 @@ struct sl_model_service *sl_model_edit(struct sl_model *m, size_t index);
 struct sl_model_service *sl_model_add(struct sl_model *m, const struct sl_config_service *conf,
 				      uint32_t now_ms, int *err);
 void sl_model_remove(struct sl_model *m, size_t index, uint64_t generation);
+
+/* What takes room though it serves no more, or not for long: service ids that rest, backends that
+ * leave or are gone. */
+uint32_t sl_model_resting_services(const struct sl_model *m);
+uint32_t sl_model_resting_backends(const struct sl_model *m);
+
+/* Ready or draining: what the capacity bounds. */
+uint32_t sl_model_serving_backends(const struct sl_model *m);
 
 /* Index, or -1. */
 int sl_model_find(const struct sl_model *m, const char *name);
@@ -125,7 +141,13 @@ static inline bool sl_backend_serves(const struct sl_model_backend *b)
 /* Whether the rows may name it. */
 static inline bool sl_backend_in_rows(const struct sl_model_backend *b)
 {
-	return b->state == SL_STATE_READY && b->known && b->weight;
+	return b->state == SL_STATE_READY && b->known && b->weight && !b->waiting;
+}
+
+/* Whether new connections reach it. */
+static inline bool sl_backend_ready(const struct sl_model_backend *b)
+{
+	return sl_backend_in_rows(b) && b->hop.kind == SL_ROUTE_VIA;
 }
 
 static inline bool sl_bit(const uint64_t *bits, uint32_t i)

@@ -155,6 +155,12 @@ void sl_net_set_mac(struct sl_net *net, uint32_t port, const uint8_t mac[6])
 		sl_mirror_touch(net->mirror);
 }
 
+void sl_net_configured(struct sl_net *net)
+{
+	rebuild(net);
+	send_due(net);
+}
+
 void sl_net_next_hop(struct sl_net *net, const union sl_addr *addr, struct sl_next_hop *hop)
 {
 	const struct sl_route *route = sl_table_find(&net->table, addr);

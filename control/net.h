@@ -63,6 +63,9 @@ const struct sl_net_port *sl_net_port(const struct sl_net *net, uint32_t port);
 /* What the dataplane says of a port that no kernel interface stands for; ignored for others. */
 void sl_net_set_mac(struct sl_net *net, uint32_t port, const uint8_t mac[6]);
 
+/* The next hops in config have become others: answers follow at once, changed() isn't called. */
+void sl_net_configured(struct sl_net *net);
+
 void sl_net_next_hop(struct sl_net *net, const union sl_addr *addr, struct sl_next_hop *hop);
 
 /* The records for the engines' route bank, longest prefix first, then by address. Returns how

@@ -11,6 +11,9 @@
  *                changed since, the file wins
  *     "added"    true: the file doesn't have it; with "name" and "weight"
  *     "removed"  true: the file has it, but it was removed live
+ *
+ * A service that the file calls by another name keeps its overrides. What the file has overtaken
+ * is dropped once the file is applied, so that it can't come back with a later change.
  */
 #ifndef SL_CONTROL_OVERRIDES_H
 #define SL_CONTROL_OVERRIDES_H
@@ -23,6 +26,10 @@
 const char *sl_endpoint_format(const union sl_addr *addr, uint16_t port,
 			       char text[SL_ENDPOINT_TEXT]);
 
+/* 0, or -EINVAL with a message. */
+int sl_endpoint_parse(const char *text, union sl_addr *addr, uint16_t *port,
+		      char error[SL_ERROR_MAX]);
+
 /* No file is no override. 0 or -errno with a message. */
 int sl_overrides_load(struct sl_control *c, char error[SL_ERROR_MAX]);
 int sl_overrides_save(const struct sl_control *c, char error[SL_ERROR_MAX]);
@@ -33,5 +40,14 @@ json_t *sl_override_find(const json_t *overrides, const char *service, const cha
 /* The same, made where there is none. */
 json_t *sl_override_get(json_t *overrides, const char *service, const char *endpoint);
 void sl_override_drop(json_t *overrides, const char *service, const char *endpoint);
+
+/* A copy under the names that this file gives to the services of c->model; NULL: no memory. */
+json_t *sl_overrides_renamed(const struct sl_control *c, const struct sl_config *config);
+
+/* Drops what c->config, which was applied, has overtaken. */
+void sl_overrides_prune(struct sl_control *c);
+
+/* Backends that the file has and that were removed live: an array of { name, address, port }. */
+json_t *sl_overrides_removed(const struct sl_control *c, const char *service);
 
 #endif

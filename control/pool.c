@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Model: pool.h. Free runs lie in one array, ordered by place: a look through tens of thousands of
  * them is a few cache-friendly microseconds, at control rate. There is never room for more runs
- * than extents plus one, so it is enlarged where an extent is made, and letting go can't fail. */
+ * than extents plus one, so it is enlarged where an extent is made, and letting go can't fail.
+ *
+ * A free run is seen as blocks, as a buddy allocator would have them: each a power of two long and
+ * aligned to its length. */
 #include "pool.h"
 
 #include <assert.h>
@@ -136,13 +139,49 @@ static struct sl_extent *take(struct sl_pool *pool, size_t i, uint32_t at, uint3
 	return e;
 }
 
+/* The longest block that begins at `at` and ends by `end`. */
+static uint64_t block_at(uint32_t at, uint32_t end)
+{
+	uint64_t block = 1ull << (31 - __builtin_clz(end - at));
+	uint64_t aligned = at & -(uint64_t)at;
+
+	return aligned && aligned < block ? aligned : block;
+}
+
+struct fit {
+	size_t run;
+	uint32_t at;
+	uint64_t size; /* of the block, or the run */
+};
+
+static void fit_in_run(const struct sl_pool *pool, size_t i, uint32_t n, struct fit *best)
+{
+	uint32_t end = pool->run[i].at + pool->run[i].n;
+	uint64_t size;
+
+	for (uint32_t at = pool->run[i].at; at < end; at += (uint32_t)size) {
+		size = block_at(at, end);
+		if (size >= n && size < best->size)
+			*best = (struct fit){ .run = i, .at = at, .size = size };
+	}
+}
+
 struct sl_extent *sl_pool_alloc(struct sl_pool *pool, uint32_t n)
 {
-	for (size_t i = 0; n && i < pool->runs; i++) {
-		if (pool->run[i].n >= n)
-			return take(pool, i, pool->run[i].at, n);
+	struct fit block = { .size = UINT64_MAX }, run = { .size = UINT64_MAX };
+
+	for (size_t i = 0; n && i < pool->runs && block.size >= 2ull * n; i++) {
+		if (pool->run[i].n < n)
+			continue;
+		fit_in_run(pool, i, n, &block);
+		if (pool->run[i].n < run.size)
+			run = (struct fit){ .run = i,
+					    .at = pool->run[i].at,
+					    .size = pool->run[i].n };
 	}
-	return NULL;
+	if (block.size != UINT64_MAX)
+		return take(pool, block.run, block.at, n);
+	return run.size != UINT64_MAX ? take(pool, run.run, run.at, n) : NULL;
 }
 
 struct sl_extent *sl_pool_adopt(struct sl_pool *pool, uint32_t at, uint32_t n)

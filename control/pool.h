@@ -5,8 +5,14 @@
  * holder lets go it rests, because a reader may still be on its way through it: nobody may write
  * there before every live worker has acknowledged a generation that doesn't name it.
  *
- * Extents are taken first fit and neighbouring free runs are one run. A pool is of one thread, and
- * knows indices only: the records themselves are written by whoever holds the extent.
+ * What is changed is written anew before the old is let go, so room that is only there in pieces is
+ * no room. Extents are therefore taken from the smallest block that holds them, a block being a
+ * power of two long and aligned to that: the small stay together, and what is let go of becomes
+ * whole again. Extents of powers of two that fill a third of the pool can be changed one by one for
+ * ever (tests/unit/test_pool.c). Where no block is long enough, any free run will do.
+ *
+ * A pool is of one thread, and knows indices only: the records themselves are written by whoever
+ * holds the extent.
  */
 #ifndef SL_POOL_H
 #define SL_POOL_H

@@ -12,10 +12,12 @@
 
 #include "../dataplane/abi/life.h"
 #include "records.h"
+#include "share.h"
 
 enum {
 	ACCEPT_WAIT_MS = 1000,
 	ACKNOWLEDGE_WAIT_MS = 200,
+	HUNG_WAIT_MS = 20, /* for who hangs and may just have been held up */
 	HEARTBEAT_OLD_MS = 100,
 	PAUSE_US = 20,
 };
@@ -38,21 +40,42 @@ uint32_t sl_workers(const struct sl_control *c)
 	return n < c->store.count[SL_ARRAY_workers] ? n : c->store.count[SL_ARRAY_workers];
 }
 
+static const struct sl_worker *worker_at(const struct sl_control *c, uint32_t worker)
+{
+	return (const struct sl_worker *)c->store.base[SL_ARRAY_workers] + worker;
+}
+
+static bool holds_mutex(const struct sl_control *c, uint32_t worker)
+{
+	const struct sl_worker *w = worker_at(c, worker);
+
+	return w->pid && sl_life_is_alive(&w->alive);
+}
+
 bool sl_worker_alive(const struct sl_control *c, uint32_t worker)
 {
-	const struct sl_worker *w =
-		(const struct sl_worker *)c->store.base[SL_ARRAY_workers] + worker;
+	const struct sl_worker *w = worker_at(c, worker);
 	int64_t age =
 		(int64_t)(sl_clock_ns() - __atomic_load_n(&w->heartbeat_ns, __ATOMIC_RELAXED));
 
-	return w->pid && sl_life_is_alive(&w->alive) && age < HEARTBEAT_OLD_MS * 1000000ll;
+	return holds_mutex(c, worker) && age < HEARTBEAT_OLD_MS * 1000000ll;
+}
+
+bool sl_workers_hang(const struct sl_control *c)
+{
+	bool any = false;
+
+	for (uint32_t w = 0; w < sl_workers(c); w++) {
+		if (sl_worker_alive(c, w))
+			return false;
+		any |= holds_mutex(c, w);
+	}
+	return any;
 }
 
 uint64_t sl_worker_generation(const struct sl_control *c, uint32_t worker)
 {
-	const struct sl_worker *w = c->store.base[SL_ARRAY_workers];
-
-	return __atomic_load_n(&w[worker].generation, __ATOMIC_ACQUIRE);
+	return __atomic_load_n(&worker_at(c, worker)->generation, __ATOMIC_ACQUIRE);
 }
 
 void sl_acknowledged(struct sl_control *c, struct sl_published *out)
@@ -60,15 +83,17 @@ void sl_acknowledged(struct sl_control *c, struct sl_published *out)
 	uint64_t oldest = sl_store_root(&c->store)->generation;
 
 	out->generation = oldest;
-	out->workers = out->acknowledged = 0;
+	out->workers = out->acknowledged = out->hung = 0;
 	for (uint32_t w = 0; w < sl_workers(c); w++) {
 		uint64_t generation = sl_worker_generation(c, w);
+		bool fresh = sl_worker_alive(c, w), current = generation >= out->generation;
 
-		if (!sl_worker_alive(c, w))
+		if (!fresh && !holds_mutex(c, w))
 			continue;
 		out->workers++;
-		out->acknowledged += generation >= out->generation;
-		if (generation < oldest)
+		out->acknowledged += current;
+		out->hung += !current && !fresh;
+		if (fresh && generation < oldest)
 			oldest = generation;
 	}
 	sl_pool_acknowledged(c->rows, oldest);
@@ -93,7 +118,7 @@ static void pause_a_little(void)
 	nanosleep(&(struct timespec){ .tv_nsec = PAUSE_US * 1000 }, NULL);
 }
 
-static const char *accept_text(uint32_t answer)
+const char *sl_accept_text(uint32_t answer)
 {
 	switch (answer) {
 	case SL_ACCEPT_INDEX:
@@ -113,7 +138,9 @@ static int propose(struct sl_control *c, uint64_t generation, char error[SL_ERRO
 {
 	const struct sl_engine *e = c->store.base[SL_ARRAY_engine];
 	struct sl_root *root = sl_store_root(&c->store);
-	uint64_t until = sl_clock_ns() + ACCEPT_WAIT_MS * 1000000ull;
+	/* Where all workers hang the process was stopped, and its main thread with it. */
+	uint64_t wait_ms = sl_workers_hang(c) ? HUNG_WAIT_MS : ACCEPT_WAIT_MS;
+	uint64_t until = sl_clock_ns() + wait_ms * 1000000ull;
 
 	/* Release: the bank is complete before it is proposed. */
 	__atomic_store_n(&root->proposed, generation, __ATOMIC_RELEASE);
@@ -133,22 +160,23 @@ static int propose(struct sl_control *c, uint64_t generation, char error[SL_ERRO
 	if (e->answer == SL_ACCEPT_OK)
 		return 0;
 	snprintf(error, SL_ERROR_MAX, "the dataplane refused generation %llu at record %u: %s",
-		 (unsigned long long)generation, e->at, accept_text(e->answer));
+		 (unsigned long long)generation, e->at, sl_accept_text(e->answer));
 	return -EPROTO;
 }
 
 static void commit(struct sl_control *c, uint64_t generation, struct sl_published *out)
 {
 	struct sl_root *root = sl_store_root(&c->store);
-	uint64_t start, until;
+	uint64_t start = sl_clock_ns(), waited_ms, wait_ms;
 
-	start = sl_clock_ns();
 	/* Release: everything that the generation names stands before it does. */
 	__atomic_store_n(&root->generation, generation, __ATOMIC_RELEASE);
-	until = start + ACKNOWLEDGE_WAIT_MS * 1000000ull;
 	do {
 		sl_acknowledged(c, out);
-	} while (out->acknowledged < out->workers && sl_clock_ns() < until &&
+		waited_ms = (sl_clock_ns() - start) / 1000000u;
+		wait_ms = out->acknowledged + out->hung < out->workers ? ACKNOWLEDGE_WAIT_MS
+								       : HUNG_WAIT_MS;
+	} while (out->acknowledged < out->workers && waited_ms < wait_ms &&
 		 (pause_a_little(), true));
 	out->commit_us = (double)(sl_clock_ns() - start) / 1000.0;
 }
@@ -175,16 +203,22 @@ int sl_publish(struct sl_control *c, struct sl_model *next, struct sl_published 
 	/* Odd: whoever still reads this bank sees it move, before a byte of it does. */
 	__atomic_store_n(&bank->seq, bank->seq | 1, __ATOMIC_SEQ_CST);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	sl_share_settle(next);
 	err = sl_records_build(c, next, generation, error);
 	/* Release: even only when all is written. */
 	__atomic_store_n(&bank->seq, bank->seq + 1, __ATOMIC_RELEASE);
 	if (!err)
 		err = propose(c, generation, error);
+	if (!err && !sl_records_may_close(c, next)) {
+		snprintf(error, SL_ERROR_MAX, "a flow found no room: windows stay open");
+		err = -EAGAIN;
+	}
 	if (err) {
-		c->refused++;
+		c->refused += err != -EAGAIN;
 		sl_model_free(next, 0);
 		return err;
 	}
+	sl_records_begin(c, next);
 	commit(c, generation, out);
 	sl_records_settle(c, next);
 	sl_model_free(c->model, generation);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "queues.h"
 
+#include "publish.h"
+
 static const char *const words[SL_HANDOVERS] = {
 	[SL_HANDOVER_NEVER] = "never_taken", [SL_HANDOVER_STARTED] = "started",
 	[SL_HANDOVER_STOPPED] = "stopped",   [SL_HANDOVER_DIED] = "died",
@@ -34,14 +36,43 @@ static const char *without_worker(const struct sl_control *c, uint32_t port)
 
 static const char *engine_of(const struct sl_control *c, uint32_t port, const struct sl_queue *q)
 {
-	return c->config.dataplane.engine != SL_WISH_XDP && worker_of(q) ? "dpdk"
-									 : without_worker(c, port);
+	return c->config.dataplane.engine != SL_WISH_XDP && !c->xdp_alone && worker_of(q) &&
+			       !sl_queues_stranded(c, port)
+		       ? "dpdk"
+		       : without_worker(c, port);
+}
+
+bool sl_queues_stranded(const struct sl_control *c, uint32_t port)
+{
+	const struct sl_net_port *p = sl_net_port(c->net, port);
+	uint32_t opened = queue_at(c, port, 0)->ifindex;
+
+	return p->present && opened && opened != p->ifindex && sl_dataplane_alive(c);
+}
+
+static void watch_interfaces(struct sl_control *c)
+{
+	const struct sl_config_dataplane *d = &c->config.dataplane;
+	uint64_t stranded = 0;
+
+	for (uint32_t p = 0; p < d->n_ports; p++) {
+		if (!sl_queues_stranded(c, p))
+			continue;
+		stranded |= 1ull << p;
+		if (!(c->stranded >> p & 1))
+			sl_log("port %s: interface %s isn't the one that the dataplane opened; "
+			       "restart sluice-dataplane%s",
+			       d->port[p].name, d->port[p].device,
+			       d->engine == SL_WISH_AUTO ? ", until then XDP serves alone" : "");
+	}
+	c->stranded = stranded;
 }
 
 void sl_queues_watch(struct sl_control *c)
 {
 	const struct sl_config_dataplane *d = &c->config.dataplane;
 
+	watch_interfaces(c);
 	for (uint32_t p = 0; p < d->n_ports; p++) {
 		for (uint32_t n = 0; n < d->port[p].queues && n < SL_QUEUES_PER_PORT; n++) {
 			const struct sl_queue *q = queue_at(c, p, n);

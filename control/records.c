@@ -2,20 +2,18 @@
 #include "records.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "../dataplane/abi/csum.h"
-#include "place.h"
+#include "bank.h"
 #include "schedulers/scheduler.h"
+#include "stats.h"
 
 enum {
 	OPENING_MS = 10000,
 	CLOSING_MS = 30000,
-	SEEDS_TRIED = 32,
 };
 
 static uint32_t ticks(uint32_t ms)
@@ -198,15 +196,17 @@ static int build_rows(struct sl_control *c, struct sl_model_service *s, char err
 			 s->conf.name, strerror(-err));
 		goto out;
 	}
-	extent = sl_pool_alloc(c->rows, records);
-	if (!extent) {
-		err = no_room("rows", records, c->rows, SL_ROWS_PER_RECORD, error);
-		goto out;
-	}
-	memcpy(&slots[extent->at], row, s->conf.table_size * sizeof(*row));
-	if (s->rows)
+	if (!s->rows || s->rows->n != records ||
+	    memcmp(&slots[s->rows->at], row, records * sizeof(*slots)) != 0) {
+		extent = sl_pool_alloc(c->rows, records);
+		if (!extent) {
+			err = no_room("rows", records, c->rows, SL_ROWS_PER_RECORD, error);
+			goto out;
+		}
+		memcpy(&slots[extent->at], row, records * sizeof(*slots));
 		sl_extent_unref(s->rows, sl_store_root(&c->store)->generation + 1);
-	s->rows = extent;
+		s->rows = extent;
+	}
 	s->windows = sl_rows_count(row, s->opened_ms, s->conf.table_size);
 	if (!s->windows.open && !s->windows.mixed) {
 		free(s->opened_ms);
@@ -223,14 +223,18 @@ static struct sl_backend backend_record(const struct sl_model_service *s,
 					const struct sl_model_backend *b)
 {
 	sl_be16 vip_port = sl_htons(s->conf.port), port = sl_htons(b->port);
-	struct sl_backend r = { .addr = b->addr,
-				.port = port,
-				.egress = b->hop.port,
-				.traffic = b->traffic,
-				.mtu = (uint16_t)b->hop.mtu,
-				.ip_delta = sl_csum_delta_addr(&s->conf.vip, &b->addr),
-				.l4_delta = sl_csum_delta_endpoint(&s->conf.vip, vip_port, &b->addr,
-								   port) };
+	struct sl_backend r = { 0 };
+
+	if (b->state == SL_STATE_FREE)
+		return r;
+	r = (struct sl_backend){ .addr = b->addr,
+				 .port = port,
+				 .egress = b->hop.port,
+				 .traffic = b->traffic,
+				 .mtu = (uint16_t)b->hop.mtu,
+				 .ip_delta = sl_csum_delta_addr(&s->conf.vip, &b->addr),
+				 .l4_delta = sl_csum_delta_endpoint(&s->conf.vip, vip_port,
+								    &b->addr, port) };
 
 	memcpy(r.dst_mac, b->hop.dst_mac, 6);
 	memcpy(r.src_mac, b->hop.src_mac, 6);
@@ -243,291 +247,160 @@ static struct sl_backend backend_record(const struct sl_model_service *s,
 	return r;
 }
 
+static bool same_backends(const struct sl_model_service *s, const struct sl_backend *pool)
+{
+	for (uint32_t i = 0; i < s->n; i++) {
+		struct sl_backend r = backend_record(s, &s->backend[i]);
+
+		if (memcmp(&pool[s->backends->at + i], &r, sizeof(r)) != 0)
+			return false;
+	}
+	return true;
+}
+
 static int build_backends(struct sl_control *c, struct sl_model_service *s,
 			  char error[SL_ERROR_MAX])
 {
 	struct sl_backend *pool = c->store.base[SL_ARRAY_backends];
-	struct sl_extent *extent = sl_pool_alloc(c->backends, s->n ? s->n : 1);
+	struct sl_extent *extent;
+	uint32_t n;
 
+	while (s->n && s->backend[s->n - 1].state == SL_STATE_FREE)
+		s->n--; /* what was let go of at the end */
+	n = s->n ? s->n : 1;
+	if (s->backends && s->backends->n == n && same_backends(s, pool))
+		return 0;
+	extent = sl_pool_alloc(c->backends, n);
 	if (!extent)
-		return no_room("backends", s->n, c->backends, 1, error);
+		return no_room("backends", n, c->backends, 1, error);
 	for (uint32_t i = 0; i < s->n; i++)
-		pool[extent->at + i] = s->backend[i].state == SL_STATE_FREE
-					       ? (struct sl_backend){ 0 }
-					       : backend_record(s, &s->backend[i]);
-	if (s->backends)
-		sl_extent_unref(s->backends, sl_store_root(&c->store)->generation + 1);
+		pool[extent->at + i] = backend_record(s, &s->backend[i]);
+	sl_extent_unref(s->backends, sl_store_root(&c->store)->generation + 1);
 	s->backends = extent;
 	return 0;
 }
 
 static int build_service(struct sl_control *c, struct sl_model_service *s, char error[SL_ERROR_MAX])
 {
-	struct sl_terms *terms = c->store.base[SL_ARRAY_terms];
 	int err = 0;
 
 	if (!s->rows || s->refill || s->close || s->disagree || s->n_rows != s->conf.table_size)
 		err = build_rows(c, s, error);
 	if (!err && (!s->backends || s->rewrite))
 		err = build_backends(c, s, error);
-	terms[s->id] = sl_records_terms(&s->conf);
 	free(s->disagree);
 	s->disagree = NULL;
-	s->refill = s->rewrite = s->close = false;
+	s->refill = s->rewrite = false;
 	return err;
 }
 
-/* Small records: gathered in arrays beside their keys, placed, copied to their places. */
+/* All */
 
-struct gathered {
-	struct sl_place_key *key;
-	char *record;
-	uint32_t *place;
-	size_t size; /* of a record */
-	size_t n, max;
-};
-
-static int gather_init(struct gathered *g, size_t size, size_t max)
+static int by_size(const void *a, const void *b)
 {
-	*g = (struct gathered){ .size = size, .max = max };
-	g->key = calloc(max + 1, sizeof(*g->key));
-	g->record = calloc(max + 1, size);
-	g->place = calloc(max + 1, sizeof(*g->place));
-	return g->key && g->record && g->place ? 0 : -ENOMEM;
+	const struct sl_model_service *const *x = a, *const *y = b;
+
+	return ((*x)->conf.table_size < (*y)->conf.table_size) -
+	       ((*x)->conf.table_size > (*y)->conf.table_size);
 }
 
-static void gather_free(struct gathered *g)
+/* The largest first, while room is whole. */
+static int build_services(struct sl_control *c, const struct sl_model *m, char error[SL_ERROR_MAX])
 {
-	free(g->key);
-	free(g->record);
-	free(g->place);
-}
-
-/* Every record begins with its address, so the key can point there. */
-static void gather(struct gathered *g, const void *record, uint32_t what)
-{
-	char *at = g->record + g->n * g->size;
-
-	memcpy(at, record, g->size);
-	g->key[g->n].addr = (const union sl_addr *)(const void *)at;
-	g->key[g->n++].what = what;
-}
-
-static int by_key(const void *a, const void *b)
-{
-	const struct sl_place_key *x = a, *y = b;
-	int order = memcmp(x->addr, y->addr, sizeof(*x->addr));
-
-	return order ? order : (x->what > y->what) - (x->what < y->what);
-}
-
-/* Two services may share a backend's endpoint: what comes from it can't be told apart, and belongs
- * to the first. Their flows to it work; a warning says so (docs/configuration.md). */
-static bool has_key(const struct gathered *g, const union sl_addr *addr, uint32_t what)
-{
-	const struct sl_place_key key = { .addr = addr, .what = what };
-
-	for (size_t i = 0; i < g->n; i++)
-		if (by_key(&g->key[i], &key) == 0)
-			return true;
-	return false;
-}
-
-static void gather_service(struct gathered *g, const struct sl_model_service *s)
-{
-	struct sl_service r = { .vip = s->conf.vip,
-				.endpoint = sl_endpoint(sl_htons(s->conf.port), s->conf.protocol),
-				.id = s->id,
-				.n_backends = (uint16_t)s->n,
-				.rows = s->rows->at,
-				.row_mask = s->conf.table_size - 1,
-				.backends = s->backends->at,
-				.mode = SL_MODE_NAT,
-				.pick = SL_PICK_HASH };
-
-	if (s->conf.track_all)
-		r.flags |= SL_SERVICE_TRACK | SL_SERVICE_LOOKUP;
-	if (s->conf.flowless)
-		r.flags |= SL_SERVICE_FLOWLESS;
-	if (s->windows.open || s->windows.mixed)
-		r.flags |= SL_SERVICE_LOOKUP;
-	gather(g, &r, r.endpoint);
-}
-
-static void gather_services(struct gathered *g, const struct sl_model *m)
-{
-	for (size_t i = 0; i < m->n; i++) {
-		const struct sl_config_service *conf = &m->service[i]->conf;
-		struct sl_service vip = { .vip = conf->vip, .flags = SL_SERVICE_VIP };
-		size_t j = 0;
-
-		gather_service(g, m->service[i]);
-		while (j < i && !sl_addr_equal(&m->service[j]->conf.vip, &conf->vip))
-			j++;
-		if (j == i)
-			gather(g, &vip, 0);
-	}
-}
-
-static void gather_reverse(struct gathered *g, const struct sl_model *m)
-{
-	for (size_t i = 0; i < m->n; i++) {
-		const struct sl_model_service *s = m->service[i];
-		sl_be16 vip_port = sl_htons(s->conf.port);
-
-		for (uint32_t k = 0; k < s->n; k++) {
-			const struct sl_model_backend *b = &s->backend[k];
-			sl_be16 port = sl_htons(b->port);
-			struct sl_reverse r = {
-				.backend = b->addr,
-				.endpoint = sl_endpoint(port, s->conf.protocol),
-				.service = s->id,
-				.ip_delta = sl_csum_delta_addr(&b->addr, &s->conf.vip),
-				.l4_delta = sl_csum_delta_endpoint(&b->addr, port, &s->conf.vip,
-								   vip_port),
-				.port = vip_port,
-				.traffic = b->traffic,
-				.vip = s->conf.vip,
-				.flags = s->windows.open || s->windows.mixed || s->conf.track_all
-						 ? SL_SERVICE_LOOKUP
-						 : 0,
-			};
-
-			if (b->state != SL_STATE_FREE &&
-			    (m->n == 1 || !has_key(g, &b->addr, r.endpoint)))
-				gather(g, &r, r.endpoint);
-		}
-	}
-}
-
-static void gather_routes(struct gathered *g, struct sl_bank *bank, const struct sl_model *m)
-{
+	struct sl_model_service **edited = calloc(m->n + 1, sizeof(struct sl_model_service *));
 	size_t n = 0;
+	int err = edited ? 0 : -ENOMEM;
 
-	memset(bank->lengths4, 0xff, sizeof(bank->lengths4));
-	memset(bank->lengths6, 0xff, sizeof(bank->lengths6));
-	for (size_t i = 0; i < m->n_routes; i++) {
-		const struct sl_route *r = &m->route[i];
-
-		/* Longest first, as sl_net_routes() sorted them. */
-		if (!n || bank->lengths4[n - 1] != r->length) {
-			if (n == SL_PREFIX_LENGTHS) {
-				sl_log("routes: more than %d prefix lengths; those of length %u "
-				       "and "
-				       "shorter are left out",
-				       SL_PREFIX_LENGTHS, r->length - 96);
-				return;
-			}
-			bank->lengths4[n++] = (uint8_t)r->length;
-		}
-		gather(g, r, r->length);
-	}
-}
-
-static int place_all(struct gathered g[3], const uint32_t size[3], uint64_t *seed)
-{
-	int err = -EAGAIN;
-
-	for (int i = 0; i < SEEDS_TRIED && err == -EAGAIN; i++) {
-		err = 0;
-		for (int k = 0; k < 3 && !err; k++)
-			err = sl_place(g[k].key, g[k].n, size[k], *seed, g[k].place);
-		if (err == -EAGAIN && getrandom(seed, sizeof(*seed), 0) != sizeof(*seed))
-			*seed += 0x9e3779b97f4a7c15ull;
-	}
+	for (size_t i = 0; edited && i < m->n; i++)
+		if (m->service[i]->refs == 1)
+			edited[n++] = m->service[i];
+	if (n)
+		qsort(edited, n, sizeof(struct sl_model_service *), by_size);
+	for (size_t i = 0; i < n && !err; i++)
+		err = build_service(c, edited[i], error);
+	free(edited);
 	return err;
 }
 
-static void scatter(const struct gathered *g, void *array, uint32_t size, uint64_t generation)
+/* There are ids for more, since what is replaced rests. */
+static int check_capacity(const struct sl_control *c, const struct sl_model *m,
+			  char error[SL_ERROR_MAX])
 {
-	char *bank = (char *)array + (generation & 1) * size * g->size;
+	const struct sl_config_capacity *capacity = &c->config.capacity;
+	uint32_t backends = sl_model_serving_backends(m);
 
-	memset(bank, 0, size * g->size);
-	for (size_t i = 0; i < g->n; i++)
-		memcpy(bank + g->place[i] * g->size, g->record + i * g->size, g->size);
-}
-
-static uint32_t engine_choice(const struct sl_config_dataplane *dataplane)
-{
-	switch (dataplane->engine) {
-	case SL_WISH_DPDK:
-		return SL_ENGINE_DPDK;
-	case SL_WISH_XDP:
-		return SL_ENGINE_XDP;
-	default:
-		return SL_ENGINE_AUTO;
-	}
-}
-
-static int build_small(struct sl_control *c, struct sl_model *m, uint64_t generation,
-		       char error[SL_ERROR_MAX])
-{
-	static const enum sl_array array[3] = { SL_ARRAY_services, SL_ARRAY_reverse,
-						SL_ARRAY_routes };
-	struct sl_root *root = sl_store_root(&c->store);
-	struct sl_bank *bank = &root->bank[generation & 1];
-	struct gathered g[3] = { 0 };
-	uint32_t size[3];
-	uint64_t seed = root->bank[~generation & 1].seed; /* what placed all last time */
-	size_t backends = 0;
-	int err;
-
-	for (size_t i = 0; i < m->n; i++)
-		backends += m->service[i]->n;
-	for (int k = 0; k < 3; k++)
-		size[k] = c->store.count[array[k]] / 2;
-	err = gather_init(&g[0], sizeof(struct sl_service), m->n * 2);
-	if (!err)
-		err = gather_init(&g[1], sizeof(struct sl_reverse), backends);
-	if (!err)
-		err = gather_init(&g[2], sizeof(struct sl_route), m->n_routes);
-	if (!err) {
-		gather_services(&g[0], m);
-		gather_reverse(&g[1], m);
-		gather_routes(&g[2], bank, m);
-		err = place_all(g, size, &seed);
-	}
-	if (err) {
+	if (m->n > capacity->services)
 		snprintf(error, SL_ERROR_MAX,
-			 "the tables have no place for %zu services, %zu backends and %zu routes: "
-			 "raise capacity (%s)",
-			 m->n, backends, m->n_routes, strerror(-err));
-	} else {
-		bank->generation = generation;
-		bank->seed = seed;
-		bank->services = (uint32_t)g[0].n;
-		bank->reverse = (uint32_t)g[1].n;
-		bank->routes = (uint32_t)g[2].n;
-		bank->ports = m->n_ports;
-		bank->engine = engine_choice(&c->config.dataplane);
-		for (int k = 0; k < 3; k++)
-			scatter(&g[k], c->store.base[array[k]], size[k], generation);
-		memcpy((struct sl_port *)c->store.base[SL_ARRAY_ports] +
-			       (generation & 1) * SL_PORTS_MAX,
-		       m->port, sizeof(m->port));
-	}
-	for (int k = 0; k < 3; k++)
-		gather_free(&g[k]);
-	return err == -EAGAIN || err == -EEXIST ? -ENOSPC : err;
+			 "no room for %zu services: raise capacity.services (%u)", m->n,
+			 capacity->services);
+	else if (backends > capacity->backends)
+		snprintf(error, SL_ERROR_MAX,
+			 "no room for %u backends of all services together: raise "
+			 "capacity.backends (%u)",
+			 backends, capacity->backends);
+	else
+		return 0;
+	return -ENOSPC;
 }
 
 int sl_records_build(struct sl_control *c, struct sl_model *m, uint64_t generation,
 		     char error[SL_ERROR_MAX])
 {
-	for (size_t i = 0; i < m->n; i++) {
-		int err = m->service[i]->refs == 1 ? build_service(c, m->service[i], error) : 0;
+	int err = check_capacity(c, m, error);
 
-		if (err)
-			return err;
-	}
-	return build_small(c, m, generation, error);
+	if (!err)
+		err = build_services(c, m, error);
+	return err ? err : sl_bank_build(c, m, generation, error);
 }
 
-void sl_records_settle(struct sl_control *c, const struct sl_model *m)
+bool sl_records_may_close(const struct sl_control *c, const struct sl_model *m)
+{
+	for (size_t i = 0; i < m->n; i++) {
+		const struct sl_model_service *s = m->service[i];
+
+		if (s->close && sl_stats_service(c, s->id).untrackable != s->failed)
+			return false;
+	}
+	return true;
+}
+
+/* Word by word: engines read them at any time. */
+static void set_terms(struct sl_terms *to, const struct sl_terms *from, bool lower)
+{
+	for (int i = 0; i < SL_FLOW_STATES; i++)
+		if (lower || from->lifetime[i] > to->lifetime[i])
+			__atomic_store_n(&to->lifetime[i], from->lifetime[i], __ATOMIC_RELAXED);
+}
+
+void sl_records_begin(struct sl_control *c, struct sl_model *m)
 {
 	struct sl_terms *terms = c->store.base[SL_ARRAY_terms];
 
+	for (size_t i = 0; i < m->n; i++) {
+		struct sl_model_service *s = m->service[i];
+		struct sl_terms wanted = sl_records_terms(&s->conf);
+
+		set_terms(&terms[s->id], &wanted, false);
+		for (uint32_t k = 0; s->refs == 1 && k < s->n; k++) {
+			if (s->backend[k].fresh)
+				sl_stats_begin(c, s->backend[k].traffic);
+			s->backend[k].fresh = false;
+		}
+	}
+}
+
+void sl_records_settle(struct sl_control *c, struct sl_model *m)
+{
+	static const struct sl_terms none;
+	struct sl_terms *terms = c->store.base[SL_ARRAY_terms];
+
+	for (size_t i = 0; i < m->n; i++) {
+		struct sl_terms wanted = sl_records_terms(&m->service[i]->conf);
+
+		set_terms(&terms[m->service[i]->id], &wanted, true);
+		m->service[i]->close = false;
+	}
 	for (uint32_t id = 1; id < m->n_ids; id++)
 		if (sl_bit(m->resting, id))
-			terms[id] = (struct sl_terms){ 0 };
+			set_terms(&terms[id], &none, true);
 }

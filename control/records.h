@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* From a model to the records of the contract: rows, backends, and the small records of a bank.
+/* From a model to the records of the contract: rows, backends, and by bank.h the small records.
  *
  * Called by publish.c alone, between the two turns of the bank's sequence word. A service that
- * didn't change keeps its extents; the small records are all written anew, which costs less than
- * finding out which are the same.
+ * didn't change keeps its extents, and so does one whose records come out the same.
  */
 #ifndef SL_CONTROL_RECORDS_H
 #define SL_CONTROL_RECORDS_H
@@ -14,8 +13,17 @@
 int sl_records_build(struct sl_control *c, struct sl_model *m, uint64_t generation,
 		     char error[SL_ERROR_MAX]);
 
-/* After the commit: what holds for entries of services that are gone. */
-void sl_records_settle(struct sl_control *c, const struct sl_model *m);
+/* Right before the commit: whether no insert has failed in the services whose windows close, since
+ * that was decided. */
+bool sl_records_may_close(const struct sl_control *c, const struct sl_model *m);
+
+/* Then, when nothing can refuse the generation any more: what has to stand with its first packet.
+ * Timeouts of entries apply at once, to the live generation too, so they only grow here. The
+ * counters of new backends begin. */
+void sl_records_begin(struct sl_control *c, struct sl_model *m);
+
+/* After the commit: timeouts as they shall be; none for services that are gone. */
+void sl_records_settle(struct sl_control *c, struct sl_model *m);
 
 /* Timeouts of entries by state, in ticks. A live entry's time may be a sixteenth of its lifetime
  * old (core/route.h), so that of established ones is that much longer than the idle timeout. */

@@ -2,11 +2,11 @@
 #include "report.h"
 
 #include <netinet/in.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "problems.h"
 #include "publish.h"
 #include "queues.h"
 #include "stats.h"
@@ -20,9 +20,11 @@ static const char *state_text(const struct sl_model_backend *b)
 {
 	switch (b->state) {
 	case SL_STATE_READY:
-		return b->known			       ? "ready"
+		return b->waiting		       ? "waiting"
 		       : b->hop.kind == SL_ROUTE_NONE  ? "no-route"
 		       : b->hop.kind == SL_ROUTE_LOCAL ? "local"
+		       : b->hop.kind == SL_ROUTE_VIA   ? "ready"
+		       : b->known		       ? "unresolved"
 						       : "resolving";
 	case SL_STATE_DRAINING:
 		return b->named ? "draining" : "drained";
@@ -44,7 +46,7 @@ static void count_states(const struct sl_model_service *s, int *backends, int *r
 		enum sl_backend_state state = s->backend[i].state;
 
 		*backends += state == SL_STATE_READY || state == SL_STATE_DRAINING;
-		*ready += sl_backend_in_rows(&s->backend[i]);
+		*ready += sl_backend_ready(&s->backend[i]);
 	}
 }
 
@@ -176,6 +178,14 @@ static json_t *workers_of(const struct sl_control *c)
 	return list;
 }
 
+json_t *sl_report_published(const struct sl_published *out)
+{
+	return json_pack("{s:I, s:b, s:i, s:i, s:f}", "generation", (json_int_t)out->generation,
+			 "acknowledged", out->acknowledged == out->workers, "workers",
+			 (int)out->workers, "workers_acknowledged", (int)out->acknowledged,
+			 "commit_us", out->commit_us);
+}
+
 json_t *sl_report_generation(const struct sl_control *c)
 {
 	struct sl_published out;
@@ -183,50 +193,6 @@ json_t *sl_report_generation(const struct sl_control *c)
 	sl_acknowledged((struct sl_control *)(uintptr_t)c, &out);
 	return json_pack("{s:I, s:b, s:o}", "generation", (json_int_t)out.generation,
 			 "acknowledged", out.acknowledged == out.workers, "workers", workers_of(c));
-}
-
-__attribute__((format(printf, 2, 3))) static void problem(json_t *list, const char *format, ...)
-{
-	char text[256];
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	json_array_append_new(list, json_string(text));
-}
-
-static json_t *problems_of(const struct sl_control *c)
-{
-	json_t *list = json_array();
-	uint32_t workers = sl_workers(c);
-
-	if (!sl_dataplane_alive(c) && c->config.dataplane.engine != SL_WISH_XDP)
-		problem(list, c->config.dataplane.engine == SL_WISH_DPDK
-				      ? "no dataplane runs: packets to VIPs are dropped (no_worker)"
-				      : "no dataplane runs: XDP serves kernel interfaces alone");
-	for (uint32_t i = 0; i < workers; i++)
-		if (!sl_worker_alive(c, i))
-			problem(list, "worker %u gives no sign of life", i);
-	for (uint32_t i = 0; i < c->config.dataplane.n_ports; i++) {
-		const struct sl_config_port *port = &c->config.dataplane.port[i];
-		const struct sl_net_port *p = sl_net_port(c->net, i);
-
-		if (port->kind == SL_PORT_KERNEL && !p->present)
-			problem(list, "port %s: there is no interface %s", port->name,
-				port->device);
-		else if (port->kind == SL_PORT_KERNEL && !p->up)
-			problem(list, "port %s: interface %s is down", port->name, port->device);
-	}
-	for (size_t i = 0; i < c->model->n; i++) {
-		int backends, ready;
-
-		count_states(c->model->service[i], &backends, &ready);
-		if (!ready)
-			problem(list, "service %s: no backend is ready",
-				c->model->service[i]->conf.name);
-	}
-	return list;
 }
 
 static json_t *services_of(const struct sl_control *c)
@@ -286,6 +252,6 @@ json_t *sl_report_status(const struct sl_control *c)
 	json_object_set_new(report, "ports", ports_of(c));
 	json_object_set_new(report, "queues", sl_queues_report(c));
 	json_object_set_new(report, "services", services_of(c));
-	json_object_set_new(report, "problems", problems_of(c));
+	json_object_set_new(report, "problems", sl_problems(c));
 	return report;
 }

@@ -11,4 +11,8 @@ void sl_report_backends(const struct sl_control *c, const struct sl_model_servic
 json_t *sl_report_stats(const struct sl_control *c);
 json_t *sl_report_generation(const struct sl_control *c);
 
+/* The answer to a change. */
+struct sl_published;
+json_t *sl_report_published(const struct sl_published *out);
+
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "sweep.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,12 +12,16 @@
 enum {
 	BUCKETS_A_TICK = 131072, /* one to two milliseconds */
 	REST_MS = 200,		 /* between passes */
+	RETRY_MS = 1000,	 /* after a publish that failed */
+	STUCK_MS = 2000,	 /* busy for as long: whoever filled it died */
+	STUCK_MAX = 16,
 };
 
 /* What a pass finds about one service. */
 struct found {
 	uint64_t *named;    /* backends, by number */
 	uint64_t *disagree; /* mixed rows; NULL where there are none */
+	bool busy;	    /* an entry that is being filled: it may name anybody */
 };
 
 struct watch { /* of inserts that failed, by service id */
@@ -25,15 +30,28 @@ struct watch { /* of inserts that failed, by service id */
 	bool ever;
 };
 
+struct stuck { /* an entry that is busy, as of a pass */
+	uint64_t *word;
+	uint64_t key;
+	uint32_t since_ms;
+	uint32_t seen_ms;
+};
+
 struct sl_sweep {
 	struct sl_control *c;
 	struct watch *watch;
+	struct stuck stuck[STUCK_MAX];
+	char failure[SL_ERROR_MAX]; /* of the last publish, as logged */
+	bool retries;
+	uint32_t failed_ms;
 	/* The pass under way. */
 	bool running;
 	uint32_t bucket; /* next */
 	uint64_t generation;
 	uint64_t moved;
 	uint64_t now; /* ticks */
+	bool cleans;  /* no worker does it */
+	bool alone;   /* nor lives one that might wake */
 	size_t n;
 	struct found *found;
 	uint32_t *index; /* by service id: index in the model + 1 */
@@ -122,13 +140,23 @@ static bool must_hold(struct sl_sweep *s, const struct sl_model_service *service
 	return w->ever && now - w->since_ms < sl_records_window_ms(&service->conf);
 }
 
-static void publish(struct sl_control *c, struct sl_model *next)
+/* What fails will fail again for a while: it is tried once a second and said once. */
+static void publish(struct sl_sweep *s, struct sl_model *next)
 {
 	struct sl_published out;
 	char error[SL_ERROR_MAX];
+	int err = sl_publish(s->c, next, &out, error);
 
-	if (sl_publish(c, next, &out, error) != 0)
-		sl_log("%s", error);
+	s->retries = err && err != -EAGAIN;
+	if (!err)
+		s->failure[0] = '\0';
+	if (!s->retries)
+		return;
+	s->failed_ms = sl_clock_ms();
+	if (strcmp(error, s->failure) == 0)
+		return;
+	sl_log("%s", error);
+	memcpy(s->failure, error, sizeof(error));
 }
 
 static void close_windows(struct sl_sweep *s)
@@ -147,11 +175,13 @@ static void close_windows(struct sl_sweep *s)
 		if (!next)
 			next = sl_model_clone(c->model);
 		edited = next ? sl_model_edit(next, i) : NULL;
-		if (edited)
-			edited->close = true;
+		if (!edited)
+			continue;
+		edited->close = true;
+		edited->failed = s->watch[service->id].untrackable;
 	}
 	if (next)
-		publish(c, next);
+		publish(s, next);
 }
 
 /* The pass */
@@ -216,15 +246,16 @@ fail:
 	return false;
 }
 
+/* An entry, alive or dead: a longer idle timeout would bring a dead one back to life. */
 static void meet(struct sl_sweep *s, uint64_t key, uint64_t value)
 {
 	struct sl_control *c = s->c;
 	uint16_t id = sl_flow_key_service(key);
-	uint32_t backend = sl_flow_backend(value), index;
+	uint32_t backend = sl_flow_backend(value), index, row;
 	const struct sl_root *root = sl_store_root(&c->store);
 	const struct sl_rows *slots = c->store.base[SL_ARRAY_slots];
 	const struct sl_model_service *service;
-	uint32_t row;
+	struct found *found;
 
 	if (id >= c->model->n_ids)
 		return;
@@ -233,10 +264,12 @@ static void meet(struct sl_sweep *s, uint64_t key, uint64_t value)
 	if (!index)
 		return;
 	service = c->model->service[index - 1];
-	if (!backend || backend > service->n)
+	found = &s->found[index - 1];
+	found->busy |= (key & SL_FLOW_BUSY) != 0;
+	if (!backend || backend > service->n || found->busy)
 		return;
-	sl_bit_set(s->found[index - 1].named, backend - 1);
-	if (!s->found[index - 1].disagree)
+	sl_bit_set(found->named, backend - 1);
+	if (!found->disagree)
 		return;
 	row = sl_hash_row((sl_be32)(uint32_t)(key >> 16), (sl_be16)(uint16_t)key,
 			  service->conf.vip.w[3],
@@ -244,34 +277,98 @@ static void meet(struct sl_sweep *s, uint64_t key, uint64_t value)
 			  root->row_key) &
 	      (service->conf.table_size - 1);
 	if (sl_row_cur(sl_rows_of(slots, service->rows->at)[row]) != backend)
-		sl_bit_set(s->found[index - 1].disagree, row);
+		sl_bit_set(found->disagree, row);
+}
+
+/* Clears an entry that is still what was looked at: true when it did. */
+static bool clear(uint64_t *word, uint64_t key)
+{
+	return __atomic_compare_exchange_n(word, &key, 0, false, __ATOMIC_ACQ_REL,
+					   __ATOMIC_RELAXED);
+}
+
+/* Whether the entry's time and the grace are over, as flow.h has it. */
+static bool long_dead(const struct sl_sweep *s, uint64_t key, uint64_t value)
+{
+	const struct sl_terms *terms = s->c->store.base[SL_ARRAY_terms];
+	uint16_t id = sl_flow_key_service(key);
+	uint64_t age = (s->now - sl_flow_time(value)) & 0xffffffffffffull;
+
+	if (id >= s->c->store.count[SL_ARRAY_terms])
+		return true;
+	if (age >> 47) /* seen after the pass began */
+		age = 0;
+	return age > (uint64_t)terms[id].lifetime[sl_flow_state(value)] + SL_FLOW_GRACE;
+}
+
+/* Left busy by an engine that died in the midst of an insert: no live one takes as long. */
+static bool clear_stuck(struct sl_sweep *s, uint64_t *word, uint64_t key)
+{
+	uint32_t now = sl_clock_ms();
+	struct stuck *free_one = NULL;
+
+	for (int i = 0; i < STUCK_MAX; i++) {
+		struct stuck *stuck = &s->stuck[i];
+
+		if (stuck->word == word && stuck->key == key) {
+			stuck->seen_ms = now;
+			if (now - stuck->since_ms < STUCK_MS)
+				return false;
+			stuck->word = NULL;
+			return clear(word, key);
+		}
+		if (!stuck->word || now - stuck->seen_ms > STUCK_MS)
+			free_one = stuck;
+	}
+	if (free_one)
+		*free_one =
+			(struct stuck){ .word = word, .key = key, .since_ms = now, .seen_ms = now };
+	return false;
+}
+
+static void look(struct sl_sweep *s, struct sl_bucket *bucket, int way)
+{
+	uint64_t *word = &bucket->key[way];
+	/* Acquire: the key before its value. */
+	uint64_t key = __atomic_load_n(word, __ATOMIC_ACQUIRE);
+	uint64_t value = __atomic_load_n(&bucket->value[way], __ATOMIC_RELAXED);
+
+	if (!key)
+		return;
+	if (key & SL_FLOW_BUSY) {
+		if (s->alone && clear_stuck(s, word, key))
+			return;
+	} else if (s->cleans && long_dead(s, key, value) && clear(word, key)) {
+		return;
+	}
+	meet(s, key, value);
 }
 
 static void slice(struct sl_sweep *s)
 {
-	const struct sl_bucket *bucket = s->c->store.base[SL_ARRAY_flows];
-	const struct sl_terms *terms = s->c->store.base[SL_ARRAY_terms];
+	struct sl_bucket *bucket = s->c->store.base[SL_ARRAY_flows];
 	uint32_t n = s->c->store.count[SL_ARRAY_flows];
 	uint32_t end = n - s->bucket < BUCKETS_A_TICK ? n : s->bucket + BUCKETS_A_TICK;
+	struct sl_published out;
 
-	for (; s->bucket < end; s->bucket++) {
+	sl_acknowledged(s->c, &out);
+	s->alone = out.workers == 0;
+	s->cleans = s->alone || sl_workers_hang(s->c);
+	for (; s->bucket < end; s->bucket++)
+		for (int way = 0; way < SL_FLOW_WAYS; way++)
+			look(s, &bucket[s->bucket], way);
+}
+
+void sl_sweep_ids(const struct sl_control *c, uint64_t *ids, uint32_t n)
+{
+	const struct sl_bucket *bucket = c->store.base[SL_ARRAY_flows];
+
+	for (uint32_t i = 0; i < c->store.count[SL_ARRAY_flows]; i++) {
 		for (int way = 0; way < SL_FLOW_WAYS; way++) {
-			uint64_t key =
-				__atomic_load_n(&bucket[s->bucket].key[way], __ATOMIC_ACQUIRE);
-			uint64_t value =
-				__atomic_load_n(&bucket[s->bucket].value[way], __ATOMIC_RELAXED);
-			uint16_t id = sl_flow_key_service(key);
-			uint64_t age = (s->now - sl_flow_time(value)) & 0xffffffffffffull;
+			uint64_t key = __atomic_load_n(&bucket[i].key[way], __ATOMIC_RELAXED);
 
-			if (!key || id >= s->c->store.count[SL_ARRAY_terms])
-				continue;
-			/* Seen after the pass began counts as now. Dead entries don't count, but
-			 * those that their grace still protects do. */
-			if (age >> 47)
-				age = 0;
-			if (age <=
-			    (uint64_t)terms[id].lifetime[sl_flow_state(value)] + SL_FLOW_GRACE)
-				meet(s, key, value);
+			if (key && sl_flow_key_service(key) < n)
+				sl_bit_set(ids, sl_flow_key_service(key));
 		}
 	}
 }
@@ -291,10 +388,11 @@ static bool settles(const struct sl_control *c, const struct sl_model_service *s
 }
 
 /* Frees what nothing names: true when `service` has to be published for it. */
-static bool release_backends(struct sl_control *c, struct sl_model *next, size_t index,
-			     const uint64_t *named)
+static bool release_backends(struct sl_sweep *s, struct sl_model *next, size_t index)
 {
+	struct sl_control *c = s->c;
 	const struct sl_rows *slots = c->store.base[SL_ARRAY_slots];
+	const uint64_t *named = s->found[index].named;
 	struct sl_model_service *live = c->model->service[index], *edited;
 	bool any = false;
 
@@ -311,7 +409,10 @@ static bool release_backends(struct sl_control *c, struct sl_model *next, size_t
 		if (!edited)
 			continue;
 		sl_log("service %s: backend %s is gone", live->conf.name, b->name);
-		edited->backend[k].state = SL_STATE_FREE;
+		edited->backend[k] = (struct sl_model_backend){
+			.state = SL_STATE_FREE,
+			.freed = s->generation + 1,
+		};
 		sl_bit_clear(next->traffics, b->traffic);
 		edited->rewrite = any = true;
 	}
@@ -327,7 +428,9 @@ static void finish_pass(struct sl_sweep *s)
 	for (size_t i = 0; next && i < s->n; i++) {
 		struct sl_model_service *edited;
 
-		any |= release_backends(c, next, i, s->found[i].named);
+		if (s->found[i].busy)
+			continue;
+		any |= release_backends(s, next, i);
 		if (!settles(c, c->model->service[i], s->found[i].disagree))
 			continue;
 		edited = sl_model_edit(next, i);
@@ -346,7 +449,7 @@ static void finish_pass(struct sl_sweep *s)
 	}
 	drop_pass(s);
 	if (any)
-		publish(c, next);
+		publish(s, next);
 	else
 		sl_model_free(next, 0);
 }
@@ -355,13 +458,16 @@ void sl_sweep_tick(struct sl_sweep *s)
 {
 	struct sl_control *c = s->c;
 
+	if (s->retries && sl_clock_ms() - s->failed_ms < RETRY_MS)
+		return;
 	close_windows(s);
+	/* What a pass under way has found is about the model as it was. */
+	if (s->running && s->generation != sl_store_root(&c->store)->generation)
+		drop_pass(s);
 	if (!s->running &&
 	    (sl_clock_ms() - s->rested_ms < REST_MS || !wants_pass(c->model) || !begin_pass(s)))
 		return;
 	slice(s);
-	if (s->generation != sl_store_root(&c->store)->generation)
-		drop_pass(s);
-	else if (s->bucket == c->store.count[SL_ARRAY_flows])
+	if (s->bucket == c->store.count[SL_ARRAY_flows])
 		moved(c) == s->moved ? finish_pass(s) : drop_pass(s);
 }

@@ -11,12 +11,17 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <linux/ethtool.h>
 #include <linux/if_link.h>
+#include <linux/sockios.h>
+#include <net/if.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#include "steer.skel.h"
+#include "engine.skel.h"
 
 #define VERIFIER_LOG (256 * 1024)
 
@@ -128,7 +133,8 @@ static int egress_set(const struct attachment *a, uint32_t port, char error[SL_E
 
 /* ---- the program ---- */
 
-static int reuse_maps(struct sl_steer *skel, const struct sl_store *store, int xsks, int egress)
+static int reuse_maps(struct sl_xdp_engine *skel, const struct sl_store *store, int xsks,
+		      int egress)
 {
 	struct {
 		struct bpf_map *map;
@@ -149,7 +155,23 @@ static int reuse_maps(struct sl_steer *skel, const struct sl_store *store, int x
 	return err;
 }
 
-static void set_sizes(struct sl_steer *skel, const struct sl_store *store, uint32_t port)
+/* What the driver calls itself. */
+static bool is_veth(const char *device)
+{
+	struct ethtool_drvinfo info = { .cmd = ETHTOOL_GDRVINFO };
+	struct ifreq request = { .ifr_data = (void *)&info };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), err;
+
+	if (fd < 0)
+		return false;
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", device);
+	err = ioctl(fd, SIOCETHTOOL, &request);
+	close(fd);
+	return err == 0 && strcmp(info.driver, "veth") == 0;
+}
+
+static void set_sizes(struct sl_xdp_engine *skel, const struct sl_store *store, uint32_t port,
+		      const char *device)
 {
 	const uint32_t *n = store->count;
 	uint32_t writers = n[SL_ARRAY_tally];
@@ -162,6 +184,7 @@ static void set_sizes(struct sl_steer *skel, const struct sl_store *store, uint3
 	skel->rodata->sl_tallies = n[SL_ARRAY_service_tally] / writers;
 	skel->rodata->sl_workers = n[SL_ARRAY_workers];
 	skel->rodata->sl_port = port;
+	skel->rodata->sl_veth = is_veth(device);
 }
 
 /* The end of the verifier's log on one line, for a report of something that shouldn't happen. */
@@ -185,7 +208,7 @@ static int load_fail(const char *device, int err, char *log, char error[SL_ERROR
 }
 
 /* One instance for this port, over the sockets' map given or a new one. */
-static int program_load(struct sl_steer **skel, const struct sl_store *store, uint32_t port,
+static int program_load(struct sl_xdp_engine **skel, const struct sl_store *store, uint32_t port,
 			const struct attachment *a, char error[SL_ERROR_MAX])
 {
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .kernel_log_size = VERIFIER_LOG);
@@ -197,17 +220,17 @@ static int program_load(struct sl_steer **skel, const struct sl_store *store, ui
 	if (!log)
 		goto out;
 	opts.kernel_log_buf = log;
-	*skel = sl_steer__open_opts(&opts);
+	*skel = sl_xdp_engine__open_opts(&opts);
 	if (!*skel) {
 		err = -errno;
 		goto out;
 	}
-	set_sizes(*skel, store, port);
+	set_sizes(*skel, store, port, a->device);
 	err = reuse_maps(*skel, store, a->xsks, a->egress);
 	if (!err)
-		err = sl_steer__load(*skel);
+		err = sl_xdp_engine__load(*skel);
 	if (err)
-		sl_steer__destroy(*skel);
+		sl_xdp_engine__destroy(*skel);
 out:
 	libbpf_set_print(print);
 	if (err)
@@ -218,21 +241,55 @@ out:
 
 /* ---- attaching ---- */
 
+/* The link that holds an XDP program at this interface; 0: none does. */
+static uint32_t link_id_at(unsigned ifindex)
+{
+	uint32_t id = 0;
+
+	while (bpf_link_get_next_id(id, &id) == 0) {
+		struct bpf_link_info info = { 0 };
+		uint32_t length = sizeof(info);
+		int fd = bpf_link_get_fd_by_id(id), err;
+
+		if (fd < 0)
+			continue;
+		err = bpf_obj_get_info_by_fd(fd, &info, &length);
+		close(fd);
+		if (!err && info.type == BPF_LINK_TYPE_XDP && info.xdp.ifindex == ifindex)
+			return id;
+	}
+	return 0;
+}
+
+/* What stands there isn't ours: who may take it off, and how. */
+static int occupied(const struct attachment *a, const struct bpf_xdp_query_opts *query,
+		    char error[SL_ERROR_MAX])
+{
+	uint32_t link = link_id_at(a->ifindex);
+	uint32_t id = query->prog_id	   ? query->prog_id
+		      : query->drv_prog_id ? query->drv_prog_id
+					   : query->skb_prog_id;
+
+	if (link)
+		return fail(error, -EBUSY,
+			    "%s: another XDP program is attached (id %u), by link %u; take it off "
+			    "first: `bpftool link show id %u` tells whose it is, `bpftool link "
+			    "detach id %u` detaches it",
+			    a->device, id, link, link, link);
+	return fail(error, -EBUSY,
+		    "%s: another XDP program is attached (id %u, see `bpftool prog show id %u`); "
+		    "take it off first: `ip link set dev %s %s off`",
+		    a->device, id, id, a->device,
+		    query->attach_mode == XDP_ATTACHED_SKB ? "xdpgeneric" : "xdpdrv");
+}
+
 static int link_fail(const struct attachment *a, int err, char error[SL_ERROR_MAX])
 {
 	LIBBPF_OPTS(bpf_xdp_query_opts, query);
 
 	if (bpf_xdp_query((int)a->ifindex, 0, &query) == 0 &&
-	    query.attach_mode != XDP_ATTACHED_NONE) {
-		uint32_t id = query.prog_id	  ? query.prog_id
-			      : query.drv_prog_id ? query.drv_prog_id
-						  : query.skb_prog_id;
-
-		return fail(error, -EBUSY,
-			    "%s: another XDP program is attached (id %u, see bpftool prog show id "
-			    "%u); take it off first (ip link set dev %s xdp off)",
-			    a->device, id, id, a->device);
-	}
+	    query.attach_mode != XDP_ATTACHED_NONE)
+		return occupied(a, &query, error);
 	if (err == -EPERM)
 		return fail(error, err,
 			    "%s: not allowed to attach an XDP program; it takes CAP_NET_ADMIN",
@@ -271,7 +328,8 @@ static int link_make(struct attachment *a, int program, char error[SL_ERROR_MAX]
 }
 
 /* Drops what stood at the pins: dead, or at another interface. */
-static int attach_new(struct attachment *a, const struct sl_steer *skel, char error[SL_ERROR_MAX])
+static int attach_new(struct attachment *a, const struct sl_xdp_engine *skel,
+		      char error[SL_ERROR_MAX])
 {
 	const char *pin = a->xsks_pin;
 	int how, err;
@@ -295,7 +353,7 @@ static int attach_new(struct attachment *a, const struct sl_steer *skel, char er
 	return how;
 }
 
-static int attach_replace(struct attachment *a, const struct sl_steer *skel,
+static int attach_replace(struct attachment *a, const struct sl_xdp_engine *skel,
 			  char error[SL_ERROR_MAX])
 {
 	LIBBPF_OPTS(bpf_xdp_query_opts, query);
@@ -318,7 +376,7 @@ int sl_xdp_attach(const struct sl_store *store, const struct sl_store_where *whe
 		  char error[SL_ERROR_MAX])
 {
 	struct attachment a;
-	struct sl_steer *skel;
+	struct sl_xdp_engine *skel;
 	int how;
 
 	if (where->huge)
@@ -333,7 +391,7 @@ int sl_xdp_attach(const struct sl_store *store, const struct sl_store_where *whe
 		how = program_load(&skel, store, port, &a, error);
 	if (!how) {
 		how = a.link >= 0 ? attach_replace(&a, skel, error) : attach_new(&a, skel, error);
-		sl_steer__destroy(skel);
+		sl_xdp_engine__destroy(skel);
 	}
 	attachment_close(&a);
 	return how;

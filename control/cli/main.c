@@ -149,8 +149,31 @@ static int report_option(const struct settings *settings, const char *last)
 	return fail(settings, SL_EXIT_USAGE, "unknown option \"%s\"; see: sluicectl --help", last);
 }
 
-/* 0 or an exit status. */
-static int parse_options(struct settings *settings, int argc, char **argv,
+static bool is_negative(const char *word)
+{
+	return word[0] == '-' && word[1] >= '0' && word[1] <= '9';
+}
+
+/* "-1" is a number, no option. getopt sees such a word without its sign; NULL: no memory. */
+static char **hide_negatives(int argc, char **argv)
+{
+	char **seen = calloc((size_t)argc + 1, sizeof(*seen));
+
+	for (int i = 0; seen && i < argc; i++)
+		seen[i] = is_negative(argv[i]) ? argv[i] + 1 : argv[i];
+	return seen;
+}
+
+static char *with_sign(int argc, char **argv, char *word)
+{
+	for (int i = 0; i < argc; i++)
+		if (is_negative(argv[i]) && argv[i] + 1 == word)
+			return argv[i];
+	return word;
+}
+
+/* 0 or an exit status. `seen` are the words for getopt, which changes their order. */
+static int parse_options(struct settings *settings, int argc, char **argv, char **seen,
 			 struct sl_given_words *given)
 {
 	struct option options[OPTIONS_MAX];
@@ -161,7 +184,7 @@ static int parse_options(struct settings *settings, int argc, char **argv,
 	for (int i = 1; i < argc; i++)
 		settings->json |= !strcmp(argv[i], "--json");
 	opterr = 0;
-	while (!rc && (option = getopt_long(argc, argv, ":i:s:h", options, &index)) != -1) {
+	while (!rc && (option = getopt_long(argc, seen, ":i:s:h", options, &index)) != -1) {
 		switch (option) {
 		case 'i':
 			settings->instance = optarg;
@@ -184,16 +207,19 @@ static int parse_options(struct settings *settings, int argc, char **argv,
 			if (given->n_options == SL_GIVEN_MAX)
 				return fail(settings, SL_EXIT_USAGE, "too many options");
 			given->option[given->n_options].name = options[index].name;
-			given->option[given->n_options++].value = optarg;
+			given->option[given->n_options++].value =
+				optarg ? with_sign(argc, argv, optarg) : NULL;
 			break;
 		case ':':
-			rc = fail(settings, SL_EXIT_USAGE, "%s: wants a value", argv[optind - 1]);
+			rc = fail(settings, SL_EXIT_USAGE, "%s: wants a value", seen[optind - 1]);
 			break;
 		default:
-			rc = report_option(settings, argv[optind - 1]);
+			rc = report_option(settings, seen[optind - 1]);
 		}
 	}
-	given->word = argv + optind;
+	for (int i = optind; i < argc; i++)
+		seen[i] = with_sign(argc, argv, seen[i]);
+	given->word = seen + optind;
 	given->n_words = (size_t)(argc - optind);
 	return rc;
 }
@@ -314,26 +340,27 @@ int main(int argc, char **argv)
 	struct settings settings = { .instance = "main", .timeout_ms = TIMEOUT_DEFAULT_S * 1000 };
 	struct sl_given_words given = { 0 };
 	const struct sl_command *command;
-	char error[SL_ERROR_MAX];
+	char **seen = hide_negatives(argc, argv), error[SL_ERROR_MAX];
 	json_t *params = NULL;
 	int rc;
 
+	if (!seen)
+		return fail(&settings, SL_EXIT_MACHINE, "out of memory");
 	setlocale(LC_CTYPE, "");
-	rc = parse_options(&settings, argc, argv, &given);
+	rc = parse_options(&settings, argc, argv, seen, &given);
 	if (rc)
-		return rc;
-	if (settings.version) {
-		puts("sluicectl " SL_VERSION);
-		return SL_EXIT_OK;
-	}
+		goto out;
 	command = sl_command_find(&given, error);
-	if (settings.help)
-		return print_help(command);
-	if (!command)
-		return fail(&settings, SL_EXIT_USAGE, "%s", error);
-	if (sl_command_params(command, &given, &params, error))
-		return fail(&settings, SL_EXIT_USAGE, "%s", error);
-	rc = run(&settings, command, params);
+	if (settings.version)
+		puts("sluicectl " SL_VERSION);
+	else if (settings.help)
+		rc = print_help(command);
+	else if (!command || sl_command_params(command, &given, &params, error))
+		rc = fail(&settings, SL_EXIT_USAGE, "%s", error);
+	else
+		rc = run(&settings, command, params);
 	json_decref(params);
+out:
+	free(seen);
 	return rc;
 }

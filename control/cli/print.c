@@ -324,15 +324,17 @@ static void print_texts(const char *before, const json_t *texts)
 
 /* The shapes. */
 
-/* "12, acknowledged" */
-static void format_generation(const json_t *result, char text[CELL_MAX])
+/* "12, acknowledged": by `workers`, the array of them. */
+static void format_generation(const json_t *result, const json_t *workers, char text[CELL_MAX])
 {
 	const json_t *acknowledged = json_object_get(result, "acknowledged");
 	size_t used;
 
 	cell_number(result, "generation", text);
 	used = strlen(text);
-	if (json_is_boolean(acknowledged))
+	if (json_is_array(workers) && json_array_size(workers) == 0)
+		snprintf(text + used, CELL_MAX - used, ", no worker runs");
+	else if (json_is_boolean(acknowledged))
 		snprintf(text + used, CELL_MAX - used, ", %sacknowledged",
 			 json_is_true(acknowledged) ? "" : "not yet ");
 }
@@ -355,7 +357,7 @@ void sl_print_status(const json_t *result)
 
 	cell_text(result, "instance", text);
 	printf("%-13s %s\n", "instance", text);
-	format_generation(result, text);
+	format_generation(result, workers, text);
 	printf("%-13s %s\n", "generation", text);
 	cell_text(result, "tables", text);
 	printf("%-13s %s\n", "tables", text);
@@ -384,7 +386,17 @@ void sl_print_services(const json_t *result)
 
 void sl_print_service(const json_t *result)
 {
+	const json_t *removed = json_object_get(result, "removed_live"), *row;
+	char name[CELL_MAX], endpoint[CELL_MAX];
+	size_t i;
+
 	print_row(SERVICES, result);
+	json_array_foreach (removed, i, row) {
+		cell_text(row, "name", name);
+		cell_endpoint(row, "address", endpoint);
+		printf("%-13s %s, %s: the configuration has it, `backend add` takes it back\n",
+		       "removed live", name, endpoint);
+	}
 	putchar('\n');
 	print_table(BACKENDS, json_object_get(result, "backend_list"), "no backends");
 }
@@ -423,7 +435,7 @@ void sl_print_generation(const json_t *result)
 {
 	char text[CELL_MAX];
 
-	format_generation(result, text);
+	format_generation(result, json_object_get(result, "workers"), text);
 	printf("generation %s\n", text);
 	print_table(WORKER_GENERATIONS, json_object_get(result, "workers"), "no workers");
 }

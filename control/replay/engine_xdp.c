@@ -14,10 +14,10 @@
 #include <bpf/libbpf.h>
 
 #include "engine.h"
-#include "steer.skel.h"
+#include "engine.skel.h"
 
 struct sl_replay_engine {
-	struct sl_steer *skel;
+	struct sl_xdp_engine *skel;
 	int program;
 	uint32_t writer;
 	const struct sl_tally *tally;
@@ -32,7 +32,7 @@ static int fail(int err, const char *what, char error[SL_ERROR_MAX])
 	return err;
 }
 
-static void set_sizes(struct sl_steer *skel, const struct sl_store *store, uint32_t port)
+static void set_sizes(struct sl_xdp_engine *skel, const struct sl_store *store, uint32_t port)
 {
 	const uint32_t *n = store->count;
 	uint32_t writers = n[SL_ARRAY_tally];
@@ -47,7 +47,7 @@ static void set_sizes(struct sl_steer *skel, const struct sl_store *store, uint3
 	skel->rodata->sl_port = port;
 }
 
-static int reuse_maps(struct sl_steer *skel, const struct sl_store *store)
+static int reuse_maps(struct sl_xdp_engine *skel, const struct sl_store *store)
 {
 	int err = 0;
 
@@ -59,7 +59,7 @@ static int reuse_maps(struct sl_steer *skel, const struct sl_store *store)
 	return err;
 }
 
-static int lead_ports(struct sl_steer *skel)
+static int lead_ports(struct sl_xdp_engine *skel)
 {
 	uint32_t interface = if_nametoindex("lo");
 	int err = 0;
@@ -87,7 +87,7 @@ static int bind_cpu(uint32_t *cpu)
 static void xdp_close(struct sl_replay_engine *e)
 {
 	if (e)
-		sl_steer__destroy(e->skel);
+		sl_xdp_engine__destroy(e->skel);
 	free(e);
 }
 
@@ -97,14 +97,14 @@ static int load(struct sl_replay_engine *e, const struct sl_store *store, uint32
 	libbpf_print_fn_t print = libbpf_set_print(NULL);
 	int err;
 
-	e->skel = sl_steer__open();
+	e->skel = sl_xdp_engine__open();
 	err = e->skel ? 0 : -errno;
 	if (!err) {
 		set_sizes(e->skel, store, port);
 		err = reuse_maps(e->skel, store);
 	}
 	if (!err)
-		err = sl_steer__load(e->skel);
+		err = sl_xdp_engine__load(e->skel);
 	libbpf_set_print(print);
 	return err ? fail(err, "the program can't be loaded", error) : 0;
 }

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../adopt.h"
 #include "../apply.h"
 #include "../instance.h"
 #include "../publish.h"

@@ -10,8 +10,8 @@
  * needs no second process to get the CPU in time.
  *
  * Prints one line of JSON. Gaps are in ns, between arrivals in their order; `at` is the number of
- * the datagram after the longest gap. `sent_gap` is the longest between two sends: what a gap of
- * arrivals can't be blamed for.
+ * the datagram after the longest gap. `sent_gap` is the longest between two sends, `behind` how
+ * many datagrams were on their way when the first signal was sent: what can't be blamed on it.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -55,7 +55,7 @@ struct train {
 	uint64_t newest; /* number of the last arrival */
 	uint64_t last_rx, last_tx;
 	uint64_t gap, gap_at, gap_from; /* gap_from: the last number before it */
-	uint64_t sent_gap;
+	uint64_t sent_gap, behind;
 };
 
 static void fail(const char *what)
@@ -162,6 +162,18 @@ static void wait_until(struct train *t, uint64_t when)
 		;
 }
 
+static void strike(struct train *t, uint64_t number)
+{
+	for (size_t s = 0; s < t->strikes; s++) {
+		if (t->strike[s].at != number)
+			continue;
+		if (s == 0)
+			t->behind = number - t->newest - 1;
+		if (kill(t->strike[s].pid, t->strike[s].signum) != 0)
+			fail("kill");
+	}
+}
+
 static void send_all(struct train *t)
 {
 	uint64_t begin = now_ns() + 1000000;
@@ -171,9 +183,7 @@ static void send_all(struct train *t)
 		uint64_t tx;
 
 		wait_until(t, begin + i * t->interval);
-		for (size_t s = 0; s < t->strikes; s++)
-			if (t->strike[s].at == i && kill(t->strike[s].pid, t->strike[s].signum))
-				fail("kill");
+		strike(t, i);
 		tx = now_ns();
 		if (i && tx - t->last_tx > t->sent_gap)
 			t->sent_gap = tx - t->last_tx;
@@ -210,9 +220,10 @@ int main(int argc, char **argv)
 	sched_setscheduler(0, SCHED_FIFO, &(struct sched_param){ .sched_priority = 1 });
 	send_all(&t);
 	printf("{\"sent\": %lu, \"arrived\": %lu, \"lost\": %lu, \"doubled\": %lu, "
-	       "\"overtaken\": %lu, \"gap\": %lu, \"from\": %lu, \"at\": %lu, \"sent_gap\": %lu}\n",
+	       "\"overtaken\": %lu, \"gap\": %lu, \"from\": %lu, \"at\": %lu, \"sent_gap\": %lu, "
+	       "\"behind\": %lu}\n",
 	       t.count, t.arrived, t.count - t.arrived, t.doubled, t.overtaken, t.gap, t.gap_from,
-	       t.gap_at, t.sent_gap);
+	       t.gap_at, t.sent_gap, t.behind);
 	free(t.seen);
 	return 0;
 }

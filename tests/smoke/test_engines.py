@@ -20,8 +20,8 @@ import load
 import topology as net
 
 NAMES = {"b1", "b2", "b3"}
-# Not OutRsts of the hosts: a server that closes first may repeat its FIN (a tail loss probe, some ms
-# later), and if that is overtaken by the last ACK the client has no socket any more to take it.
+# Not OutRsts of the hosts: a server that closes first may repeat its FIN (a tail loss probe, a few
+# ms later); if the last ACK overtakes that, the client has no socket any more to take it.
 RESETS = ("Tcp.EstabResets", "Tcp.AttemptFails")
 TWO_QUEUES = pytest.mark.parametrize("topology", [{"queues": 2}], indirect=True)
 
@@ -131,15 +131,21 @@ def test_dpdk_alone(topology, idle):
     assert reason(idle, "no_worker") >= 1
     assert {row["engine"] for row in queues(idle)} == {"none"}
     idle.start_dataplane()
+    net.wait_for("an answer", lambda: answered(topology))  # ARP had no answer before either
     with connections(topology.client, 20) as opened:
         idle.kill(idle.dataplane)
-        opened[0][0].socket.sendall(b"")
         with pytest.raises(socket.timeout):
             Connection(topology.client, timeout=1.5)
         idle.start_dataplane()
         assert owners(opened)
     assert serves(topology)
     assert topology.gateway.counters()["Tcp.OutRsts"] == 0
+
+
+def answered(topology):
+    with contextlib.suppress(OSError):
+        return one_request(topology.client)
+    return None
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL], ids=["stop", "kill"])
@@ -178,6 +184,37 @@ def test_hang(topology, sluice):
         wait_for_engine(sluice, "dpdk")
         assert serving(sluice, "why") == {"woke"}
     assert handovers(sluice, "hung") >= 2 and handovers(sluice, "woke") >= 2
+
+
+@pytest.mark.usefixtures("echo")
+def test_nothing_comes_late(topology, sluice):
+    """What reaches a worker that hangs is lost, even if nothing else came in after it: delivered a
+    second later it would be an old packet that the network was never said to keep."""
+    with topology.client.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(0.5)
+        client.connect((net.VIP, 7))
+        net.wait_for("an echo", lambda: echoed(client, b"before"))
+        sluice.dataplane.send_signal(signal.SIGSTOP)
+        try:
+            time.sleep(0.02)  # all threads stand still
+            client.send(b"into the void")
+            time.sleep(1.0)
+        finally:
+            sluice.dataplane.send_signal(signal.SIGCONT)
+        said = []
+        with pytest.raises(socket.timeout):
+            while True:
+                said.append(client.recv(2048))
+        assert not [words for words in said if words.endswith(b"void")]
+        assert reason(sluice, "stale") >= 1
+        net.wait_for("an echo", lambda: echoed(client, b"after"))
+
+
+def echoed(client, payload):
+    client.send(payload)
+    with contextlib.suppress(socket.timeout):
+        return client.recv(2048).endswith(payload)
+    return False
 
 
 def test_changed_under_xdp(topology, idle):

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "bank.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "../dataplane/abi/csum.h"
+#include "place.h"
+
+enum { SEEDS_TRIED = 32 };
+
+struct gathered {
+	struct sl_place_key *key;
+	char *record;
+	uint32_t *place;
+	uint32_t *seen; /* by hash of the key: which record + 1 */
+	size_t mask;	/* of `seen` */
+	size_t size;	/* of a record */
+	size_t n;
+};
+
+static int gather_init(struct gathered *g, size_t size, size_t max)
+{
+	*g = (struct gathered){ .size = size, .mask = 1 };
+	while (g->mask < 2 * max)
+		g->mask = 2 * g->mask + 1;
+	g->key = calloc(max + 1, sizeof(*g->key));
+	g->record = calloc(max + 1, size);
+	g->place = calloc(max + 1, sizeof(*g->place));
+	g->seen = calloc(g->mask + 1, sizeof(*g->seen));
+	return g->key && g->record && g->place && g->seen ? 0 : -ENOMEM;
+}
+
+static void gather_free(struct gathered *g)
+{
+	free(g->key);
+	free(g->record);
+	free(g->place);
+	free(g->seen);
+}
+
+/* Of several records under one key the first counts. Every record begins with its address, so the
+ * key can point there. */
+static void gather(struct gathered *g, const void *record, uint32_t what)
+{
+	char *at = g->record + g->n * g->size;
+	const union sl_addr *addr = memcpy(at, record, g->size);
+	size_t i = sl_place_hash(addr, what, 0) & g->mask;
+
+	for (; g->seen[i]; i = (i + 1) & g->mask)
+		if (g->key[g->seen[i] - 1].what == what &&
+		    sl_addr_equal(g->key[g->seen[i] - 1].addr, addr))
+			return;
+	g->seen[i] = (uint32_t)g->n + 1;
+	g->key[g->n].addr = addr;
+	g->key[g->n++].what = what;
+}
+
+static void gather_service(struct gathered *g, const struct sl_model_service *s)
+{
+	struct sl_service r = { .vip = s->conf.vip,
+				.endpoint = sl_endpoint(sl_htons(s->conf.port), s->conf.protocol),
+				.id = s->id,
+				.n_backends = (uint16_t)s->n,
+				.rows = s->rows->at,
+				.row_mask = s->conf.table_size - 1,
+				.backends = s->backends->at,
+				.mode = SL_MODE_NAT,
+				.pick = SL_PICK_HASH };
+
+	if (s->conf.track_all)
+		r.flags |= SL_SERVICE_TRACK | SL_SERVICE_LOOKUP;
+	if (s->conf.flowless)
+		r.flags |= SL_SERVICE_FLOWLESS;
+	if (s->windows.open || s->windows.mixed)
+		r.flags |= SL_SERVICE_LOOKUP;
+	gather(g, &r, r.endpoint);
+}
+
+static void gather_services(struct gathered *g, const struct sl_model *m)
+{
+	for (size_t i = 0; i < m->n; i++) {
+		const struct sl_config_service *conf = &m->service[i]->conf;
+		struct sl_service vip = { .vip = conf->vip, .flags = SL_SERVICE_VIP };
+
+		gather_service(g, m->service[i]);
+		gather(g, &vip, 0);
+	}
+}
+
+static void gather_replies(struct gathered *g, const struct sl_model_service *s,
+			   const struct sl_model_backend *b)
+{
+	sl_be16 vip_port = sl_htons(s->conf.port), port = sl_htons(b->port);
+	struct sl_reverse r = {
+		.backend = b->addr,
+		.endpoint = sl_endpoint(port, s->conf.protocol),
+		.service = s->id,
+		.ip_delta = sl_csum_delta_addr(&b->addr, &s->conf.vip),
+		.l4_delta = sl_csum_delta_endpoint(&b->addr, port, &s->conf.vip, vip_port),
+		.port = vip_port,
+		.traffic = b->traffic,
+		.vip = s->conf.vip,
+		.flags = s->windows.open || s->windows.mixed || s->conf.track_all
+				 ? SL_SERVICE_LOOKUP
+				 : 0,
+	};
+
+	gather(g, &r, r.endpoint);
+}
+
+/* Two services may share a backend's endpoint: what comes from it can't be told apart, and belongs
+ * to the first (share.h). Within a service a number that is gone may have a successor under the
+ * same endpoint, whose replies they are: so those that serve come first. */
+static void gather_reverse(struct gathered *g, const struct sl_model *m)
+{
+	for (int gone = 0; gone < 2; gone++) {
+		for (size_t i = 0; i < m->n; i++) {
+			const struct sl_model_service *s = m->service[i];
+
+			for (uint32_t k = 0; k < s->n; k++) {
+				const struct sl_model_backend *b = &s->backend[k];
+
+				if (!b->waiting &&
+				    (gone ? b->state == SL_STATE_GONE : sl_backend_serves(b)))
+					gather_replies(g, s, b);
+			}
+		}
+	}
+}
+
+static void gather_routes(struct gathered *g, struct sl_bank *bank, const struct sl_model *m)
+{
+	size_t n = 0;
+
+	memset(bank->lengths4, 0xff, sizeof(bank->lengths4));
+	memset(bank->lengths6, 0xff, sizeof(bank->lengths6));
+	for (size_t i = 0; i < m->n_routes; i++) {
+		const struct sl_route *r = &m->route[i];
+
+		/* Longest first, as sl_net_routes() sorted them. */
+		if (!n || bank->lengths4[n - 1] != r->length) {
+			if (n == SL_PREFIX_LENGTHS) {
+				sl_log("routes: more than %d prefix lengths; those of length %u "
+				       "and "
+				       "shorter are left out",
+				       SL_PREFIX_LENGTHS, r->length - 96);
+				return;
+			}
+			bank->lengths4[n++] = (uint8_t)r->length;
+		}
+		gather(g, r, r->length);
+	}
+}
+
+static int place_all(struct gathered g[3], const uint32_t size[3], uint64_t *seed)
+{
+	int err = -EAGAIN;
+
+	for (int i = 0; i < SEEDS_TRIED && err == -EAGAIN; i++) {
+		err = 0;
+		for (int k = 0; k < 3 && !err; k++)
+			err = sl_place(g[k].key, g[k].n, size[k], *seed, g[k].place);
+		if (err == -EAGAIN && getrandom(seed, sizeof(*seed), 0) != sizeof(*seed))
+			*seed += 0x9e3779b97f4a7c15ull;
+	}
+	return err;
+}
+
+static void scatter(const struct gathered *g, void *array, uint32_t size, uint64_t generation)
+{
+	char *bank = (char *)array + (generation & 1) * size * g->size;
+
+	memset(bank, 0, size * g->size);
+	for (size_t i = 0; i < g->n; i++)
+		memcpy(bank + g->place[i] * g->size, g->record + i * g->size, g->size);
+}
+
+static uint32_t engine_choice(const struct sl_config_dataplane *dataplane)
+{
+	switch (dataplane->engine) {
+	case SL_WISH_DPDK:
+		return SL_ENGINE_DPDK;
+	case SL_WISH_XDP:
+		return SL_ENGINE_XDP;
+	default:
+		return SL_ENGINE_AUTO;
+	}
+}
+
+int sl_bank_build(struct sl_control *c, const struct sl_model *m, uint64_t generation,
+		  char error[SL_ERROR_MAX])
+{
+	static const enum sl_array array[3] = { SL_ARRAY_services, SL_ARRAY_reverse,
+						SL_ARRAY_routes };
+	struct sl_root *root = sl_store_root(&c->store);
+	struct sl_bank *bank = &root->bank[generation & 1];
+	struct gathered g[3] = { 0 };
+	uint32_t size[3];
+	uint64_t seed = root->bank[~generation & 1].seed; /* what placed all last time */
+	size_t backends = 0;
+	int err;
+
+	for (size_t i = 0; i < m->n; i++)
+		backends += m->service[i]->n;
+	for (int k = 0; k < 3; k++)
+		size[k] = c->store.count[array[k]] / 2;
+	err = gather_init(&g[0], sizeof(struct sl_service), m->n * 2);
+	if (!err)
+		err = gather_init(&g[1], sizeof(struct sl_reverse), backends);
+	if (!err)
+		err = gather_init(&g[2], sizeof(struct sl_route), m->n_routes);
+	if (!err) {
+		gather_services(&g[0], m);
+		gather_reverse(&g[1], m);
+		gather_routes(&g[2], bank, m);
+		err = place_all(g, size, &seed);
+	}
+	if (err) {
+		snprintf(error, SL_ERROR_MAX,
+			 "the tables have no place for %zu services, %zu backends and %zu routes: "
+			 "raise capacity (%s)",
+			 m->n, backends, m->n_routes, strerror(-err));
+	} else {
+		bank->generation = generation;
+		bank->seed = seed;
+		bank->services = (uint32_t)g[0].n;
+		bank->reverse = (uint32_t)g[1].n;
+		bank->routes = (uint32_t)g[2].n;
+		bank->ports = m->n_ports;
+		bank->engine = c->xdp_alone ? SL_ENGINE_XDP : engine_choice(&c->config.dataplane);
+		for (int k = 0; k < 3; k++)
+			scatter(&g[k], c->store.base[array[k]], size[k], generation);
+		memcpy((struct sl_port *)c->store.base[SL_ARRAY_ports] +
+			       (generation & 1) * SL_PORTS_MAX,
+		       m->port, sizeof(m->port));
+	}
+	for (int k = 0; k < 3; k++)
+		gather_free(&g[k]);
+	return err == -EAGAIN || err == -EEXIST ? -ENOSPC : err;
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "routes.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { LENGTH_MAX = 128, LENGTH_DEFAULT4 = 96 };
+
+static bool is_default(const struct sl_route *r)
+{
+	return r->length == 0 ||
+	       (r->length == LENGTH_DEFAULT4 && sl_addr_is4(&r->prefix) && !r->prefix.w[3]);
+}
+
+/* In the order in which they go; the last ones never do unless nothing else is left. */
+enum rank { HOST, PREFIX, OWN, DEFAULT };
+
+static enum rank rank_of(const struct sl_route *r)
+{
+	if (is_default(r))
+		return DEFAULT;
+	if (r->kind == SL_ROUTE_LOCAL)
+		return OWN;
+	return r->length == LENGTH_MAX && r->kind >= SL_ROUTE_LINK && !r->gateway.q[0] &&
+			       !r->gateway.q[1]
+		       ? HOST
+		       : PREFIX;
+}
+
+/* Of one rank the first go: hosts are all alike, and prefixes stand longest first. */
+static size_t drop(struct sl_route *route, size_t n, size_t excess)
+{
+	for (int rank = HOST; rank <= DEFAULT && excess; rank++) {
+		size_t kept = 0;
+
+		for (size_t i = 0; i < n; i++) {
+			if (excess && rank_of(&route[i]) == (enum rank)rank)
+				excess--;
+			else
+				route[kept++] = route[i];
+		}
+		n = kept;
+	}
+	return n;
+}
+
+/* A length that may go as a whole: none of the gateway's own, no default route, and if it can be no
+ * connected prefix, whose hosts would be lost. The one with the fewest records; LENGTH_MAX + 1:
+ * none. */
+static uint32_t least_length(const struct sl_route *route, size_t n, bool links_stay)
+{
+	size_t count[LENGTH_MAX + 1] = { 0 };
+	bool stays[LENGTH_MAX + 1] = { false };
+	uint32_t least = LENGTH_MAX + 1;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct sl_route *r = &route[i];
+
+		if (r->length > LENGTH_MAX)
+			continue;
+		count[r->length]++;
+		stays[r->length] |= rank_of(r) >= OWN || (links_stay && r->kind == SL_ROUTE_LINK);
+	}
+	for (uint32_t length = LENGTH_MAX + 1; length-- > 0;)
+		if (count[length] && !stays[length] &&
+		    (least > LENGTH_MAX || count[length] < count[least]))
+			least = length;
+	return least;
+}
+
+static size_t lengths_of(const struct sl_route *route, size_t n)
+{
+	size_t lengths = 0;
+
+	for (size_t i = 0; i < n; i++)
+		lengths += !i || route[i].length != route[i - 1].length;
+	return lengths;
+}
+
+size_t sl_routes_fit(struct sl_route *route, size_t n, size_t max, size_t lengths)
+{
+	while (lengths_of(route, n) > lengths) {
+		uint32_t least = least_length(route, n, true);
+		size_t kept = 0;
+
+		if (least > LENGTH_MAX)
+			least = least_length(route, n, false);
+		if (least > LENGTH_MAX)
+			break;
+		for (size_t i = 0; i < n; i++)
+			if (route[i].length != least)
+				route[kept++] = route[i];
+		n = kept;
+	}
+	return n > max ? drop(route, n, n - max) : n;
+}
