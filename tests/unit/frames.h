@@ -30,8 +30,8 @@ struct frame_spec {
 	uint32_t src, dst;
 	uint16_t sport, dport;
 	uint8_t protocol; /* 0: TCP */
-	uint8_t flags;    /* of TCP */
-	uint8_t ttl;      /* 0: 64 */
+	uint8_t flags;	  /* of TCP */
+	uint8_t ttl;	  /* 0: 64 */
 	uint8_t options;  /* words of IP options */
 	uint16_t fragment;
 	uint16_t payload;     /* bytes */

@@ -11,8 +11,8 @@
 #define CLIENT FRAME_IP(203, 0, 113, 9)
 #define INNER  FRAME_IP(10, 1, 0, 0) /* and the backend's number */
 
-#define FLOWS    4000
-#define ROWS     WORLD_ROWS
+#define FLOWS	 4000
+#define ROWS	 WORLD_ROWS
 #define BACKENDS 6
 
 #define TIMEOUT 2000 /* the promise's T */
@@ -28,9 +28,9 @@
 enum phase {
 	IDLE,
 	CALLING, /* a SYN was sent */
-	JOINED,  /* a backend answered */
+	JOINED,	 /* a backend answered */
 	LASTING, /* and was reached: the promise holds */
-	ENDING,  /* a FIN or RST was sent, by either side */
+	ENDING,	 /* a FIN or RST was sent, by either side */
 };
 
 enum kind { CALL, SYN, STRAY, JOIN, DATA, LAST_ACK, BACKEND_ENDS, KINDS };
@@ -52,7 +52,7 @@ struct note { /* for the report of a broken connection */
 
 struct flow {
 	enum phase phase;
-	uint32_t call;  /* which use of the port this is */
+	uint32_t call;	/* which use of the port this is */
 	uint32_t epoch; /* of its backend, when it answered */
 	uint8_t backend, tries;
 	bool excused;

@@ -26,7 +26,7 @@
 #define SL_SOURCE_DIR "."
 #endif
 
-#define HEAD         "dataplane: { cores = [ 1 ]; ports = ( { name = \"p\"; device = \"eth1\"; } ); };\n"
+#define HEAD	     "dataplane: { cores = [ 1 ]; ports = ( { name = \"p\"; device = \"eth1\"; } ); };\n"
 #define PORTS(ports) "dataplane: { cores = [ 1 ];\n ports = (\n" ports "); };\n"
 #define PLANE(more)                                                                                \
 	"dataplane: { cores = [ 1 ]; ports = ( { name = \"p\"; device = \"eth1\"; } );\n" more     \
@@ -35,12 +35,12 @@
 	"{ name = \"web\"; vip = \"203.0.113.10\"; protocol = \"tcp\"; port = 80;\n" more "}"
 #define DNS(more)                                                                                  \
 	"{ name = \"dns\"; vip = \"203.0.113.10\"; protocol = \"udp\"; port = 53;\n" more "}"
-#define SERVICES(list)      HEAD "services = (\n" list ");\n"
-#define BACKENDS(list)      SERVICES(WEB("backends = (\n" list ");\n"))
-#define HOPS(list)          HEAD "next_hops = (\n" list ");\n"
+#define SERVICES(list)	    HEAD "services = (\n" list ");\n"
+#define BACKENDS(list)	    SERVICES(WEB("backends = (\n" list ");\n"))
+#define HOPS(list)	    HEAD "next_hops = (\n" list ");\n"
 #define HOP(prefix, p, mac) "{ prefix = \"" prefix "\"; port = \"" p "\"; mac = \"" mac "\"; }"
-#define MAC                 "02:00:00:00:00:01"
-#define NAME_RULE           "a name has 1 to 31 of the characters A-Z a-z 0-9 . _ : -"
+#define MAC		    "02:00:00:00:00:01"
+#define NAME_RULE	    "a name has 1 to 31 of the characters A-Z a-z 0-9 . _ : -"
 
 /* libconfig 1.5 loses the string that it was reading when the syntax is wrong. */
 const char *__lsan_default_suppressions(void);
@@ -93,16 +93,16 @@ static const struct refusal refusals[] = {
 	  "t.conf:5: services[0].weight: unknown field; known here: name, vip, protocol, port, "
 	  "scheduler, mode, track, flows, table_size, idle_timeout, backends" },
 	{ "dataplane = 3;\n", "t.conf:1: dataplane: is an integer; give a group { … }, such as: "
-	                      "dataplane: { cores = [ 1 ]; ports = ( … ); };" },
+			      "dataplane: { cores = [ 1 ]; ports = ( … ); };" },
 	{ SERVICES("3"), "t.conf:3: services[0]: is an integer; give a group { … }" },
 	{ SERVICES(
-	          "{ name = \"web\"; vip = \"203.0.113.10\"; protocol = \"tcp\"; port = \"80\"; }"),
+		  "{ name = \"web\"; vip = \"203.0.113.10\"; protocol = \"tcp\"; port = \"80\"; }"),
 	  "t.conf:3: services[0].port: is a string; give an integer, such as: port = 80;" },
 	{ SERVICES(WEB("idle_timeout = 1.5;")), "t.conf:4: services[0].idle_timeout: is a "
-	                                        "fraction; give an integer or a string, such as: "
-	                                        "idle_timeout = \"15m\";" },
+						"fraction; give an integer or a string, such as: "
+						"idle_timeout = \"15m\";" },
 	{ PLANE("huge_pages = 1;"), "t.conf:2: dataplane.huge_pages: is an integer; give true or "
-	                            "false, such as: huge_pages = true;" },
+				    "false, such as: huge_pages = true;" },
 	{ SERVICES("{ name = \"web\";\n protocol = \"tcp\"; port = 80; }"),
 	  "t.conf:3: services[0].vip: missing; add it, such as: vip = \"203.0.113.10\";" },
 
@@ -131,13 +131,13 @@ static const struct refusal refusals[] = {
 	{ "instance = \"..\";\n" HEAD,
 	  "t.conf:1: instance: \"..\" is a directory's name; give another" },
 	{ "instance = \"a.b\";\n" HEAD, "t.conf:1: instance: \"a.b\" has a dot, which the kernel "
-	                                "keeps for itself in names of pins; give a name without" },
+					"keeps for itself in names of pins; give a name without" },
 	{ "group = \"12345678901234567890123456789012\";\n" HEAD,
 	  "t.conf:1: group: \"12345678901234567890123456789012\" has 32 characters; " NAME_RULE },
 	{ "instance = \"a\\nb\";\n" HEAD,
 	  "t.conf:1: instance: \"a?b\" has the character '?'; " NAME_RULE },
 	{ "run_dir = \"run\";\n" HEAD, "t.conf:1: run_dir: \"run\" is not an absolute path; give "
-	                               "one, such as: run_dir = \"/run/sluice/main\";" },
+				       "one, such as: run_dir = \"/run/sluice/main\";" },
 	{ "run_dir = \"/23456789 123456789 123456789 123456789 123456789 123456789 123456789 "
 	  "123456789 123456789\";\n" HEAD,
 	  "t.conf:1: run_dir: has 89 characters; give a path of at most 88" },
@@ -167,7 +167,7 @@ static const struct refusal refusals[] = {
 	  "t.conf:2: dataplane.memory: is no whole number of megabytes (1048576 bytes); write it "
 	  "with M, such as: memory = \"256M\";" },
 	{ PLANE("tables = \"hash\";"), "t.conf:2: dataplane.tables: \"hash\" is not known; give "
-	                               "\"auto\" or \"bpf\" or \"huge\"" },
+				       "\"auto\" or \"bpf\" or \"huge\"" },
 	{ PLANE("tables = \"huge\";"),
 	  "t.conf:2: dataplane.tables: \"huge\" is out of reach for the XDP program of port \"p\"; "
 	  "give \"auto\" or \"bpf\"" },
@@ -184,7 +184,7 @@ static const struct refusal refusals[] = {
 
 	/* Ports. */
 	{ PORTS(""), "t.conf:2: dataplane.ports: has 0 ports; give 1 to 16, such as: ports = ( { "
-	             "name = \"client\"; device = \"eth1\"; } );" },
+		     "name = \"client\"; device = \"eth1\"; } );" },
 	{ PORTS("{ name = \"p\"; device = \"a-name-of-sixteen\"; }"),
 	  "t.conf:3: dataplane.ports[0].device: \"a-name-of-sixteen\" can't be the name of a "
 	  "kernel "
@@ -202,7 +202,7 @@ static const struct refusal refusals[] = {
 	  "t.conf:4: dataplane.ports[1].name: \"p\" is that of the port on line 3 already; give "
 	  "each port its own" },
 	{ PORTS("{ name = \"p\"; device = \"net_null0\"; },\n"
-	        "{ name = \"q\"; device = \"net_null0,size=64\"; }"),
+		"{ name = \"q\"; device = \"net_null0,size=64\"; }"),
 	  "t.conf:4: dataplane.ports[1].device: \"net_null0,size=64\" is that of the port on line "
 	  "3 "
 	  "already; give each port its own" },
@@ -211,11 +211,11 @@ static const struct refusal refusals[] = {
 	{ HOPS(HOP("10.0.0.0/8", "x", MAC)),
 	  "t.conf:3: next_hops[0].port: dataplane.ports has no \"x\"; give \"p\"" },
 	{ HOPS(HOP("10.0.0.1/8", "p", MAC)), "t.conf:3: next_hops[0].prefix: 10.0.0.1/8 has bits "
-	                                     "set after its length; give 10.0.0.0/8" },
+					     "set after its length; give 10.0.0.0/8" },
 	{ HOPS(HOP("10.0.0.0/33", "p", MAC)),
 	  "t.conf:3: next_hops[0].prefix: /33 is out of range; give /0 to /32" },
 	{ HOPS(HOP("10.0.0.0/", "p", MAC)), "t.conf:3: next_hops[0].prefix: \"10.0.0.0/\" is not a "
-	                                    "prefix; write one, such as: prefix = \"0.0.0.0/0\";" },
+					    "prefix; write one, such as: prefix = \"0.0.0.0/0\";" },
 	{ HOPS(HOP("10.0.0.0/8x", "p", MAC)),
 	  "t.conf:3: next_hops[0].prefix: \"10.0.0.0/8x\" is not a prefix; write one, such as: "
 	  "prefix = \"0.0.0.0/0\";" },
@@ -268,11 +268,11 @@ static const struct refusal refusals[] = {
 	{ SERVICES(WEB("idle_timeout = \"169h\";")),
 	  "t.conf:4: services[0].idle_timeout: is out of range; give 100ms to 168h" },
 	{ SERVICES(WEB("") ",\n" WEB("")), "t.conf:5: services[1].name: \"web\" is the service's "
-	                                   "on line 3 already; give each a name "
-	                                   "of its own" },
+					   "on line 3 already; give each a name "
+					   "of its own" },
 	{ SERVICES(WEB("") ",\n" DNS("") ",\n"
-	                                 "{ vip = \"203.0.113.10\"; name = \"other\";\n"
-	                                 "protocol = \"tcp\"; port = 80; }"),
+					 "{ vip = \"203.0.113.10\"; name = \"other\";\n"
+					 "protocol = \"tcp\"; port = 80; }"),
 	  "t.conf:7: services[2].vip: 203.0.113.10 tcp port 80 is service \"web\" on line 3 "
 	  "already; "
 	  "change one of the three" },
@@ -295,11 +295,11 @@ static const struct refusal refusals[] = {
 	{ BACKENDS("{ address = \"10.1.0.2\"; weight = 10001; }"),
 	  "t.conf:5: services[0].backends[0].weight: 10001 is out of range; give 1 to 10000" },
 	{ BACKENDS("{ name = \"a\"; address = \"10.1.0.2\"; },\n"
-	           "{ name = \"a\"; address = \"10.1.0.3\"; }"),
+		   "{ name = \"a\"; address = \"10.1.0.3\"; }"),
 	  "t.conf:6: services[0].backends[1].name: \"a\" is the backend's on line 5 already; give "
 	  "each a name of its own" },
 	{ BACKENDS("{ address = \"10.1.0.2\"; },\n{ name = \"a\"; address = \"10.1.0.2\"; port = "
-	           "80; }"),
+		   "80; }"),
 	  "t.conf:6: services[0].backends[1].address: 10.1.0.2 port 80 is backend \"10.1.0.2:80\" "
 	  "on line 5 already; leave one of them out" },
 
@@ -312,8 +312,8 @@ static const struct refusal refusals[] = {
 	  "t.conf:3: services: have tables of 131072 rows together, the capacity is 65536; set "
 	  "dataplane.capacity.rows to at least 131072" },
 	{ PLANE("capacity: { backends = 1; };") "services = (\n" WEB(
-	          "backends = ( { address = \"10.1.0.2\"; }, { address = \"10.1.0.3\"; } );") ");"
-	                                                                                      "\n",
+		  "backends = ( { address = \"10.1.0.2\"; }, { address = \"10.1.0.3\"; } );") ");"
+											      "\n",
 	  "t.conf:3: services: have 2 backends together, the capacity is 1; set "
 	  "dataplane.capacity.backends to at least 2" },
 };
@@ -346,12 +346,12 @@ static char *many_backends(unsigned int n, const char *table)
 	assert_non_null(file);
 	for (i = 0; i < n; i++)
 		fprintf(file, "%s{ address = \"10.1.%u.%u\"; }", i ? ",\n" : "", i / 250,
-		        i % 250 + 1);
+			i % 250 + 1);
 	fclose(file);
 	assert_true(asprintf(&text,
-	                     PLANE("capacity: { backends = 20000; };") "services = (" WEB(
-	                             "%s backends = (%s);") ");\n",
-	                     table, list) > 0);
+			     PLANE("capacity: { backends = 20000; };") "services = (" WEB(
+				     "%s backends = (%s);") ");\n",
+			     table, list) > 0);
 	free(list);
 	return text;
 }
@@ -394,7 +394,7 @@ static void test_backend_numbers(void **state)
 static void test_defaults(void **state)
 {
 	static const char text[] =
-	        SERVICES(WEB("backends = ( { address = \"10.1.0.2\"; } );") ",\n" DNS(""));
+		SERVICES(WEB("backends = ( { address = \"10.1.0.2\"; } );") ",\n" DNS(""));
 	const struct sl_config_service *web, *dns;
 	struct sl_config config;
 	char error[SL_ERROR_MAX], addr[SL_ADDR_TEXT];
@@ -450,24 +450,24 @@ static void test_defaults(void **state)
 static void test_values(void **state)
 {
 	static const char text[] =
-	        "instance = \"two\"; run_dir = \"/r\"; state_dir = \"/s\"; bpf_dir = \"/b\";\n"
-	        "huge_dir = \"/h\"; group = \"edge\";\n"
-	        "dataplane: { cores = [ 3, 5 ]; main_core = 3; memory = 4294967296L; huge_pages = "
-	        "false;\n"
-	        " ports = ( { name = \"a\"; device = \"0000:AF:00.1\"; queues = 4; },\n"
-	        "           { name = \"b\"; device = \"net_ring0\"; } );\n"
-	        " capacity: { services = 2; backends = 3; rows = 512; flows = 1024; routes = 5; }; "
-	        "};\n"
-	        "next_hops = ( " HOP("0.0.0.0/0", "b", "02:AA:00:00:00:01") ",\n" HOP(
-	                "10.1.0.0/24", "a",
-	                MAC) ", " HOP("10.2.0.1", "a",
-	                              MAC) " );\n"
-	                                   "services = ( " DNS(
-	                                           "track = \"auto\"; flows = \"none\"; table_size "
-	                                           "= 256; idle_timeout = 7;\n"
-	                                           "backends = ( { name = \"x\"; address = "
-	                                           "\"10.1.0.2\"; port = 5353; weight = 10000; "
-	                                           "} );") " );\n";
+		"instance = \"two\"; run_dir = \"/r\"; state_dir = \"/s\"; bpf_dir = \"/b\";\n"
+		"huge_dir = \"/h\"; group = \"edge\";\n"
+		"dataplane: { cores = [ 3, 5 ]; main_core = 3; memory = 4294967296L; huge_pages = "
+		"false;\n"
+		" ports = ( { name = \"a\"; device = \"0000:AF:00.1\"; queues = 4; },\n"
+		"           { name = \"b\"; device = \"net_ring0\"; } );\n"
+		" capacity: { services = 2; backends = 3; rows = 512; flows = 1024; routes = 5; }; "
+		"};\n"
+		"next_hops = ( " HOP("0.0.0.0/0", "b", "02:AA:00:00:00:01") ",\n" HOP(
+			"10.1.0.0/24", "a",
+			MAC) ", " HOP("10.2.0.1", "a",
+				      MAC) " );\n"
+					   "services = ( " DNS(
+						   "track = \"auto\"; flows = \"none\"; table_size "
+						   "= 256; idle_timeout = 7;\n"
+						   "backends = ( { name = \"x\"; address = "
+						   "\"10.1.0.2\"; port = 5353; weight = 10000; "
+						   "} );") " );\n";
 	const struct sl_config_next_hop *hop;
 	struct sl_config config;
 	char error[SL_ERROR_MAX], addr[SL_ADDR_TEXT];
@@ -521,7 +521,7 @@ static void test_tables(void **state)
 		{ PORTS("{ name = \"a\"; device = \"net_null0\"; }"), SL_PORT_VDEV,
 		  SL_TABLES_HUGE },
 		{ PORTS("{ name = \"a\"; device = \"net_null0\"; }, { name = \"b\"; device = "
-		        "\"eth1\"; }"),
+			"\"eth1\"; }"),
 		  SL_PORT_VDEV, SL_TABLES_BPF },
 		{ "dataplane: { tables = \"bpf\"; cores = [ 1 ]; ports = ( { name = \"a\"; device "
 		  "= "
@@ -573,15 +573,15 @@ static void test_row_key(void **state)
 static void test_include(void **state)
 {
 	static const char main_text[] = HEAD "services = (\n"
-	                                     "@include \"parts/web.conf\"\n"
-	                                     ",\n"
-	                                     "@include \"parts/dns.conf\"\n"
-	                                     ");\n";
+					     "@include \"parts/web.conf\"\n"
+					     ",\n"
+					     "@include \"parts/dns.conf\"\n"
+					     ");\n";
 	static const char web[] = "\n" WEB("");
 	static const struct refusal cases[] = {
 		{ "\n" DNS(""), "" },
 		{ "\n\n" DNS("port2 = 3;"), "sub/parts/dns.conf:4: services[1].port2: unknown "
-		                            "field; did you mean \"port\"?" },
+					    "field; did you mean \"port\"?" },
 		{ "\n;",
 		  "sub/parts/dns.conf:2: syntax error; look there and on the line before for "
 		  "a missing ; or an open quote or bracket" },
@@ -589,7 +589,7 @@ static void test_include(void **state)
 		  "sub/parts/dns.conf:2: services[1].table_size: 99999999999 is beyond 32 bits; "
 		  "end it with an L if it has to be so large" },
 		{ WEB(""), "sub/parts/dns.conf:1: services[1].name: \"web\" is the service's on "
-		           "sub/parts/web.conf:2 already; give each a name of its own" },
+			   "sub/parts/web.conf:2 already; give each a name of its own" },
 	};
 	struct sl_config config;
 	char error[SL_ERROR_MAX];
@@ -603,7 +603,7 @@ static void test_include(void **state)
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		put("sub/parts/dns.conf", cases[i].text, strlen(cases[i].text));
 		assert_int_equal(sl_config_read("sub/main.conf", &config, error),
-		                 *cases[i].error ? -EINVAL : 0);
+				 *cases[i].error ? -EINVAL : 0);
 		assert_string_equal(error, cases[i].error);
 		sl_config_free(&config);
 	}
@@ -617,10 +617,10 @@ static void test_unreadable(void **state)
 	(void)state;
 	assert_int_equal(sl_config_read("none.conf", &config, error), -ENOENT);
 	assert_string_equal(error, "none.conf: can't be read: No such file or directory; give the "
-	                           "path of a file that can");
+				   "path of a file that can");
 	assert_int_equal(sl_config_read("/tmp", &config, error), -EINVAL);
 	assert_string_equal(error, "/tmp: can't be read: not a regular file; give the path of a "
-	                           "file that can");
+				   "file that can");
 	memset(path, 'a', SL_PATH_MAX);
 	path[SL_PATH_MAX] = '\0';
 	assert_int_equal(sl_config_read(path, &config, error), -ENAMETOOLONG);
@@ -698,7 +698,7 @@ static void test_texts(void **state)
 	(void)state;
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		assert_int_equal(cases[i].parse(cases[i].text, &value),
-		                 cases[i].value < 0 ? -EINVAL : 0);
+				 cases[i].value < 0 ? -EINVAL : 0);
 		if (cases[i].value >= 0)
 			assert_int_equal(value, cases[i].value);
 	}
@@ -729,7 +729,7 @@ static char *slurp(const char *path, size_t *len)
 static void test_examples(void **state)
 {
 	static const char *const paths[] = { "config/examples/demo.conf",
-		                             "config/examples/gateway.conf" };
+					     "config/examples/gateway.conf" };
 	char error[SL_ERROR_MAX], *text;
 	struct sl_config config;
 	size_t i, cut, len;
@@ -760,8 +760,8 @@ static void test_examples(void **state)
 static void test_manual(void **state)
 {
 	static const struct sl_group *const groups[] = {
-		&sl_group_root,     &sl_group_dataplane, &sl_group_port,    &sl_group_capacity,
-		&sl_group_next_hop, &sl_group_service,   &sl_group_backend,
+		&sl_group_root,	    &sl_group_dataplane, &sl_group_port,    &sl_group_capacity,
+		&sl_group_next_hop, &sl_group_service,	 &sl_group_backend,
 	};
 	char row[64], *text, *at, *next;
 	size_t i, j, len;
@@ -779,7 +779,7 @@ static void test_manual(void **state)
 			at = strstr(at, row);
 			if (!at || (next && at > next))
 				fail_msg("docs/configuration.md: %s: no row%s", groups[i]->path,
-				         row);
+					 row);
 		}
 	}
 	free(text);
@@ -796,11 +796,11 @@ static int enter(void **state)
 static int leave(void **state)
 {
 	static const char *const files[] = { "sub/parts/dns.conf",
-		                             "sub/parts/web.conf",
-		                             "sub/parts",
-		                             "sub/main.conf",
-		                             "sub",
-		                             "t.conf" };
+					     "sub/parts/web.conf",
+					     "sub/parts",
+					     "sub/main.conf",
+					     "sub",
+					     "t.conf" };
 	size_t i;
 
 	(void)state;
@@ -816,8 +816,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_refusals),  cmocka_unit_test(test_backend_numbers),
 		cmocka_unit_test(test_defaults),  cmocka_unit_test(test_values),
-		cmocka_unit_test(test_tables),    cmocka_unit_test(test_row_key),
-		cmocka_unit_test(test_include),   cmocka_unit_test(test_unreadable),
+		cmocka_unit_test(test_tables),	  cmocka_unit_test(test_row_key),
+		cmocka_unit_test(test_include),	  cmocka_unit_test(test_unreadable),
 		cmocka_unit_test(test_addresses), cmocka_unit_test(test_texts),
 		cmocka_unit_test(test_examples),  cmocka_unit_test(test_manual),
 	};

@@ -94,7 +94,7 @@ static void test_shares(void **state)
 			worst = off > worst ? off : -off > worst ? -off : worst;
 		}
 		print_message("%u backends, %u rows, weights %d: worst share off by %.2f rows\n",
-		              t[i].n, t[i].rows, (int)t[i].weights, worst);
+			      t[i].n, t[i].rows, (int)t[i].weights, worst);
 		assert_true(worst <= t[i].rounding + 0.001);
 	}
 }
@@ -126,7 +126,7 @@ static void test_refused(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
 		assert_int_equal(sl_scheduler_maglev.fill(cur, rows[i], candidate, 3), -EINVAL);
 	assert_int_equal(sl_scheduler_maglev.fill(cur, 256, candidate, SL_BACKENDS_PER_SERVICE + 1),
-	                 -EINVAL);
+			 -EINVAL);
 	candidate[1].number = 0;
 	assert_int_equal(sl_scheduler_maglev.fill(cur, 256, candidate, 3), -EINVAL);
 	candidate[1].number = SL_BACKENDS_PER_SERVICE + 1;
@@ -215,7 +215,7 @@ static void test_disruption(void **state)
 			sum += innocent;
 		}
 		print_message("weights %d: %.2f%% of innocents moved, %.2f%% at worst\n",
-		              (int)all[k], 100.0 * sum / runs / ROWS, 100.0 * worst / ROWS);
+			      (int)all[k], 100.0 * sum / runs / ROWS, 100.0 * worst / ROWS);
 		assert_true(worst < ROWS / 80);
 	}
 }
@@ -275,15 +275,15 @@ static void test_speed(void **state)
 			best = begin < best ? begin : best;
 		}
 		print_message("%d backends, %u rows, weights %s: %.2f ms\n", MANY, ROWS, name[k],
-		              best);
+			      best);
 	}
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_shares),   cmocka_unit_test(test_nobody),
-		cmocka_unit_test(test_refused),  cmocka_unit_test(test_agreement),
+		cmocka_unit_test(test_shares),	 cmocka_unit_test(test_nobody),
+		cmocka_unit_test(test_refused),	 cmocka_unit_test(test_agreement),
 		cmocka_unit_test(test_for_ever), cmocka_unit_test(test_disruption),
 		cmocka_unit_test(test_doubling), cmocka_unit_test(test_registry),
 		cmocka_unit_test(test_speed),

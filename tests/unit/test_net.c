@@ -38,9 +38,9 @@
 enum { A, B, PCI, PORTS };
 
 static const uint8_t mac_a[6] = { 2, 0, 0, 0, 0, 0xa1 }, mac_b[6] = { 2, 0, 0, 0, 0, 0xa2 },
-                     peer_a[6] = { 2, 0, 0, 0, 0, 0xb1 }, peer_b[6] = { 2, 0, 0, 0, 0, 0xb2 },
-                     mac_pci[6] = { 2, 's', 'l', 0, 0, PCI }, told_pci[6] = { 2, 0, 0, 0, 0, 0xc1 },
-                     peer_pci[6] = { 2, 0, 0, 0, 0, 0xd1 };
+		     peer_a[6] = { 2, 0, 0, 0, 0, 0xb1 }, peer_b[6] = { 2, 0, 0, 0, 0, 0xb2 },
+		     mac_pci[6] = { 2, 's', 'l', 0, 0, PCI }, told_pci[6] = { 2, 0, 0, 0, 0, 0xc1 },
+		     peer_pci[6] = { 2, 0, 0, 0, 0, 0xd1 };
 
 static struct {
 	pid_t peer;
@@ -101,9 +101,9 @@ static void make_a(void)
 	char line[256];
 
 	snprintf(line, sizeof(line),
-	         "link add eth-a address 02:00:00:00:00:a1 type veth peer name peer-a "
-	         "address 02:00:00:00:00:b1 netns %d\n",
-	         (int)at.peer);
+		 "link add eth-a address 02:00:00:00:00:a1 type veth peer name peer-a "
+		 "address 02:00:00:00:00:b1 netns %d\n",
+		 (int)at.peer);
 	here(line);
 	there("link set peer-a up\naddr add 10.1.0.2/24 dev peer-a\n"
 	      "addr add 10.1.0.3/24 dev peer-a\naddr add 10.1.0.4/24 dev peer-a\n");
@@ -116,10 +116,10 @@ static void make_b(void)
 	char line[256];
 
 	snprintf(line, sizeof(line),
-	         "link add eth-b address 02:00:00:00:00:a2 type veth peer name peer-b "
-	         "address 02:00:00:00:00:b2 netns %d\n"
-	         "link add other type veth peer name peer-o netns %d\n",
-	         (int)at.peer, (int)at.peer);
+		 "link add eth-b address 02:00:00:00:00:a2 type veth peer name peer-b "
+		 "address 02:00:00:00:00:b2 netns %d\n"
+		 "link add other type veth peer name peer-o netns %d\n",
+		 (int)at.peer, (int)at.peer);
 	here(line);
 	there("link set peer-b up\naddr add 10.2.0.2/24 dev peer-b\nlink set peer-o up\n");
 	here("link set lo up\naddr add 10.2.0.1/24 dev eth-b\nlink set eth-b mtu 1400 up\n"
@@ -328,18 +328,18 @@ static void test_kinds(void **state)
 		{ "10.9.0.2", SL_ROUTE_NONE, 0, 0, 0, 0, 0 },  /* leaves by `other` */
 		{ "192.0.2.1", SL_ROUTE_NONE, 0, 0, 0, 0, 0 }, /* no route at all */
 		{ "10.20.0.1", SL_ROUTE_VIA, A, peer_a, mac_a, 1300, "10.1.0.2" },
-		{ "10.20.1.1", SL_ROUTE_NONE, 0, 0, 0, 0, 0 },                     /* blackhole */
-		{ "10.20.2.1", SL_ROUTE_NONE, 0, 0, 0, 0, 0 },                     /* unreachable */
-		{ "10.20.3.1", SL_ROUTE_NONE, 0, 0, 0, 0, 0 },                     /* prohibit */
+		{ "10.20.1.1", SL_ROUTE_NONE, 0, 0, 0, 0, 0 },			   /* blackhole */
+		{ "10.20.2.1", SL_ROUTE_NONE, 0, 0, 0, 0, 0 },			   /* unreachable */
+		{ "10.20.3.1", SL_ROUTE_NONE, 0, 0, 0, 0, 0 },			   /* prohibit */
 		{ "10.20.4.1", SL_ROUTE_VIA, B, peer_b, mac_b, 1400, "10.2.0.2" }, /* metric */
 		{ "10.20.5.1", SL_ROUTE_VIA, B, peer_b, mac_b, 1400, "10.2.0.2" }, /* multipath */
 		{ "10.20.6.1", SL_ROUTE_VIA, B, peer_b, mac_b, 1400, "10.2.0.2" }, /* default */
-		{ "10.20.7.1", SL_ROUTE_NONE, 0, 0, 0, 0, 0 },  /* other's gateway */
+		{ "10.20.7.1", SL_ROUTE_NONE, 0, 0, 0, 0, 0 },	/* other's gateway */
 		{ "10.20.8.1", SL_ROUTE_LOCAL, 0, 0, 0, 0, 0 }, /* local hides the /32 */
 		{ "10.20.9.1", SL_ROUTE_VIA, B, peer_b, mac_b, 1400, "10.2.0.2" }, /* other table */
 		{ "10.30.0.1", SL_ROUTE_VIA, PCI, peer_pci, mac_pci, 1500, 0 },
 		{ "10.30.7.1", SL_ROUTE_VIA, A, peer_a, mac_a, 1500, "10.1.0.2" }, /* longer */
-		{ "10.31.0.1", SL_ROUTE_VIA, PCI, peer_pci, mac_pci, 1500, 0 },    /* equal */
+		{ "10.31.0.1", SL_ROUTE_VIA, PCI, peer_pci, mac_pci, 1500, 0 },	   /* equal */
 	};
 
 	(void)state;
@@ -385,14 +385,14 @@ static void test_order(void **state)
 	assert_memory_equal(few, all, sizeof(few));
 	for (size_t i = 1; i < n; i++)
 		assert_true(all[i].length < all[i - 1].length ||
-		            (all[i].length == all[i - 1].length &&
-		             memcmp(&all[i].prefix, &all[i - 1].prefix, 16) > 0));
+			    (all[i].length == all[i - 1].length &&
+			     memcmp(&all[i].prefix, &all[i - 1].prefix, 16) > 0));
 }
 
 static void test_ask(void **state)
 {
 	static const struct expected resolved = { "10.1.0.3", SL_ROUTE_VIA, A, peer_a,
-		                                  mac_a,      1500,         0 };
+						  mac_a,      1500,	    0 };
 
 	(void)state;
 	assert_int_equal(kind_of("10.1.0.3", 32), 0);
@@ -524,7 +524,7 @@ static void test_overrun(void **state)
 	assert_non_null(lines);
 	for (int i = 0; i < MANY; i++)
 		p += sprintf(p, "route replace 10.40.%d.0/24 via 10.1.0.%d\n", i % 100,
-		             2 + i / 100 % 2);
+			     2 + i / 100 % 2);
 	p += sprintf(p, "neigh replace 10.2.0.2 lladdr 02:00:00:00:00:ab dev eth-b\n");
 	here(lines);
 	free(lines);

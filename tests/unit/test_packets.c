@@ -39,8 +39,8 @@
 #define MAC_GATEWAY 2, 0, 0, 0, 0, 1
 #define MAC_INNER   2, 0, 0, 0, 0, 2
 #define MAC_CLIENT  2, 0, 0, 0, 1, 9
-#define MAC_B1      2, 0, 0, 0, 2, 1
-#define MAC_B2      2, 0, 0, 0, 2, 2
+#define MAC_B1	    2, 0, 0, 0, 2, 1
+#define MAC_B2	    2, 0, 0, 0, 2, 2
 
 enum { TCP, UDP }; /* services */
 
@@ -77,7 +77,7 @@ static int setup(void **state)
 	world_add_route(w, FRAME_IP(203, 0, 113, 1), 32, SL_ROUTE_LOCAL);
 	world_add_route(w, FRAME_IP(10, 1, 0, 0), 16, SL_ROUTE_LOCAL);
 	world_add_route(w, FRAME_IP(192, 0, 2, 0), 24, SL_ROUTE_ASK)->gateway =
-	        sl_addr4(sl_htonl(ROUTER));
+		sl_addr4(sl_htonl(ROUTER));
 	world_add_route(w, FRAME_IP(100, 64, 0, 0), 10, SL_ROUTE_NONE);
 	world_publish(w);
 	world_look_all(w);
@@ -314,8 +314,8 @@ static void one_case(struct fixture *f, const struct packet_case *c)
 	assert_frame(&f->out, &f->want);
 	if (reason != SL_REASON_to_backend && reason != SL_REASON_to_client) {
 		assert_int_equal(f->egress == 0xdead || reason == SL_REASON_no_neighbour ||
-		                         reason == SL_REASON_no_route,
-		                 true);
+					 reason == SL_REASON_no_route,
+				 true);
 		return;
 	}
 	assert_int_equal(f->egress, reason == SL_REASON_to_backend ? 1 : 0);
@@ -431,13 +431,13 @@ static void truncate_at(struct fixture *f, const struct edge *e, uint32_t length
 	enum sl_reason reason = world_decide(&f->w, 0, &p, &egress), want;
 
 	if (length == f->in.length)
-		want = arp                                ? SL_REASON_arp_reply
+		want = arp				  ? SL_REASON_arp_reply
 		       : f->in.bytes[f->in.l3 + 12] == 10 ? SL_REASON_to_client
-		                                          : SL_REASON_to_backend;
+							  : SL_REASON_to_backend;
 	else
 		want = arp || length < ip_whole || f->in.bytes[f->in.l3 + 12] == 10
-		               ? SL_REASON_not_ours
-		               : SL_REASON_bad_header;
+			       ? SL_REASON_not_ours
+			       : SL_REASON_bad_header;
 	assert_int_equal(reason, want);
 	if (length < f->in.length)
 		assert_memory_equal(at, f->in.bytes, length);
@@ -453,8 +453,8 @@ static const struct frame_arp arp_request = {
 
 static void test_truncated(void **state)
 {
-	static void (*const changes[])(struct frame_spec * s) = { same,        vlan, all_options,
-		                                                  udp_options, syn,  udp_empty };
+	static void (*const changes[])(struct frame_spec * s) = { same,	       vlan, all_options,
+								  udp_options, syn,  udp_empty };
 	struct fixture *f = *state;
 	size_t size = (size_t)sysconf(_SC_PAGESIZE);
 	struct edge e = { .size = size };
@@ -489,8 +489,8 @@ static void test_buffer_shorter_than_frame(void **state)
 	for (uint32_t held = 0; held < f->in.l4 + 20; held++) {
 		f->out = f->in;
 		p = (struct sl_packet){ .data = f->out.bytes,
-			                .end = f->out.bytes + held,
-			                .length = f->in.length };
+					.end = f->out.bytes + held,
+					.length = f->in.length };
 		assert_int_not_equal(world_decide(&f->w, 0, &p, &f->egress), SL_REASON_to_backend);
 		assert_frame(&f->out, &f->in);
 	}
@@ -499,9 +499,9 @@ static void test_buffer_shorter_than_frame(void **state)
 static void test_arp(void **state)
 {
 	static const struct frame_arp refused[] = {
-		{ .operation = 2 },     { .operation = 3 },     { .hardware = 6 },
+		{ .operation = 2 },	{ .operation = 3 },	{ .hardware = 6 },
 		{ .protocol = 0x86dd }, { .hardware_size = 8 }, { .protocol_size = 16 },
-		{ .target = VIP + 1 },  { .target = CLIENT },
+		{ .target = VIP + 1 },	{ .target = CLIENT },
 	};
 	struct fixture *f = *state;
 	struct frame_arp want = arp_request, spec;
@@ -682,17 +682,17 @@ static void test_torn(void **state)
 		frame_build(&f->in, reply ? &from_b1 : &to_vip);
 		f->out = f->in;
 		p = (struct sl_packet){ .data = f->out.bytes,
-			                .end = f->out.bytes + f->in.length,
-			                .length = f->in.length };
+					.end = f->out.bytes + f->in.length,
+					.length = f->in.length };
 		world_look_all(&f->w);
 		sl_classify(&f->w.queue[0], &p, &work);
 		world_live_bank(&f->w)->seq += 2;
 		assert_int_equal(sl_route(&f->w.queue[0], &p, &work, &f->egress),
-		                 SL_REASON_torn_table);
+				 SL_REASON_torn_table);
 		assert_frame(&f->out, &f->in);
 		world_look_all(&f->w);
 		assert_int_equal(world_decide(&f->w, 0, &p, &f->egress),
-		                 reply ? SL_REASON_to_client : SL_REASON_to_backend);
+				 reply ? SL_REASON_to_client : SL_REASON_to_backend);
 	}
 }
 
@@ -700,12 +700,12 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_table),       TEST(test_length_rules),
-		TEST(test_checksums),   TEST(test_wrong_checksums_stay_wrong),
-		TEST(test_truncated),   TEST(test_buffer_shorter_than_frame),
-		TEST(test_arp),         TEST(test_wanted),
+		TEST(test_table),	TEST(test_length_rules),
+		TEST(test_checksums),	TEST(test_wrong_checksums_stay_wrong),
+		TEST(test_truncated),	TEST(test_buffer_shorter_than_frame),
+		TEST(test_arp),		TEST(test_wanted),
 		TEST(test_bad_indices), TEST(test_bad_ids),
-		TEST(test_counters),    TEST(test_torn),
+		TEST(test_counters),	TEST(test_torn),
 	};
 
 	return cmocka_run_group_tests_name("packets", tests, NULL, NULL);

@@ -82,7 +82,7 @@ static void check(size_t n, uint32_t size, uint64_t seed)
 		assert_true(place[i] < size);
 		assert_int_equal(taken[place[i]]++, 0);
 		assert_true(place[i] == either(i, size, seed, 0) ||
-		            place[i] == either(i, size, seed, 1));
+			    place[i] == either(i, size, seed, 1));
 	}
 	free(taken);
 }
@@ -170,7 +170,7 @@ static void test_shapes(void **state)
 		uint32_t size;
 		int at_least;
 	} t[] = {
-		{ 3, 16, 85 },        { 900, 2048, 85 },    { 1024, 2048, 60 },
+		{ 3, 16, 85 },	      { 900, 2048, 85 },    { 1024, 2048, 60 },
 		{ 14745, 32768, 85 }, { 16384, 32768, 60 },
 	};
 	int bad = 0;
@@ -183,7 +183,7 @@ static void test_shapes(void **state)
 
 			if (good < t[i].at_least) {
 				print_message("%s, %zu in %u places: %d of 100 seeds\n",
-				              shape_name[shape], t[i].n, t[i].size, good);
+					      shape_name[shape], t[i].n, t[i].size, good);
 				bad++;
 			}
 		}

@@ -80,9 +80,9 @@ static struct event pop(struct model *m)
 static void later(struct model *m, uint32_t flow, enum kind kind, uint64_t ticks)
 {
 	push(m, (struct event){ .at = m->now + ticks,
-	                        .flow = flow,
-	                        .call = m->flow[flow].call,
-	                        .kind = (uint8_t)kind });
+				.flow = flow,
+				.call = m->flow[flow].call,
+				.kind = (uint8_t)kind });
 }
 
 /* Packets. */
@@ -109,7 +109,7 @@ static uint64_t entry_of(struct model *m, uint32_t flow)
 }
 
 static void note(struct model *m, uint32_t flow, enum kind what, uint64_t entry, uint8_t to,
-                 bool failed)
+		 bool failed)
 {
 	struct flow *f = &m->flow[flow];
 
@@ -159,7 +159,7 @@ static void backend_sends(struct model *m, uint32_t flow, uint8_t backend, uint8
 	frame_build(&f, &spec);
 	p = (struct sl_packet){ f.bytes, f.bytes + f.length, f.length, 1 };
 	assert_int_equal(world_decide(&m->w, (uint32_t)promise_below(m, WORLD_QUEUES), &p, &egress),
-	                 SL_REASON_to_client);
+			 SL_REASON_to_client);
 	m->tally.packets++;
 }
 
@@ -172,8 +172,8 @@ static bool serves(const struct model *m, const struct flow *f)
 
 static void print_broken(const struct model *m, uint32_t flow, uint8_t to)
 {
-	static const char *const names[] = { "call", "SYN",      "stray SYN",   "join",
-		                             "data", "last ACK", "backend ends" };
+	static const char *const names[] = { "call", "SYN",	 "stray SYN",	"join",
+					     "data", "last ACK", "backend ends" };
 	static const char *const rows[] = { "closed", "open", "mixed", "?" };
 	static const char *const states[] = { "opening", "established", "closing", "?" };
 	const struct flow *f = &m->flow[flow];
@@ -181,18 +181,18 @@ static void print_broken(const struct model *m, uint32_t flow, uint8_t to)
 	if (m->tally.broken > 3)
 		return;
 	print_error("broken at %llu: flow %u of backend %u went to %u; last sent %llu ago\n",
-	            (unsigned long long)m->now, flow, f->backend, to,
-	            (unsigned long long)(m->now - f->sent));
+		    (unsigned long long)m->now, flow, f->backend, to,
+		    (unsigned long long)(m->now - f->sent));
 	for (uint32_t i = f->notes > NOTES ? f->notes - NOTES : 0; i < f->notes; i++) {
 		const struct note *n = &f->note[i % NOTES];
 
 		print_error(
-		        "  %7llu call %u %-12s %s cur %u prev %u, entry %u %s age %lld → %u%s\n",
-		        (unsigned long long)n->at, n->call, names[n->what],
-		        rows[sl_row_state(n->row)], sl_row_cur(n->row), sl_row_prev(n->row),
-		        sl_flow_backend(n->entry), states[sl_flow_state(n->entry)],
-		        n->entry ? (long long)(n->at - sl_flow_time(n->entry)) : 0, n->to,
-		        n->failed ? " (no room)" : "");
+			"  %7llu call %u %-12s %s cur %u prev %u, entry %u %s age %lld → %u%s\n",
+			(unsigned long long)n->at, n->call, names[n->what],
+			rows[sl_row_state(n->row)], sl_row_cur(n->row), sl_row_prev(n->row),
+			sl_flow_backend(n->entry), states[sl_flow_state(n->entry)],
+			n->entry ? (long long)(n->at - sl_flow_time(n->entry)) : 0, n->to,
+			n->failed ? " (no room)" : "");
 	}
 }
 
@@ -233,11 +233,11 @@ static void answered(struct model *m, uint32_t flow, uint8_t backend)
 	if (!backend || !(m->flags[backend] & SL_BACKEND_SERVES) || promise_chance(m, 5))
 		return;
 	push(m, (struct event){ .at = m->now + 2 + promise_below(m, 6),
-	                        .flow = flow,
-	                        .call = m->flow[flow].call,
-	                        .epoch = m->epoch[backend],
-	                        .kind = JOIN,
-	                        .backend = backend });
+				.flow = flow,
+				.call = m->flow[flow].call,
+				.epoch = m->epoch[backend],
+				.kind = JOIN,
+				.backend = backend });
 }
 
 static void on_syn(struct model *m, uint32_t flow)
@@ -317,7 +317,7 @@ static uint64_t pause(struct model *m)
 	if (r < 85)
 		return 1 + promise_below(m, TIMEOUT / 4);
 	return r < 98 ? TIMEOUT - promise_below(m, TIMEOUT / 2)
-	              : TIMEOUT + 1 + promise_below(m, TIMEOUT);
+		      : TIMEOUT + 1 + promise_below(m, TIMEOUT);
 }
 
 /* FIN or RST, from the client or from the backend; or it just vanishes. */
@@ -438,17 +438,17 @@ static void report(const struct model *m, uint64_t seed)
 
 #define N(name) (unsigned long long)t->name
 	print_message("seed %llu: %llu packets, %llu ticks, %llu calls, %llu established; "
-	              "%llu changes, %llu publishes\n",
-	              (unsigned long long)seed, N(packets), (unsigned long long)m->now, N(calls),
-	              N(lasting), N(changes), N(publishes));
+		      "%llu changes, %llu publishes\n",
+		      (unsigned long long)seed, N(packets), (unsigned long long)m->now, N(calls),
+		      N(lasting), N(changes), N(publishes));
 	print_message(
-	        "  rows: %llu moved, %llu windows closed (%llu looks held them), %llu settled; "
-	        "%llu inserts found no room\n",
-	        N(opened), N(mixed), N(held), N(settled), (unsigned long long)promise_failures(m));
+		"  rows: %llu moved, %llu windows closed (%llu looks held them), %llu settled; "
+		"%llu inserts found no room\n",
+		N(opened), N(mixed), N(held), N(settled), (unsigned long long)promise_failures(m));
 	print_message("  %llu packets stayed where cur had moved on; ended with a failed backend "
-	              "%llu, after the timeout %llu, in their handshake %llu, by an unbound SYN "
-	              "%llu\n",
-	              N(stayed), N(failed), N(idle), N(handshakes), N(excused));
+		      "%llu, after the timeout %llu, in their handshake %llu, by an unbound SYN "
+		      "%llu\n",
+		      N(stayed), N(failed), N(idle), N(handshakes), N(excused));
 	print_message("  broken: %llu\n", N(broken));
 #undef N
 }

@@ -16,9 +16,9 @@
 #include "../../control/rows.h"
 
 /* sl_row(), as constants that tables can hold. */
-#define C(cur)       ((uint32_t)(cur))
+#define C(cur)	     ((uint32_t)(cur))
 #define O(cur, prev) ((uint32_t)(cur) | (prev) << 14 | 1u << 28)
-#define M(cur)       ((uint32_t)(cur) | 2u << 28)
+#define M(cur)	     ((uint32_t)(cur) | 2u << 28)
 
 #define NOW  0x40u /* shortly after the wrap */
 #define THEN 0xffffff00u
@@ -132,7 +132,7 @@ static void test_grow(void **state)
 	(void)state;
 	for (uint32_t to_n = 4; to_n <= 16; to_n *= 2) {
 		assert_int_equal(sl_rows_resize(row, opened, 4, to, to_opened, to_n, false, NOW),
-		                 0);
+				 0);
 		for (uint32_t i = 0; i < to_n; i++) {
 			assert_int_equal(to[i], row[i & 3]);
 			assert_int_equal(to_opened[i], opened[i & 3]);
@@ -176,7 +176,7 @@ static void test_shrink(void **state)
 	for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {
 		uint32_t row = 0, opened = 0;
 		int err = sl_rows_resize(t[i].row, t[i].opened, 2, &row, &opened, 1, t[i].tracked,
-		                         NOW);
+					 NOW);
 
 		if (err != t[i].err || row != t[i].want ||
 		    (t[i].want_opened && opened != t[i].want_opened))
@@ -186,8 +186,8 @@ static void test_shrink(void **state)
 
 /* The promise. Flows talk through rows; an entry is alive for WINDOW after it was last used. */
 
-#define WINDOW   100u
-#define FLOWS    400
+#define WINDOW	 100u
+#define FLOWS	 400
 #define ROWS_MAX 128
 #define BACKENDS 3
 
@@ -346,15 +346,15 @@ static void test_promise(void **state)
 	}
 	assert_true(busy);
 	print_message("%u packets, %u rows settled, %u shrunk, %u refused\n", packets, settled,
-	              shrunk, busy);
+		      shrunk, busy);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_move),    cmocka_unit_test(test_close),
-		cmocka_unit_test(test_settle),  cmocka_unit_test(test_count_and_name),
-		cmocka_unit_test(test_grow),    cmocka_unit_test(test_shrink),
+		cmocka_unit_test(test_move),	cmocka_unit_test(test_close),
+		cmocka_unit_test(test_settle),	cmocka_unit_test(test_count_and_name),
+		cmocka_unit_test(test_grow),	cmocka_unit_test(test_shrink),
 		cmocka_unit_test(test_promise),
 	};
 

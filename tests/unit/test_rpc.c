@@ -64,7 +64,7 @@ static int call_big(void *context, const json_t *params, json_t **result, char e
 }
 
 static int call_count(void *context, const json_t *params, json_t **result,
-                      char error[SL_ERROR_MAX])
+		      char error[SL_ERROR_MAX])
 {
 	struct fixture *f = context;
 
@@ -85,7 +85,7 @@ static const struct sl_rpc_method METHODS[] = {
 /* The fixture, and the client's side of it. */
 
 static int open_rpc(struct fixture *f, struct sl_rpc **rpc, bool may_change,
-                    char error[SL_ERROR_MAX])
+		    char error[SL_ERROR_MAX])
 {
 	return sl_rpc_open(rpc, f->base, f->path, 0600, may_change, METHODS, N_METHODS, f, error);
 }
@@ -221,7 +221,7 @@ static void expect_alive(struct fixture *f)
 static void test_reading_socket(void **state)
 {
 	static const char ask[] = CALL("change", ",\"id\":1") "\n" CALL("change", "") "\n" CALL(
-	        "echo", ",\"id\":2") "\n";
+		"echo", ",\"id\":2") "\n";
 	struct fixture *f = *state;
 	char text[1024], error[SL_ERROR_MAX];
 	int fd;
@@ -232,7 +232,7 @@ static void test_reading_socket(void **state)
 	say(f, fd, ask, sizeof(ask) - 1);
 	assert_true(hear(f, fd, 2, text, sizeof(text)) > 0);
 	assert_string_equal(
-	        text, ERROR("-32001", "this socket is for reading", "1") "\n" OK("null", "2") "\n");
+		text, ERROR("-32001", "this socket is for reading", "1") "\n" OK("null", "2") "\n");
 	assert_int_equal(f->calls, 1);
 	close(fd);
 }
@@ -257,8 +257,8 @@ static void test_file(void **state)
 	sl_rpc_close(f->rpc);
 	assert_int_equal(stat(f->path, &st), -1);
 	assert_int_equal(
-	        sl_rpc_open(&f->rpc, f->base, f->path, 0666, true, METHODS, N_METHODS, f, error),
-	        0);
+		sl_rpc_open(&f->rpc, f->base, f->path, 0666, true, METHODS, N_METHODS, f, error),
+		0);
 	assert_int_equal(stat(f->path, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0666);
 
@@ -295,10 +295,10 @@ static void test_bad_paths(void **state)
 	memset(path, 'a', sizeof(path));
 	path[sizeof(path) - 1] = 0;
 	assert_int_equal(sl_rpc_open(&rpc, f->base, path, 0600, true, METHODS, N_METHODS, f, error),
-	                 -ENAMETOOLONG);
+			 -ENAMETOOLONG);
 	snprintf(path, sizeof(path), "%s/none/control.sock", f->dir);
 	assert_int_equal(sl_rpc_open(&rpc, f->base, path, 0600, true, METHODS, N_METHODS, f, error),
-	                 -ENOENT);
+			 -ENOENT);
 }
 
 /* Clients that mean harm. */
@@ -347,8 +347,8 @@ static void test_crowd(void **state)
 		late = client(f->path);
 		say(f, late, "{", i & 1); /* unread bytes must not eat the answer */
 		expect_end(f, late,
-		           ERROR("-32002", "64 clients are connected already: try again later",
-		                 "null") "\n");
+			   ERROR("-32002", "64 clients are connected already: try again later",
+				 "null") "\n");
 	}
 	for (int i = 0; i < 64; i++)
 		close(fd[i]);
@@ -374,7 +374,7 @@ static void test_dripping(void **state)
 	}
 	assert_in_range(now_ms() - start, 150, WAIT_MS);
 	expect_end(f, fd,
-	           ERROR("-32600", "the request wasn't finished within 200 ms", "null") "\n");
+		   ERROR("-32600", "the request wasn't finished within 200 ms", "null") "\n");
 	expect_alive(f);
 }
 
@@ -555,10 +555,10 @@ static void test_close(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		TEST(test_file),        TEST(test_bad_paths), TEST(test_reading_socket),
-		TEST(test_exact_size),  TEST(test_crowd),     TEST(test_dripping),
-		TEST(test_idle),        TEST(test_deaf),      TEST(test_late_reader),
-		TEST(test_turns),       TEST(test_half_open), TEST(test_vanishing),
+		TEST(test_file),	TEST(test_bad_paths), TEST(test_reading_socket),
+		TEST(test_exact_size),	TEST(test_crowd),     TEST(test_dripping),
+		TEST(test_idle),	TEST(test_deaf),      TEST(test_late_reader),
+		TEST(test_turns),	TEST(test_half_open), TEST(test_vanishing),
 		TEST(test_descriptors), TEST(test_close),
 	};
 

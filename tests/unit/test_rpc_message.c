@@ -49,7 +49,7 @@ static int call_mute(void *context, const json_t *params, json_t **result, char 
 }
 
 static int call_invalid(void *context, const json_t *params, json_t **result,
-                        char error[SL_ERROR_MAX])
+			char error[SL_ERROR_MAX])
 {
 	(void)context;
 	(void)params;
@@ -97,10 +97,10 @@ static const struct sl_rpc_method METHODS[] = {
 #define CALL(method, rest) "{\"jsonrpc\":\"2.0\",\"method\":\"" method "\"" rest "}"
 
 /* '*' ends what must agree: the rest is jansson's. */
-#define NOT_JSON        "{\"jsonrpc\":\"2.0\",\"error\":{\"code\":-32700,*"
-#define NOT_OBJECT      ERROR("-32600", "a request is an object", "null")
+#define NOT_JSON	"{\"jsonrpc\":\"2.0\",\"error\":{\"code\":-32700,*"
+#define NOT_OBJECT	ERROR("-32600", "a request is an object", "null")
 #define BAD_VERSION(id) ERROR("-32600", "jsonrpc: must be \\\"2.0\\\"", id)
-#define BAD_ID          ERROR("-32600", "id: a string, a number or null", "null")
+#define BAD_ID		ERROR("-32600", "id: a string, a number or null", "null")
 
 static const struct {
 	const char *request;
@@ -164,7 +164,7 @@ static const struct {
 	{ "[" CALL("echo", "") "," CALL("fail", "") "]", "" },
 	{ "[" CALL("echo", ",\"id\":1") "," CALL("echo", "") "," CALL("none", ",\"id\":2") ",3]",
 	  "[" OK("null", "1") "," ERROR("-32601", "no method \\\"none\\\"", "2") "," NOT_OBJECT
-	                                                                         "]" },
+										 "]" },
 };
 
 /* What answers the line; whoever calls frees it. */
@@ -184,7 +184,7 @@ static char *answer(const struct sl_rpc_scope *scope, const char *line, size_t l
 }
 
 static void expect(const struct sl_rpc_scope *scope, const char *line, size_t length,
-                   const char *want)
+		   const char *want)
 {
 	char *got = answer(scope, line, length);
 	size_t same = strcspn(want, "*"), end = strlen(got);
@@ -198,10 +198,10 @@ static void expect(const struct sl_rpc_scope *scope, const char *line, size_t le
 static struct sl_rpc_scope scope_of(int *calls)
 {
 	return (struct sl_rpc_scope){ .methods = METHODS,
-		                      .n_methods = SIZE(METHODS),
-		                      .context = calls,
-		                      .may_change = true,
-		                      .limits = SL_RPC_LIMITS };
+				      .n_methods = SIZE(METHODS),
+				      .context = calls,
+				      .may_change = true,
+				      .limits = SL_RPC_LIMITS };
 }
 
 static void test_table(void **state)
@@ -287,8 +287,8 @@ static void test_batch_limits(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_table),        cmocka_unit_test(test_reading),
-		cmocka_unit_test(test_nul),          cmocka_unit_test(test_deep),
+		cmocka_unit_test(test_table),	     cmocka_unit_test(test_reading),
+		cmocka_unit_test(test_nul),	     cmocka_unit_test(test_deep),
 		cmocka_unit_test(test_batch_limits),
 	};
 

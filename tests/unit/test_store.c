@@ -29,7 +29,7 @@
 
 #define NR_HUGEPAGES "/proc/sys/vm/nr_hugepages"
 #define HUGE_PAGES   64 /* free ones that the test needs: 16 arrays, and room for other tests */
-#define PAGE         ((size_t)2 << 20)
+#define PAGE	     ((size_t)2 << 20)
 
 static char top[] = "/tmp/sluice-store.XXXXXX";
 static char bpf_mount[64], huge_mount[64], bpf_dir[80];
@@ -216,8 +216,8 @@ static void read_only(void **state)
 	}
 	/* Nor can it be made writable again. */
 	assert_int_equal(mprotect(engine.base[SL_ARRAY_services], engine.bytes[SL_ARRAY_services],
-	                          PROT_READ | PROT_WRITE),
-	                 -1);
+				  PROT_READ | PROT_WRITE),
+			 -1);
 	assert_int_equal(errno, EACCES);
 	sl_store_detach(&reader);
 	sl_store_detach(&engine);
@@ -258,8 +258,8 @@ static void refused(void **state)
 		for (int role = SL_STORE_CONTROL; role <= SL_STORE_READER; role++) {
 			error[0] = '\0';
 			assert_int_equal(
-			        sl_store_attach(&other, &where, (enum sl_store_role)role, error),
-			        -EPROTO);
+				sl_store_attach(&other, &where, (enum sl_store_role)role, error),
+				-EPROTO);
 			assert_null(other.base[0]);
 			if (wrong == 0) {
 				assert_non_null(strstr(error, "version 2"));
@@ -314,8 +314,8 @@ static void foreign_directory(void **state)
 		assert_int_equal(chown(bpf_dir, cases[i].owner, 0), 0);
 		for (int role = SL_STORE_CONTROL; role <= SL_STORE_READER; role++) {
 			assert_int_equal(
-			        sl_store_attach(&other, &where, (enum sl_store_role)role, error),
-			        -EPERM);
+				sl_store_attach(&other, &where, (enum sl_store_role)role, error),
+				-EPERM);
 			assert_non_null(strstr(error, cases[i].word));
 		}
 		assert_int_equal(sl_store_create(&other, &where, &small, error), -EPERM);
