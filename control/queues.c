@@ -34,12 +34,15 @@ static const char *without_worker(const struct sl_control *c, uint32_t port)
 	return d->port[port].kind == SL_PORT_KERNEL && d->engine != SL_WISH_DPDK ? "xdp" : "none";
 }
 
+/* XDP takes the queue of a worker that ended with the first packet that comes in by it. */
 static const char *engine_of(const struct sl_control *c, uint32_t port, const struct sl_queue *q)
 {
-	return c->config.dataplane.engine != SL_WISH_XDP && !c->xdp_alone && worker_of(q) &&
-			       !sl_queues_stranded(c, port)
-		       ? "dpdk"
-		       : without_worker(c, port);
+	uint32_t worker = worker_of(q);
+
+	if (c->config.dataplane.engine == SL_WISH_XDP || !worker || worker > sl_workers(c) ||
+	    !sl_worker_alive(c, worker - 1))
+		return without_worker(c, port);
+	return "dpdk";
 }
 
 bool sl_queues_stranded(const struct sl_control *c, uint32_t port)

@@ -27,6 +27,8 @@ struct turn {
 	struct sl_tally *tally;
 	uint64_t next_time;  /* TSC at which the clock is read again */
 	uint64_t time_every; /* TSC */
+	uint64_t turned;     /* TSC at which this turn began */
+	uint64_t patience;   /* TSC: of XDP with us */
 	struct sl_clean clean;
 	struct sl_hold hold[SL_LANES_MAX]; /* on the queue of each receive lane */
 	struct outbox out[SL_PORTS_CONFIG_MAX];
@@ -63,19 +65,33 @@ static void drop(struct turn *turn, struct rte_mbuf **frame, uint32_t n, enum sl
 	rte_pktmbuf_free_bulk(frame, n);
 }
 
-static void flush(struct turn *turn, uint32_t port)
+/* Whether we were kept from running for so long that XDP may have taken any of our queues, and has
+ * if anything came in by it. What we hold from before is old either way: its sender has repeated
+ * it, and the repetition may have come in by another queue while ours still had our word on it. */
+static bool was_away(const struct turn *turn, uint64_t tsc)
+{
+	return tsc - turn->turned > turn->patience;
+}
+
+/* What is in the outbox goes out, unless the queue that it came from isn't ours any more. That is
+ * asked at the last moment: we may have hung as well while another worker had the lane. */
+static void flush(struct turn *turn, uint32_t port, const struct sl_hold *hold)
 {
 	const struct sl_lane *lane = &turn->run->tx[port];
 	struct outbox *out = &turn->out[port];
-	uint32_t sent;
+	uint32_t sent = 0;
+	bool ours;
 
 	if (sl_unlikely(lane->lock != NULL))
 		rte_spinlock_lock(lane->lock);
-	sent = rte_eth_tx_burst(lane->device, lane->queue, out->frame, (uint16_t)out->n);
+	ours = sl_hold_is_ours(hold) && !was_away(turn, rte_rdtsc());
+	if (sl_likely(ours))
+		sent = rte_eth_tx_burst(lane->device, lane->queue, out->frame, (uint16_t)out->n);
 	if (sl_unlikely(lane->lock != NULL))
 		rte_spinlock_unlock(lane->lock);
 	if (sl_unlikely(sent < out->n))
-		drop(turn, out->frame + sent, out->n - sent, SL_REASON_tx_full);
+		drop(turn, out->frame + sent, out->n - sent,
+		     ours ? SL_REASON_tx_full : SL_REASON_stale);
 	out->n = 0;
 }
 
@@ -140,23 +156,6 @@ static void finish(struct turn *turn, struct run *run, struct rte_mbuf *m, enum 
 	rte_pktmbuf_free(m);
 }
 
-/* What is in the outboxes goes out, unless the queue that it came from isn't ours any more. */
-static void transmit(struct turn *turn, bool ours)
-{
-	for (uint32_t port = 0; port < turn->run->n_ports; port++) {
-		struct outbox *out = &turn->out[port];
-
-		if (!out->n)
-			continue;
-		if (sl_likely(ours)) {
-			flush(turn, port);
-		} else {
-			drop(turn, out->frame, out->n, SL_REASON_stale);
-			out->n = 0;
-		}
-	}
-}
-
 static void burst(struct turn *turn, const struct sl_lane *lane, const struct sl_hold *hold,
 		  struct rte_mbuf **frame, uint32_t n)
 {
@@ -193,7 +192,9 @@ static void burst(struct turn *turn, const struct sl_lane *lane, const struct sl
 		finish(turn, &run, frame[i], reason, egress);
 	}
 	turn->tally->packets[run.reason] += run.n;
-	transmit(turn, sl_hold_is_ours(hold));
+	for (uint32_t port = 0; port < turn->run->n_ports; port++)
+		if (turn->out[port].n)
+			flush(turn, port, hold);
 }
 
 /* A quarter of a millisecond has passed: the time, a sign of life, a piece of the flow table. */
@@ -231,9 +232,16 @@ static bool core_is_isolated(unsigned cpu)
 	return found;
 }
 
-static uint32_t patience_ms(const struct sl_worker_run *run, unsigned cpu)
+/* XDP judges by the coarse clock, which is up to a step behind: told a step less it finds us hung
+ * after the time that we mean, at the latest. */
+static uint64_t patience_ns(const struct sl_worker_run *run, unsigned cpu)
 {
-	return !run->adaptive && core_is_isolated(cpu) ? PATIENCE_ALONE_MS : PATIENCE_SHARED_MS;
+	bool alone = !run->adaptive && core_is_isolated(cpu);
+	uint64_t ns = (alone ? PATIENCE_ALONE_MS : PATIENCE_SHARED_MS) * 1000000ull;
+	struct timespec step = { 0 };
+
+	clock_getres(CLOCK_MONOTONIC_COARSE, &step);
+	return ns - RTE_MIN((uint64_t)step.tv_nsec, ns / 2);
 }
 
 static void begin(struct turn *turn, const struct sl_worker_run *run)
@@ -253,7 +261,8 @@ static void begin(struct turn *turn, const struct sl_worker_run *run)
 	turn->self->cpu = cpu;
 	turn->self->tid = (uint32_t)gettid();
 	turn->self->started_ns = clock_ns();
-	turn->self->patience_ns = patience_ms(run, cpu) * 1000000ull;
+	turn->self->patience_ns = patience_ns(run, cpu);
+	turn->patience = rte_get_tsc_hz() / 1000000 * turn->self->patience_ns / 1000;
 	for (size_t i = 0; i < run->n_rx; i++)
 		turn->hold[i].queue = (struct sl_queue *)store->base[SL_ARRAY_queues] +
 				      run->rx[i].port * SL_QUEUES_PER_PORT + run->rx[i].number;
@@ -269,10 +278,11 @@ static void swap_queues(struct turn *turn, bool take, enum sl_handover why)
 		sl_hold_swap(&turn->hold[i], take ? turn->run->number + 1 : 0, why);
 }
 
-/* XDP took the queue while we hung. What waits in it is old: XDP has served its flows since. */
-static void take_back(struct turn *turn, size_t i, struct rte_mbuf **frame)
+/* What waits in the queue is old, and XDP has served its flows since. */
+static void drain(struct turn *turn, size_t i)
 {
 	const struct sl_lane *lane = &turn->run->rx[i];
+	struct rte_mbuf *frame[SL_BURST];
 	uint32_t n;
 
 	tick(turn, rte_rdtsc()); /* alive again, before anybody looks */
@@ -282,6 +292,12 @@ static void take_back(struct turn *turn, size_t i, struct rte_mbuf **frame)
 			break;
 		drop(turn, frame, n, SL_REASON_stale);
 	}
+}
+
+/* XDP took the queue while we hung. */
+static void take_back(struct turn *turn, size_t i)
+{
+	drain(turn, i);
 	sl_hold_swap(&turn->hold[i], turn->run->number + 1, SL_HANDOVER_WOKE);
 }
 
@@ -333,14 +349,12 @@ static void end(struct turn *turn)
 int sl_worker_main(void *arg)
 {
 	const struct sl_worker_run *run = arg;
-	struct rte_mbuf *frame[SL_BURST];
 	struct turn turn;
 	uint32_t idle = 0;
-	uint64_t last;
 
 	begin(&turn, run);
 	swap_queues(&turn, true, SL_HANDOVER_STARTED);
-	last = rte_rdtsc();
+	turn.turned = rte_rdtsc();
 	while (!atomic_load_explicit(run->stop, memory_order_relaxed)) {
 		uint64_t tsc;
 		bool busy;
@@ -348,16 +362,19 @@ int sl_worker_main(void *arg)
 		look(&turn);
 		for (size_t i = 0; i < run->n_rx; i++)
 			if (sl_unlikely(!sl_hold_is_ours(&turn.hold[i])))
-				take_back(&turn, i, frame);
+				take_back(&turn, i);
 		busy = serve(&turn);
 		idle = busy ? 0 : idle + 1;
 		if (run->adaptive && !busy)
 			rest(idle);
 		tsc = rte_rdtsc();
-		turn.self->cycles_all += tsc - last;
+		turn.self->cycles_all += tsc - turn.turned;
 		if (busy)
-			turn.self->cycles_busy += tsc - last;
-		last = tsc;
+			turn.self->cycles_busy += tsc - turn.turned;
+		if (sl_unlikely(was_away(&turn, tsc)))
+			for (size_t i = 0; i < run->n_rx; i++)
+				drain(&turn, i);
+		turn.turned = tsc;
 		if (tsc >= turn.next_time)
 			tick(&turn, tsc);
 	}

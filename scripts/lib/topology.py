@@ -220,7 +220,10 @@ class Topology:
         host.sysctl(net__ipv6__conf__all__disable_ipv6=1, net__ipv6__conf__default__disable_ipv6=1)
 
     def link(self, here, device, there, peer):
-        queues = ("numtxqueues", self.queues, "numrxqueues", self.queues)
+        # The gateway's ports alone have several: a packet that came in by a queue elsewhere on its
+        # way would go on by the same, and replies would not spread.
+        number = self.queues if here is self.gateway else 1
+        queues = ("numtxqueues", number, "numrxqueues", number)
         sh("ip", "link", "add", device, "netns", here.name, *queues, "type", "veth",
            "peer", "name", peer, "netns", there.name, *queues)  # fmt: skip
         for host, end in ((here, device), (there, peer)):

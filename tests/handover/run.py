@@ -39,18 +39,6 @@ class Skip(Exception):
     pass
 
 
-class Topology(net.Topology):
-    """Replies spread over the queues of the gateway's port only if they were not bound to one by an
-    interface on their way: only the gateway's ports have several."""
-
-    def link(self, here, device, there, peer):
-        queues, self.queues = self.queues, self.queues if here is self.gateway else 1
-        try:
-            super().link(here, device, there, peer)
-        finally:
-            self.queues = queues
-
-
 class Instance(gateway.Gateway):
     def __init__(self, topology, idle_timeout="60s", **dataplane):
         backends = [gateway.backend(host, weight)
@@ -127,7 +115,7 @@ def repeated(options, sluice, events, actions):
 
 
 def run_events(options, names, control=True, **settings):
-    with Topology(3) as topology, Instance(topology, **settings) as sluice:
+    with net.Topology(3) as topology, Instance(topology, **settings) as sluice:
         sluice.serve()
         if not control:
             sluice.kill_control()
@@ -139,14 +127,14 @@ def run_events(options, names, control=True, **settings):
 
 def quiet(options):
     """Nothing happens."""
-    with Topology(3) as topology, Instance(topology) as sluice:
+    with net.Topology(3) as topology, Instance(topology) as sluice:
         sluice.serve()
         return 0, repeated(options, sluice, 0, []), handovers(sluice)
 
 
 def xdp_alone(options):
     """Nothing happens, and there is no dataplane."""
-    with Topology(3) as topology, Instance(topology, engine="xdp") as sluice:
+    with net.Topology(3) as topology, Instance(topology, engine="xdp") as sluice:
         sluice.serve(dataplane=False)
         return 0, repeated(options, sluice, 0, []), handovers(sluice)
 
@@ -193,7 +181,7 @@ def large(options):
 
 def changes(options):
     """Backends change while only XDP serves, then while a worker does, by turns."""
-    with Topology(3) as topology, Instance(topology, idle_timeout="10s") as sluice:
+    with net.Topology(3) as topology, Instance(topology, idle_timeout="10s") as sluice:
         sluice.serve()
 
         def turn():
@@ -239,7 +227,7 @@ def outages(options):
     if not shutil.which("nft"):
         raise Skip("there is no nft (Debian's nftables)")
     settings = {"cores": [gateway.CORES[0], gateway.CORES[-1]], "idle": "adaptive"}
-    with Topology(3, queues=2) as topology, Instance(topology, **settings) as sluice:
+    with net.Topology(3, queues=2) as topology, Instance(topology, **settings) as sluice:
         sluice.serve()
         places = [(topology.switch, [("ingress", device) for device in ("gw", "p1", "p2", "p3")]),
                   (topology.client, [("ingress", "eth0"), ("egress", "eth0")])]  # fmt: skip
@@ -289,7 +277,7 @@ def absent(options):
     """Nobody serves for ten seconds (engine = "dpdk", its dataplane killed) while backends change:
     connections that wait for an answer get it, from where they were."""
     wait = min(ABSENT_SECONDS, options.seconds / 3)
-    with Topology(3) as topology, Instance(topology, engine="dpdk") as sluice:
+    with net.Topology(3) as topology, Instance(topology, engine="dpdk") as sluice:
         sluice.serve()
         watched = traffic.Traffic(topology)
         before = watched.counters()

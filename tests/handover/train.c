@@ -2,16 +2,17 @@
 /* A train of UDP datagrams from one network namespace to another, at even intervals, and the gaps
  * between their arrivals. Built and run by train.py.
  *
- *     train CLIENT_NETNS SERVER_NETNS VIP PORT COUNT INTERVAL_US [PID SIGNAL AT]...
+ *     train CLIENT_NETNS SERVER_NETNS VIP PORT COUNT INTERVAL_US FROM [PID SIGNAL AT]...
  *
  * One thread does it all: it sends each datagram at its time, and between two of them takes in what
  * has arrived. Arrivals are stamped by the kernel (SO_TIMESTAMPNS), so how late they are read
  * changes nothing. A signal is sent by the same thread, just before datagram AT: the measurement
  * needs no second process to get the CPU in time.
  *
- * Prints one line of JSON. Gaps are in ns, between arrivals in their order; `at` is the number of
- * the datagram after the longest gap. `sent_gap` is the longest between two sends, `behind` how
- * many datagrams were on their way when the first signal was sent: what can't be blamed on it.
+ * Prints one line of JSON. Gaps are in ns, between arrivals in their order, up to one of datagram
+ * FROM or later; `from` and `at` are the numbers of the datagrams around the longest. `sent_gap` is
+ * the longest between two sends, `behind` how many datagrams were on their way when the first
+ * signal was sent: what can't be blamed on it.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -47,7 +48,7 @@ struct strike {
 
 struct train {
 	int out, in;
-	uint64_t count, interval;
+	uint64_t count, interval, from;
 	struct strike strike[SIGNALS_MAX];
 	size_t strikes;
 	bool *seen;
@@ -112,7 +113,7 @@ static void note(struct train *t, uint64_t number, uint64_t rx)
 	}
 	t->seen[number] = true;
 	t->overtaken += t->arrived && number < t->newest;
-	if (t->arrived++ && rx - t->last_rx > t->gap) {
+	if (t->arrived++ && number >= t->from && rx - t->last_rx > t->gap) {
 		t->gap = rx - t->last_rx;
 		t->gap_from = t->newest;
 		t->gap_at = number;
@@ -185,7 +186,7 @@ static void send_all(struct train *t)
 		wait_until(t, begin + i * t->interval);
 		strike(t, i);
 		tx = now_ns();
-		if (i && tx - t->last_tx > t->sent_gap)
+		if (i && i >= t->from && tx - t->last_tx > t->sent_gap)
 			t->sent_gap = tx - t->last_tx;
 		t->last_tx = tx;
 		/* Refused for a moment is lost, as on any way. */
@@ -201,14 +202,15 @@ int main(int argc, char **argv)
 {
 	struct train t = { 0 };
 
-	if (argc < 7 || (argc - 7) % 3 || (argc - 7) / 3 > SIGNALS_MAX) {
+	if (argc < 8 || (argc - 8) % 3 || (argc - 8) / 3 > SIGNALS_MAX) {
 		fprintf(stderr, "usage: train CLIENT_NETNS SERVER_NETNS VIP PORT COUNT "
-				"INTERVAL_US [PID SIGNAL AT]...\n");
+				"INTERVAL_US FROM [PID SIGNAL AT]...\n");
 		return 2;
 	}
 	t.count = strtoull(argv[5], NULL, 10);
 	t.interval = strtoull(argv[6], NULL, 10) * 1000;
-	for (int i = 7; i < argc; i += 3)
+	t.from = strtoull(argv[7], NULL, 10);
+	for (int i = 8; i < argc; i += 3)
 		t.strike[t.strikes++] = (struct strike){ .pid = atoi(argv[i]),
 							 .signum = atoi(argv[i + 1]),
 							 .at = strtoull(argv[i + 2], NULL, 10) };

@@ -4,9 +4,11 @@
 A datagram every 100 us from the client to the VIP, stamped by the kernel where it arrives, at a
 backend (train.c). The worker has the last core for itself, the sender another. First the quiet
 baseline, then the same across a kill -9 of the dataplane, then across a hang (SIGSTOP), each with
-XDP taking over. A run whose sender was late itself, or whose worker was behind before anything was
-done to it (something else had their cores), says nothing of Sluice, and is made again; how often
-that was is printed.
+XDP taking over. Gaps are counted from the signal on, and in quiet runs from the same datagram on.
+
+A run whose sender was late itself, or whose worker was behind before anything was done to it
+(something else had their cores), says nothing of Sluice, and is made again; how often that was is
+printed.
 """
 
 import argparse
@@ -24,7 +26,7 @@ import gateway
 import topology as net
 
 INTERVAL_US = 100
-BEFORE, HUNG, AFTER = 3000, 4000, 3000  # datagrams
+BEFORE, HUNG, AFTER = 500, 3000, 1500  # datagrams
 SENDER_LATE_NS = 1_000_000
 BEHIND = 10  # datagrams
 PORT = 9
@@ -54,14 +56,13 @@ class Train:
     def engines(self):
         return {row["engine"] for row in self.sluice.json("status")["queues"]}
 
-    def run(self, *strikes):
+    def run(self, *strikes, count=BEFORE + AFTER):
         """Sends one train; with (number of a datagram, signal to the dataplane) on its way."""
         words = [word for at, signum in strikes
                  for word in (self.sluice.dataplane.pid, int(signum), at)]  # fmt: skip
         backend = next(iter(self.topology.backends.values()))
-        count = BEFORE + HUNG + AFTER
         said = net.sh(self.program, self.topology.client.path, backend.path, net.VIP, PORT, count,
-                      INTERVAL_US, *words, timeout=30)  # fmt: skip
+                      INTERVAL_US, BEFORE, *words, timeout=30)  # fmt: skip
         return json.loads(said)
 
     def quiet(self):
@@ -76,7 +77,8 @@ class Train:
 
     def hang(self):
         try:
-            return self.run((BEFORE, signal.SIGSTOP), (BEFORE + HUNG, signal.SIGCONT))
+            return self.run((BEFORE, signal.SIGSTOP), (BEFORE + HUNG, signal.SIGCONT),
+                            count=BEFORE + HUNG + AFTER)  # fmt: skip
         finally:
             self.sluice.dataplane.send_signal(signal.SIGCONT)
             net.wait_for("the worker", lambda: self.engines() == {"dpdk"}, 10)

@@ -145,14 +145,19 @@ def test_ids_rest(topology, idle, engine):
 
 def test_full_instance(topology, idle):
     """With room for two services and six backends, and as many there, all of them are replaced at
-    once; one more is refused by the number that would be needed."""
+    once, and again when what they replaced has rested; one more is refused by the number that
+    would be needed."""
     capacity(idle, services=2, backends=6)
     idle.start()
     assert serves(topology)
     web, echo = idle.services
     with connections(topology.client, 10):
         replace(idle, dict(web, port=81, name="moved"), dict(echo, port=8))
-    replace(idle, web, echo)
+    idle.services[:] = [web, echo]
+    idle.write()
+    net.wait_for("room", lambda: ctl(idle, "reload")[0] == 0, 20)
+    net.wait_for("the backends", lambda: {row["state"] for row in idle.backends().values()} == {
+        "ready"})  # fmt: skip
     assert serves(topology)
     new = [dict(row, address=row["address"][:-1] + "9", name=f"n{i}", port=8000 + i)
            for i, row in enumerate(web["backends"])]  # fmt: skip
