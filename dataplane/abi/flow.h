@@ -14,7 +14,8 @@
  * a busy key, and nobody but the one who set it writes the entry, so a key never stands beside
  * another flow's value. A hit refreshes the value by compare-and-swap, so that a writer who slept
  * can't overwrite an entry that has become another flow's. An entry left busy by an engine that
- * died in those three stores is cleared by a worker's next rounds (engine/clean.h).
+ * died in those three stores is cleared by a worker a minute later (engine/clean.h), or by control
+ * where no worker lives (control/sweep.c).
  *
  * Time is in ticks of 2^20 ns (about 1.05 ms) since root->origin_ns; 48 bits last 9,000 years. An
  * entry is alive while now - time <= terms[service id].lifetime[state].

@@ -111,7 +111,8 @@ struct sl_tally {
 	uint64_t packets[SL_REASON_MAX];
 } __attribute__((aligned(64)));
 
-/* Of one backend, by one writer; index = writer * backends + sl_backend.traffic. */
+/* Of one backend, by one writer; index = writer * ids + sl_backend.traffic, where ids is twice the
+ * capacity of backends: those of backends that left rest. */
 struct sl_traffic {
 	uint64_t packets_in;  /* to the backend */
 	uint64_t bytes_in;    /* of frames, as received, without FCS */
@@ -121,7 +122,7 @@ struct sl_traffic {
 	uint64_t pad[3];
 } __attribute__((aligned(64)));
 
-/* Of one service, by one writer; index = writer * services + sl_service.id. */
+/* Of one service, by one writer; index = writer * ids + sl_service.id, as many as terms has. */
 struct sl_service_tally {
 	uint64_t no_backend;
 	uint64_t no_neighbour;
