@@ -39,8 +39,8 @@ static const char *engine_of(const struct sl_control *c, uint32_t port, const st
 {
 	uint32_t worker = worker_of(q);
 
-	if (c->config.dataplane.engine == SL_WISH_XDP || !worker || worker > sl_workers(c) ||
-	    !sl_worker_alive(c, worker - 1))
+	if (c->config.dataplane.engine == SL_WISH_XDP || c->xdp_alone || !worker ||
+	    worker > sl_workers(c) || !sl_worker_alive(c, worker - 1))
 		return without_worker(c, port);
 	return "dpdk";
 }
