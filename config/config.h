@@ -86,6 +86,9 @@ struct sl_config_capacity {
 	uint32_t rows; /* live rows of all services together */
 	uint32_t flows;
 	uint32_t routes;
+	uint32_t limits;     /* of all services together */
+	uint32_t exceptions; /* clients and flows with a rate of their own */
+	uint32_t clients;    /* with a bucket that isn't full, of all limits together */
 };
 
 struct sl_config_backend {
@@ -95,6 +98,21 @@ struct sl_config_backend {
 	uint32_t weight;
 	int line;
 };
+
+/* A token bucket for each flow, client or backend of a service, or for all of it. A service has no
+ * two of the same scope, unit, direction and prefixes: by these a limit is found again. */
+struct sl_config_limit {
+	uint8_t scope;	   /* enum sl_limit_scope */
+	uint8_t unit;	   /* enum sl_limit_unit */
+	uint8_t direction; /* bits of enum sl_limit_direction */
+	uint8_t action;	   /* enum sl_limit_action */
+	uint8_t prefix4;   /* of clients: bits of their address that count; else 0 */
+	uint8_t prefix6;
+	uint64_t rate;	/* a second: bits, packets or new connections; 0: for exceptions alone */
+	uint64_t burst; /* bytes, packets or new connections; 0: by the rate, sl_limit_burst() */
+	int line;
+};
+#define SL_LIMITS_MAX 8 /* of a service */
 
 struct sl_config_service {
 	char name[SL_NAME_MAX];
@@ -107,6 +125,8 @@ struct sl_config_service {
 	bool flowless;	     /* flows = "none" */
 	uint32_t table_size; /* rows: a power of two */
 	uint32_t idle_timeout_ms;
+	struct sl_config_limit limit[SL_LIMITS_MAX];
+	size_t n_limits;
 	struct sl_config_backend *backend;
 	size_t n_backends;
 	int line;

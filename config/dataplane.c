@@ -233,6 +233,12 @@ static const struct sl_field capacity_fields[] = {
 	  SL_MEMBER(sl_config_capacity, flows), .min = 1024, .max = 1 << 28 },
 	{ "routes", SL_INTEGER, sl_read_integer, "routes = 4096;",
 	  SL_MEMBER(sl_config_capacity, routes), .min = 1, .max = 1 << 20 },
+	{ "limits", SL_INTEGER, sl_read_integer, "limits = 1024;",
+	  SL_MEMBER(sl_config_capacity, limits), .min = 1, .max = 32767 },
+	{ "exceptions", SL_INTEGER, sl_read_integer, "exceptions = 1024;",
+	  SL_MEMBER(sl_config_capacity, exceptions), .min = 1, .max = 1 << 20 },
+	{ "clients", SL_INTEGER, sl_read_integer, "clients = 65536;",
+	  SL_MEMBER(sl_config_capacity, clients), .min = 256, .max = 1 << 26 },
 };
 const struct sl_group sl_group_capacity = SL_GROUP_OF("dataplane.capacity", capacity_fields);
 
@@ -244,6 +250,9 @@ void sl_capacity_default(struct sl_config_capacity *capacity)
 		.rows = 1 << 20,
 		.flows = 1 << 20,
 		.routes = 4096,
+		.limits = 1024,
+		.exceptions = 1024,
+		.clients = 65536,
 	};
 }
 

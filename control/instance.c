@@ -67,6 +67,9 @@ static struct sl_capacity capacity_of(const struct sl_config *config)
 		.rows = config->capacity.rows,
 		.flows = config->capacity.flows,
 		.routes = config->capacity.routes,
+		.limits = config->capacity.limits,
+		.exceptions = config->capacity.exceptions,
+		.clients = config->capacity.clients,
 		.workers = config->dataplane.n_cores ? (uint32_t)config->dataplane.n_cores : 1,
 		.cpus = (uint32_t)sysconf(_SC_NPROCESSORS_CONF),
 	};

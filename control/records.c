@@ -16,9 +16,9 @@ enum {
 	CLOSING_MS = 30000,
 };
 
-static uint32_t ticks(uint32_t ms)
+static uint64_t ticks(uint32_t ms)
 {
-	return (uint32_t)((uint64_t)ms * 1000000u / SL_TICK_NS) + 1;
+	return (uint64_t)ms * 1000000u / SL_TICK_NS + 1;
 }
 
 struct sl_terms sl_records_terms(const struct sl_config_service *conf)

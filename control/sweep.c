@@ -292,13 +292,11 @@ static bool long_dead(const struct sl_sweep *s, uint64_t key, uint64_t value)
 {
 	const struct sl_terms *terms = s->c->store.base[SL_ARRAY_terms];
 	uint16_t id = sl_flow_key_service(key);
-	uint64_t age = (s->now - sl_flow_time(value)) & 0xffffffffffffull;
 
 	if (id >= s->c->store.count[SL_ARRAY_terms])
 		return true;
-	if (age >> 47) /* seen after the pass began */
-		age = 0;
-	return age > (uint64_t)terms[id].lifetime[sl_flow_state(value)] + SL_FLOW_GRACE;
+	return !sl_flow_within(value, s->now,
+			       terms[id].lifetime[sl_flow_state(value)] + SL_FLOW_GRACE);
 }
 
 /* Left busy by an engine that died in the midst of an insert: no live one takes as long. */

@@ -53,6 +53,9 @@ static int make(struct sl_control *c, bool bpf, char error[SL_ERROR_MAX])
 					      .rows = c->config.capacity.rows,
 					      .flows = c->config.capacity.flows,
 					      .routes = c->config.capacity.routes,
+					      .limits = c->config.capacity.limits,
+					      .exceptions = c->config.capacity.exceptions,
+					      .clients = c->config.capacity.clients,
 					      .workers = 1,
 					      .cpus = (uint32_t)sysconf(_SC_NPROCESSORS_CONF) };
 	uint32_t count[SL_ARRAY_COUNT];

@@ -17,19 +17,29 @@
  * died in those three stores is cleared by a worker a minute later (engine/clean.h), or by control
  * where no worker lives (control/sweep.c).
  *
- * Time is in ticks of 2^20 ns (about 1.05 ms) since root->origin_ns; 48 bits last 9,000 years. An
- * entry is alive while now - time <= terms[service id].lifetime[state].
+ * Time is in ticks of 4 ns since root->origin_ns, of which 48 bits come round after 13 days. It
+ * says when the flow was last seen; where the flow is limited, it is the time at which its token
+ * bucket will be full again (limit.h), which lies up to SL_TIME_AHEAD in the future. An entry is
+ * alive while
+ *
+ *     -SL_TIME_AHEAD <= now - time <= terms[service id].lifetime[state]
+ *
+ * Lifetimes are a week at most, so a dead entry could come to life again only if nobody swept the
+ * table for six days; workers and control take seconds.
  *
  * An entry past that time is dead to everybody who looks, but nobody may take its place before
- * SL_FLOW_GRACE more ticks: a hit that was found at the last moment may still be refreshing it.
+ * SL_FLOW_GRACE more ticks (67 ms): a hit that was found at the last moment may still be refreshing
+ * it.
  */
 #ifndef SL_ABI_FLOW_H
 #define SL_ABI_FLOW_H
 
 #include "address.h"
 
-#define SL_TICK_SHIFT 20
+#define SL_TICK_SHIFT 2
 #define SL_TICK_NS    (1u << SL_TICK_SHIFT)
+#define SL_TIME_MASK  0xffffffffffffull
+#define SL_TIME_AHEAD (3600ull * 1000000000u >> SL_TICK_SHIFT) /* ticks: an hour */
 
 #define SL_FLOW_WAYS 4
 
@@ -65,7 +75,7 @@ static inline uint16_t sl_flow_key_service(uint64_t key)
 
 static inline uint64_t sl_flow_value(uint32_t backend, enum sl_flow_state state, uint64_t time)
 {
-	return (uint64_t)backend << 50 | (uint64_t)state << 48 | (time & 0xffffffffffffull);
+	return (uint64_t)backend << 50 | (uint64_t)state << 48 | (time & SL_TIME_MASK);
 }
 
 static inline uint32_t sl_flow_backend(uint64_t value)
@@ -80,16 +90,22 @@ static inline enum sl_flow_state sl_flow_state(uint64_t value)
 
 static inline uint64_t sl_flow_time(uint64_t value)
 {
-	return value & 0xffffffffffffull;
+	return value & SL_TIME_MASK;
 }
 
-#define SL_FLOW_GRACE 64 /* ticks */
+/* Whether the entry's time lies no more than `lifetime` before now, nor too far after it. */
+static inline int sl_flow_within(uint64_t value, uint64_t now, uint64_t lifetime)
+{
+	return ((now - sl_flow_time(value) + SL_TIME_AHEAD) & SL_TIME_MASK) <=
+	       SL_TIME_AHEAD + lifetime;
+}
+
+#define SL_FLOW_GRACE (67000000u >> SL_TICK_SHIFT) /* ticks */
 
 /* What holds for all entries of a service; by service id, in no bank: it applies at once. Written
  * by control, word by word. All zero: the service is gone and so are its entries. */
 struct sl_terms {
-	uint32_t lifetime[SL_FLOW_STATES]; /* ticks of silence that an entry survives, by state */
-	uint32_t reserved[4];
+	uint64_t lifetime[SL_FLOW_STATES]; /* ticks of silence that an entry survives, by state */
 } __attribute__((aligned(32)));
 
 _Static_assert(sizeof(struct sl_terms) == 32, "half a cache line");

@@ -4,13 +4,15 @@
  * Indices, never pointers; every index is compared with its array's count at every use. `writer`
  * says who maps the array writable: control writes tables, engines write what they saw. Of the flow
  * table control only ever clears entries, by compare-and-swap and by the rules of flow.h, and only
- * while no worker is there to do it.
+ * while no worker is there to do it. Of the words of token buckets it rescales those of a limit
+ * whose rate it changed, by compare-and-swap too.
  */
 #ifndef SL_ABI_LAYOUT_H
 #define SL_ABI_LAYOUT_H
 
 #include "backend.h"
 #include "flow.h"
+#include "limit.h"
 #include "root.h"
 #include "service.h"
 #include "worker.h"
@@ -27,6 +29,8 @@ enum sl_array_writer { SL_BY_CONTROL, SL_BY_ENGINE, SL_BY_BOTH };
 	X(slots, struct sl_rows, SL_BY_CONTROL)                                                    \
 	X(backends, struct sl_backend, SL_BY_CONTROL)                                              \
 	X(terms, struct sl_terms, SL_BY_CONTROL)                                                   \
+	X(limits, struct sl_limit, SL_BY_CONTROL)                                                  \
+	X(exceptions, struct sl_exception, SL_BY_CONTROL)                                          \
 	X(engine, struct sl_engine, SL_BY_ENGINE)                                                  \
 	X(workers, struct sl_worker, SL_BY_ENGINE)                                                 \
 	X(queues, struct sl_queue, SL_BY_ENGINE)                                                   \
@@ -34,6 +38,11 @@ enum sl_array_writer { SL_BY_CONTROL, SL_BY_ENGINE, SL_BY_BOTH };
 	X(traffic, struct sl_traffic, SL_BY_ENGINE)                                                \
 	X(service_tally, struct sl_service_tally, SL_BY_ENGINE)                                    \
 	X(wanted, struct sl_wanted, SL_BY_ENGINE)                                                  \
+	X(leases, struct sl_lease, SL_BY_ENGINE)                                                   \
+	X(limit_tally, struct sl_limit_tally, SL_BY_ENGINE)                                        \
+	X(bitten, struct sl_bitten, SL_BY_ENGINE)                                                  \
+	X(balances, struct sl_balance, SL_BY_BOTH)                                                 \
+	X(meters, struct sl_meters, SL_BY_BOTH)                                                    \
 	X(flows, struct sl_bucket, SL_BY_BOTH)
 
 #define SL_ARRAY_ENUM(name, record, writer) SL_ARRAY_##name,
@@ -51,6 +60,9 @@ struct sl_capacity {
 	uint32_t rows;	   /* of all services together */
 	uint32_t flows;	   /* entries provisioned */
 	uint32_t routes;
+	uint32_t limits;     /* of all services together */
+	uint32_t exceptions; /* clients and flows with a rate of their own */
+	uint32_t clients;    /* that are below a full bucket at a time, of all limits together */
 	uint32_t workers;
 	uint32_t cpus; /* that XDP may run on */
 };

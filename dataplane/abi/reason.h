@@ -32,7 +32,11 @@ enum sl_verdict {
 	X(no_worker, SL_DROP, "ours, but no worker serves this queue")                             \
 	X(no_port, SL_DROP, "the egress port isn't up in this engine")                             \
 	X(tx_full, SL_DROP, "the egress port took no more frames")                                 \
-	X(stale, SL_DROP, "decided by a worker that had lost its queue to XDP meanwhile")
+	X(stale, SL_DROP, "decided by a worker that had lost its queue to XDP meanwhile")          \
+	X(limit_flow, SL_DROP, "over a limit of the flow")                                         \
+	X(limit_client, SL_DROP, "over a limit of the client")                                     \
+	X(limit_backend, SL_DROP, "over a limit of the backend")                                   \
+	X(limit_service, SL_DROP, "over a limit of the service")
 
 #define SL_REASON_ENUM(name, verdict, help) SL_REASON_##name,
 enum sl_reason { SL_REASONS(SL_REASON_ENUM) SL_REASON_COUNT };

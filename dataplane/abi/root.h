@@ -19,10 +19,10 @@
 #include <stdint.h>
 
 #define SL_MAGIC       0x0031656369756c73ull /* "sluice1" */
-#define SL_ABI_VERSION 1
+#define SL_ABI_VERSION 2
 
 #define SL_PREFIX_LENGTHS 16 /* distinct prefix lengths of routes, a family */
-#define SL_ARRAYS_MAX	  24
+#define SL_ARRAYS_MAX	  32
 
 enum sl_engine_choice {
 	SL_ENGINE_AUTO, /* a worker where one lives, else XDP */
@@ -56,7 +56,7 @@ struct sl_root {
 	uint64_t flow_key[2]; /* picks buckets: random for this instance */
 	uint32_t record_size[SL_ARRAYS_MAX];
 	uint32_t count[SL_ARRAYS_MAX]; /* records of each array */
-	uint8_t pad0[120];
+	uint8_t pad0[56];
 
 	/* The commit word. Written by control: the last store of a publish. */
 	uint64_t generation;

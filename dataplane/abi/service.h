@@ -23,6 +23,12 @@ enum sl_service_flags {
 	SL_SERVICE_LOOKUP = 2,	 /* some row isn't closed, or every flow is tracked */
 	SL_SERVICE_TRACK = 4,	 /* every flow gets an entry */
 	SL_SERVICE_FLOWLESS = 8, /* no flow ever gets one: each packet stands for itself (DNS) */
+	/* What its limits are, so that a packet that none concerns doesn't look at them. */
+	SL_SERVICE_ENTRY_TO = 16,   /* limits[0] is kept in flow entries; to the backend */
+	SL_SERVICE_ENTRY_FROM = 32, /* from the backend */
+	SL_SERVICE_LIMIT_TO = 64,   /* others concern packets to the backend */
+	SL_SERVICE_LIMIT_FROM = 128,
+	SL_SERVICE_LIMIT_NEW = 256, /* others count new connections */
 };
 
 /* One service: VIP, protocol and port. For each VIP there is also one record with endpoint 0. */
@@ -37,7 +43,9 @@ struct sl_service {
 	uint8_t mode;	     /* enum sl_mode */
 	uint8_t pick;	     /* enum sl_pick */
 	uint16_t flags;	     /* enum sl_service_flags */
-	uint8_t reserved[24];
+	uint32_t limits;     /* first record of its extent in limits */
+	uint8_t n_limits;
+	uint8_t reserved[19];
 } __attribute__((aligned(64)));
 
 /* (backend address, port, protocol) of a reply names its service. */
@@ -52,7 +60,10 @@ struct sl_reverse {
 	uint32_t traffic; /* the backend's id in the counters */
 	union sl_addr vip;
 	uint16_t flags; /* enum sl_service_flags of the service */
-	uint8_t reserved[14];
+	uint8_t n_limits;
+	uint8_t pad;
+	uint32_t limits; /* as the service's */
+	uint8_t reserved[8];
 } __attribute__((aligned(64)));
 
 enum sl_route_kind {

@@ -81,6 +81,8 @@ void sl_store_size(const struct sl_capacity *capacity, uint32_t count[SL_ARRAY_C
 	/* All of them may be replaced while the old ones rest. Service ids count from 1. */
 	uint64_t ids = 2 * (uint64_t)capacity->services + 1;
 	uint64_t numbers = 2 * (uint64_t)capacity->backends;
+	uint64_t limit_ids = 2 * (uint64_t)capacity->limits + 1;
+	uint64_t balances = limit_ids + SL_BALANCE_PLANES * numbers;
 
 	if (ids > SL_FLOW_SERVICE_MAX + 1)
 		ids = SL_FLOW_SERVICE_MAX + 1;
@@ -95,6 +97,8 @@ void sl_store_size(const struct sl_capacity *capacity, uint32_t count[SL_ARRAY_C
 					SL_ROWS_PER_RECORD);
 	count[SL_ARRAY_backends] = bounded(numbers * 4); /* their sizes are no powers of two */
 	count[SL_ARRAY_terms] = bounded(ids);
+	count[SL_ARRAY_limits] = bounded((uint64_t)capacity->limits * 4);
+	count[SL_ARRAY_exceptions] = banks(capacity->exceptions);
 	count[SL_ARRAY_engine] = 1;
 	count[SL_ARRAY_workers] = bounded(capacity->workers);
 	count[SL_ARRAY_queues] = SL_PORTS_MAX * SL_QUEUES_PER_PORT;
@@ -102,6 +106,12 @@ void sl_store_size(const struct sl_capacity *capacity, uint32_t count[SL_ARRAY_C
 	count[SL_ARRAY_traffic] = bounded(writers * numbers);
 	count[SL_ARRAY_service_tally] = bounded(writers * ids);
 	count[SL_ARRAY_wanted] = bounded(writers);
+	count[SL_ARRAY_leases] = bounded(writers * balances);
+	count[SL_ARRAY_limit_tally] = bounded(writers * limit_ids);
+	count[SL_ARRAY_bitten] = bounded(writers * SL_BITTEN);
+	count[SL_ARRAY_balances] = bounded(balances);
+	/* At half load: nothing is moved to make room. */
+	count[SL_ARRAY_meters] = bounded(((uint64_t)capacity->clients + 1) / 2);
 	/* Four to a bucket, at three quarters of the load that the table bears. */
 	count[SL_ARRAY_flows] = bounded(((uint64_t)capacity->flows + 2) / 3);
 }

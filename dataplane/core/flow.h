@@ -77,17 +77,18 @@ SL_INLINE bool sl_entry_swap(uint64_t *word, uint64_t from, uint64_t to)
 	return __sync_val_compare_and_swap(word, from, to) == from;
 }
 
-/* Ticks since the entry was last seen; never negative for clocks that differ a little. */
+/* Ticks since the entry was last seen; 0 where its time lies ahead: a token bucket's does, and so
+ * may one that was stamped by a clock slightly ahead of ours. */
 SL_INLINE uint64_t sl_flow_age(uint64_t value, uint64_t now)
 {
-	uint64_t age = (now - sl_flow_time(value)) & 0xffffffffffffull;
+	uint64_t age = (now - sl_flow_time(value)) & SL_TIME_MASK;
 
-	return age >> 47 ? 0 : age; /* stamped by a clock slightly ahead of ours */
+	return age > SL_TIME_MASK - SL_TIME_AHEAD ? 0 : age;
 }
 
 SL_INLINE bool sl_flow_alive(uint64_t value, const struct sl_terms *terms, uint64_t now)
 {
-	return sl_flow_age(value, now) <= terms->lifetime[sl_flow_state(value)];
+	return sl_flow_within(value, now, terms->lifetime[sl_flow_state(value)]);
 }
 
 /* Whether the entry's place may be taken: its time and the grace are over. */
@@ -100,8 +101,7 @@ SL_INLINE bool sl_flow_takeable(const struct sl_tables *t, uint64_t key, uint64_
 		return false;
 	if (!terms)
 		return true;
-	return sl_flow_age(value, now) >
-	       (uint64_t)terms->lifetime[sl_flow_state(value)] + SL_FLOW_GRACE;
+	return !sl_flow_within(value, now, terms->lifetime[sl_flow_state(value)] + SL_FLOW_GRACE);
 }
 
 SL_INLINE struct sl_bucket *sl_flow_bucket(const struct sl_tables *t, uint64_t hash, bool second)

@@ -67,7 +67,7 @@ static struct sl_terms *terms_of(uint32_t id)
 static int begin(void **state)
 {
 	static const size_t size[] = { SL_ARRAYS(RECORD_SIZE) };
-	const struct sl_capacity capacity = { 2, 4, 1024, 1024, 8, 1, 1 };
+	const struct sl_capacity capacity = { 2, 4, 1024, 1024, 8, 4, 4, 64, 1, 1 };
 
 	(void)state;
 	c = calloc(1, sizeof(*c));
@@ -81,7 +81,7 @@ static int begin(void **state)
 	now_ns = 1000ull * MS;
 	root()->origin_ns = now_ns;
 	root()->instance = 7;
-	c->config.capacity = (struct sl_config_capacity){ 2, 4, 1024, 1024, 8 };
+	c->config.capacity = (struct sl_config_capacity){ 2, 4, 1024, 1024, 8, 4, 4, 64 };
 	c->config.dataplane.engine = SL_WISH_XDP;
 	c->rows = sl_pool_new(c->store.count[SL_ARRAY_slots]);
 	c->backends = sl_pool_new(c->store.count[SL_ARRAY_backends]);
@@ -273,11 +273,11 @@ static void test_change_in_a_pass(void **state)
 
 /* A timeout grows before the commit and shrinks after it; a change that is refused does neither. */
 
-static uint32_t least;
+static uint64_t least;
 
 static void watch_terms(void)
 {
-	uint32_t established = terms_of(1)->lifetime[SL_FLOW_ESTABLISHED];
+	uint64_t established = terms_of(1)->lifetime[SL_FLOW_ESTABLISHED];
 
 	if (established < least)
 		least = established;
@@ -314,7 +314,7 @@ static void test_timeouts(void **state)
 	assert_memory_equal(terms_of(1), &live, sizeof(live));
 	assert_int_equal(change_timeout(900000, 0), 0);
 	assert_memory_equal(terms_of(1), &more, sizeof(more));
-	least = UINT32_MAX;
+	least = UINT64_MAX;
 	at_clock = watch_terms; /* until it is acknowledged */
 	assert_int_equal(change_timeout(1000, 0), 0);
 	assert_int_equal(least, more.lifetime[SL_FLOW_ESTABLISHED]);

@@ -42,6 +42,9 @@ static const struct sl_capacity small = {
 	.rows = 1000,
 	.flows = 1000,
 	.routes = 8,
+	.limits = 6,
+	.exceptions = 5,
+	.clients = 100,
 	.workers = 2,
 	.cpus = 2,
 };
@@ -107,10 +110,19 @@ static void sizes(void **state)
 		{ SL_ARRAY_traffic, 160 },
 		{ SL_ARRAY_service_tally, 84 },
 		{ SL_ARRAY_wanted, 4 },
+		{ SL_ARRAY_limits, 24 },
+		{ SL_ARRAY_exceptions, 2 * 16 },
+		{ SL_ARRAY_leases, 4 * (13 + 4 * 40) },
+		{ SL_ARRAY_limit_tally, 4 * 13 },
+		{ SL_ARRAY_bitten, 4 * SL_BITTEN },
+		{ SL_ARRAY_balances, 13 + 4 * 40 }, /* limits, and four for each backend */
+		{ SL_ARRAY_meters, 50 },
 		{ SL_ARRAY_flows, 334 },
 	};
 	static const struct sl_capacity none = { 0 };
-	static const struct sl_capacity absurd = { ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u };
+	static const struct sl_capacity absurd = {
+		~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u
+	};
 	uint32_t count[SL_ARRAY_COUNT];
 
 	(void)state;
@@ -262,8 +274,12 @@ static void refused(void **state)
 				-EPROTO);
 			assert_null(other.base[0]);
 			if (wrong == 0) {
-				assert_non_null(strstr(error, "version 2"));
-				assert_non_null(strstr(error, "version 1"));
+				char version[32];
+
+				for (int v = SL_ABI_VERSION; v <= SL_ABI_VERSION + 1; v++) {
+					snprintf(version, sizeof(version), "version %d", v);
+					assert_non_null(strstr(error, version));
+				}
 			}
 			assert_int_not_equal(error[0], '\0');
 		}

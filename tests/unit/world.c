@@ -11,6 +11,7 @@
 #define ROW_RECORDS	(WORLD_ROWS / SL_ROWS_PER_RECORD)
 #define EXTENT_ROWS	(WORLD_SERVICES * ROW_RECORDS) /* records of one bank's extents */
 #define EXTENT_BACKENDS (WORLD_SERVICES * WORLD_BACKENDS)
+#define BALANCES	(WORLD_SERVICES * WORLD_LIMITS + 1 + SL_BALANCE_PLANES * (EXTENT_BACKENDS + 1))
 
 static const size_t record_size[SL_ARRAY_COUNT] = {
 #define X(name, record, writer) sizeof(record),
@@ -34,6 +35,13 @@ static const uint32_t record_count[SL_ARRAY_COUNT] = {
 	[SL_ARRAY_traffic] = WORLD_QUEUES * (EXTENT_BACKENDS + 1),
 	[SL_ARRAY_service_tally] = WORLD_QUEUES * (2 * WORLD_SERVICES + 1),
 	[SL_ARRAY_wanted] = WORLD_QUEUES,
+	[SL_ARRAY_limits] = 2 * WORLD_SERVICES * WORLD_LIMITS,
+	[SL_ARRAY_exceptions] = 2 * PLACES,
+	[SL_ARRAY_leases] = WORLD_QUEUES * BALANCES,
+	[SL_ARRAY_limit_tally] = WORLD_QUEUES * (WORLD_SERVICES * WORLD_LIMITS + 1),
+	[SL_ARRAY_bitten] = WORLD_QUEUES * SL_BITTEN,
+	[SL_ARRAY_balances] = BALANCES,
+	[SL_ARRAY_meters] = 256,
 };
 
 static void make_root(struct world *w)

@@ -19,6 +19,7 @@
 #define WORLD_BACKENDS 8 /* of a service */
 #define WORLD_ROWS     64
 #define WORLD_ROUTES   8
+#define WORLD_LIMITS   4 /* of a service */
 
 struct world_service {
 	struct sl_service record;
