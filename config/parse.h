@@ -32,11 +32,6 @@ enum sl_field_type {
 	SL_GROUP = 1 << 5,
 };
 
-struct sl_word {
-	const char *text; /* the last of a table is NULL */
-	uint32_t value;
-};
-
 struct sl_field {
 	const char *name;
 	unsigned int types; /* enum sl_field_type, those allowed */
@@ -118,5 +113,9 @@ int sl_text_size(const char *text, uint64_t *bytes);
 int sl_text_mac(const char *text, uint8_t mac[6]);
 int sl_text_addr(const char *text, union sl_addr *addr);
 unsigned int sl_text_distance(const char *a, const char *b);
+
+/* Ranges (rate.c). `text`: the rate as the message shows it. 0 or -EINVAL with a message. */
+int sl_rate_check(uint8_t unit, uint64_t rate, const char *text, char error[SL_ERROR_MAX]);
+int sl_burst_check(uint8_t unit, uint64_t rate, uint64_t burst, char error[SL_ERROR_MAX]);
 
 #endif
