@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A limit: its words, what it is by default, and the rules that it has to keep, for the file and
- * for commands alike.
+ * for commands alike; and the limits of a service as the file lists them.
+ *
+ * What one limit has to keep is sl_config_check_limit(). Of the limits of a service no two are the
+ * same (sl_limit_same(), by which a limit is found again after a reload or a restart), and no more
+ * than SL_BALANCE_PLANES are per backend.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -141,4 +145,103 @@ int sl_config_check_limit(const struct sl_config_limit *l, bool udp_flowless,
 	}
 	err = sl_rate_check(l->unit, l->rate, sl_limit_rate_text(l->unit, l->rate, text), error);
 	return err ? err : sl_burst_check(l->unit, l->rate, sl_limit_burst(l), error);
+}
+
+static int read_rate(struct sl_reader *r, const struct sl_field *field, config_setting_t *setting,
+		     void *record)
+{
+	struct sl_config_limit *l = record;
+	char why[SL_ERROR_MAX];
+
+	(void)field;
+	if (sl_config_parse_rate(config_setting_get_string(setting), &l->unit, &l->rate, why))
+		return sl_fail(r, setting, "%s", why);
+	return 0;
+}
+
+/* An integer counts bytes, packets or connections. */
+static int read_burst(struct sl_reader *r, const struct sl_field *field, config_setting_t *setting,
+		      void *record)
+{
+	const char *text = config_setting_get_string(setting);
+	struct sl_config_limit *l = record;
+	char why[SL_ERROR_MAX], number[32];
+
+	(void)field;
+	if (!text)
+		snprintf(number, sizeof(number), "%lld", config_setting_get_int64(setting));
+	if (sl_config_parse_burst(text ? text : number, l->unit, l->rate, &l->burst, why))
+		return sl_fail(r, setting, "%s", why);
+	return 0;
+}
+
+static const struct sl_field limit_fields[] = {
+	{ "per", SL_STRING, sl_read_word, "per = \"client\";", .required = true,
+	  SL_MEMBER(sl_config_limit, scope), .words = sl_limit_scopes },
+	{ "rate", SL_STRING, read_rate, "rate = \"10Mbit\";", .required = true,
+	  SL_MEMBER(sl_config_limit, rate) },
+	{ "burst", SL_INTEGER | SL_STRING, read_burst, "burst = \"64kb\";",
+	  SL_MEMBER(sl_config_limit, burst) },
+	{ "direction", SL_STRING, sl_read_word, "direction = \"to\";",
+	  SL_MEMBER(sl_config_limit, direction), .words = sl_limit_directions },
+	{ "action", SL_STRING, sl_read_word, "action = \"observe\";",
+	  SL_MEMBER(sl_config_limit, action), .words = sl_limit_actions },
+	{ "prefix4", SL_INTEGER, sl_read_integer, "prefix4 = 24;",
+	  SL_MEMBER(sl_config_limit, prefix4), .min = 1, .max = 32 },
+	{ "prefix6", SL_INTEGER, sl_read_integer, "prefix6 = 56;",
+	  SL_MEMBER(sl_config_limit, prefix6), .min = 1, .max = 128 },
+};
+const struct sl_group sl_group_limit = SL_GROUP_OF("services.limits", limit_fields);
+
+static int check_several(struct sl_reader *r, const struct sl_config_service *service,
+			 config_setting_t *list)
+{
+	char where[SL_WHERE_TEXT];
+	config_setting_t *here;
+	unsigned int i, j, of_backends = 0;
+
+	for (i = 0; i < service->n_limits; i++) {
+		here = config_setting_get_elem(list, i);
+		of_backends += service->limit[i].scope == SL_SCOPE_BACKEND;
+		if (of_backends > SL_BALANCE_PLANES)
+			return sl_fail(r, here,
+				       "is one too many per \"backend\"; a service has at most "
+				       "%d, leave one of them out",
+				       SL_BALANCE_PLANES);
+		for (j = 0; j < i; j++)
+			if (sl_limit_same(&service->limit[j], &service->limit[i]))
+				return sl_fail(
+					r, here,
+					"is of the scope, unit, direction and prefix lengths of "
+					"the one on %s; leave one of them out",
+					sl_where(r, config_setting_get_elem(list, j), here, where));
+	}
+	return 0;
+}
+
+int sl_read_limits(struct sl_reader *r, const struct sl_field *field, config_setting_t *list,
+		   void *record)
+{
+	int n = config_setting_length(list), i, err;
+	struct sl_config_service *service = record;
+	char why[SL_ERROR_MAX];
+
+	(void)field;
+	if (n > SL_LIMITS_MAX)
+		return sl_fail(r, list, "has %d limits; a service has room for %d, leave some out",
+			       n, SL_LIMITS_MAX);
+	service->n_limits = (size_t)n;
+	for (i = 0; i < n; i++) {
+		config_setting_t *setting = config_setting_get_elem(list, (unsigned int)i);
+		struct sl_config_limit *l = &service->limit[i];
+
+		l->line = (int)setting->line;
+		err = sl_group_read(r, &sl_group_limit, setting, l);
+		if (err)
+			return err;
+		sl_limit_default(l);
+		if (sl_config_check_limit(l, service->flowless, why))
+			return sl_fail(r, setting, "%s", why);
+	}
+	return check_several(r, service, list);
 }

@@ -2,10 +2,11 @@
 /* Inside the parser: how a group of the file becomes a record.
  *
  * Each group has a visible table of its fields (root in parse.c, dataplane and next hops in
- * dataplane.c, services in service.c). sl_group_read() walks that table: it refuses fields that
- * aren't in it, asks for the required ones, checks types and calls each field's reader in the
- * table's order, so that a later field may rely on an earlier one. A new field is one line there,
- * one row in docs/configuration.md (a test compares them) and, if no reader below fits, a reader.
+ * dataplane.c, services in service.c, their limits in limit.c). sl_group_read() walks that table:
+ * it refuses fields that aren't in it, asks for the required ones, checks types and calls each
+ * field's reader in the table's order, so that a later field may rely on an earlier one. A new
+ * field is one line there, one row in docs/configuration.md (a test compares them) and, if no
+ * reader below fits, a reader.
  *
  * Whoever calls fills in the defaults before, and checks what spans several fields after.
  */
@@ -64,6 +65,7 @@ extern const struct sl_group sl_group_port;
 extern const struct sl_group sl_group_capacity;
 extern const struct sl_group sl_group_next_hop;
 extern const struct sl_group sl_group_service;
+extern const struct sl_group sl_group_limit;
 extern const struct sl_group sl_group_backend;
 
 int sl_group_read(struct sl_reader *r, const struct sl_group *group, config_setting_t *setting,
@@ -83,6 +85,7 @@ int sl_read_choice(struct sl_reader *, const struct sl_field *, config_setting_t
 int sl_read_dataplane(struct sl_reader *, const struct sl_field *, config_setting_t *, void *);
 int sl_read_next_hops(struct sl_reader *, const struct sl_field *, config_setting_t *, void *);
 int sl_read_services(struct sl_reader *, const struct sl_field *, config_setting_t *, void *);
+int sl_read_limits(struct sl_reader *, const struct sl_field *, config_setting_t *, void *);
 void sl_capacity_default(struct sl_config_capacity *capacity);
 
 /* All return -EINVAL, with "FILE:LINE: PATH: …" in the error. sl_fail_in() blames the member of
