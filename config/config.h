@@ -169,6 +169,33 @@ int sl_config_parse_addr(const char *text, union sl_addr *addr, char error[SL_ER
 int sl_config_parse_name(const char *text, char name[SL_NAME_MAX], char error[SL_ERROR_MAX]);
 int sl_config_parse_weight(long long value, uint32_t *weight, char error[SL_ERROR_MAX]);
 
+/* Limits. A burst is checked against its rate. A limit is complete when sl_limit_default() has
+ * filled in what wasn't given, and right when sl_config_check_limit() says so; what concerns
+ * several of a service is the caller's to check. */
+int sl_config_parse_rate(const char *text, uint8_t *unit, uint64_t *rate, char error[SL_ERROR_MAX]);
+int sl_config_parse_burst(const char *text, uint8_t unit, uint64_t rate, uint64_t *burst,
+			  char error[SL_ERROR_MAX]);
+int sl_config_check_limit(const struct sl_config_limit *l, bool udp_flowless,
+			  char error[SL_ERROR_MAX]);
+void sl_limit_default(struct sl_config_limit *l); /* direction, prefix4 and prefix6 that are 0 */
+bool sl_limit_same(const struct sl_config_limit *a, const struct sl_config_limit *b);
+uint64_t sl_limit_burst(const struct sl_config_limit *l); /* as set, or what its rate gives */
+
+/* "2 Mbit/s", "10 kpps", "100 connections/s"; "64 KiB (262 ms)". "none" without a rate. */
+#define SL_LIMIT_TEXT 64
+const char *sl_limit_rate_text(uint8_t unit, uint64_t rate, char text[SL_LIMIT_TEXT]);
+const char *sl_limit_burst_text(const struct sl_config_limit *l, char text[SL_LIMIT_TEXT]);
+
+/* Words of the file and of commands, and the values that they stand for. */
+struct sl_word {
+	const char *text; /* the last of a table is NULL */
+	uint32_t value;
+};
+extern const struct sl_word sl_limit_scopes[], sl_limit_units[], sl_limit_directions[],
+	sl_limit_actions[];
+const char *sl_word_text(const struct sl_word *words, uint32_t value);		   /* or NULL */
+const struct sl_word *sl_word_find(const struct sl_word *words, const char *text); /* or NULL */
+
 /* "198.51.100.7" or "2001:db8::1". */
 #define SL_ADDR_TEXT 46
 const char *sl_addr_format(const union sl_addr *addr, char text[SL_ADDR_TEXT]);

@@ -2,10 +2,11 @@
 /* Inside the parser: how a group of the file becomes a record.
  *
  * Each group has a visible table of its fields (root in parse.c, dataplane and next hops in
- * dataplane.c, services in service.c). sl_group_read() walks that table: it refuses fields that
- * aren't in it, asks for the required ones, checks types and calls each field's reader in the
- * table's order, so that a later field may rely on an earlier one. A new field is one line there,
- * one row in docs/configuration.md (a test compares them) and, if no reader below fits, a reader.
+ * dataplane.c, services in service.c, their limits in limit.c). sl_group_read() walks that table:
+ * it refuses fields that aren't in it, asks for the required ones, checks types and calls each
+ * field's reader in the table's order, so that a later field may rely on an earlier one. A new
+ * field is one line there, one row in docs/configuration.md (a test compares them) and, if no
+ * reader below fits, a reader.
  *
  * Whoever calls fills in the defaults before, and checks what spans several fields after.
  */
@@ -30,11 +31,6 @@ enum sl_field_type {
 	SL_ARRAY = 1 << 3, /* [ scalars ] */
 	SL_LIST = 1 << 4,  /* ( groups ) */
 	SL_GROUP = 1 << 5,
-};
-
-struct sl_word {
-	const char *text; /* the last of a table is NULL */
-	uint32_t value;
 };
 
 struct sl_field {
@@ -69,6 +65,7 @@ extern const struct sl_group sl_group_port;
 extern const struct sl_group sl_group_capacity;
 extern const struct sl_group sl_group_next_hop;
 extern const struct sl_group sl_group_service;
+extern const struct sl_group sl_group_limit;
 extern const struct sl_group sl_group_backend;
 
 int sl_group_read(struct sl_reader *r, const struct sl_group *group, config_setting_t *setting,
@@ -88,6 +85,7 @@ int sl_read_choice(struct sl_reader *, const struct sl_field *, config_setting_t
 int sl_read_dataplane(struct sl_reader *, const struct sl_field *, config_setting_t *, void *);
 int sl_read_next_hops(struct sl_reader *, const struct sl_field *, config_setting_t *, void *);
 int sl_read_services(struct sl_reader *, const struct sl_field *, config_setting_t *, void *);
+int sl_read_limits(struct sl_reader *, const struct sl_field *, config_setting_t *, void *);
 void sl_capacity_default(struct sl_config_capacity *capacity);
 
 /* All return -EINVAL, with "FILE:LINE: PATH: …" in the error. sl_fail_in() blames the member of
@@ -118,5 +116,9 @@ int sl_text_size(const char *text, uint64_t *bytes);
 int sl_text_mac(const char *text, uint8_t mac[6]);
 int sl_text_addr(const char *text, union sl_addr *addr);
 unsigned int sl_text_distance(const char *a, const char *b);
+
+/* Ranges (rate.c). `text`: the rate as the message shows it. 0 or -EINVAL with a message. */
+int sl_rate_check(uint8_t unit, uint64_t rate, const char *text, char error[SL_ERROR_MAX]);
+int sl_burst_check(uint8_t unit, uint64_t rate, uint64_t burst, char error[SL_ERROR_MAX]);
 
 #endif

@@ -79,6 +79,10 @@ static const struct sl_field service_fields[] = {
 	  SL_MEMBER(sl_config_service, table_size), .min = TABLE_MIN, .max = TABLE_MAX },
 	{ "idle_timeout", SL_INTEGER | SL_STRING, sl_read_duration, "idle_timeout = \"15m\";",
 	  SL_MEMBER(sl_config_service, idle_timeout_ms), .min = 100, .max = IDLE_LONGEST_MS },
+	/* After flows, which they depend on. */
+	{ "limits", SL_LIST, sl_read_limits,
+	  "limits = ( { per = \"client\"; rate = \"10Mbit\"; } );",
+	  SL_MEMBER(sl_config_service, limit) },
 	{ "backends", SL_LIST, read_backends,
 	  "backends = ( { address = \"10.1.0.2\"; weight = 10; } );",
 	  SL_MEMBER(sl_config_service, backend) },
@@ -318,12 +322,13 @@ static int check_services(struct sl_reader *r, const struct sl_config *config,
 static int check_capacity(struct sl_reader *r, const struct sl_config *config,
 			  config_setting_t *list)
 {
-	unsigned long long backends = 0, rows = 0;
+	unsigned long long backends = 0, rows = 0, limits = 0;
 	size_t i;
 
 	for (i = 0; i < config->n_services; i++) {
 		backends += config->service[i].n_backends;
 		rows += config->service[i].table_size;
+		limits += config->service[i].n_limits;
 	}
 	if (backends > config->capacity.backends)
 		return sl_fail(r, list,
@@ -335,6 +340,11 @@ static int check_capacity(struct sl_reader *r, const struct sl_config *config,
 			       "have tables of %llu rows together, the capacity is %u; set "
 			       "dataplane.capacity.rows to at least %llu",
 			       rows, config->capacity.rows, rows);
+	if (limits > config->capacity.limits)
+		return sl_fail(r, list,
+			       "have %llu limits together, the capacity is %u; set "
+			       "dataplane.capacity.limits to at least %llu",
+			       limits, config->capacity.limits, limits);
 	return 0;
 }
 

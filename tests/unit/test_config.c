@@ -21,6 +21,7 @@
 
 #include "../../config/parse.h"
 #include "../../dataplane/abi/backend.h"
+#include "../../dataplane/abi/limit.h"
 
 #ifndef SL_SOURCE_DIR
 #define SL_SOURCE_DIR "."
@@ -37,6 +38,9 @@
 	"{ name = \"dns\"; vip = \"203.0.113.10\"; protocol = \"udp\"; port = 53;\n" more "}"
 #define SERVICES(list)	    HEAD "services = (\n" list ");\n"
 #define BACKENDS(list)	    SERVICES(WEB("backends = (\n" list ");\n"))
+#define LIMITS(list)	    SERVICES(WEB("limits = (\n" list ");\n"))
+#define OF_CLIENT	    "limits = ( { per = \"client\"; rate = \"1Mbit\"; } );"
+#define OF_BACKEND(rate, d) "{ per = \"backend\"; rate = \"" rate "\"; direction = \"" d "\"; }"
 #define HOPS(list)	    HEAD "next_hops = (\n" list ");\n"
 #define HOP(prefix, p, mac) "{ prefix = \"" prefix "\"; port = \"" p "\"; mac = \"" mac "\"; }"
 #define MAC		    "02:00:00:00:00:01"
@@ -91,7 +95,7 @@ static const struct refusal refusals[] = {
 	  "t.conf:6: services[0].backends[0].wieght: unknown field; did you mean \"weight\"?" },
 	{ SERVICES(WEB("backends = ( );\n weight = 3;")),
 	  "t.conf:5: services[0].weight: unknown field; known here: name, vip, protocol, port, "
-	  "scheduler, mode, track, flows, table_size, idle_timeout, backends" },
+	  "scheduler, mode, track, flows, table_size, idle_timeout, limits, backends" },
 	{ "dataplane = 3;\n", "t.conf:1: dataplane: is an integer; give a group { … }, such as: "
 			      "dataplane: { cores = [ 1 ]; ports = ( … ); };" },
 	{ SERVICES("3"), "t.conf:3: services[0]: is an integer; give a group { … }" },
@@ -303,7 +307,74 @@ static const struct refusal refusals[] = {
 	  "t.conf:6: services[0].backends[1].address: 10.1.0.2 port 80 is backend \"10.1.0.2:80\" "
 	  "on line 5 already; leave one of them out" },
 
+	/* Limits; texts of rates and bursts, and what one limit has to keep: test_limit_text.c. */
+	{ LIMITS("{ rate = \"1Mbit\"; }"),
+	  "t.conf:5: services[0].limits[0].per: missing; add it, such as: per = \"client\";" },
+	{ LIMITS("{ per = \"client\"; }"),
+	  "t.conf:5: services[0].limits[0].rate: missing; add it, such as: rate = \"10Mbit\";" },
+	{ LIMITS("{ per = \"host\"; rate = \"1Mbit\"; }"),
+	  "t.conf:5: services[0].limits[0].per: \"host\" is not known; give \"flow\" or \"client\" "
+	  "or "
+	  "\"backend\" or \"service\"" },
+	{ LIMITS("{ per = \"client\";\n rate = 1000000; }"),
+	  "t.conf:6: services[0].limits[0].rate: is an integer; give a string, such as: rate = "
+	  "\"10Mbit\";" },
+	{ LIMITS("{ per = \"client\";\n rate = \"1Mbps\"; }"),
+	  "t.conf:6: services[0].limits[0].rate: \"1Mbps\" is not a rate; write bits (\"10Mbit\"), "
+	  "packets (\"10kpps\") or new connections (\"100cps\") a second" },
+	{ LIMITS("{ per = \"client\"; burst = \"1s\";\n rate = \"1bit\"; }"),
+	  "t.conf:6: services[0].limits[0].rate: a rate of 1bit is out of range; give 1 kbit/s to "
+	  "400 "
+	  "Gbit/s" },
+	{ LIMITS("{ per = \"client\"; burst = 1500;\n rate = \"1Mbit\"; }"),
+	  "t.conf:5: services[0].limits[0].burst: a burst of 1500 bytes is too small; give at "
+	  "least "
+	  "2048" },
+	{ LIMITS("{ per = \"client\"; burst = -1;\n rate = \"1Mbit\"; }"),
+	  "t.conf:5: services[0].limits[0].burst: \"-1\" is not a burst; write bytes (\"64kb\") or "
+	  "a "
+	  "time (\"20ms\")" },
+	{ LIMITS("{ per = \"client\"; rate = \"1Mbit\"; direction = \"out\"; }"),
+	  "t.conf:5: services[0].limits[0].direction: \"out\" is not known; give \"to\" or "
+	  "\"from\" or "
+	  "\"both\"" },
+	{ LIMITS("{ per = \"client\"; rate = \"1Mbit\"; action = \"police\"; }"),
+	  "t.conf:5: services[0].limits[0].action: \"police\" is not known; give \"drop\" or "
+	  "\"mark\" or "
+	  "\"observe\"" },
+	{ LIMITS("{ per = \"client\"; rate = \"1Mbit\"; prefix4 = 0; }"),
+	  "t.conf:5: services[0].limits[0].prefix4: 0 is out of range; give 1 to 32" },
+	{ LIMITS("{ per = \"client\"; rate = \"1Mbit\"; prefix6 = 129; }"),
+	  "t.conf:5: services[0].limits[0].prefix6: 129 is out of range; give 1 to 128" },
+	{ LIMITS("{ per = \"flow\"; rate = \"1Mbit\";\n prefix4 = 24; }"),
+	  "t.conf:5: services[0].limits[0]: prefix lengths are for limits per \"client\" alone; "
+	  "leave "
+	  "them out" },
+	{ LIMITS("{ per = \"flow\"; rate = \"100cps\"; }"),
+	  "t.conf:5: services[0].limits[0]: a flow is one connection: a rate of connections can't "
+	  "be "
+	  "per \"flow\"; give \"client\", \"backend\" or \"service\"" },
+	{ SERVICES(DNS("limits = ( { per = \"flow\"; rate = \"1Mbit\"; } );\n flows = \"none\";")),
+	  "t.conf:4: services[0].limits[0]: the service has flows = \"none\"; give \"client\", "
+	  "\"backend\" or \"service\" instead of per \"flow\"" },
+	{ LIMITS("{ per = \"flow\"; rate = \"1Mbit\"; },\n{ per = \"flow\"; rate = \"1kpps\"; },\n"
+		 "{ per = \"flow\"; rate = \"2Mbit\"; direction = \"both\"; }"),
+	  "t.conf:7: services[0].limits[2]: is of the scope, unit, direction and prefix lengths of "
+	  "the one on line 5; leave one of them out" },
+	{ LIMITS(OF_BACKEND("1Mbit", "to") ",\n" OF_BACKEND("1Mbit", "from") ",\n" OF_BACKEND(
+		  "1Mbit", "both") ",\n" OF_BACKEND("1kpps", "to") ",\n" OF_BACKEND("1kpps",
+										    "from")),
+	  "t.conf:9: services[0].limits[4]: is one too many per \"backend\"; a service has at most "
+	  "4, "
+	  "leave one of them out" },
+	{ LIMITS("{ }, { }, { }, { }, { }, { }, { }, { }, { }"),
+	  "t.conf:4: services[0].limits: has 9 limits; a service has room for 8, leave some out" },
+
 	/* Capacity. */
+	{ PLANE("capacity: { limits = 1; };") "services = (\n" WEB(OF_CLIENT) ", " DNS(
+		  OF_CLIENT) ");\n",
+	  "t.conf:3: services: have 2 limits together, the capacity is 1; set "
+	  "dataplane.capacity.limits to at least 2" },
 	{ PLANE("capacity: { services = 1; };") "services = (\n" WEB("") ", " DNS("") ");\n",
 	  "t.conf:3: services: are 2, the capacity is 1; set dataplane.capacity.services to at "
 	  "least "
@@ -505,6 +576,45 @@ static void test_values(void **state)
 	assert_string_equal(config.service[0].backend[0].name, "x");
 	assert_int_equal(config.service[0].backend[0].port, 5353);
 	assert_int_equal(config.service[0].backend[0].weight, 10000);
+	sl_config_free(&config);
+}
+
+/* As written, and as it is by default. */
+static void test_limits(void **state)
+{
+	static const char text[] = LIMITS(
+		"{ per = \"client\"; rate = \"2Mbit\"; burst = \"64kb\"; direction = \"to\";\n"
+		"  action = \"mark\"; prefix4 = 24; prefix6 = 56; },\n"
+		"{ per = \"flow\"; rate = \"1.5kpps\"; burst = 100; action = \"observe\"; },\n"
+		"{ burst = \"2s\"; per = \"client\"; rate = \"100cps\"; },\n"
+		"{ per = \"service\"; rate = \"10Gbit\"; direction = \"from\"; }");
+	static const struct sl_config_limit want[] = {
+		{ SL_SCOPE_CLIENT, SL_UNIT_BYTES, SL_TO_BACKEND, SL_ACTION_MARK, 24, 56, 2000000,
+		  65536, 5 },
+		{ SL_SCOPE_FLOW, SL_UNIT_PACKETS, SL_TO_BACKEND | SL_FROM_BACKEND,
+		  SL_ACTION_OBSERVE, 0, 0, 1500, 100, 7 },
+		{ SL_SCOPE_CLIENT, SL_UNIT_CONNECTIONS, SL_TO_BACKEND, SL_ACTION_DROP, 32, 128, 100,
+		  200, 8 },
+		{ SL_SCOPE_SERVICE, SL_UNIT_BYTES, SL_FROM_BACKEND, SL_ACTION_DROP, 0, 0,
+		  10000000000, 0, 9 },
+	};
+	const struct sl_config_limit *l;
+	struct sl_config config;
+	char error[SL_ERROR_MAX];
+	size_t i;
+
+	(void)state;
+	assert_int_equal(read_text(text, &config, error), 0);
+	assert_string_equal(error, "");
+	assert_int_equal(config.service[0].n_limits, 4);
+	for (i = 0; i < 4; i++) {
+		l = &config.service[0].limit[i];
+		assert_true(sl_limit_same(l, &want[i]));
+		assert_int_equal(l->action, want[i].action);
+		assert_int_equal(l->rate, want[i].rate);
+		assert_int_equal(l->burst, want[i].burst);
+		assert_int_equal(l->line, want[i].line);
+	}
 	sl_config_free(&config);
 }
 
@@ -761,7 +871,7 @@ static void test_manual(void **state)
 {
 	static const struct sl_group *const groups[] = {
 		&sl_group_root,	    &sl_group_dataplane, &sl_group_port,    &sl_group_capacity,
-		&sl_group_next_hop, &sl_group_service,	 &sl_group_backend,
+		&sl_group_next_hop, &sl_group_service,	 &sl_group_backend, &sl_group_limit,
 	};
 	char row[64], *text, *at, *next;
 	size_t i, j, len;
@@ -814,12 +924,13 @@ static int leave(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_refusals),  cmocka_unit_test(test_backend_numbers),
-		cmocka_unit_test(test_defaults),  cmocka_unit_test(test_values),
-		cmocka_unit_test(test_tables),	  cmocka_unit_test(test_row_key),
-		cmocka_unit_test(test_include),	  cmocka_unit_test(test_unreadable),
-		cmocka_unit_test(test_addresses), cmocka_unit_test(test_texts),
-		cmocka_unit_test(test_examples),  cmocka_unit_test(test_manual),
+		cmocka_unit_test(test_refusals),   cmocka_unit_test(test_backend_numbers),
+		cmocka_unit_test(test_defaults),   cmocka_unit_test(test_values),
+		cmocka_unit_test(test_limits),	   cmocka_unit_test(test_tables),
+		cmocka_unit_test(test_row_key),	   cmocka_unit_test(test_include),
+		cmocka_unit_test(test_unreadable), cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_texts),	   cmocka_unit_test(test_examples),
+		cmocka_unit_test(test_manual),
 	};
 
 	return cmocka_run_group_tests_name("config", tests, enter, leave);
