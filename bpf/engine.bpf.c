@@ -34,11 +34,13 @@ __uint(xsk_prog_version, 1) SEC("xdp_metadata");
 
 char sl_licence[] SEC("license") = "Dual BSD/GPL";
 
-/* What is rare goes on in a program of its own, which has a stack of its own and is verified apart:
- * libbpf fills the map as it loads. The pin of the map (control/xdp.c) keeps the programs in it. */
-enum { SL_TAIL_RARE, SL_TAILS };
+/* What is rare or limited goes on in a program of its own, which has a stack of its own and is
+ * verified apart: libbpf fills the map as it loads. The pin of the map (control/xdp.c) keeps the
+ * programs in it. */
+enum { SL_TAIL_RARE, SL_TAIL_LIMITED, SL_TAILS };
 
 int sl_xdp_rare(struct xdp_md *ctx);
+int sl_xdp_limited(struct xdp_md *ctx);
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
@@ -46,7 +48,8 @@ struct {
 	__uint(key_size, sizeof(uint32_t));
 	__array(values, int(void *));
 } tails SEC(".maps") = {
-	.values = { [SL_TAIL_RARE] = (void *)&sl_xdp_rare },
+	.values = { [SL_TAIL_RARE] = (void *)&sl_xdp_rare,
+		    [SL_TAIL_LIMITED] = (void *)&sl_xdp_limited },
 };
 
 /* Whether a worker takes it: one serves the queue, and its socket is there. */
@@ -129,6 +132,11 @@ SL_INLINE int sl_engine(struct xdp_md *ctx)
 	verdict = steer(&t, &w, engine, ctx->rx_queue_index);
 	if (verdict >= 0)
 		return verdict;
+	if (sl_unlikely(sl_work_limited(&w))) {
+		bpf_tail_call(ctx, &tails, SL_TAIL_LIMITED);
+		sl_work_end(&w, SL_REASON_no_port); /* no such program: nothing unlimited passes */
+	}
+	t.limits = false;
 	reason = sl_route(&t, &p, &w, &port);
 	return finish(&t, reason,
 		      reason == SL_REASON_to_backend || reason == SL_REASON_to_client ||
@@ -162,5 +170,26 @@ int sl_xdp_rare(struct xdp_md *ctx)
 	return finish(&t, reason,
 		      reason == SL_REASON_echo_reply || reason == SL_REASON_icmp_to_backend ||
 			      reason == SL_REASON_icmp_to_client,
+		      port, p.ingress);
+}
+
+/* What the first program found limited, and that it is to be decided here. */
+SEC("xdp")
+int sl_xdp_limited(struct xdp_md *ctx)
+{
+	struct sl_packet p = packet_of(ctx);
+	struct sl_work w = { 0 };
+	struct sl_tables t;
+	enum sl_reason reason;
+	uint16_t port = 0;
+
+	if (!sl_tables_look(&t))
+		return XDP_PASS;
+	sl_classify(&t, &p, &w);
+	if (sl_unlikely(!sl_work_limited(&w)))
+		sl_work_end(&w, SL_REASON_torn_table); /* a publish came between */
+	t.limits = true;
+	reason = sl_route(&t, &p, &w, &port);
+	return finish(&t, reason, reason == SL_REASON_to_backend || reason == SL_REASON_to_client,
 		      port, p.ingress);
 }

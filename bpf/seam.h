@@ -21,6 +21,10 @@ const volatile uint32_t sl_routes;
 const volatile uint32_t sl_buckets;
 const volatile uint32_t sl_traffics; /* records of one writer, as the next */
 const volatile uint32_t sl_tallies;
+const volatile uint32_t sl_limit_tallies;
+const volatile uint32_t sl_balances;
+const volatile uint32_t sl_exceptions; /* places of one bank */
+const volatile uint32_t sl_meter_lines;
 const volatile uint32_t sl_workers; /* CPU c is writer sl_workers + c */
 const volatile bool sl_veth;	    /* the port is one */
 const volatile uint32_t sl_port;    /* that this program instance stands at: index in ports */
@@ -31,6 +35,7 @@ struct sl_tables {
 	uint64_t seq;
 	uint32_t live; /* number of the bank */
 	uint32_t writer;
+	bool limits; /* a constant of each program: what is limited is decided here */
 };
 
 /* clang may compute an address before the branch that bounds its index, and the verifier then
@@ -67,14 +72,6 @@ SL_INLINE bool sl_tables_look(struct sl_tables *t)
 	t->writer = sl_workers + bpf_get_smp_processor_id();
 	sl_barrier();
 	return generation != 0;
-}
-
-/* Back to the bank that a caller decides by, even if another went live meanwhile. */
-SL_INLINE void sl_tables_keep(struct sl_tables *t, uint32_t live, uint64_t seq)
-{
-	t->live = live;
-	t->bank = live ? &t->root->bank[1] : &t->root->bank[0];
-	t->seq = seq;
 }
 
 SL_INLINE const struct sl_root *sl_seam_root(const struct sl_tables *t)
@@ -176,10 +173,87 @@ SL_INLINE uint32_t sl_seam_buckets(const struct sl_tables *t)
 	return sl_buckets;
 }
 
+/* Where packets don't come as they are decided (sluice-replay), their time is told. */
+const volatile bool sl_time_told;
+uint64_t sl_time; /* ticks */
+
 /* The coarse clock is a tick of the kernel's timer behind at most, and a tenth of the price. */
 SL_INLINE uint64_t sl_seam_now(const struct sl_tables *t)
 {
+	if (sl_time_told)
+		return *(volatile uint64_t *)&sl_time;
 	return (bpf_ktime_get_coarse_ns() - t->root->origin_ns) >> SL_TICK_SHIFT;
+}
+
+SL_INLINE uint64_t sl_seam_clock(const struct sl_tables *t)
+{
+	if (sl_time_told)
+		return *(volatile uint64_t *)&sl_time;
+	return (bpf_ktime_get_ns() - t->root->origin_ns) >> SL_TICK_SHIFT;
+}
+
+/* The program for limited packets has no room for it. */
+SL_INLINE bool sl_seam_peeks(const struct sl_tables *t)
+{
+	return !t->limits;
+}
+
+SL_INLINE bool sl_seam_limits(const struct sl_tables *t)
+{
+	return t->limits;
+}
+
+SL_INLINE const struct sl_limit *sl_seam_limit(const struct sl_tables *t, uint64_t index)
+{
+	(void)t;
+	return index <= UINT32_MAX ? sl_map_at(limits, (uint32_t)index) : NULL;
+}
+
+SL_INLINE const struct sl_exception *sl_seam_exception(const struct sl_tables *t, uint32_t place)
+{
+	return place < sl_exceptions ? sl_map_at(exceptions, t->live * sl_exceptions + place)
+				     : NULL;
+}
+
+SL_INLINE uint32_t sl_seam_exceptions(const struct sl_tables *t)
+{
+	(void)t;
+	return sl_exceptions;
+}
+
+SL_INLINE struct sl_meters *sl_seam_meters(const struct sl_tables *t, uint32_t line)
+{
+	(void)t;
+	return sl_map_at(meters, line);
+}
+
+SL_INLINE uint32_t sl_seam_meter_lines(const struct sl_tables *t)
+{
+	(void)t;
+	return sl_meter_lines;
+}
+
+SL_INLINE struct sl_balance *sl_seam_balance(const struct sl_tables *t, uint32_t index)
+{
+	(void)t;
+	return sl_map_at(balances, index);
+}
+
+SL_INLINE struct sl_lease *sl_seam_lease(const struct sl_tables *t, uint32_t balance)
+{
+	return balance < sl_balances ? sl_map_at(leases, t->writer * sl_balances + balance) : NULL;
+}
+
+SL_INLINE struct sl_limit_tally *sl_seam_limit_tally(const struct sl_tables *t, uint32_t limit)
+{
+	return limit < sl_limit_tallies
+		       ? sl_map_at(limit_tally, t->writer * sl_limit_tallies + limit)
+		       : NULL;
+}
+
+SL_INLINE struct sl_bitten *sl_seam_bitten(const struct sl_tables *t, uint32_t place)
+{
+	return place < SL_BITTEN ? sl_map_at(bitten, t->writer * SL_BITTEN + place) : NULL;
 }
 
 SL_INLINE struct sl_traffic *sl_seam_traffic(const struct sl_tables *t, uint32_t backend)
@@ -244,9 +318,24 @@ __attribute__((noinline)) int sl_flow_relocate_alone(uint64_t flow, uint64_t now
 	return sl_flow_relocate_with(&t, flow, now);
 }
 
-/* row: 0..31 the row, 32..39 the event, 40 always, 41 last, 42 the bank. */
+/* The same bank as the caller's, even if another went live meanwhile: `seq` is the low half of its
+ * sequence word. */
+SL_INLINE bool sl_tables_look_again(struct sl_tables *t, uint32_t live, uint32_t seq)
+{
+	uint64_t word;
+
+	if (!sl_tables_look(t))
+		return false;
+	t->live = live;
+	t->bank = live ? &t->root->bank[1] : &t->root->bank[0];
+	word = *(const volatile uint64_t *)&t->bank->seq;
+	t->seq = (uint32_t)word == seq ? word : ~0ull; /* an odd one is never found again */
+	return true;
+}
+
+/* row: 0..31 the row, 32..39 the event, 40 always, 41 last, 42 the bank, 43 timed. */
 __attribute__((noinline)) uint32_t sl_track_rest_alone(uint64_t key, uint64_t extent, uint64_t row,
-						       uint64_t now, uint64_t seq)
+						       uint64_t now, uint32_t seq)
 {
 	struct sl_ask ask = { .key = key,
 			      .now = now,
@@ -255,23 +344,74 @@ __attribute__((noinline)) uint32_t sl_track_rest_alone(uint64_t key, uint64_t ex
 			      .n_backends = (uint32_t)(extent >> 32),
 			      .event = (uint8_t)(row >> 32),
 			      .always = row >> 40 & 1,
-			      .last = row >> 41 & 1 };
+			      .last = row >> 41 & 1,
+			      .timed = row >> 43 & 1 };
 	struct sl_tables t;
 
-	if (!sl_tables_look(&t))
+	if (!sl_tables_look_again(&t, row >> 42 & 1, seq))
 		return 0;
-	sl_tables_keep(&t, row >> 42 & 1, seq);
 	ask.hash = sl_hash_flow(key, t.root->flow_key);
 	return sl_track_rest_with(&t, &ask);
 }
 
-__attribute__((noinline)) int sl_track_end_alone(uint64_t key)
+/* A struct sl_limit_ask in numbers. what: 0..31 limits, 32..47 bytes, 48..55 which of them, 56..57
+ * direction, 58 begin, 59 picked, 60 may_mark, 61 the bank, 62 and 63 are the callee's. with: 0..31
+ * traffic, 32..47 port. */
+SL_INLINE uint64_t sl_limit_what(const struct sl_tables *t, const struct sl_limit_ask *a)
+{
+	return a->limits | (uint64_t)a->bytes << 32 | (uint64_t)(a->direction & 3) << 56 |
+	       (uint64_t)a->begin << 58 | (uint64_t)a->picked << 59 | (uint64_t)a->may_mark << 60 |
+	       (uint64_t)t->live << 61;
+}
+
+SL_INLINE void sl_limit_unpack(struct sl_limit_ask *a, uint64_t what, uint64_t q0, uint64_t q1,
+			       uint64_t with, uint64_t now)
+{
+	*a = (struct sl_limit_ask){ .client = { .q = { q0, q1 } },
+				    .now = now,
+				    .limits = (uint32_t)what,
+				    .traffic = (uint32_t)with,
+				    .bytes = (uint16_t)(what >> 32),
+				    .port = (sl_be16)(with >> 32),
+				    .direction = what >> 56 & 3,
+				    .begin = what >> 58 & 1,
+				    .picked = what >> 59 & 1,
+				    .may_mark = what >> 60 & 1 };
+}
+
+/* The bank is the caller's, whose sequence word the caller checks before it acts. */
+__attribute__((noinline)) uint32_t sl_limit_one_alone(uint64_t what, uint64_t q0, uint64_t q1,
+						      uint64_t with, uint64_t now)
+{
+	struct sl_limit_ask ask;
+	struct sl_tables t;
+
+	if (!sl_tables_look_again(&t, what >> 61 & 1, 0))
+		return SL_BITE_NONE;
+	sl_limit_unpack(&ask, what, q0, q1, with, now);
+	return sl_limit_one_with(&t, &ask, what >> 48 & 0xff);
+}
+
+/* what: 62 ends, 63 limited. with: 48..63 the service. */
+__attribute__((noinline)) uint32_t sl_track_charge_alone(uint64_t what, uint64_t q0, uint64_t q1,
+							 uint64_t with, uint64_t now)
+{
+	struct sl_limit_ask packet;
+	struct sl_tables t;
+
+	if (!sl_tables_look_again(&t, what >> 61 & 1, 0))
+		return SL_BITE_FREE;
+	sl_limit_unpack(&packet, what, q0, q1, with, now);
+	return sl_track_charge_with(
+		&t, sl_flow_key4((uint16_t)(with >> 48), packet.client.w[3], packet.port),
+		what >> 62 & 1, what >> 63 & 1, &packet);
+}
+
+__attribute__((noinline)) int sl_track_knows_alone(uint64_t key, uint64_t now)
 {
 	struct sl_tables t;
 
-	if (sl_tables_look(&t))
-		sl_track_end_with(&t, key);
-	return 0;
+	return sl_tables_look(&t) && sl_track_knows_with(&t, key, now);
 }
 
 SL_INLINE bool sl_flow_relocate(const struct sl_tables *t, uint64_t flow, uint64_t now)
@@ -283,16 +423,40 @@ SL_INLINE bool sl_flow_relocate(const struct sl_tables *t, uint64_t flow, uint64
 SL_INLINE uint32_t sl_track_rest(const struct sl_tables *t, const struct sl_ask *ask)
 {
 	uint64_t row = ask->row | (uint64_t)ask->event << 32 | (uint64_t)ask->always << 40 |
-		       (uint64_t)ask->last << 41 | (uint64_t)t->live << 42;
+		       (uint64_t)ask->last << 41 | (uint64_t)t->live << 42 |
+		       (uint64_t)ask->timed << 43;
 
 	return sl_track_rest_alone(ask->key, (uint64_t)ask->n_backends << 32 | ask->backends, row,
-				   ask->now, t->seq);
+				   ask->now, (uint32_t)t->seq);
 }
 
-SL_INLINE void sl_track_end(const struct sl_tables *t, uint64_t key)
+SL_INLINE enum sl_bite sl_track_charge(const struct sl_tables *t, uint64_t key, bool ends,
+				       bool limited, const struct sl_limit_ask *packet)
+{
+	return (enum sl_bite)sl_track_charge_alone(sl_limit_what(t, packet) | (uint64_t)ends << 62 |
+							   (uint64_t)limited << 63,
+						   packet->client.q[0], packet->client.q[1],
+						   packet->traffic | (uint64_t)packet->port << 32 |
+							   (uint64_t)sl_flow_key_service(key) << 48,
+						   packet->now);
+}
+
+SL_INLINE bool sl_track_knows(const struct sl_tables *t, uint64_t key, uint64_t now)
 {
 	(void)t;
-	sl_track_end_alone(key);
+	return sl_track_knows_alone(key, now);
+}
+
+SL_INLINE uint64_t sl_limit_with(const struct sl_limit_ask *ask)
+{
+	return ask->traffic | (uint64_t)ask->port << 32;
+}
+
+SL_INLINE uint32_t sl_limit_one(const struct sl_tables *t, const struct sl_limit_ask *ask,
+				uint32_t place)
+{
+	return sl_limit_one_alone(sl_limit_what(t, ask) | (uint64_t)place << 48, ask->client.q[0],
+				  ask->client.q[1], sl_limit_with(ask), ask->now);
 }
 
 /* Not called: the program hands such packets to another one (engine.bpf.c). */

@@ -189,6 +189,10 @@ static void set_sizes(struct sl_xdp_engine *skel, const struct sl_store *store, 
 	skel->rodata->sl_routes = n[SL_ARRAY_routes] / 2;
 	skel->rodata->sl_buckets = n[SL_ARRAY_flows];
 	skel->rodata->sl_traffics = n[SL_ARRAY_traffic] / writers;
+	skel->rodata->sl_limit_tallies = n[SL_ARRAY_limit_tally] / writers;
+	skel->rodata->sl_balances = n[SL_ARRAY_balances];
+	skel->rodata->sl_exceptions = n[SL_ARRAY_exceptions] / 2;
+	skel->rodata->sl_meter_lines = n[SL_ARRAY_meters];
 	skel->rodata->sl_tallies = n[SL_ARRAY_service_tally] / writers;
 	skel->rodata->sl_workers = n[SL_ARRAY_workers];
 	skel->rodata->sl_port = port;

@@ -5,7 +5,7 @@
  *          rights. Its clock is the caller's.
  *   xdp    the program of bpf/ as clang compiles it, loaded over the instance's BPF arrays and
  *          attached to nothing: each packet goes through BPF_PROG_TEST_RUN. Needs CAP_BPF and
- *          CAP_NET_ADMIN. Its clock is the kernel's. The calling thread is bound to one CPU from
+ *          CAP_NET_ADMIN. Its clock is the caller's too. The calling thread is bound to one CPU from
  *          then on, since counters are each CPU's own.
  *
  * Both read and write the store that they were opened over.
@@ -38,7 +38,7 @@ struct sl_engine_kind {
 	int (*open)(struct sl_replay_engine **e, const struct sl_store *store, uint32_t port,
 		    char error[SL_ERROR_MAX]);
 	/* Rewrites the frame in place. The reason, or -EMSGSIZE: this engine is never handed such a
-	 * frame; another -errno: it failed. now: ticks, for the engine whose clock it is. */
+	 * frame; another -errno: it failed. now: ticks since the root's origin. */
 	int (*decide)(struct sl_replay_engine *e, struct sl_frame *frame, uint64_t now);
 	void (*close)(struct sl_replay_engine *e);
 	uint32_t (*writer)(const struct sl_replay_engine *e); /* whose counters are used */

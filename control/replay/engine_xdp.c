@@ -42,9 +42,14 @@ static void set_sizes(struct sl_xdp_engine *skel, const struct sl_store *store, 
 	skel->rodata->sl_routes = n[SL_ARRAY_routes] / 2;
 	skel->rodata->sl_buckets = n[SL_ARRAY_flows];
 	skel->rodata->sl_traffics = n[SL_ARRAY_traffic] / writers;
+	skel->rodata->sl_limit_tallies = n[SL_ARRAY_limit_tally] / writers;
+	skel->rodata->sl_balances = n[SL_ARRAY_balances];
+	skel->rodata->sl_exceptions = n[SL_ARRAY_exceptions] / 2;
+	skel->rodata->sl_meter_lines = n[SL_ARRAY_meters];
 	skel->rodata->sl_tallies = n[SL_ARRAY_service_tally] / writers;
 	skel->rodata->sl_workers = n[SL_ARRAY_workers];
 	skel->rodata->sl_port = port;
+	skel->rodata->sl_time_told = true;
 }
 
 static int reuse_maps(struct sl_xdp_engine *skel, const struct sl_store *store)
@@ -186,7 +191,7 @@ static int xdp_decide(struct sl_replay_engine *e, struct sl_frame *frame, uint64
 		    .data_out = e->out, .data_size_out = sizeof(e->out), .repeat = 1);
 	int err, reason;
 
-	(void)now;
+	__atomic_store_n(&e->skel->bss->sl_time, now, __ATOMIC_RELAXED);
 	/* No driver hands on less; whoever did would hand it to the kernel, which drops it. */
 	if (frame->length < SL_XDP_FRAME_MIN)
 		return SL_REASON_not_ours;

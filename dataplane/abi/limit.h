@@ -65,6 +65,8 @@ struct sl_pace {
 	uint64_t most;	 /* ticks: no bucket is further from full; at most SL_TIME_AHEAD */
 };
 
+#define SL_LIMITS_A_SERVICE 8
+
 /* An extent of these is a service's limits; the one that is kept in flow entries comes first. */
 struct sl_limit {
 	struct sl_pace pace; /* of all but the exceptions */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Explicit congestion notification (RFC 3168): telling a sender that it is too fast without dropping.
+/* Explicit congestion notification (RFC 3168): telling a sender that it is too fast without
+ * dropping.
  */
 #ifndef SL_CORE_ECN_H
 #define SL_CORE_ECN_H

@@ -2,23 +2,24 @@
 /* The token bucket: one word, the time at which it is full again (GCRA, ITU-T I.371 annex A).
  *
  * A packet costs the time in which its tokens grow back. It passes while the bucket is then no
- * further than `depth` from full; what passes moves the word by its cost. Nothing is divided: control
- * turned the rate into costs (abi/limit.h). A packet that is larger than the whole burst passes a full
- * bucket, or it never would.
+ * further than `depth` from full; what passes moves the word by its cost. Nothing is divided:
+ * control turned the rate into costs (abi/limit.h). A packet that is larger than the whole burst
+ * passes a full bucket, or it never would.
  *
  * Why it holds
- * - from 1 kbit/s to 100 Gbit/s: costs count 2^-24 ns, so a byte's is exact to 1e-6 at 100 Gbit/s, and
- *   64 kB at 1 kbit/s take 8.8e18 of 1.8e19.
- * - 48-bit words count ticks of 4 ns, of which 64 bytes at 100 Gbit/s are 1.28: the fraction is rounded
- *   up or down by a hash of the word, so that it is right on average, and to some ticks in a burst.
- * - idle for long: a word in the past is a full bucket, however far. 48-bit words come round after 13
- *   days, and look then like one that is up to an hour from full; the sweep clears an entry days
+ * - from 1 kbit/s to 100 Gbit/s: costs count 2^-24 ns, so a byte's is exact to 1e-6 at 100 Gbit/s,
+ * and 64 kB at 1 kbit/s take 8.8e18 of 1.8e19.
+ * - 48-bit words count ticks of 4 ns, of which 64 bytes at 100 Gbit/s are 1.28: the fraction is
+ * rounded up or down by a hash of the word, so that it is right on average, and to some ticks in a
+ * burst.
+ * - idle for long: a word in the past is a full bucket, however far. 48-bit words come round after
+ * 13 days, and look then like one that is up to an hour from full; the sweep clears an entry days
  *   before (abi/flow.h), and a bucket is never found further from full than `most` anyway. 64-bit
  *   words come round after 2 years and are swept the same way (meters), or stand a year of idling.
- * - a clock that steps back, or is behind another's, finds the bucket that much further from full: by
- *   50 us that is 50 us worth of tokens, which are there again 50 us later.
- * - two writers of one word: by compare-and-swap, the one who comes second gives up after some tries:
- *   what is lost is the charge of its packet.
+ * - a clock that steps back, or is behind another's, finds the bucket that much further from full:
+ * by 50 us that is 50 us worth of tokens, which are there again 50 us later.
+ * - two writers of one word: by compare-and-swap, the one who comes second gives up after some
+ * tries: what is lost is the charge of its packet.
  * - a rate that grew: what an old rate left in the word is cut to `most`, an empty bucket at worst.
  */
 #ifndef SL_CORE_GCRA_H

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* May this packet pass? The limits of a service, by abi/limit.h, asked in up to three places:
  *
- *   sl_limit_rest(), before a backend is picked    new connections of the client and the service, so
- *                                                  that what is refused leaves no state
- *   sl_limit_entry(), where the flow was found     the limit that is kept in flow entries (route.h)
- *   sl_limit_rest(), with the backend known        all others
+ *   sl_limit_rest(), before a backend is picked    new connections of the client and the service,
+ * so that what is refused leaves no state sl_limit_entry(), where the flow was found     the limit
+ * that is kept in flow entries (route.h) sl_limit_rest(), with the backend known        all others
  *
- * From narrow to wide; the first that bites names itself. A packet that a wider limit drops has still
- * used of the narrower ones.
+ * From narrow to wide; the first that bites names itself. A packet that a wider limit drops has
+ * still used of the narrower ones.
  *
  * Balances (of a backend, of the service) are shared by all engines, so none draws on them for each
- * packet: it takes a lease, some microseconds of the rate at a time, and spends that alone. Only who
- * comes often takes more than the packet at hand; what is left lapses after a millisecond or two. So
- * all engines together never exceed the limit, and fall short of it by a lease for each spell.
+ * packet: it takes a lease, some microseconds of the rate at a time, and spends that alone. Only
+ * who comes often takes more than the packet at hand; what is left lapses after a millisecond or
+ * two. So all engines together never exceed the limit, and fall short of it by a lease for each
+ * spell.
  */
 #ifndef SL_CORE_LIMIT_H
 #define SL_CORE_LIMIT_H
@@ -27,7 +27,7 @@ struct sl_limit_ask {
 	uint32_t limits;  /* the service's extent */
 	uint32_t traffic; /* of the backend, once one is picked */
 	uint16_t bytes;
-	sl_be16 port;	   /* the client's */
+	sl_be16 port; /* the client's */
 	uint8_t n_limits;
 	uint8_t direction; /* enum sl_limit_direction */
 	bool begin;	   /* a new connection */
@@ -205,10 +205,9 @@ SL_INLINE enum sl_bite sl_limit_meter(const struct sl_tables *t, const struct sl
 
 	if (!root || !tally)
 		return SL_BITE_NONE;
-	subject = limit->scope == SL_SCOPE_FLOW
-			  ? sl_flow_key4(0, ask->client.w[3], ask->port)
-			  : sl_meter_client(&ask->client, limit->prefix4, limit->prefix6,
-					    root->flow_key);
+	subject = limit->scope == SL_SCOPE_FLOW ? sl_flow_key4(0, ask->client.w[3], ask->port)
+						: sl_meter_client(&ask->client, limit->prefix4,
+								  limit->prefix6, root->flow_key);
 	if (!sl_limit_pace(t, limit, subject, &pace))
 		return SL_BITE_FREE;
 	word = sl_meter_find(t, sl_meter_key(limit->id, subject), now, &evicted);

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* Buckets that are found by limit and subject: the table of meters.
  *
- * Two-choice lines of four, like the flow table, but nothing has to be remembered here: a bucket that
- * is full says as much as one that isn't there. So an entry is free for another as soon as its bucket
- * is full, the table needs no sweep, and a client that sends little holds its place for microseconds:
- * a flood of addresses fills it only where each is owed a long time.
+ * Two-choice lines of four, like the flow table, but nothing has to be remembered here: a bucket
+ * that is full says as much as one that isn't there. So an entry is free for another as soon as its
+ * bucket is full, the table needs no sweep, and a client that sends little holds its place for
+ * microseconds: a flood of addresses fills it only where each is owed a long time.
  *
- * Where none of the eight is free, the one nearest to full makes room, which gives its owner what was
- * missing of its burst; so who is limited hardest stays. That is counted (`evicted`).
+ * Where none of the eight is free, the one nearest to full makes room, which gives its owner what
+ * was missing of its burst; so who is limited hardest stays. That is counted (`evicted`).
  *
  * Whoever takes a place swaps in its key and finds the bucket full, or makes it so. Two who take
- * places for one subject at once agree from the next packet on: the first place in order is looked at
- * first, the other is full soon.
+ * places for one subject at once agree from the next packet on: the first place in order is looked
+ * at first, the other is full soon.
  */
 #ifndef SL_CORE_METER_H
 #define SL_CORE_METER_H

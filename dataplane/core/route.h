@@ -27,6 +27,7 @@
 #define SL_CORE_ROUTE_H
 
 #include "classify.h"
+#include "limit.h"
 
 /* What of a packet matters to tracking. */
 enum sl_event {
@@ -54,6 +55,7 @@ struct sl_ask {
 	uint8_t event; /* enum sl_event */
 	bool always;   /* the service tracks every flow */
 	bool last;     /* room was made, or there is none */
+	bool timed;    /* entries hold token buckets: their time is never set back */
 };
 
 #define SL_TRACK_CROWDED UINT32_MAX /* no backend's number */
@@ -67,6 +69,14 @@ SL_INLINE uint16_t sl_backend_flags(const struct sl_tables *t, const struct sl_a
 		return 0;
 	b = sl_seam_backend(t, (uint64_t)ask->backends + backend - 1);
 	return b ? b->flags : 0;
+}
+
+/* The time that an entry gets when it is rewritten without a charge. */
+SL_INLINE uint64_t sl_track_time(const struct sl_ask *ask, uint64_t value)
+{
+	return ask->timed ? ask->now + sl_gcra_ahead_ticks(sl_flow_time(value), ask->now,
+							   SL_TIME_AHEAD)
+			  : ask->now;
 }
 
 /* A hit: where to, and what the entry says from now on. 0 when the entry doesn't bind. */
@@ -94,7 +104,8 @@ SL_INLINE uint32_t sl_track_hit(const struct sl_tables *t, const struct sl_ask *
 	}
 	/* Last seen is coarse: a store for each packet would drag the line between cores. */
 	if (state != old || sl_flow_age(at->value, now) > terms->lifetime[state] / 16)
-		sl_flow_update(at, ask->key, sl_flow_value(backend, state, now));
+		sl_flow_update(at, ask->key,
+			       sl_flow_value(backend, state, sl_track_time(ask, at->value)));
 	return backend;
 }
 
@@ -116,20 +127,25 @@ SL_INLINE struct sl_flow_at sl_track_peek(const struct sl_tables *t, const struc
 }
 
 /* The backend of a flow whose row isn't closed, or that is tracked anyway. Counts from 1; 0: none.
- * A live entry that binds is the common case, and small; the rest is sl_track_rest(). */
-SL_INLINE uint32_t sl_track(const struct sl_tables *t, const struct sl_ask *ask)
+ * A live entry that binds is the common case, and small: *at is its place. The rest is
+ * sl_track_rest(), which doesn't say where. */
+SL_INLINE uint32_t sl_track(const struct sl_tables *t, const struct sl_ask *ask,
+			    struct sl_flow_at *at)
 {
 	const struct sl_terms *terms = sl_seam_terms(t, sl_flow_key_service(ask->key));
-	struct sl_flow_at at = sl_track_peek(t, ask, false);
 	uint32_t backend;
 
-	if (sl_unlikely(!at.bucket))
-		at = sl_track_peek(t, ask, true);
-	if (sl_likely(terms && at.bucket && sl_flow_alive(at.value, terms, ask->now))) {
-		backend = sl_track_hit(t, ask, terms, &at);
-		if (sl_likely(backend))
-			return backend;
+	if (sl_seam_peeks(t)) {
+		*at = sl_track_peek(t, ask, false);
+		if (sl_unlikely(!at->bucket))
+			*at = sl_track_peek(t, ask, true);
+		if (sl_likely(terms && at->bucket && sl_flow_alive(at->value, terms, ask->now))) {
+			backend = sl_track_hit(t, ask, terms, at);
+			if (sl_likely(backend))
+				return backend;
+		}
 	}
+	at->bucket = NULL;
 	backend = sl_track_rest(t, ask);
 	if (sl_unlikely(backend == SL_TRACK_CROWDED)) {
 		struct sl_ask again = *ask;
@@ -221,7 +237,7 @@ SL_INLINE uint32_t sl_track_rest_with(const struct sl_tables *t, const struct sl
 	state = ask->event == SL_EVENT_BEGIN ? SL_FLOW_OPENING
 		: ask->event == SL_EVENT_END ? SL_FLOW_CLOSING
 					     : SL_FLOW_ESTABLISHED;
-	value = sl_flow_value(to, state, now);
+	value = sl_flow_value(to, state, alive ? sl_track_time(ask, at.value) : now);
 	if (at.bucket && sl_flow_update(&at, ask->key, value))
 		return to;
 	value = sl_flow_insert(t, ask->key, ask->hash, value, now);
@@ -237,23 +253,57 @@ SL_INLINE uint32_t sl_track_rest_with(const struct sl_tables *t, const struct sl
 	return to;
 }
 
-/* A reply that ends its flow marks the entry, if there is one, so that a reused port begins anew.
- */
-SL_INLINE void sl_track_end_with(const struct sl_tables *t, uint64_t key)
+/* Whether a live entry knows the flow. */
+SL_INLINE bool sl_track_knows_with(const struct sl_tables *t, uint64_t key, uint64_t now)
 {
 	const struct sl_root *root = sl_seam_root(t);
 	const struct sl_terms *terms = sl_seam_terms(t, sl_flow_key_service(key));
-	uint64_t now = sl_seam_now(t);
+	struct sl_flow_at at = { .bucket = NULL };
+
+	if (root && terms)
+		at = sl_flow_find(t, key, sl_hash_flow(key, root->flow_key));
+	return at.bucket && sl_flow_alive(at.value, terms, now);
+}
+
+/* Charges a packet to the limit that is kept in the flow's entry. */
+SL_INLINE enum sl_bite sl_track_charge_at(const struct sl_tables *t, const struct sl_limit *limit,
+					  const struct sl_limit_ask *packet, uint64_t key,
+					  enum sl_flow_state state, struct sl_flow_at *at)
+{
+	uint64_t time;
+	enum sl_bite bite = sl_limit_entry(t, limit, packet, key & SL_TIME_MASK, at->value, &time);
+
+	if (bite == SL_BITE_NONE || bite == SL_BITE_MARK || state != sl_flow_state(at->value))
+		sl_flow_update(at, key, sl_flow_value(sl_flow_backend(at->value), state, time));
+	return bite;
+}
+
+/* A packet that the flow's entry has to know of: a reply that ends the flow, so that a reused port
+ * begins anew, or one that is charged to the limit in the entry (`limited`). */
+SL_INLINE enum sl_bite sl_track_charge_with(const struct sl_tables *t, uint64_t key, bool ends,
+					    bool limited, const struct sl_limit_ask *packet)
+{
+	const struct sl_root *root = sl_seam_root(t);
+	const struct sl_terms *terms = sl_seam_terms(t, sl_flow_key_service(key));
+	const struct sl_limit *limit = limited ? sl_seam_limit(t, packet->limits) : NULL;
+	enum sl_flow_state state;
 	struct sl_flow_at at;
+	uint64_t time;
 
 	if (!root || !terms)
-		return;
+		return SL_BITE_FREE;
 	at = sl_flow_find(t, key, sl_hash_flow(key, root->flow_key));
 	/* A dead one stays dead: it may be an earlier flow's, and name another backend. */
-	if (at.bucket && sl_flow_alive(at.value, terms, now) &&
-	    sl_flow_state(at.value) != SL_FLOW_CLOSING)
-		sl_flow_update(&at, key,
-			       sl_flow_value(sl_flow_backend(at.value), SL_FLOW_CLOSING, now));
+	if (!at.bucket || !sl_flow_alive(at.value, terms, packet->now))
+		return SL_BITE_FREE;
+	state = ends ? SL_FLOW_CLOSING : sl_flow_state(at.value);
+	if (limit)
+		return sl_track_charge_at(t, limit, packet, key, state, &at);
+	time = packet->now +
+	       sl_gcra_ahead_ticks(sl_flow_time(at.value), packet->now, SL_TIME_AHEAD);
+	if (state != sl_flow_state(at.value))
+		sl_flow_update(&at, key, sl_flow_value(sl_flow_backend(at.value), state, time));
+	return SL_BITE_FREE;
 }
 
 #endif

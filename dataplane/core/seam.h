@@ -10,7 +10,7 @@
 #define SL_CORE_SEAM_H
 
 #include "../abi/layout.h"
-#include "wire.h"
+#include "gcra.h"
 
 struct sl_tables;
 
@@ -37,15 +37,33 @@ SL_INLINE const struct sl_port *sl_seam_port(const struct sl_tables *t, uint32_t
 SL_INLINE const uint32_t *sl_seam_row(const struct sl_tables *t, uint64_t row);
 SL_INLINE const struct sl_backend *sl_seam_backend(const struct sl_tables *t, uint64_t index);
 
-/* Flows. */
+/* Flows. Whether hits are looked for in line; else by sl_track_rest() too. */
+SL_INLINE bool sl_seam_peeks(const struct sl_tables *t);
 SL_INLINE const struct sl_terms *sl_seam_terms(const struct sl_tables *t, uint32_t service);
 SL_INLINE struct sl_bucket *sl_seam_bucket(const struct sl_tables *t, uint32_t index);
 SL_INLINE uint32_t sl_seam_buckets(const struct sl_tables *t);
-SL_INLINE uint64_t sl_seam_now(const struct sl_tables *t); /* ticks since root->origin_ns */
+/* Ticks since root->origin_ns. The clock that is cheap may be milliseconds behind; limits ask the
+ * other. */
+SL_INLINE uint64_t sl_seam_now(const struct sl_tables *t);
+SL_INLINE uint64_t sl_seam_clock(const struct sl_tables *t);
+
+/* Limits. Whether they are asked in this place at all: XDP has a program of its own for packets
+ * that are limited. Exceptions by their place in the live bank, meters by line. */
+SL_INLINE bool sl_seam_limits(const struct sl_tables *t);
+SL_INLINE const struct sl_limit *sl_seam_limit(const struct sl_tables *t, uint64_t index);
+SL_INLINE const struct sl_exception *sl_seam_exception(const struct sl_tables *t, uint32_t place);
+SL_INLINE uint32_t sl_seam_exceptions(const struct sl_tables *t);
+SL_INLINE struct sl_meters *sl_seam_meters(const struct sl_tables *t, uint32_t line);
+SL_INLINE uint32_t sl_seam_meter_lines(const struct sl_tables *t);
+SL_INLINE struct sl_balance *sl_seam_balance(const struct sl_tables *t, uint32_t index);
 
 /* This writer's counters. */
 SL_INLINE struct sl_traffic *sl_seam_traffic(const struct sl_tables *t, uint32_t backend);
 SL_INLINE struct sl_service_tally *sl_seam_tally(const struct sl_tables *t, uint32_t service);
+SL_INLINE struct sl_limit_tally *sl_seam_limit_tally(const struct sl_tables *t, uint32_t limit);
+SL_INLINE struct sl_bitten *sl_seam_bitten(const struct sl_tables *t, uint32_t place);
+/* And what it took of a balance. */
+SL_INLINE struct sl_lease *sl_seam_lease(const struct sl_tables *t, uint32_t balance);
 
 /* Asks control to find the MAC of a next hop. */
 SL_INLINE void sl_seam_want(const struct sl_tables *t, const union sl_addr *addr);
@@ -53,12 +71,17 @@ SL_INLINE void sl_seam_want(const struct sl_tables *t, const union sl_addr *addr
 SL_INLINE void sl_seam_prefetch(const void *at);
 
 /* Large parts that run for few packets. An engine defines each by calling the function of the same
- * name with _with (flow.h, route.h) from wherever its compiler does that best: gcc inline or apart,
- * clang in global functions that the verifier looks at once. */
+ * name with _with (flow.h, route.h, limit.h) from wherever its compiler does that best: gcc inline
+ * or apart, clang in global functions that the verifier looks at once. */
 struct sl_ask;
+struct sl_limit_ask;
 static bool sl_flow_relocate(const struct sl_tables *t, uint64_t key, uint64_t now);
 static uint32_t sl_track_rest(const struct sl_tables *t, const struct sl_ask *ask);
-static void sl_track_end(const struct sl_tables *t, uint64_t key);
 static enum sl_reason sl_rare(const struct sl_tables *t, struct sl_packet *p, uint16_t *egress);
+static bool sl_track_knows(const struct sl_tables *t, uint64_t key, uint64_t now);
+static enum sl_bite sl_track_charge(const struct sl_tables *t, uint64_t key, bool ends,
+				    bool limited, const struct sl_limit_ask *packet);
+static uint32_t sl_limit_one(const struct sl_tables *t, const struct sl_limit_ask *ask,
+			     uint32_t place);
 
 #endif

@@ -24,7 +24,12 @@ typedef uint32_t __attribute__((may_alias, aligned(1))) sl_u32_any;
 typedef uint64_t __attribute__((may_alias, aligned(1))) sl_u64_any;
 #endif
 
-#define SL_INLINE      static inline __attribute__((always_inline))
+#define SL_INLINE static inline __attribute__((always_inline))
+#ifdef __bpf__
+#define SL_COLD SL_INLINE
+#else
+#define SL_COLD static __attribute__((noinline, cold, unused))
+#endif
 #define sl_likely(x)   __builtin_expect(!!(x), 1)
 #define sl_unlikely(x) __builtin_expect(!!(x), 0)
 

@@ -22,9 +22,16 @@ struct sl_tables {
 	const struct sl_rows *rows;
 	const struct sl_backend *backend;
 	const struct sl_terms *terms;
+	const struct sl_limit *limit;
+	const struct sl_exception *exception; /* of the live bank */
+	struct sl_meters *meters;
+	struct sl_balance *balance;
 	struct sl_bucket *bucket;
-	struct sl_traffic *traffic; /* this writer's, as the next two */
+	struct sl_traffic *traffic; /* this writer's, as the next */
 	struct sl_service_tally *tally;
+	struct sl_limit_tally *limit_tally;
+	struct sl_bitten *bitten;
+	struct sl_lease *lease;
 	struct sl_wanted *wanted;
 	uint64_t generation;
 	uint64_t seq;
@@ -38,6 +45,11 @@ struct sl_tables {
 	uint32_t traffics;
 	uint32_t tallies;
 	uint32_t n_terms;
+	uint32_t n_limits;
+	uint32_t exceptions;
+	uint32_t meter_lines;
+	uint32_t balances;
+	uint32_t limit_tallies;
 };
 
 /* What doesn't change while the instance is attached. */
@@ -55,6 +67,13 @@ static inline void sl_tables_init(struct sl_tables *t, const struct sl_store *st
 		.n_backends = n[SL_ARRAY_backends],
 		.terms = store->base[SL_ARRAY_terms],
 		.n_terms = n[SL_ARRAY_terms],
+		.limit = store->base[SL_ARRAY_limits],
+		.n_limits = n[SL_ARRAY_limits],
+		.meters = store->base[SL_ARRAY_meters],
+		.meter_lines = n[SL_ARRAY_meters],
+		.balance = store->base[SL_ARRAY_balances],
+		.balances = n[SL_ARRAY_balances],
+		.exceptions = n[SL_ARRAY_exceptions] / 2,
 		.bucket = store->base[SL_ARRAY_flows],
 		.buckets = n[SL_ARRAY_flows],
 		.services = n[SL_ARRAY_services] / 2,
@@ -62,12 +81,17 @@ static inline void sl_tables_init(struct sl_tables *t, const struct sl_store *st
 		.routes = n[SL_ARRAY_routes] / 2,
 		.traffics = n[SL_ARRAY_traffic] / writers,
 		.tallies = n[SL_ARRAY_service_tally] / writers,
+		.limit_tallies = n[SL_ARRAY_limit_tally] / writers,
 		.wanted = (struct sl_wanted *)store->base[SL_ARRAY_wanted] + writer,
 	};
 	t->traffic =
 		(struct sl_traffic *)store->base[SL_ARRAY_traffic] + (size_t)writer * t->traffics;
 	t->tally = (struct sl_service_tally *)store->base[SL_ARRAY_service_tally] +
 		   (size_t)writer * t->tallies;
+	t->limit_tally = (struct sl_limit_tally *)store->base[SL_ARRAY_limit_tally] +
+			 (size_t)writer * t->limit_tallies;
+	t->bitten = (struct sl_bitten *)store->base[SL_ARRAY_bitten] + (size_t)writer * SL_BITTEN;
+	t->lease = (struct sl_lease *)store->base[SL_ARRAY_leases] + (size_t)writer * t->balances;
 }
 
 /* Takes the live bank. False while nothing was ever published. */
@@ -94,6 +118,8 @@ static inline bool sl_tables_look(struct sl_tables *t, const struct sl_store *st
 	t->reverse = (const struct sl_reverse *)store->base[SL_ARRAY_reverse] +
 		     (size_t)bank * t->reverses;
 	t->route = (const struct sl_route *)store->base[SL_ARRAY_routes] + (size_t)bank * t->routes;
+	t->exception = (const struct sl_exception *)store->base[SL_ARRAY_exceptions] +
+		       (size_t)bank * t->exceptions;
 	t->port = (const struct sl_port *)store->base[SL_ARRAY_ports] + (size_t)bank * SL_PORTS_MAX;
 	return generation != 0;
 }
@@ -184,6 +210,69 @@ SL_INLINE uint64_t sl_seam_now(const struct sl_tables *t)
 	return t->now;
 }
 
+/* Read once a burst: as good as any clock here. */
+SL_INLINE uint64_t sl_seam_clock(const struct sl_tables *t)
+{
+	return t->now;
+}
+
+SL_INLINE bool sl_seam_peeks(const struct sl_tables *t)
+{
+	(void)t;
+	return true;
+}
+
+SL_INLINE bool sl_seam_limits(const struct sl_tables *t)
+{
+	(void)t;
+	return true;
+}
+
+SL_INLINE const struct sl_limit *sl_seam_limit(const struct sl_tables *t, uint64_t index)
+{
+	return sl_likely(index < t->n_limits) ? &t->limit[index] : NULL;
+}
+
+SL_INLINE const struct sl_exception *sl_seam_exception(const struct sl_tables *t, uint32_t place)
+{
+	return sl_likely(place < t->exceptions) ? &t->exception[place] : NULL;
+}
+
+SL_INLINE uint32_t sl_seam_exceptions(const struct sl_tables *t)
+{
+	return t->exceptions;
+}
+
+SL_INLINE struct sl_meters *sl_seam_meters(const struct sl_tables *t, uint32_t line)
+{
+	return sl_likely(line < t->meter_lines) ? &t->meters[line] : NULL;
+}
+
+SL_INLINE uint32_t sl_seam_meter_lines(const struct sl_tables *t)
+{
+	return t->meter_lines;
+}
+
+SL_INLINE struct sl_balance *sl_seam_balance(const struct sl_tables *t, uint32_t index)
+{
+	return sl_likely(index < t->balances) ? &t->balance[index] : NULL;
+}
+
+SL_INLINE struct sl_lease *sl_seam_lease(const struct sl_tables *t, uint32_t balance)
+{
+	return sl_likely(balance < t->balances) ? &t->lease[balance] : NULL;
+}
+
+SL_INLINE struct sl_limit_tally *sl_seam_limit_tally(const struct sl_tables *t, uint32_t limit)
+{
+	return sl_likely(limit < t->limit_tallies) ? &t->limit_tally[limit] : NULL;
+}
+
+SL_INLINE struct sl_bitten *sl_seam_bitten(const struct sl_tables *t, uint32_t place)
+{
+	return sl_likely(place < SL_BITTEN) ? &t->bitten[place] : NULL;
+}
+
 SL_INLINE struct sl_traffic *sl_seam_traffic(const struct sl_tables *t, uint32_t backend)
 {
 	return sl_likely(backend < t->traffics) ? &t->traffic[backend] : NULL;
@@ -224,9 +313,23 @@ static __attribute__((noinline, unused)) uint32_t sl_track_rest(const struct sl_
 	return sl_track_rest_with(t, ask);
 }
 
-static __attribute__((noinline, unused)) void sl_track_end(const struct sl_tables *t, uint64_t key)
+static __attribute__((noinline, unused)) enum sl_bite
+sl_track_charge(const struct sl_tables *t, uint64_t key, bool ends, bool limited,
+		const struct sl_limit_ask *packet)
 {
-	sl_track_end_with(t, key);
+	return sl_track_charge_with(t, key, ends, limited, packet);
+}
+
+static __attribute__((noinline, unused)) bool sl_track_knows(const struct sl_tables *t,
+							     uint64_t key, uint64_t now)
+{
+	return sl_track_knows_with(t, key, now);
+}
+
+static __attribute__((noinline, unused)) uint32_t
+sl_limit_one(const struct sl_tables *t, const struct sl_limit_ask *ask, uint32_t place)
+{
+	return sl_limit_one_with(t, ask, place);
 }
 
 static __attribute__((noinline, unused)) enum sl_reason

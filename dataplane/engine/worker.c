@@ -26,6 +26,9 @@ struct turn {
 	struct sl_worker *self;
 	struct sl_tally *tally;
 	uint64_t next_time;  /* TSC at which the clock is read again */
+	uint64_t read_time;  /* TSC at which it was read */
+	uint64_t read_now;   /* ticks: what it said */
+	uint64_t tick_rate;  /* ticks a cycle of the TSC, 2^-32 */
 	uint64_t time_every; /* TSC */
 	uint64_t turned;     /* TSC at which this turn began */
 	uint64_t patience;   /* TSC: of XDP with us */
@@ -202,10 +205,20 @@ static void tick(struct turn *turn, uint64_t tsc)
 {
 	uint64_t now = clock_ns();
 
-	turn->tables.now = (now - turn->tables.root->origin_ns) >> SL_TICK_SHIFT;
+	turn->read_now = (now - turn->tables.root->origin_ns) >> SL_TICK_SHIFT;
+	turn->read_time = tsc;
+	turn->tables.now = turn->read_now;
 	__atomic_store_n(&turn->self->heartbeat_ns, now, __ATOMIC_RELAXED);
 	sl_clean_turn(&turn->clean, &turn->tables);
 	turn->next_time = tsc + turn->time_every;
+}
+
+/* Between two readings the TSC tells: token buckets want the time of a burst. */
+static void tell_time(struct turn *turn)
+{
+	int64_t since = (int64_t)(turn->turned - turn->read_time);
+
+	turn->tables.now = turn->read_now + (uint64_t)(since * (int64_t)turn->tick_rate >> 32);
 }
 
 static void look(struct turn *turn)
@@ -255,6 +268,7 @@ static void begin(struct turn *turn, const struct sl_worker_run *run)
 	turn->self = (struct sl_worker *)store->base[SL_ARRAY_workers] + run->number;
 	turn->tally = (struct sl_tally *)store->base[SL_ARRAY_tally] + run->number;
 	turn->time_every = rte_get_tsc_hz() / CLOCK_READS;
+	turn->tick_rate = (1000000000ull >> SL_TICK_SHIFT << 32) / rte_get_tsc_hz();
 	turn->clean.step = turn->tables.buckets / (CLOCK_READS * SWEEP_SECONDS) + 1;
 	turn->clean.next = (uint32_t)((uint64_t)turn->tables.buckets * run->number / workers);
 	getcpu(&cpu, NULL);
@@ -315,6 +329,7 @@ static bool serve(struct turn *turn)
 			continue;
 		/* Only now: what came in was sent before, so no older table may decide it. */
 		look(turn);
+		tell_time(turn);
 		busy = true;
 		turn->self->bursts++;
 		turn->self->packets += n;

@@ -84,6 +84,52 @@ static void random_rows(struct world *w, uint64_t *state, uint32_t service)
 	}
 }
 
+/* A few packets deep, of a rate that time passes by. */
+static struct sl_pace random_pace(uint64_t *state, const struct sl_limit *l)
+{
+	uint64_t each = (uint64_t)(1 + chance_of(state, 60)) * 4000000u << SL_COST_SHIFT;
+	struct sl_pace pace = { .depth = (1 + chance_of(state, 120)) * CHANCE_MS };
+
+	if (l->unit == SL_UNIT_BYTES)
+		pace.byte = each / 100;
+	else
+		pace.packet = each;
+	pace.most = 3 * pace.depth;
+	return pace;
+}
+
+static void random_limits(struct world *w, uint64_t *state, uint32_t service)
+{
+	uint32_t n = 1 + chance_of(state, WORLD_LIMITS);
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct sl_limit l = { .scope = (uint8_t)chance_of(state, SL_SCOPES),
+				      .unit = (uint8_t)chance_of(state, SL_UNITS),
+				      .direction = (uint8_t)(1 + chance_of(state, 3)),
+				      .action = (uint8_t)chance_of(state, SL_ACTIONS),
+				      .prefix4 = (uint8_t)(24 + chance_of(state, 9)),
+				      .prefix6 = 64,
+				      .flags = chance_once(state, 6) ? 0 : SL_LIMIT_OTHERS,
+				      .lease = chance_of(state, 3) * 4096 };
+
+		l.pace = random_pace(state, &l);
+		if (!i && chance_once(state, 2)) {
+			l.scope = SL_SCOPE_FLOW;
+			l.unit = (uint8_t)chance_of(state, 2);
+			l.flags |= SL_LIMIT_ENTRY;
+		}
+		world_add_limit(w, service, &l);
+		for (int k = 0; k < 4 && (l.scope == SL_SCOPE_FLOW || l.scope == SL_SCOPE_CLIENT);
+		     k++) {
+			struct sl_pace pace = random_pace(state, &l);
+			uint32_t addr = client(state);
+
+			if (chance_once(state, 3))
+				world_add_exception(w, service, i, addr, client_port(state), &pace);
+		}
+	}
+}
+
 static void random_service(struct world *w, uint64_t *state, uint32_t i)
 {
 	uint8_t protocol = chance_once(state, 2) ? FRAME_UDP : FRAME_TCP;
@@ -94,7 +140,10 @@ static void random_service(struct world *w, uint64_t *state, uint32_t i)
 	random_rows(w, state, i);
 	if (chance_once(state, 4))
 		w->service[i].record.flags |= SL_SERVICE_TRACK;
-	world_set_terms(w, i, 1 + life / 8, 1 + life, 1 + life / 4);
+	world_set_terms(w, i, (1 + life / 8) * CHANCE_MS, (1 + life) * CHANCE_MS,
+			(1 + life / 4) * CHANCE_MS);
+	if (chance_once(state, 3))
+		random_limits(w, state, i);
 }
 
 static void random_routes(struct world *w, uint64_t *state)
@@ -135,7 +184,8 @@ static void random_entry(struct world *w, uint64_t *state, uint64_t now)
 	uint32_t at = chance_once(state, 3) ? sl_hash_bucket2(hash, n, w->root->flow_key)
 					    : sl_hash_bucket(hash, n);
 	uint32_t backend = chance_of(state, WORLD_BACKENDS + 3);
-	uint64_t seen = now - chance_of(state, 4000) + chance_of(state, 3);
+	uint64_t seen =
+		now - chance_of(state, 4000) * CHANCE_MS + chance_of(state, 300) * CHANCE_MS;
 
 	for (int way = 0; way < SL_FLOW_WAYS; way++) {
 		if (table[at].key[way])

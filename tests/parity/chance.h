@@ -11,6 +11,8 @@
 #include "../unit/frames.h"
 #include "../unit/world.h"
 
+#define CHANCE_MS (1ull << 18) /* ticks: about a millisecond */
+
 /* Fills an empty world and publishes it; its flow table, about `now` ticks, too. */
 void chance_tables(struct world *w, uint64_t *state, uint64_t now);
 

@@ -171,7 +171,10 @@ static int route(const struct sl_tables *t, const struct sl_service *s, uint8_t 
 	uint64_t key = flow_key[packet / KINDS];
 	struct sl_work w = { .service = s, .hash = sl_hash_flow(key, the_root.flow_key) };
 	struct sl_ip4 ip = { .src = (sl_be32)(key >> 16) };
-	uint32_t backend = sl_route_pick(t, &w, &ip, (sl_be16)key, event[packet % KINDS]);
+	struct sl_limit_ask unlimited = { .n_limits = 0 };
+	enum sl_bite bite = SL_BITE_NONE;
+	uint32_t backend = sl_route_pick(t, &w, &ip, (sl_be16)key, s->flags,
+					 event[packet % KINDS], &unlimited, &bite);
 
 	if (!sl_seam_current(t))
 		return TORN;

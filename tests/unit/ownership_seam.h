@@ -162,6 +162,51 @@ SL_INLINE uint64_t sl_seam_now(const struct sl_tables *t)
 	return t->now;
 }
 
+SL_INLINE uint64_t sl_seam_clock(const struct sl_tables *t)
+{
+	return t->now;
+}
+
+/* Nothing is limited here. */
+#define SEAM_NONE(type, name, index)                                                               \
+	SL_INLINE type *sl_seam_##name(const struct sl_tables *t, index at)                        \
+	{                                                                                          \
+		(void)t, (void)at;                                                                 \
+		return NULL;                                                                       \
+	}
+SEAM_NONE(const struct sl_limit, limit, uint64_t)
+SEAM_NONE(const struct sl_exception, exception, uint32_t)
+SEAM_NONE(struct sl_meters, meters, uint32_t)
+SEAM_NONE(struct sl_balance, balance, uint32_t)
+SEAM_NONE(struct sl_lease, lease, uint32_t)
+SEAM_NONE(struct sl_limit_tally, limit_tally, uint32_t)
+SEAM_NONE(struct sl_bitten, bitten, uint32_t)
+#undef SEAM_NONE
+
+SL_INLINE bool sl_seam_peeks(const struct sl_tables *t)
+{
+	(void)t;
+	return true;
+}
+
+SL_INLINE bool sl_seam_limits(const struct sl_tables *t)
+{
+	(void)t;
+	return false;
+}
+
+SL_INLINE uint32_t sl_seam_exceptions(const struct sl_tables *t)
+{
+	(void)t;
+	return 1;
+}
+
+SL_INLINE uint32_t sl_seam_meter_lines(const struct sl_tables *t)
+{
+	(void)t;
+	return 1;
+}
+
 SL_INLINE struct sl_traffic *sl_seam_traffic(const struct sl_tables *t, uint32_t backend)
 {
 	(void)t, (void)backend;
@@ -200,9 +245,24 @@ static bool sl_flow_relocate(const struct sl_tables *t, uint64_t key, uint64_t a
 	return sl_flow_relocate_with(t, key, at);
 }
 
-static __attribute__((unused)) void sl_track_end(const struct sl_tables *t, uint64_t key)
+static __attribute__((unused)) enum sl_bite sl_track_charge(const struct sl_tables *t, uint64_t key,
+							    bool ends, bool limited,
+							    const struct sl_limit_ask *packet)
 {
-	sl_track_end_with(t, key);
+	return sl_track_charge_with(t, key, ends, limited, packet);
+}
+
+static __attribute__((unused)) bool sl_track_knows(const struct sl_tables *t, uint64_t key,
+						   uint64_t now)
+{
+	return sl_track_knows_with(t, key, now);
+}
+
+static __attribute__((unused)) uint32_t
+sl_limit_one(const struct sl_tables *t, const struct sl_limit_ask *ask, uint32_t place)
+{
+	(void)t, (void)ask, (void)place;
+	return SL_BITE_NONE;
 }
 
 /* No such packet comes by here. */

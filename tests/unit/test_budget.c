@@ -15,7 +15,7 @@
 
 #include "engine.skel.h"
 
-enum { MOST_INSTRUCTIONS = 300000, MOST_STACK = 512, MOST_PROGRAMS = 16, LOG_SIZE = 1 << 20 };
+enum { MOST_INSTRUCTIONS = 400000, MOST_STACK = 512, MOST_PROGRAMS = 16, LOG_SIZE = 1 << 20 };
 
 static void sizes(struct sl_xdp_engine *skel)
 {
@@ -25,6 +25,10 @@ static void sizes(struct sl_xdp_engine *skel)
 	skel->rodata->sl_buckets = 349526;
 	skel->rodata->sl_traffics = 4096;
 	skel->rodata->sl_tallies = 257;
+	skel->rodata->sl_limit_tallies = 2049;
+	skel->rodata->sl_balances = 34817;
+	skel->rodata->sl_exceptions = 2048;
+	skel->rodata->sl_meter_lines = 32768;
 	skel->rodata->sl_workers = 8;
 	skel->rodata->sl_port = 1;
 }
@@ -83,7 +87,7 @@ static void test_budget(void **state)
 		bpf_program__set_log_level(program, 4); /* statistics alone */
 	}
 	if (sl_xdp_engine__load(skel) != 0)
-		fail_msg("%s", log[0]);
+		fail_msg("%s%s%s", log[0], n > 1 ? log[1] : "", n > 2 ? log[2] : "");
 	n = 0;
 	bpf_object__for_each_program(program, skel->obj)
 	{

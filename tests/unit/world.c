@@ -175,8 +175,8 @@ void world_set_rows(struct world *w, uint32_t service, uint32_t row)
 		w->service[service].row[i] = row;
 }
 
-void world_set_terms(struct world *w, uint32_t service, uint32_t opening, uint32_t established,
-		     uint32_t closing)
+void world_set_terms(struct world *w, uint32_t service, uint64_t opening, uint64_t established,
+		     uint64_t closing)
 {
 	struct sl_terms *terms = (struct sl_terms *)w->store.base[SL_ARRAY_terms] + service + 1;
 
@@ -268,7 +268,8 @@ static bool place_routes(struct world *w, uint32_t bank, uint64_t seed)
 
 static void clear_bank(struct world *w, uint32_t bank)
 {
-	static const int kinds[] = { SL_ARRAY_services, SL_ARRAY_reverse, SL_ARRAY_routes };
+	static const int kinds[] = { SL_ARRAY_services, SL_ARRAY_reverse, SL_ARRAY_routes,
+				     SL_ARRAY_exceptions };
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
 		memset((char *)w->store.base[kinds[i]] + (size_t)bank * PLACES * 64, 0,
@@ -297,6 +298,93 @@ static void write_extents(struct world *w, uint32_t bank)
 	}
 }
 
+/* What a service's limits concern, as control says it. */
+static uint16_t limit_flags(const struct world_service *s)
+{
+	uint16_t flags = 0;
+
+	for (uint32_t k = 0; k < s->record.n_limits; k++) {
+		const struct sl_limit *l = &s->limit[k];
+		bool to = l->direction & SL_TO_BACKEND, from = l->direction & SL_FROM_BACKEND;
+
+		if (l->flags & SL_LIMIT_ENTRY)
+			flags |= (to ? SL_SERVICE_ENTRY_TO : 0) |
+				 (from ? SL_SERVICE_ENTRY_FROM : 0) | SL_SERVICE_TRACK;
+		else if (l->unit == SL_UNIT_CONNECTIONS)
+			flags |= SL_SERVICE_LIMIT_NEW;
+		else
+			flags |=
+				(to ? SL_SERVICE_LIMIT_TO : 0) | (from ? SL_SERVICE_LIMIT_FROM : 0);
+	}
+	return flags;
+}
+
+static void write_limits(struct world *w, uint32_t bank)
+{
+	struct sl_limit *limits = w->store.base[SL_ARRAY_limits];
+
+	for (uint32_t i = 0; i < w->services; i++) {
+		struct world_service *s = &w->service[i];
+
+		s->record.limits = (bank * WORLD_SERVICES + i) * WORLD_LIMITS;
+		memcpy(limits + s->record.limits, s->limit, sizeof(s->limit));
+		s->record.flags |= limit_flags(s);
+		for (uint32_t b = 0; b < WORLD_BACKENDS; b++) {
+			s->reverse[b].limits = s->record.limits;
+			s->reverse[b].n_limits = s->record.n_limits;
+		}
+	}
+}
+
+static bool place_exceptions(struct world *w, uint32_t bank, uint64_t seed)
+{
+	struct sl_exception *base = w->store.base[SL_ARRAY_exceptions];
+
+	for (uint32_t i = 0; i < w->exceptions; i++) {
+		void *at = place(base + bank * PLACES, &w->exception[i].key, 0, seed);
+
+		if (!at)
+			return false;
+		memcpy(at, &w->exception[i], sizeof(w->exception[i]));
+	}
+	return true;
+}
+
+void world_add_limit(struct world *w, uint32_t service, const struct sl_limit *limit)
+{
+	struct world_service *s = &w->service[service];
+	struct sl_limit *l = &s->limit[s->record.n_limits];
+
+	assert(s->record.n_limits < WORLD_LIMITS);
+	*l = *limit;
+	l->id = (uint16_t)(service * WORLD_LIMITS + s->record.n_limits++ + 1);
+	l->balance = l->scope == SL_SCOPE_BACKEND ? WORLD_SERVICES * WORLD_LIMITS + 1 : l->id;
+}
+
+void world_add_exception(struct world *w, uint32_t service, uint32_t limit, uint32_t client,
+			 uint16_t port, const struct sl_pace *pace)
+{
+	struct sl_limit *l = &w->service[service].limit[limit];
+	union sl_addr addr = sl_addr4(sl_htonl(client));
+	uint64_t subject =
+		l->scope == SL_SCOPE_FLOW
+			? sl_flow_key4(0, addr.w[3], be16(port))
+			: sl_meter_client(&addr, l->prefix4, l->prefix6, w->root->flow_key);
+
+	if (w->exceptions == WORLD_EXCEPTIONS)
+		return;
+	l->flags |= SL_LIMIT_EXCEPTIONS;
+	w->exception[w->exceptions++] =
+		(struct sl_exception){ .key = { .q = { 0, sl_meter_key(l->id, subject) } },
+				       .pace = *pace };
+}
+
+const struct sl_limit_tally *world_limit_tally(const struct world *w, uint32_t queue,
+					       uint32_t service, uint32_t limit)
+{
+	return &w->queue[queue].limit_tally[w->service[service].limit[limit].id];
+}
+
 void world_publish(struct world *w)
 {
 	uint64_t generation = w->root->generation + 1;
@@ -305,10 +393,12 @@ void world_publish(struct world *w)
 	bool placed = false;
 
 	head->seq++;
+	write_limits(w, bank);
 	write_extents(w, bank);
 	for (uint64_t seed = generation; !placed; seed++) {
 		clear_bank(w, bank);
-		placed = place_services(w, bank, seed) && place_routes(w, bank, seed);
+		placed = place_services(w, bank, seed) && place_routes(w, bank, seed) &&
+			 place_exceptions(w, bank, seed);
 		head->seed = seed;
 	}
 	memcpy((struct sl_port *)w->store.base[SL_ARRAY_ports] + bank * SL_PORTS_MAX, w->port,

@@ -14,18 +14,20 @@
 
 #include "../../dataplane/engine/seam.h"
 
-#define WORLD_QUEUES   2
-#define WORLD_SERVICES 4 /* and as many VIPs */
-#define WORLD_BACKENDS 8 /* of a service */
-#define WORLD_ROWS     64
-#define WORLD_ROUTES   8
-#define WORLD_LIMITS   4 /* of a service */
+#define WORLD_QUEUES	 2
+#define WORLD_SERVICES	 4 /* and as many VIPs */
+#define WORLD_BACKENDS	 8 /* of a service */
+#define WORLD_ROWS	 64
+#define WORLD_ROUTES	 8
+#define WORLD_LIMITS	 4 /* of a service */
+#define WORLD_EXCEPTIONS 16
 
 struct world_service {
 	struct sl_service record;
 	uint32_t row[WORLD_ROWS];
 	struct sl_backend backend[WORLD_BACKENDS];
 	struct sl_reverse reverse[WORLD_BACKENDS];
+	struct sl_limit limit[WORLD_LIMITS];
 };
 
 struct world {
@@ -37,6 +39,8 @@ struct world {
 	struct sl_route route[WORLD_ROUTES];
 	uint32_t routes;
 	struct sl_port port[SL_PORTS_MAX];
+	struct sl_exception exception[WORLD_EXCEPTIONS];
+	uint32_t exceptions;
 };
 
 /* An instance of that many buckets, with nothing in it. 0 or -ENOMEM. */
@@ -52,12 +56,20 @@ uint32_t world_add_backend(struct world *w, uint32_t service, uint32_t addr, uin
 struct sl_route *world_add_route(struct world *w, uint32_t prefix, uint32_t length,
 				 enum sl_route_kind kind);
 
+/* Limits of a service in the order in which they are added; id and balance are given here. */
+void world_add_limit(struct world *w, uint32_t service, const struct sl_limit *limit);
+/* A client's, or for a limit of flows a flow's own rate; what doesn't fit is left out. */
+void world_add_exception(struct world *w, uint32_t service, uint32_t limit, uint32_t client,
+			 uint16_t port, const struct sl_pace *pace);
+const struct sl_limit_tally *world_limit_tally(const struct world *w, uint32_t queue,
+					       uint32_t service, uint32_t limit);
+
 /* All rows of a service. */
 void world_set_rows(struct world *w, uint32_t service, uint32_t row);
 
 /* Of the service's entries, in ticks. */
-void world_set_terms(struct world *w, uint32_t service, uint32_t opening, uint32_t established,
-		     uint32_t closing);
+void world_set_terms(struct world *w, uint32_t service, uint64_t opening, uint64_t established,
+		     uint64_t closing);
 
 /* Takes effect for a queue when it looks. SL_SERVICE_LOOKUP is set where it must be. */
 void world_publish(struct world *w);
