@@ -98,6 +98,7 @@ void sl_acknowledged(struct sl_control *c, struct sl_published *out)
 	}
 	sl_pool_acknowledged(c->rows, oldest);
 	sl_pool_acknowledged(c->backends, oldest);
+	sl_pool_acknowledged(c->limits, oldest);
 }
 
 static void wake_dataplane(const struct sl_control *c)

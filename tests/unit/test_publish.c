@@ -13,6 +13,7 @@
 #include <netinet/in.h>
 
 #include "../../control/adopt.h"
+#include "../../control/instance.h"
 #include "../../control/publish.h"
 #include "../../control/records.h"
 #include "../../control/stats.h"
@@ -83,9 +84,7 @@ static int begin(void **state)
 	root()->instance = 7;
 	c->config.capacity = (struct sl_config_capacity){ 2, 4, 1024, 1024, 8, 4, 4, 64 };
 	c->config.dataplane.engine = SL_WISH_XDP;
-	c->rows = sl_pool_new(c->store.count[SL_ARRAY_slots]);
-	c->backends = sl_pool_new(c->store.count[SL_ARRAY_backends]);
-	c->baseline = calloc(c->store.count[SL_ARRAY_traffic], sizeof(*c->baseline));
+	assert_int_equal(sl_instance_books(c), 0);
 	assert_int_equal(sl_adopt(c, error), 0);
 	c->sweep = sl_sweep_new(c);
 	logged = 0;
@@ -100,7 +99,9 @@ static int end(void **state)
 	sl_model_free(c->model, 0);
 	sl_pool_free(c->rows);
 	sl_pool_free(c->backends);
+	sl_pool_free(c->limits);
 	free(c->baseline);
+	free(c->limit_baseline);
 	for (int i = 0; i < SL_ARRAY_COUNT; i++)
 		free(c->store.base[i]);
 	free(c);
