@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "publish.h"
+#include "rescale.h"
 #include "xdp.h"
 
 /* As mkdir -p; the last part gets this mode. */
@@ -206,6 +207,7 @@ int sl_instance_open(struct sl_control *c, bool fresh, char error[SL_ERROR_MAX])
 
 void sl_instance_close(struct sl_control *c)
 {
+	sl_rescale_free(c);
 	free(c->baseline);
 	free(c->limit_baseline);
 	sl_model_free(c->model, 0);

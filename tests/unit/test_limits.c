@@ -15,189 +15,13 @@
 
 #include <netinet/in.h>
 
-#include "../../control/adopt.h"
 #include "../../control/apply.h"
-#include "../../control/instance.h"
 #include "../../control/overrides.h"
 #include "../../control/pace.h"
 #include "../../control/publish.h"
 #include "../../control/service_limits.h"
 #include "../../control/stats.h"
-#include "../../dataplane/engine/accept.h"
-
-void sl_log(const char *format, ...);
-uint64_t sl_clock_ns(void);
-
-static uint64_t now_ns;
-static unsigned logged;
-
-void sl_log(const char *format, ...)
-{
-	(void)format;
-	logged++;
-}
-
-uint64_t sl_clock_ns(void)
-{
-	return now_ns += 20000;
-}
-
-/* An instance of two services: web over TCP, dns over UDP. */
-
-static struct sl_control *c;
-static struct sl_config_service file[2];
-static char error[SL_ERROR_MAX];
-
-#define RECORD_SIZE(name, record, writer) [SL_ARRAY_##name] = sizeof(record),
-
-static void make_arrays(void)
-{
-	static const size_t size[] = { SL_ARRAYS(RECORD_SIZE) };
-	const struct sl_capacity capacity = { 2, 4, 1024, 1024, 8, 8, 8, 64, 1, 1 };
-
-	sl_store_size(&capacity, c->store.count);
-	for (int i = 0; i < SL_ARRAY_COUNT; i++) {
-		size_t bytes = (c->store.count[i] * size[i] + 127) / 128 * 128;
-
-		c->store.base[i] = memset(aligned_alloc(128, bytes), 0, bytes);
-	}
-	c->config.capacity = (struct sl_config_capacity){ 2, 4, 1024, 1024, 8, 8, 8, 64 };
-	c->config.dataplane.engine = SL_WISH_XDP;
-	sl_store_root(&c->store)->origin_ns = now_ns;
-	sl_store_root(&c->store)->flow_key[1] = 4711;
-}
-
-static struct sl_config_service service(const char *name, uint8_t protocol, uint16_t port)
-{
-	struct sl_config_service conf = { .vip = sl_addr4(sl_htonl(0xc6336401)),
-					  .protocol = protocol,
-					  .port = port,
-					  .scheduler = "maglev",
-					  .mode = "nat",
-					  .table_size = 256,
-					  .idle_timeout_ms = 60000 };
-
-	strcpy(conf.name, name);
-	return conf;
-}
-
-static int begin(void **state)
-{
-	(void)state;
-	now_ns = 1000000000;
-	c = calloc(1, sizeof(*c));
-	make_arrays();
-	file[0] = service("web", IPPROTO_TCP, 80);
-	file[1] = service("dns", IPPROTO_UDP, 53);
-	c->config.service = file;
-	c->config.n_services = 2;
-	c->overrides = json_pack("{s:i, s:{}}", "version", 1, "services");
-	assert_int_equal(sl_instance_books(c), 0);
-	assert_int_equal(sl_adopt(c, error), 0);
-	logged = 0;
-	return 0;
-}
-
-static void close_books(void)
-{
-	sl_model_free(c->model, 0);
-	sl_pool_free(c->rows);
-	sl_pool_free(c->backends);
-	sl_pool_free(c->limits);
-	free(c->baseline);
-	free(c->limit_baseline);
-}
-
-static int end(void **state)
-{
-	(void)state;
-	close_books();
-	json_decref(c->overrides);
-	for (int i = 0; i < SL_ARRAY_COUNT; i++)
-		free(c->store.base[i]);
-	free(c);
-	return 0;
-}
-
-/* Control, killed and started again: it knows the records, the file and the overrides. */
-static void restart(void)
-{
-	close_books();
-	assert_int_equal(sl_instance_books(c), 0);
-	assert_int_equal(sl_adopt(c, error), 0);
-}
-
-static void accepted(void)
-{
-	struct sl_acceptor *a = sl_acceptor_new(&c->store, 0);
-	uint32_t at = 0;
-	enum sl_accept answer = sl_acceptor_check_live(a, &at);
-
-	sl_acceptor_free(a);
-	if (answer != SL_ACCEPT_OK)
-		fail_msg("refused at record %u: %d", at, answer);
-}
-
-/* What a reload does. The sentences are the caller's. */
-static json_t *apply(void)
-{
-	struct sl_model *next = sl_model_clone(c->model);
-	json_t *changes = json_array();
-	struct sl_published out;
-
-	if (sl_apply(c, &c->config, next, changes, error) != 0 ||
-	    sl_publish(c, next, &out, error) != 0)
-		fail_msg("%s", error);
-	accepted();
-	return changes;
-}
-
-static void applied(const char *only)
-{
-	json_t *changes = apply();
-
-	if (json_array_size(changes) != (only != NULL) ||
-	    (only && strcmp(json_string_value(json_array_get(changes, 0)), only) != 0))
-		fail_msg("%s", json_dumps(changes, 0));
-	json_decref(changes);
-}
-
-/* Limits: "per unit-and-rate", in the file. */
-static struct sl_config_limit limit(uint8_t scope, const char *rate, uint8_t direction)
-{
-	struct sl_config_limit l = { .scope = scope, .direction = direction };
-
-	assert_int_equal(sl_config_parse_rate(rate, &l.unit, &l.rate, error), 0);
-	sl_limit_default(&l);
-	return l;
-}
-
-static void in_file(int i, struct sl_config_limit l)
-{
-	file[i].limit[file[i].n_limits++] = l;
-}
-
-static void live(const char *service_name, struct sl_live_limit l)
-{
-	assert_int_equal(sl_live_limits_set(c->overrides, service_name, &l), 0);
-	assert_int_equal(sl_live_limits_check(c->overrides, (char[SL_PATH_MAX]){ 0 }, error), 0);
-}
-
-static const struct sl_service *record_of(uint16_t port)
-{
-	uint32_t size = c->store.count[SL_ARRAY_services] / 2;
-	const struct sl_service *s = (struct sl_service *)c->store.base[SL_ARRAY_services] +
-				     (sl_store_root(&c->store)->generation & 1) * size;
-
-	while ((sl_be16)s->endpoint != sl_htons(port))
-		s++;
-	return s;
-}
-
-static const struct sl_limit *limits_of(uint16_t port)
-{
-	return (struct sl_limit *)c->store.base[SL_ARRAY_limits] + record_of(port)->limits;
-}
+#include "limit_world.h"
 
 static const struct sl_exception *exception_of(uint64_t key)
 {
@@ -227,7 +51,7 @@ static void test_records(void **state)
 	in_file(0, limit(SL_SCOPE_CLIENT, "100cps", 0));
 	in_file(0, limit(SL_SCOPE_FLOW, "10Mbit", SL_FROM_BACKEND));
 	in_file(0, limit(SL_SCOPE_FLOW, "1kpps", SL_TO_BACKEND));
-	json_decref(apply());
+	json_decref(limit_world_apply());
 	assert_int_equal(record_of(80)->n_limits, 6);
 	assert_int_equal(record_of(80)->flags, SL_SERVICE_TRACK | SL_SERVICE_LOOKUP |
 						       SL_SERVICE_ENTRY_FROM | SL_SERVICE_LIMIT_TO |
@@ -279,7 +103,7 @@ static void test_flags(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		file[0].n_limits = file[1].n_limits = 0;
 		in_file(cases[i].service, limit(cases[i].scope, cases[i].rate, cases[i].direction));
-		json_decref(apply());
+		json_decref(limit_world_apply());
 		assert_int_equal(record_of(cases[i].service ? 53 : 80)->flags, cases[i].flags);
 	}
 }
@@ -293,37 +117,38 @@ static void test_ids(void **state)
 
 	(void)state;
 	in_file(0, limit(SL_SCOPE_CLIENT, "2Mbit", 0));
-	json_decref(apply());
+	json_decref(limit_world_apply());
 	client = limits_of(80)->id;
 	tally[client].dropped = 5;
 	in_file(0, limit(SL_SCOPE_FLOW, "1Mbit", 0));
-	applied("service web: limit per flow: 1 Mbit/s");
+	limit_world_applied("service web: limit per flow: 1 Mbit/s");
 	flow = limits_of(80)[0].id;
 	assert_int_equal(limits_of(80)[1].id, client);
 	assert_int_not_equal(flow, client);
 	file[0].limit[0].rate = 5000000;
-	applied("service web: limit per client: 2 Mbit/s -> 5 Mbit/s");
+	limit_world_applied("service web: limit per client: 2 Mbit/s -> 5 Mbit/s");
 	file[0].limit[0].action = SL_ACTION_OBSERVE;
-	applied("service web: limit per client: drop -> observe");
+	limit_world_applied("service web: limit per client: drop -> observe");
 	file[0].limit[0].burst = 1 << 20;
-	applied("service web: limit per client: burst 64 KiB (105 ms) -> 1 MiB (1.68 s)");
-	applied(NULL);
+	limit_world_applied(
+		"service web: limit per client: burst 64 KiB (105 ms) -> 1 MiB (1.68 s)");
+	limit_world_applied(NULL);
 	assert_int_equal(limits_of(80)[1].id, client);
 	assert_int_equal(limits_of(80)[1].action, SL_ACTION_OBSERVE);
 	assert_int_equal(sl_stats_limit(c, client).dropped, 5);
 	file[0].limit[0] = limit(SL_SCOPE_CLIENT, "2Mbit", SL_TO_BACKEND);
-	json_decref(apply());
+	json_decref(limit_world_apply());
 	assert_int_equal(limits_of(80)[0].id, flow);
 	assert_int_not_equal(limits_of(80)[1].id, client);
 	for (int i = 0; i < 14; i++) { /* 17 ids, of which 0 is none and two are taken */
 		tally[client].dropped = 7;
 		file[0].limit[0].direction ^= 3;
-		json_decref(apply());
+		json_decref(limit_world_apply());
 		assert_int_equal(limits_of(80)[1].id == client, i == 13);
 	}
 	assert_int_equal(sl_stats_limit(c, client).dropped, 0);
 	file[0].n_limits = 0;
-	json_decref(apply());
+	json_decref(limit_world_apply());
 	assert_int_equal(record_of(80)->n_limits, 0);
 	sl_acknowledged(c, &out);
 	assert_int_equal(sl_pool_used(c->limits), 0);
@@ -338,28 +163,16 @@ static void test_entry_stays(void **state)
 	(void)state;
 	in_file(0, limit(SL_SCOPE_FLOW, "1Mbit", SL_TO_BACKEND));
 	in_file(0, limit(SL_SCOPE_FLOW, "8Mbit", SL_FROM_BACKEND));
-	json_decref(apply());
+	json_decref(limit_world_apply());
 	id = limits_of(80)->id;
 	swap = file[0].limit[0];
 	file[0].limit[0] = file[0].limit[1];
 	file[0].limit[1] = swap;
-	applied(NULL);
+	limit_world_applied(NULL);
 	assert_int_equal(limits_of(80)->id, id);
-	restart();
-	json_decref(apply());
+	limit_world_restart();
+	json_decref(limit_world_apply());
 	assert_int_equal(limits_of(80)->id, id);
-}
-
-static struct sl_live_limit client(const char *text, const char *rate, uint64_t until)
-{
-	struct sl_live_limit l = { .limit = limit(SL_SCOPE_CLIENT, rate, 0),
-				   .exception = true,
-				   .until = until };
-	uint8_t length;
-
-	assert_int_equal(sl_prefix_parse(text, &l.addr, &length, error), 0);
-	l.limit.prefix4 = length;
-	return l;
 }
 
 static void test_exceptions(void **state)
@@ -377,7 +190,7 @@ static void test_exceptions(void **state)
 	live("web", client("198.51.100.7", "2Mbit", 0));
 	live("web", client("198.51.100.0/24", "3Mbit", 0));
 	live("web", flow);
-	json_decref(apply());
+	json_decref(limit_world_apply());
 	assert_int_equal(record_of(80)->n_limits, 3);
 	/* Of one flow alone: no flow is entered for it. */
 	assert_int_equal(record_of(80)->flags, SL_SERVICE_LIMIT_TO | SL_SERVICE_LIMIT_FROM);
@@ -393,19 +206,19 @@ static void test_exceptions(void **state)
 	assert_non_null(exception_of(
 		sl_meter_key(limits_of(80)[0].id, sl_flow_key4(0, addr.w[3], sl_htons(12345)))));
 
-	restart(); /* ids and exceptions are found again */
+	limit_world_restart(); /* ids and exceptions are found again */
 	assert_int_equal(c->model->service[0]->n_exceptions, 3);
-	json_decref(apply());
+	json_decref(limit_world_apply());
 	assert_int_equal(limits_of(80)[1].id, id);
 	assert_non_null(exception_of(sl_meter_key(id, 0xc63364070000)));
 
 	file[0].n_limits = 0; /* what belonged to it goes on by itself */
-	applied("service web: limit per client: 10 Mbit/s no more");
+	limit_world_applied("service web: limit per client: 10 Mbit/s no more");
 	assert_int_equal(limits_of(80)[1].id, id);
 	assert_int_equal(limits_of(80)[1].flags, SL_LIMIT_EXCEPTIONS);
 	c->overrides =
 		(json_decref(c->overrides), json_pack("{s:i, s:{}}", "version", 1, "services"));
-	applied(NULL);
+	limit_world_applied(NULL);
 	assert_int_equal(record_of(80)->n_limits, 0);
 	assert_null(exception_of(sl_meter_key(id, 0xc63364070000)));
 }
@@ -419,7 +232,7 @@ static void test_expiry(void **state)
 	strcpy(c->config.state_dir, "/nonexistent");
 	live("web", client("198.51.100.7", "2Mbit", now + 3600));
 	live("web", client("198.51.100.8", "2Mbit", now + 1));
-	json_decref(apply());
+	json_decref(limit_world_apply());
 	assert_int_equal(c->model->service[0]->n_exceptions, 2);
 	sl_limits_tick(c);
 	assert_int_equal(c->model->service[0]->n_exceptions, 2);
@@ -430,7 +243,7 @@ static void test_expiry(void **state)
 	live("web", client("198.51.100.7", "2Mbit", now + 3600));
 	live("web", client("198.51.100.8", "2Mbit", now));
 	sl_limits_tick(c);
-	accepted();
+	limit_world_accepted();
 	assert_int_equal(c->model->service[0]->n_exceptions, 1);
 	assert_int_equal(json_array_size(sl_live_limits(c->overrides, "web")), 1);
 	now_ns += 2000000000;
@@ -457,7 +270,7 @@ static void test_live(void **state)
 	live("web", changed);
 	live("web", added);
 	live("web", removed);
-	json_decref(apply());
+	json_decref(limit_world_apply());
 	assert_int_equal(record_of(80)->n_limits, 2);
 	assert_int_equal(c->model->service[0]->limit[0].conf.rate, 3000000);
 	assert_int_equal(c->model->service[0]->limit[1].conf.scope, SL_SCOPE_SERVICE);
@@ -465,11 +278,11 @@ static void test_live(void **state)
 	assert_int_equal(json_array_size(sl_live_limits(c->overrides, "web")), 3);
 	file[0].limit[0].rate = 4000000;
 	file[0].n_limits = 1;
-	applied("service web: limit per client: 3 Mbit/s -> 4 Mbit/s");
+	limit_world_applied("service web: limit per client: 3 Mbit/s -> 4 Mbit/s");
 	sl_overrides_prune(c);
 	assert_int_equal(json_array_size(sl_live_limits(c->overrides, "web")), 1);
 	in_file(0, limit(SL_SCOPE_SERVICE, "2Gbit", 0));
-	applied("service web: limit per service: 1 Gbit/s -> 2 Gbit/s");
+	limit_world_applied("service web: limit per service: 1 Gbit/s -> 2 Gbit/s");
 	sl_overrides_prune(c);
 	assert_null(json_object_get(c->overrides, "limits"));
 }
@@ -482,11 +295,11 @@ static void test_left_out(void **state)
 	(void)state;
 	live("web", flow);
 	live("web", client("198.51.100.7", "2Mbit", 0));
-	json_decref(apply());
+	json_decref(limit_world_apply());
 	assert_int_equal(record_of(80)->n_limits, 2);
 	assert_int_equal(sl_limits_fit(&file[0], sl_live_limits(c->overrides, "web"), error), 0);
 	file[0].flowless = true;
-	json_decref(apply());
+	json_decref(limit_world_apply());
 	assert_int_equal(record_of(80)->n_limits, 1);
 	assert_int_equal(logged, 1);
 	assert_int_equal(sl_limits_fit(&file[0], sl_live_limits(c->overrides, "web"), error),
@@ -503,7 +316,7 @@ static void test_full(void **state)
 		in_file(0, limit(SL_SCOPE_CLIENT, "2Mbit", 0));
 		file[0].limit[file[0].n_limits - 1].prefix4 = prefix;
 	}
-	json_decref(apply());
+	json_decref(limit_world_apply());
 	in_file(1, limit(SL_SCOPE_CLIENT, "2Mbit", 0));
 	next = sl_model_clone(c->model);
 	assert_int_equal(sl_apply(c, &c->config, next, NULL, error), 0);
@@ -514,7 +327,7 @@ static void test_full(void **state)
 	for (int i = 0; i < 5; i++) {
 		for (uint8_t k = 0; k < 8; k++)
 			file[0].limit[k].direction = (uint8_t)(1 + (i + k) % 3);
-		json_decref(apply());
+		json_decref(limit_world_apply());
 	}
 }
 
@@ -553,7 +366,7 @@ static void test_prefixes(void **state)
 
 int main(void)
 {
-#define TEST(test) cmocka_unit_test_setup_teardown(test, begin, end)
+#define TEST(test) cmocka_unit_test_setup_teardown(test, limit_world_begin, limit_world_end)
 	const struct CMUnitTest tests[] = {
 		TEST(test_records),    TEST(test_flags),    TEST(test_ids),  TEST(test_entry_stays),
 		TEST(test_exceptions), TEST(test_expiry),   TEST(test_live), TEST(test_left_out),

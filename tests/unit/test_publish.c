@@ -16,6 +16,7 @@
 #include "../../control/instance.h"
 #include "../../control/publish.h"
 #include "../../control/records.h"
+#include "../../control/rescale.h"
 #include "../../control/stats.h"
 #include "../../control/sweep.h"
 #include "../../dataplane/abi/life.h"
@@ -97,6 +98,7 @@ static int end(void **state)
 	at_clock = NULL;
 	sl_sweep_free(c->sweep);
 	sl_model_free(c->model, 0);
+	sl_rescale_free(c);
 	sl_pool_free(c->rows);
 	sl_pool_free(c->backends);
 	sl_pool_free(c->limits);
