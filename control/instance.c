@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "limit_top.h"
 #include "publish.h"
 #include "rescale.h"
 #include "xdp.h"
@@ -208,6 +209,7 @@ int sl_instance_open(struct sl_control *c, bool fresh, char error[SL_ERROR_MAX])
 void sl_instance_close(struct sl_control *c)
 {
 	sl_rescale_free(c);
+	sl_limit_top_free(c);
 	free(c->baseline);
 	free(c->limit_baseline);
 	sl_model_free(c->model, 0);

@@ -22,12 +22,13 @@ __attribute__((format(printf, 2, 3))) static int wrong(char why[SL_ERROR_MAX], c
 
 /* Prefixes */
 
-static bool beyond(const union sl_addr *addr, uint32_t length)
+union sl_addr sl_prefix_of(const union sl_addr *addr, uint8_t length)
 {
-	for (uint32_t i = length; i < 128; i++)
-		if (addr->b[i / 8] & 0x80 >> i % 8)
-			return true;
-	return false;
+	union sl_addr prefix = *addr;
+
+	for (uint32_t i = length + (sl_addr_is4(addr) ? 96u : 0); i < 128; i++)
+		prefix.b[i / 8] &= (uint8_t) ~(0x80 >> i % 8);
+	return prefix;
 }
 
 int sl_prefix_parse(const char *text, union sl_addr *addr, uint8_t *length,
@@ -37,6 +38,7 @@ int sl_prefix_parse(const char *text, union sl_addr *addr, uint8_t *length,
 	char bare[SL_ADDR_TEXT], *end = NULL;
 	size_t n = slash ? (size_t)(slash - text) : strlen(text);
 	unsigned long bits, most;
+	union sl_addr prefix;
 
 	if (n >= sizeof(bare))
 		return wrong(error, "\"%.64s\" is no address", text);
@@ -50,9 +52,10 @@ int sl_prefix_parse(const char *text, union sl_addr *addr, uint8_t *length,
 		bits = strtoul(slash + 1, &end, 10);
 	if (slash && (slash[1] < '0' || slash[1] > '9' || *end || bits < 1 || bits > most))
 		return wrong(error, "\"%.64s\": the length of a prefix is 1 to %lu", text, most);
-	if (beyond(addr, (uint32_t)(bits + 128 - most)))
-		return wrong(error, "\"%.64s\": there are bits beyond the prefix's length", text);
 	*length = (uint8_t)bits;
+	prefix = sl_prefix_of(addr, *length);
+	if (!sl_addr_equal(&prefix, addr))
+		return wrong(error, "\"%.64s\": there are bits beyond the prefix's length", text);
 	return 0;
 }
 

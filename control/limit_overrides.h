@@ -35,6 +35,9 @@ int sl_prefix_parse(const char *text, union sl_addr *addr, uint8_t *length,
 		    char error[SL_ERROR_MAX]);
 const char *sl_prefix_format(const union sl_addr *addr, uint8_t length, char text[SL_PREFIX_TEXT]);
 
+/* The address without the bits beyond. */
+union sl_addr sl_prefix_of(const union sl_addr *addr, uint8_t length);
+
 /* "client 198.51.100.7/32", "flow 198.51.100.7:12345". */
 #define SL_SUBJECT_TEXT (SL_PREFIX_TEXT + 16)
 const char *sl_live_limit_subject(const struct sl_live_limit *l, char text[SL_SUBJECT_TEXT]);

@@ -21,6 +21,7 @@
 #include "commands.h"
 #include "control.h"
 #include "instance.h"
+#include "limit_top.h"
 #include "overrides.h"
 #include "problems.h"
 #include "publish.h"
@@ -145,6 +146,7 @@ static void tick(evutil_socket_t fd, short what, void *context)
 	sl_problems_watch(c);
 	sl_sweep_tick(c->sweep);
 	sl_limits_tick(c);
+	sl_limit_top_tick(c);
 	sl_rescale_run(c);
 }
 
