@@ -34,6 +34,21 @@ __uint(xsk_prog_version, 1) SEC("xdp_metadata");
 
 char sl_licence[] SEC("license") = "Dual BSD/GPL";
 
+/* What is rare goes on in a program of its own, which has a stack of its own and is verified apart:
+ * libbpf fills the map as it loads. The pin of the map (control/xdp.c) keeps the programs in it. */
+enum { SL_TAIL_RARE, SL_TAILS };
+
+int sl_xdp_rare(struct xdp_md *ctx);
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, SL_TAILS);
+	__uint(key_size, sizeof(uint32_t));
+	__array(values, int(void *));
+} tails SEC(".maps") = {
+	.values = { [SL_TAIL_RARE] = (void *)&sl_xdp_rare },
+};
+
 /* Whether a worker takes it: one serves the queue, and its socket is there. */
 SL_INLINE bool worker_takes(uint32_t queue)
 {
@@ -49,16 +64,42 @@ SL_INLINE int send(uint16_t port, uint16_t ingress)
 	return (int)bpf_redirect_map(&egress, port, XDP_DROP);
 }
 
-/* Decided here, to the end. */
-SL_INLINE int decide(const struct sl_tables *t, struct sl_packet *p, const struct sl_work *w)
+SL_INLINE struct sl_packet packet_of(const struct xdp_md *ctx)
 {
-	uint16_t port = 0;
-	enum sl_reason reason = sl_route(t, p, w, &port);
+	return (struct sl_packet){
+		.data = (uint8_t *)(uintptr_t)ctx->data,
+		.end = (uint8_t *)(uintptr_t)ctx->data_end,
+		.length = ctx->data_end - ctx->data,
+		.ingress = (uint16_t)sl_port,
+	};
+}
+
+/* What classify found: not ours, or a worker's, or to be decided here (-1). */
+SL_INLINE int steer(const struct sl_tables *t, struct sl_work *w, uint32_t engine, uint32_t queue)
+{
+	if (sl_unlikely(!sl_seam_current(t)))
+		sl_work_end(w, SL_REASON_torn_table);
+	if (w->todo == SL_TODO_NOTHING) {
+		sl_tables_count(t, w->reason);
+		return w->reason == SL_REASON_not_ours ? XDP_PASS : XDP_DROP;
+	}
+	if (engine != SL_ENGINE_XDP && worker_takes(queue))
+		return (int)bpf_redirect_map(&xsks_map, queue, XDP_DROP);
+	if (engine == SL_ENGINE_DPDK) {
+		sl_tables_count(t, SL_REASON_no_worker);
+		return XDP_DROP;
+	}
+	return -1;
+}
+
+/* The end of a packet that was decided here. */
+SL_INLINE int finish(const struct sl_tables *t, enum sl_reason reason, bool leaves, uint16_t port,
+		     uint16_t ingress)
+{
 	int verdict = XDP_DROP;
 
-	if (sl_likely(reason == SL_REASON_to_backend || reason == SL_REASON_to_client ||
-		      reason == SL_REASON_arp_reply)) {
-		verdict = send(port, p->ingress);
+	if (sl_likely(leaves)) {
+		verdict = send(port, ingress);
 		if (sl_unlikely(verdict == XDP_DROP))
 			reason = SL_REASON_no_port;
 	}
@@ -68,38 +109,58 @@ SL_INLINE int decide(const struct sl_tables *t, struct sl_packet *p, const struc
 
 SL_INLINE int sl_engine(struct xdp_md *ctx)
 {
-	struct sl_packet p = {
-		.data = (uint8_t *)(uintptr_t)ctx->data,
-		.end = (uint8_t *)(uintptr_t)ctx->data_end,
-		.length = ctx->data_end - ctx->data,
-		.ingress = (uint16_t)sl_port,
-	};
+	struct sl_packet p = packet_of(ctx);
 	/* Set as a whole: clang copies words that a branch has left unset, the verifier won't. */
 	struct sl_work w = { 0 };
 	struct sl_tables t;
+	enum sl_reason reason;
 	uint32_t engine;
+	uint16_t port = 0;
+	int verdict;
 
 	if (!sl_tables_look(&t))
 		return XDP_PASS;
 	engine = t.bank->engine;
 	sl_classify(&t, &p, &w);
-	if (sl_unlikely(!sl_seam_current(&t)))
-		sl_work_end(&w, SL_REASON_torn_table);
-	if (w.todo == SL_TODO_NOTHING) {
-		sl_tables_count(&t, w.reason);
-		return w.reason == SL_REASON_not_ours ? XDP_PASS : XDP_DROP;
+	if (sl_unlikely(w.todo == SL_TODO_RARE)) {
+		bpf_tail_call(ctx, &tails, SL_TAIL_RARE);
+		sl_work_end(&w, SL_REASON_not_ours); /* no such program: the kernel's */
 	}
-	if (engine != SL_ENGINE_XDP && worker_takes(ctx->rx_queue_index))
-		return (int)bpf_redirect_map(&xsks_map, ctx->rx_queue_index, XDP_DROP);
-	if (engine == SL_ENGINE_DPDK) {
-		sl_tables_count(&t, SL_REASON_no_worker);
-		return XDP_DROP;
-	}
-	return decide(&t, &p, &w);
+	verdict = steer(&t, &w, engine, ctx->rx_queue_index);
+	if (verdict >= 0)
+		return verdict;
+	reason = sl_route(&t, &p, &w, &port);
+	return finish(&t, reason,
+		      reason == SL_REASON_to_backend || reason == SL_REASON_to_client ||
+			      reason == SL_REASON_arp_reply,
+		      port, p.ingress);
 }
 
 SEC("xdp")
 int xsk_def_prog(struct xdp_md *ctx)
 {
 	return sl_engine(ctx);
+}
+
+SEC("xdp")
+int sl_xdp_rare(struct xdp_md *ctx)
+{
+	struct sl_packet p = packet_of(ctx);
+	struct sl_work w = { 0 };
+	struct sl_tables t;
+	enum sl_reason reason;
+	uint16_t port = 0;
+	int verdict;
+
+	if (!sl_tables_look(&t))
+		return XDP_PASS;
+	sl_rare_classify(&t, &p, &w);
+	verdict = steer(&t, &w, t.bank->engine, ctx->rx_queue_index);
+	if (verdict >= 0)
+		return verdict;
+	reason = sl_rare_route(&t, &p, &w, &port);
+	return finish(&t, reason,
+		      reason == SL_REASON_echo_reply || reason == SL_REASON_icmp_to_backend ||
+			      reason == SL_REASON_icmp_to_client,
+		      port, p.ingress);
 }

@@ -295,4 +295,13 @@ SL_INLINE void sl_track_end(const struct sl_tables *t, uint64_t key)
 	sl_track_end_alone(key);
 }
 
+/* Not called: the program hands such packets to another one (engine.bpf.c). */
+SL_INLINE enum sl_reason sl_rare(const struct sl_tables *t, struct sl_packet *p, uint16_t *egress)
+{
+	(void)t;
+	(void)p;
+	(void)egress;
+	return SL_REASON_bad_index;
+}
+
 #endif

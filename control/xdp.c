@@ -30,9 +30,11 @@ struct attachment {
 	unsigned ifindex;
 	char link_pin[PATH_MAX];
 	char xsks_pin[PATH_MAX];
-	int link;   /* alive and at this interface, or -1 */
-	int xsks;   /* the map that its program redirects to, or -1 */
-	int egress; /* interfaces by port, for all programs of the instance */
+	char tails_pin[PATH_MAX];
+	char tails_next[PATH_MAX]; /* where the next program's wait for it to be attached */
+	int link;		   /* alive and at this interface, or -1 */
+	int xsks;		   /* the map that its program redirects to, or -1 */
+	int egress;		   /* interfaces by port, for all programs of the instance */
 };
 
 static __attribute__((format(printf, 3, 4))) int fail(char *error, int err, const char *format, ...)
@@ -81,6 +83,12 @@ static int attachment_find(struct attachment *a, const struct sl_store_where *wh
 	snprintf(name, sizeof(name), "xsks-%s", port->name);
 	if (!err)
 		err = sl_store_pin_path(where, name, a->xsks_pin, sizeof(a->xsks_pin));
+	snprintf(name, sizeof(name), "tails-%s", port->name);
+	if (!err)
+		err = sl_store_pin_path(where, name, a->tails_pin, sizeof(a->tails_pin));
+	snprintf(name, sizeof(name), "next-%s", port->name);
+	if (!err)
+		err = sl_store_pin_path(where, name, a->tails_next, sizeof(a->tails_next));
 	if (err)
 		return fail(error, err, "port %s: the path of its pins is too long", port->name);
 	a->link = link_adopt(a->link_pin, ifindex);
@@ -327,6 +335,26 @@ static int link_make(struct attachment *a, int program, char error[SL_ERROR_MAX]
 	return SL_XDP_GENERIC;
 }
 
+/* The kernel empties a map of programs when the last pin or descriptor of it goes, whatever program
+ * uses it: so the new one's is pinned before it is attached, and the old one's goes after. */
+static int tails_pin(const struct attachment *a, const struct sl_xdp_engine *skel,
+		     char error[SL_ERROR_MAX])
+{
+	int err;
+
+	if (unlink(a->tails_next) == -1 && errno != ENOENT)
+		return fail(error, -errno, "%s: %s", a->tails_next, strerror(errno));
+	err = bpf_obj_pin(bpf_map__fd(skel->maps.tails), a->tails_next);
+	return err ? fail(error, err, "%s: %s", a->tails_next, strerror(-err)) : 0;
+}
+
+static int tails_settle(const struct attachment *a, char error[SL_ERROR_MAX])
+{
+	if (rename(a->tails_next, a->tails_pin) == -1)
+		return fail(error, -errno, "%s: %s", a->tails_pin, strerror(errno));
+	return 0;
+}
+
 /* Drops what stood at the pins: dead, or at another interface. */
 static int attach_new(struct attachment *a, const struct sl_xdp_engine *skel,
 		      char error[SL_ERROR_MAX])
@@ -371,6 +399,20 @@ static int attach_replace(struct attachment *a, const struct sl_xdp_engine *skel
 	return SL_XDP_NATIVE;
 }
 
+static int attach(struct attachment *a, const struct sl_xdp_engine *skel, char error[SL_ERROR_MAX])
+{
+	int err = tails_pin(a, skel, error), how;
+
+	if (err)
+		return err;
+	how = a->link >= 0 ? attach_replace(a, skel, error) : attach_new(a, skel, error);
+	if (how >= 0)
+		err = tails_settle(a, error);
+	else
+		unlink(a->tails_next);
+	return err ? err : how;
+}
+
 int sl_xdp_attach(const struct sl_store *store, const struct sl_store_where *where,
 		  const struct sl_config *config, uint32_t port, unsigned ifindex,
 		  char error[SL_ERROR_MAX])
@@ -390,7 +432,7 @@ int sl_xdp_attach(const struct sl_store *store, const struct sl_store_where *whe
 	if (!how)
 		how = program_load(&skel, store, port, &a, error);
 	if (!how) {
-		how = a.link >= 0 ? attach_replace(&a, skel, error) : attach_new(&a, skel, error);
+		how = attach(&a, skel, error);
 		sl_xdp_engine__destroy(skel);
 	}
 	attachment_close(&a);
@@ -409,7 +451,9 @@ int sl_xdp_detach_all(const struct sl_store_where *where, char error[SL_ERROR_MA
 			       : fail(error, -errno, "%s: %s", where->bpf_dir, strerror(errno));
 	while ((entry = readdir(dir))) {
 		if (strncmp(entry->d_name, "link-", 5) != 0 &&
-		    strncmp(entry->d_name, "xsks-", 5) != 0 && strcmp(entry->d_name, "egress") != 0)
+		    strncmp(entry->d_name, "xsks-", 5) != 0 &&
+		    strncmp(entry->d_name, "tails-", 6) != 0 &&
+		    strncmp(entry->d_name, "next-", 5) != 0 && strcmp(entry->d_name, "egress") != 0)
 			continue;
 		if (unlinkat(dirfd(dir), entry->d_name, 0) == -1 && errno != ENOENT && !err)
 			err = fail(error, -errno, "%s/%s: %s", where->bpf_dir, entry->d_name,

@@ -6,6 +6,7 @@
  *
  *     BPF_DIR/link-PORT    the attachment
  *     BPF_DIR/xsks-PORT    the sockets of the dataplane, by queue
+ *     BPF_DIR/tails-PORT   the programs that the attached one goes on with for what is rare
  *
  * A restarted control adopts both where the link still holds this interface: it loads a new
  * instance over the same xsks_map, in which the sockets of a live dataplane stand, and replaces the

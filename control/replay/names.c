@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "../../dataplane/core/parse.h"
+#include "../../dataplane/core/quote.h"
 
 struct named {
 	union sl_addr addr;
@@ -93,6 +94,23 @@ void sl_names_free(struct sl_names *names)
 	free(names);
 }
 
+/* An ICMP error is told of as a packet the other way than the one that it quotes. */
+static struct sl_names_key quoted(const struct sl_packet *p, const struct sl_parsed *o)
+{
+	const struct sl_icmp *icmp = sl_packet_at(p, o->l4, sizeof(*icmp));
+	struct sl_names_key key = { 0 };
+	struct sl_quote q;
+
+	if (!icmp || !sl_icmp_is_error(icmp->type) ||
+	    !sl_quote_parse(p, o->l4 + sizeof(*icmp), p->length, &q))
+		return key;
+	key.src = sl_addr4(q.dst);
+	key.dst = sl_addr4(q.src);
+	key.src_endpoint = sl_endpoint(q.dport, q.protocol);
+	key.dst_endpoint = sl_endpoint(q.sport, q.protocol);
+	return key;
+}
+
 struct sl_names_key sl_names_key(const struct sl_frame *frame)
 {
 	struct sl_packet p = { .data = frame->data,
@@ -102,6 +120,8 @@ struct sl_names_key sl_names_key(const struct sl_frame *frame)
 	struct sl_parsed o;
 
 	sl_parse(&p, &o);
+	if (o.kind == SL_PARSED_IP4 && o.protocol == SL_PROTO_ICMP)
+		return quoted(&p, &o);
 	if (o.kind != SL_PARSED_FLOW)
 		return key;
 	key.src = sl_addr4(o.src);
@@ -142,7 +162,7 @@ struct sl_subject sl_names_find(const struct sl_names *names, const struct sl_na
 		struct sl_names_key sent = sl_names_key(after);
 
 		subject.service = found->name;
-		if (reason != SL_REASON_to_backend)
+		if (reason != SL_REASON_to_backend && reason != SL_REASON_icmp_to_backend)
 			return subject;
 		key = (struct named){ .addr = sent.dst,
 				      .endpoint = sent.dst_endpoint,

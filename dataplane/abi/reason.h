@@ -36,7 +36,12 @@ enum sl_verdict {
 	X(limit_flow, SL_DROP, "over a limit of the flow")                                         \
 	X(limit_client, SL_DROP, "over a limit of the client")                                     \
 	X(limit_backend, SL_DROP, "over a limit of the backend")                                   \
-	X(limit_service, SL_DROP, "over a limit of the service")
+	X(limit_service, SL_DROP, "over a limit of the service")                                   \
+	X(martian, SL_DROP, "to a VIP, from an address that no host has")                          \
+	X(echo_reply, SL_REPLY, "ICMP echo request (ping) for a VIP, answered")                    \
+	X(icmp_to_backend, SL_FORWARD, "an ICMP error about a flow, sent to its backend")          \
+	X(icmp_to_client, SL_FORWARD, "an ICMP error about a flow, sent to its client")            \
+	X(icmp_unknown, SL_DROP, "ICMP to a VIP: of another kind, or about no flow of ours")
 
 #define SL_REASON_ENUM(name, verdict, help) SL_REASON_##name,
 enum sl_reason { SL_REASONS(SL_REASON_ENUM) SL_REASON_COUNT };

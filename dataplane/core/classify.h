@@ -20,6 +20,10 @@ enum sl_todo {
 	SL_TODO_SERVICE,
 	SL_TODO_REVERSE,
 	SL_TODO_ARP,
+	SL_TODO_RARE, /* ICMP or a fragment: rare.h finds out whose */
+	SL_TODO_ECHO, /* from here on by rare.h alone */
+	SL_TODO_ERROR_TO_BACKEND,
+	SL_TODO_ERROR_TO_CLIENT,
 };
 
 /* What classify hands to route. */
@@ -100,6 +104,15 @@ SL_INLINE void sl_work_end(struct sl_work *w, enum sl_reason reason)
 	w->reason = (uint8_t)reason;
 }
 
+/* A source that no host has (RFC 1122, 3.2.1.3; RFC 6890): of this network, loopback, multicast,
+ * reserved, broadcast, or the destination itself. Any answer to it would go astray. */
+SL_INLINE bool sl_martian4(sl_be32 src, sl_be32 dst)
+{
+	uint32_t net = (uint32_t)src & 0xff;
+
+	return (net - 1 >= 223) | (net == 127) | (src == dst);
+}
+
 /* To a service: pick the row, fetch what comes next. */
 SL_INLINE void sl_classify_service(const struct sl_tables *t, const struct sl_service *s,
 				   const struct sl_parsed *o, struct sl_work *w)
@@ -140,14 +153,9 @@ SL_INLINE enum sl_reason sl_classify_rest(const struct sl_tables *t, const struc
 
 	if (!sl_service_find(t, &dst, 0))
 		return SL_REASON_not_ours;
-	switch (o->kind) {
-	case SL_PARSED_BAD:
+	if (o->kind == SL_PARSED_BAD)
 		return SL_REASON_bad_header;
-	case SL_PARSED_FRAGMENT:
-		return SL_REASON_fragment;
-	default:
-		return SL_REASON_no_service;
-	}
+	return sl_martian4(o->src, o->dst) ? SL_REASON_martian : SL_REASON_no_service;
 }
 
 SL_INLINE bool sl_classify_arp(const struct sl_tables *t, const struct sl_packet *p, uint32_t l3)
@@ -176,7 +184,10 @@ SL_INLINE void sl_classify(const struct sl_tables *t, const struct sl_packet *p,
 			sl_service_find(t, &dst, sl_endpoint(o.dport, o.protocol));
 
 		if (sl_likely(s)) {
-			sl_classify_service(t, s, &o, w);
+			if (sl_likely(!sl_martian4(o.src, o.dst)))
+				sl_classify_service(t, s, &o, w);
+			else
+				sl_work_end(w, SL_REASON_martian);
 			return;
 		}
 		src = sl_addr4(o.src);
@@ -187,6 +198,10 @@ SL_INLINE void sl_classify(const struct sl_tables *t, const struct sl_packet *p,
 		}
 	} else if (o.kind == SL_PARSED_ARP && sl_classify_arp(t, p, o.l3)) {
 		w->todo = SL_TODO_ARP;
+		return;
+	} else if (o.kind == SL_PARSED_FRAGMENT ||
+		   (o.kind == SL_PARSED_IP4 && o.protocol == SL_PROTO_ICMP)) {
+		w->todo = SL_TODO_RARE;
 		return;
 	}
 	sl_work_end(w, o.kind >= SL_PARSED_IP4 ? sl_classify_rest(t, &o) : SL_REASON_not_ours);

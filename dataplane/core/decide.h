@@ -4,6 +4,8 @@
  *     sl_classify()   parse.h → classify.h    whose is it, and which row?
  *     sl_route()      route.h → nat.h         which backend, and the rewritten bytes
  *
+ * ICMP and fragments take another way, from classify on: rare.h.
+ *
  * Both are pure but for the tables: no clock, no log, no system call, no allocation. The verdict is
  * a reason (abi/reason.h), and for SL_FORWARD the port to leave by. SL_REASON_torn_table with
  * nothing written means that the tables moved twice meanwhile: look at the root again and repeat.
@@ -13,6 +15,7 @@
 
 #include "arp.h"
 #include "nat.h"
+#include "rare.h"
 #include "route.h"
 
 /* Classify had the flow's hash at hand if the service looked flows up then. */
@@ -170,6 +173,19 @@ SL_INLINE enum sl_reason sl_route_reverse(const struct sl_tables *t, struct sl_p
 	return SL_REASON_to_client;
 }
 
+/* Of copies, so that gcc may keep the packet in registers everywhere else. */
+SL_INLINE enum sl_reason sl_route_rare(const struct sl_tables *t, struct sl_packet *p,
+				       uint16_t *egress)
+{
+	struct sl_packet copy = *p;
+	uint16_t port = *egress;
+	enum sl_reason reason = sl_rare(t, &copy, &port);
+
+	*p = copy;
+	*egress = port;
+	return reason;
+}
+
 /* Rewrites the frame in place as the verdict says. */
 SL_INLINE enum sl_reason sl_route(const struct sl_tables *t, struct sl_packet *p,
 				  const struct sl_work *w, uint16_t *egress)
@@ -182,6 +198,8 @@ SL_INLINE enum sl_reason sl_route(const struct sl_tables *t, struct sl_packet *p
 	case SL_TODO_ARP:
 		*egress = p->ingress;
 		return sl_arp_answer(t, p, w->l3) ? SL_REASON_arp_reply : SL_REASON_bad_header;
+	case SL_TODO_RARE:
+		return sl_route_rare(t, p, egress);
 	default:
 		return sl_likely(sl_seam_current(t)) ? (enum sl_reason)w->reason
 						     : SL_REASON_torn_table;

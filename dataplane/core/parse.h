@@ -90,6 +90,7 @@ SL_INLINE void sl_parse(const struct sl_packet *p, struct sl_parsed *o)
 	o->l3 = sl_parse_link(p, &type);
 	o->l4 = o->l3;
 	o->kind = SL_PARSED_OTHER;
+	o->src = o->dst = 0;
 	if (sl_unlikely(type != SL_ETH_IP4)) {
 		if (type == SL_ETH_ARP && sl_packet_at(p, o->l3, sizeof(struct sl_arp)))
 			o->kind = SL_PARSED_ARP;

@@ -141,6 +141,55 @@ SL_INLINE uint32_t sl_track(const struct sl_tables *t, const struct sl_ask *ask)
 	return backend;
 }
 
+/* Where the flow's packets go, for one that isn't a packet of the flow itself: nothing is entered,
+ * refreshed or counted. 0: nowhere. */
+SL_INLINE uint32_t sl_track_look(const struct sl_tables *t, const struct sl_ask *ask)
+{
+	const struct sl_terms *terms = sl_seam_terms(t, sl_flow_key_service(ask->key));
+	uint32_t backend, prev = sl_row_prev(ask->row);
+	struct sl_flow_at at;
+
+	if (sl_row_state(ask->row) == SL_ROW_CLOSED && !ask->always)
+		return sl_row_cur(ask->row);
+	at = sl_flow_find(t, ask->key, ask->hash);
+	if (terms && at.bucket && sl_flow_alive(at.value, terms, ask->now)) {
+		backend = sl_flow_backend(at.value);
+		if (sl_backend_flags(t, ask, backend) & SL_BACKEND_SERVES)
+			return backend;
+	}
+	if (sl_row_state(ask->row) == SL_ROW_OPEN &&
+	    sl_backend_flags(t, ask, prev) & SL_BACKEND_SERVES)
+		return prev;
+	return sl_row_cur(ask->row);
+}
+
+/* The next hop to a client, by the place of its route: where the frame leaves, and to whom.
+ * SL_REASON_to_client, or why it can't. */
+SL_INLINE enum sl_reason sl_route_out(const struct sl_tables *t, uint32_t at, sl_be32 client,
+				      uint8_t mac[12], uint16_t *egress)
+{
+	const struct sl_route *route = sl_seam_route(t, at);
+	union sl_addr hop;
+	uint8_t kind;
+
+	if (!route)
+		return sl_seam_current(t) ? SL_REASON_no_route : SL_REASON_torn_table;
+	__builtin_memcpy(mac, route->dst_mac, 12);
+	*egress = route->port;
+	kind = route->kind;
+	hop = route->gateway;
+	if (!sl_seam_current(t))
+		return SL_REASON_torn_table;
+	if (kind == SL_ROUTE_VIA)
+		return SL_REASON_to_client;
+	if (kind != SL_ROUTE_LINK && kind != SL_ROUTE_ASK)
+		return SL_REASON_no_route;
+	if (!(hop.q[0] | hop.q[1]))
+		hop = sl_addr4(client);
+	sl_seam_want(t, &hop);
+	return SL_REASON_no_neighbour;
+}
+
 /* What a flow without an entry, or with one that doesn't bind, comes to: a backend, 0, or
  * SL_TRACK_CROWDED where there is no room yet. The tables are checked to be current before anything
  * is entered. */

@@ -59,5 +59,6 @@ struct sl_ask;
 static bool sl_flow_relocate(const struct sl_tables *t, uint64_t key, uint64_t now);
 static uint32_t sl_track_rest(const struct sl_tables *t, const struct sl_ask *ask);
 static void sl_track_end(const struct sl_tables *t, uint64_t key);
+static enum sl_reason sl_rare(const struct sl_tables *t, struct sl_packet *p, uint16_t *egress);
 
 #endif

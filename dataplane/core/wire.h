@@ -72,6 +72,8 @@ struct sl_ip4 { /* RFC 791 */
 } SL_WIRE;
 
 #define SL_IP4_FRAGMENT 0x3fff /* more fragments, or an offset */
+#define SL_IP4_OFFSET	0x1fff
+#define SL_IP4_MORE	0x2000
 
 struct sl_tcp { /* RFC 9293 */
 	sl_be16 src;
@@ -94,7 +96,23 @@ struct sl_udp { /* RFC 768 */
 	uint16_t csum;
 } SL_WIRE;
 
-enum { SL_PROTO_TCP = 6, SL_PROTO_UDP = 17 };
+struct sl_icmp { /* RFC 792; RFC 1191 has the MTU */
+	uint8_t type;
+	uint8_t code;
+	uint16_t csum;
+	sl_be16 unused;
+	sl_be16 mtu;
+} SL_WIRE;
+
+enum {
+	SL_ICMP_ECHO_REPLY = 0,
+	SL_ICMP_UNREACHABLE = 3,
+	SL_ICMP_ECHO = 8,
+	SL_ICMP_TIME_EXCEEDED = 11,
+	SL_ICMP_PARAMETER = 12,
+};
+
+enum { SL_PROTO_ICMP = 1, SL_PROTO_TCP = 6, SL_PROTO_UDP = 17 };
 
 /* A frame in memory: [data, end), of which `length` counts what the wire carried. */
 struct sl_packet {

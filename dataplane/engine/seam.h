@@ -229,4 +229,10 @@ static __attribute__((noinline, unused)) void sl_track_end(const struct sl_table
 	sl_track_end_with(t, key);
 }
 
+static __attribute__((noinline, unused)) enum sl_reason
+sl_rare(const struct sl_tables *t, struct sl_packet *p, uint16_t *egress)
+{
+	return sl_rare_with(t, p, egress);
+}
+
 #endif

@@ -207,6 +207,8 @@ static void to_service(const struct world *w, uint64_t *state, struct frame_spec
 		s->protocol = FRAME_ICMP;
 	if (chance_once(state, 40))
 		s->dst += 3;
+	if (chance_once(state, 40))
+		s->src = chance_once(state, 2) ? s->dst : (uint32_t)world_random(state) << 24;
 }
 
 static void from_backend(const struct world *w, uint64_t *state, struct frame_spec *s)
@@ -275,6 +277,58 @@ static void ip_packet(const struct world *w, uint64_t *state, struct frame *f)
 	frame_build(f, &s);
 }
 
+/* An error about a packet the other way, now and then about another one. */
+static void icmp_packet(const struct world *w, uint64_t *state, struct frame *f)
+{
+	static const uint8_t kinds[] = { 8, 8, 3, 3, 3, 11, 12, 0, 5 };
+	struct frame_icmp m = { .type = kinds[chance_of(state, sizeof(kinds))],
+				.code = (uint8_t)chance_of(state, 16),
+				.rest = { (uint16_t)world_random(state), 1280 } };
+	struct frame_spec about = { .payload = (uint16_t)chance_of(state, 40) }, s = { 0 };
+	struct frame quoted;
+	uint32_t swap;
+
+	random_bytes(state, s.eth_dst, 12);
+	if (!chance_once(state, 8))
+		s.eth_dst[0] &= 0xfe;
+	if (chance_once(state, 2)) {
+		to_service(w, state, &about);
+	} else {
+		from_backend(w, state, &about);
+		if (chance_once(state, 6))
+			s.src = about.src; /* the backend itself */
+	}
+	/* What was sent: the packet as the other side saw it. */
+	swap = about.src, about.src = about.dst, about.dst = swap;
+	swap = about.sport, about.sport = about.dport, about.dport = (uint16_t)swap;
+	if (chance_once(state, 6))
+		about.options = (uint8_t)(1 + chance_of(state, 10));
+	about.csum = (enum frame_csum)chance_of(state, 3);
+	if (chance_once(state, 16))
+		about.fragment = (uint16_t)world_random(state);
+	if (chance_once(state, 30))
+		about.version_ihl = (uint8_t)world_random(state);
+	frame_build(&quoted, &about);
+	if (m.type != 8 && m.type != 0) {
+		m.quoted = &quoted;
+		m.quote = (uint16_t)chance_of(state, quoted.length - quoted.l3 + 1);
+		if (chance_once(state, 3) && m.quote >= 28)
+			m.quote = 28;
+	}
+	s.dst = chance_once(state, 20) ? client(state) : about.src;
+	if (!s.src)
+		s.src = chance_once(state, 10) ? about.src : client(state);
+	if (chance_once(state, 6))
+		tags(state, &s);
+	if (chance_once(state, 8))
+		s.ttl = (uint8_t)(1 + chance_of(state, 3));
+	if (chance_once(state, 8))
+		s.options = (uint8_t)(1 + chance_of(state, 4));
+	if (chance_once(state, 5))
+		s.trailer = (uint16_t)chance_of(state, 20);
+	frame_build_icmp(f, &s, &m);
+}
+
 static void arp_packet(const struct world *w, uint64_t *state, struct frame *f)
 {
 	struct frame_arp a = { .target = service_vip(chance_of(state, w->services)),
@@ -305,6 +359,8 @@ void chance_packet(const struct world *w, uint64_t *state, struct frame *f)
 {
 	if (chance_once(state, 25))
 		arp_packet(w, state, f);
+	else if (chance_once(state, 8))
+		icmp_packet(w, state, f);
 	else
 		ip_packet(w, state, f);
 	if (chance_once(state, 8))

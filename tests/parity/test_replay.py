@@ -44,7 +44,7 @@ def flows(number, seed):
     chance = random.Random(seed)
     for _ in range(number):
         packet = bytearray(SYN)
-        packet[26:30] = chance.randbytes(4)
+        packet[26:30] = chance.randrange(1, 127).to_bytes(1, "big") + chance.randbytes(3)
         packet[34:36] = chance.randbytes(2)
         yield bytes(packet)
 

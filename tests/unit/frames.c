@@ -130,6 +130,25 @@ void frame_build(struct frame *f, const struct frame_spec *s)
 		f->bytes[l3] = s->version_ihl;
 }
 
+void frame_build_icmp(struct frame *f, const struct frame_spec *spec, const struct frame_icmp *m)
+{
+	struct frame_spec s = *spec;
+	uint32_t length;
+
+	s.protocol = FRAME_ICMP;
+	s.payload = (uint16_t)(8 + (m->quoted ? m->quote : s.payload));
+	frame_build(f, &s);
+	length = s.payload;
+	f->bytes[f->l4] = m->type;
+	f->bytes[f->l4 + 1] = m->code;
+	put16(f, f->l4 + 2, 0);
+	put16(f, f->l4 + 4, m->rest[0]);
+	put16(f, f->l4 + 6, m->rest[1]);
+	if (m->quoted)
+		memcpy(&f->bytes[f->l4 + 8], &m->quoted->bytes[m->quoted->l3], m->quote);
+	put16(f, f->l4 + 2, (uint16_t)~fold(sum(&f->bytes[f->l4], length)));
+}
+
 void frame_build_arp(struct frame *f, const struct frame_arp *a)
 {
 	uint32_t at = 12;

@@ -65,7 +65,17 @@ struct frame {
 enum { FRAME_TCP = 6, FRAME_UDP = 17, FRAME_ICMP = 1 };
 enum { FRAME_FIN = 1, FRAME_SYN = 2, FRAME_RST = 4, FRAME_ACK = 16 };
 
+/* An ICMP message instead of what spec.protocol says. An error quotes the first bytes of another
+ * packet, from its IP header on; an echo carries spec.payload bytes. */
+struct frame_icmp {
+	uint8_t type, code;
+	uint16_t rest[2];
+	const struct frame *quoted; /* NULL: none */
+	uint16_t quote;		    /* bytes of it */
+};
+
 void frame_build(struct frame *f, const struct frame_spec *spec);
+void frame_build_icmp(struct frame *f, const struct frame_spec *spec, const struct frame_icmp *m);
 void frame_build_arp(struct frame *f, const struct frame_arp *arp);
 
 /* Sums everything again: whether the IP header's checksum holds, and the transport's. */

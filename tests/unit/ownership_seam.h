@@ -205,6 +205,13 @@ static __attribute__((unused)) void sl_track_end(const struct sl_tables *t, uint
 	sl_track_end_with(t, key);
 }
 
+/* No such packet comes by here. */
+static __attribute__((unused)) enum sl_reason sl_rare(const struct sl_tables *t,
+						      struct sl_packet *p, uint16_t *egress)
+{
+	return sl_rare_with(t, p, egress);
+}
+
 static int self; /* whose step it is */
 
 /* XDP looks at the tables again in there, see bpf/seam.h. */

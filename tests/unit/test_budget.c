@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The verifier's budget: the XDP program with real sizes stays far from the kernel's limits, on the
- * kernel at hand. Instructions are what the verifier walks (its limit is a million), the stack is
- * that of the deepest chain of calls (512 bytes). */
+/* The verifier's budget: the XDP program with real sizes, and each that it goes on with, stays far
+ * from the kernel's limits, on the kernel at hand. Instructions are what the verifier walks (its
+ * limit is a million), the stack is that of the deepest chain of calls (512 bytes). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -15,7 +15,7 @@
 
 #include "engine.skel.h"
 
-enum { MOST_INSTRUCTIONS = 300000, MOST_STACK = 512, LOG_SIZE = 1 << 20 };
+enum { MOST_INSTRUCTIONS = 300000, MOST_STACK = 512, MOST_PROGRAMS = 16, LOG_SIZE = 1 << 20 };
 
 static void sizes(struct sl_xdp_engine *skel)
 {
@@ -49,37 +49,48 @@ static unsigned long deepest(const char *depths)
 	}
 }
 
-static void test_budget(void **state)
+/* What the verifier said of one of the programs, while all of them were loaded. */
+static void check(const char *name, const char *log)
 {
-	LIBBPF_OPTS(bpf_object_open_opts, opts);
-	char *log = calloc(1, LOG_SIZE);
-	const char *processed, *stack;
-	struct sl_xdp_engine *skel;
+	const char *processed = strstr(log, "processed "), *stack = strstr(log, "stack depth ");
 	unsigned long n;
 
+	assert_non_null(processed);
+	assert_non_null(stack);
+	n = strtoul(processed + strlen("processed "), NULL, 10);
+	print_message("%s: %lu instructions verified; %.*s\n", name, n, (int)strcspn(stack, "\n"),
+		      stack);
+	assert_true(n < MOST_INSTRUCTIONS);
+	assert_true(deepest(stack + strlen("stack depth ")) <= MOST_STACK);
+}
+
+static void test_budget(void **state)
+{
+	struct sl_xdp_engine *skel = sl_xdp_engine__open();
+	struct bpf_program *program;
+	char *log[MOST_PROGRAMS];
+	size_t n = 0;
+
 	(void)state;
-	assert_non_null(log);
-	opts.kernel_log_buf = log;
-	opts.kernel_log_size = LOG_SIZE;
-	opts.kernel_log_level = 4; /* statistics alone */
-	skel = sl_xdp_engine__open_opts(&opts);
 	assert_non_null(skel);
 	sizes(skel);
-	bpf_program__set_log_buf(skel->progs.xsk_def_prog, log, LOG_SIZE);
-	bpf_program__set_log_level(skel->progs.xsk_def_prog, 4);
+	bpf_object__for_each_program(program, skel->obj)
+	{
+		assert_true(n < MOST_PROGRAMS);
+		log[n] = calloc(1, LOG_SIZE);
+		assert_non_null(log[n]);
+		bpf_program__set_log_buf(program, log[n++], LOG_SIZE);
+		bpf_program__set_log_level(program, 4); /* statistics alone */
+	}
 	if (sl_xdp_engine__load(skel) != 0)
-		fail_msg("%s", log);
-	processed = strstr(log, "processed ");
-	stack = strstr(log, "stack depth ");
-	assert_non_null(processed);
-	n = strtoul(processed + strlen("processed "), NULL, 10);
-	print_message("%lu instructions verified; %.*s\n", n, stack ? (int)strcspn(stack, "\n") : 0,
-		      stack ? stack : "");
-	assert_true(n < MOST_INSTRUCTIONS);
-	assert_non_null(stack);
-	assert_true(deepest(stack + strlen("stack depth ")) <= MOST_STACK);
+		fail_msg("%s", log[0]);
+	n = 0;
+	bpf_object__for_each_program(program, skel->obj)
+	{
+		check(bpf_program__name(program), log[n]);
+		free(log[n++]);
+	}
 	sl_xdp_engine__destroy(skel);
-	free(log);
 }
 
 int main(void)

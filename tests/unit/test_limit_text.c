@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <string.h>
 
 #include "../../config/config.h"
 #include "../../dataplane/abi/limit.h"
@@ -181,6 +182,9 @@ static void test_bursts(void **state)
 		assert_string_equal(error, "");
 		assert_int_equal(l.burst, cases[i].burst);
 		assert_string_equal(sl_limit_burst_text(&l, text), cases[i].shown);
+		*strstr(text, " (") = '\0';
+		assert_int_equal(sl_config_parse_burst(text, l.unit, l.rate, &l.burst, error), 0);
+		assert_int_equal(l.burst, cases[i].burst);
 	}
 }
 

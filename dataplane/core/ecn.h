@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* Explicit congestion notification (RFC 3168): telling a sender that it is too fast without dropping.
+ */
+#ifndef SL_CORE_ECN_H
+#define SL_CORE_ECN_H
+
+#include "../abi/csum.h"
+#include "wire.h"
+
+enum { SL_ECN = 3, SL_ECN_CE = 3 }; /* bits of the TOS byte; ECT is 1 or 2 */
+
+/* Whether a mark would be understood. UDP may be, but whoever sends it may not listen. */
+SL_INLINE bool sl_ecn_capable(const struct sl_ip4 *ip)
+{
+	return ip->protocol == SL_PROTO_TCP && ip->tos & SL_ECN;
+}
+
+/* Sets CE. TOS shares a 16-bit word with version and IHL and is its second byte. */
+SL_INLINE void sl_ecn_mark(struct sl_packet *p, uint32_t l3)
+{
+	struct sl_ip4 *ip = sl_packet_again(p, l3, sizeof(*ip));
+	uint8_t tos;
+
+	if (!ip)
+		return;
+	tos = ip->tos | SL_ECN_CE;
+	ip->csum = sl_csum_apply(ip->csum, (uint32_t)(tos - ip->tos) << 8);
+	ip->tos = tos;
+}
+
+#endif

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* ICMP that is ours (RFC 792, RFC 1122, RFC 5508).
+ *
+ *   echo request to a VIP    answered in place
+ *   an error to a VIP        quotes a packet VIP → client: to the backend that sent it. Which one
+ *                            that is, the flow's row and entry say, as for the flow itself; but an
+ *                            error enters and refreshes nothing, since anybody can send one.
+ *   an error elsewhere       that quotes a packet client → backend of a service: to the client,
+ *                            with the VIP as its source, be it from the backend itself or from a
+ *                            router on the way there: an inner address would be filtered outside.
+ *
+ * What is quoted is changed back to what its sender knows (quote.h). Everything else to a VIP is
+ * dropped, everything else elsewhere is the kernel's. An error is never answered by an error.
+ */
+#ifndef SL_CORE_ICMP_H
+#define SL_CORE_ICMP_H
+
+#include "quote.h"
+#include "route.h"
+
+enum { SL_ECHO_TTL = 64 }; /* of answers, which begin here */
+
+SL_INLINE bool sl_vip_is(const struct sl_tables *t, sl_be32 address)
+{
+	union sl_addr addr = sl_addr4(address);
+
+	return sl_service_find(t, &addr, 0) != NULL;
+}
+
+/* Where the ICMP message ends. */
+SL_INLINE uint32_t sl_icmp_end(const struct sl_packet *p, uint32_t l3)
+{
+	const struct sl_ip4 *ip = sl_packet_at(p, l3, sizeof(*ip));
+
+	return ip ? l3 + sl_ntohs(ip->length) : 0;
+}
+
+/* To a VIP, about a packet that it sent. */
+SL_INLINE void sl_icmp_classify_error(const struct sl_tables *t, const struct sl_quote *q,
+				      struct sl_work *w)
+{
+	const struct sl_root *root = sl_seam_root(t);
+	union sl_addr vip = sl_addr4(q->src);
+	const struct sl_service *s;
+
+	s = sl_service_find(t, &vip, sl_endpoint(q->sport, q->protocol));
+	if (!s || !root) {
+		sl_work_end(w, SL_REASON_icmp_unknown);
+		return;
+	}
+	w->service = s;
+	w->todo = SL_TODO_ERROR_TO_BACKEND;
+	w->at = sl_hash_row(q->dst, q->dport, q->src, s->endpoint, root->row_key) & s->row_mask;
+}
+
+/* To somebody, perhaps about a packet that we sent to a backend. */
+SL_INLINE void sl_icmp_classify_transit(const struct sl_tables *t, const struct sl_quote *q,
+					struct sl_work *w)
+{
+	union sl_addr backend = sl_addr4(q->dst);
+	const struct sl_reverse *r;
+	const struct sl_route *route;
+
+	r = sl_reverse_find(t, &backend, sl_endpoint(q->dport, q->protocol));
+	w->reverse = r;
+	w->at = r ? sl_route_find4(t, q->src) : ~0u;
+	route = sl_seam_route(t, w->at);
+	if (!r || (route && route->kind == SL_ROUTE_LOCAL))
+		sl_work_end(w, SL_REASON_not_ours);
+	else
+		w->todo = SL_TODO_ERROR_TO_CLIENT;
+}
+
+SL_INLINE void sl_icmp_classify(const struct sl_tables *t, const struct sl_packet *p,
+				const struct sl_parsed *o, struct sl_work *w)
+{
+	const struct sl_icmp *icmp = sl_packet_at(p, o->l4, sizeof(*icmp));
+	uint32_t end = sl_icmp_end(p, o->l3);
+	bool to_vip = sl_vip_is(t, o->dst);
+	struct sl_quote q;
+	uint8_t type;
+
+	w->todo = SL_TODO_NOTHING;
+	w->reason = to_vip ? SL_REASON_bad_header : SL_REASON_not_ours;
+	if (!icmp || o->l4 + sizeof(*icmp) > end)
+		return;
+	type = icmp->type;
+	if (to_vip) {
+		w->reason = SL_REASON_martian;
+		if (sl_martian4(o->src, o->dst) || sl_vip_is(t, o->src))
+			return;
+		w->reason = SL_REASON_icmp_unknown;
+		if (type == SL_ICMP_ECHO)
+			w->todo = SL_TODO_ECHO;
+	}
+	if (!sl_icmp_is_error(type) || !sl_quote_parse(p, o->l4 + sizeof(*icmp), end, &q) ||
+	    q.src != o->dst)
+		return;
+	if (to_vip)
+		sl_icmp_classify_error(t, &q, w);
+	else
+		sl_icmp_classify_transit(t, &q, w);
+}
+
+/* The frame becomes its own answer. RFC 1122: what came to many isn't answered. */
+SL_INLINE enum sl_reason sl_icmp_echo(const struct sl_tables *t, struct sl_packet *p,
+				      const struct sl_work *w)
+{
+	const struct sl_port *port = sl_seam_port(t, p->ingress);
+	struct sl_eth *eth = sl_packet_at(p, 0, sizeof(*eth));
+	struct sl_ip4 *ip = sl_packet_at(p, w->l3, sizeof(*ip));
+	struct sl_icmp *icmp = sl_packet_at(p, w->l4, sizeof(*icmp));
+	uint8_t mac[6];
+	sl_be32 vip;
+
+	if (!port || !eth || !ip || !icmp)
+		return SL_REASON_bad_header;
+	if (eth->dst[0] & 1)
+		return SL_REASON_martian;
+	__builtin_memcpy(mac, port->mac, sizeof(mac));
+	if (!sl_seam_current(t))
+		return SL_REASON_torn_table;
+	for (int i = 0; i < 6; i++) {
+		eth->dst[i] = eth->src[i];
+		eth->src[i] = mac[i];
+	}
+	vip = ip->dst;
+	ip->dst = ip->src;
+	ip->src = vip;
+	ip->csum = sl_csum_apply(ip->csum, sl_word_delta(ip->ttl, SL_ECHO_TTL));
+	ip->ttl = SL_ECHO_TTL;
+	icmp->csum = sl_csum_apply(icmp->csum, sl_word_delta(SL_ICMP_ECHO, SL_ICMP_ECHO_REPLY));
+	icmp->type = SL_ICMP_ECHO_REPLY;
+	return SL_REASON_echo_reply;
+}
+
+/* Rewrites the message and what it quotes; the tables were found current. */
+SL_INLINE bool sl_icmp_rewrite(struct sl_packet *p, const struct sl_work *w,
+			       const struct sl_quote *q, const struct sl_nat *n, bool to_backend)
+{
+	struct sl_eth *eth = sl_packet_at(p, 0, sizeof(*eth));
+	struct sl_ip4 *ip = sl_packet_at(p, w->l3, sizeof(*ip));
+	struct sl_icmp *icmp = sl_packet_at(p, w->l4, sizeof(*icmp));
+	uint32_t grown, delta = n->ip_delta;
+
+	if (!eth || !ip || !icmp || !sl_quote_move(p, q, n, to_backend, &grown))
+		return false;
+	icmp->csum = sl_csum_apply(icmp->csum, grown);
+	sl_eth_address(eth, n->mac);
+	if (to_backend) {
+		ip->dst = n->addr;
+	} else {
+		/* From whoever found the fault: control's delta is that of the backend. */
+		delta = sl_word_delta((uint16_t)(uint32_t)ip->src, (uint16_t)(uint32_t)n->addr) +
+			sl_word_delta((uint32_t)ip->src >> 16, (uint32_t)n->addr >> 16);
+		ip->src = n->addr;
+	}
+	sl_ip4_hop(ip, delta);
+	return true;
+}
+
+SL_INLINE enum sl_reason sl_icmp_to_backend(const struct sl_tables *t, struct sl_packet *p,
+					    const struct sl_work *w, uint16_t *egress)
+{
+	const struct sl_root *root = sl_seam_root(t);
+	const struct sl_service *s = w->service;
+	const struct sl_ip4 *ip = sl_packet_at(p, w->l3, sizeof(*ip));
+	const uint32_t *row = sl_seam_row(t, (uint64_t)s->rows * SL_ROWS_PER_RECORD + w->at);
+	const struct sl_backend *b;
+	struct sl_ask ask = { .backends = s->backends,
+			      .n_backends = s->n_backends,
+			      .always = s->flags & SL_SERVICE_TRACK };
+	struct sl_quote q;
+	uint32_t backend;
+	struct sl_nat n;
+	uint16_t flags;
+
+	if (!ip || !root ||
+	    !sl_quote_parse(p, w->l4 + sizeof(struct sl_icmp), sl_icmp_end(p, w->l3), &q))
+		return SL_REASON_bad_header;
+	if (ip->ttl <= 1)
+		return SL_REASON_ttl_exceeded;
+	ask.key = sl_flow_key4(s->id, q.dst, q.dport);
+	ask.hash = sl_hash_flow(ask.key, root->flow_key);
+	ask.now = sl_seam_now(t);
+	ask.row = row ? *(const volatile uint32_t *)row : 0;
+	backend = sl_track_look(t, &ask);
+	b = backend - 1 < s->n_backends ? sl_seam_backend(t, (uint64_t)s->backends + backend - 1)
+					: NULL;
+	if (!b)
+		return sl_seam_current(t) ? SL_REASON_no_backend : SL_REASON_torn_table;
+	__builtin_memcpy(n.mac, b->dst_mac, sizeof(n.mac));
+	n.addr = b->addr.w[3];
+	n.port = b->port;
+	n.ip_delta = b->ip_delta;
+	n.l4_delta = b->l4_delta;
+	*egress = b->egress;
+	flags = b->flags;
+	if (!sl_seam_current(t))
+		return SL_REASON_torn_table;
+	if (!(flags & SL_BACKEND_RESOLVED))
+		return SL_REASON_no_neighbour;
+	return sl_icmp_rewrite(p, w, &q, &n, true) ? SL_REASON_icmp_to_backend
+						   : SL_REASON_bad_header;
+}
+
+SL_INLINE enum sl_reason sl_icmp_to_client(const struct sl_tables *t, struct sl_packet *p,
+					   const struct sl_work *w, uint16_t *egress)
+{
+	const struct sl_ip4 *ip = sl_packet_at(p, w->l3, sizeof(*ip));
+	const struct sl_reverse *r = w->reverse;
+	enum sl_reason reason;
+	struct sl_quote q;
+	struct sl_nat n;
+
+	if (!ip || !sl_quote_parse(p, w->l4 + sizeof(struct sl_icmp), sl_icmp_end(p, w->l3), &q))
+		return SL_REASON_bad_header;
+	if (ip->ttl <= 1)
+		return SL_REASON_ttl_exceeded;
+	n.addr = r->vip.w[3];
+	n.port = r->port;
+	n.ip_delta = r->ip_delta;
+	n.l4_delta = r->l4_delta;
+	reason = sl_route_out(t, w->at, ip->dst, n.mac, egress);
+	if (reason != SL_REASON_to_client)
+		return reason;
+	return sl_icmp_rewrite(p, w, &q, &n, false) ? SL_REASON_icmp_to_client
+						    : SL_REASON_bad_header;
+}
+
+#endif

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* May this packet pass? The limits of a service, by abi/limit.h, asked in up to three places:
+ *
+ *   sl_limit_rest(), before a backend is picked    new connections of the client and the service, so
+ *                                                  that what is refused leaves no state
+ *   sl_limit_entry(), where the flow was found     the limit that is kept in flow entries (route.h)
+ *   sl_limit_rest(), with the backend known        all others
+ *
+ * From narrow to wide; the first that bites names itself. A packet that a wider limit drops has still
+ * used of the narrower ones.
+ *
+ * Balances (of a backend, of the service) are shared by all engines, so none draws on them for each
+ * packet: it takes a lease, some microseconds of the rate at a time, and spends that alone. Only who
+ * comes often takes more than the packet at hand; what is left lapses after a millisecond or two. So
+ * all engines together never exceed the limit, and fall short of it by a lease for each spell.
+ */
+#ifndef SL_CORE_LIMIT_H
+#define SL_CORE_LIMIT_H
+
+#include "../abi/place.h"
+#include "meter.h"
+
+/* What limits have to know of a packet. */
+struct sl_limit_ask {
+	union sl_addr client;
+	uint64_t now;	  /* ticks */
+	uint32_t limits;  /* the service's extent */
+	uint32_t traffic; /* of the backend, once one is picked */
+	uint16_t bytes;
+	sl_be16 port;	   /* the client's */
+	uint8_t n_limits;
+	uint8_t direction; /* enum sl_limit_direction */
+	bool begin;	   /* a new connection */
+	bool picked;
+	bool may_mark; /* TCP that understands ECN */
+};
+
+/* The answer: enum sl_bite, and the scope that gave it. */
+#define SL_LIMIT_ANSWER(bite, scope) ((uint32_t)(bite) | (uint32_t)(scope) << 8)
+
+SL_INLINE enum sl_bite sl_limit_bite(uint32_t answer)
+{
+	return (enum sl_bite)(answer & 0xff);
+}
+
+SL_INLINE enum sl_reason sl_limit_reason(uint32_t answer)
+{
+	switch (answer >> 8) {
+	case SL_SCOPE_FLOW:
+		return SL_REASON_limit_flow;
+	case SL_SCOPE_CLIENT:
+		return SL_REASON_limit_client;
+	case SL_SCOPE_BACKEND:
+		return SL_REASON_limit_backend;
+	default:
+		return SL_REASON_limit_service;
+	}
+}
+
+/* The subject's exception, or NULL. */
+SL_COLD const struct sl_exception *sl_limit_exception(const struct sl_tables *t, uint64_t meter_key)
+{
+	union sl_addr key = { .q = { 0, meter_key } };
+	uint64_t hash = sl_place_hash(&key, 0, sl_seam_bank(t)->seed);
+	uint32_t size = sl_seam_exceptions(t);
+
+	for (int second = 0; second < 2; second++) {
+		const struct sl_exception *e = sl_seam_exception(
+			t, second ? sl_place_second(hash, size) : sl_place_first(hash, size));
+
+		if (e && sl_addr_equal(&e->key, &key))
+			return e;
+	}
+	return NULL;
+}
+
+/* The subject's own pace, or the limit's; false where it has none. */
+SL_INLINE bool sl_limit_pace(const struct sl_tables *t, const struct sl_limit *limit,
+			     uint64_t subject, struct sl_pace *pace)
+{
+	const struct sl_exception *e = NULL;
+
+	if (sl_unlikely(limit->flags & SL_LIMIT_EXCEPTIONS))
+		e = sl_limit_exception(t, sl_meter_key(limit->id, subject));
+	*pace = e ? e->pace : limit->pace;
+	return e || limit->flags & SL_LIMIT_OTHERS;
+}
+
+/* Writes down who was bitten, in the place that his hash chooses; a busier one stays a while. */
+SL_INLINE void sl_limit_note(const struct sl_tables *t, const struct sl_limit *limit,
+			     const struct sl_limit_ask *ask)
+{
+	bool by_flow = limit->scope == SL_SCOPE_FLOW, by_client = limit->scope == SL_SCOPE_CLIENT;
+	uint64_t q0 = by_flow || by_client ? ask->client.q[0] : 0;
+	uint64_t q1 = by_flow || by_client ? ask->client.q[1] : 0;
+	sl_be16 port = by_flow ? ask->port : 0;
+	uint32_t traffic = limit->scope == SL_SCOPE_BACKEND ? ask->traffic : 0;
+	uint64_t hash = (q0 ^ q1 ^ (uint64_t)traffic << 20 ^ (uint64_t)port << 4 ^ limit->id) *
+			0x9e3779b97f4a7c15ull;
+	struct sl_bitten *b = sl_seam_bitten(t, (uint32_t)(hash >> 32) % SL_BITTEN);
+
+	if (!b)
+		return;
+	if (b->limit != limit->id || b->client.q[0] != q0 || b->client.q[1] != q1 ||
+	    b->port != port || b->traffic != traffic) {
+		if (b->held && ask->now - b->last < 2000000000u >> SL_TICK_SHIFT) {
+			b->held--;
+			return;
+		}
+		b->client.q[0] = q0;
+		b->client.q[1] = q1;
+		b->limit = limit->id;
+		b->port = port;
+		b->traffic = traffic;
+		b->packets = b->bytes = b->held = 0;
+	}
+	b->last = ask->now;
+	b->packets++;
+	b->bytes += ask->bytes;
+	b->held += b->held < 64;
+}
+
+/* The limit bites: counts that, and makes of it what its action says. */
+SL_COLD enum sl_bite sl_limit_bitten(const struct sl_tables *t, const struct sl_limit *limit,
+				     const struct sl_limit_ask *ask, enum sl_bite bite)
+{
+	struct sl_limit_tally *tally = sl_seam_limit_tally(t, limit->id);
+
+	if (sl_unlikely(!tally))
+		return SL_BITE_NONE;
+	sl_limit_note(t, limit, ask);
+	if (bite == SL_BITE_DROP && limit->action != SL_ACTION_OBSERVE) {
+		tally->dropped++;
+		tally->dropped_bytes += ask->bytes;
+		return bite;
+	}
+	tally->passed++;
+	if (bite == SL_BITE_MARK) {
+		tally->marked++;
+		return bite;
+	}
+	tally->observed++;
+	tally->observed_bytes += ask->bytes;
+	return SL_BITE_NONE;
+}
+
+SL_INLINE void sl_limit_passed(const struct sl_tables *t, const struct sl_limit *limit)
+{
+	struct sl_limit_tally *tally = sl_seam_limit_tally(t, limit->id);
+
+	if (sl_likely(tally))
+		tally->passed++;
+}
+
+SL_INLINE bool sl_limit_may_mark(const struct sl_limit *limit, const struct sl_limit_ask *ask)
+{
+	return ask->may_mark && limit->action == SL_ACTION_MARK;
+}
+
+/* Draws on a balance through this writer's lease. Times in 2^-8 ns. */
+SL_INLINE enum sl_bite sl_limit_lease(const struct sl_tables *t, const struct sl_limit *limit,
+				      const struct sl_limit_ask *ask, uint32_t index)
+{
+	const struct sl_pace *pace = &limit->pace;
+	struct sl_balance *balance = sl_seam_balance(t, index);
+	struct sl_lease *lease = sl_seam_lease(t, index);
+	uint64_t now = ask->now << SL_METER_SHIFT, cost, more, left = 0;
+	uint64_t depth = pace->depth << SL_METER_SHIFT, most = pace->most << SL_METER_SHIFT;
+	const uint64_t term = 1000000ull << 8; /* a millisecond */
+	enum sl_bite bite = SL_BITE_DROP;
+	int64_t lapse;
+
+	if (!balance || !lease)
+		return SL_BITE_NONE;
+	cost = sl_gcra_cost(pace, ask->bytes) >> (SL_COST_SHIFT - 8);
+	lapse = (int64_t)(lease->until - now);
+	if (lapse > 0 && lapse <= (int64_t)(2 * term))
+		left = lease->credit;
+	if (left >= cost) {
+		lease->credit = left - cost;
+		return SL_BITE_NONE;
+	}
+	more = (uint64_t)limit->lease << SL_METER_SHIFT;
+	if (lapse > -(int64_t)term && lapse <= (int64_t)(2 * term) && more > cost)
+		bite = sl_gcra_draw(&balance->full_at, now, more, depth, most, false);
+	if (bite != SL_BITE_NONE) {
+		more = cost;
+		bite = sl_gcra_draw(&balance->full_at, now, cost, depth, most,
+				    sl_limit_may_mark(limit, ask));
+	}
+	if (bite == SL_BITE_DROP)
+		return bite;
+	lease->credit = left + more - cost;
+	lease->until = now + 2 * term;
+	return bite;
+}
+
+SL_INLINE enum sl_bite sl_limit_meter(const struct sl_tables *t, const struct sl_limit *limit,
+				      const struct sl_limit_ask *ask)
+{
+	const struct sl_root *root = sl_seam_root(t);
+	struct sl_limit_tally *tally = sl_seam_limit_tally(t, limit->id);
+	uint64_t now = ask->now << SL_METER_SHIFT, evicted = 0, subject, *word;
+	struct sl_pace pace;
+
+	if (!root || !tally)
+		return SL_BITE_NONE;
+	subject = limit->scope == SL_SCOPE_FLOW
+			  ? sl_flow_key4(0, ask->client.w[3], ask->port)
+			  : sl_meter_client(&ask->client, limit->prefix4, limit->prefix6,
+					    root->flow_key);
+	if (!sl_limit_pace(t, limit, subject, &pace))
+		return SL_BITE_FREE;
+	word = sl_meter_find(t, sl_meter_key(limit->id, subject), now, &evicted);
+	if (evicted)
+		tally->evicted++;
+	if (!word)
+		return SL_BITE_NONE;
+	return sl_gcra_draw(word, now, sl_gcra_cost(&pace, ask->bytes) >> (SL_COST_SHIFT - 8),
+			    pace.depth << SL_METER_SHIFT, pace.most << SL_METER_SHIFT,
+			    sl_limit_may_mark(limit, ask));
+}
+
+/* Whether the limit is asked about this packet at this point. */
+SL_INLINE bool sl_limit_concerns(const struct sl_limit *limit, const struct sl_limit_ask *ask)
+{
+	bool connections = limit->unit == SL_UNIT_CONNECTIONS;
+	bool first = connections && limit->scope != SL_SCOPE_BACKEND;
+
+	return !(limit->flags & SL_LIMIT_ENTRY) && limit->direction & ask->direction &&
+	       (!connections || ask->begin) && first != ask->picked;
+}
+
+/* The limit that is kept in flow entries: `value` is the entry's, its time from now on goes to
+ * *time, whoever asks. */
+SL_INLINE enum sl_bite sl_limit_entry(const struct sl_tables *t, const struct sl_limit *limit,
+				      const struct sl_limit_ask *ask, uint64_t subject,
+				      uint64_t value, uint64_t *time)
+{
+	uint64_t word = sl_flow_time(value), ahead, cost;
+	struct sl_pace pace;
+	enum sl_bite bite;
+	bool limited = sl_limit_pace(t, limit, subject, &pace);
+
+	ahead = sl_gcra_ahead_ticks(word, ask->now, limited ? pace.most : SL_TIME_AHEAD);
+	*time = ask->now + ahead;
+	if (!(limit->direction & ask->direction) || !limited)
+		return SL_BITE_FREE;
+	cost = sl_gcra_ticks(sl_gcra_cost(&pace, ask->bytes), word);
+	bite = sl_gcra_judge(ahead, cost, pace.depth, sl_limit_may_mark(limit, ask));
+	if (bite != SL_BITE_DROP)
+		*time += cost;
+	if (sl_unlikely(bite != SL_BITE_NONE))
+		return sl_limit_bitten(t, limit, ask, bite);
+	sl_limit_passed(t, limit);
+	return bite;
+}
+
+/* One limit of the service, by its place among them. */
+SL_INLINE uint32_t sl_limit_one_with(const struct sl_tables *t, const struct sl_limit_ask *ask,
+				     uint32_t place)
+{
+	const struct sl_limit *limit = sl_seam_limit(t, (uint64_t)ask->limits + place);
+	enum sl_bite bite;
+
+	if (!limit || !sl_limit_concerns(limit, ask))
+		return SL_BITE_NONE;
+	if (limit->scope == SL_SCOPE_FLOW || limit->scope == SL_SCOPE_CLIENT)
+		bite = sl_limit_meter(t, limit, ask);
+	else
+		bite = sl_limit_lease(
+			t, limit, ask,
+			limit->balance + (limit->scope == SL_SCOPE_BACKEND ? ask->traffic : 0));
+	if (bite == SL_BITE_FREE)
+		return SL_BITE_NONE;
+	if (bite == SL_BITE_NONE)
+		sl_limit_passed(t, limit);
+	else
+		bite = sl_limit_bitten(t, limit, ask, bite);
+	return SL_LIMIT_ANSWER(bite, limit->scope);
+}
+
+/* All limits of the service but the one in flow entries. */
+SL_INLINE uint32_t sl_limit_rest(const struct sl_tables *t, const struct sl_limit_ask *ask)
+{
+	uint32_t answer = SL_BITE_NONE;
+
+	for (uint32_t i = 0; i < SL_LIMITS_A_SERVICE && i < ask->n_limits; i++) {
+		uint32_t one = sl_limit_one(t, ask, i);
+
+		if (sl_limit_bite(one) == SL_BITE_DROP)
+			return one;
+		if (sl_limit_bite(one) == SL_BITE_MARK)
+			answer = one;
+	}
+	return answer;
+}
+
+#endif

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* The packet that an ICMP error quotes: its IP header and at least 8 bytes of what follows (RFC
+ * 792), which is the ports, and of UDP the checksum. What else is there may be cut off anywhere.
+ *
+ * When the quoted packet's address and port are changed back to what its sender knows, so are the
+ * checksums within the quote, as far as they are quoted; and each word that changes changes the
+ * sum of the ICMP message.
+ */
+#ifndef SL_CORE_QUOTE_H
+#define SL_CORE_QUOTE_H
+
+#include "nat.h"
+
+enum { SL_QUOTE_LEAST = 8 }; /* bytes after the IP header */
+
+/* Those that quote a packet of a flow; redirects and source quenches are not for us to pass on. */
+SL_INLINE bool sl_icmp_is_error(uint8_t type)
+{
+	return type == SL_ICMP_UNREACHABLE || type == SL_ICMP_TIME_EXCEEDED ||
+	       type == SL_ICMP_PARAMETER;
+}
+
+/* Offsets from the frame's first byte. */
+struct sl_quote {
+	sl_be32 src;
+	sl_be32 dst;
+	sl_be16 sport;
+	sl_be16 dport;
+	uint8_t protocol; /* TCP or UDP */
+	uint32_t l3;
+	uint32_t l4;
+	uint32_t end; /* of the message: what stands behind is the frame's padding */
+};
+
+/* False where it isn't a packet of a flow, or not enough of one. */
+SL_INLINE bool sl_quote_parse(const struct sl_packet *p, uint32_t at, uint32_t end,
+			      struct sl_quote *q)
+{
+	const struct sl_ip4 *ip = sl_packet_at(p, at, sizeof(*ip));
+	const struct sl_udp *ports;
+	uint32_t header;
+
+	if (!ip || at + sizeof(*ip) > end || ip->version_ihl >> 4 != 4)
+		return false;
+	header = (ip->version_ihl & 15u) * 4;
+	q->l3 = at;
+	q->l4 = at + header;
+	q->end = end;
+	q->protocol = ip->protocol;
+	q->src = ip->src;
+	q->dst = ip->dst;
+	if (header < sizeof(*ip) || q->l4 + SL_QUOTE_LEAST > end ||
+	    sl_ntohs(ip->fragment) & SL_IP4_OFFSET ||
+	    (q->protocol != SL_PROTO_TCP && q->protocol != SL_PROTO_UDP))
+		return false;
+	ports = sl_packet_at(p, q->l4, sizeof(*ports));
+	if (!ports)
+		return false;
+	q->sport = ports->src;
+	q->dport = ports->dst;
+	return true;
+}
+
+/* What the sum of a message grows by as a word of it changes. */
+SL_INLINE uint32_t sl_word_delta(uint16_t from, uint16_t to)
+{
+	return (uint32_t)(uint16_t)~from + to;
+}
+
+/* The transport's checksum within the quote, if it was quoted. */
+SL_INLINE uint32_t sl_quote_csum(struct sl_packet *p, const struct sl_quote *q, uint16_t delta)
+{
+	uint16_t before, after;
+
+	if (q->protocol == SL_PROTO_TCP) {
+		struct sl_tcp *tcp = sl_packet_at(p, q->l4, offsetof(struct sl_tcp, urgent));
+
+		if (!tcp || q->l4 + offsetof(struct sl_tcp, urgent) > q->end)
+			return 0;
+		before = tcp->csum;
+		tcp->csum = after = sl_csum_apply(before, delta);
+	} else {
+		struct sl_udp *udp = sl_packet_at(p, q->l4, sizeof(*udp));
+
+		if (!udp || !udp->csum)
+			return 0;
+		before = udp->csum;
+		after = sl_csum_apply(before, delta);
+		udp->csum = after = after ? after : 0xffff;
+	}
+	return sl_word_delta(before, after);
+}
+
+/* The quoted source or destination becomes n's address and port; what the message's sum grows by in
+ * *grown. */
+SL_INLINE bool sl_quote_move(struct sl_packet *p, const struct sl_quote *q, const struct sl_nat *n,
+			     bool source, uint32_t *grown)
+{
+	struct sl_ip4 *ip = sl_packet_at(p, q->l3, sizeof(*ip));
+	struct sl_udp *ports = sl_packet_at(p, q->l4, sizeof(*ports));
+	uint16_t before;
+
+	if (!ip || !ports)
+		return false;
+	before = ip->csum;
+	ip->csum = sl_csum_apply(before, n->ip_delta);
+	*grown = n->ip_delta + sl_word_delta(before, ip->csum);
+	if (source) {
+		*grown += sl_word_delta(ports->src, n->port);
+		ip->src = n->addr;
+		ports->src = n->port;
+	} else {
+		*grown += sl_word_delta(ports->dst, n->port);
+		ip->dst = n->addr;
+		ports->dst = n->port;
+	}
+	*grown += sl_quote_csum(p, q, n->l4_delta);
+	return true;
+}
+
+#endif

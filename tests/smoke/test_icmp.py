@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""ICMP through both engines, between real stacks: pings, and errors that reach whom they are about.
+
+    far                         client, a router here          gw
+    eth0 192.0.2.2/24 --------- far 192.0.2.1/24
+                      MTU 1280  eth0 198.51.100.2/24 --------- cl0 198.51.100.1/24
+"""
+
+import re
+import socket
+
+import pytest
+from connection import one_request
+
+import load
+import topology as net
+
+FAR = "192.0.2.2"
+
+BOTH = pytest.mark.parametrize("engine", ["dpdk", "xdp"])
+
+
+def start(sluice, engine):
+    if engine == "xdp":
+        sluice.settings["dataplane"]["engine"] = "xdp"
+        del sluice.settings["dataplane"]["cores"]
+        sluice.write()
+    sluice.start()
+    net.wait_for("the backends' neighbours", lambda: all(
+        row["state"] == "ready" for row in sluice.backends().values()))  # fmt: skip
+
+
+def reason(sluice, name):
+    """Packets that ended with this reason."""
+    return {row["name"]: row["packets"] for row in sluice.json("stats")["reasons"]}[name]
+
+
+def ping(host, *arguments):
+    return host.run("ping", "-c", 3, "-i", 0.2, "-W", 2, *arguments, net.VIP)
+
+
+@pytest.fixture
+def far(topology):
+    """A client behind the client, on a link with a small MTU."""
+    host = net.Namespace(f"{topology.name}-far")
+    topology.add_host(host)
+    topology.link(topology.client, "far", host, "eth0")
+    topology.address(topology.client, "far", "192.0.2.1/24")
+    topology.address(host, "eth0", f"{FAR}/24")
+    for where, device in ((topology.client, "far"), (host, "eth0")):
+        where.run("ip", "link", "set", device, "mtu", 1280)
+    host.run("ip", "route", "add", "default", "via", "192.0.2.1")
+    topology.client.sysctl(net__ipv4__ip_forward=1)
+    topology.gateway.run("ip", "route", "add", "192.0.2.0/24", "via", net.CLIENT)
+    return host
+
+
+@BOTH
+def test_ping(topology, idle, engine):
+    """The VIP answers pings, of no data and of a full frame, and the kernel saw none of them."""
+    start(idle, engine)
+    before = topology.gateway.counters()["Icmp.InEchos"]
+    for size in (0, 56, 1472):
+        assert "3 packets transmitted, 3 received" in ping(topology.client, "-s", size)
+    assert topology.gateway.counters()["Icmp.InEchos"] == before
+    assert topology.client.counters()["Icmp.InCsumErrors"] == 0
+    assert reason(idle, "echo_reply") >= 9
+
+
+@BOTH
+def test_path_mtu(topology, idle, far, engine):
+    """A download by a client behind a router with MTU 1280 doesn't stall: the router's error
+    reaches the backend, whose kernel knows the path's MTU from then on; the others' don't."""
+    start(idle, engine)
+    blob = load.Blob(topology, 2)
+    # Told by the client: no small MSS may spare the backend the error.
+    far.run("ip", "route", "replace", "default", "via", "192.0.2.1", "advmss", 1460)
+    said = far.run("curl", "-sS", "--fail", "-D", "-", "-o", "/dev/null", "--max-time", 10,
+                   f"http://{net.VIP}/{blob.name}")  # fmt: skip
+    owner = re.search(r"X-Backend: (\w+)", said)[1]
+    known = {
+        label: "mtu 1280" in host.run("ip", "route", "get", FAR)
+        for label, host in topology.backends.items()
+    }
+    assert known == {label: label == owner for label in known}
+    assert topology.backends[owner].counters()["Icmp.InCsumErrors"] == 0
+    assert reason(idle, "icmp_to_backend") >= 1
+
+
+@BOTH
+@pytest.mark.usefixtures("echo")
+def test_port_unreachable_to_the_backend(topology, idle, engine):
+    """A client that is gone when its answer comes: its kernel's error reaches the backend that
+    answered, and its checksum is right there."""
+    start(idle, engine)
+    one_request(topology.client)
+    names = "Icmp.InDestUnreachs"
+    hosts = topology.backends.values()
+    before = sum(host.counters()[names] for host in hosts)
+    for _ in range(5):
+        with topology.client.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.sendto(b"gone", (net.VIP, 7))
+    net.wait_for("the errors", lambda: sum(h.counters()[names] for h in hosts) >= before + 4, 5)
+    assert sum(host.counters()["Icmp.InCsumErrors"] for host in hosts) == 0
+
+
+@BOTH
+def test_port_unreachable_to_the_client(topology, idle, engine):
+    """A backend that doesn't listen: its kernel's error reaches the socket of the client."""
+    start(idle, engine)
+    with topology.client.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(2.0)
+        client.connect((net.VIP, 7))
+        with pytest.raises(ConnectionRefusedError):
+            for _ in range(3):  # the first may fall to a neighbour not yet resolved
+                client.send(b"anybody?")
+                with pytest.raises(socket.timeout):
+                    client.recv(64)
+    assert reason(idle, "icmp_to_client") >= 1
