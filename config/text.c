@@ -153,7 +153,8 @@ int sl_config_parse_duration(const char *text, uint64_t *ms, char error[SL_ERROR
 	if (sl_text_duration(text, ms) == 0)
 		return 0;
 	snprintf(error, SL_ERROR_MAX,
-		 "\"%.64s\" is not a duration; write a number with ms, s, m or h, such as 10m", text);
+		 "\"%.64s\" is not a duration; write a number with ms, s, m or h, such as 10m",
+		 text);
 	return -EINVAL;
 }
 
