@@ -6,7 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "buckets.h"
 #include "pace.h"
+#include "stats.h"
+
+_Static_assert(SL_LIMITS_MAX <= UINT8_MAX, "sl_service.n_limits");
 
 uint32_t sl_limit_ids(const struct sl_control *c)
 {
@@ -30,19 +34,22 @@ static uint8_t flags_of(const struct sl_model_service *s, uint32_t i)
 	return flags;
 }
 
-/* Of a service: the one of its id. Of its backends: a plane, one for each such limit. */
-static uint32_t balance_of(const struct sl_control *c, const struct sl_model_service *s, uint32_t i)
+static uint32_t traffic_ids(const struct sl_control *c)
 {
-	uint32_t plane = 0;
+	return c->store.count[SL_ARRAY_traffic] / c->store.count[SL_ARRAY_tally];
+}
 
-	if (s->limit[i].conf.scope == SL_SCOPE_SERVICE)
-		return s->limit[i].id;
-	if (s->limit[i].conf.scope != SL_SCOPE_BACKEND)
+/* Of a service: the one of its id. Of its backends: a plane of them, one for each such limit. */
+static uint32_t balance_of(const struct sl_control *c, const struct sl_model_limit *l)
+{
+	switch (l->conf.scope) {
+	case SL_SCOPE_SERVICE:
+		return l->id;
+	case SL_SCOPE_BACKEND:
+		return sl_limit_ids(c) + l->plane * traffic_ids(c);
+	default:
 		return 0;
-	for (uint32_t k = 0; k < i; k++)
-		plane += s->limit[k].conf.scope == SL_SCOPE_BACKEND;
-	return sl_limit_ids(c) +
-	       plane * (c->store.count[SL_ARRAY_traffic] / c->store.count[SL_ARRAY_tally]);
+	}
 }
 
 static struct sl_limit record_of(const struct sl_control *c, const struct sl_model_service *s,
@@ -59,7 +66,7 @@ static struct sl_limit record_of(const struct sl_control *c, const struct sl_mod
 				  .flags = flags_of(s, i),
 				  .prefix4 = conf->prefix4,
 				  .prefix6 = conf->prefix6,
-				  .balance = balance_of(c, s, i),
+				  .balance = balance_of(c, &s->limit[i]),
 				  .lease = sl_pace_lease(&s->limit[i].pace) };
 }
 
@@ -120,11 +127,34 @@ struct sl_exception sl_limit_records_exception(const struct sl_model_exception *
 	};
 }
 
+/* Full, whatever its predecessor left there. */
+void sl_limit_records_begin(struct sl_control *c, const struct sl_model_service *s,
+			    const struct sl_model_limit *l)
+{
+	struct sl_balance *balance =
+		(struct sl_balance *)c->store.base[SL_ARRAY_balances] + balance_of(c, l);
+	uint64_t now = sl_bucket_now(c);
+
+	sl_stats_begin_limit(c, l->id);
+	if (l->conf.scope == SL_SCOPE_SERVICE)
+		__atomic_store_n(&balance->full_at, now, __ATOMIC_RELAXED);
+	for (uint32_t i = 0; l->conf.scope == SL_SCOPE_BACKEND && i < s->n; i++)
+		if (s->backend[i].state != SL_STATE_FREE)
+			__atomic_store_n(&balance[s->backend[i].traffic].full_at, now,
+					 __ATOMIC_RELAXED);
+}
+
 /* The way back */
 
-static int adopt_limit(struct sl_model *m, struct sl_model_limit *to, const struct sl_limit *from)
+static int adopt_limit(const struct sl_control *c, struct sl_model *m, struct sl_model_limit *to,
+		       const struct sl_limit *from)
 {
-	if (!from->id || from->id >= m->n_limits || sl_bit(m->limits, from->id))
+	uint32_t plane = 0;
+
+	if (from->scope == SL_SCOPE_BACKEND)
+		plane = (from->balance - sl_limit_ids(c)) / traffic_ids(c);
+	if (!from->id || from->id >= m->n_limits || sl_bit(m->limits, from->id) ||
+	    plane >= SL_BALANCE_PLANES)
 		return -EPROTO;
 	sl_bit_set(m->limits, from->id);
 	*to = (struct sl_model_limit){
@@ -137,6 +167,7 @@ static int adopt_limit(struct sl_model *m, struct sl_model_limit *to, const stru
 			  .rate = sl_pace_rate(&from->pace, from->unit) },
 		.pace = from->pace,
 		.id = from->id,
+		.plane = (uint8_t)plane,
 	};
 	return 0;
 }
@@ -180,7 +211,7 @@ int sl_limit_records_adopt(struct sl_control *c, struct sl_model *m, struct sl_m
 	if (!s->limits)
 		return -EPROTO;
 	for (uint32_t i = 0; i < record->n_limits && !err; i++) {
-		err = adopt_limit(m, &s->limit[i], &pool[s->limits->at + i]);
+		err = adopt_limit(c, m, &s->limit[i], &pool[s->limits->at + i]);
 		s->n_limits = i + !err;
 		if (!err && pool[s->limits->at + i].flags & SL_LIMIT_EXCEPTIONS)
 			err = adopt_exceptions(c, s, s->limit[i].id);

@@ -22,6 +22,10 @@ int sl_limit_records_build(struct sl_control *c, struct sl_model_service *s,
 /* What the service's record says of its limits: enum sl_service_flags. */
 uint16_t sl_limit_records_flags(const struct sl_model_service *s);
 
+/* A new limit goes live: its counters and its shared buckets begin. */
+void sl_limit_records_begin(struct sl_control *c, const struct sl_model_service *s,
+			    const struct sl_model_limit *l);
+
 struct sl_exception sl_limit_records_exception(const struct sl_model_exception *e);
 
 /* The limits of a service record, and the exceptions of the live bank, as far as records tell: no

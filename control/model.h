@@ -53,7 +53,8 @@ struct sl_model_limit {
 	struct sl_config_limit conf;
 	struct sl_pace pace;
 	uint16_t id;
-	bool fresh; /* to be published for the first time: its counters begin then */
+	uint8_t plane; /* of balances, where it is of backends: no other of the service has it */
+	bool fresh;    /* to be published for the first time: its counters begin then */
 };
 
 /* One client or flow with a rate of its own. */

@@ -403,7 +403,7 @@ void sl_records_begin(struct sl_control *c, struct sl_model *m)
 		}
 		for (uint32_t k = 0; s->refs == 1 && k < s->n_limits; k++) {
 			if (s->limit[k].fresh)
-				sl_stats_begin_limit(c, s->limit[k].id);
+				sl_limit_records_begin(c, s, &s->limit[k]);
 			s->limit[k].fresh = false;
 		}
 	}

@@ -218,6 +218,20 @@ static uint32_t rank(const struct sl_config_limit *l)
 	return l->scope == SL_SCOPE_FLOW ? !l->rate : 1u + l->scope;
 }
 
+/* One that no other has; want() sees to it that there is one. */
+static uint8_t free_plane(const struct sl_model_limit *limit, uint32_t n)
+{
+	uint32_t taken = 0;
+	uint8_t plane = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		if (limit[i].conf.scope == SL_SCOPE_BACKEND)
+			taken |= 1u << limit[i].plane;
+	while (taken >> plane & 1)
+		plane++;
+	return plane;
+}
+
 static void insert(struct sl_model_limit *limit, uint32_t *n, const struct sl_model_limit *l)
 {
 	uint32_t i = (*n)++;
@@ -265,6 +279,8 @@ static int set_limits(struct sl_model *m, struct sl_model_service *s, const stru
 
 		if (known[i])
 			continue;
+		if (l.conf.scope == SL_SCOPE_BACKEND)
+			l.plane = free_plane(limit, n);
 		l.id = sl_model_take_limit(m);
 		if (!l.id)
 			return -ENOSPC;
@@ -351,6 +367,20 @@ int sl_limits_apply(const struct sl_control *c, struct sl_model *m, struct sl_mo
 		err = set_exceptions(c, s, &w);
 	free(w.exception);
 	return err;
+}
+
+void sl_limits_removed(const struct sl_control *c, const struct sl_model_service *s, json_t *list)
+{
+	const json_t *live = sl_live_limits(c->overrides, s->conf.name);
+	char name[SL_LIMIT_NAME], ignored[SL_ERROR_MAX];
+	struct sl_live_limit l;
+
+	for (size_t i = 0; i < json_array_size(live); i++)
+		if (sl_live_limit_read(json_array_get(live, i), &l, ignored) == 0 && l.removed)
+			note(list,
+			     "service %s: limit %s was cleared live and stays cleared; `limit "
+			     "set` takes it back",
+			     s->conf.name, sl_limits_name(&l.limit, name));
 }
 
 uint32_t sl_limits_count(const struct sl_model *m)

@@ -42,6 +42,9 @@ const struct sl_model_exception *sl_limits_exception(const struct sl_model_servi
 #define SL_LIMIT_NAME 64
 const char *sl_limits_name(const struct sl_config_limit *l, char text[SL_LIMIT_NAME]);
 
+/* Sentences about what the file has and was cleared live. */
+void sl_limits_removed(const struct sl_control *c, const struct sl_model_service *s, json_t *list);
+
 /* Of all services. */
 uint32_t sl_limits_count(const struct sl_model *m);
 uint32_t sl_limits_count_exceptions(const struct sl_model *m);

@@ -94,15 +94,18 @@ def test_restart_and_reload(idle):
             "198.51.100.7/32": "500 kbit/s"}  # fmt: skip
     assert limits(idle) == live
     restart_control(idle)
+    idle.expect(idle.control, "limit per service was cleared live")
     assert limits(idle) == live
-    assert reload(idle) == []
+    assert reload(idle) == [
+        "service web: limit per service was cleared live and stays cleared; `limit set` takes it back"
+    ]
     assert limits(idle) == live
     rows = idle.json("limit", "list", "web")["limits"]
     assert [row["source"] for row in rows] == ["live"] * 3
     assert 3500 < rows[1]["expires_s"] <= 3600
 
     in_file(idle, {"per": "client", "rate": "5Mbit"}, {"per": "service", "rate": "1Gbit"})
-    assert reload(idle) == ["service web: limit per client: 3 Mbit/s -> 5 Mbit/s"]
+    assert reload(idle)[0] == "service web: limit per client: 3 Mbit/s -> 5 Mbit/s"
     idle.ctl("limit", "set", "web", "--per", "service", "--rate", "1gbit")
     idle.ctl("limit", "clear", "web", "--per", "backend")
     idle.ctl("limit", "clear", "web", "--client", "198.51.100.7")

@@ -14,6 +14,7 @@
 #include "../../control/adopt.h"
 #include "../../control/apply.h"
 #include "../../control/instance.h"
+#include "../../control/limit_top.h"
 #include "../../control/publish.h"
 #include "../../control/rescale.h"
 #include "../../control/service_limits.h"
@@ -93,6 +94,7 @@ int limit_world_begin(void **state)
 static void close_books(void)
 {
 	sl_rescale_free(c);
+	sl_limit_top_free(c);
 	sl_model_free(c->model, 0);
 	sl_pool_free(c->rows);
 	sl_pool_free(c->backends);

@@ -16,6 +16,7 @@
 #include <netinet/in.h>
 
 #include "../../control/apply.h"
+#include "../../control/buckets.h"
 #include "../../control/overrides.h"
 #include "../../control/pace.h"
 #include "../../control/publish.h"
@@ -75,6 +76,39 @@ static void test_records(void **state)
 	assert_int_equal(l[5].direction, SL_TO_BACKEND | SL_FROM_BACKEND);
 	assert_int_equal(record_of(53)->n_limits, 0);
 	assert_int_equal(record_of(53)->flags, 0);
+}
+
+/* A limit of backends keeps its buckets when another goes; one that is new begins with full ones,
+ * whoever had them before. */
+static void test_planes(void **state)
+{
+	struct sl_config_backend b = {
+		.addr = sl_addr4(sl_htonl(0x0a010001)), .port = 80, .weight = 1, .name = "b1"
+	};
+	struct sl_balance *balance = c->store.base[SL_ARRAY_balances];
+	uint32_t first, second, traffic;
+
+	(void)state;
+	file[0].backend = &b;
+	file[0].n_backends = 1;
+	in_file(0, limit(SL_SCOPE_BACKEND, "1Mbit", 0));
+	in_file(0, limit(SL_SCOPE_BACKEND, "1kpps", 0));
+	json_decref(limit_world_apply());
+	first = limits_of(80)[0].balance;
+	second = limits_of(80)[1].balance;
+	traffic = c->model->service[0]->backend[0].traffic;
+	balance[first + traffic].full_at = sl_bucket_now(c) + (1ull << 40);
+	file[0].limit[0] = file[0].limit[1];
+	file[0].n_limits = 1;
+	json_decref(limit_world_apply());
+	assert_int_equal(limits_of(80)[0].balance, second);
+	limit_world_restart();
+	json_decref(limit_world_apply());
+	assert_int_equal(limits_of(80)[0].balance, second);
+	in_file(0, limit(SL_SCOPE_BACKEND, "10cps", 0));
+	json_decref(limit_world_apply());
+	assert_int_equal(limits_of(80)[1].balance, first);
+	assert_int_equal(sl_bucket_ahead(balance[first + traffic].full_at, sl_bucket_now(c)), 0);
 }
 
 /* What each kind of limit asks of the packet path, by itself. */
@@ -368,9 +402,9 @@ int main(void)
 {
 #define TEST(test) cmocka_unit_test_setup_teardown(test, limit_world_begin, limit_world_end)
 	const struct CMUnitTest tests[] = {
-		TEST(test_records),    TEST(test_flags),    TEST(test_ids),  TEST(test_entry_stays),
-		TEST(test_exceptions), TEST(test_expiry),   TEST(test_live), TEST(test_left_out),
-		TEST(test_full),       TEST(test_prefixes),
+		TEST(test_records),	TEST(test_planes),     TEST(test_flags),    TEST(test_ids),
+		TEST(test_entry_stays), TEST(test_exceptions), TEST(test_expiry),   TEST(test_live),
+		TEST(test_left_out),	TEST(test_full),       TEST(test_prefixes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
