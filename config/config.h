@@ -168,6 +168,7 @@ void sl_config_free(struct sl_config *config);
 int sl_config_parse_addr(const char *text, union sl_addr *addr, char error[SL_ERROR_MAX]);
 int sl_config_parse_name(const char *text, char name[SL_NAME_MAX], char error[SL_ERROR_MAX]);
 int sl_config_parse_weight(long long value, uint32_t *weight, char error[SL_ERROR_MAX]);
+int sl_config_parse_duration(const char *text, uint64_t *ms, char error[SL_ERROR_MAX]);
 
 /* Limits. A burst is checked against its rate. A limit is complete when sl_limit_default() has
  * filled in what wasn't given, and right when sl_config_check_limit() says so; what concerns

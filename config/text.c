@@ -148,6 +148,16 @@ int sl_text_duration(const char *text, uint64_t *ms)
 	return number_with_unit(text, units, ms);
 }
 
+int sl_config_parse_duration(const char *text, uint64_t *ms, char error[SL_ERROR_MAX])
+{
+	if (sl_text_duration(text, ms) == 0)
+		return 0;
+	snprintf(error, SL_ERROR_MAX,
+		 "\"%.64s\" is not a duration; write a number with ms, s, m or h, such as 10m",
+		 text);
+	return -EINVAL;
+}
+
 int sl_text_size(const char *text, uint64_t *bytes)
 {
 	static const struct unit units[] = {

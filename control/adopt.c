@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "limit_records.h"
 #include "sweep.h"
 
 static enum sl_backend_state state_of(const struct sl_backend *b)
@@ -98,6 +99,8 @@ static int adopt_service(struct sl_control *c, struct sl_model *m, const struct 
 	if (!s->backend)
 		return -ENOMEM;
 	err = adopt_extents(c, s, record);
+	if (!err)
+		err = sl_limit_records_adopt(c, m, s, record);
 	for (uint32_t i = 0; i < s->n && !err; i++)
 		adopt_backend(m, &s->backend[i], &backend[record->backends + i]);
 	return err ? err : adopt_rows(c, s);
@@ -131,8 +134,9 @@ int sl_adopt(struct sl_control *c, char error[SL_ERROR_MAX])
 	const struct sl_service *record =
 		(const struct sl_service *)c->store.base[SL_ARRAY_services] +
 		(root->generation & 1) * (count[SL_ARRAY_services] / 2);
-	struct sl_model *m = sl_model_new(count[SL_ARRAY_terms],
-					  count[SL_ARRAY_traffic] / count[SL_ARRAY_tally]);
+	struct sl_model *m =
+		sl_model_new(count[SL_ARRAY_terms], count[SL_ARRAY_traffic] / count[SL_ARRAY_tally],
+			     sl_limit_ids(c));
 
 	if (!m)
 		return -ENOMEM;

@@ -9,6 +9,7 @@
 
 #include "overrides.h"
 #include "routes.h"
+#include "service_limits.h"
 
 __attribute__((format(printf, 2, 3))) static void note(json_t *changes, const char *format, ...)
 {
@@ -37,8 +38,6 @@ static void set_conf(struct sl_model_service *s, const struct sl_config_service 
 	bool refill = strcmp(s->conf.scheduler, conf->scheduler) != 0 ||
 		      s->conf.table_size != conf->table_size || s->conf.flowless != conf->flowless;
 
-	if (conf->track_all && !s->conf.track_all)
-		s->track_since_ms = sl_clock_ms();
 	s->conf = *conf;
 	s->conf.backend = NULL;
 	s->conf.n_backends = 0;
@@ -209,7 +208,7 @@ static int apply_service(struct sl_control *c, struct sl_model *next,
 {
 	int at = sl_model_find_endpoint(next, &conf->vip, conf->protocol, conf->port);
 	struct sl_model_service *s;
-	bool renamed, same;
+	bool renamed, same, tracked;
 	int err = 0;
 
 	if (at < 0) {
@@ -223,10 +222,12 @@ static int apply_service(struct sl_control *c, struct sl_model *next,
 			return err;
 		}
 		note(changes, "service %s added", conf->name);
+		tracked = true;
 	} else {
 		s = sl_model_edit(next, (size_t)at);
 		if (!s)
 			return -ENOMEM;
+		tracked = sl_service_tracks(s);
 		renamed = strcmp(s->conf.name, conf->name) != 0;
 		same = same_conf(&s->conf, conf);
 		if (renamed)
@@ -236,6 +237,12 @@ static int apply_service(struct sl_control *c, struct sl_model *next,
 		if (renamed || !same)
 			set_conf(s, conf);
 	}
+	err = sl_limits_apply(c, next, s, conf, sl_live_limits(c->overrides, conf->name), changes,
+			      error);
+	if (err)
+		return err;
+	if (!tracked && sl_service_tracks(s))
+		s->track_since_ms = sl_clock_ms();
 	return apply_backends(c, next, s, conf, changes, error);
 }
 

@@ -8,9 +8,11 @@
 #include <sys/random.h>
 
 #include "../dataplane/abi/csum.h"
+#include "limit_records.h"
 #include "place.h"
+#include "service_limits.h"
 
-enum { SEEDS_TRIED = 32 };
+enum { SEEDS_TRIED = 32, KINDS = 4 };
 
 struct gathered {
 	struct sl_place_key *key;
@@ -69,9 +71,12 @@ static void gather_service(struct gathered *g, const struct sl_model_service *s)
 				.row_mask = s->conf.table_size - 1,
 				.backends = s->backends->at,
 				.mode = SL_MODE_NAT,
-				.pick = SL_PICK_HASH };
+				.pick = SL_PICK_HASH,
+				.flags = sl_limit_records_flags(s),
+				.limits = s->limits ? s->limits->at : 0,
+				.n_limits = (uint8_t)s->n_limits };
 
-	if (s->conf.track_all)
+	if (sl_service_tracks(s))
 		r.flags |= SL_SERVICE_TRACK | SL_SERVICE_LOOKUP;
 	if (s->conf.flowless)
 		r.flags |= SL_SERVICE_FLOWLESS;
@@ -104,11 +109,14 @@ static void gather_replies(struct gathered *g, const struct sl_model_service *s,
 		.port = vip_port,
 		.traffic = b->traffic,
 		.vip = s->conf.vip,
-		.flags = s->windows.open || s->windows.mixed || s->conf.track_all
-				 ? SL_SERVICE_LOOKUP
-				 : 0,
+		.flags =
+			sl_limit_records_flags(s) & (SL_SERVICE_ENTRY_FROM | SL_SERVICE_LIMIT_FROM),
+		.n_limits = (uint8_t)s->n_limits,
+		.limits = s->limits ? s->limits->at : 0,
 	};
 
+	if (s->windows.open || s->windows.mixed || sl_service_tracks(s))
+		r.flags |= SL_SERVICE_LOOKUP;
 	gather(g, &r, r.endpoint);
 }
 
@@ -128,6 +136,18 @@ static void gather_reverse(struct gathered *g, const struct sl_model *m)
 				    (gone ? b->state == SL_STATE_GONE : sl_backend_serves(b)))
 					gather_replies(g, s, b);
 			}
+		}
+	}
+}
+
+static void gather_exceptions(struct gathered *g, const struct sl_model *m)
+{
+	for (size_t i = 0; i < m->n; i++) {
+		for (uint32_t k = 0; k < m->service[i]->n_exceptions; k++) {
+			struct sl_exception r =
+				sl_limit_records_exception(&m->service[i]->exception[k]);
+
+			gather(g, &r, 0);
 		}
 	}
 }
@@ -156,13 +176,13 @@ static void gather_routes(struct gathered *g, struct sl_bank *bank, const struct
 	}
 }
 
-static int place_all(struct gathered g[3], const uint32_t size[3], uint64_t *seed)
+static int place_all(struct gathered g[KINDS], const uint32_t size[KINDS], uint64_t *seed)
 {
 	int err = -EAGAIN;
 
 	for (int i = 0; i < SEEDS_TRIED && err == -EAGAIN; i++) {
 		err = 0;
-		for (int k = 0; k < 3 && !err; k++)
+		for (int k = 0; k < KINDS && !err; k++)
 			err = sl_place(g[k].key, g[k].n, size[k], *seed, g[k].place);
 		if (err == -EAGAIN && getrandom(seed, sizeof(*seed), 0) != sizeof(*seed))
 			*seed += 0x9e3779b97f4a7c15ull;
@@ -194,36 +214,41 @@ static uint32_t engine_choice(const struct sl_config_dataplane *dataplane)
 int sl_bank_build(struct sl_control *c, const struct sl_model *m, uint64_t generation,
 		  char error[SL_ERROR_MAX])
 {
-	static const enum sl_array array[3] = { SL_ARRAY_services, SL_ARRAY_reverse,
-						SL_ARRAY_routes };
+	static const enum sl_array array[KINDS] = { SL_ARRAY_services, SL_ARRAY_reverse,
+						    SL_ARRAY_routes, SL_ARRAY_exceptions };
 	struct sl_root *root = sl_store_root(&c->store);
 	struct sl_bank *bank = &root->bank[generation & 1];
-	struct gathered g[3] = { 0 };
-	uint32_t size[3];
+	struct gathered g[KINDS] = { 0 };
+	uint32_t size[KINDS];
 	uint64_t seed = root->bank[~generation & 1].seed; /* what placed all last time */
 	size_t backends = 0;
 	int err;
 
 	for (size_t i = 0; i < m->n; i++)
 		backends += m->service[i]->n;
-	for (int k = 0; k < 3; k++)
+	for (int k = 0; k < KINDS; k++)
 		size[k] = c->store.count[array[k]] / 2;
 	err = gather_init(&g[0], sizeof(struct sl_service), m->n * 2);
 	if (!err)
 		err = gather_init(&g[1], sizeof(struct sl_reverse), backends);
 	if (!err)
 		err = gather_init(&g[2], sizeof(struct sl_route), m->n_routes);
+	if (!err)
+		err = gather_init(&g[3], sizeof(struct sl_exception),
+				  sl_limits_count_exceptions(m));
 	if (!err) {
 		gather_services(&g[0], m);
 		gather_reverse(&g[1], m);
 		gather_routes(&g[2], bank, m);
+		gather_exceptions(&g[3], m);
 		err = place_all(g, size, &seed);
 	}
 	if (err) {
 		snprintf(error, SL_ERROR_MAX,
-			 "the tables have no place for %zu services, %zu backends and %zu routes: "
-			 "raise capacity (%s)",
-			 m->n, backends, m->n_routes, strerror(-err));
+			 "the tables have no place for %zu services, %zu backends, %zu routes and "
+			 "%u rates of single clients and flows: raise capacity (%s)",
+			 m->n, backends, m->n_routes, sl_limits_count_exceptions(m),
+			 strerror(-err));
 	} else {
 		bank->generation = generation;
 		bank->seed = seed;
@@ -232,13 +257,13 @@ int sl_bank_build(struct sl_control *c, const struct sl_model *m, uint64_t gener
 		bank->routes = (uint32_t)g[2].n;
 		bank->ports = m->n_ports;
 		bank->engine = c->xdp_alone ? SL_ENGINE_XDP : engine_choice(&c->config.dataplane);
-		for (int k = 0; k < 3; k++)
+		for (int k = 0; k < KINDS; k++)
 			scatter(&g[k], c->store.base[array[k]], size[k], generation);
 		memcpy((struct sl_port *)c->store.base[SL_ARRAY_ports] +
 			       (generation & 1) * SL_PORTS_MAX,
 		       m->port, sizeof(m->port));
 	}
-	for (int k = 0; k < 3; k++)
+	for (int k = 0; k < KINDS; k++)
 		gather_free(&g[k]);
 	return err == -EAGAIN || err == -EEXIST ? -ENOSPC : err;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The small records of a bank: services, replies, routes, ports.
+/* The small records of a bank: services, replies, routes, ports, clients and flows with a rate of
+ * their own.
  *
  * They are gathered in arrays beside their keys, placed (place.h), and copied to their places, all
  * of them for each generation, which costs less than finding out which are the same. The extents

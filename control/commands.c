@@ -5,6 +5,8 @@
 
 #include "backend_commands.h"
 #include "instance.h"
+#include "limit_commands.h"
+#include "limit_top.h"
 #include "overrides.h"
 #include "params.h"
 #include "publish.h"
@@ -138,6 +140,11 @@ const struct sl_rpc_method sl_commands[] = {
 	{ "backend.drain", true, sl_backend_drain_command },
 	{ "backend.ready", true, sl_backend_ready_command },
 	{ "backend.weight", true, sl_backend_weight_command },
+	{ "limit.list", false, sl_limit_list_command },
+	{ "limit.show", false, sl_limit_show_command },
+	{ "limit.set", true, sl_limit_set_command },
+	{ "limit.clear", true, sl_limit_clear_command },
+	{ "limit.top", false, sl_limit_top_command },
 	{ "stats", false, stats },
 	{ "generation", false, generation },
 	{ "reload", true, reload },

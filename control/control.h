@@ -20,12 +20,16 @@ struct sl_control {
 	struct sl_store store;
 	struct sl_pool *rows;	  /* extents of slots */
 	struct sl_pool *backends; /* extents of backends */
+	struct sl_pool *limits;	  /* extents of limits */
 	struct sl_model *model;	  /* as published */
 	struct sl_net *net;
 	struct sl_rpc *changes, *reads; /* the two sockets */
 	json_t *overrides;		/* what operators set live, see overrides.h */
 	struct sl_traffic *baseline;	/* counters as they stood when a backend got its id */
+	struct sl_limit_tally *limit_baseline; /* when a limit did */
 	struct sl_sweep *sweep;
+	struct sl_top *top;	    /* see limit_top.h; NULL: not yet */
+	struct sl_rescale *rescale; /* buckets that are brought to a new rate; NULL: never */
 	struct event *every_tick;
 	int lock;
 	uint64_t started_ns;
@@ -40,6 +44,8 @@ struct sl_control {
 	json_t *told;		/* problems of backends that were logged, see problems.h */
 	uint64_t told_at;	/* the generation that they are of */
 	uint64_t told_refused;	/* the generation whose refusal was logged */
+	bool limits_failed;	/* the last attempt to end what has expired, see service_limits.h */
+	uint32_t limits_failed_ms;
 };
 
 __attribute__((format(printf, 1, 2))) void sl_log(const char *format, ...);

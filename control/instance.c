@@ -11,7 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "limit_top.h"
 #include "publish.h"
+#include "rescale.h"
 #include "xdp.h"
 
 /* As mkdir -p; the last part gets this mode. */
@@ -174,6 +176,21 @@ int sl_instance_remove(struct sl_control *c, char error[SL_ERROR_MAX])
 	return alive ? runs(c, error) : remove_pins(c, error);
 }
 
+int sl_instance_books(struct sl_control *c)
+{
+	const uint32_t *count = c->store.count;
+	uint32_t writers = count[SL_ARRAY_tally];
+
+	c->rows = sl_pool_new(count[SL_ARRAY_slots]);
+	c->backends = sl_pool_new(count[SL_ARRAY_backends]);
+	c->limits = sl_pool_new(count[SL_ARRAY_limits]);
+	c->baseline = calloc(count[SL_ARRAY_traffic] / writers, sizeof(*c->baseline));
+	c->limit_baseline =
+		calloc(count[SL_ARRAY_limit_tally] / writers, sizeof(*c->limit_baseline));
+	return c->rows && c->backends && c->limits && c->baseline && c->limit_baseline ? 0
+										       : -ENOMEM;
+}
+
 int sl_instance_open(struct sl_control *c, bool fresh, char error[SL_ERROR_MAX])
 {
 	struct sl_capacity capacity = capacity_of(&c->config);
@@ -186,22 +203,18 @@ int sl_instance_open(struct sl_control *c, bool fresh, char error[SL_ERROR_MAX])
 		err = make(c, &capacity, error);
 	else if (!err)
 		err = check_capacity(c, &capacity, error);
-	if (err)
-		return err;
-	c->rows = sl_pool_new(c->store.count[SL_ARRAY_slots]);
-	c->backends = sl_pool_new(c->store.count[SL_ARRAY_backends]);
-	c->baseline = calloc(c->store.count[SL_ARRAY_traffic] / c->store.count[SL_ARRAY_tally],
-			     sizeof(*c->baseline));
-	return c->rows && c->backends && c->baseline ? 0 : -ENOMEM;
+	return err ? err : sl_instance_books(c);
 }
 
 void sl_instance_close(struct sl_control *c)
 {
+	sl_rescale_free(c);
+	sl_limit_top_free(c);
 	free(c->baseline);
+	free(c->limit_baseline);
 	sl_model_free(c->model, 0);
-	if (c->backends)
-		sl_pool_free(c->backends);
-	if (c->rows)
-		sl_pool_free(c->rows);
+	sl_pool_free(c->limits);
+	sl_pool_free(c->backends);
+	sl_pool_free(c->rows);
 	sl_store_detach(&c->store);
 }

@@ -21,11 +21,14 @@
 #include "commands.h"
 #include "control.h"
 #include "instance.h"
+#include "limit_top.h"
 #include "overrides.h"
 #include "problems.h"
 #include "publish.h"
 #include "queues.h"
 #include "reload.h"
+#include "rescale.h"
+#include "service_limits.h"
 #include "sweep.h"
 
 enum { TICK_MS = 10, RESOLVE_MS = 1500 };
@@ -142,6 +145,9 @@ static void tick(evutil_socket_t fd, short what, void *context)
 	follow_interfaces(c);
 	sl_problems_watch(c);
 	sl_sweep_tick(c->sweep);
+	sl_limits_tick(c);
+	sl_limit_top_tick(c);
+	sl_rescale_run(c);
 }
 
 static void stop(evutil_socket_t fd, short what, void *context)

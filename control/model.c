@@ -2,6 +2,7 @@
 #include "model.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,7 +18,7 @@ static void *copy(const void *from, size_t size)
 	return to ? memcpy(to, from, size) : NULL;
 }
 
-struct sl_model *sl_model_new(uint32_t n_ids, uint32_t n_traffics)
+struct sl_model *sl_model_new(uint32_t n_ids, uint32_t n_traffics, uint32_t n_limits)
 {
 	struct sl_model *m = calloc(1, sizeof(*m));
 
@@ -25,14 +26,17 @@ struct sl_model *sl_model_new(uint32_t n_ids, uint32_t n_traffics)
 		return NULL;
 	m->n_ids = n_ids;
 	m->n_traffics = n_traffics;
+	m->n_limits = n_limits;
 	m->ids = calloc(words(n_ids), sizeof(uint64_t));
 	m->resting = calloc(words(n_ids), sizeof(uint64_t));
 	m->traffics = calloc(words(n_traffics), sizeof(uint64_t));
-	if (!m->ids || !m->resting || !m->traffics) {
+	m->limits = calloc(words(n_limits), sizeof(uint64_t));
+	if (!m->ids || !m->resting || !m->traffics || !m->limits) {
 		sl_model_free(m, 0);
 		return NULL;
 	}
 	sl_bit_set(m->ids, 0); /* ids count from 1 */
+	sl_bit_set(m->limits, 0);
 	return m;
 }
 
@@ -44,7 +48,10 @@ static void service_unref(struct sl_model_service *s, uint64_t generation)
 		sl_extent_unref(s->rows, generation);
 	if (s->backends)
 		sl_extent_unref(s->backends, generation);
+	if (s->limits)
+		sl_extent_unref(s->limits, generation);
 	free(s->backend);
+	free(s->exception);
 	free(s->opened_ms);
 	free(s->disagree);
 	free(s);
@@ -60,23 +67,26 @@ void sl_model_free(struct sl_model *m, uint64_t generation)
 	free(m->ids);
 	free(m->resting);
 	free(m->traffics);
+	free(m->limits);
 	free(m->route);
 	free(m);
 }
 
 struct sl_model *sl_model_clone(const struct sl_model *m)
 {
-	struct sl_model *c = sl_model_new(m->n_ids, m->n_traffics);
+	struct sl_model *c = sl_model_new(m->n_ids, m->n_traffics, m->n_limits);
 
 	if (!c)
 		return NULL;
 	memcpy(c->ids, m->ids, words(m->n_ids) * sizeof(uint64_t));
 	memcpy(c->resting, m->resting, words(m->n_ids) * sizeof(uint64_t));
 	memcpy(c->traffics, m->traffics, words(m->n_traffics) * sizeof(uint64_t));
+	memcpy(c->limits, m->limits, words(m->n_limits) * sizeof(uint64_t));
 	memcpy(c->port, m->port, sizeof(c->port));
 	c->n_ports = m->n_ports;
 	c->last_id = m->last_id;
 	c->last_traffic = m->last_traffic;
+	c->last_limit = m->last_limit;
 	c->service = copy(m->service, m->n * sizeof(*m->service));
 	c->route = copy(m->route, m->n_routes * sizeof(*m->route));
 	if ((m->n && !c->service) || (m->n_routes && !c->route)) {
@@ -103,9 +113,12 @@ struct sl_model_service *sl_model_edit(struct sl_model *m, size_t index)
 	c->disagree = NULL;
 	c->refill = c->rewrite = c->close = false;
 	c->backend = copy(s->backend, s->n * sizeof(*s->backend));
+	c->exception = copy(s->exception, s->n_exceptions * sizeof(*s->exception));
 	c->opened_ms = copy(s->opened_ms, s->n_rows * sizeof(*s->opened_ms));
-	if ((s->n && !c->backend) || (s->opened_ms && !c->opened_ms)) {
+	if ((s->n && !c->backend) || (s->n_exceptions && !c->exception) ||
+	    (s->opened_ms && !c->opened_ms)) {
 		free(c->backend);
+		free(c->exception);
 		free(c->opened_ms);
 		free(c);
 		return NULL;
@@ -114,6 +127,8 @@ struct sl_model_service *sl_model_edit(struct sl_model *m, size_t index)
 		sl_extent_ref(c->rows);
 	if (c->backends)
 		sl_extent_ref(c->backends);
+	if (c->limits)
+		sl_extent_ref(c->limits);
 	s->refs--;
 	m->service[index] = c;
 	return c;
@@ -173,6 +188,8 @@ void sl_model_remove(struct sl_model *m, size_t index, uint64_t generation)
 	for (uint32_t i = 0; i < s->n; i++)
 		if (s->backend[i].state != SL_STATE_FREE)
 			sl_bit_clear(m->traffics, s->backend[i].traffic);
+	for (uint32_t i = 0; i < s->n_limits; i++)
+		sl_bit_clear(m->limits, s->limit[i].id);
 	service_unref(s, generation);
 	memmove(&m->service[index], &m->service[index + 1], (--m->n - index) * sizeof(*m->service));
 }
@@ -296,6 +313,27 @@ struct sl_model_backend *sl_service_add(struct sl_model *m, struct sl_model_serv
 	s->refill = s->rewrite = true;
 	*err = 0;
 	return b;
+}
+
+uint16_t sl_model_take_limit(struct sl_model *m)
+{
+	uint32_t id = take_bit(m->limits, m->n_limits, &m->last_limit);
+
+	return id == ~0u ? 0 : (uint16_t)id;
+}
+
+bool sl_service_tracks(const struct sl_model_service *s)
+{
+	if (s->conf.track_all)
+		return true;
+	for (uint32_t i = 0; i < s->n_limits && !s->conf.flowless; i++) {
+		const struct sl_config_limit *l = &s->limit[i].conf;
+
+		if ((l->scope == SL_SCOPE_FLOW && l->rate) ||
+		    (l->unit == SL_UNIT_CONNECTIONS && s->conf.protocol == IPPROTO_UDP))
+			return true;
+	}
+	return false;
 }
 
 void sl_backend_set_state(struct sl_model_service *s, struct sl_model_backend *b,

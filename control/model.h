@@ -48,20 +48,46 @@ struct sl_model_backend {
 	struct sl_next_hop hop;
 };
 
+/* A limit as published: of the file or set live, or made for its exceptions alone (rate 0). */
+struct sl_model_limit {
+	struct sl_config_limit conf;
+	struct sl_pace pace;
+	uint16_t id;
+	uint8_t plane; /* of balances, where it is of backends: no other of the service has it */
+	bool fresh;    /* to be published for the first time: its counters begin then */
+};
+
+/* One client or flow with a rate of its own. */
+struct sl_model_exception {
+	uint16_t limit;	  /* id */
+	uint64_t subject; /* 48 bits, see sl_meter_key() */
+	union sl_addr addr;
+	uint16_t port; /* host order; 0: a client */
+	uint64_t rate;
+	uint64_t burst; /* 0: by the rate */
+	uint64_t until; /* seconds since 1970; 0: no end */
+	struct sl_pace pace;
+};
+
 struct sl_model_service {
 	uint32_t refs;
-	struct sl_config_service conf; /* without its backends */
+	struct sl_config_service conf; /* without its backends; its limits as in the file */
 	uint16_t id;
-	struct sl_model_backend *backend; /* number - 1 is the index */
-	uint32_t n;			  /* numbers given out */
+	struct sl_model_backend *backend;	    /* number - 1 is the index */
+	uint32_t n;				    /* numbers given out */
+	struct sl_model_limit limit[SL_LIMITS_MAX]; /* as engines are to look at them */
+	uint32_t n_limits;
+	struct sl_model_exception *exception;
+	uint32_t n_exceptions;
 
 	/* As published. */
 	struct sl_extent *rows;
 	struct sl_extent *backends;
-	uint32_t *opened_ms; /* of each row; NULL while all are closed */
+	struct sl_extent *limits; /* NULL: it has none */
+	uint32_t *opened_ms;	  /* of each row; NULL while all are closed */
 	uint32_t n_rows;
 	struct sl_rows_count windows;
-	uint32_t track_since_ms; /* since when every flow is tracked, where conf.track_all */
+	uint32_t track_since_ms; /* since when every flow is tracked, see sl_service_tracks() */
 
 	/* What the next publish has to do. */
 	bool refill;	    /* who is in the rows, or with what weight */
@@ -77,17 +103,20 @@ struct sl_model {
 	uint64_t *ids;	    /* bitmap of service ids that are taken, resting ones included */
 	uint64_t *resting;  /* of these, the ids of services that are no more */
 	uint64_t *traffics; /* bitmap of counter ids that are taken */
+	uint64_t *limits;   /* bitmap of limits' ids that are taken */
 	uint32_t n_ids;
 	uint32_t n_traffics;
+	uint32_t n_limits;
 	uint32_t last_id; /* given out */
 	uint32_t last_traffic;
+	uint32_t last_limit;
 	struct sl_route *route;
 	size_t n_routes;
 	struct sl_port port[SL_PORTS_MAX];
 	uint32_t n_ports;
 };
 
-struct sl_model *sl_model_new(uint32_t n_ids, uint32_t n_traffics);
+struct sl_model *sl_model_new(uint32_t n_ids, uint32_t n_traffics, uint32_t n_limits);
 struct sl_model *sl_model_clone(const struct sl_model *m);
 
 /* Extents that no other version names rest from `generation` on; 0: they were never published. */
@@ -124,6 +153,9 @@ struct sl_model_backend *sl_service_endpoint(const struct sl_model_service *s,
 struct sl_model_backend *sl_service_add(struct sl_model *m, struct sl_model_service *s,
 					const struct sl_config_backend *conf, int *err);
 
+/* An id for a limit; 0: all are taken. */
+uint16_t sl_model_take_limit(struct sl_model *m);
+
 /* Sets the state and notes what the next publish has to do for it. */
 void sl_backend_set_state(struct sl_model_service *s, struct sl_model_backend *b,
 			  enum sl_backend_state state);
@@ -131,6 +163,9 @@ void sl_backend_set_weight(struct sl_model_service *s, struct sl_model_backend *
 
 /* Looks the next hops up again; true when something has to be published. */
 bool sl_service_resolve(struct sl_model_service *s, struct sl_net *net);
+
+/* Whether every flow gets an entry: because the file says so, or because a limit needs it. */
+bool sl_service_tracks(const struct sl_model_service *s);
 
 static inline bool sl_backend_serves(const struct sl_model_backend *b)
 {

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "apply.h"
+#include "limit_overrides.h"
 
 const char *sl_endpoint_format(const union sl_addr *addr, uint16_t port,
 			       char text[SL_ENDPOINT_TEXT])
@@ -116,6 +117,7 @@ static int check_all(const char *path, const json_t *overrides, char error[SL_ER
 {
 	const json_t *services = json_object_get(overrides, "services"), *of_service, *override;
 	const char *service, *endpoint;
+	char field[SL_PATH_MAX], why[SL_ERROR_MAX];
 
 	if (json_integer_value(json_object_get(overrides, "version")) != 1)
 		return refuse(error, path, "version", "must be 1");
@@ -128,6 +130,8 @@ static int check_all(const char *path, const json_t *overrides, char error[SL_ER
 			if (check_backend(path, service, endpoint, override, error) != 0)
 				return -EINVAL;
 	}
+	if (sl_live_limits_check(overrides, field, why) != 0)
+		return refuse(error, path, field, why);
 	return 0;
 }
 
@@ -229,29 +233,42 @@ static const char *new_name(const struct sl_control *c, const struct sl_config *
 	return NULL;
 }
 
-json_t *sl_overrides_renamed(const struct sl_control *c, const struct sl_config *config)
+/* The members of a group, under new names. */
+static int rename_group(const struct sl_control *c, const struct sl_config *config, json_t *copy,
+			const char *group)
 {
-	json_t *copy = json_deep_copy(c->overrides), *services = json_object(), *value;
+	json_t *renamed = json_object(), *value;
 	const char *name, *to;
 
-	if (!copy || !services)
-		goto fail;
-	json_object_foreach (json_object_get(copy, "services"), name, value) {
+	if (!renamed)
+		return -ENOMEM;
+	json_object_foreach (json_object_get(copy, group), name, value) {
 		to = new_name(c, config, name);
-		if (to && json_object_set(services, to, value) != 0)
+		if (to && json_object_set(renamed, to, value) != 0)
 			goto fail;
 	}
-	json_object_foreach (json_object_get(copy, "services"), name, value) {
-		if (!new_name(c, config, name) && !json_object_get(services, name) &&
-		    json_object_set(services, name, value) != 0)
+	json_object_foreach (json_object_get(copy, group), name, value) {
+		if (!new_name(c, config, name) && !json_object_get(renamed, name) &&
+		    json_object_set(renamed, name, value) != 0)
 			goto fail;
 	}
-	json_object_set_new(copy, "services", services);
-	return copy;
+	return json_object_set_new(copy, group, renamed) == 0 ? 0 : -ENOMEM;
 fail:
-	json_decref(copy);
-	json_decref(services);
-	return NULL;
+	json_decref(renamed);
+	return -ENOMEM;
+}
+
+json_t *sl_overrides_renamed(const struct sl_control *c, const struct sl_config *config)
+{
+	json_t *copy = json_deep_copy(c->overrides);
+
+	if (copy &&
+	    (rename_group(c, config, copy, "services") != 0 ||
+	     (json_object_get(copy, "limits") && rename_group(c, config, copy, "limits") != 0))) {
+		json_decref(copy);
+		return NULL;
+	}
+	return copy;
 }
 
 /* What is left of an override under this file; false: nothing. */
@@ -298,6 +315,7 @@ void sl_overrides_prune(struct sl_control *c)
 		}
 		if (all && json_object_size(all) == 0)
 			json_object_del(json_object_get(c->overrides, "services"), service);
+		sl_live_limits_prune(c->overrides, &c->config.service[i]);
 	}
 }
 

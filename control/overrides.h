@@ -4,13 +4,15 @@
  * Kept as JSON in STATE_DIR/overrides.json, written whole and renamed into place after every
  * command:
  *
- *     { "version": 1, "services": { NAME: { "ADDRESS:PORT": { … } } } }
+ *     { "version": 1, "services": { NAME: { "ADDRESS:PORT": { … } } }, "limits": … }
  *
  *     "state"    "draining"
  *     "weight"   with "file_weight", the file's at that time: where the file's own weight has
  *                changed since, the file wins
  *     "added"    true: the file doesn't have it; with "name" and "weight"
  *     "removed"  true: the file has it, but it was removed live
+ *
+ * Limits are in limit_overrides.h; the member may be missing.
  *
  * A service that the file calls by another name keeps its overrides. What the file has overtaken
  * is dropped once the file is applied, so that it can't come back with a later change.

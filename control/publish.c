@@ -12,6 +12,7 @@
 
 #include "../dataplane/abi/life.h"
 #include "records.h"
+#include "rescale.h"
 #include "share.h"
 
 enum {
@@ -20,6 +21,7 @@ enum {
 	HUNG_WAIT_MS = 20, /* for who hangs and may just have been held up */
 	HEARTBEAT_OLD_MS = 100,
 	PAUSE_US = 20,
+	RESCALE_SLICES = 4,
 };
 
 bool sl_dataplane_alive(const struct sl_control *c)
@@ -98,6 +100,7 @@ void sl_acknowledged(struct sl_control *c, struct sl_published *out)
 	}
 	sl_pool_acknowledged(c->rows, oldest);
 	sl_pool_acknowledged(c->backends, oldest);
+	sl_pool_acknowledged(c->limits, oldest);
 }
 
 static void wake_dataplane(const struct sl_control *c)
@@ -221,7 +224,10 @@ int sl_publish(struct sl_control *c, struct sl_model *next, struct sl_published 
 	sl_records_begin(c, next);
 	commit(c, generation, out);
 	sl_records_settle(c, next);
+	sl_rescale_note(c, c->model, next);
 	sl_model_free(c->model, generation);
 	c->model = next;
+	for (int i = 0; i < RESCALE_SLICES && sl_rescale_run(c); i++)
+		; /* the rest is the tick's */
 	return 0;
 }

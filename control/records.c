@@ -8,7 +8,9 @@
 
 #include "../dataplane/abi/csum.h"
 #include "bank.h"
+#include "limit_records.h"
 #include "schedulers/scheduler.h"
+#include "service_limits.h"
 #include "stats.h"
 
 enum {
@@ -131,7 +133,7 @@ static int work_rows(struct sl_control *c, struct sl_model_service *s, uint32_t 
 /* Whether every flow that counts has an entry by now. */
 static bool all_tracked(const struct sl_model_service *s, uint32_t now)
 {
-	return s->conf.track_all && now - s->track_since_ms > sl_records_window_ms(&s->conf);
+	return sl_service_tracks(s) && now - s->track_since_ms > sl_records_window_ms(&s->conf);
 }
 
 /* The rows as they are live, in a buffer that has the configured size. */
@@ -288,6 +290,8 @@ static int build_service(struct sl_control *c, struct sl_model_service *s, char 
 		err = build_rows(c, s, error);
 	if (!err && (!s->backends || s->rewrite))
 		err = build_backends(c, s, error);
+	if (!err)
+		err = sl_limit_records_build(c, s, error);
 	free(s->disagree);
 	s->disagree = NULL;
 	s->refill = s->rewrite = false;
@@ -327,7 +331,8 @@ static int check_capacity(const struct sl_control *c, const struct sl_model *m,
 			  char error[SL_ERROR_MAX])
 {
 	const struct sl_config_capacity *capacity = &c->config.capacity;
-	uint32_t backends = sl_model_serving_backends(m);
+	uint32_t backends = sl_model_serving_backends(m), limits = sl_limits_count(m);
+	uint32_t exceptions = sl_limits_count_exceptions(m);
 
 	if (m->n > capacity->services)
 		snprintf(error, SL_ERROR_MAX,
@@ -338,6 +343,16 @@ static int check_capacity(const struct sl_control *c, const struct sl_model *m,
 			 "no room for %u backends of all services together: raise "
 			 "capacity.backends (%u)",
 			 backends, capacity->backends);
+	else if (limits > capacity->limits)
+		snprintf(error, SL_ERROR_MAX,
+			 "no room for %u limits of all services together: raise capacity.limits "
+			 "(%u)",
+			 limits, capacity->limits);
+	else if (exceptions > capacity->exceptions)
+		snprintf(error, SL_ERROR_MAX,
+			 "no room for %u clients and flows with a rate of their own: raise "
+			 "capacity.exceptions (%u)",
+			 exceptions, capacity->exceptions);
 	else
 		return 0;
 	return -ENOSPC;
@@ -385,6 +400,11 @@ void sl_records_begin(struct sl_control *c, struct sl_model *m)
 			if (s->backend[k].fresh)
 				sl_stats_begin(c, s->backend[k].traffic);
 			s->backend[k].fresh = false;
+		}
+		for (uint32_t k = 0; s->refs == 1 && k < s->n_limits; k++) {
+			if (s->limit[k].fresh)
+				sl_limit_records_begin(c, s, &s->limit[k]);
+			s->limit[k].fresh = false;
 		}
 	}
 }

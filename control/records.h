@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* From a model to the records of the contract: rows, backends, and by bank.h the small records.
+/* From a model to the records of the contract: rows, backends, by limit_records.h limits, and by
+ * bank.h the small records.
  *
  * Called by publish.c alone, between the two turns of the bank's sequence word. A service that
  * didn't change keeps its extents, and so does one whose records come out the same.

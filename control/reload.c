@@ -8,6 +8,7 @@
 #include "apply.h"
 #include "overrides.h"
 #include "publish.h"
+#include "service_limits.h"
 #include "share.h"
 
 static void say(json_t *list, json_t *sentence)
@@ -92,6 +93,7 @@ void sl_reload_removed(const struct sl_control *c, json_t *list)
 				    json_string_value(json_object_get(b, "address")),
 				    (int)json_integer_value(json_object_get(b, "port"))));
 		json_decref(removed);
+		sl_limits_removed(c, c->model->service[i], list);
 	}
 }
 

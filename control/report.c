@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "limit_report.h"
 #include "problems.h"
 #include "publish.h"
 #include "queues.h"
@@ -135,7 +136,7 @@ void sl_report_backends(const struct sl_control *c, const struct sl_model_servic
 json_t *sl_report_stats(const struct sl_control *c)
 {
 	static const char *const verdicts[] = { "punt", "forward", "reply", "drop" };
-	json_t *reasons = json_array(), *workers = json_array();
+	json_t *reasons = json_array(), *workers = json_array(), *limits = json_array();
 
 #define REPORT(name, verdict, help)                                                                \
 	json_array_append_new(reasons, json_pack("{s:s, s:s, s:I, s:s}", "name", #name, "verdict", \
@@ -156,7 +157,10 @@ json_t *sl_report_stats(const struct sl_control *c)
 							 "cycles_all", (json_int_t)w->cycles_all,
 							 "restarts", (json_int_t)w->restarts));
 	}
-	return json_pack("{s:o, s:o}", "reasons", reasons, "workers", workers);
+	for (size_t i = 0; i < c->model->n; i++)
+		sl_limit_report(c, c->model->service[i], limits);
+	return json_pack("{s:o, s:o, s:o}", "reasons", reasons, "workers", workers, "limits",
+			 limits);
 }
 
 static json_t *workers_of(const struct sl_control *c)

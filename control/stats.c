@@ -41,6 +41,38 @@ struct sl_traffic sl_stats_traffic(const struct sl_control *c, uint32_t traffic)
 	return sum;
 }
 
+static struct sl_limit_tally limit_total(const struct sl_control *c, uint16_t limit)
+{
+	const struct sl_limit_tally *record = c->store.base[SL_ARRAY_limit_tally];
+	uint32_t writers = c->store.count[SL_ARRAY_tally];
+	uint32_t ids = c->store.count[SL_ARRAY_limit_tally] / writers;
+	struct sl_limit_tally sum = { 0 };
+
+	for (uint32_t w = 0; w < writers && limit < ids; w++)
+		add_words(&sum, &record[(size_t)w * ids + limit], sizeof(sum));
+	return sum;
+}
+
+void sl_stats_begin_limit(struct sl_control *c, uint16_t limit)
+{
+	c->limit_baseline[limit] = limit_total(c, limit);
+}
+
+struct sl_limit_tally sl_stats_limit(const struct sl_control *c, uint16_t limit)
+{
+	struct sl_limit_tally sum = limit_total(c, limit);
+	const struct sl_limit_tally *base = &c->limit_baseline[limit];
+
+	sum.passed -= base->passed;
+	sum.dropped -= base->dropped;
+	sum.dropped_bytes -= base->dropped_bytes;
+	sum.marked -= base->marked;
+	sum.observed -= base->observed;
+	sum.observed_bytes -= base->observed_bytes;
+	sum.evicted -= base->evicted;
+	return sum;
+}
+
 struct sl_service_tally sl_stats_service(const struct sl_control *c, uint32_t service)
 {
 	const struct sl_service_tally *record = c->store.base[SL_ARRAY_service_tally];

@@ -9,7 +9,7 @@
 
 #include "../../config/config.h"
 
-#define SL_PARAMETERS_MAX 6
+#define SL_PARAMETERS_MAX 12
 #define SL_GIVEN_MAX	  16
 
 enum sl_value {

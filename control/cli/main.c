@@ -104,6 +104,14 @@ static int print_help(const struct sl_command *only)
 	return SL_EXIT_OK;
 }
 
+static bool has_option(const struct option *options, size_t n, const char *name)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(options[i].name, name) == 0)
+			return true;
+	return false;
+}
+
 /* Our own options, then those of all commands; which belongs to which is checked later. */
 static void gather_options(struct option options[OPTIONS_MAX])
 {
@@ -113,7 +121,8 @@ static void gather_options(struct option options[OPTIONS_MAX])
 	memcpy(options, OPTIONS, sizeof(OPTIONS));
 	for (size_t i = 0; (command = sl_command_at(i)); i++) {
 		for (const struct sl_parameter *p = command->parameters; p->name; p++) {
-			if (p->given == SL_GIVEN_OPTION && n < OPTIONS_MAX - 1)
+			if (p->given == SL_GIVEN_OPTION && n < OPTIONS_MAX - 1 &&
+			    !has_option(options, n, p->name))
 				options[n++] = (struct option){
 					.name = p->name,
 					.has_arg = p->value == SL_VALUE_YES ? no_argument

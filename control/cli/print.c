@@ -240,6 +240,79 @@ static const struct column BACKENDS[] = {
 	{ 0 },
 };
 
+/* The scope, with the prefix length where that isn't an address, or whose it is. */
+static void cell_per(const json_t *row, const char *key, char text[CELL_MAX])
+{
+	const char *client = json_string_value(json_object_get(row, "client"));
+	const char *flow = json_string_value(json_object_get(row, "flow"));
+	const char *backend = json_string_value(json_object_get(row, "backend"));
+	const json_t *prefix4 = json_object_get(row, "prefix4");
+	const json_t *prefix6 = json_object_get(row, "prefix6");
+	char per[CELL_MAX];
+
+	cell_text(row, key, per);
+	if (client || flow || backend)
+		snprintf(text, CELL_MAX, "%.32s %.128s", per,
+			 client ? client
+			 : flow ? flow
+				: backend);
+	else if (prefix4 &&
+		 (json_integer_value(prefix4) != 32 || json_integer_value(prefix6) != 128))
+		snprintf(text, CELL_MAX, "%.32s /%d,/%d", per, (int)json_integer_value(prefix4),
+			 (int)json_integer_value(prefix6));
+	else
+		snprintf(text, CELL_MAX, "%s", per);
+}
+
+static const struct column LIMITS[] = {
+	{ "SERVICE", "service", cell_text, 0 },
+	{ "PER", "per", cell_per, 0 },
+	{ "DIRECTION", "direction", cell_text, 0 },
+	{ "RATE", "rate_text", cell_text, RIGHT },
+	{ "BURST", "burst_text", cell_text, RIGHT },
+	{ "ACTION", "action", cell_text, 0 },
+	{ "PASSED", "passed", cell_count, RIGHT },
+	{ "DROPPED", "dropped", cell_count, RIGHT },
+	{ "MARKED", "marked", cell_count, RIGHT },
+	{ "OBSERVED", "observed", cell_count, RIGHT },
+	{ "SOURCE", "source", cell_text, 0 },
+	{ "EXPIRES", "expires_s", cell_seconds, RIGHT },
+	{ 0 },
+};
+
+static const struct column LIMIT_STATES[] = {
+	{ "PER", "per", cell_per, 0 },
+	{ "DIRECTION", "direction", cell_text, 0 },
+	{ "RATE", "rate_text", cell_text, RIGHT },
+	{ "BURST", "burst_text", cell_text, RIGHT },
+	{ "LEFT", "left_percent", cell_percent, RIGHT },
+	{ "ACTION", "action", cell_text, 0 },
+	{ "PASSED", "passed", cell_count, RIGHT },
+	{ "DROPPED", "dropped", cell_count, RIGHT },
+	{ "DROPPED-BYTES", "dropped_bytes", cell_count, RIGHT },
+	{ "MARKED", "marked", cell_count, RIGHT },
+	{ "OBSERVED", "observed", cell_count, RIGHT },
+	{ "OBSERVED-BYTES", "observed_bytes", cell_count, RIGHT },
+	{ "EVICTED", "evicted", cell_count, RIGHT },
+	{ "SOURCE", "source", cell_text, 0 },
+	{ "EXPIRES", "expires_s", cell_seconds, RIGHT },
+	{ 0 },
+};
+
+static const struct column LIMIT_TOP[] = {
+	{ "SERVICE", "service", cell_text, 0 },
+	{ "PER", "per", cell_per, 0 },
+	{ "DIRECTION", "direction", cell_text, 0 },
+	{ "RATE", "rate_text", cell_text, RIGHT },
+	{ "ACTION", "action", cell_text, 0 },
+	{ "PACKETS/S", "packets_per_s", cell_count, RIGHT },
+	{ "BITS/S", "bits_per_s", cell_count, RIGHT },
+	{ "PACKETS", "packets", cell_count, RIGHT },
+	{ "BYTES", "bytes", cell_count, RIGHT },
+	{ "LAST", "last_ms", cell_ms, RIGHT },
+	{ 0 },
+};
+
 static const struct column REASONS[] = {
 	{ "REASON", "name", cell_text, 0 },
 	{ "VERDICT", "verdict", cell_text, 0 },
@@ -406,6 +479,21 @@ void sl_print_backends(const json_t *result)
 	print_table(BACKENDS, json_object_get(result, "backends"), "no backends");
 }
 
+void sl_print_limits(const json_t *result)
+{
+	print_table(LIMITS, json_object_get(result, "limits"), "no limits");
+}
+
+void sl_print_limit_states(const json_t *result)
+{
+	print_table(LIMIT_STATES, json_object_get(result, "limits"), "nothing limits it");
+}
+
+void sl_print_limit_top(const json_t *result)
+{
+	print_table(LIMIT_TOP, json_object_get(result, "top"), "nobody is being limited");
+}
+
 void sl_print_change(const json_t *result)
 {
 	const json_t *text = json_object_get(result, "text");
@@ -429,6 +517,10 @@ void sl_print_stats(const json_t *result)
 	print_table(REASONS, json_object_get(result, "reasons"), "no packets");
 	putchar('\n');
 	print_table(WORKER_LOADS, json_object_get(result, "workers"), "no workers");
+	if (json_array_size(json_object_get(result, "limits")) == 0)
+		return;
+	putchar('\n');
+	print_table(LIMITS, json_object_get(result, "limits"), "no limits");
 }
 
 void sl_print_generation(const json_t *result)

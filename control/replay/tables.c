@@ -72,10 +72,7 @@ static int make(struct sl_control *c, bool bpf, char error[SL_ERROR_MAX])
 	root->flow_key[0] = 0x9e3779b97f4a7c15;
 	root->flow_key[1] = 0xd1b54a32d192ed03;
 	root->bank[0].seed = root->bank[1].seed = 0x8cb92ba72f3d8dd7;
-	c->rows = sl_pool_new(count[SL_ARRAY_slots]);
-	c->backends = sl_pool_new(count[SL_ARRAY_backends]);
-	c->baseline = calloc(count[SL_ARRAY_traffic] / count[SL_ARRAY_tally], sizeof(*c->baseline));
-	if (c->rows && c->backends && c->baseline)
+	if (sl_instance_books(c) == 0)
 		return 0;
 	snprintf(error, SL_ERROR_MAX, "out of memory");
 	return -ENOMEM;

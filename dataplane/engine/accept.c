@@ -8,6 +8,8 @@ struct extents {
 	uint32_t row_mask;
 	uint32_t backends;
 	uint32_t n_backends;
+	uint32_t limits;
+	uint32_t n_limits;
 	uint64_t generation; /* in which they were last found right; 0: never */
 };
 
@@ -72,6 +74,47 @@ static enum sl_accept check_backends(const struct sl_acceptor *a, const struct e
 	return SL_ACCEPT_OK;
 }
 
+static enum sl_accept check_pace(const struct sl_pace *p)
+{
+	if ((p->byte && p->packet) || p->depth > SL_TIME_AHEAD || p->most > SL_TIME_AHEAD)
+		return SL_ACCEPT_FORM;
+	return SL_ACCEPT_OK;
+}
+
+static enum sl_accept check_limit(const struct sl_acceptor *a, const struct sl_limit *l)
+{
+	const uint32_t *count = a->store->count;
+	uint32_t writers = count[SL_ARRAY_tally];
+	uint64_t last = l->balance; /* the last balance that it may name */
+
+	if (l->scope >= SL_SCOPES || l->unit >= SL_UNITS || l->action >= SL_ACTIONS ||
+	    !l->direction || l->direction > (SL_TO_BACKEND | SL_FROM_BACKEND) || l->prefix4 > 32 ||
+	    l->prefix6 > 128)
+		return SL_ACCEPT_FORM;
+	if (l->scope == SL_SCOPE_BACKEND)
+		last += count[SL_ARRAY_traffic] / writers - 1;
+	if (!l->id || l->id >= count[SL_ARRAY_limit_tally] / writers ||
+	    last >= count[SL_ARRAY_balances])
+		return SL_ACCEPT_INDEX;
+	return check_pace(&l->pace);
+}
+
+static enum sl_accept check_limits(const struct sl_acceptor *a, const struct extents *e)
+{
+	const struct sl_limit *limit = a->store->base[SL_ARRAY_limits];
+
+	for (uint32_t i = 0; i < e->n_limits; i++) {
+		const struct sl_limit *l = &limit[e->limits + i];
+		enum sl_accept answer = check_limit(a, l);
+
+		if (answer != SL_ACCEPT_OK)
+			return answer;
+		if (l->flags & SL_LIMIT_ENTRY && (i || l->scope != SL_SCOPE_FLOW))
+			return SL_ACCEPT_FORM;
+	}
+	return SL_ACCEPT_OK;
+}
+
 static enum sl_accept check_service(struct sl_acceptor *a, const struct sl_service *s,
 				    uint64_t generation)
 {
@@ -80,6 +123,8 @@ static enum sl_accept check_service(struct sl_acceptor *a, const struct sl_servi
 			     .row_mask = s->row_mask,
 			     .backends = s->backends,
 			     .n_backends = s->n_backends,
+			     .limits = s->limits,
+			     .n_limits = s->n_limits,
 			     .generation = generation };
 	uint64_t n = (uint64_t)s->row_mask + 1;
 	enum sl_accept answer;
@@ -92,13 +137,15 @@ static enum sl_accept check_service(struct sl_acceptor *a, const struct sl_servi
 		return SL_ACCEPT_FORM;
 	if (!s->id || s->id >= count[SL_ARRAY_terms] ||
 	    e.rows + n / SL_ROWS_PER_RECORD > count[SL_ARRAY_slots] ||
-	    (uint64_t)e.backends + e.n_backends > count[SL_ARRAY_backends])
+	    (uint64_t)e.backends + e.n_backends > count[SL_ARRAY_backends] ||
+	    (uint64_t)e.limits + e.n_limits > count[SL_ARRAY_limits])
 		return SL_ACCEPT_INDEX;
 	seen = &a->seen[s->id];
 	if (seen->generation && seen->generation == a->accepted &&
 	    a->accepted == sl_store_root(a->store)->generation && seen->rows == e.rows &&
 	    seen->row_mask == e.row_mask && seen->backends == e.backends &&
-	    seen->n_backends == e.n_backends) {
+	    seen->n_backends == e.n_backends && seen->limits == e.limits &&
+	    seen->n_limits == e.n_limits) {
 		seen->generation = generation;
 		return SL_ACCEPT_OK;
 	}
@@ -106,8 +153,24 @@ static enum sl_accept check_service(struct sl_acceptor *a, const struct sl_servi
 	if (answer == SL_ACCEPT_OK)
 		answer = check_backends(a, &e);
 	if (answer == SL_ACCEPT_OK)
+		answer = check_limits(a, &e);
+	if (answer == SL_ACCEPT_OK)
 		*seen = e;
 	return answer;
+}
+
+static enum sl_accept check_exceptions(const struct sl_acceptor *a, uint64_t generation,
+				       uint32_t *at)
+{
+	uint32_t n = a->store->count[SL_ARRAY_exceptions] / 2;
+	const struct sl_exception *e =
+		(const struct sl_exception *)a->store->base[SL_ARRAY_exceptions] +
+		(size_t)(generation & 1) * n;
+
+	for (*at = 0; *at < n; ++*at)
+		if (check_pace(&e[*at].pace) != SL_ACCEPT_OK)
+			return SL_ACCEPT_FORM;
+	return SL_ACCEPT_OK;
 }
 
 /* Control and we read the same file, or frames leave by the wrong port: interfaces tell, and where
@@ -168,7 +231,7 @@ static enum sl_accept check(struct sl_acceptor *a, uint64_t generation, uint32_t
 	for (*at = 0; *at < routes; ++*at)
 		if (r[*at].kind == SL_ROUTE_VIA && r[*at].port >= a->n_ports)
 			return SL_ACCEPT_EGRESS;
-	return SL_ACCEPT_OK;
+	return check_exceptions(a, generation, at);
 }
 
 /* Control publishes again within microseconds at worst: a bank that moved is looked at once more.

@@ -13,8 +13,10 @@
 #include <netinet/in.h>
 
 #include "../../control/adopt.h"
+#include "../../control/instance.h"
 #include "../../control/publish.h"
 #include "../../control/records.h"
+#include "../../control/rescale.h"
 #include "../../control/stats.h"
 #include "../../control/sweep.h"
 #include "../../dataplane/abi/life.h"
@@ -83,9 +85,7 @@ static int begin(void **state)
 	root()->instance = 7;
 	c->config.capacity = (struct sl_config_capacity){ 2, 4, 1024, 1024, 8, 4, 4, 64 };
 	c->config.dataplane.engine = SL_WISH_XDP;
-	c->rows = sl_pool_new(c->store.count[SL_ARRAY_slots]);
-	c->backends = sl_pool_new(c->store.count[SL_ARRAY_backends]);
-	c->baseline = calloc(c->store.count[SL_ARRAY_traffic], sizeof(*c->baseline));
+	assert_int_equal(sl_instance_books(c), 0);
 	assert_int_equal(sl_adopt(c, error), 0);
 	c->sweep = sl_sweep_new(c);
 	logged = 0;
@@ -98,9 +98,12 @@ static int end(void **state)
 	at_clock = NULL;
 	sl_sweep_free(c->sweep);
 	sl_model_free(c->model, 0);
+	sl_rescale_free(c);
 	sl_pool_free(c->rows);
 	sl_pool_free(c->backends);
+	sl_pool_free(c->limits);
 	free(c->baseline);
+	free(c->limit_baseline);
 	for (int i = 0; i < SL_ARRAY_COUNT; i++)
 		free(c->store.base[i]);
 	free(c);

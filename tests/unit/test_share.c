@@ -58,7 +58,7 @@ static void add_backend(struct sl_model *m, struct sl_model_service *s, uint32_t
 
 static struct sl_model *two_services(void)
 {
-	struct sl_model *m = sl_model_new(8, 8);
+	struct sl_model *m = sl_model_new(8, 8, 4);
 
 	assert_non_null(m);
 	add_service(m, "one", 80);

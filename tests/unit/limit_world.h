@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* An instance in plain memory for tests of limits: two services, web over TCP and dns over UDP, a
+ * file and overrides that tests change, and a clock in their hands. Each generation is shown to the
+ * dataplane's acceptor. */
+#ifndef SL_TEST_LIMIT_WORLD_H
+#define SL_TEST_LIMIT_WORLD_H
+
+#include "../../control/control.h"
+#include "../../control/limit_overrides.h"
+
+extern struct sl_control *c;
+extern struct sl_config_service file[2];
+extern char error[SL_ERROR_MAX];
+extern uint64_t now_ns;
+extern unsigned logged;
+
+int limit_world_begin(void **state);
+int limit_world_end(void **state);
+
+/* Control, killed and started again: it knows the records, the file and the overrides. */
+void limit_world_restart(void);
+
+void limit_world_accepted(void);
+
+/* What a reload does; the sentences are the caller's. */
+json_t *limit_world_apply(void);
+
+/* The same, where this one sentence is all that there is to say; NULL: nothing. */
+void limit_world_applied(const char *only);
+
+/* direction 0: the default. */
+struct sl_config_limit limit(uint8_t scope, const char *rate, uint8_t direction);
+void in_file(int service, struct sl_config_limit l);
+void live(const char *service, struct sl_live_limit l);
+struct sl_live_limit client(const char *prefix, const char *rate, uint64_t until);
+
+/* Live records of the service at this port. */
+const struct sl_service *record_of(uint16_t port);
+const struct sl_limit *limits_of(uint16_t port);
+
+#endif
