@@ -5,8 +5,8 @@
  *          rights. Its clock is the caller's.
  *   xdp    the program of bpf/ as clang compiles it, loaded over the instance's BPF arrays and
  *          attached to nothing: each packet goes through BPF_PROG_TEST_RUN. Needs CAP_BPF and
- *          CAP_NET_ADMIN. Its clock is the caller's too. The calling thread is bound to one CPU from
- *          then on, since counters are each CPU's own.
+ *          CAP_NET_ADMIN. Its clock is the caller's too. The calling thread is bound to one CPU
+ * from then on, since counters are each CPU's own.
  *
  * Both read and write the store that they were opened over.
  */

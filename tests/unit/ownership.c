@@ -173,8 +173,8 @@ static int route(const struct sl_tables *t, const struct sl_service *s, uint8_t 
 	struct sl_ip4 ip = { .src = (sl_be32)(key >> 16) };
 	struct sl_limit_ask unlimited = { .n_limits = 0 };
 	enum sl_bite bite = SL_BITE_NONE;
-	uint32_t backend = sl_route_pick(t, &w, &ip, (sl_be16)key, s->flags,
-					 event[packet % KINDS], &unlimited, &bite);
+	uint32_t backend = sl_route_pick(t, &w, &ip, (sl_be16)key, s->flags, event[packet % KINDS],
+					 &unlimited, &bite);
 
 	if (!sl_seam_current(t))
 		return TORN;

@@ -258,8 +258,8 @@ static __attribute__((unused)) bool sl_track_knows(const struct sl_tables *t, ui
 	return sl_track_knows_with(t, key, now);
 }
 
-static __attribute__((unused)) uint32_t
-sl_limit_one(const struct sl_tables *t, const struct sl_limit_ask *ask, uint32_t place)
+static __attribute__((unused)) uint32_t sl_limit_one(const struct sl_tables *t,
+						     const struct sl_limit_ask *ask, uint32_t place)
 {
 	(void)t, (void)ask, (void)place;
 	return SL_BITE_NONE;
