@@ -12,6 +12,9 @@ enum { PIECE_LINK = 0, PIECE_IP = 14, PIECE_TUPLE = 30, PIECE_TCP = 46 };
 #define TUPLE_BITS 43
 #define TUPLE_MASK ((1ull << TUPLE_BITS) - 1)
 
+/* Of a datagram that fills the frame, as on the wire. */
+#define UDP_LENGTH ((uint32_t)sl_htons(SL_FRAME - PIECE_IP - sizeof(struct sl_ip4)))
+
 struct frame {
 	struct sl_eth eth;
 	struct sl_ip4 ip;
@@ -50,7 +53,7 @@ static struct sl_frame_kind kind_of(struct frame f, uint8_t flags)
 }
 
 void sl_generator_init(struct sl_generator *g, sl_be32 vip, sl_be16 port, const uint8_t mac[6],
-		       bool syn)
+		       bool syn, bool datagrams)
 {
 	struct frame f = {
 		.eth = { .src = { 2, 'c', 'l', 'i', 'e', 'n' }, .type = sl_htons(SL_ETH_IP4) },
@@ -65,6 +68,10 @@ void sl_generator_init(struct sl_generator *g, sl_be32 vip, sl_be16 port, const 
 	const uint8_t *bytes = (const uint8_t *)&f;
 
 	memcpy(f.eth.dst, mac, sizeof(f.eth.dst));
+	if (datagrams) {
+		f.ip.protocol = SL_PROTO_UDP;
+		f.ip.length = sl_htons(sizeof(f) - sizeof(f.eth));
+	}
 	*g = (struct sl_generator){ .random = 0x853c49e6748fea9bull, .vip = vip, .port = port };
 	memcpy(&g->link, bytes + PIECE_LINK, sizeof(g->link));
 	memcpy(&g->ip_head, bytes + PIECE_IP, sizeof(g->ip_head));
@@ -74,6 +81,7 @@ void sl_generator_init(struct sl_generator *g, sl_be32 vip, sl_be16 port, const 
 	g->ack = kind_of(f, SL_TCP_ACK);
 	g->fin = kind_of(f, SL_TCP_FIN | SL_TCP_ACK);
 	g->usual = syn ? g->syn : g->ack;
+	g->udp_sum = sum(&f.ip.dst, 4) + f.tcp.dst + sl_htons(SL_PROTO_UDP) + 2u * UDP_LENGTH;
 }
 
 /* A bijection on 43 bits: distinct flows keep distinct tuples. */
@@ -107,10 +115,39 @@ static inline void write_frame(const struct sl_generator *g, const struct sl_fra
 			 _mm_set_epi64x(0, (long long)tcp_rest));
 }
 
-static inline void write_random(struct sl_generator *g, struct rte_mbuf *m)
+/* As write_frame(), of UDP; the payload is the flow's number and zeros. */
+static inline void write_datagram(const struct sl_generator *g, struct rte_mbuf *m, uint32_t flow)
+{
+	uint8_t *at = rte_pktmbuf_mtod(m, uint8_t *);
+	uint64_t tuple = mix(flow);
+	uint32_t src = __builtin_bswap32(0x10000000u | (uint32_t)(tuple >> 15));
+	uint16_t sport = __builtin_bswap16((uint16_t)(0x8000u | (tuple & 0x7fff)));
+	uint32_t src_sum = (src & 0xffff) + (src >> 16);
+	uint32_t flow_sum = (flow & 0xffff) + (flow >> 16);
+	uint16_t ip_csum = (uint16_t)~sl_csum_fold(g->ip_sum + src_sum);
+	uint16_t udp_csum = (uint16_t)~sl_csum_fold(g->udp_sum + src_sum + sport + flow_sum);
+	uint64_t ip_rest = g->ttl_protocol | (uint64_t)ip_csum << 16 | (uint64_t)src << 32;
+	uint64_t ends = (uint32_t)g->vip | (uint64_t)sport << 32 | (uint64_t)g->port << 48;
+	uint64_t rest =
+		UDP_LENGTH | (uint64_t)(udp_csum ? udp_csum : 0xffff) << 16 | (uint64_t)flow << 32;
+
+	_mm_storeu_si128((__m128i *)(void *)(at + PIECE_LINK), g->link);
+	_mm_storeu_si128((__m128i *)(void *)(at + PIECE_IP),
+			 _mm_set_epi64x((long long)ip_rest, (long long)g->ip_head));
+	_mm_storeu_si128((__m128i *)(void *)(at + PIECE_TUPLE),
+			 _mm_set_epi64x((long long)rest, (long long)ends));
+	_mm_storeu_si128((__m128i *)(void *)(at + PIECE_TCP), _mm_setzero_si128());
+}
+
+static inline uint32_t next_flow(struct sl_generator *g)
 {
 	g->random = g->random * 6364136223846793005ull + 1442695040888963407ull;
-	write_frame(g, &g->usual, m, (g->random >> 32) * g->flows >> 32);
+	return (uint32_t)((g->random >> 32) * g->flows >> 32);
+}
+
+static inline void write_random(struct sl_generator *g, struct rte_mbuf *m)
+{
+	write_frame(g, &g->usual, m, next_flow(g));
 }
 
 /* The newest connection's SYN, then what older ones have got to: all four kinds in turn. */
@@ -153,6 +190,10 @@ void sl_generator_write(struct sl_generator *g, struct rte_mbuf **frame, uint16_
 	case SL_ORDER_CHURN:
 		for (; i < n; i++)
 			write_churn(&local, frame[i]);
+		break;
+	case SL_ORDER_DATAGRAMS:
+		for (; i < n; i++)
+			write_datagram(&local, frame[i], next_flow(&local));
 		break;
 	case SL_ORDER_FLOOD:
 		i = write_strangers(&local, frame, n);

@@ -28,10 +28,12 @@ enum { SL_FRAME = 60 };
 #define SL_STRANGERS (1ull << 42) /* flows from here on belong to nobody */
 
 enum sl_order {
-	SL_ORDER_RANDOM, /* of `flows`, again and again */
-	SL_ORDER_ONCE,	 /* one after the other, and beyond `flows` on and on */
-	SL_ORDER_CHURN,	 /* of each flow a SYN, two ACKs and a FIN, with many open at a time */
-	SL_ORDER_FLOOD,	 /* random, and SYNs of strangers as often as flood_every says */
+	SL_ORDER_RANDOM,    /* of `flows`, again and again */
+	SL_ORDER_ONCE,	    /* one after the other, and beyond `flows` on and on */
+	SL_ORDER_CHURN,	    /* of each flow a SYN, two ACKs and a FIN, with many open at a time */
+	SL_ORDER_FLOOD,	    /* random, and SYNs of strangers as often as flood_every says */
+	SL_ORDER_DATAGRAMS, /* random, and UDP: the flow's number is the first word of the payload
+			     */
 };
 
 enum {
@@ -60,15 +62,17 @@ struct sl_generator {
 	uint64_t ip_head;
 	uint16_t ttl_protocol;
 	uint32_t ip_sum; /* of the words that don't change, as they lie in memory */
+	uint32_t udp_sum;
 	sl_be32 vip;
 	sl_be16 port;
 	struct sl_frame_kind syn, ack, fin;
 	struct sl_frame_kind usual; /* of SL_ORDER_RANDOM and SL_ORDER_ONCE */
 };
 
-/* syn: the usual frame is a SYN, else an ACK of a connection that stands. */
+/* syn: the usual frame is a SYN, else an ACK of a connection that stands; datagrams: UDP instead.
+ */
 void sl_generator_init(struct sl_generator *g, sl_be32 vip, sl_be16 port, const uint8_t mac[6],
-		       bool syn);
+		       bool syn, bool datagrams);
 
 /* Writes n frames, whatever is left. */
 void sl_generator_write(struct sl_generator *g, struct rte_mbuf **frame, uint16_t n);

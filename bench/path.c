@@ -15,6 +15,8 @@
  *     pace N    with --traffic flood: so many such a second, from now on
  *     stage S N a loop with a part of the worker's work (stages.h)
  *     clear     empties the flow table
+ *     learn N   the worker, N packets that storm.h looks at and learns from
+ *     storm     the worker until the next line comes, and storm.h looks at every frame
  *     quit      or the end of standard input
  *
  * Each is answered by one line of JSON. A window ends on its last packet: the generator tells the
@@ -26,6 +28,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -42,6 +46,7 @@
 #include "generator.h"
 #include "sink.h"
 #include "stages.h"
+#include "storm.h"
 
 enum { LCORE = 1, LOOK_EVERY_MS = 1, WAIT_SECONDS = 20, REFUSED = -1 };
 
@@ -53,6 +58,8 @@ struct path {
 	struct sl_worker_run run;
 	struct sl_generator generator;
 	struct sl_sink sink;
+	struct sl_storm storm;
+	int wake;	     /* control's knock, as sluice-dataplane has it */
 	enum sl_order order; /* of the traffic that was asked for */
 	uint64_t strangers;  /* before this window */
 	atomic_bool stop;
@@ -81,6 +88,7 @@ static const struct traffic {
 	{ "new", SL_ORDER_ONCE, true },	      /* each packet the SYN of a new flow */
 	{ "churn", SL_ORDER_CHURN, false },   /* connections of four packets */
 	{ "flood", SL_ORDER_FLOOD, false },   /* steady, and SYNs of strangers */
+	{ "udp", SL_ORDER_DATAGRAMS, false }, /* steady, of UDP */
 };
 
 static const char *const reason_name[] = {
@@ -343,6 +351,71 @@ static int once(struct path *p, uint64_t packets, bool strangers)
 	return err;
 }
 
+static void report_storm(const struct path *p)
+{
+	const struct sl_storm *s = &p->storm;
+
+	printf("{\"frames\": %lu, \"generations\": %lu, \"later\": %lu, \"torn\": %lu, "
+	       "\"differ\": %u, \"restarts\": %lu, \"first\": \"%s\"}\n",
+	       s->frames, s->generations, s->later, s->torn,
+	       sl_storm_differ(s, RTE_MIN(p->generator.flows, (uint32_t)SL_STORM_FLOWS)),
+	       s->self->restarts, s->first);
+}
+
+static bool knock(struct path *p)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+
+	if (p->wake > 0)
+		return true;
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/dataplane.wake", p->config.run_dir);
+	p->wake = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	return p->wake > 0 && bind(p->wake, (struct sockaddr *)&addr, sizeof(addr)) == 0;
+}
+
+/* Until a line comes; control's proposals are answered as it knocks. */
+static void answer_proposals(struct path *p)
+{
+	struct pollfd fd[] = { { .fd = STDIN_FILENO, .events = POLLIN },
+			       { .fd = p->wake, .events = POLLIN } };
+	char byte;
+
+	while (!fd[0].revents && rte_eal_get_lcore_state(LCORE) == RUNNING) {
+		poll(fd, 2, 100);
+		while (recv(p->wake, &byte, 1, 0) > 0)
+			;
+		sl_acceptor_run(p->acceptor);
+	}
+}
+
+static int storm(struct path *p, uint64_t packets, bool learn)
+{
+	const struct sl_lane *tx = &p->run.tx[0];
+	const struct rte_eth_rxtx_callback *source, *check;
+	int err = 0;
+
+	if (!knock(p))
+		return refuse("no socket for control to knock at");
+	source = generate(p, p->order, packets);
+	check = rte_eth_add_tx_callback(tx->device, tx->queue, sl_storm_check, &p->storm);
+	p->storm.learn = learn;
+	if (learn) {
+		err = launch(p, sl_worker_main, &p->run);
+	} else {
+		if (rte_eal_remote_launch(sl_worker_main, &p->run, LCORE) != 0)
+			return refuse("the core is busy");
+		answer_proposals(p);
+		atomic_store(&p->stop, true);
+		err = rte_eal_wait_lcore(LCORE);
+	}
+	generate_no_more(p, source);
+	rte_eth_remove_tx_callback(tx->device, tx->queue, check);
+	rte_free((void *)(uintptr_t)check);
+	if (!err)
+		report_storm(p);
+	return err;
+}
+
 static int obey(struct path *p, const char *line)
 {
 	char word[16] = "", name[16] = "";
@@ -365,6 +438,8 @@ static int obey(struct path *p, const char *line)
 		puts("{}");
 		return 0;
 	}
+	if (!strcmp(word, "storm"))
+		return storm(p, UINT64_MAX, false);
 	if (!n)
 		return refuse("what is written at the top of bench/path.c is understood");
 	if (!strcmp(word, "io"))
@@ -375,6 +450,8 @@ static int obey(struct path *p, const char *line)
 		return work(p, n, p->order, false);
 	if (!strcmp(word, "check"))
 		return work(p, n, p->order, true);
+	if (!strcmp(word, "learn"))
+		return storm(p, n, true);
 	if (!strcmp(word, "syns"))
 		return once(p, n, true);
 	return refuse("no such command");
@@ -407,9 +484,10 @@ static int start(struct path *p, uint32_t flows, const struct traffic *traffic)
 	uint8_t mac[6];
 
 	if (p->config.n_services != 1 || p->config.dataplane.n_cores != 1 ||
-	    p->config.dataplane.n_ports != 1 || p->config.n_next_hops != 1 ||
-	    s->protocol != SL_PROTO_TCP)
-		return refuse("wants a configuration of one core, port, next hop and TCP service");
+	    p->config.dataplane.n_ports != 1 || !p->config.n_next_hops ||
+	    (s->protocol == SL_PROTO_UDP) != (traffic->order == SL_ORDER_DATAGRAMS))
+		return refuse("wants a configuration of one core, port and service of the "
+			      "traffic's protocol, and a next hop");
 	if (attach(p) || start_eal(&p->config))
 		return REFUSED;
 	if (sl_ports_start(&p->ports, &p->config, error) != 0)
@@ -417,8 +495,12 @@ static int start(struct path *p, uint32_t flows, const struct traffic *traffic)
 	p->run = (struct sl_worker_run){ .store = &p->store, .stop = &p->stop, .n_ports = 1 };
 	p->run.n_rx = sl_ports_deal(&p->ports, 0, p->run.rx, RTE_DIM(p->run.rx), p->run.tx);
 	p->sink.config = &p->config;
+	p->storm.config = &p->config;
+	p->storm.root = sl_store_root(&p->store);
+	p->storm.self = p->store.base[SL_ARRAY_workers];
 	sl_ports_mac(&p->ports, 0, mac);
-	sl_generator_init(&p->generator, s->vip.w[3], sl_htons(s->port), mac, traffic->syn);
+	sl_generator_init(&p->generator, s->vip.w[3], sl_htons(s->port), mac, traffic->syn,
+			  traffic->order == SL_ORDER_DATAGRAMS);
 	p->order = traffic->order;
 	p->generator.flows = flows;
 	p->generator.stop = &p->stop;
@@ -458,7 +540,7 @@ int main(int argc, char **argv)
 	}
 	if (!file || optind != argc || !flows || !traffic) {
 		fputs("usage: sluice-bench-path -c FILE [--flows N] [--traffic "
-		      "steady|new|churn|flood]\n"
+		      "steady|new|churn|flood|udp]\n"
 		      "  --flows N  so many flows in random order\n",
 		      stderr);
 		return SL_EXIT_USAGE;

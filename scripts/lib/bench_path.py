@@ -39,6 +39,15 @@ class Failure(Exception):
     pass
 
 
+def raise_priority(pid):
+    """Before whatever else the machine does. A session is a group of its own to the scheduler,
+    which shares between groups first."""
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, pid, -19)
+        with open(f"/proc/{pid}/autogroup", "w", encoding="ascii") as file:
+            file.write("-19")
+
+
 class Child:
     """A program on the measured core that answers lines with lines. It ends with its input, so it
     never outlives us."""
@@ -52,10 +61,7 @@ class Child:
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
                 start_new_session=True,
             )  # fmt: skip
-        # A session is a group of its own to the scheduler, which shares between groups first.
-        with contextlib.suppress(OSError):
-            with open(f"/proc/{self.process.pid}/autogroup", "w", encoding="ascii") as file:
-                file.write("-19")
+        raise_priority(self.process.pid)
         os.set_blocking(self.process.stdout.fileno(), False)
         self.text = ""
 

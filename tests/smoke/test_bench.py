@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""scripts/bench at its quickest: that it measures, and that programs can read what it writes. What
+"""scripts/bench and its like at their quickest: that it measures, and that programs can read what it writes. What
 the figures are is no business of a test."""
 
 import json
@@ -14,9 +14,9 @@ ALWAYS = {"scenario", "target", "met", "flows", "unit"}
 OF_A_PATH = {"cycles_per_packet", "cycles_over_io", "mpps", "ratio_to_macswap", "spread"}
 
 
-def run(*options):
+def run(*options, script="run_bench.py"):
     done = subprocess.run(
-        ["unshare", "-n", sys.executable, f"{LIB}/run_bench.py", *options],
+        ["unshare", "-n", sys.executable, f"{LIB}/{script}", *options],
         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=100, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
@@ -45,3 +45,11 @@ def test_the_list_names_each_scenario_once():
     names = [line.split()[0] for line in run("--list").splitlines()]
     assert len(names) == len(set(names))
     assert set(CHOSEN) <= set(names)
+
+
+def test_no_frame_is_torn(tmp_path):
+    run("--generations", "1000", "--json", f"{tmp_path}/r.json", script="run_bench_publish.py")
+    storm, thousand = json.loads((tmp_path / "r.json").read_text())
+    assert storm["torn"] == 0 and storm["frames"] > 0 and storm["generations"] == 1000
+    assert 0 < storm["commit_p50_us"] <= storm["commit_p99_us"]
+    assert thousand["command_p50_ms"] > 0
