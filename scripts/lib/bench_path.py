@@ -14,6 +14,7 @@ import glob
 import json
 import os
 import re
+import shutil
 import statistics
 import subprocess
 import time
@@ -33,6 +34,7 @@ FLOOD = 10  # times what the table holds, while a SYN is remembered
 CORE = gateway.CORES[-1]
 MAIN_CORE = gateway.CORES[0]
 HUGE = "/dev/hugepages"
+EAL_DIR = "/var/run/dpdk"
 
 
 class Failure(Exception):
@@ -223,6 +225,15 @@ def remove_tables(instance):
     for file in glob.glob(f"{HUGE}/sluice.{instance}.*"):
         with contextlib.suppress(OSError):
             os.unlink(file)
+    remove_eal(f"sluice-{instance}")
+
+
+def remove_eal(prefix):
+    """What DPDK leaves of a process."""
+    for file in glob.glob(f"{HUGE}/{prefix}map_*"):
+        with contextlib.suppress(OSError):
+            os.unlink(file)
+    shutil.rmtree(f"{EAL_DIR}/{prefix}", ignore_errors=True)
 
 
 def verify(scenario, answer, fresh=0):

@@ -27,13 +27,15 @@ def table_bytes(instance, name=""):
 
 
 @contextlib.contextmanager
-def dataplane(directory, name, file):
-    """A real sluice-dataplane, once it is ready, and the seconds that took."""
+def dataplane(directory, name, file, before=()):
+    """A real sluice-dataplane, once it is ready, and the seconds that took. `before` are words of
+    a command that runs it."""
     log = f"{directory}/{name}.dataplane.log"
     begin = time.monotonic()
     with open(log, "wb") as out:
         process = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "TERM", gateway.program("sluice-dataplane"), "-c", file],
+            ["setpriv", "--pdeathsig", "TERM", *before, gateway.program("sluice-dataplane"),
+             "-c", file],
             stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
         )  # fmt: skip
 

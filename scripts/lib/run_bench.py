@@ -35,7 +35,8 @@ PLOT = os.path.normpath(f"{HERE}/../../docs/performance.svg")
 def remove_leftovers():
     """Of benches that were killed so hard that they couldn't clean up."""
     places = (f"{bench_path.HUGE}/sluice.bench-*", f"{net.BPFFS}/sluice-bench-*",
-              f"{TEMPORARY}/sluice-bench-*")  # fmt: skip
+              f"{TEMPORARY}/sluice-bench-*", f"{bench_path.EAL_DIR}/*bench-*",
+              f"{bench_path.HUGE}/*bench-*map_*")  # fmt: skip
     for pattern in places:
         for path in glob.glob(pattern):
             match = re.search(r"bench-(\d+)", path)
