@@ -134,9 +134,11 @@ SL_INLINE int sl_engine(struct xdp_md *ctx)
 		return verdict;
 	if (sl_unlikely(sl_work_limited(&w))) {
 		bpf_tail_call(ctx, &tails, SL_TAIL_LIMITED);
-		sl_work_end(&w, SL_REASON_no_port); /* no such program: nothing unlimited passes */
+		sl_tables_count(&t,
+				SL_REASON_no_port); /* no such program: nothing passes unlimited */
+		return XDP_DROP;
 	}
-	t.limits = false;
+	t.peeks = true;
 	reason = sl_route(&t, &p, &w, &port);
 	return finish(&t, reason,
 		      reason == SL_REASON_to_backend || reason == SL_REASON_to_client ||
@@ -186,10 +188,12 @@ int sl_xdp_limited(struct xdp_md *ctx)
 	if (!sl_tables_look(&t))
 		return XDP_PASS;
 	sl_classify(&t, &p, &w);
-	if (sl_unlikely(!sl_work_limited(&w)))
-		sl_work_end(&w, SL_REASON_torn_table); /* a publish came between */
-	t.limits = true;
-	reason = sl_route(&t, &p, &w, &port);
+	if (sl_unlikely(!sl_work_limited(&w))) { /* a publish came between */
+		sl_tables_count(&t, SL_REASON_torn_table);
+		return XDP_DROP;
+	}
+	t.peeks = false;
+	reason = sl_limited_with(&t, &p, &w, &port);
 	return finish(&t, reason, reason == SL_REASON_to_backend || reason == SL_REASON_to_client,
 		      port, p.ingress);
 }

@@ -35,7 +35,7 @@ struct sl_tables {
 	uint64_t seq;
 	uint32_t live; /* number of the bank */
 	uint32_t writer;
-	bool limits; /* a constant of each program: what is limited is decided here */
+	bool peeks; /* a constant of each program, see sl_seam_peeks() */
 };
 
 /* clang may compute an address before the branch that bounds its index, and the verifier then
@@ -195,12 +195,7 @@ SL_INLINE uint64_t sl_seam_clock(const struct sl_tables *t)
 /* The program for limited packets has no room for it. */
 SL_INLINE bool sl_seam_peeks(const struct sl_tables *t)
 {
-	return !t->limits;
-}
-
-SL_INLINE bool sl_seam_limits(const struct sl_tables *t)
-{
-	return t->limits;
+	return t->peeks;
 }
 
 SL_INLINE const struct sl_limit *sl_seam_limit(const struct sl_tables *t, uint64_t index)
@@ -459,7 +454,17 @@ SL_INLINE uint32_t sl_limit_one(const struct sl_tables *t, const struct sl_limit
 				  ask->client.q[1], sl_limit_with(ask), ask->now);
 }
 
-/* Not called: the program hands such packets to another one (engine.bpf.c). */
+/* Neither is called: the program hands such packets to another one (engine.bpf.c). */
+SL_INLINE enum sl_reason sl_limited(const struct sl_tables *t, struct sl_packet *p,
+				    const struct sl_work *w, uint16_t *egress)
+{
+	(void)t;
+	(void)p;
+	(void)w;
+	(void)egress;
+	return SL_REASON_bad_index;
+}
+
 SL_INLINE enum sl_reason sl_rare(const struct sl_tables *t, struct sl_packet *p, uint16_t *egress)
 {
 	(void)t;

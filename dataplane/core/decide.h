@@ -23,11 +23,11 @@
 #define SL_SERVICE_LIMITED_TO	(SL_SERVICE_ENTRY | SL_SERVICE_LIMIT_TO | SL_SERVICE_LIMIT_NEW)
 #define SL_SERVICE_LIMITED_FROM (SL_SERVICE_ENTRY_FROM | SL_SERVICE_LIMIT_FROM)
 
-/* An engine may decide what is limited elsewhere (core/seam.h): then nothing is, here. */
-SL_INLINE uint16_t sl_limits_here(const struct sl_tables *t, uint16_t flags)
+/* What is limited is decided by a copy of its own of the code below (`limited`, a constant): so the
+ * steady path pays one test for all that limits need. */
+SL_INLINE uint16_t sl_limits_here(bool limited, uint16_t flags)
 {
-	return sl_seam_limits(t)
-		       ? flags
+	return limited ? flags
 		       : flags & (uint16_t) ~(SL_SERVICE_LIMITED_TO | SL_SERVICE_LIMITED_FROM);
 }
 
@@ -141,7 +141,7 @@ SL_INLINE enum sl_reason sl_route_limit(const struct sl_tables *t, struct sl_pac
 }
 
 SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_packet *p,
-					  const struct sl_work *w, uint16_t *egress)
+					  const struct sl_work *w, uint16_t *egress, bool limited)
 {
 	const struct sl_service *s = w->service;
 	const struct sl_ip4 *ip = sl_packet_again(p, w->l3, sizeof(*ip));
@@ -169,7 +169,7 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 			tally->ttl_exceeded++;
 		return SL_REASON_ttl_exceeded;
 	}
-	wants = sl_limits_here(t, s->flags);
+	wants = sl_limits_here(limited, s->flags);
 	if (sl_unlikely(wants & SL_SERVICE_LIMITED_TO)) {
 		packet = sl_route_about(t, p, ip, ip->src, ports->src, SL_TO_BACKEND);
 		packet.limits = s->limits;
@@ -268,13 +268,13 @@ SL_INLINE enum sl_reason sl_reverse_limit(const struct sl_tables *t, struct sl_p
 }
 
 SL_INLINE enum sl_reason sl_route_reverse(const struct sl_tables *t, struct sl_packet *p,
-					  const struct sl_work *w, uint16_t *egress)
+					  const struct sl_work *w, uint16_t *egress, bool limited)
 {
 	const struct sl_reverse *r = w->reverse;
 	const struct sl_ip4 *ip = sl_packet_again(p, w->l3, sizeof(*ip));
 	const struct sl_udp *ports = sl_packet_again(p, w->l4, sizeof(*ports));
 	const struct sl_route *route = sl_seam_route(t, w->at);
-	uint16_t flags = sl_limits_here(t, r->flags);
+	uint16_t flags = sl_limits_here(limited, r->flags);
 	uint32_t id = r->traffic;
 	struct sl_traffic *traffic;
 	enum sl_reason reason;
@@ -322,32 +322,43 @@ SL_INLINE enum sl_reason sl_route_reverse(const struct sl_tables *t, struct sl_p
 }
 
 /* Of copies, so that gcc may keep the packet in registers everywhere else. */
-SL_INLINE enum sl_reason sl_route_rare(const struct sl_tables *t, struct sl_packet *p,
-				       uint16_t *egress)
+SL_INLINE enum sl_reason sl_route_apart(const struct sl_tables *t, struct sl_packet *p,
+					const struct sl_work *w, uint16_t *egress)
 {
 	struct sl_packet copy = *p;
 	uint16_t port = *egress;
-	enum sl_reason reason = sl_rare(t, &copy, &port);
+	enum sl_reason reason =
+		w->todo == SL_TODO_RARE ? sl_rare(t, &copy, &port) : sl_limited(t, &copy, w, &port);
 
 	*p = copy;
 	*egress = port;
 	return reason;
 }
 
+/* Of a service or a backend that is limited. */
+SL_INLINE enum sl_reason sl_limited_with(const struct sl_tables *t, struct sl_packet *p,
+					 const struct sl_work *w, uint16_t *egress)
+{
+	return w->todo == SL_TODO_SERVICE ? sl_route_service(t, p, w, egress, true)
+					  : sl_route_reverse(t, p, w, egress, true);
+}
+
 /* Rewrites the frame in place as the verdict says. */
 SL_INLINE enum sl_reason sl_route(const struct sl_tables *t, struct sl_packet *p,
 				  const struct sl_work *w, uint16_t *egress)
 {
+	if (sl_unlikely(sl_work_limited(w)))
+		return sl_route_apart(t, p, w, egress);
 	switch (w->todo) {
 	case SL_TODO_SERVICE:
-		return sl_route_service(t, p, w, egress);
+		return sl_route_service(t, p, w, egress, false);
 	case SL_TODO_REVERSE:
-		return sl_route_reverse(t, p, w, egress);
+		return sl_route_reverse(t, p, w, egress, false);
 	case SL_TODO_ARP:
 		*egress = p->ingress;
 		return sl_arp_answer(t, p, w->l3) ? SL_REASON_arp_reply : SL_REASON_bad_header;
 	case SL_TODO_RARE:
-		return sl_route_rare(t, p, egress);
+		return sl_route_apart(t, p, w, egress);
 	default:
 		return sl_likely(sl_seam_current(t)) ? (enum sl_reason)w->reason
 						     : SL_REASON_torn_table;

@@ -47,9 +47,7 @@ SL_INLINE uint32_t sl_seam_buckets(const struct sl_tables *t);
 SL_INLINE uint64_t sl_seam_now(const struct sl_tables *t);
 SL_INLINE uint64_t sl_seam_clock(const struct sl_tables *t);
 
-/* Limits. Whether they are asked in this place at all: XDP has a program of its own for packets
- * that are limited. Exceptions by their place in the live bank, meters by line. */
-SL_INLINE bool sl_seam_limits(const struct sl_tables *t);
+/* Limits. Exceptions by their place in the live bank, meters by line. */
 SL_INLINE const struct sl_limit *sl_seam_limit(const struct sl_tables *t, uint64_t index);
 SL_INLINE const struct sl_exception *sl_seam_exception(const struct sl_tables *t, uint32_t place);
 SL_INLINE uint32_t sl_seam_exceptions(const struct sl_tables *t);
@@ -77,6 +75,9 @@ struct sl_ask;
 struct sl_limit_ask;
 static bool sl_flow_relocate(const struct sl_tables *t, uint64_t key, uint64_t now);
 static uint32_t sl_track_rest(const struct sl_tables *t, const struct sl_ask *ask);
+struct sl_work;
+static enum sl_reason sl_limited(const struct sl_tables *t, struct sl_packet *p,
+				 const struct sl_work *w, uint16_t *egress);
 static enum sl_reason sl_rare(const struct sl_tables *t, struct sl_packet *p, uint16_t *egress);
 static bool sl_track_knows(const struct sl_tables *t, uint64_t key, uint64_t now);
 static enum sl_bite sl_track_charge(const struct sl_tables *t, uint64_t key, bool ends,

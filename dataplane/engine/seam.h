@@ -222,12 +222,6 @@ SL_INLINE bool sl_seam_peeks(const struct sl_tables *t)
 	return true;
 }
 
-SL_INLINE bool sl_seam_limits(const struct sl_tables *t)
-{
-	(void)t;
-	return true;
-}
-
 SL_INLINE const struct sl_limit *sl_seam_limit(const struct sl_tables *t, uint64_t index)
 {
 	return sl_likely(index < t->n_limits) ? &t->limit[index] : NULL;
@@ -324,6 +318,14 @@ static __attribute__((noinline, unused)) bool sl_track_knows(const struct sl_tab
 							     uint64_t key, uint64_t now)
 {
 	return sl_track_knows_with(t, key, now);
+}
+
+static __attribute__((noinline, unused)) enum sl_reason sl_limited(const struct sl_tables *t,
+								   struct sl_packet *p,
+								   const struct sl_work *w,
+								   uint16_t *egress)
+{
+	return sl_limited_with(t, p, w, egress);
 }
 
 static __attribute__((noinline, unused)) uint32_t

@@ -23,7 +23,7 @@ def path_row(screen, title, r):
         line = f"  {title:<42}{'-':>8}{'-':>9}{r['spread'] / 2:>6.1f}{'-':>8}  {'':<5}"
         line += f"{r['mpps']:>6.1f}{r['ratio_to_macswap']:>12.2f}"
         return line + "".join(f"\n{'':>6}{note}" for note in path_notes(screen, r))
-    target = r["target"] if r["unit"] == "cycles" else "-"
+    target = r["target"] if r["unit"] == "cycles" and r["target"] else "-"
     line = (
         f"  {title:<42}{r['cycles_per_packet']:>8.1f}{r['cycles_over_io']:>9.1f}"
         f"{r['spread'] / 2:>6.1f}{target:>8}  "

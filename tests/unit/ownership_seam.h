@@ -258,6 +258,13 @@ static __attribute__((unused)) bool sl_track_knows(const struct sl_tables *t, ui
 	return sl_track_knows_with(t, key, now);
 }
 
+static __attribute__((unused)) enum sl_reason sl_limited(const struct sl_tables *t,
+							 struct sl_packet *p,
+							 const struct sl_work *w, uint16_t *egress)
+{
+	return sl_limited_with(t, p, w, egress);
+}
+
 static __attribute__((unused)) uint32_t sl_limit_one(const struct sl_tables *t,
 						     const struct sl_limit_ask *ask, uint32_t place)
 {
