@@ -12,6 +12,9 @@ enum { PIECE_LINK = 0, PIECE_IP = 14, PIECE_TUPLE = 30, PIECE_TCP = 46 };
 #define TUPLE_BITS 43
 #define TUPLE_MASK ((1ull << TUPLE_BITS) - 1)
 
+/* Of a datagram that fills the frame, as on the wire. */
+#define UDP_LENGTH ((uint32_t)sl_htons(SL_FRAME - PIECE_IP - sizeof(struct sl_ip4)))
+
 struct frame {
 	struct sl_eth eth;
 	struct sl_ip4 ip;
@@ -38,8 +41,19 @@ static uint32_t sum(const void *data, size_t bytes)
 	return total;
 }
 
+static struct sl_frame_kind kind_of(struct frame f, uint8_t flags)
+{
+	uint16_t pseudo[2] = { sl_htons(SL_PROTO_TCP), sl_htons(sizeof(struct sl_tcp)) };
+	struct sl_frame_kind kind;
+
+	f.tcp.flags = flags;
+	memcpy(&kind.flags_window, (const uint8_t *)&f + PIECE_TCP, sizeof(kind.flags_window));
+	kind.sum = sum(&f.ip.dst, 4) + sum(&f.tcp, sizeof(f.tcp)) + sum(pseudo, sizeof(pseudo));
+	return kind;
+}
+
 void sl_generator_init(struct sl_generator *g, sl_be32 vip, sl_be16 port, const uint8_t mac[6],
-		       bool syn)
+		       bool syn, bool datagrams)
 {
 	struct frame f = {
 		.eth = { .src = { 2, 'c', 'l', 'i', 'e', 'n' }, .type = sl_htons(SL_ETH_IP4) },
@@ -49,22 +63,25 @@ void sl_generator_init(struct sl_generator *g, sl_be32 vip, sl_be16 port, const 
 			.ttl = 64,
 			.protocol = SL_PROTO_TCP,
 			.dst = vip },
-		.tcp = { .dst = port,
-			 .offset = 0x50,
-			 .flags = syn ? SL_TCP_SYN : SL_TCP_ACK,
-			 .window = sl_htons(1024) },
+		.tcp = { .dst = port, .offset = 0x50, .window = sl_htons(1024) },
 	};
-	uint16_t pseudo[2] = { sl_htons(SL_PROTO_TCP), sl_htons(sizeof(struct sl_tcp)) };
 	const uint8_t *bytes = (const uint8_t *)&f;
 
 	memcpy(f.eth.dst, mac, sizeof(f.eth.dst));
+	if (datagrams) {
+		f.ip.protocol = SL_PROTO_UDP;
+		f.ip.length = sl_htons(sizeof(f) - sizeof(f.eth));
+	}
 	*g = (struct sl_generator){ .random = 0x853c49e6748fea9bull, .vip = vip, .port = port };
 	memcpy(&g->link, bytes + PIECE_LINK, sizeof(g->link));
 	memcpy(&g->ip_head, bytes + PIECE_IP, sizeof(g->ip_head));
 	memcpy(&g->ttl_protocol, bytes + PIECE_IP + 8, sizeof(g->ttl_protocol));
-	memcpy(&g->tcp_flags_window, bytes + PIECE_TCP, sizeof(g->tcp_flags_window));
 	g->ip_sum = sum(&f.ip, sizeof(f.ip));
-	g->tcp_sum = sum(&f.ip.dst, 4) + sum(&f.tcp, sizeof(f.tcp)) + sum(pseudo, sizeof(pseudo));
+	g->syn = kind_of(f, SL_TCP_SYN);
+	g->ack = kind_of(f, SL_TCP_ACK);
+	g->fin = kind_of(f, SL_TCP_FIN | SL_TCP_ACK);
+	g->usual = syn ? g->syn : g->ack;
+	g->udp_sum = sum(&f.ip.dst, 4) + f.tcp.dst + sl_htons(SL_PROTO_UDP) + 2u * UDP_LENGTH;
 }
 
 /* A bijection on 43 bits: distinct flows keep distinct tuples. */
@@ -76,17 +93,19 @@ static inline uint64_t mix(uint64_t i)
 	return i ^ i >> 22;
 }
 
-static inline void write_frame(const struct sl_generator *g, uint8_t *at, uint64_t flow)
+static inline void write_frame(const struct sl_generator *g, const struct sl_frame_kind *kind,
+			       struct rte_mbuf *m, uint64_t flow)
 {
+	uint8_t *at = rte_pktmbuf_mtod(m, uint8_t *);
 	uint64_t tuple = mix(flow);
 	uint32_t src = __builtin_bswap32(0x10000000u | (uint32_t)(tuple >> 15));
 	uint16_t sport = __builtin_bswap16((uint16_t)(0x8000u | (tuple & 0x7fff)));
 	uint32_t src_sum = (src & 0xffff) + (src >> 16);
 	uint16_t ip_csum = (uint16_t)~sl_csum_fold(g->ip_sum + src_sum);
-	uint16_t tcp_csum = (uint16_t)~sl_csum_fold(g->tcp_sum + src_sum + sport);
+	uint16_t tcp_csum = (uint16_t)~sl_csum_fold(kind->sum + src_sum + sport);
 	uint64_t ip_rest = g->ttl_protocol | (uint64_t)ip_csum << 16 | (uint64_t)src << 32;
 	uint64_t ends = (uint32_t)g->vip | (uint64_t)sport << 32 | (uint64_t)g->port << 48;
-	uint64_t tcp_rest = g->tcp_flags_window | (uint64_t)tcp_csum << 32;
+	uint64_t tcp_rest = kind->flags_window | (uint64_t)tcp_csum << 32;
 
 	_mm_storeu_si128((__m128i *)(void *)(at + PIECE_LINK), g->link);
 	_mm_storeu_si128((__m128i *)(void *)(at + PIECE_IP),
@@ -96,30 +115,112 @@ static inline void write_frame(const struct sl_generator *g, uint8_t *at, uint64
 			 _mm_set_epi64x(0, (long long)tcp_rest));
 }
 
+/* As write_frame(), of UDP; the payload is the flow's number and zeros. */
+static inline void write_datagram(const struct sl_generator *g, struct rte_mbuf *m, uint32_t flow)
+{
+	uint8_t *at = rte_pktmbuf_mtod(m, uint8_t *);
+	uint64_t tuple = mix(flow);
+	uint32_t src = __builtin_bswap32(0x10000000u | (uint32_t)(tuple >> 15));
+	uint16_t sport = __builtin_bswap16((uint16_t)(0x8000u | (tuple & 0x7fff)));
+	uint32_t src_sum = (src & 0xffff) + (src >> 16);
+	uint32_t flow_sum = (flow & 0xffff) + (flow >> 16);
+	uint16_t ip_csum = (uint16_t)~sl_csum_fold(g->ip_sum + src_sum);
+	uint16_t udp_csum = (uint16_t)~sl_csum_fold(g->udp_sum + src_sum + sport + flow_sum);
+	uint64_t ip_rest = g->ttl_protocol | (uint64_t)ip_csum << 16 | (uint64_t)src << 32;
+	uint64_t ends = (uint32_t)g->vip | (uint64_t)sport << 32 | (uint64_t)g->port << 48;
+	uint64_t rest =
+		UDP_LENGTH | (uint64_t)(udp_csum ? udp_csum : 0xffff) << 16 | (uint64_t)flow << 32;
+
+	_mm_storeu_si128((__m128i *)(void *)(at + PIECE_LINK), g->link);
+	_mm_storeu_si128((__m128i *)(void *)(at + PIECE_IP),
+			 _mm_set_epi64x((long long)ip_rest, (long long)g->ip_head));
+	_mm_storeu_si128((__m128i *)(void *)(at + PIECE_TUPLE),
+			 _mm_set_epi64x((long long)rest, (long long)ends));
+	_mm_storeu_si128((__m128i *)(void *)(at + PIECE_TCP), _mm_setzero_si128());
+}
+
+static inline uint32_t next_flow(struct sl_generator *g)
+{
+	g->random = g->random * 6364136223846793005ull + 1442695040888963407ull;
+	return (uint32_t)((g->random >> 32) * g->flows >> 32);
+}
+
+static inline void write_random(struct sl_generator *g, struct rte_mbuf *m)
+{
+	write_frame(g, &g->usual, m, next_flow(g));
+}
+
+/* The newest connection's SYN, then what older ones have got to: all four kinds in turn. */
+static inline void write_churn(struct sl_generator *g, struct rte_mbuf *m)
+{
+	uint64_t step = g->next % SL_CHURN_PACKETS, oldest = g->next / SL_CHURN_PACKETS;
+	const struct sl_frame_kind *kind = step == 0 ? &g->syn : step == 3 ? &g->fin : &g->ack;
+
+	write_frame(g, kind, m, oldest + (SL_CHURN_PACKETS - 1 - step) * SL_CHURN_APART);
+	g->next++;
+}
+
+/* Strangers come when they are due, whoever has to wait for them. */
+static inline uint16_t write_strangers(struct sl_generator *g, struct rte_mbuf **frame, uint16_t n)
+{
+	uint64_t now = __builtin_ia32_rdtsc();
+	uint16_t i = 0;
+
+	if (!g->flood_every)
+		return 0;
+	if (!g->flood_next)
+		g->flood_next = now;
+	for (; i < n && (int64_t)(now - g->flood_next) >= 0; i++) {
+		write_frame(g, &g->syn, frame[i], SL_STRANGERS + g->strangers++);
+		g->flood_next += g->flood_every;
+	}
+	return i;
+}
+
+void sl_generator_write(struct sl_generator *g, struct rte_mbuf **frame, uint16_t n)
+{
+	struct sl_generator local = *g; /* gcc keeps it in registers */
+	uint16_t i = 0;
+
+	switch (local.order) {
+	case SL_ORDER_ONCE:
+		for (; i < n; i++)
+			write_frame(&local, &local.usual, frame[i], local.next++);
+		break;
+	case SL_ORDER_CHURN:
+		for (; i < n; i++)
+			write_churn(&local, frame[i]);
+		break;
+	case SL_ORDER_DATAGRAMS:
+		for (; i < n; i++)
+			write_datagram(&local, frame[i], next_flow(&local));
+		break;
+	case SL_ORDER_FLOOD:
+		i = write_strangers(&local, frame, n);
+		/* fallthrough */
+	case SL_ORDER_RANDOM:
+		for (; i < n; i++)
+			write_random(&local, frame[i]);
+	}
+	g->random = local.random;
+	g->next = local.next;
+	g->strangers = local.strangers;
+	g->flood_next = local.flood_next;
+}
+
 uint16_t sl_generator_fill(uint16_t device, uint16_t queue, struct rte_mbuf **frame, uint16_t n,
 			   uint16_t room, void *user)
 {
-	struct sl_generator *g = user, local = *g;
+	struct sl_generator *g = user;
 
 	(void)device, (void)queue, (void)room;
-	if (!local.left) { /* a worker that is told to stop may still ask for what has arrived */
+	if (!g->left) { /* a worker that is told to stop may still ask for what has arrived */
 		rte_pktmbuf_free_bulk(frame, n);
 		return 0;
 	}
-	if (local.order == SL_ORDER_RANDOM)
-		for (uint16_t i = 0; i < n; i++) {
-			local.random =
-				local.random * 6364136223846793005ull + 1442695040888963407ull;
-			write_frame(&local, rte_pktmbuf_mtod(frame[i], uint8_t *),
-				    (local.random >> 32) * local.flows >> 32);
-		}
-	else
-		for (uint16_t i = 0; i < n; i++)
-			write_frame(&local, rte_pktmbuf_mtod(frame[i], uint8_t *), local.next++);
-	g->random = local.random;
-	g->next = local.next;
-	g->left = local.left > n ? local.left - n : 0;
+	sl_generator_write(g, frame, n);
+	g->left = g->left > n ? g->left - n : 0;
 	if (!g->left)
-		atomic_store_explicit(local.stop, true, memory_order_relaxed);
+		atomic_store_explicit(g->stop, true, memory_order_relaxed);
 	return n;
 }

@@ -11,7 +11,12 @@
  *     fill      the worker, each flow once: what tracks, tracks them all
  *     worker N  the worker
  *     check N   the worker, and every frame that leaves is looked at
+ *     syns N    the worker, N SYNs of flows that nobody knows
+ *     pace N    with --traffic flood: so many such a second, from now on
+ *     stage S N a loop with a part of the worker's work (stages.h)
  *     clear     empties the flow table
+ *     learn N   the worker, N packets that storm.h looks at and learns from
+ *     storm     the worker until the next line comes, and storm.h looks at every frame
  *     quit      or the end of standard input
  *
  * Each is answered by one line of JSON. A window ends on its last packet: the generator tells the
@@ -23,6 +28,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -38,6 +45,8 @@
 #include "../dataplane/engine/worker.h"
 #include "generator.h"
 #include "sink.h"
+#include "stages.h"
+#include "storm.h"
 
 enum { LCORE = 1, LOOK_EVERY_MS = 1, WAIT_SECONDS = 20, REFUSED = -1 };
 
@@ -49,8 +58,13 @@ struct path {
 	struct sl_worker_run run;
 	struct sl_generator generator;
 	struct sl_sink sink;
+	struct sl_storm storm;
+	int wake;	     /* control's knock, as sluice-dataplane has it */
+	enum sl_order order; /* of the traffic that was asked for */
+	uint64_t strangers;  /* before this window */
 	atomic_bool stop;
-	/* Of a bare loop: */
+	/* Of a loop of stages.h: */
+	enum sl_stage stage;
 	uint64_t packets;
 	uint64_t cycles;
 };
@@ -63,6 +77,18 @@ struct count {
 	uint64_t tracked;
 	uint64_t untrackable;
 	uint64_t reason[SL_REASON_COUNT];
+};
+
+static const struct traffic {
+	const char *name;
+	enum sl_order order;
+	bool syn;
+} TRAFFIC[] = {
+	{ "steady", SL_ORDER_RANDOM, false }, /* packets of flows that stand */
+	{ "new", SL_ORDER_ONCE, true },	      /* each packet the SYN of a new flow */
+	{ "churn", SL_ORDER_CHURN, false },   /* connections of four packets */
+	{ "flood", SL_ORDER_FLOOD, false },   /* steady, and SYNs of strangers */
+	{ "udp", SL_ORDER_DATAGRAMS, false }, /* steady, of UDP */
 };
 
 static const char *const reason_name[] = {
@@ -173,23 +199,11 @@ static int settle(struct path *p)
 	return refuse("the backends don't become ready");
 }
 
-static int bare_loop(void *arg)
+static int stage_loop(void *arg)
 {
 	struct path *p = arg;
-	const struct sl_lane *rx = &p->run.rx[0], *tx = &p->run.tx[0];
-	uint64_t left = p->packets, packets = 0, begin = rte_rdtsc();
-	struct rte_mbuf *frame[SL_BURST];
 
-	while (packets < left) {
-		uint16_t n = rte_eth_rx_burst(rx->device, rx->queue, frame, SL_BURST);
-		uint16_t sent = rte_eth_tx_burst(tx->device, tx->queue, frame, n);
-
-		if (sent < n)
-			rte_pktmbuf_free_bulk(frame + sent, n - sent);
-		packets += n;
-	}
-	p->cycles = rte_rdtsc() - begin;
-	p->packets = packets;
+	p->cycles = sl_stage_loop(&p->run, p->stage, &p->packets);
 	return 0;
 }
 
@@ -221,7 +235,8 @@ static void generate_no_more(struct path *p, const struct rte_eth_rxtx_callback 
 	rte_free((void *)(uintptr_t)callback);
 }
 
-static int bare(struct path *p, uint64_t packets, bool generated, enum sl_order order)
+static int staged(struct path *p, enum sl_stage stage, uint64_t packets, bool generated,
+		  enum sl_order order)
 {
 	const struct rte_eth_rxtx_callback *callback =
 		generated ? generate(p, order, packets) : NULL;
@@ -229,8 +244,10 @@ static int bare(struct path *p, uint64_t packets, bool generated, enum sl_order 
 
 	if (generated && !callback)
 		return refuse("DPDK was built without callbacks");
+	p->stage = stage;
 	p->packets = packets;
-	err = launch(p, bare_loop, p);
+	atomic_store(&p->stop, false);
+	err = launch(p, stage_loop, p);
 	if (generated)
 		generate_no_more(p, callback);
 	if (!err)
@@ -277,11 +294,12 @@ static void report(const struct path *p, const struct count *from, const struct 
 
 	printf("{\"packets\": %lu, \"cycles\": %lu, \"restarts\": %lu, \"tracked\": %lu, "
 	       "\"untrackable\": %lu, \"backends_used\": %u, \"all_packets\": %lu, "
-	       "\"all_to_backends\": %lu, \"checked\": %lu, \"wrong\": %lu, \"reasons\": {",
+	       "\"all_to_backends\": %lu, \"checked\": %lu, \"wrong\": %lu, \"strangers\": %lu, "
+	       "\"reasons\": {",
 	       to->packets - from->packets, to->cycles - from->cycles,
 	       to->restarts - from->restarts, to->tracked - from->tracked,
 	       to->untrackable - from->untrackable, backends, to->packets, to_backends,
-	       p->sink.frames, p->sink.wrong);
+	       p->sink.frames, p->sink.wrong, p->generator.strangers - p->strangers);
 	for (int i = 0, n = 0; i < SL_REASON_COUNT; i++)
 		if (to->reason[i] != from->reason[i])
 			printf("%s\"%s\": %lu", n++ ? ", " : "", reason_name[i],
@@ -300,6 +318,7 @@ static int work(struct path *p, uint64_t packets, enum sl_order order, bool chec
 		return refuse("DPDK was built without callbacks");
 	if (check)
 		looking = rte_eth_add_tx_callback(tx->device, tx->queue, sl_sink_check, &p->sink);
+	p->strangers = p->generator.strangers;
 	count(p, &from);
 	err = launch(p, sl_worker_main, &p->run);
 	count(p, &to);
@@ -316,35 +335,129 @@ static int work(struct path *p, uint64_t packets, enum sl_order order, bool chec
 	return err;
 }
 
-static int obey(struct path *p, const char *line, enum sl_order order)
+/* Each flow once, or N strangers. */
+static int once(struct path *p, uint64_t packets, bool strangers)
 {
-	uint64_t packets = 0;
-	char word[16] = "";
+	struct sl_generator *g = &p->generator, saved = *g;
+	int err;
 
-	sscanf(line, "%15s %lu", word, &packets);
-	if (!strcmp(word, "fill")) {
-		p->generator.next = 0;
-		return work(p, p->generator.flows, SL_ORDER_ONCE, false);
+	g->next = strangers ? SL_STRANGERS + g->strangers : 0;
+	if (strangers)
+		g->usual = g->syn;
+	err = work(p, packets, SL_ORDER_ONCE, false);
+	g->usual = saved.usual;
+	g->next = saved.next;
+	g->strangers = saved.strangers + (strangers ? packets + SL_BURST : 0);
+	return err;
+}
+
+static void report_storm(const struct path *p)
+{
+	const struct sl_storm *s = &p->storm;
+
+	printf("{\"frames\": %lu, \"generations\": %lu, \"later\": %lu, \"torn\": %lu, "
+	       "\"differ\": %u, \"restarts\": %lu, \"first\": \"%s\"}\n",
+	       s->frames, s->generations, s->later, s->torn,
+	       sl_storm_differ(s, RTE_MIN(p->generator.flows, (uint32_t)SL_STORM_FLOWS)),
+	       s->self->restarts, s->first);
+}
+
+static bool knock(struct path *p)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+
+	if (p->wake > 0)
+		return true;
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/dataplane.wake", p->config.run_dir);
+	p->wake = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	return p->wake > 0 && bind(p->wake, (struct sockaddr *)&addr, sizeof(addr)) == 0;
+}
+
+/* Until a line comes; control's proposals are answered as it knocks. */
+static void answer_proposals(struct path *p)
+{
+	struct pollfd fd[] = { { .fd = STDIN_FILENO, .events = POLLIN },
+			       { .fd = p->wake, .events = POLLIN } };
+	char byte;
+
+	while (!fd[0].revents && rte_eal_get_lcore_state(LCORE) == RUNNING) {
+		poll(fd, 2, 100);
+		while (recv(p->wake, &byte, 1, 0) > 0)
+			;
+		sl_acceptor_run(p->acceptor);
 	}
+}
+
+static int storm(struct path *p, uint64_t packets, bool learn)
+{
+	const struct sl_lane *tx = &p->run.tx[0];
+	const struct rte_eth_rxtx_callback *source, *check;
+	int err = 0;
+
+	if (!knock(p))
+		return refuse("no socket for control to knock at");
+	source = generate(p, p->order, packets);
+	check = rte_eth_add_tx_callback(tx->device, tx->queue, sl_storm_check, &p->storm);
+	p->storm.learn = learn;
+	if (learn) {
+		err = launch(p, sl_worker_main, &p->run);
+	} else {
+		if (rte_eal_remote_launch(sl_worker_main, &p->run, LCORE) != 0)
+			return refuse("the core is busy");
+		answer_proposals(p);
+		atomic_store(&p->stop, true);
+		err = rte_eal_wait_lcore(LCORE);
+	}
+	generate_no_more(p, source);
+	rte_eth_remove_tx_callback(tx->device, tx->queue, check);
+	rte_free((void *)(uintptr_t)check);
+	if (!err)
+		report_storm(p);
+	return err;
+}
+
+static int obey(struct path *p, const char *line)
+{
+	char word[16] = "", name[16] = "";
+	uint64_t n = 0;
+
+	if (sscanf(line, "stage %15s %lu", name, &n) == 2 && n && sl_stage_named(name) != SL_STAGES)
+		return staged(p, sl_stage_named(name), n, true, p->order);
+	if (sscanf(line, "%15s %lu", word, &n) < 1)
+		return refuse("an empty line");
+	if (!strcmp(word, "fill"))
+		return once(p, p->generator.flows, false);
 	if (!strcmp(word, "clear")) {
 		memset(p->store.base[SL_ARRAY_flows], 0, p->store.bytes[SL_ARRAY_flows]);
 		puts("{}");
 		return 0;
 	}
-	if (!packets)
+	if (!strcmp(word, "pace")) {
+		p->generator.flood_every = n ? rte_get_tsc_hz() / n : 0;
+		p->generator.flood_next = 0;
+		puts("{}");
+		return 0;
+	}
+	if (!strcmp(word, "storm"))
+		return storm(p, UINT64_MAX, false);
+	if (!n)
 		return refuse("what is written at the top of bench/path.c is understood");
 	if (!strcmp(word, "io"))
-		return bare(p, packets, false, order);
+		return staged(p, SL_STAGE_IO, n, false, p->order);
 	if (!strcmp(word, "floor"))
-		return bare(p, packets, true, order);
+		return staged(p, SL_STAGE_IO, n, true, p->order);
 	if (!strcmp(word, "worker"))
-		return work(p, packets, order, false);
+		return work(p, n, p->order, false);
 	if (!strcmp(word, "check"))
-		return work(p, packets, order, true);
+		return work(p, n, p->order, true);
+	if (!strcmp(word, "learn"))
+		return storm(p, n, true);
+	if (!strcmp(word, "syns"))
+		return once(p, n, true);
 	return refuse("no such command");
 }
 
-static int serve(struct path *p, enum sl_order order)
+static int serve(struct path *p)
 {
 	struct pollfd in = { .fd = STDIN_FILENO, .events = POLLIN };
 	char line[64];
@@ -358,22 +471,23 @@ static int serve(struct path *p, enum sl_order order)
 			sl_acceptor_run(p->acceptor);
 		if (!fgets(line, sizeof(line), stdin) || !strcmp(line, "quit\n"))
 			break;
-		err = obey(p, line, order);
+		err = obey(p, line);
 		fflush(stdout);
 	}
 	return err;
 }
 
-static int start(struct path *p, uint32_t flows, bool syn)
+static int start(struct path *p, uint32_t flows, const struct traffic *traffic)
 {
 	const struct sl_config_service *s = &p->config.service[0];
 	char error[SL_ERROR_MAX];
 	uint8_t mac[6];
 
 	if (p->config.n_services != 1 || p->config.dataplane.n_cores != 1 ||
-	    p->config.dataplane.n_ports != 1 || p->config.n_next_hops != 1 ||
-	    s->protocol != SL_PROTO_TCP)
-		return refuse("wants a configuration of one core, port, next hop and TCP service");
+	    p->config.dataplane.n_ports != 1 || !p->config.n_next_hops ||
+	    (s->protocol == SL_PROTO_UDP) != (traffic->order == SL_ORDER_DATAGRAMS))
+		return refuse("wants a configuration of one core, port and service of the "
+			      "traffic's protocol, and a next hop");
 	if (attach(p) || start_eal(&p->config))
 		return REFUSED;
 	if (sl_ports_start(&p->ports, &p->config, error) != 0)
@@ -381,40 +495,53 @@ static int start(struct path *p, uint32_t flows, bool syn)
 	p->run = (struct sl_worker_run){ .store = &p->store, .stop = &p->stop, .n_ports = 1 };
 	p->run.n_rx = sl_ports_deal(&p->ports, 0, p->run.rx, RTE_DIM(p->run.rx), p->run.tx);
 	p->sink.config = &p->config;
+	p->storm.config = &p->config;
+	p->storm.root = sl_store_root(&p->store);
+	p->storm.self = p->store.base[SL_ARRAY_workers];
 	sl_ports_mac(&p->ports, 0, mac);
-	sl_generator_init(&p->generator, s->vip.w[3], sl_htons(s->port), mac, syn);
+	sl_generator_init(&p->generator, s->vip.w[3], sl_htons(s->port), mac, traffic->syn,
+			  traffic->order == SL_ORDER_DATAGRAMS);
+	p->order = traffic->order;
 	p->generator.flows = flows;
 	p->generator.stop = &p->stop;
 	return announce(p) || settle(p) ? REFUSED : 0;
+}
+
+static const struct traffic *traffic_named(const char *name)
+{
+	for (size_t i = 0; i < RTE_DIM(TRAFFIC); i++)
+		if (!strcmp(TRAFFIC[i].name, name))
+			return &TRAFFIC[i];
+	return NULL;
 }
 
 int main(int argc, char **argv)
 {
 	static const struct option options[] = { { "config", required_argument, NULL, 'c' },
 						 { "flows", required_argument, NULL, 'f' },
-						 { "new", no_argument, NULL, 'n' },
+						 { "traffic", required_argument, NULL, 't' },
 						 { 0 } };
+	const struct traffic *traffic = &TRAFFIC[0];
 	static struct path p;
 	char error[SL_ERROR_MAX];
 	const char *file = NULL;
 	uint32_t flows = 1;
-	bool new = false;
 	int option, status;
 
-	while ((option = getopt_long(argc, argv, "c:f:n", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "c:f:t:", options, NULL)) != -1) {
 		if (option == 'c')
 			file = optarg;
 		else if (option == 'f')
 			flows = (uint32_t)strtoul(optarg, NULL, 10);
-		else if (option == 'n')
-			new = true;
+		else if (option == 't')
+			traffic = traffic_named(optarg);
 		else
 			return SL_EXIT_USAGE;
 	}
-	if (!file || optind != argc || !flows) {
-		fputs("usage: sluice-bench-path -c FILE [--flows N] [--new]\n"
-		      "  --flows N  so many flows in random order\n"
-		      "  --new      every frame is the SYN of a new flow\n",
+	if (!file || optind != argc || !flows || !traffic) {
+		fputs("usage: sluice-bench-path -c FILE [--flows N] [--traffic "
+		      "steady|new|churn|flood|udp]\n"
+		      "  --flows N  so many flows in random order\n",
 		      stderr);
 		return SL_EXIT_USAGE;
 	}
@@ -422,6 +549,6 @@ int main(int argc, char **argv)
 		refuse(error);
 		return SL_EXIT_CONFIG;
 	}
-	status = start(&p, flows, new) || serve(&p, new ? SL_ORDER_ONCE : SL_ORDER_RANDOM);
+	status = start(&p, flows, traffic) || serve(&p);
 	return status ? SL_EXIT_FAILED : SL_EXIT_OK;
 }

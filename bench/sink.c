@@ -34,8 +34,9 @@ static const char *wrong_with(const struct sl_config *config, const struct rte_m
 		return "its TTL isn't one less";
 	if (rte_ipv4_cksum((const void *)ip) != 0) /* over the field itself */
 		return "its IP checksum is wrong";
-	if (rte_ipv4_udptcp_cksum((const void *)ip, tcp) != 0)
-		return "its TCP checksum is wrong";
+	if (rte_ipv4_udptcp_cksum((const void *)ip, tcp) !=
+	    (ip->protocol == SL_PROTO_UDP ? 0xffff : 0))
+		return "its TCP or UDP checksum is wrong";
 	return NULL;
 }
 

@@ -34,6 +34,7 @@ struct sl_control {
 	int lock;
 	uint64_t started_ns;
 	uint64_t refused; /* generations that the dataplane refused */
+	double commit_us; /* of the live generation, see publish.h; 0: adopted */
 	bool dataplane_seen;
 	uint64_t owner[SL_PORTS_CONFIG_MAX][SL_QUEUES_PER_PORT]; /* as last seen, see queues.h */
 	uint32_t attached[SL_PORTS_CONFIG_MAX]; /* ifindex that XDP is attached to; 0: none */

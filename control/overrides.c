@@ -155,9 +155,26 @@ int sl_overrides_load(struct sl_control *c, char error[SL_ERROR_MAX])
 	return refuse(error, path, line, where.text);
 }
 
+static int write_all(int fd, const char *text, size_t length)
+{
+	while (length > 0) {
+		ssize_t n = write(fd, text, length);
+
+		if (n == -1 && errno != EINTR)
+			return -1;
+		if (n > 0) {
+			text += n;
+			length -= (size_t)n;
+		}
+	}
+	return 0;
+}
+
 int sl_overrides_save(const struct sl_control *c, char error[SL_ERROR_MAX])
 {
 	char path[SL_PATH_MAX + 32], temporary[SL_PATH_MAX + 32];
+	/* In one piece: json_dumpfd() makes a system call for each token. */
+	char *text = json_dumps(c->overrides, JSON_INDENT(2) | JSON_SORT_KEYS);
 	int fd, err = 0;
 
 	path_of(c, "", path);
@@ -165,12 +182,15 @@ int sl_overrides_save(const struct sl_control *c, char error[SL_ERROR_MAX])
 	fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0)
 		err = -errno;
-	else if (json_dumpfd(c->overrides, fd, JSON_INDENT(2) | JSON_SORT_KEYS) != 0)
-		err = -EIO;
+	else if (!text)
+		err = -ENOMEM;
+	else if (write_all(fd, text, strlen(text)) != 0)
+		err = -errno;
 	else if (fsync(fd) != 0)
 		err = -errno;
 	if (fd >= 0)
 		close(fd);
+	free(text);
 	if (!err && rename(temporary, path) != 0)
 		err = -errno;
 	if (err)

@@ -22,6 +22,7 @@ enum {
 	HEARTBEAT_OLD_MS = 100,
 	PAUSE_US = 20,
 	RESCALE_SLICES = 4,
+	SPIN_US = 50, /* a worker that polls has acknowledged by then; a sleep takes as long */
 };
 
 bool sl_dataplane_alive(const struct sl_control *c)
@@ -85,6 +86,7 @@ void sl_acknowledged(struct sl_control *c, struct sl_published *out)
 	uint64_t oldest = sl_store_root(&c->store)->generation;
 
 	out->generation = oldest;
+	out->commit_us = c->commit_us;
 	out->workers = out->acknowledged = out->hung = 0;
 	for (uint32_t w = 0; w < sl_workers(c); w++) {
 		uint64_t generation = sl_worker_generation(c, w);
@@ -170,18 +172,21 @@ static int propose(struct sl_control *c, uint64_t generation, char error[SL_ERRO
 static void commit(struct sl_control *c, uint64_t generation, struct sl_published *out)
 {
 	struct sl_root *root = sl_store_root(&c->store);
-	uint64_t start = sl_clock_ns(), waited_ms, wait_ms;
+	uint64_t start = sl_clock_ns(), waited_ns, wait_ms;
 
 	/* Release: everything that the generation names stands before it does. */
 	__atomic_store_n(&root->generation, generation, __ATOMIC_RELEASE);
-	do {
+	for (;;) {
 		sl_acknowledged(c, out);
-		waited_ms = (sl_clock_ns() - start) / 1000000u;
+		waited_ns = sl_clock_ns() - start;
 		wait_ms = out->acknowledged + out->hung < out->workers ? ACKNOWLEDGE_WAIT_MS
 								       : HUNG_WAIT_MS;
-	} while (out->acknowledged < out->workers && waited_ms < wait_ms &&
-		 (pause_a_little(), true));
-	out->commit_us = (double)(sl_clock_ns() - start) / 1000.0;
+		if (out->acknowledged >= out->workers || waited_ns >= wait_ms * 1000000u)
+			break;
+		if (waited_ns > SPIN_US * 1000u)
+			pause_a_little();
+	}
+	c->commit_us = out->commit_us = (double)(sl_clock_ns() - start) / 1000.0;
 }
 
 /* The next number whose bank isn't the live one. Numbers that were proposed and never went live

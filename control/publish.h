@@ -29,7 +29,7 @@ struct sl_published {
 	uint32_t workers;      /* alive, those that hang included */
 	uint32_t acknowledged; /* of these */
 	uint32_t hung;	       /* of these: have not acknowledged, and give no sign of life */
-	double commit_us;      /* from commit to the last acknowledgement */
+	double commit_us;      /* from its commit to the last acknowledgement */
 };
 
 /* Takes `next` over in any case: on success it becomes c->model, else it is freed and nothing has

@@ -425,6 +425,11 @@ static int root_peek(const struct sl_store_where *where, uint64_t *magic, uint32
 
 	if (err)
 		return err;
+	if (found.bytes == 0) { /* a file that somebody has made this moment, and not yet sized */
+		close(found.fd);
+		*magic = 0;
+		return 0;
+	}
 	if (found.bytes < offsetof(struct sl_root, arrays)) {
 		close(found.fd);
 		return fail(error, -EPROTO, "array root: too short to be one of Sluice");

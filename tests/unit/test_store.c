@@ -431,6 +431,24 @@ static void long_path(void **state)
 
 /* ---- huge pages alone ---- */
 
+/* Who comes between the making of the root's file and its first byte waits; who made it died. */
+static void no_size_yet(void **state)
+{
+	struct sl_store_where where = place(true);
+	struct sl_store s;
+	char path[128];
+	int fd;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/sluice.unit.root", huge_mount);
+	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	close(fd);
+	assert_int_equal(sl_store_attach(&s, &where, SL_STORE_ENGINE, error), -ENOENT);
+	publish(&s, &where);
+	end(&s, &where);
+}
+
 static void too_few_pages(void **state)
 {
 	struct sl_store_where where = place(true);
@@ -547,6 +565,7 @@ int main(void)
 		cmocka_unit_test(other_map),
 		cmocka_unit_test(others_stay),
 		cmocka_unit_test(long_path),
+		cmocka_unit_test(no_size_yet),
 		cmocka_unit_test(too_few_pages),
 		cmocka_unit_test(whole_pages),
 	};
