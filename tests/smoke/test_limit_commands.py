@@ -236,3 +236,29 @@ def test_told_of_traffic(topology, echo, idle, engine):
     assert (flow["per"], flow["rate"], flow["dropped"]) == ("flow", None, 0)
     assert flow["observed"] > 50 and flow["passed"] > 75  # there and back
     assert f"{client}:9999" in idle.ctl("limit", "top", "echo")
+
+
+@pytest.mark.parametrize("scope", ["flow", "client", "backend", "service"])
+def test_rate_changes_in_mid_flow(topology, echo, idle, scope):
+    """A higher rate gives no fresh burst to who has used the old one; the next packets pass at the
+    new rate. The word stands in a flow entry, a meter or a balance."""
+    idle.services[1]["backends"] = idle.services[1]["backends"][:1]
+    idle.write()
+    idle.start()
+    limit = ("limit", "set", "echo", "--per", scope, "--direction", "to", "--burst", "64kb")
+
+    def passed():
+        (row,) = idle.json("limit", "list", "echo")["limits"]
+        return row["passed"]
+
+    idle.ctl(*limit, "--rate", "100kbit")
+    source, _ = blast(topology, 1000)
+    used = passed()
+    assert 455 <= used <= 530  # 64 KiB of 142 bytes, and what comes in a second
+    idle.ctl(*limit, "--rate", "1mbit")
+    blast(topology, 400, source=source)
+    after = passed() - used
+    assert after < 330, "a fresh burst"  # it would be 461
+    time.sleep(0.6)
+    blast(topology, 1000, source=source)
+    assert passed() - used - after > 455, "the burst grows back at the new rate"
