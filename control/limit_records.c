@@ -10,7 +10,7 @@
 #include "pace.h"
 #include "stats.h"
 
-_Static_assert(SL_LIMITS_MAX <= UINT8_MAX, "sl_service.n_limits");
+_Static_assert(SL_LIMITS_MAX == SL_LIMITS_A_SERVICE, "engines ask no more than these");
 
 uint32_t sl_limit_ids(const struct sl_control *c)
 {

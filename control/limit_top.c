@@ -50,8 +50,7 @@ void sl_limit_top_tick(struct sl_control *c)
 
 	if (!c->top)
 		c->top = calloc(1, sizeof(*c->top));
-	if (!c->top || now - c->top->copied_ns[0] < COPY_MS * 1000000ull ||
-	    !sl_limits_count(c->model))
+	if (!c->top || now - c->top->copied_ns[0] < COPY_MS * 1000000ull)
 		return;
 	older = c->top->copy[1];
 	if (!older)

@@ -228,6 +228,16 @@ static void compare(struct sl_control *c, const struct job *job)
 		add(c, job);
 }
 
+/* sl_limits_exception(), where it stood before is near where it stands: there may be thousands. */
+static const struct sl_model_exception *find(const struct sl_model_service *s,
+					     const struct sl_model_exception *e, uint32_t near)
+{
+	for (uint32_t i = near ? near - 1 : 0; i <= near + 1 && i < s->n_exceptions; i++)
+		if (s->exception[i].limit == e->limit && s->exception[i].subject == e->subject)
+			return &s->exception[i];
+	return sl_limits_exception(s, e->limit, e->subject);
+}
+
 /* Subjects that had a rate of their own, or have one now, beside the limit's. */
 static void note_exceptions(struct sl_control *c, const struct sl_model_service *was,
 			    const struct sl_model_service *is, const struct job *limit)
@@ -240,7 +250,7 @@ static void note_exceptions(struct sl_control *c, const struct sl_model_service 
 
 		if (e->limit != limit->limit)
 			continue;
-		before = sl_limits_exception(was, e->limit, e->subject);
+		before = find(was, e, i);
 		job.subject = e->subject;
 		job.from = before ? before->pace : limit->from;
 		job.to = e->pace;
@@ -249,7 +259,7 @@ static void note_exceptions(struct sl_control *c, const struct sl_model_service 
 	for (uint32_t i = 0; i < was->n_exceptions; i++) {
 		const struct sl_model_exception *e = &was->exception[i];
 
-		if (e->limit != limit->limit || sl_limits_exception(is, e->limit, e->subject))
+		if (e->limit != limit->limit || find(is, e, i))
 			continue;
 		job.subject = e->subject;
 		job.from = e->pace;
@@ -285,9 +295,16 @@ static void note_service(struct sl_control *c, const struct sl_model_service *wa
 
 void sl_rescale_note(struct sl_control *c, const struct sl_model *was, const struct sl_model *is)
 {
-	for (size_t i = 0; i < is->n; i++)
-		for (size_t k = 0; k < was->n; k++)
-			if (was->service[k]->id == is->service[i]->id &&
-			    was->service[k] != is->service[i])
-				note_service(c, was->service[k], is->service[i]);
+	for (size_t i = 0; i < is->n; i++) {
+		const struct sl_model_service *s = is->service[i];
+		size_t k = i; /* mostly the same */
+
+		if (!s->n_limits)
+			continue;
+		if (k >= was->n || was->service[k]->id != s->id)
+			for (k = 0; k < was->n && was->service[k]->id != s->id; k++)
+				;
+		if (k < was->n && was->service[k] != s)
+			note_service(c, was->service[k], s);
+	}
 }

@@ -467,9 +467,7 @@ void sl_limits_tick(struct sl_control *c)
 		return;
 	for (size_t i = 0; i < c->model->n && !any; i++)
 		any = any_ended(c->model->service[i], now);
-	if (!any)
-		return;
-	if (end_all(c, now, error) == 0) {
+	if (!any || end_all(c, now, error) == 0) {
 		c->limits_failed = false;
 		return;
 	}

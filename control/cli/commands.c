@@ -62,14 +62,12 @@ static const struct sl_command COMMANDS[] = {
 	    { "client", SL_VALUE_TEXT, SL_GIVEN_OPTION },
 	    { "flow", SL_VALUE_TEXT, SL_GIVEN_OPTION } } },
 	{ "limit set",
-	  "SERVICE --per flow|client|backend|service --rate RATE [--burst BURST]\n"
-	  "          [--direction to|from|both] [--action drop|mark|observe] "
-	  "[--prefix4 N] [--prefix6 N]\n"
-	  "      SERVICE --client ADDRESS[/LENGTH] | --flow ADDRESS:PORT --rate RATE "
-	  "[--burst BURST]\n"
-	  "          [--direction to|from|both] [--action drop|mark|observe] [--for TIME]",
-	  "a new limit, another rate of one, or a client's or flow's own; rates as 10mbit, 5kpps, "
-	  "100cps",
+	  "SERVICE --per SCOPE | --client ADDRESS[/LENGTH] | --flow ADDRESS:PORT --rate RATE "
+	  "[--burst BURST] [--direction to|from|both] [--action drop|mark|observe] "
+	  "[--prefix4 LENGTH] [--prefix6 LENGTH] [--for TIME]",
+	  "a new limit or another rate of one, per flow, client, backend or service; or a client's "
+	  "or flow's\n      own rate, which may end by itself. Rates: 10mbit, 5kpps, 100cps; "
+	  "bursts: 64kb, 100, 20ms; times: 10m",
 	  "limit.set", true, sl_print_change,
 	  { { "service", SL_VALUE_TEXT, SL_GIVEN_ALWAYS },
 	    { "per", SL_VALUE_TEXT, SL_GIVEN_OPTION },
@@ -83,10 +81,10 @@ static const struct sl_command COMMANDS[] = {
 	    { "prefix6", SL_VALUE_NUMBER, SL_GIVEN_OPTION },
 	    { "for", SL_VALUE_TEXT, SL_GIVEN_OPTION } } },
 	{ "limit clear",
-	  "SERVICE --per SCOPE | --client ADDRESS[/LENGTH] | --flow ADDRESS:PORT\n"
-	  "          [--unit bits|packets|connections] [--direction to|from|both] "
-	  "[--prefix4 N] [--prefix6 N]",
-	  "takes one away; the options have to name it alone",
+	  "SERVICE --per SCOPE | --client ADDRESS[/LENGTH] | --flow ADDRESS:PORT "
+	  "[--unit bits|packets|connections] [--direction to|from|both] [--prefix4 LENGTH] "
+	  "[--prefix6 LENGTH]",
+	  "takes one away; where several fit, says which",
 	  "limit.clear", true, sl_print_change,
 	  { { "service", SL_VALUE_TEXT, SL_GIVEN_ALWAYS },
 	    { "per", SL_VALUE_TEXT, SL_GIVEN_OPTION },

@@ -2,9 +2,11 @@
 """Limits as operators set them: what was understood is said, what was set outlives reloads and
 restarts, and what should end does. Traffic is another matter; here control runs alone."""
 
+import contextlib
 import json
 import os
 import re
+import socket
 import time
 
 import pytest
@@ -181,3 +183,82 @@ def test_bad_overrides(idle, what, field):
         json.dump({"version": 1, "services": {}, "limits": what}, file)
     status, said = idle.run("control", "-c", idle.file)
     assert status == gateway.EXIT_CONFIG and re.search(field, said), said
+
+
+def blast(topology, count, port=7, source=0):
+    """COUNT datagrams at once from one socket; its port, and how many were echoed."""
+    with topology.client.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("", source))
+        sock.settimeout(0.3)
+        for _ in range(count):
+            sock.sendto(b"x" * 100, (net.VIP, port))
+        echoed = 0
+        with contextlib.suppress(TimeoutError):
+            while sock.recv(2048):
+                echoed += 1
+        return sock.getsockname()[1], echoed
+
+
+@pytest.mark.parametrize("engine", ["dpdk", "xdp"])
+def test_told_of_traffic(topology, echo, idle, engine):
+    """Counters, `top` and `show` tell of the packets that a limit stopped, in either engine; a
+    client's own rate holds for it from the next packet on."""
+    idle.settings["dataplane"]["engine"] = engine
+    idle.write()
+    idle.start()
+    client = net.CLIENT
+    idle.ctl("limit", "set", "echo", "--per", "client", "--rate", "20pps", "--burst", "20",
+             "--direction", "to")  # fmt: skip
+    sent = 200
+    _, echoed = blast(topology, sent)
+    row = idle.json("limit", "list", "echo")["limits"][0]
+    assert row["passed"] + row["dropped"] == sent
+    assert 20 <= row["passed"] <= 40 and echoed <= row["passed"]
+    top = idle.json("limit", "top")["top"]
+    assert [(t["client"], t["packets"], t["action"]) for t in top] == [
+        (f"{client}/32", row["dropped"], "drop")
+    ]
+    assert top[0]["packets_per_s"] > 0 and top[0]["last_ms"] < 5000
+    blast(topology, 100)
+    state = idle.json("limit", "show", "echo", "--client", client)["limits"]
+    assert state[0]["burst"] == 20 and state[0]["left"] < 20
+    reasons = {r["name"]: r["packets"] for r in idle.json("stats")["reasons"]}
+    dropped = idle.json("limit", "list", "echo")["limits"][0]["dropped"]
+    assert reasons["limit_client"] == dropped > row["dropped"]
+
+    idle.ctl("limit", "set", "echo", "--client", client, "--rate", "1Mpps", "--direction", "to")
+    assert blast(topology, sent)[1] > sent / 2  # all, but what a veth pair drops
+    assert idle.json("limit", "list", "echo")["limits"][0]["dropped"] == dropped
+    idle.ctl("limit", "set", "echo", "--flow", f"{client}:9999", "--rate", "10pps", "--burst", "5",
+             "--action", "observe")  # fmt: skip
+    assert blast(topology, 50, source=9999)[1] > 25
+    flow = idle.json("limit", "list", "echo")["limits"][0]
+    assert (flow["per"], flow["rate"], flow["dropped"]) == ("flow", None, 0)
+    assert flow["observed"] > 50 and flow["passed"] > 75  # there and back
+    assert f"{client}:9999" in idle.ctl("limit", "top", "echo")
+
+
+@pytest.mark.parametrize("scope", ["flow", "client", "backend", "service"])
+def test_rate_changes_in_mid_flow(topology, echo, idle, scope):
+    """A higher rate gives no fresh burst to who has used the old one; the next packets pass at the
+    new rate. The word stands in a flow entry, a meter or a balance."""
+    idle.services[1]["backends"] = idle.services[1]["backends"][:1]
+    idle.write()
+    idle.start()
+    limit = ("limit", "set", "echo", "--per", scope, "--direction", "to", "--burst", "64kb")
+
+    def passed():
+        (row,) = idle.json("limit", "list", "echo")["limits"]
+        return row["passed"]
+
+    idle.ctl(*limit, "--rate", "100kbit")
+    source, _ = blast(topology, 1000)
+    used = passed()
+    assert 455 <= used <= 530  # 64 KiB of 142 bytes, and what comes in a second
+    idle.ctl(*limit, "--rate", "1mbit")
+    blast(topology, 400, source=source)
+    after = passed() - used
+    assert after < 330, "a fresh burst"  # it would be 461
+    time.sleep(0.6)
+    blast(topology, 1000, source=source)
+    assert passed() - used - after > 455, "the burst grows back at the new rate"
