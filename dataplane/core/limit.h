@@ -241,10 +241,15 @@ SL_INLINE enum sl_bite sl_limit_entry(const struct sl_tables *t, const struct sl
 	enum sl_bite bite;
 	bool limited = sl_limit_pace(t, limit, subject, &pace);
 
-	ahead = sl_gcra_ahead_ticks(word, ask->now, limited ? pace.most : SL_TIME_AHEAD);
+	ahead = sl_gcra_ahead_ticks(word, ask->now, SL_TIME_AHEAD);
 	*time = ask->now + ahead;
 	if (!(limit->direction & ask->direction) || !limited)
 		return SL_BITE_FREE;
+	if (sl_unlikely(ahead > pace.most)) {
+		if (ahead > pace.most + SL_GCRA_SLACK)
+			*time = ask->now + pace.most;
+		ahead = pace.most;
+	}
 	cost = sl_gcra_ticks(sl_gcra_cost(&pace, ask->bytes), word);
 	bite = sl_gcra_judge(ahead, cost, pace.depth, sl_limit_may_mark(limit, ask));
 	if (bite != SL_BITE_DROP)

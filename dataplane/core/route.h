@@ -273,7 +273,8 @@ SL_INLINE enum sl_bite sl_track_charge_at(const struct sl_tables *t, const struc
 	uint64_t time;
 	enum sl_bite bite = sl_limit_entry(t, limit, packet, key & SL_TIME_MASK, at->value, &time);
 
-	if (bite == SL_BITE_NONE || bite == SL_BITE_MARK || state != sl_flow_state(at->value))
+	if ((bite != SL_BITE_FREE && (time ^ at->value) & SL_TIME_MASK) ||
+	    state != sl_flow_state(at->value))
 		sl_flow_update(at, key, sl_flow_value(sl_flow_backend(at->value), state, time));
 	return bite;
 }
