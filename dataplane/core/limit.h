@@ -184,8 +184,8 @@ SL_INLINE enum sl_bite sl_limit_lease(const struct sl_tables *t, const struct sl
 	if (lapse > -(int64_t)term && lapse <= (int64_t)(2 * term) && more > cost)
 		bite = sl_gcra_draw(&balance->full_at, now, more, depth, most, false);
 	if (bite != SL_BITE_NONE) {
-		more = cost;
-		bite = sl_gcra_draw(&balance->full_at, now, cost, depth, most,
+		more = cost - left; /* the rest of a lease counts: a burst comes out whole */
+		bite = sl_gcra_draw(&balance->full_at, now, more, depth, most,
 				    sl_limit_may_mark(limit, ask));
 	}
 	if (bite == SL_BITE_DROP)
