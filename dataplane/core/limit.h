@@ -173,15 +173,16 @@ SL_INLINE enum sl_bite sl_limit_lease(const struct sl_tables *t, const struct sl
 	if (!balance || !lease)
 		return SL_BITE_NONE;
 	cost = sl_gcra_cost(pace, ask->bytes) >> (SL_COST_SHIFT - 8);
+	/* Up to 2 ms ahead, and more by what the clock has stepped back. */
 	lapse = (int64_t)(lease->until - now);
-	if (lapse > 0 && lapse <= (int64_t)(2 * term))
+	if (lapse > 0 && lapse <= (int64_t)(3 * term))
 		left = lease->credit;
 	if (left >= cost) {
 		lease->credit = left - cost;
 		return SL_BITE_NONE;
 	}
 	more = (uint64_t)limit->lease << SL_METER_SHIFT;
-	if (lapse > -(int64_t)term && lapse <= (int64_t)(2 * term) && more > cost)
+	if (lapse > -(int64_t)term && lapse <= (int64_t)(3 * term) && more > cost)
 		bite = sl_gcra_draw(&balance->full_at, now, more, depth, most, false);
 	if (bite != SL_BITE_NONE) {
 		more = cost - left; /* the rest of a lease counts: a burst comes out whole */
