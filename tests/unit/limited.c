@@ -28,6 +28,7 @@ struct world world;
 struct frame limited_frame;
 uint64_t now;
 int64_t skew[WORLD_QUEUES];
+uint16_t limited_port[3];
 
 void limited_begin(uint32_t buckets)
 {
@@ -99,6 +100,18 @@ void limited_publish(void)
 {
 	world_publish(&world);
 	world_look_all(&world);
+}
+
+void limited_start(const struct sl_config_limit *limit, size_t n)
+{
+	limited_begin(1024);
+	for (size_t i = 0; i < n && limit[i].rate; i++) {
+		limited_add(WEB, &limit[i]);
+		limited_add(DNS, &limit[i]);
+	}
+	limited_publish();
+	for (uint16_t port = 2000; port < 2100; port++)
+		limited_port[1 + world_row_of(&world, WEB, CLIENT, port) % 2] = port;
 }
 
 static void build(const struct limited_packet *p)

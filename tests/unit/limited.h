@@ -24,6 +24,25 @@ enum { WEB, DNS, PLAIN };
 #define CLIENT FRAME_IP(203, 0, 113, 9)
 #define PORT   40000
 
+#define TO   SL_TO_BACKEND
+#define FROM SL_FROM_BACKEND
+#define BOTH (SL_TO_BACKEND | SL_FROM_BACKEND)
+
+#define FLOW	SL_SCOPE_FLOW
+#define ONE	SL_SCOPE_CLIENT
+#define BACKEND SL_SCOPE_BACKEND
+#define ALL	SL_SCOPE_SERVICE
+
+/* A limit of that many packets at once; another one takes ten milliseconds. */
+#define PACKETS(s, n, d)                                                                           \
+	{                                                                                          \
+		.scope = s, .unit = SL_UNIT_PACKETS, .rate = 100, .burst = n, .direction = d       \
+	}
+#define CONNECTIONS(s, n)                                                                          \
+	{                                                                                          \
+		.scope = s, .unit = SL_UNIT_CONNECTIONS, .rate = 100, .burst = n                   \
+	}
+
 /* What isn't named is 0 and means the usual. */
 struct limited_packet {
 	uint32_t service;
@@ -49,6 +68,11 @@ void limited_add(uint32_t service, const struct sl_config_limit *limit);
 /* A changed one: the record that control would make of it. Counts from the next publish. */
 void limited_change(uint32_t service, uint32_t place, const struct sl_config_limit *limit);
 void limited_publish(void);
+
+/* A world whose WEB and DNS have these limits, up to n or the first without a rate. */
+void limited_start(const struct sl_config_limit *limit, size_t n);
+/* Ports of CLIENT whose flows go to WEB's backend 1 and 2. */
+extern uint16_t limited_port[3];
 
 enum sl_reason limited_send(uint32_t queue, const struct limited_packet *p);
 bool limited_passes(uint32_t queue, const struct limited_packet *p);

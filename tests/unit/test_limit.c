@@ -19,10 +19,6 @@
 
 enum { PACKETS_MOST = 200000, PACKETS_LEAST = 2000 };
 
-#define TO   SL_TO_BACKEND
-#define FROM SL_FROM_BACKEND
-#define BOTH (SL_TO_BACKEND | SL_FROM_BACKEND)
-
 #define US50 (50 * (int64_t)TICKS_PER_US)
 
 /* Where a bucket lives. */
@@ -228,6 +224,34 @@ static void test_clocks(void **state)
 			for (size_t k = 0; k < N(clocks); k++)
 				one_rate(&places[p], &limits[r], 1514, clocks[k].ahead,
 					 clocks[k].steps_back);
+	assert_int_equal(wrong, 0);
+}
+
+/* A queue that took a lease and is heard of no more takes nothing with it: the other one alone
+ * comes to the whole rate, and a silence later to the whole burst. */
+static void test_dead_queue(void **state)
+{
+	static const struct sl_config_limit l = { .rate = 1000000000, .burst = 1 << 20 };
+
+	(void)state;
+	wrong = 0;
+	for (size_t p = 0; p < PLACES; p++) {
+		struct offer o = { .rate = 2 * l.rate,
+				   .worth = 8192,
+				   .together = 32,
+				   .queues = 1,
+				   .packets = 50000 };
+
+		begin(&places[p], &l, 8);
+		o.packet = packet_of(&places[p], 1024);
+		for (uint32_t i = 0; i < 3; i++)
+			assert_true(limited_passes(1, &o.packet));
+		limited_burst(0, &o.packet, UINT32_MAX);
+		check(places[p].name, l.rate, 1024, &o, offer(&o));
+		now += TICKS_PER_S;
+		assert_int_equal(limited_burst(0, &o.packet, UINT32_MAX), 1024);
+		limited_end();
+	}
 	assert_int_equal(wrong, 0);
 }
 
@@ -488,11 +512,11 @@ static void test_engines_alone(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rates),	      cmocka_unit_test(test_packets),
-		cmocka_unit_test(test_long),	      cmocka_unit_test(test_clocks),
-		cmocka_unit_test(test_small_bursts),  cmocka_unit_test(test_bursts),
-		cmocka_unit_test(test_unswept),	      cmocka_unit_test(test_changes),
-		cmocka_unit_test(test_engines_alone),
+		cmocka_unit_test(test_rates),	   cmocka_unit_test(test_packets),
+		cmocka_unit_test(test_long),	   cmocka_unit_test(test_clocks),
+		cmocka_unit_test(test_dead_queue), cmocka_unit_test(test_small_bursts),
+		cmocka_unit_test(test_bursts),	   cmocka_unit_test(test_unswept),
+		cmocka_unit_test(test_changes),	   cmocka_unit_test(test_engines_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
