@@ -114,7 +114,7 @@ static inline uint64_t sl_meter_client(const union sl_addr *client, uint8_t pref
 	uint64_t high, low;
 
 	if (sl_addr_is4(client)) {
-		uint64_t mask = ~0ull << (32 - (prefix4 & 63u));
+		uint64_t mask = ~0ull << ((32u - prefix4) & 63u);
 
 		return (sl_ntohl(client->w[3]) & (uint32_t)mask) * 65536ull;
 	}

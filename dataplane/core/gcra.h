@@ -21,6 +21,8 @@
  * - two writers of one word: by compare-and-swap, the one who comes second gives up after some
  * tries: what is lost is the charge of its packet.
  * - a rate that grew: what an old rate left in the word is cut to `most`, an empty bucket at worst.
+ * That is written down even by a packet that is dropped, or the next would find the same; but only
+ * where it is more than clocks may differ by, or whose clock is behind gave tokens away.
  */
 #ifndef SL_CORE_GCRA_H
 #define SL_CORE_GCRA_H
@@ -34,6 +36,8 @@ enum sl_bite {
 	SL_BITE_DROP,
 	SL_BITE_FREE, /* nobody limits this one */
 };
+
+#define SL_GCRA_SLACK (1000000u >> SL_TICK_SHIFT) /* ticks: clocks differ by less */
 
 /* In 2^-24 ns. */
 SL_INLINE uint64_t sl_gcra_cost(const struct sl_pace *pace, uint32_t bytes)
@@ -88,9 +92,12 @@ SL_INLINE enum sl_bite sl_gcra_draw(uint64_t *word, uint64_t now, uint64_t cost,
 		uint64_t old = *(const volatile uint64_t *)word;
 		uint64_t ahead = sl_gcra_ahead(old, now, most);
 		enum sl_bite bite = sl_gcra_judge(ahead, cost, depth, may_mark);
+		uint64_t charge = bite == SL_BITE_DROP ? 0 : cost;
 
-		if (bite == SL_BITE_DROP ||
-		    __sync_val_compare_and_swap(word, old, now + ahead + cost) == old)
+		if (bite == SL_BITE_DROP &&
+		    sl_likely(old - now <= most + ((uint64_t)SL_GCRA_SLACK << SL_METER_SHIFT)))
+			return bite;
+		if (__sync_val_compare_and_swap(word, old, now + ahead + charge) == old)
 			return bite;
 	}
 	return SL_BITE_NONE;

@@ -173,19 +173,20 @@ SL_INLINE enum sl_bite sl_limit_lease(const struct sl_tables *t, const struct sl
 	if (!balance || !lease)
 		return SL_BITE_NONE;
 	cost = sl_gcra_cost(pace, ask->bytes) >> (SL_COST_SHIFT - 8);
+	/* Up to 2 ms ahead, and more by what the clock has stepped back. */
 	lapse = (int64_t)(lease->until - now);
-	if (lapse > 0 && lapse <= (int64_t)(2 * term))
+	if (lapse > 0 && lapse <= (int64_t)(3 * term))
 		left = lease->credit;
 	if (left >= cost) {
 		lease->credit = left - cost;
 		return SL_BITE_NONE;
 	}
 	more = (uint64_t)limit->lease << SL_METER_SHIFT;
-	if (lapse > -(int64_t)term && lapse <= (int64_t)(2 * term) && more > cost)
+	if (lapse > -(int64_t)term && lapse <= (int64_t)(3 * term) && more > cost)
 		bite = sl_gcra_draw(&balance->full_at, now, more, depth, most, false);
 	if (bite != SL_BITE_NONE) {
-		more = cost;
-		bite = sl_gcra_draw(&balance->full_at, now, cost, depth, most,
+		more = cost - left; /* the rest of a lease counts: a burst comes out whole */
+		bite = sl_gcra_draw(&balance->full_at, now, more, depth, most,
 				    sl_limit_may_mark(limit, ask));
 	}
 	if (bite == SL_BITE_DROP)
@@ -241,10 +242,15 @@ SL_INLINE enum sl_bite sl_limit_entry(const struct sl_tables *t, const struct sl
 	enum sl_bite bite;
 	bool limited = sl_limit_pace(t, limit, subject, &pace);
 
-	ahead = sl_gcra_ahead_ticks(word, ask->now, limited ? pace.most : SL_TIME_AHEAD);
+	ahead = sl_gcra_ahead_ticks(word, ask->now, SL_TIME_AHEAD);
 	*time = ask->now + ahead;
 	if (!(limit->direction & ask->direction) || !limited)
 		return SL_BITE_FREE;
+	if (sl_unlikely(ahead > pace.most)) {
+		if (ahead > pace.most + SL_GCRA_SLACK)
+			*time = ask->now + pace.most;
+		ahead = pace.most;
+	}
 	cost = sl_gcra_ticks(sl_gcra_cost(&pace, ask->bytes), word);
 	bite = sl_gcra_judge(ahead, cost, pace.depth, sl_limit_may_mark(limit, ask));
 	if (bite != SL_BITE_DROP)

@@ -32,6 +32,7 @@ struct frame_spec {
 	uint8_t protocol; /* 0: TCP */
 	uint8_t flags;	  /* of TCP */
 	uint8_t ttl;	  /* 0: 64 */
+	uint8_t ecn;	  /* low bits of TOS */
 	uint8_t options;  /* words of IP options */
 	uint16_t fragment;
 	uint16_t payload;     /* bytes */
