@@ -137,6 +137,8 @@ json_t *sl_report_stats(const struct sl_control *c)
 {
 	static const char *const verdicts[] = { "punt", "forward", "reply", "drop" };
 	json_t *reasons = json_array(), *workers = json_array(), *limits = json_array();
+	uint32_t cpu0 = c->store.count[SL_ARRAY_workers];
+	uint32_t cpus = c->store.count[SL_ARRAY_tally] - cpu0;
 
 #define REPORT(name, verdict, help)                                                                \
 	json_array_append_new(reasons, json_pack("{s:s, s:s, s:I, s:s}", "name", #name, "verdict", \
@@ -149,18 +151,22 @@ json_t *sl_report_stats(const struct sl_control *c)
 		const struct sl_worker *w =
 			(const struct sl_worker *)c->store.base[SL_ARRAY_workers] + i;
 
-		json_array_append_new(workers, json_pack("{s:i, s:i, s:I, s:I, s:I, s:I, s:I}",
-							 "worker", (int)i, "cpu", (int)w->cpu,
-							 "packets", (json_int_t)w->packets,
-							 "bursts", (json_int_t)w->bursts,
-							 "cycles_busy", (json_int_t)w->cycles_busy,
-							 "cycles_all", (json_int_t)w->cycles_all,
-							 "restarts", (json_int_t)w->restarts));
+		json_array_append_new(
+			workers,
+			json_pack("{s:i, s:i, s:I, s:I, s:I, s:I, s:I, s:I}", "worker", (int)i,
+				  "cpu", (int)w->cpu, "packets", (json_int_t)w->packets, "bursts",
+				  (json_int_t)w->bursts, "cycles_busy", (json_int_t)w->cycles_busy,
+				  "cycles_all", (json_int_t)w->cycles_all, "restarts",
+				  (json_int_t)w->restarts, "bytes",
+				  (json_int_t)sl_stats_bytes(c, i, 1)));
 	}
 	for (size_t i = 0; i < c->model->n; i++)
 		sl_limit_report(c, c->model->service[i], limits);
-	return json_pack("{s:o, s:o, s:o}", "reasons", reasons, "workers", workers, "limits",
-			 limits);
+	return json_pack("{s:f, s:o, s:o, s:o, s:{s:I, s:I}}", "time_s",
+			 (double)sl_clock_ns() / 1e9, "reasons", reasons, "workers", workers,
+			 "limits", limits, "xdp", "packets",
+			 (json_int_t)sl_stats_decided(c, cpu0, cpus), "bytes",
+			 (json_int_t)sl_stats_bytes(c, cpu0, cpus));
 }
 
 static json_t *workers_of(const struct sl_control *c)

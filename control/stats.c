@@ -94,3 +94,46 @@ uint64_t sl_stats_reason(const struct sl_control *c, enum sl_reason reason)
 		sum += __atomic_load_n(&record[w].packets[reason], __ATOMIC_RELAXED);
 	return sum;
 }
+
+static uint64_t backend_bytes(const struct sl_control *c, uint32_t traffic, uint32_t writer,
+			      uint32_t n)
+{
+	const struct sl_traffic *record = c->store.base[SL_ARRAY_traffic];
+	uint32_t ids = c->store.count[SL_ARRAY_traffic] / c->store.count[SL_ARRAY_tally];
+	struct sl_traffic sum = { 0 };
+
+	for (uint32_t w = writer; w < writer + n && traffic < ids; w++)
+		add_words(&sum, &record[(size_t)w * ids + traffic], sizeof(sum));
+	return sum.bytes_in + sum.bytes_out;
+}
+
+uint64_t sl_stats_bytes(const struct sl_control *c, uint32_t writer, uint32_t n)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < c->model->n; i++) {
+		const struct sl_model_service *s = c->model->service[i];
+
+		for (uint32_t b = 0; b < s->n; b++)
+			if (s->backend[b].state != SL_STATE_FREE)
+				sum += backend_bytes(c, s->backend[b].traffic, writer, n);
+	}
+	return sum;
+}
+
+uint64_t sl_stats_decided(const struct sl_control *c, uint32_t writer, uint32_t n)
+{
+	static const bool ours[] = {
+#define OURS(name, verdict, help) (verdict) != SL_PUNT,
+		SL_REASONS(OURS)
+#undef OURS
+	};
+	const struct sl_tally *record = c->store.base[SL_ARRAY_tally];
+	uint64_t sum = 0;
+
+	for (uint32_t w = writer; w < writer + n; w++)
+		for (size_t i = 0; i < sizeof(ours); i++)
+			if (ours[i])
+				sum += __atomic_load_n(&record[w].packets[i], __ATOMIC_RELAXED);
+	return sum;
+}

@@ -18,4 +18,9 @@ struct sl_limit_tally sl_stats_limit(const struct sl_control *c, uint16_t limit)
 /* Packets that ended with this reason. */
 uint64_t sl_stats_reason(const struct sl_control *c, enum sl_reason reason);
 
+/* Of `n` writers from one on (abi/worker.h): bytes of frames to and from all backends; packets that
+ * were forwarded, answered or dropped. */
+uint64_t sl_stats_bytes(const struct sl_control *c, uint32_t writer, uint32_t n);
+uint64_t sl_stats_decided(const struct sl_control *c, uint32_t writer, uint32_t n);
+
 #endif

@@ -17,6 +17,8 @@
 
 #include "commands.h"
 #include "connection.h"
+#include "print.h"
+#include "top.h"
 
 #ifndef SL_VERSION
 #define SL_VERSION "(not a release)"
@@ -318,6 +320,68 @@ static int check_acknowledged(const struct settings *settings, const struct sl_c
 		    "published, but not acknowledged by all workers; see: sluicectl generation");
 }
 
+/* An answer of `stats`; NULL with the exit status in *rc. */
+static json_t *ask_stats(const struct settings *settings, const struct sl_command *command,
+			 const char *path, int *rc)
+{
+	char error[SL_ERROR_MAX];
+	json_t *answer = NULL, *result;
+
+	*rc = sl_connection_ask(path, command->method, NULL, settings->timeout_ms, &answer, error);
+	if (*rc) {
+		*rc = report_silence(settings, command, path, *rc, error);
+		return NULL;
+	}
+	result = json_incref(json_object_get(answer, "result"));
+	if (!result)
+		*rc = report_error(settings, json_object_get(answer, "error"));
+	json_decref(answer);
+	return result;
+}
+
+/* `top` asks again and again, and shows what changed between. */
+static int watch(const struct settings *settings, const struct sl_command *command,
+		 const json_t *params)
+{
+	json_int_t interval = params && json_object_get(params, "interval")
+				      ? json_integer_value(json_object_get(params, "interval"))
+				      : 1;
+	bool once = json_object_get(params, "once"), clear = !settings->json && !once;
+	json_t *before, *after, *rates;
+	char path[SL_PATH_MAX];
+	int rc = find_socket(settings, false, path);
+
+	if (!rc && (interval < 1 || interval > TIMEOUT_MAX_S))
+		rc = fail(settings, SL_EXIT_USAGE, "--interval: must be 1 to %d seconds",
+			  TIMEOUT_MAX_S);
+	if (rc)
+		return rc;
+	before = ask_stats(settings, command, path, &rc);
+	while (before) {
+		sleep((unsigned)interval);
+		after = ask_stats(settings, command, path, &rc);
+		rates = after ? sl_top_between(before, after) : NULL;
+		if (after && !rates)
+			rc = fail(settings, SL_EXIT_FAILED,
+				  "no time in the answer; is this control process older than "
+				  "sluicectl?");
+		json_decref(before);
+		before = after;
+		if (rates && clear && isatty(STDOUT_FILENO))
+			fputs("\033[H\033[J", stdout);
+		if (rates)
+			print_result(settings, command, rates);
+		json_decref(rates);
+		fflush(stdout);
+		if (ferror(stdout))
+			rc = fail(settings, SL_EXIT_FAILED, "can't write the result: %m");
+		if (once || rc)
+			break;
+	}
+	json_decref(before);
+	return rc;
+}
+
 static int run(const struct settings *settings, const struct sl_command *command, json_t *params)
 {
 	char path[SL_PATH_MAX], error[SL_ERROR_MAX];
@@ -366,6 +430,8 @@ int main(int argc, char **argv)
 		rc = print_help(command);
 	else if (!command || sl_command_params(command, &given, &params, error))
 		rc = fail(&settings, SL_EXIT_USAGE, "%s", error);
+	else if (command->print == sl_print_top)
+		rc = watch(&settings, command, params);
 	else
 		rc = run(&settings, command, params);
 	json_decref(params);

@@ -146,6 +146,17 @@ static void cell_burst(const json_t *row, const char *key, char text[CELL_MAX])
 		snprintf(text, CELL_MAX, NONE);
 }
 
+/* With one decimal. */
+static void cell_decimal(const json_t *row, const char *key, char text[CELL_MAX])
+{
+	const json_t *value = json_object_get(row, key);
+
+	if (json_is_number(value))
+		snprintf(text, CELL_MAX, "%.1f", json_number_value(value));
+	else
+		snprintf(text, CELL_MAX, NONE);
+}
+
 /* Tables. */
 
 enum column_flags {
@@ -182,6 +193,18 @@ static const struct column WORKER_LOADS[] = {
 	{ "PACKETS", "packets", cell_count, RIGHT },   { "BURSTS", "bursts", cell_count, RIGHT },
 	{ "PER-BURST", "bursts", cell_burst, RIGHT },  { "BUSY", "cycles_busy", cell_busy, RIGHT },
 	{ "RESTARTS", "restarts", cell_count, RIGHT }, { 0 },
+};
+
+static const struct column WORKER_RATES[] = {
+	{ "WORKER", "worker", cell_number, RIGHT },
+	{ "CPU", "cpu", cell_number, RIGHT },
+	{ "PACKETS/S", "pps", cell_count, RIGHT },
+	{ "BITS/S", "bps", cell_count, RIGHT },
+	{ "CYCLES/PACKET", "cycles_per_packet", cell_decimal, RIGHT },
+	{ "PER-BURST", "per_burst", cell_decimal, RIGHT },
+	{ "BUSY", "busy_percent", cell_percent, RIGHT },
+	{ "HEADROOM", "headroom_pps", cell_count, RIGHT },
+	{ 0 },
 };
 
 static const struct column WORKER_GENERATIONS[] = {
@@ -521,6 +544,17 @@ void sl_print_stats(const json_t *result)
 		return;
 	putchar('\n');
 	print_table(LIMITS, json_object_get(result, "limits"), "no limits");
+}
+
+void sl_print_top(const json_t *result)
+{
+	const json_t *xdp = json_object_get(result, "xdp");
+	char pps[CELL_MAX], bps[CELL_MAX];
+
+	print_table(WORKER_RATES, json_object_get(result, "workers"), "no workers");
+	cell_count(xdp, "pps", pps);
+	cell_count(xdp, "bps", bps);
+	printf("\nXDP: %s packets/s, %s bits/s\n", pps, bps);
 }
 
 void sl_print_generation(const json_t *result)

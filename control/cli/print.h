@@ -14,6 +14,7 @@ void sl_print_limit_states(const json_t *result);
 void sl_print_limit_top(const json_t *result);
 void sl_print_change(const json_t *result);
 void sl_print_stats(const json_t *result);
+void sl_print_top(const json_t *result);
 void sl_print_generation(const json_t *result);
 void sl_print_reload(const json_t *result);
 void sl_print_text(const json_t *result);

@@ -21,6 +21,7 @@ import time
 
 import gateway
 import topology as net
+from bench_scenarios import tracks
 
 BACKENDS = 100
 WINDOW = 3 << 20  # packets
@@ -275,7 +276,7 @@ def window_of(scenario):
 
 
 def prepare(path, scenario):
-    if scenario.service.get("track") == "all" and scenario.traffic in ("steady", "flood"):
+    if tracks(scenario) and scenario.traffic in ("steady", "flood"):
         tracked = path.ask("fill")["tracked"]
         if tracked < scenario.flows * (1 - INSERT_FAILURES):
             raise Failure(f"only {tracked} of {scenario.flows} flows could be tracked")

@@ -20,9 +20,15 @@ Xdp = collections.namedtuple("Xdp", "name title flows target vip flags capacity 
 Start = collections.namedtuple("Start", "name title flows target")
 
 TRACKED = {"track": "all"}
-LIMITED = {"limits": [{"per": "flow", "rate": "10Gbit", "direction": "to"}]}  # nothing is dropped
-PLAIN_VIP, TRACKED_VIP, FOREIGN = "198.51.100.10", "198.51.100.11", "203.0.113.1"
+LIMITED = {"limits": [{"per": "flow", "rate": "1Gbit"}]}  # more than any flow has: all pass
+PLAIN_VIP, TRACKED_VIP, LIMITED_VIP = "198.51.100.10", "198.51.100.11", "198.51.100.12"
+FOREIGN = "203.0.113.1"
 K64, M1, M10 = 1 << 16, 1 << 20, 10_000_000
+
+
+def tracks(scenario):
+    """Whether each flow has an entry."""
+    return scenario.service.get("track") == "all" or "limits" in scenario.service
 
 
 def path(name, title, flows, target, unit="cycles", traffic="steady", service=None, curve=None,
@@ -41,15 +47,15 @@ PATH = [
     path("nat-64k", "NAT, steady, 64k flows", K64, 28, curve="steady", extra=True),
     path("nat-1m", "NAT, steady, 1M flows", M1, 28, curve="steady"),
     path("nat-10m", "NAT, steady, 10M flows", M10, 28, curve="steady", extra=True),
-    path("tracked-1k", "NAT, tracked, 1,000 flows", 1000, None, service=TRACKED, curve="tracked",
+    path("tracked-1k", "NAT, tracked, 1,000 flows", 1000, 58, service=TRACKED, curve="tracked",
          extra=True),
-    path("tracked-64k", "NAT, tracked, 64k flows", K64, None, service=TRACKED, curve="tracked"),
-    path("tracked-1m", "NAT, tracked, 1M flows", M1, None, service=TRACKED, curve="tracked"),
-    path("tracked-10m", "NAT, tracked, 10M flows", M10, None, service=TRACKED, curve="tracked"),
-    path("limited-64k", "NAT, limit per flow, 64k flows", K64, 58, service=LIMITED,
+    path("tracked-64k", "NAT, tracked, 64k flows", K64, 58, service=TRACKED, curve="tracked"),
+    path("tracked-1m", "NAT, tracked, 1M flows", M1, 62, service=TRACKED, curve="tracked"),
+    path("tracked-10m", "NAT, tracked, 10M flows", M10, 84, service=TRACKED, curve="tracked"),
+    path("limited-64k", "NAT, a limit per flow, 64k flows", K64, 58, service=LIMITED,
          curve="limited"),
-    path("limited-1m", "NAT, limit per flow, 1M flows", M1, 62, service=LIMITED, curve="limited"),
-    path("limited-10m", "NAT, limit per flow, 10M flows", M10, 84, service=LIMITED,
+    path("limited-1m", "NAT, a limit per flow, 1M flows", M1, 62, service=LIMITED, curve="limited"),
+    path("limited-10m", "NAT, a limit per flow, 10M flows", M10, 84, service=LIMITED,
          curve="limited"),
     path("new-1m", "NAT, tracked, each packet a new flow", M1, 75, traffic="new",
          service=TRACKED),
@@ -67,6 +73,10 @@ XDP = [
     xdp("xdp-tracked-64k", "XDP, tracked, 64k flows", K64, 80, TRACKED_VIP, curve="tracked"),
     xdp("xdp-tracked-1m", "XDP, tracked, 1M flows", M1, 120, TRACKED_VIP, capacity=M1,
         curve="tracked"),
+    xdp("xdp-limited-64k", "XDP, a limit per flow, 64k flows", K64, 80, LIMITED_VIP,
+        curve="limited"),
+    xdp("xdp-limited-1m", "XDP, a limit per flow, 1M flows", M1, 120, LIMITED_VIP, capacity=M1,
+        curve="limited"),
     xdp("xdp-syn", "XDP, tracked, SYNs of 1M flows", M1, None, TRACKED_VIP, "syn", M1),
     xdp("xdp-not-ours", "XDP, not ours", M1, None, FOREIGN),
 ]  # fmt: skip

@@ -79,8 +79,8 @@ def floors(results, core):
 # ---- plot ----
 
 WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM = 420, 300, 58, 34, 16, 48
-COLOURS = {"steady": "#1b6ca8", "tracked": "#c2571a"}
-OTHERS = ["#3a7d44", "#7b4ea3", "#8a6d1b"]
+COLOURS = {"steady": "#1b6ca8", "tracked": "#c2571a", "limited": "#3a7d44"}
+OTHERS = ["#7b4ea3", "#8a6d1b", "#b03060"]
 
 
 def curves(scenarios, results, figure):

@@ -13,7 +13,7 @@ import time
 
 import gateway
 import topology as net
-from bench_scenarios import FOREIGN, PLAIN_VIP, TRACKED_VIP
+from bench_scenarios import FOREIGN, LIMITED, LIMITED_VIP, PLAIN_VIP, TRACKED_VIP
 
 VERDICTS = {1: "drop", 2: "pass", 3: "tx", 4: "redirect"}
 BACKENDS = 16
@@ -43,6 +43,8 @@ def settings(directory, instance, capacity):
              "backends": backends(80)},
             {"name": "tracked", "vip": TRACKED_VIP, "protocol": "tcp", "port": 80, "track": "all",
              "backends": backends(81)},
+            {"name": "limited", "vip": LIMITED_VIP, "protocol": "tcp", "port": 80, **LIMITED,
+             "backends": backends(82)},
         ],
     }  # fmt: skip
 

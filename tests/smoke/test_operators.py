@@ -376,3 +376,32 @@ def test_words(idle):
     for words in (("status",), ("generation",)):
         assert re.search(r"generation +\d+, no worker runs", idle.ctl(*words))
     assert re.search(r"^dataplane +absent$", idle.ctl("status"), re.MULTILINE)
+
+
+def test_top(topology, sluice):
+    """Rates of the worker, then of XDP alone."""
+
+    def watched():
+        begin, answers = time.monotonic(), 0
+        with subprocess.Popen(
+            [gateway.program("sluicectl"), "-s", sluice.run_dir, "top", "--once", "--json"],
+            stdout=subprocess.PIPE, text=True,
+        ) as top:  # fmt: skip
+            while top.poll() is None and time.monotonic() < begin + 20:
+                answers += len(requests(topology, count=5))
+            assert top.returncode == 0 and answers
+            return json.loads(top.stdout.read())
+
+    requests(topology)  # neighbours are known
+    rates = watched()
+    (worker,) = rates["workers"]
+    assert 0.9 < rates["interval_s"] < 10
+    assert worker["pps"] > 10 and worker["bps"] > 8 * 60 * worker["pps"] * 0.5
+    assert worker["cycles_per_packet"] > 10 and 1 <= worker["per_burst"] <= 32
+    assert 0 < worker["busy_percent"] < 100 and worker["headroom_pps"] > 0
+    sluice.kill(sluice.dataplane)
+    rates = watched()
+    assert rates["workers"] == [] and rates["xdp"]["pps"] > 10
+    status, said = ctl(sluice, "top", "--once", "--interval", "1")
+    assert (status, "no workers" in said, "XDP: " in said) == (0, True, True)
+    assert ctl(sluice, "top", "--interval", "0")[0] == gateway.EXIT_USAGE

@@ -10,7 +10,7 @@ import subprocess
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 KERNEL = "linux-image-cloud-amd64"  # it depends on the one of today
-MODULES = ("veth", "vfio-pci", "vfio_iommu_type1")
+MODULES = ("veth", "vfio-pci", "vfio_iommu_type1", "pktgen")
 TOOLS = ("ip", "ethtool", "curl")  # where busybox has too little of its own
 DRIVERS = ("bus_pci", "bus_vdev", "mempool_ring", "net_af_xdp", "net_virtio", "net_e1000")
 PROGRAMS = ("sluice-control", "sluice-dataplane", "sluicectl")
@@ -67,6 +67,8 @@ class Image:
         shutil.copy(f"{HERE}/init", f"{self.root}/init")
         for name in glob.glob(f"{HERE}/*.sh") + glob.glob(f"{HERE}/*.conf"):
             shutil.copy(name, f"{self.root}/sluice")
+        for name in ("kernel.sh", "traffic.conf"):
+            shutil.copy(f"{HERE}/../../bench/pktgen/{name}", f"{self.root}/sluice")
         sh("clang", "-target", "bpf", "-O2", "-g", "-c", f"{HERE}/pass.bpf.c",
            "-o", f"{self.root}/sluice/pass.bpf.o")  # fmt: skip
         binaries = [shutil.which(name, path="/usr/sbin:/usr/bin:/sbin:/bin") for name in TOOLS]
