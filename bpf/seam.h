@@ -30,6 +30,7 @@ const volatile bool sl_veth;	    /* the port is one */
 const volatile uint32_t sl_port;    /* that this program instance stands at: index in ports */
 
 struct sl_tables {
+	uint32_t shape; /* of the packet at hand, of IPv6: found before all else */
 	const struct sl_root *root;
 	const struct sl_bank *bank;
 	uint64_t seq;
@@ -50,6 +51,16 @@ struct sl_tables {
 		uint32_t key_ = (index);                                                           \
 		bpf_map_lookup_elem(&(map), &key_);                                                \
 	})
+
+SL_INLINE struct sl_packet sl_packet_of(const struct xdp_md *ctx)
+{
+	return (struct sl_packet){
+		.data = (uint8_t *)(uintptr_t)ctx->data,
+		.end = (uint8_t *)(uintptr_t)ctx->data_end,
+		.length = ctx->data_end - ctx->data,
+		.ingress = (uint16_t)sl_port,
+	};
+}
 
 /* Takes the live bank. False while nothing was ever published. */
 SL_INLINE bool sl_tables_look(struct sl_tables *t)
@@ -403,7 +414,9 @@ __attribute__((noinline)) uint32_t sl_track_charge_alone(uint64_t what, uint64_t
 		return SL_BITE_FREE;
 	sl_limit_unpack(&packet, what, q0, q1, with, now);
 	return sl_track_charge_with(
-		&t, sl_flow_key4((uint16_t)(with >> 48), packet.client.w[3], packet.port),
+		&t,
+		sl_flow_key((uint16_t)(with >> 48),
+			    sl_hash_source(&packet.client, packet.port, t.root->row_key)),
 		what >> 62 & 1, what >> 63 & 1, &packet);
 }
 
@@ -464,6 +477,55 @@ SL_INLINE enum sl_reason sl_rare(const struct sl_tables *t, struct sl_packet *p,
 {
 	(void)t;
 	(void)p;
+	(void)egress;
+	return SL_REASON_bad_index;
+}
+
+__attribute__((noinline)) uint32_t sl_shape6_alone(struct xdp_md *ctx)
+{
+	struct sl_packet p = sl_packet_of(ctx);
+	uint16_t type;
+
+	return sl_shape6_with(&p, sl_parse_link(&p, &type));
+}
+
+SL_INLINE uint32_t sl_shape6(const struct sl_tables *t, const struct sl_packet *p, uint32_t l3)
+{
+	(void)p;
+	(void)l3;
+	return t->shape;
+}
+
+__attribute__((noinline)) uint32_t sl_route_find6_alone(uint64_t first, uint64_t second,
+							uint32_t live)
+{
+	union sl_addr dst = { .q = { first, second } };
+	struct sl_tables t;
+
+	if (!sl_tables_look_again(&t, live, 0)) /* whether it still is current the caller asks */
+		return ~0u;
+	return sl_route_find6_with(&t, &dst);
+}
+
+SL_INLINE uint32_t sl_route_find6(const struct sl_tables *t, const union sl_addr *dst)
+{
+	return sl_route_find6_alone(dst->q[0], dst->q[1], t->live);
+}
+
+/* IPv6 has a program of its own (engine.bpf.c), which calls these two's _with itself. */
+SL_INLINE void sl_classify6(const struct sl_tables *t, const struct sl_packet *p, struct sl_work *w)
+{
+	(void)t;
+	(void)p;
+	w->todo = SL_TODO_IP6;
+}
+
+SL_INLINE enum sl_reason sl_route6(const struct sl_tables *t, struct sl_packet *p,
+				   const struct sl_work *w, uint16_t *egress)
+{
+	(void)t;
+	(void)p;
+	(void)w;
 	(void)egress;
 	return SL_REASON_bad_index;
 }

@@ -41,7 +41,9 @@ enum sl_verdict {
 	X(echo_reply, SL_REPLY, "ICMP echo request (ping) for a VIP, answered")                    \
 	X(icmp_to_backend, SL_FORWARD, "an ICMP error about a flow, sent to its backend")          \
 	X(icmp_to_client, SL_FORWARD, "an ICMP error about a flow, sent to its client")            \
-	X(icmp_unknown, SL_DROP, "ICMP to a VIP: of another kind, or about no flow of ours")
+	X(icmp_unknown, SL_DROP, "ICMP to a VIP: of another kind, or about no flow of ours")       \
+	X(nd_reply, SL_REPLY, "IPv6 neighbour solicitation for a VIP, answered")                   \
+	X(header_chain, SL_DROP, "IPv6 extension headers that can't be followed")
 
 #define SL_REASON_ENUM(name, verdict, help) SL_REASON_##name,
 enum sl_reason { SL_REASONS(SL_REASON_ENUM) SL_REASON_COUNT };

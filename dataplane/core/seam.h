@@ -10,6 +10,7 @@
 #define SL_CORE_SEAM_H
 
 #include "../abi/layout.h"
+#include "../abi/reason.h"
 #include "gcra.h"
 
 struct sl_tables;
@@ -83,5 +84,15 @@ static enum sl_bite sl_track_charge(const struct sl_tables *t, uint64_t key, boo
 				    bool limited, const struct sl_limit_ask *packet);
 static uint32_t sl_limit_one(const struct sl_tables *t, const struct sl_limit_ask *ask,
 			     uint32_t place);
+
+/* IPv6, likewise. What stands where in a packet (parse6.h); the place of the longest prefix that
+ * holds an address, or ~0; and both halves of the decision, of classify.h and decide.h: an engine
+ * that makes it in another program says SL_TODO_IP6 in the first and never comes to the second. */
+struct sl_work;
+static uint32_t sl_shape6(const struct sl_tables *t, const struct sl_packet *p, uint32_t l3);
+static uint32_t sl_route_find6(const struct sl_tables *t, const union sl_addr *dst);
+static void sl_classify6(const struct sl_tables *t, const struct sl_packet *p, struct sl_work *w);
+static enum sl_reason sl_route6(const struct sl_tables *t, struct sl_packet *p,
+				const struct sl_work *w, uint16_t *egress);
 
 #endif

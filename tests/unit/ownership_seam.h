@@ -272,6 +272,30 @@ static __attribute__((unused)) enum sl_reason sl_rare(const struct sl_tables *t,
 	return sl_rare_with(t, p, egress);
 }
 
+static inline uint32_t sl_shape6(const struct sl_tables *t, const struct sl_packet *p, uint32_t l3)
+{
+	(void)t;
+	return sl_shape6_with(p, l3);
+}
+
+static __attribute__((unused)) uint32_t sl_route_find6(const struct sl_tables *t,
+						       const union sl_addr *dst)
+{
+	return sl_route_find6_with(t, dst);
+}
+
+static __attribute__((unused)) void sl_classify6(const struct sl_tables *t,
+						 const struct sl_packet *p, struct sl_work *w)
+{
+	sl_classify6_with(t, p, w);
+}
+
+static __attribute__((unused)) enum sl_reason
+sl_route6(const struct sl_tables *t, struct sl_packet *p, const struct sl_work *w, uint16_t *egress)
+{
+	return sl_route6_with(t, p, w, egress);
+}
+
 static int self; /* whose step it is */
 
 /* XDP looks at the tables again in there, see bpf/seam.h. */
