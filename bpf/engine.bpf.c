@@ -34,13 +34,26 @@ __uint(xsk_prog_version, 1) SEC("xdp_metadata");
 
 char sl_licence[] SEC("license") = "Dual BSD/GPL";
 
-/* What is rare or limited goes on in a program of its own, which has a stack of its own and is
- * verified apart: libbpf fills the map as it loads. The pin of the map (control/xdp.c) keeps the
- * programs in it. */
-enum { SL_TAIL_RARE, SL_TAIL_LIMITED, SL_TAILS };
+/* What is rare, limited or IPv6 goes on in a program of its own, which has a stack of its own and
+ * is verified apart; what isn't pays one comparison for that. libbpf fills the map as it loads. The
+ * pin of the map (control/xdp.c) keeps the programs in it. The first ones are in the order of enum
+ * sl_todo. */
+enum {
+	SL_TAIL_IP6,
+	SL_TAIL_ICMP,
+	SL_TAIL_FIRST,
+	SL_TAIL_FRAGMENT,
+	SL_TAIL_LIMITED,
+	SL_TAIL_LIMITED6,
+	SL_TAILS
+};
 
-int sl_xdp_rare(struct xdp_md *ctx);
+int sl_xdp_icmp(struct xdp_md *ctx);
+int sl_xdp_first(struct xdp_md *ctx);
+int sl_xdp_fragment(struct xdp_md *ctx);
 int sl_xdp_limited(struct xdp_md *ctx);
+int sl_xdp_ip6(struct xdp_md *ctx);
+int sl_xdp_limited6(struct xdp_md *ctx);
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
@@ -48,8 +61,12 @@ struct {
 	__uint(key_size, sizeof(uint32_t));
 	__array(values, int(void *));
 } tails SEC(".maps") = {
-	.values = { [SL_TAIL_RARE] = (void *)&sl_xdp_rare,
-		    [SL_TAIL_LIMITED] = (void *)&sl_xdp_limited },
+	.values = { [SL_TAIL_IP6] = (void *)&sl_xdp_ip6,
+		    [SL_TAIL_ICMP] = (void *)&sl_xdp_icmp,
+		    [SL_TAIL_FIRST] = (void *)&sl_xdp_first,
+		    [SL_TAIL_FRAGMENT] = (void *)&sl_xdp_fragment,
+		    [SL_TAIL_LIMITED] = (void *)&sl_xdp_limited,
+		    [SL_TAIL_LIMITED6] = (void *)&sl_xdp_limited6 },
 };
 
 /* Whether a worker takes it: one serves the queue, and its socket is there. */
@@ -65,16 +82,6 @@ SL_INLINE int send(uint16_t port, uint16_t ingress)
 	if (port == ingress && !sl_veth)
 		return XDP_TX;
 	return (int)bpf_redirect_map(&egress, port, XDP_DROP);
-}
-
-SL_INLINE struct sl_packet packet_of(const struct xdp_md *ctx)
-{
-	return (struct sl_packet){
-		.data = (uint8_t *)(uintptr_t)ctx->data,
-		.end = (uint8_t *)(uintptr_t)ctx->data_end,
-		.length = ctx->data_end - ctx->data,
-		.ingress = (uint16_t)sl_port,
-	};
 }
 
 /* What classify found: not ours, or a worker's, or to be decided here (-1). */
@@ -112,7 +119,7 @@ SL_INLINE int finish(const struct sl_tables *t, enum sl_reason reason, bool leav
 
 SL_INLINE int sl_engine(struct xdp_md *ctx)
 {
-	struct sl_packet p = packet_of(ctx);
+	struct sl_packet p = sl_packet_of(ctx);
 	/* Set as a whole: clang copies words that a branch has left unset, the verifier won't. */
 	struct sl_work w = { 0 };
 	struct sl_tables t;
@@ -125,8 +132,8 @@ SL_INLINE int sl_engine(struct xdp_md *ctx)
 		return XDP_PASS;
 	engine = t.bank->engine;
 	sl_classify(&t, &p, &w);
-	if (sl_unlikely(w.todo == SL_TODO_RARE)) {
-		bpf_tail_call(ctx, &tails, SL_TAIL_RARE);
+	if (sl_unlikely(w.todo >= SL_TODO_IP6)) {
+		bpf_tail_call(ctx, &tails, w.todo - SL_TODO_IP6);
 		sl_work_end(&w, SL_REASON_not_ours); /* no such program: the kernel's */
 	}
 	verdict = steer(&t, &w, engine, ctx->rx_queue_index);
@@ -152,10 +159,9 @@ int xsk_def_prog(struct xdp_md *ctx)
 	return sl_engine(ctx);
 }
 
-SEC("xdp")
-int sl_xdp_rare(struct xdp_md *ctx)
+SL_INLINE int rare(struct xdp_md *ctx, uint8_t todo)
 {
-	struct sl_packet p = packet_of(ctx);
+	struct sl_packet p = sl_packet_of(ctx);
 	struct sl_work w = { 0 };
 	struct sl_tables t;
 	enum sl_reason reason;
@@ -164,13 +170,16 @@ int sl_xdp_rare(struct xdp_md *ctx)
 
 	if (!sl_tables_look(&t))
 		return XDP_PASS;
-	sl_rare_classify(&t, &p, &w);
+	t.peeks = todo == SL_TODO_ICMP;
+	sl_rare_classify(&t, &p, todo, &w);
 	verdict = steer(&t, &w, t.bank->engine, ctx->rx_queue_index);
 	if (verdict >= 0)
 		return verdict;
-	reason = sl_rare_route(&t, &p, &w, &port);
+	reason = sl_rare_route(&t, &p, todo, &w, &port);
 	return finish(&t, reason,
-		      reason == SL_REASON_echo_reply || reason == SL_REASON_icmp_to_backend ||
+		      reason == SL_REASON_to_backend || reason == SL_REASON_to_client ||
+			      reason == SL_REASON_echo_reply ||
+			      reason == SL_REASON_icmp_to_backend ||
 			      reason == SL_REASON_icmp_to_client,
 		      port, p.ingress);
 }
@@ -179,7 +188,7 @@ int sl_xdp_rare(struct xdp_md *ctx)
 SEC("xdp")
 int sl_xdp_limited(struct xdp_md *ctx)
 {
-	struct sl_packet p = packet_of(ctx);
+	struct sl_packet p = sl_packet_of(ctx);
 	struct sl_work w = { 0 };
 	struct sl_tables t;
 	enum sl_reason reason;
@@ -193,7 +202,82 @@ int sl_xdp_limited(struct xdp_md *ctx)
 		return XDP_DROP;
 	}
 	t.peeks = false;
-	reason = sl_limited_with(&t, &p, &w, &port);
+	reason = sl_limited_with(&t, &p, &w, &port, false);
 	return finish(&t, reason, reason == SL_REASON_to_backend || reason == SL_REASON_to_client,
 		      port, p.ingress);
+}
+
+SL_INLINE bool leaves6(enum sl_reason reason)
+{
+	return reason == SL_REASON_to_backend || reason == SL_REASON_to_client ||
+	       reason == SL_REASON_nd_reply;
+}
+
+SEC("xdp")
+int sl_xdp_ip6(struct xdp_md *ctx)
+{
+	struct sl_packet p = sl_packet_of(ctx);
+	struct sl_work w = { 0 };
+	struct sl_tables t;
+	enum sl_reason reason;
+	uint16_t port = 0;
+	int verdict;
+
+	if (!sl_tables_look(&t))
+		return XDP_PASS;
+	t.shape = sl_shape6_alone(ctx);
+	w.l3 = (uint8_t)(t.shape >> 24);
+	sl_classify6_with(&t, &p, &w);
+	verdict = steer(&t, &w, t.bank->engine, ctx->rx_queue_index);
+	if (verdict >= 0)
+		return verdict;
+	if (sl_unlikely(sl_work_limited(&w))) {
+		bpf_tail_call(ctx, &tails, SL_TAIL_LIMITED6);
+		sl_tables_count(&t, SL_REASON_no_port);
+		return XDP_DROP;
+	}
+	t.peeks = true;
+	reason = sl_route6_with(&t, &p, &w, &port);
+	return finish(&t, reason, leaves6(reason), port, p.ingress);
+}
+
+SEC("xdp")
+int sl_xdp_limited6(struct xdp_md *ctx)
+{
+	struct sl_packet p = sl_packet_of(ctx);
+	struct sl_work w = { 0 };
+	struct sl_tables t;
+	enum sl_reason reason;
+	uint16_t port = 0;
+
+	if (!sl_tables_look(&t))
+		return XDP_PASS;
+	t.shape = sl_shape6_alone(ctx);
+	w.l3 = (uint8_t)(t.shape >> 24);
+	sl_classify6_with(&t, &p, &w);
+	if (sl_unlikely(!sl_work_limited(&w))) {
+		sl_tables_count(&t, SL_REASON_torn_table);
+		return XDP_DROP;
+	}
+	t.peeks = false;
+	reason = sl_limited_with(&t, &p, &w, &port, true);
+	return finish(&t, reason, leaves6(reason), port, p.ingress);
+}
+
+SEC("xdp")
+int sl_xdp_icmp(struct xdp_md *ctx)
+{
+	return rare(ctx, SL_TODO_ICMP);
+}
+
+SEC("xdp")
+int sl_xdp_first(struct xdp_md *ctx)
+{
+	return rare(ctx, SL_TODO_FIRST);
+}
+
+SEC("xdp")
+int sl_xdp_fragment(struct xdp_md *ctx)
+{
+	return rare(ctx, SL_TODO_FRAGMENT);
 }

@@ -13,12 +13,14 @@
 
 #include "maps.h"
 
+#include "../dataplane/abi/hash.h"
 #include "../dataplane/core/seam.h"
 
 const volatile uint32_t sl_services; /* places of one bank, as the next two */
 const volatile uint32_t sl_reverses;
 const volatile uint32_t sl_routes;
 const volatile uint32_t sl_buckets;
+const volatile uint32_t sl_fragment_buckets;
 const volatile uint32_t sl_traffics; /* records of one writer, as the next */
 const volatile uint32_t sl_tallies;
 const volatile uint32_t sl_limit_tallies;
@@ -30,6 +32,7 @@ const volatile bool sl_veth;	    /* the port is one */
 const volatile uint32_t sl_port;    /* that this program instance stands at: index in ports */
 
 struct sl_tables {
+	uint32_t shape; /* of the packet at hand, of IPv6: found before all else */
 	const struct sl_root *root;
 	const struct sl_bank *bank;
 	uint64_t seq;
@@ -50,6 +53,16 @@ struct sl_tables {
 		uint32_t key_ = (index);                                                           \
 		bpf_map_lookup_elem(&(map), &key_);                                                \
 	})
+
+SL_INLINE struct sl_packet sl_packet_of(const struct xdp_md *ctx)
+{
+	return (struct sl_packet){
+		.data = (uint8_t *)(uintptr_t)ctx->data,
+		.end = (uint8_t *)(uintptr_t)ctx->data_end,
+		.length = ctx->data_end - ctx->data,
+		.ingress = (uint16_t)sl_port,
+	};
+}
 
 /* Takes the live bank. False while nothing was ever published. */
 SL_INLINE bool sl_tables_look(struct sl_tables *t)
@@ -171,6 +184,12 @@ SL_INLINE uint32_t sl_seam_buckets(const struct sl_tables *t)
 {
 	(void)t;
 	return sl_buckets;
+}
+
+SL_INLINE struct sl_fragments *sl_seam_fragments(const struct sl_tables *t, uint32_t hash)
+{
+	(void)t;
+	return sl_map_at(fragments, sl_hash_reduce(hash, sl_fragment_buckets));
 }
 
 /* Where packets don't come as they are decided (sluice-replay), their time is told. */
@@ -298,7 +317,7 @@ SL_INLINE void sl_tables_count(const struct sl_tables *t, uint32_t reason)
 	counters->packets[reason & (SL_REASON_MAX - 1)]++;
 }
 
-#include "../dataplane/core/decide.h"
+#include "../dataplane/core/rare.h"
 
 /* The large and rare parts are global functions, which the verifier looks at once and alone. Such a
  * function takes numbers only, and looks at the tables for itself. None calls another: kernels
@@ -398,7 +417,9 @@ __attribute__((noinline)) uint32_t sl_track_charge_alone(uint64_t what, uint64_t
 		return SL_BITE_FREE;
 	sl_limit_unpack(&packet, what, q0, q1, with, now);
 	return sl_track_charge_with(
-		&t, sl_flow_key4((uint16_t)(with >> 48), packet.client.w[3], packet.port),
+		&t,
+		sl_flow_key((uint16_t)(with >> 48),
+			    sl_hash_source(&packet.client, packet.port, t.root->row_key)),
 		what >> 62 & 1, what >> 63 & 1, &packet);
 }
 
@@ -407,6 +428,34 @@ __attribute__((noinline)) int sl_track_knows_alone(uint64_t key, uint64_t now)
 	struct sl_tables t;
 
 	return sl_tables_look(&t) && sl_track_knows_with(&t, key, now);
+}
+
+__attribute__((noinline)) uint64_t sl_fragment_find_alone(uint64_t hash)
+{
+	struct sl_tables t;
+
+	return sl_tables_look(&t) ? sl_fragment_find_with(&t, hash) : 0;
+}
+
+__attribute__((noinline)) int sl_fragment_enter_alone(uint64_t hash, uint64_t what)
+{
+	struct sl_tables t;
+
+	if (sl_tables_look(&t))
+		sl_fragment_enter_with(&t, hash, what);
+	return 0;
+}
+
+SL_INLINE uint64_t sl_fragment_find(const struct sl_tables *t, uint64_t hash)
+{
+	(void)t;
+	return sl_fragment_find_alone(hash);
+}
+
+SL_INLINE void sl_fragment_enter(const struct sl_tables *t, uint64_t hash, uint64_t what)
+{
+	(void)t;
+	sl_fragment_enter_alone(hash, what);
 }
 
 SL_INLINE bool sl_flow_relocate(const struct sl_tables *t, uint64_t flow, uint64_t now)
@@ -465,10 +514,61 @@ SL_INLINE enum sl_reason sl_limited(const struct sl_tables *t, struct sl_packet 
 	return SL_REASON_bad_index;
 }
 
-SL_INLINE enum sl_reason sl_rare(const struct sl_tables *t, struct sl_packet *p, uint16_t *egress)
+SL_INLINE enum sl_reason sl_rare(const struct sl_tables *t, struct sl_packet *p, uint8_t todo,
+				 uint16_t *egress)
+{
+	(void)todo;
+	(void)t;
+	(void)p;
+	(void)egress;
+	return SL_REASON_bad_index;
+}
+
+__attribute__((noinline)) uint32_t sl_shape6_alone(struct xdp_md *ctx)
+{
+	struct sl_packet p = sl_packet_of(ctx);
+	uint16_t type;
+
+	return sl_shape6_with(&p, sl_parse_link(&p, &type));
+}
+
+SL_INLINE uint32_t sl_shape6(const struct sl_tables *t, const struct sl_packet *p, uint32_t l3)
+{
+	(void)p;
+	(void)l3;
+	return t->shape;
+}
+
+__attribute__((noinline)) uint32_t sl_route_find6_alone(uint64_t first, uint64_t second,
+							uint32_t live)
+{
+	union sl_addr dst = { .q = { first, second } };
+	struct sl_tables t;
+
+	if (!sl_tables_look_again(&t, live, 0)) /* whether it still is current the caller asks */
+		return ~0u;
+	return sl_route_find6_with(&t, &dst);
+}
+
+SL_INLINE uint32_t sl_route_find6(const struct sl_tables *t, const union sl_addr *dst)
+{
+	return sl_route_find6_alone(dst->q[0], dst->q[1], t->live);
+}
+
+/* IPv6 has a program of its own (engine.bpf.c), which calls these two's _with itself. */
+SL_INLINE void sl_classify6(const struct sl_tables *t, const struct sl_packet *p, struct sl_work *w)
 {
 	(void)t;
 	(void)p;
+	w->todo = SL_TODO_IP6;
+}
+
+SL_INLINE enum sl_reason sl_route6(const struct sl_tables *t, struct sl_packet *p,
+				   const struct sl_work *w, uint16_t *egress)
+{
+	(void)t;
+	(void)p;
+	(void)w;
 	(void)egress;
 	return SL_REASON_bad_index;
 }

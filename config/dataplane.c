@@ -15,10 +15,9 @@
 #include "../dataplane/abi/worker.h"
 #include "parse.h"
 
-#define CORE_MAX     1023
-#define MEMORY_MIN   (16ull << 20)
-#define MEMORY_MAX   (1ull << 40)
-#define LENGTH_OF_V4 96 /* an IPv4 prefix's extra bits in the 16-byte form */
+#define CORE_MAX   1023
+#define MEMORY_MIN (16ull << 20)
+#define MEMORY_MAX (1ull << 40)
 
 static int read_pci(const char *text, char device[SL_DEVICE_MAX])
 {
@@ -351,7 +350,21 @@ int sl_read_dataplane(struct sl_reader *r, const struct sl_field *field, config_
 	return err ? err : place_tables(r, dataplane);
 }
 
-/* "10.0.0.0/8", or an address alone. */
+/* The bits of a prefix beyond its length; whether any was set. */
+static bool clear_rest(union sl_addr *prefix, uint32_t length)
+{
+	uint8_t rest = 0;
+
+	for (uint32_t i = length / 8; i < 16; i++) {
+		uint8_t beyond = i == length / 8 ? 0xff >> length % 8 : 0xff;
+
+		rest |= prefix->b[i] & beyond;
+		prefix->b[i] &= (uint8_t)~beyond;
+	}
+	return rest;
+}
+
+/* "10.0.0.0/8" or "2001:db8::/32", or an address alone. */
 static int read_prefix(struct sl_reader *r, const struct sl_field *field, config_setting_t *setting,
 		       void *record)
 {
@@ -359,8 +372,7 @@ static int read_prefix(struct sl_reader *r, const struct sl_field *field, config
 	size_t n = slash ? (size_t)(slash - text) : strlen(text);
 	char address[SL_ADDR_TEXT] = "", right[SL_ADDR_TEXT], *end = NULL;
 	struct sl_config_next_hop *hop = record;
-	unsigned long length = 32;
-	uint32_t v4, mask;
+	unsigned long length = 0, most;
 
 	if (n < sizeof(address))
 		memcpy(address, text, n);
@@ -369,21 +381,15 @@ static int read_prefix(struct sl_reader *r, const struct sl_field *field, config
 	if ((slash && (!end || *end)) || sl_text_addr(address, &hop->prefix))
 		return sl_fail(r, setting, "\"%.64s\" is not a prefix; write one, such as: %s",
 			       text, field->example);
-	if (!sl_addr_is4(&hop->prefix))
-		return sl_fail(r, setting,
-			       "%.64s is IPv6; only IPv4 is served for now, give an IPv4 "
-			       "prefix",
-			       text);
-	if (length > 32)
-		return sl_fail(r, setting, "/%lu is out of range; give /0 to /32", length);
-	v4 = sl_ntohl(hop->prefix.w[3]);
-	mask = length ? UINT32_MAX << (32 - length) : 0;
-	if (v4 & ~mask) {
-		hop->prefix = sl_addr4(sl_htonl(v4 & mask));
+	most = sl_addr_is4(&hop->prefix) ? 32 : 128;
+	if (!slash)
+		length = most;
+	if (length > most)
+		return sl_fail(r, setting, "/%lu is out of range; give /0 to /%lu", length, most);
+	hop->length = 128 - (uint32_t)(most - length);
+	if (clear_rest(&hop->prefix, hop->length))
 		return sl_fail(r, setting, "%.64s has bits set after its length; give %s/%lu", text,
 			       sl_addr_format(&hop->prefix, right), length);
-	}
-	hop->length = LENGTH_OF_V4 + (uint32_t)length;
 	return 0;
 }
 

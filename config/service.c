@@ -98,8 +98,8 @@ static int check_backend(struct sl_reader *r, const struct sl_config_service *se
 	sl_addr_format(&backend->addr, addr);
 	if (sl_addr_is4(&backend->addr) != sl_addr_is4(&service->vip))
 		return sl_fail_in(r, setting, "address",
-				  "%s is not of the VIP's family; give an "
-				  "%s address",
+				  "%s is not of the VIP's family, and mode \"nat\" doesn't "
+				  "translate between families; give an %s address",
 				  addr, sl_addr_is4(&service->vip) ? "IPv4" : "IPv6");
 	if (sl_addr_equal(&backend->addr, &service->vip))
 		return sl_fail_in(r, setting, "address",
@@ -245,7 +245,6 @@ static int check_service(struct sl_reader *r, struct sl_config_service *service,
 static int read_service(struct sl_reader *r, struct sl_config_service *service,
 			config_setting_t *setting)
 {
-	char vip[SL_ADDR_TEXT];
 	int err;
 
 	*service = (struct sl_config_service){
@@ -257,11 +256,6 @@ static int read_service(struct sl_reader *r, struct sl_config_service *service,
 	err = sl_group_read(r, &sl_group_service, setting, service);
 	if (err)
 		return err;
-	if (!sl_addr_is4(&service->vip))
-		return sl_fail_in(r, setting, "vip",
-				  "%s is IPv6; only IPv4 is served for now, give "
-				  "an IPv4 address",
-				  sl_addr_format(&service->vip, vip));
 	return check_service(r, service, setting);
 }
 

@@ -47,6 +47,8 @@ static const char *unfit(const union sl_addr *addr)
 		return "unspecified";
 	if (sl_addr_equal(addr, &loopback))
 		return "a loopback address";
+	if (addr->b[0] == 0xfe && (addr->b[1] & 0xc0) == 0x80)
+		return "a link-local address, which names a host on one link only";
 	return addr->b[0] == 0xff ? "a multicast address" : NULL;
 }
 

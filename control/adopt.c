@@ -143,7 +143,7 @@ int sl_adopt(struct sl_control *c, char error[SL_ERROR_MAX])
 	for (uint32_t i = 0; root->generation && i < count[SL_ARRAY_services] / 2; i++) {
 		int err;
 
-		if (!record[i].vip.q[1] || record[i].flags & SL_SERVICE_VIP)
+		if (!(record[i].vip.q[0] | record[i].vip.q[1]) || record[i].flags & SL_SERVICE_VIP)
 			continue;
 		err = adopt_service(c, m, &record[i]);
 		if (err) {

@@ -129,8 +129,11 @@ static int read_new_backend(const struct sl_control *c, const json_t *params,
 		snprintf(error, SL_ERROR_MAX, "address: %.*s", SL_ERROR_MAX - 16, why);
 		return -EINVAL;
 	}
-	if (!sl_addr_is4(&conf->addr)) {
-		snprintf(error, SL_ERROR_MAX, "address: %s is not of the VIP's family", addr);
+	if (sl_addr_is4(&conf->addr) != sl_addr_is4(&s->conf.vip)) {
+		snprintf(error, SL_ERROR_MAX,
+			 "address: %s is not of the VIP's family, and mode \"nat\" doesn't "
+			 "translate between families",
+			 addr);
 		return -EINVAL;
 	}
 	conf->port = s->conf.port;

@@ -10,6 +10,7 @@
 #include "../dataplane/abi/csum.h"
 #include "limit_records.h"
 #include "place.h"
+#include "routes.h"
 #include "service_limits.h"
 
 enum { SEEDS_TRIED = 32, KINDS = 4 };
@@ -154,23 +155,24 @@ static void gather_exceptions(struct gathered *g, const struct sl_model *m)
 
 static void gather_routes(struct gathered *g, struct sl_bank *bank, const struct sl_model *m)
 {
-	size_t n = 0;
+	size_t n[2] = { 0 };
 
 	memset(bank->lengths4, 0xff, sizeof(bank->lengths4));
 	memset(bank->lengths6, 0xff, sizeof(bank->lengths6));
 	for (size_t i = 0; i < m->n_routes; i++) {
 		const struct sl_route *r = &m->route[i];
+		bool four = sl_route_is4(r);
+		uint8_t *lengths = four ? bank->lengths4 : bank->lengths6;
 
 		/* Longest first, as sl_net_routes() sorted them. */
-		if (!n || bank->lengths4[n - 1] != r->length) {
-			if (n == SL_PREFIX_LENGTHS) {
+		if (!n[four] || lengths[n[four] - 1] != r->length) {
+			if (n[four] == SL_PREFIX_LENGTHS) {
 				sl_log("routes: more than %d prefix lengths; those of length %u "
-				       "and "
-				       "shorter are left out",
-				       SL_PREFIX_LENGTHS, r->length - 96);
-				return;
+				       "and shorter are left out",
+				       SL_PREFIX_LENGTHS, r->length - (four ? 96 : 0));
+				continue;
 			}
-			bank->lengths4[n++] = (uint8_t)r->length;
+			lengths[n[four]++] = (uint8_t)r->length;
 		}
 		gather(g, r, r->length);
 	}

@@ -169,9 +169,10 @@ static uint32_t backend_of_flow(const struct sl_control *c, const struct sl_mode
 {
 	const uint64_t *value = NULL;
 
-	if (of->limit.scope == SL_SCOPE_FLOW && sl_addr_is4(&of->addr))
+	if (of->limit.scope == SL_SCOPE_FLOW)
 		value = sl_bucket_of_flow(c, s->id,
-					  sl_flow_key4(0, of->addr.w[3], sl_htons(of->port)));
+					  sl_hash_source(&of->addr, sl_htons(of->port),
+							 sl_store_root(&c->store)->row_key));
 	return value ? sl_flow_backend(__atomic_load_n(value, __ATOMIC_RELAXED)) : 0;
 }
 

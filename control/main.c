@@ -20,6 +20,7 @@
 #include "attach.h"
 #include "commands.h"
 #include "control.h"
+#include "groups.h"
 #include "instance.h"
 #include "limit_top.h"
 #include "overrides.h"
@@ -143,6 +144,7 @@ static void tick(evutil_socket_t fd, short what, void *context)
 	watch_dataplane(c);
 	sl_queues_watch(c);
 	follow_interfaces(c);
+	sl_groups_follow(c);
 	sl_problems_watch(c);
 	sl_sweep_tick(c->sweep);
 	sl_limits_tick(c);

@@ -14,8 +14,8 @@
  *     is taken: through a port of ours, not dead, preferably with carrier.
  *   - The kernel sees no traffic for the next hops that engines use. Gateways, and addresses that
  *     were asked for, are therefore revalidated from here (net_watch.h).
- *   - IPv4 for now. What is to be opened for IPv6 is the family of the dump and the groups in
- *     net_mirror.c; all records hold both families.
+ *   - Both families in one table. IPv6 gateways may be link-local: a next hop is an address at a
+ *     port. Routes to link-local and multicast destinations aren't mirrored.
  */
 #ifndef SL_NET_H
 #define SL_NET_H

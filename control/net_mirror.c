@@ -306,8 +306,8 @@ void sl_mirror_touch(struct sl_mirror *mirror)
 
 static int open_events(struct sl_mirror *mirror)
 {
-	static const int groups[] = { RTNLGRP_LINK, RTNLGRP_NEIGH, RTNLGRP_IPV4_IFADDR,
-				      RTNLGRP_IPV4_ROUTE };
+	static const int groups[] = { RTNLGRP_LINK,	  RTNLGRP_NEIGH,       RTNLGRP_IPV4_IFADDR,
+				      RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV6_ROUTE };
 	struct nl_sock *events = mirror->events;
 	int e = nl_connect(events, NETLINK_ROUTE);
 
@@ -341,7 +341,7 @@ static int open_netlink(struct sl_mirror *mirror)
 	if (e < 0)
 		return e;
 	nl_socket_set_buffer_size(mirror->dumps, EVENT_BUFFER, 0);
-	e = rtnl_route_alloc_cache(mirror->dumps, AF_INET, 0, &mirror->routes);
+	e = rtnl_route_alloc_cache(mirror->dumps, AF_UNSPEC, 0, &mirror->routes);
 	if (e < 0)
 		return e;
 	e = rtnl_neigh_alloc_cache(mirror->dumps, &mirror->neighbours);

@@ -32,7 +32,7 @@ static bool addr_from_nl(struct nl_addr *from, int family, union sl_addr *to)
 		return false;
 	if (length)
 		memcpy(to->b + 16 - size, nl_addr_get_binary_addr(from), size);
-	return true;
+	return family == AF_INET || !sl_addr_is4(to); /* ::ffff:a.b.c.d is IPv4 everywhere here */
 }
 
 /* IPv6 addresses that mean something on one link only lead nowhere by themselves. */
@@ -107,6 +107,7 @@ bool sl_object_route(struct rtnl_route *route, const struct sl_net_port *ports,
 
 	memset(out, 0, sizeof(*out));
 	if ((table != RT_TABLE_LOCAL && table != RT_TABLE_MAIN) || rtnl_route_get_tos(route) ||
+	    rtnl_route_get_flags(route) & RTM_F_CLONED ||
 	    !addr_from_nl(dst, family, &out->record.prefix) || link_scope(&out->record.prefix))
 		return false;
 	out->record.length = (family == AF_INET ? 96 : 0) + (dst ? nl_addr_get_prefixlen(dst) : 0);

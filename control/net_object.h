@@ -14,7 +14,8 @@
 
 void sl_object_port(struct rtnl_link *link, struct sl_net_port *port);
 
-/* False for what isn't looked up: other tables, TOS, multicast, IPv6 on one link only. */
+/* False for what isn't looked up: other tables, TOS, multicast, IPv6 on one link only, and what
+ * IPv6 has learnt of one host (an MTU, a redirect). */
 bool sl_object_route(struct rtnl_route *route, const struct sl_net_port *ports,
 		     struct sl_mirror_route *out);
 

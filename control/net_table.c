@@ -322,6 +322,9 @@ const struct sl_route *sl_table_find(const struct sl_table *table, const union s
 		struct sl_route key = { .length = table->length[i] };
 		const struct sl_route *found;
 
+		/* The 16-byte form of an IPv4 address is no IPv6 address. */
+		if (sl_addr_is4(addr) && key.length < 96)
+			return NULL;
 		key.prefix = masked(addr, key.length);
 		found = bsearch(&key, &table->route[table->first[i]], end - table->first[i],
 				sizeof(key), compare_route);

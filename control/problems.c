@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "problems.h"
+#include "overrides.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -44,12 +45,12 @@ static void backend_problem(const struct sl_control *c, const struct sl_model_se
 			    const struct sl_model_backend *b, const char *why, json_t *list)
 {
 	const struct sl_config_backend *file = sl_file_backend(c, s->conf.name, &b->addr, b->port);
-	char addr[SL_ADDR_TEXT], place[SL_PATH_MAX + 32] = "";
+	char endpoint[SL_ENDPOINT_TEXT], place[SL_PATH_MAX + 32] = "";
 
 	if (file)
 		snprintf(place, sizeof(place), "%s:%d: ", c->file, file->line);
-	problem(list, "%sservice %s: backend %s (%s:%u): %s", place, s->conf.name, b->name,
-		sl_addr_format(&b->addr, addr), b->port, why);
+	problem(list, "%sservice %s: backend %s (%s): %s", place, s->conf.name, b->name,
+		sl_endpoint_format(&b->addr, b->port, endpoint), why);
 }
 
 /* Those that can't be reached; `lasting`: not those whose MAC address is only being asked for. */

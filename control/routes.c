@@ -44,10 +44,10 @@ static size_t drop(struct sl_route *route, size_t n, size_t excess)
 	return n;
 }
 
-/* A length that may go as a whole: none of the gateway's own, no default route, and if it can be no
- * connected prefix, whose hosts would be lost. The one with the fewest records; LENGTH_MAX + 1:
- * none. */
-static uint32_t least_length(const struct sl_route *route, size_t n, bool links_stay)
+/* A length of one family that may go as a whole: none of the gateway's own, no default route, and
+ * if it can be no connected prefix, whose hosts would be lost. The one with the fewest records;
+ * LENGTH_MAX + 1: none. */
+static uint32_t least_length(const struct sl_route *route, size_t n, bool four, bool links_stay)
 {
 	size_t count[LENGTH_MAX + 1] = { 0 };
 	bool stays[LENGTH_MAX + 1] = { false };
@@ -56,7 +56,7 @@ static uint32_t least_length(const struct sl_route *route, size_t n, bool links_
 	for (size_t i = 0; i < n; i++) {
 		const struct sl_route *r = &route[i];
 
-		if (r->length > LENGTH_MAX)
+		if (r->length > LENGTH_MAX || sl_route_is4(r) != four)
 			continue;
 		count[r->length]++;
 		stays[r->length] |= rank_of(r) >= OWN || (links_stay && r->kind == SL_ROUTE_LINK);
@@ -68,29 +68,41 @@ static uint32_t least_length(const struct sl_route *route, size_t n, bool links_
 	return least;
 }
 
-static size_t lengths_of(const struct sl_route *route, size_t n)
+static size_t lengths_of(const struct sl_route *route, size_t n, bool four)
 {
+	uint32_t last = LENGTH_MAX + 1;
 	size_t lengths = 0;
 
-	for (size_t i = 0; i < n; i++)
-		lengths += !i || route[i].length != route[i - 1].length;
+	for (size_t i = 0; i < n; i++) {
+		if (sl_route_is4(&route[i]) != four)
+			continue;
+		lengths += route[i].length != last;
+		last = route[i].length;
+	}
 	return lengths;
+}
+
+static size_t fit_lengths(struct sl_route *route, size_t n, bool four, size_t lengths)
+{
+	while (lengths_of(route, n, four) > lengths) {
+		uint32_t least = least_length(route, n, four, true);
+		size_t kept = 0;
+
+		if (least > LENGTH_MAX)
+			least = least_length(route, n, four, false);
+		if (least > LENGTH_MAX)
+			break;
+		for (size_t i = 0; i < n; i++)
+			if (route[i].length != least || sl_route_is4(&route[i]) != four)
+				route[kept++] = route[i];
+		n = kept;
+	}
+	return n;
 }
 
 size_t sl_routes_fit(struct sl_route *route, size_t n, size_t max, size_t lengths)
 {
-	while (lengths_of(route, n) > lengths) {
-		uint32_t least = least_length(route, n, true);
-		size_t kept = 0;
-
-		if (least > LENGTH_MAX)
-			least = least_length(route, n, false);
-		if (least > LENGTH_MAX)
-			break;
-		for (size_t i = 0; i < n; i++)
-			if (route[i].length != least)
-				route[kept++] = route[i];
-		n = kept;
-	}
+	n = fit_lengths(route, n, true, lengths);
+	n = fit_lengths(route, n, false, lengths);
 	return n > max ? drop(route, n, n - max) : n;
 }

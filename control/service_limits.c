@@ -45,9 +45,11 @@ const char *sl_limits_name(const struct sl_config_limit *l, char text[SL_LIMIT_N
 uint64_t sl_limits_subject(const struct sl_control *c, const struct sl_config_limit *l,
 			   const union sl_addr *addr, uint16_t port)
 {
+	const struct sl_root *root = sl_store_root(&c->store);
+
 	if (l->scope == SL_SCOPE_FLOW)
-		return sl_flow_key4(0, addr->w[3], sl_htons(port));
-	return sl_meter_client(addr, l->prefix4, l->prefix6, sl_store_root(&c->store)->flow_key);
+		return sl_hash_source(addr, sl_htons(port), root->row_key);
+	return sl_meter_client(addr, l->prefix4, l->prefix6, root->flow_key);
 }
 
 /* What is wanted */

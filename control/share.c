@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "share.h"
+#include "overrides.h"
 
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -142,15 +143,15 @@ static json_t *sentence(const struct sl_model *m, const struct claim *claim,
 {
 	const struct sl_config_service *conf = &m->service[claim->service]->conf;
 	const struct sl_model_backend *b = claimant(m, claim);
-	char addr[SL_ADDR_TEXT];
+	char endpoint[SL_ENDPOINT_TEXT];
 
 	if (b->waiting)
 		return json_sprintf("service %s: backend %s waits: it still has connections of "
 				    "service %s",
 				    conf->name, b->name, m->service[held->service]->conf.name);
-	return json_sprintf("service %s: backend %s (%s:%u, %s) is service %s's too: its replies "
+	return json_sprintf("service %s: backend %s (%s, %s) is service %s's too: its replies "
 			    "can't be told apart and leave with the VIP of %s",
-			    conf->name, b->name, sl_addr_format(&b->addr, addr), b->port,
+			    conf->name, b->name, sl_endpoint_format(&b->addr, b->port, endpoint),
 			    conf->protocol == IPPROTO_TCP ? "tcp" : "udp",
 			    m->service[owner->service]->conf.name,
 			    m->service[owner->service]->conf.name);

@@ -271,10 +271,9 @@ static void meet(struct sl_sweep *s, uint64_t key, uint64_t value)
 	sl_bit_set(found->named, backend - 1);
 	if (!found->disagree)
 		return;
-	row = sl_hash_row((sl_be32)(uint32_t)(key >> 16), (sl_be16)(uint16_t)key,
-			  service->conf.vip.w[3],
-			  sl_endpoint(sl_htons(service->conf.port), service->conf.protocol),
-			  root->row_key) &
+	row = sl_hash_row_of(sl_flow_key_source(key), &service->conf.vip,
+			     sl_endpoint(sl_htons(service->conf.port), service->conf.protocol),
+			     root->row_key) &
 	      (service->conf.table_size - 1);
 	if (sl_row_cur(sl_rows_of(slots, service->rows->at)[row]) != backend)
 		sl_bit_set(found->disagree, row);

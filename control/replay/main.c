@@ -160,17 +160,18 @@ static int parse_local(const char *text, struct sl_local *local, char error[SL_E
 {
 	char addr[SL_ADDR_TEXT], rest;
 	const char *slash = strchr(text, '/');
-	unsigned length = 32;
+	unsigned length = 0, most;
 
 	snprintf(addr, sizeof(addr), "%.*s", (int)(slash ? slash - text : (long)strlen(text)),
 		 text);
-	if (slash && (sscanf(slash + 1, "%2u%c", &length, &rest) != 1 || length > 32)) {
-		snprintf(error, SL_ERROR_MAX, "--local: %s: a prefix has 0 to 32 bits", text);
-		return -EINVAL;
-	}
 	if (sl_config_parse_addr(addr, &local->prefix, error) != 0)
 		return -EINVAL;
-	local->length = 96 + length;
+	most = sl_addr_is4(&local->prefix) ? 32 : 128;
+	if (slash && (sscanf(slash + 1, "%3u%c", &length, &rest) != 1 || length > most)) {
+		snprintf(error, SL_ERROR_MAX, "--local: %s: a prefix has 0 to %u bits", text, most);
+		return -EINVAL;
+	}
+	local->length = slash ? 128 - most + length : 128;
 	for (uint32_t i = local->length; i < 128; i++)
 		local->prefix.b[i / 8] &= (uint8_t) ~(0x80 >> i % 8);
 	return 0;

@@ -3,9 +3,10 @@
  *
  * All ports are up. What the file's next_hops don't say is made up, the same way every time:
  *
- *   - the MAC address of port N is 02:73:6c:00:00:N, that of a host 02:00: and its IPv4 address;
+ *   - the MAC address of port N is 02:73:6c:00:00:N, that of a host 02:00: and its IPv4 address, or
+ *     the last four bytes of its IPv6 address;
  *   - a backend that no next_hop leads to is on the link of the last port;
- *   - all else is behind a gateway 02:00:00:00:00:00 at the first port.
+ *   - all else, of both families, is behind a gateway 02:00:00:00:00:00 at the first port.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -91,9 +92,11 @@ void sl_mirror_routes(struct sl_mirror *mirror,
 		      void *context)
 {
 	const struct sl_config *config = mirror->config;
-	union sl_addr all = sl_addr4((sl_be32)0);
-	struct sl_mirror_route r = made_up(mirror, &all, 96, 0);
+	union sl_addr all4 = sl_addr4((sl_be32)0), all6 = { .q = { 0 } };
+	struct sl_mirror_route r = made_up(mirror, &all4, 96, 0);
 
+	each(context, &r);
+	r = made_up(mirror, &all6, 0, 0);
 	each(context, &r);
 	for (size_t i = 0; i < config->n_services; i++) {
 		const struct sl_config_service *s = &config->service[i];

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../dataplane/core/parse.h"
+#include "../../dataplane/core/parse6.h"
 #include "../../dataplane/core/quote.h"
 
 struct named {
@@ -117,15 +117,23 @@ struct sl_names_key sl_names_key(const struct sl_frame *frame)
 			       .end = frame->data + frame->length,
 			       .length = frame->length };
 	struct sl_names_key key = { 0 };
-	struct sl_parsed o;
+	struct sl_parsed o = { 0 };
 
 	sl_parse(&p, &o);
 	if (o.kind == SL_PARSED_IP4 && o.protocol == SL_PROTO_ICMP)
 		return quoted(&p, &o);
+	if (o.kind == SL_PARSED_FIRST) /* of a datagram's fragments this one has the ports */
+		o.kind = sl_parse_transport(&p, &o, p.length - o.l4);
+	if (o.kind == SL_PARSED_IP6) {
+		sl_parse6(&p, sl_shape6_with(&p, o.l3), &o);
+		key.src = o.src6;
+		key.dst = o.dst6;
+	} else if (o.kind == SL_PARSED_FLOW) {
+		key.src = sl_addr4(o.src);
+		key.dst = sl_addr4(o.dst);
+	}
 	if (o.kind != SL_PARSED_FLOW)
-		return key;
-	key.src = sl_addr4(o.src);
-	key.dst = sl_addr4(o.dst);
+		return (struct sl_names_key){ 0 };
 	key.src_endpoint = sl_endpoint(o.sport, o.protocol);
 	key.dst_endpoint = sl_endpoint(o.dport, o.protocol);
 	return key;

@@ -39,7 +39,7 @@ uint64_t sl_clock_ns(void)
 /* Room for what mirror.c makes up, whatever the file provides for the kernel's routes. */
 static uint32_t routes_needed(const struct sl_config *config, size_t n_local)
 {
-	size_t n = config->n_next_hops + n_local + 1;
+	size_t n = config->n_next_hops + n_local + 2;
 
 	for (size_t i = 0; i < config->n_services; i++)
 		n += config->service[i].n_backends;

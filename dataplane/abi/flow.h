@@ -6,8 +6,9 @@
  *     key    63 busy    62..48 service id    47..0 source
  *     value  63..50 backend    49..48 state    47..0 time
  *
- * The source of an IPv4 flow is its address and port, so the key is the flow itself. A key of 0 is
- * an empty entry (service ids count from 1).
+ * The source of an IPv4 flow is its address and port, so the key is the flow itself. That of an
+ * IPv6 flow is a digest of both (hash.h, sl_hash_source6). A key of 0 is an empty entry (service
+ * ids count from 1).
  *
  * Insert: compare-and-swap of the key from what is there (0, or the key of an entry that died) to
  * the new key with busy set; store the value; store the key without busy (release). Nobody matches
@@ -66,6 +67,11 @@ static inline uint64_t sl_flow_key(uint16_t service, uint64_t source48)
 static inline uint64_t sl_flow_key4(uint16_t service, sl_be32 client, sl_be16 port)
 {
 	return sl_flow_key(service, (uint64_t)(uint32_t)client << 16 | (uint16_t)port);
+}
+
+static inline uint64_t sl_flow_key_source(uint64_t key)
+{
+	return key & 0xffffffffffffull;
 }
 
 static inline uint16_t sl_flow_key_service(uint64_t key)

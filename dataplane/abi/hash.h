@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* The two keyed hashes of a flow: how engines find its row and its buckets, and how control finds
- * the row of an entry.
+/* The keyed hashes of a flow: how engines find its row and its buckets, and how control finds the
+ * row of an entry.
  *
  * Two multiplies by secret odd factors with a fold between: a packet's sender can't aim at a row or
  * a bucket without the key, and nothing that it sees gives the key away. SipHash-1-3 would cost 19
@@ -10,6 +10,11 @@
  * restart picks the same rows. The bucket key is random for the instance. Rows and buckets must not
  * come from the same bits, or all flows of a bucket would share a backend: here not even the key is
  * the same.
+ *
+ * A client's address and port are its source, 48 bits of the flow's key (flow.h). For IPv4 they
+ * fit. An IPv6 source is a digest, which has to tell clients apart where nobody compares further,
+ * and by which nobody may be able to take another's place: so it is SipHash-1-3, under the row key,
+ * and the row follows from the digest alone.
  */
 #ifndef SL_ABI_HASH_H
 #define SL_ABI_HASH_H
@@ -25,6 +30,53 @@ static inline uint64_t sl_hash_mix(uint64_t a, uint64_t b, const uint64_t key[2]
 	return h ^ h >> 32;
 }
 
+static inline uint64_t sl_hash_turn(uint64_t v, int by)
+{
+	return v << by | v >> (64 - by);
+}
+
+static inline __attribute__((always_inline)) void sl_hash_round(uint64_t v[4])
+{
+	v[0] += v[1];
+	v[1] = sl_hash_turn(v[1], 13) ^ v[0];
+	v[0] = sl_hash_turn(v[0], 32);
+	v[2] += v[3];
+	v[3] = sl_hash_turn(v[3], 16) ^ v[2];
+	v[0] += v[3];
+	v[3] = sl_hash_turn(v[3], 21) ^ v[0];
+	v[2] += v[1];
+	v[1] = sl_hash_turn(v[1], 17) ^ v[2];
+	v[2] = sl_hash_turn(v[2], 32);
+}
+
+/* Source of an IPv6 flow: the upper 48 bits of SipHash-1-3 over the address and the port, 18 bytes
+ * as they stand in the packet. */
+static inline __attribute__((always_inline)) uint64_t
+sl_hash_source6(const union sl_addr *src, sl_be16 port, const uint64_t key[3])
+{
+	uint64_t block[3] = { src->q[0], src->q[1], 18ull << 56 | (uint16_t)port };
+	uint64_t v[4] = { key[2] ^ 0x736f6d6570736575ull, key[0] ^ 0x646f72616e646f6dull,
+			  key[2] ^ 0x6c7967656e657261ull, key[0] ^ 0x7465646279746573ull };
+
+	for (int i = 0; i < 3; i++) {
+		v[3] ^= block[i];
+		sl_hash_round(v);
+		v[0] ^= block[i];
+	}
+	v[2] ^= 0xff;
+	for (int i = 0; i < 3; i++)
+		sl_hash_round(v);
+	return (v[0] ^ v[1] ^ v[2] ^ v[3]) >> 16;
+}
+
+/* Source of a flow of either family, as its key has it. */
+static inline uint64_t sl_hash_source(const union sl_addr *client, sl_be16 port,
+				      const uint64_t key[3])
+{
+	return sl_addr_is4(client) ? (uint64_t)(uint32_t)client->w[3] << 16 | (uint16_t)port
+				   : sl_hash_source6(client, port, key);
+}
+
 /* Row of an IPv4 flow: source and destination as in the header, endpoint of the service. */
 static inline uint32_t sl_hash_row(sl_be32 src, sl_be16 sport, sl_be32 dst, uint32_t endpoint,
 				   const uint64_t key[2])
@@ -33,6 +85,15 @@ static inline uint32_t sl_hash_row(sl_be32 src, sl_be16 sport, sl_be32 dst, uint
 	uint64_t b = (uint64_t)(uint16_t)sport << 32 | endpoint;
 
 	return (uint32_t)(sl_hash_mix(a, b, key) >> 32);
+}
+
+/* The same from what a flow's key says of its source, of either family. Of the VIP's address the
+ * last 32 bits count. */
+static inline uint32_t sl_hash_row_of(uint64_t source, const union sl_addr *vip, uint32_t endpoint,
+				      const uint64_t key[2])
+{
+	return sl_hash_row((sl_be32)(uint32_t)(source >> 16), (sl_be16)(uint16_t)source, vip->w[3],
+			   endpoint, key);
 }
 
 /* Both buckets of a flow key follow from one hash: the low half, and another multiply's high. */

@@ -52,7 +52,7 @@ struct sl_root {
 	uint32_t arrays;      /* how many arrays make up the instance */
 	uint64_t instance;    /* random: tells two instances of one name apart */
 	uint64_t origin_ns;   /* CLOCK_MONOTONIC when made: table time is counted from here */
-	uint64_t row_key[3];  /* picks rows: the same for all gateways of a group */
+	uint64_t row_key[3];  /* picks rows and digests IPv6 sources: the same for all of a group */
 	uint64_t flow_key[2]; /* picks buckets: random for this instance */
 	uint32_t record_size[SL_ARRAYS_MAX];
 	uint32_t count[SL_ARRAYS_MAX]; /* records of each array */

@@ -7,23 +7,35 @@
  *
  * What classifies as ours is never passed to the kernel, which would answer with a reset. What
  * doesn't is never touched.
+ *
+ * Both families go the same way with other widths. IPv4 is inline where packets come in; IPv6
+ * begins in sl_classify6(), which an engine places where it doesn't stand in IPv4's way (seam.h).
  */
 #ifndef SL_CORE_CLASSIFY_H
 #define SL_CORE_CLASSIFY_H
 
 #include "../abi/place.h"
 #include "flow.h"
-#include "parse.h"
+#include "parse6.h"
 
 enum sl_todo {
 	SL_TODO_NOTHING, /* `reason` says why */
 	SL_TODO_SERVICE,
 	SL_TODO_REVERSE,
 	SL_TODO_ARP,
-	SL_TODO_RARE, /* ICMP or a fragment: rare.h finds out whose */
+	SL_TODO_SERVICE6, /* these by sl_route6() */
+	SL_TODO_REVERSE6,
+	SL_TODO_ND,
+	SL_TODO_IP6,  /* not classified: IPv6 in an engine that decides it elsewhere */
+	SL_TODO_ICMP, /* rare: rare.h finds out whose, of the next two as well */
+	SL_TODO_FIRST,
+	SL_TODO_FRAGMENT,
 	SL_TODO_ECHO, /* from here on by rare.h alone */
 	SL_TODO_ERROR_TO_BACKEND,
 	SL_TODO_ERROR_TO_CLIENT,
+	SL_TODO_FRAGMENT_ECHO, /* fragments but the first */
+	SL_TODO_FRAGMENT_TO_BACKEND,
+	SL_TODO_FRAGMENT_TO_CLIENT,
 };
 
 /* What classify hands to route. */
@@ -37,7 +49,8 @@ struct sl_work {
 	uint8_t reason; /* enum sl_reason */
 	uint8_t l3;
 	uint8_t l4;
-	uint64_t hash; /* of the flow where its service looks flows up, else 0 */
+	/* IPv4: hash of the flow's key where its service looks flows up, else 0. IPv6: the key. */
+	uint64_t hash;
 };
 
 SL_INLINE const struct sl_service *sl_service_find(const struct sl_tables *t,
@@ -70,30 +83,66 @@ SL_INLINE const struct sl_reverse *sl_reverse_find(const struct sl_tables *t,
 	return r && r->endpoint == endpoint && sl_addr_equal(&r->backend, backend) ? r : NULL;
 }
 
+/* The place of a prefix, or ~0. A place that is empty looks like ::/0, but for its kind. */
+SL_INLINE uint32_t sl_route_place(const struct sl_tables *t, const union sl_addr *prefix,
+				  uint32_t length)
+{
+	uint64_t hash = sl_place_hash(prefix, length, sl_seam_bank(t)->seed);
+	uint32_t size = sl_seam_routes(t);
+
+	for (int second = 0; second < 2; second++) {
+		uint32_t place = second ? sl_place_second(hash, size) : sl_place_first(hash, size);
+		const struct sl_route *r = sl_seam_route(t, place);
+
+		if (r && r->length == length && sl_addr_equal(&r->prefix, prefix) && r->kind)
+			return place;
+	}
+	return ~0u;
+}
+
 /* The longest prefix that holds an IPv4 address; its place, or ~0 where none does. */
 SL_INLINE uint32_t sl_route_find4(const struct sl_tables *t, sl_be32 dst)
 {
 	const struct sl_bank *bank = sl_seam_bank(t);
-	uint32_t size = sl_seam_routes(t);
 
 	for (int i = 0; i < SL_PREFIX_LENGTHS; i++) {
 		uint32_t length = bank->lengths4[i];
 		uint32_t host = 128 - length; /* bits beyond the prefix */
 		union sl_addr prefix;
-		uint64_t hash;
+		uint32_t place;
 
 		if (host > 32)
 			break; /* 0xff: no more lengths */
 		prefix = sl_addr4(sl_htonl((uint32_t)(~0ull << host) & sl_ntohl(dst)));
-		hash = sl_place_hash(&prefix, length, bank->seed);
-		for (int second = 0; second < 2; second++) {
-			uint32_t place =
-				second ? sl_place_second(hash, size) : sl_place_first(hash, size);
-			const struct sl_route *r = sl_seam_route(t, place);
+		place = sl_route_place(t, &prefix, length);
+		if (place != ~0u)
+			return place;
+	}
+	return ~0u;
+}
 
-			if (r && r->length == length && sl_addr_equal(&r->prefix, &prefix))
-				return place;
-		}
+/* The first bits of half an address, as it is loaded; from none to more than it has. */
+SL_INLINE uint64_t sl_half_mask(uint32_t bits)
+{
+	return bits >= 64 ? ~0ull : bits ? __builtin_bswap64(~0ull << (64 - bits)) : 0;
+}
+
+SL_INLINE uint32_t sl_route_find6_with(const struct sl_tables *t, const union sl_addr *dst)
+{
+	const struct sl_bank *bank = sl_seam_bank(t);
+
+	for (int i = 0; i < SL_PREFIX_LENGTHS; i++) {
+		uint32_t length = bank->lengths6[i];
+		union sl_addr prefix;
+		uint32_t place;
+
+		if (length > 128)
+			break;
+		prefix.q[0] = dst->q[0] & sl_half_mask(length);
+		prefix.q[1] = dst->q[1] & sl_half_mask(length > 64 ? length - 64 : 0);
+		place = sl_route_place(t, &prefix, length);
+		if (place != ~0u)
+			return place;
 	}
 	return ~0u;
 }
@@ -111,6 +160,15 @@ SL_INLINE bool sl_martian4(sl_be32 src, sl_be32 dst)
 	uint32_t net = (uint32_t)src & 0xff;
 
 	return (net - 1 >= 223) | (net == 127) | (src == dst);
+}
+
+/* Likewise, of IPv6 (RFC 4291, 2.5.2 to 2.7): and none of one link, which goes no further. */
+SL_INLINE bool sl_martian6(const union sl_addr *src, const union sl_addr *dst)
+{
+	bool nobody = !src->q[0] && (!src->q[1] || src->q[1] == 1ull << 56); /* :: and ::1 */
+	bool local = src->b[0] == 0xfe && (src->b[1] & 0xc0) == 0x80;
+
+	return nobody || local || src->b[0] == 0xff || sl_addr_equal(src, dst);
 }
 
 /* To a service: pick the row, fetch what comes next. */
@@ -131,31 +189,55 @@ SL_INLINE void sl_classify_service(const struct sl_tables *t, const struct sl_se
 	}
 }
 
-/* From a backend: ours unless its destination is exempt. */
-SL_INLINE void sl_classify_reverse(const struct sl_tables *t, const struct sl_reverse *r,
-				   const struct sl_parsed *o, struct sl_work *w)
+/* The same for IPv6, whose digest costs more than a key that nobody looks up. */
+SL_INLINE void sl_classify_service6(const struct sl_tables *t, const struct sl_service *s,
+				    const struct sl_parsed *o, struct sl_work *w)
 {
-	const struct sl_route *route;
+	const struct sl_root *root = sl_seam_root(t);
+	uint64_t source = sl_hash_source6(&o->src6, o->sport, root->row_key), hash;
+
+	w->service = s;
+	w->todo = SL_TODO_SERVICE6;
+	w->at = sl_hash_row_of(source, &o->dst6, s->endpoint, root->row_key) & s->row_mask;
+	sl_seam_prefetch(sl_seam_row(t, (uint64_t)s->rows * SL_ROWS_PER_RECORD + w->at));
+	w->hash = sl_flow_key(s->id, source);
+	if (s->flags & SL_SERVICE_LOOKUP) {
+		hash = sl_hash_flow(w->hash, root->flow_key);
+		sl_seam_prefetch(sl_flow_bucket(t, hash, false));
+		sl_seam_prefetch(sl_flow_bucket(t, hash, true));
+	}
+}
+
+/* From a backend: ours unless its destination, whose route is at that place, is exempt. */
+SL_INLINE void sl_classify_reverse(const struct sl_tables *t, const struct sl_reverse *r,
+				   uint32_t place, enum sl_todo todo, struct sl_work *w)
+{
+	const struct sl_route *route = sl_seam_route(t, place);
 
 	w->reverse = r;
-	w->at = sl_route_find4(t, o->dst);
-	route = sl_seam_route(t, w->at);
+	w->at = place;
 	if (route && route->kind == SL_ROUTE_LOCAL)
 		sl_work_end(w, SL_REASON_not_ours);
 	else
-		w->todo = SL_TODO_REVERSE;
+		w->todo = (uint8_t)todo;
 }
 
 /* Neither to a service nor from a backend: what is to a VIP still is ours. */
-SL_INLINE enum sl_reason sl_classify_rest(const struct sl_tables *t, const struct sl_parsed *o)
+SL_INLINE enum sl_reason sl_classify_rest(const struct sl_tables *t, const union sl_addr *dst,
+					  uint8_t kind, bool martian)
 {
-	union sl_addr dst = sl_addr4(o->dst);
-
-	if (!sl_service_find(t, &dst, 0))
+	if (!sl_service_find(t, dst, 0))
 		return SL_REASON_not_ours;
-	if (o->kind == SL_PARSED_BAD)
+	switch (kind) {
+	case SL_PARSED_BAD:
 		return SL_REASON_bad_header;
-	return sl_martian4(o->src, o->dst) ? SL_REASON_martian : SL_REASON_no_service;
+	case SL_PARSED_FRAGMENT:
+		return SL_REASON_fragment;
+	case SL_PARSED_CHAIN:
+		return SL_REASON_header_chain;
+	default:
+		return martian ? SL_REASON_martian : SL_REASON_no_service;
+	}
 }
 
 SL_INLINE bool sl_classify_arp(const struct sl_tables *t, const struct sl_packet *p, uint32_t l3)
@@ -170,9 +252,61 @@ SL_INLINE bool sl_classify_arp(const struct sl_tables *t, const struct sl_packet
 	return sl_service_find(t, &target, 0) != NULL;
 }
 
+/* A neighbour solicitation for a VIP (RFC 4861, 7.1.1), from this link. Its checksum isn't looked
+ * at: the answer's is made from it (nd.h), so that a wrong one stays wrong. */
+SL_INLINE bool sl_classify_nd(const struct sl_tables *t, const struct sl_packet *p,
+			      const struct sl_parsed *o)
+{
+	const struct sl_nd *nd;
+	union sl_addr target;
+
+	if (o->kind != SL_PARSED_IP6 || o->protocol != SL_PROTO_ICMP6 || o->ttl != 255)
+		return false;
+	nd = sl_packet_at(p, o->l4, sizeof(*nd));
+	if (!nd || nd->type != SL_ND_SOLICIT || nd->code)
+		return false;
+	target = sl_addr_load(nd->target);
+	return !sl_addr_is4(&target) && sl_service_find(t, &target, 0) != NULL;
+}
+
+/* IPv6, whose header is at w->l3. */
+SL_INLINE void sl_classify6_with(const struct sl_tables *t, const struct sl_packet *p,
+				 struct sl_work *w)
+{
+	struct sl_parsed o;
+
+	sl_parse6(p, sl_shape6(t, p, w->l3), &o);
+	w->l4 = (uint8_t)o.l4;
+	if (sl_likely(o.kind == SL_PARSED_FLOW)) {
+		const struct sl_service *s =
+			sl_service_find(t, &o.dst6, sl_endpoint(o.dport, o.protocol));
+		const struct sl_reverse *r;
+
+		if (sl_likely(s)) {
+			if (sl_likely(!sl_martian6(&o.src6, &o.dst6)))
+				sl_classify_service6(t, s, &o, w);
+			else
+				sl_work_end(w, SL_REASON_martian);
+			return;
+		}
+		r = sl_reverse_find(t, &o.src6, sl_endpoint(o.sport, o.protocol));
+		if (sl_likely(r)) {
+			sl_classify_reverse(t, r, sl_route_find6(t, &o.dst6), SL_TODO_REVERSE6, w);
+			return;
+		}
+	} else if (sl_classify_nd(t, p, &o)) {
+		w->todo = SL_TODO_ND;
+		return;
+	}
+	sl_work_end(w, o.kind == SL_PARSED_OTHER ? SL_REASON_not_ours
+						 : sl_classify_rest(t, &o.dst6, o.kind,
+								    sl_martian6(&o.src6, &o.dst6)));
+}
+
 SL_INLINE void sl_classify(const struct sl_tables *t, const struct sl_packet *p, struct sl_work *w)
 {
 	struct sl_parsed o;
+	union sl_addr to;
 
 	sl_parse(p, &o);
 	w->l3 = (uint8_t)o.l3;
@@ -193,18 +327,26 @@ SL_INLINE void sl_classify(const struct sl_tables *t, const struct sl_packet *p,
 		src = sl_addr4(o.src);
 		r = sl_reverse_find(t, &src, sl_endpoint(o.sport, o.protocol));
 		if (sl_likely(r)) {
-			sl_classify_reverse(t, r, &o, w);
+			sl_classify_reverse(t, r, sl_route_find4(t, o.dst), SL_TODO_REVERSE, w);
 			return;
 		}
+	} else if (o.kind == SL_PARSED_IP6) {
+		sl_classify6(t, p, w);
+		return;
 	} else if (o.kind == SL_PARSED_ARP && sl_classify_arp(t, p, o.l3)) {
 		w->todo = SL_TODO_ARP;
 		return;
-	} else if (o.kind == SL_PARSED_FRAGMENT ||
-		   (o.kind == SL_PARSED_IP4 && o.protocol == SL_PROTO_ICMP)) {
-		w->todo = SL_TODO_RARE;
+	} else if (o.kind == SL_PARSED_FRAGMENT || o.kind == SL_PARSED_FIRST) {
+		w->todo = o.kind == SL_PARSED_FIRST ? SL_TODO_FIRST : SL_TODO_FRAGMENT;
+		return;
+	} else if (o.kind == SL_PARSED_IP4 && o.protocol == SL_PROTO_ICMP) {
+		w->todo = SL_TODO_ICMP;
 		return;
 	}
-	sl_work_end(w, o.kind >= SL_PARSED_IP4 ? sl_classify_rest(t, &o) : SL_REASON_not_ours);
+	to = sl_addr4(o.dst);
+	sl_work_end(w, o.kind >= SL_PARSED_IP4
+			       ? sl_classify_rest(t, &to, o.kind, sl_martian4(o.src, o.dst))
+			       : SL_REASON_not_ours);
 }
 
 #endif

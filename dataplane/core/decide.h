@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* A packet's journey, and the one header that an engine includes:
+/* A packet's journey; an engine includes it by rare.h, which has what is rare besides:
  *
  *     sl_classify()   parse.h → classify.h    whose is it, and which row?
  *     sl_route()      route.h → nat.h         which backend, and the rewritten bytes
@@ -9,6 +9,8 @@
  * Both are pure but for the tables: no clock, no log, no system call, no allocation. The verdict is
  * a reason (abi/reason.h), and for SL_FORWARD the port to leave by. SL_REASON_torn_table with
  * nothing written means that the tables moved twice meanwhile: look at the root again and repeat.
+ *
+ * Both families are decided by the same lines, in which `six` is a constant wherever they are used.
  */
 #ifndef SL_CORE_DECIDE_H
 #define SL_CORE_DECIDE_H
@@ -16,7 +18,7 @@
 #include "arp.h"
 #include "ecn.h"
 #include "nat.h"
-#include "rare.h"
+#include "nd.h"
 #include "route.h"
 
 #define SL_SERVICE_ENTRY	(SL_SERVICE_ENTRY_TO | SL_SERVICE_ENTRY_FROM)
@@ -34,32 +36,67 @@ SL_INLINE uint16_t sl_limits_here(bool limited, uint16_t flags)
 /* Whether what classify found is limited. */
 SL_INLINE bool sl_work_limited(const struct sl_work *w)
 {
-	return (w->todo == SL_TODO_SERVICE && w->service->flags & SL_SERVICE_LIMITED_TO) ||
-	       (w->todo == SL_TODO_REVERSE && w->reverse->flags & SL_SERVICE_LIMITED_FROM);
+	bool to = w->todo == SL_TODO_SERVICE || w->todo == SL_TODO_SERVICE6;
+	bool from = w->todo == SL_TODO_REVERSE || w->todo == SL_TODO_REVERSE6;
+
+	return (to && w->service->flags & SL_SERVICE_LIMITED_TO) ||
+	       (from && w->reverse->flags & SL_SERVICE_LIMITED_FROM);
+}
+
+/* The network header, whichever it is; parse.h has found it whole. */
+SL_INLINE const void *sl_l3_again(const struct sl_packet *p, const struct sl_work *w, bool six)
+{
+	return sl_packet_again(p, w->l3, six ? sizeof(struct sl_ip6) : sizeof(struct sl_ip4));
+}
+
+SL_INLINE uint8_t sl_l3_ttl(const void *l3, bool six)
+{
+	return six ? ((const struct sl_ip6 *)l3)->hops : ((const struct sl_ip4 *)l3)->ttl;
+}
+
+/* Extension headers may stand between: of IPv6 the record that it was found by knows. */
+SL_INLINE uint8_t sl_l3_protocol(const void *l3, uint32_t endpoint, bool six)
+{
+	return six ? (uint8_t)(endpoint >> 16) : ((const struct sl_ip4 *)l3)->protocol;
+}
+
+SL_INLINE union sl_addr sl_l3_src(const void *l3, bool six)
+{
+	return six ? sl_addr_load(((const struct sl_ip6 *)l3)->src)
+		   : sl_addr4(((const struct sl_ip4 *)l3)->src);
+}
+
+SL_INLINE union sl_addr sl_l3_dst(const void *l3, bool six)
+{
+	return six ? sl_addr_load(((const struct sl_ip6 *)l3)->dst)
+		   : sl_addr4(((const struct sl_ip4 *)l3)->dst);
 }
 
 /* What limits have to know of a packet between this client and the service's backends. */
 SL_INLINE struct sl_limit_ask sl_route_about(const struct sl_tables *t, const struct sl_packet *p,
-					     const struct sl_ip4 *ip, sl_be32 client, sl_be16 port,
-					     enum sl_limit_direction direction)
+					     const void *l3, uint8_t protocol,
+					     const union sl_addr *client, sl_be16 port,
+					     enum sl_limit_direction direction, bool six)
 {
-	return (struct sl_limit_ask){ .client = sl_addr4(client),
+	return (struct sl_limit_ask){ .client = *client,
 				      .now = sl_seam_clock(t),
 				      .bytes = (uint16_t)(p->length < 65535 ? p->length : 65535),
 				      .port = port,
 				      .direction = (uint8_t)direction,
-				      .may_mark = sl_ecn_capable(ip) };
+				      .may_mark =
+					      protocol == SL_PROTO_TCP &&
+					      (six ? sl_ecn_capable6(l3) : sl_ecn_capable(l3)) };
 }
 
 /* What tracking has to know. Classify had the flow's hash at hand if the service looked flows up
  * then. */
 SL_INLINE struct sl_ask sl_route_track(const struct sl_tables *t, const struct sl_service *s,
-				       const struct sl_work *w, sl_be32 src, sl_be16 sport,
-				       uint16_t flags)
+				       const struct sl_work *w, uint64_t key, uint16_t flags,
+				       bool six)
 {
 	const struct sl_root *root = sl_seam_root(t);
-	struct sl_ask ask = { .key = sl_flow_key4(s->id, src, sport),
-			      .hash = w->hash,
+	struct sl_ask ask = { .key = key,
+			      .hash = six ? 0 : w->hash,
 			      .backends = s->backends,
 			      .n_backends = s->n_backends,
 			      .always = flags & SL_SERVICE_TRACK,
@@ -70,25 +107,28 @@ SL_INLINE struct sl_ask sl_route_track(const struct sl_tables *t, const struct s
 	return ask;
 }
 
+/* The key of the flow that a packet to a service is of. */
+SL_INLINE uint64_t sl_work_key(const struct sl_work *w, const void *l3, sl_be16 port, bool six)
+{
+	return six ? w->hash : sl_flow_key4(w->service->id, ((const struct sl_ip4 *)l3)->src, port);
+}
+
 /* Limits on new connections, before a backend is picked and anything is remembered. The first
  * packet of a UDP flow is one that no live entry knows. */
-SL_INLINE uint32_t sl_route_new(const struct sl_tables *t, const struct sl_work *w,
-				const struct sl_ip4 *ip, enum sl_event event,
-				struct sl_limit_ask *packet)
+SL_INLINE uint32_t sl_route_new(const struct sl_tables *t, uint64_t key, uint8_t protocol,
+				enum sl_event event, struct sl_limit_ask *packet)
 {
 	packet->begin = event == SL_EVENT_BEGIN;
-	if (ip->protocol == SL_PROTO_UDP)
-		packet->begin = !sl_track_knows(
-			t, sl_flow_key4(w->service->id, ip->src, packet->port), packet->now);
+	if (protocol == SL_PROTO_UDP)
+		packet->begin = !sl_track_knows(t, key, packet->now);
 	return packet->begin ? sl_limit_rest(t, packet) : SL_BITE_NONE;
 }
 
 /* The row of the work at hand, and through it the backend; 0 for none. *bite: what the limit in the
  * flow's entry says, where the service has one. */
-SL_INLINE uint32_t sl_route_pick(const struct sl_tables *t, const struct sl_work *w,
-				 const struct sl_ip4 *ip, sl_be16 sport, uint16_t flags,
-				 enum sl_event event, const struct sl_limit_ask *packet,
-				 enum sl_bite *bite)
+SL_INLINE uint32_t sl_route_pick(const struct sl_tables *t, const struct sl_work *w, const void *l3,
+				 sl_be16 sport, uint16_t flags, enum sl_event event,
+				 const struct sl_limit_ask *packet, enum sl_bite *bite, bool six)
 {
 	const struct sl_service *s = w->service;
 	const uint32_t *at = sl_seam_row(t, (uint64_t)s->rows * SL_ROWS_PER_RECORD + w->at);
@@ -102,7 +142,7 @@ SL_INLINE uint32_t sl_route_pick(const struct sl_tables *t, const struct sl_work
 	row = *(const volatile uint32_t *)at;
 	if (sl_likely(sl_row_state(row) == SL_ROW_CLOSED && !(flags & SL_SERVICE_TRACK)))
 		return sl_row_cur(row);
-	ask = sl_route_track(t, s, w, ip->src, sport, flags);
+	ask = sl_route_track(t, s, w, sl_work_key(w, l3, sport, six), flags, six);
 	ask.row = row;
 	ask.event = (uint8_t)event;
 	if (sl_likely(!(flags & SL_SERVICE_ENTRY))) {
@@ -124,7 +164,7 @@ SL_INLINE uint32_t sl_route_pick(const struct sl_tables *t, const struct sl_work
  * said. */
 SL_INLINE enum sl_reason sl_route_limit(const struct sl_tables *t, struct sl_packet *p,
 					const struct sl_work *w, bool others,
-					struct sl_limit_ask *packet, enum sl_bite bite)
+					struct sl_limit_ask *packet, enum sl_bite bite, bool six)
 {
 	uint32_t answer = SL_BITE_NONE;
 
@@ -136,16 +176,17 @@ SL_INLINE enum sl_reason sl_route_limit(const struct sl_tables *t, struct sl_pac
 	if (sl_limit_bite(answer) == SL_BITE_DROP)
 		return sl_limit_reason(answer);
 	if (bite == SL_BITE_MARK || sl_limit_bite(answer) == SL_BITE_MARK)
-		sl_ecn_mark(p, w->l3);
+		six ? sl_ecn_mark6(p, w->l3) : sl_ecn_mark(p, w->l3);
 	return SL_REASON_to_backend;
 }
 
 SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_packet *p,
-					  const struct sl_work *w, uint16_t *egress, bool limited)
+					  const struct sl_work *w, uint16_t *egress, bool six,
+					  bool limited)
 {
 	const struct sl_service *s = w->service;
-	const struct sl_ip4 *ip = sl_packet_again(p, w->l3, sizeof(*ip));
-	const struct sl_udp *ports = sl_packet_again(p, w->l4, sizeof(*ports));
+	const void *l3;
+	const struct sl_udp *ports;
 	enum sl_event event = SL_EVENT_DATA;
 	enum sl_bite bite = SL_BITE_NONE;
 	struct sl_limit_ask packet = { .n_limits = 0 };
@@ -154,16 +195,19 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 	struct sl_traffic *traffic;
 	uint32_t backend, id;
 	uint16_t flags, wants;
+	uint8_t protocol;
 	struct sl_nat n;
 
-	if (!ip || !ports)
+	/* Each is checked at once: clang may look twice at what is checked later. */
+	if (!(l3 = sl_l3_again(p, w, six)) || !(ports = sl_packet_again(p, w->l4, sizeof(*ports))))
 		return SL_REASON_bad_header;
-	if (sl_likely(ip->protocol == SL_PROTO_TCP)) {
+	protocol = sl_l3_protocol(l3, s->endpoint, six);
+	if (sl_likely(protocol == SL_PROTO_TCP)) {
 		const struct sl_tcp *tcp = sl_packet_again(p, w->l4, sizeof(*tcp));
 
 		event = tcp ? sl_event_of(tcp->flags) : event;
 	}
-	if (sl_unlikely(ip->ttl <= 1)) {
+	if (sl_unlikely(sl_l3_ttl(l3, six) <= 1)) {
 		tally = sl_seam_tally(t, s->id);
 		if (tally)
 			tally->ttl_exceeded++;
@@ -171,17 +215,21 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 	}
 	wants = sl_limits_here(limited, s->flags);
 	if (sl_unlikely(wants & SL_SERVICE_LIMITED_TO)) {
-		packet = sl_route_about(t, p, ip, ip->src, ports->src, SL_TO_BACKEND);
+		union sl_addr client = sl_l3_src(l3, six);
+
+		packet =
+			sl_route_about(t, p, l3, protocol, &client, ports->src, SL_TO_BACKEND, six);
 		packet.limits = s->limits;
 		packet.n_limits = s->n_limits;
 		if (wants & SL_SERVICE_LIMIT_NEW) {
-			uint32_t answer = sl_route_new(t, w, ip, event, &packet);
+			uint64_t key = sl_work_key(w, l3, ports->src, six);
+			uint32_t answer = sl_route_new(t, key, protocol, event, &packet);
 
 			if (sl_limit_bite(answer) == SL_BITE_DROP)
 				return sl_limit_reason(answer);
 		}
 	}
-	backend = sl_route_pick(t, w, ip, ports->src, wants, event, &packet, &bite);
+	backend = sl_route_pick(t, w, l3, ports->src, wants, event, &packet, &bite, six);
 	if (sl_unlikely(!backend || backend > s->n_backends)) {
 		tally = sl_seam_tally(t, s->id);
 		if (!sl_seam_current(t))
@@ -195,6 +243,8 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 		return SL_REASON_bad_index;
 	__builtin_memcpy(n.mac, b->dst_mac, sizeof(n.mac));
 	n.addr = b->addr.w[3];
+	if (six)
+		n.addr6 = b->addr;
 	n.port = b->port;
 	n.ip_delta = b->ip_delta;
 	n.l4_delta = b->l4_delta;
@@ -214,11 +264,12 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 		enum sl_reason reason;
 
 		packet.traffic = id;
-		reason = sl_route_limit(t, p, w, others, &packet, bite);
+		reason = sl_route_limit(t, p, w, others, &packet, bite, six);
 		if (reason != SL_REASON_to_backend)
 			return reason;
 	}
-	if (sl_unlikely(!sl_nat_to_backend(p, w->l3, w->l4, &n)))
+	if (sl_unlikely(!(six ? sl_nat6(p, w->l3, w->l4, protocol, &n, false)
+			      : sl_nat_to_backend(p, w->l3, w->l4, &n))))
 		return SL_REASON_bad_header;
 	traffic = sl_seam_traffic(t, id);
 	if (sl_likely(traffic)) {
@@ -230,32 +281,44 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 	return SL_REASON_to_backend;
 }
 
+/* The key of the flow that a reply belongs to. */
+SL_INLINE uint64_t sl_reply_key(const struct sl_tables *t, uint16_t service,
+				const union sl_addr *client, sl_be16 port, bool six)
+{
+	const struct sl_root *root = sl_seam_root(t);
+
+	if (!six)
+		return sl_flow_key4(service, client->w[3], port);
+	return root ? sl_flow_key(service, sl_hash_source6(client, port, root->row_key)) : 0;
+}
+
 /* What a reply means to its flow's entry, and to the limits of its service. */
 SL_INLINE enum sl_reason sl_reverse_limit(const struct sl_tables *t, struct sl_packet *p,
-					  const struct sl_work *w, const struct sl_ip4 *ip,
-					  const struct sl_udp *ports, uint16_t flags)
+					  const struct sl_work *w, const void *l3, uint8_t protocol,
+					  const struct sl_udp *ports, uint16_t flags, bool six)
 {
+	union sl_addr client = sl_l3_dst(l3, six);
 	const struct sl_reverse *r = w->reverse;
 	bool entry = flags & SL_SERVICE_ENTRY_FROM, ends = false;
 	enum sl_bite bite = SL_BITE_NONE;
 	uint32_t answer = SL_BITE_NONE;
 	struct sl_limit_ask reply;
 
-	if (ip->protocol == SL_PROTO_TCP) {
+	if (protocol == SL_PROTO_TCP) {
 		const struct sl_tcp *tcp = sl_packet_again(p, w->l4, sizeof(*tcp));
 
 		ends = tcp && tcp->flags & (SL_TCP_FIN | SL_TCP_RST);
 	}
 	if (!ends && !(flags & SL_SERVICE_LIMITED_FROM))
 		return SL_REASON_to_client;
-	reply = sl_route_about(t, p, ip, ip->dst, ports->dst, SL_FROM_BACKEND);
+	reply = sl_route_about(t, p, l3, protocol, &client, ports->dst, SL_FROM_BACKEND, six);
 	reply.limits = r->limits;
 	reply.n_limits = r->n_limits;
 	reply.traffic = r->traffic;
 	reply.picked = true;
 	if (entry || ends)
-		bite = sl_track_charge(t, sl_flow_key4(r->service, ip->dst, ports->dst), ends,
-				       entry, &reply);
+		bite = sl_track_charge(t, sl_reply_key(t, r->service, &client, ports->dst, six),
+				       ends, entry, &reply);
 	if (bite == SL_BITE_DROP)
 		return SL_REASON_limit_flow;
 	if (flags & SL_SERVICE_LIMIT_FROM)
@@ -263,16 +326,17 @@ SL_INLINE enum sl_reason sl_reverse_limit(const struct sl_tables *t, struct sl_p
 	if (sl_limit_bite(answer) == SL_BITE_DROP)
 		return sl_limit_reason(answer);
 	if (bite == SL_BITE_MARK || sl_limit_bite(answer) == SL_BITE_MARK)
-		sl_ecn_mark(p, w->l3);
+		six ? sl_ecn_mark6(p, w->l3) : sl_ecn_mark(p, w->l3);
 	return SL_REASON_to_client;
 }
 
 SL_INLINE enum sl_reason sl_route_reverse(const struct sl_tables *t, struct sl_packet *p,
-					  const struct sl_work *w, uint16_t *egress, bool limited)
+					  const struct sl_work *w, uint16_t *egress, bool six,
+					  bool limited)
 {
 	const struct sl_reverse *r = w->reverse;
-	const struct sl_ip4 *ip = sl_packet_again(p, w->l3, sizeof(*ip));
-	const struct sl_udp *ports = sl_packet_again(p, w->l4, sizeof(*ports));
+	const void *l3;
+	const struct sl_udp *ports;
 	const struct sl_route *route = sl_seam_route(t, w->at);
 	uint16_t flags = sl_limits_here(limited, r->flags);
 	uint32_t id = r->traffic;
@@ -280,16 +344,20 @@ SL_INLINE enum sl_reason sl_route_reverse(const struct sl_tables *t, struct sl_p
 	enum sl_reason reason;
 	union sl_addr hop;
 	struct sl_nat n;
-	uint8_t kind;
+	uint8_t kind, protocol;
 
-	if (!ip || !ports)
+	/* Each is checked at once: clang may look twice at what is checked later. */
+	if (!(l3 = sl_l3_again(p, w, six)) || !(ports = sl_packet_again(p, w->l4, sizeof(*ports))))
 		return SL_REASON_bad_header;
-	if (sl_unlikely(ip->ttl <= 1))
+	if (sl_unlikely(sl_l3_ttl(l3, six) <= 1))
 		return SL_REASON_ttl_exceeded;
 	if (sl_unlikely(!route))
 		return sl_seam_current(t) ? SL_REASON_no_route : SL_REASON_torn_table;
 	__builtin_memcpy(n.mac, route->dst_mac, sizeof(n.mac));
 	n.addr = r->vip.w[3];
+	if (six)
+		n.addr6 = r->vip;
+	protocol = sl_l3_protocol(l3, r->endpoint, six);
 	n.port = r->port;
 	n.ip_delta = r->ip_delta;
 	n.l4_delta = r->l4_delta;
@@ -302,16 +370,17 @@ SL_INLINE enum sl_reason sl_route_reverse(const struct sl_tables *t, struct sl_p
 		if (kind != SL_ROUTE_LINK && kind != SL_ROUTE_ASK)
 			return SL_REASON_no_route;
 		if (!(hop.q[0] | hop.q[1]))
-			hop = sl_addr4(ip->dst);
+			hop = sl_l3_dst(l3, six);
 		sl_seam_want(t, &hop);
 		return SL_REASON_no_neighbour;
 	}
 	if (sl_unlikely(flags & (SL_SERVICE_LOOKUP | SL_SERVICE_LIMITED_FROM))) {
-		reason = sl_reverse_limit(t, p, w, ip, ports, flags);
+		reason = sl_reverse_limit(t, p, w, l3, protocol, ports, flags, six);
 		if (reason != SL_REASON_to_client)
 			return reason;
 	}
-	if (sl_unlikely(!sl_nat_to_client(p, w->l3, w->l4, &n)))
+	if (sl_unlikely(!(six ? sl_nat6(p, w->l3, w->l4, protocol, &n, true)
+			      : sl_nat_to_client(p, w->l3, w->l4, &n))))
 		return SL_REASON_bad_header;
 	traffic = sl_seam_traffic(t, id);
 	if (sl_likely(traffic)) {
@@ -327,8 +396,8 @@ SL_INLINE enum sl_reason sl_route_apart(const struct sl_tables *t, struct sl_pac
 {
 	struct sl_packet copy = *p;
 	uint16_t port = *egress;
-	enum sl_reason reason =
-		w->todo == SL_TODO_RARE ? sl_rare(t, &copy, &port) : sl_limited(t, &copy, w, &port);
+	enum sl_reason reason = w->todo >= SL_TODO_ICMP ? sl_rare(t, &copy, w->todo, &port)
+							: sl_limited(t, &copy, w, &port);
 
 	*p = copy;
 	*egress = port;
@@ -337,10 +406,27 @@ SL_INLINE enum sl_reason sl_route_apart(const struct sl_tables *t, struct sl_pac
 
 /* Of a service or a backend that is limited. */
 SL_INLINE enum sl_reason sl_limited_with(const struct sl_tables *t, struct sl_packet *p,
-					 const struct sl_work *w, uint16_t *egress)
+					 const struct sl_work *w, uint16_t *egress, bool six)
 {
-	return w->todo == SL_TODO_SERVICE ? sl_route_service(t, p, w, egress, true)
-					  : sl_route_reverse(t, p, w, egress, true);
+	return w->todo == (six ? SL_TODO_SERVICE6 : SL_TODO_SERVICE)
+		       ? sl_route_service(t, p, w, egress, six, true)
+		       : sl_route_reverse(t, p, w, egress, six, true);
+}
+
+SL_INLINE enum sl_reason sl_route6_with(const struct sl_tables *t, struct sl_packet *p,
+					const struct sl_work *w, uint16_t *egress)
+{
+	switch (w->todo) {
+	case SL_TODO_SERVICE6:
+		return sl_route_service(t, p, w, egress, true, false);
+	case SL_TODO_REVERSE6:
+		return sl_route_reverse(t, p, w, egress, true, false);
+	case SL_TODO_ND:
+		*egress = p->ingress;
+		return sl_nd_answer(t, p, w->l3, w->l4) ? SL_REASON_nd_reply : SL_REASON_bad_header;
+	default:
+		return sl_seam_current(t) ? (enum sl_reason)w->reason : SL_REASON_torn_table;
+	}
 }
 
 /* Rewrites the frame in place as the verdict says. */
@@ -351,13 +437,19 @@ SL_INLINE enum sl_reason sl_route(const struct sl_tables *t, struct sl_packet *p
 		return sl_route_apart(t, p, w, egress);
 	switch (w->todo) {
 	case SL_TODO_SERVICE:
-		return sl_route_service(t, p, w, egress, false);
+		return sl_route_service(t, p, w, egress, false, false);
 	case SL_TODO_REVERSE:
-		return sl_route_reverse(t, p, w, egress, false);
+		return sl_route_reverse(t, p, w, egress, false, false);
+	case SL_TODO_SERVICE6:
+	case SL_TODO_REVERSE6:
+	case SL_TODO_ND:
+		return sl_route6(t, p, w, egress);
 	case SL_TODO_ARP:
 		*egress = p->ingress;
 		return sl_arp_answer(t, p, w->l3) ? SL_REASON_arp_reply : SL_REASON_bad_header;
-	case SL_TODO_RARE:
+	case SL_TODO_ICMP:
+	case SL_TODO_FIRST:
+	case SL_TODO_FRAGMENT:
 		return sl_route_apart(t, p, w, egress);
 	default:
 		return sl_likely(sl_seam_current(t)) ? (enum sl_reason)w->reason

@@ -10,10 +10,11 @@
 
 enum { SL_ECN = 3, SL_ECN_CE = 3 }; /* bits of the TOS byte; ECT is 1 or 2 */
 
-/* Whether a mark would be understood. UDP may be, but whoever sends it may not listen. */
-SL_INLINE bool sl_ecn_capable(const struct sl_ip4 *ip)
+/* Whether a mark would be understood, by TCP. UDP may be capable, but whoever sends it may not
+ * listen. */
+SL_INLINE bool sl_ecn_capable(const void *l3)
 {
-	return ip->protocol == SL_PROTO_TCP && ip->tos & SL_ECN;
+	return ((const struct sl_ip4 *)l3)->tos & SL_ECN;
 }
 
 /* Sets CE. TOS shares a 16-bit word with version and IHL and is its second byte. */
@@ -27,6 +28,20 @@ SL_INLINE void sl_ecn_mark(struct sl_packet *p, uint32_t l3)
 	tos = ip->tos | SL_ECN_CE;
 	ip->csum = sl_csum_apply(ip->csum, (uint32_t)(tos - ip->tos) << 8);
 	ip->tos = tos;
+}
+
+/* In IPv6 the two bits begin the second half of the second byte, and nothing sums them. */
+SL_INLINE bool sl_ecn_capable6(const void *l3)
+{
+	return ((const uint8_t *)l3)[1] & SL_ECN << 4;
+}
+
+SL_INLINE void sl_ecn_mark6(struct sl_packet *p, uint32_t l3)
+{
+	uint8_t *ip = sl_packet_again(p, l3, sizeof(struct sl_ip6));
+
+	if (ip)
+		ip[1] |= SL_ECN_CE << 4;
 }
 
 #endif

@@ -206,9 +206,10 @@ SL_INLINE enum sl_bite sl_limit_meter(const struct sl_tables *t, const struct sl
 
 	if (!root || !tally)
 		return SL_BITE_NONE;
-	subject = limit->scope == SL_SCOPE_FLOW ? sl_flow_key4(0, ask->client.w[3], ask->port)
-						: sl_meter_client(&ask->client, limit->prefix4,
-								  limit->prefix6, root->flow_key);
+	subject = limit->scope == SL_SCOPE_FLOW
+			  ? sl_hash_source(&ask->client, ask->port, root->row_key)
+			  : sl_meter_client(&ask->client, limit->prefix4, limit->prefix6,
+					    root->flow_key);
 	if (!sl_limit_pace(t, limit, subject, &pace))
 		return SL_BITE_FREE;
 	word = sl_meter_find(t, sl_meter_key(limit->id, subject), now, &evicted);

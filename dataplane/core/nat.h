@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Forwarding mode NAT, both ways: addresses, ports, checksums, TTL, MAC addresses.
+/* Forwarding mode NAT, both ways: addresses, ports, checksums, TTL or hop limit, MAC addresses.
  *
  * Control computed what the checksums change by (abi/csum.h), so a rewrite adds a delta and never
  * sums a packet. The checksum has to be a real one: what a veth peer leaves to an offload (a
@@ -41,8 +41,11 @@ SL_INLINE void sl_l4_csum(struct sl_packet *p, uint32_t l4, uint8_t protocol, ui
 		struct sl_udp *udp = sl_packet_again(p, l4, sizeof(*udp));
 		uint16_t sum;
 
+		/* RFC 768: 0 means that the sender computed none. Over IPv6 the receiver is to
+		 * drop that, unless it was told to expect it (RFC 8200, 8.1; RFC 6936): so it stays
+		 * as it is there too, and the backend decides. */
 		if (!udp || !udp->csum)
-			return; /* RFC 768: 0 means that the sender computed none */
+			return;
 		sum = sl_csum_apply(udp->csum, delta);
 		udp->csum = sum ? sum : 0xffff;
 	}
@@ -51,11 +54,38 @@ SL_INLINE void sl_l4_csum(struct sl_packet *p, uint32_t l4, uint8_t protocol, ui
 /* What a rewrite stores; copied from the tables before it is known whether they moved. */
 struct sl_nat {
 	uint8_t mac[12] __attribute__((aligned(8)));
-	sl_be32 addr;
+	sl_be32 addr; /* of IPv4 */
 	sl_be16 port;
-	uint16_t ip_delta;
+	uint16_t ip_delta; /* of IPv4 */
 	uint16_t l4_delta;
+	union sl_addr addr6;
 };
+
+/* The address and the port that are replaced stand at other places towards the client. */
+SL_INLINE bool sl_nat6(struct sl_packet *p, uint32_t l3, uint32_t l4, uint8_t protocol,
+		       const struct sl_nat *n, bool to_client)
+{
+	struct sl_eth *eth;
+	struct sl_ip6 *ip;
+	struct sl_udp *ports;
+
+	/* Each is checked at once: clang may look twice at what is checked later. */
+	if (!(eth = sl_packet_again(p, 0, sizeof(*eth))) ||
+	    !(ip = sl_packet_again(p, l3, sizeof(*ip))) ||
+	    !(ports = sl_packet_again(p, l4, sizeof(*ports))))
+		return false;
+	sl_eth_address(eth, n->mac);
+	ip->hops--;
+	if (to_client) {
+		sl_addr_store(ip->src, &n->addr6);
+		ports->src = n->port;
+	} else {
+		sl_addr_store(ip->dst, &n->addr6);
+		ports->dst = n->port;
+	}
+	sl_l4_csum(p, l4, protocol, n->l4_delta);
+	return true;
+}
 
 /* Towards the backend: destination address and port. */
 SL_INLINE bool sl_nat_to_backend(struct sl_packet *p, uint32_t l3, uint32_t l4,

@@ -11,23 +11,28 @@
 #include "wire.h"
 
 enum sl_parsed_kind {
-	SL_PARSED_OTHER,    /* neither IPv4 nor ARP, or too short to tell */
+	SL_PARSED_OTHER,    /* neither IP nor ARP, or too short to tell */
 	SL_PARSED_ARP,	    /* Ethernet/IPv4 ARP, whole */
+	SL_PARSED_IP6,	    /* l3 holds, and parse6.h goes on; from there on it is IP4 for IPv6 */
 	SL_PARSED_IP4,	    /* src, dst and protocol hold, there are no ports to speak of */
-	SL_PARSED_FRAGMENT, /* as above, a fragment */
+	SL_PARSED_FRAGMENT, /* as above, a fragment other than */
+	SL_PARSED_FIRST,    /* the first one of a datagram */
+	SL_PARSED_CHAIN,    /* as above, of IPv6 with extension headers that can't be followed */
 	SL_PARSED_BAD,	    /* as above, cut off or with a length that contradicts the frame */
 	SL_PARSED_FLOW,	    /* TCP or UDP: everything holds */
 };
 
 struct sl_parsed {
-	sl_be32 src;
+	sl_be32 src; /* of IPv4 */
 	sl_be32 dst;
+	union sl_addr src6; /* of IPv6 */
+	union sl_addr dst6;
 	sl_be16 sport;
 	sl_be16 dport;
 	uint8_t kind;
 	uint8_t protocol;
 	uint8_t tcp_flags;
-	uint8_t ttl;
+	uint8_t ttl; /* or hop limit */
 	/* Offsets from the frame's first byte. Words: a byte stored and a word loaded over it
 	 * stall. */
 	uint32_t l3;
@@ -92,7 +97,9 @@ SL_INLINE void sl_parse(const struct sl_packet *p, struct sl_parsed *o)
 	o->kind = SL_PARSED_OTHER;
 	o->src = o->dst = 0;
 	if (sl_unlikely(type != SL_ETH_IP4)) {
-		if (type == SL_ETH_ARP && sl_packet_at(p, o->l3, sizeof(struct sl_arp)))
+		if (type == SL_ETH_IP6)
+			o->kind = SL_PARSED_IP6;
+		else if (type == SL_ETH_ARP && sl_packet_at(p, o->l3, sizeof(struct sl_arp)))
 			o->kind = SL_PARSED_ARP;
 		return;
 	}
@@ -109,7 +116,8 @@ SL_INLINE void sl_parse(const struct sl_packet *p, struct sl_parsed *o)
 	if (sl_unlikely(header < sizeof(*ip) || length < header || length + o->l3 > p->length))
 		o->kind = SL_PARSED_BAD;
 	else if (sl_unlikely(sl_ntohs(ip->fragment) & SL_IP4_FRAGMENT))
-		o->kind = SL_PARSED_FRAGMENT;
+		o->kind = sl_ntohs(ip->fragment) & SL_IP4_OFFSET ? SL_PARSED_FRAGMENT
+								 : SL_PARSED_FIRST;
 	else
 		o->kind = sl_parse_transport(p, o, length - header);
 }

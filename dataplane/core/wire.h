@@ -38,6 +38,7 @@ enum {
 	SL_ETH_ARP = 0x0806,
 	SL_ETH_VLAN = 0x8100,
 	SL_ETH_QINQ = 0x88a8,
+	SL_ETH_IP6 = 0x86dd,
 };
 
 struct sl_eth {
@@ -80,6 +81,26 @@ struct sl_ip4 { /* RFC 791 */
 #define SL_IP4_OFFSET	0x1fff
 #define SL_IP4_MORE	0x2000
 
+struct sl_ip6 { /* RFC 8200 */
+	sl_be32 version_class_flow;
+	sl_be16 length; /* of what follows */
+	uint8_t next;
+	uint8_t hops;
+	uint8_t src[16];
+	uint8_t dst[16];
+} SL_WIRE;
+
+/* What all extension headers begin with, in eight bytes, the least that one has. */
+struct sl_ip6_extension {
+	uint8_t next;
+	uint8_t length; /* beyond these eight bytes, in units of eight; AH: of four */
+	uint8_t type;	/* of a routing header */
+	uint8_t left;	/* of a routing header: segments */
+	sl_be32 data;
+} SL_WIRE;
+
+#define SL_IP6_FRAGMENT 0xfff9 /* of type and left, read as one: an offset, or more fragments */
+
 struct sl_tcp { /* RFC 9293 */
 	sl_be16 src;
 	sl_be16 dst;
@@ -117,7 +138,39 @@ enum {
 	SL_ICMP_PARAMETER = 12,
 };
 
-enum { SL_PROTO_ICMP = 1, SL_PROTO_TCP = 6, SL_PROTO_UDP = 17 };
+/* A neighbour solicitation or advertisement (RFC 4861), and the option that may stand behind it. */
+struct sl_nd {
+	uint8_t type;
+	uint8_t code;
+	uint16_t csum;
+	sl_be32 flags; /* of an advertisement */
+	uint8_t target[16];
+} SL_WIRE;
+
+struct sl_nd_link {
+	uint8_t type;
+	uint8_t length; /* of the option, in units of eight bytes */
+	uint8_t mac[6];
+} SL_WIRE;
+
+enum {
+	SL_ND_SOLICIT = 135,
+	SL_ND_ADVERTISE = 136,
+	SL_ND_LINK_SOURCE = 1, /* options */
+	SL_ND_LINK_TARGET = 2,
+};
+
+enum {
+	SL_PROTO_ICMP = 1,
+	SL_PROTO_TCP = 6,
+	SL_PROTO_UDP = 17,
+	SL_PROTO_HOP_BY_HOP = 0,
+	SL_PROTO_ROUTING = 43,
+	SL_PROTO_FRAGMENT = 44,
+	SL_PROTO_AH = 51,
+	SL_PROTO_ICMP6 = 58,
+	SL_PROTO_DESTINATION = 60,
+};
 
 /* A frame in memory: [data, end), of which `length` counts what the wire carried. */
 struct sl_packet {
@@ -126,6 +179,22 @@ struct sl_packet {
 	uint32_t length;
 	uint16_t ingress; /* index in ports */
 };
+
+/* An address as it stands in an IPv6 header. */
+SL_INLINE union sl_addr sl_addr_load(const void *at)
+{
+	const sl_u64_any *from = at;
+
+	return (union sl_addr){ .q = { from[0], from[1] } };
+}
+
+SL_INLINE void sl_addr_store(void *at, const union sl_addr *addr)
+{
+	sl_u64_any *to = at;
+
+	to[0] = addr->q[0];
+	to[1] = addr->q[1];
+}
 
 /* n bytes at offset, or NULL where the frame ends before. */
 SL_INLINE void *sl_packet_at(const struct sl_packet *p, uint32_t offset, uint32_t n)

@@ -219,7 +219,7 @@ static enum sl_accept check(struct sl_acceptor *a, uint64_t generation, uint32_t
 	for (*at = 0; *at < services; ++*at) {
 		enum sl_accept answer;
 
-		if (!s[*at].vip.q[1])
+		if (!(s[*at].vip.q[0] | s[*at].vip.q[1]))
 			continue;
 		found++;
 		answer = check_service(a, &s[*at], generation);

@@ -68,7 +68,7 @@ class Download:
 
     numbers = 0
 
-    def __init__(self, topology, blob, seconds):
+    def __init__(self, topology, blob, seconds, vip=net.VIP):
         Download.numbers += 1
         self.number = Download.numbers
         self.blob = blob
@@ -78,7 +78,7 @@ class Download:
         self.curl = topology.client.popen(
             "curl", "-sS", "--fail", "-D", self.headers, "--connect-timeout", 10,
             "--speed-limit", 1, "--speed-time", 10, "--limit-rate", int(blob.size / seconds),
-            f"http://{net.VIP}/{blob.name}", stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            f"http://{vip}/{blob.name}", stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
         self.thread = threading.Thread(target=self.hash, daemon=True)
         self.thread.start()

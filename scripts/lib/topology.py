@@ -6,7 +6,8 @@
                              be0 10.1.0.1/24 ------- gw [br0] p1 .. pN - eth0 10.1.0.(10+i)/24
 
 The VIP 198.51.100.10 is on-link for the client and on no interface: who serves it must answer its
-ARP. Backends route everything through the gateway. Hosts that send compute their checksums
+ARP. add_ipv6() gives all of it IPv6 as well: 2001:db8:1::/64 outside, with a VIP of its own, and
+2001:db8:2::/64 inside, the last parts as above. Backends route everything through the gateway. Hosts that send compute their checksums
 themselves and send no frame over the MTU, as on a wire.
 
 A topology is known by its name (sl<pid>): its namespaces are <name>-gw and so on, and whatever
@@ -31,6 +32,8 @@ VIP = "198.51.100.10"
 CLIENT = "198.51.100.2"
 GATEWAY = "198.51.100.1"
 INSIDE = "10.1.0.1"
+VIP6, CLIENT6, GATEWAY6 = "2001:db8:1::10", "2001:db8:1::2", "2001:db8:1::1"
+INSIDE6 = "2001:db8:2::1"
 NETNS = "/run/netns"
 BPFFS = "/sys/fs/bpf"
 CLONE_NEWNET = 0x40000000
@@ -44,7 +47,7 @@ http {{
     client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi;
     uwsgi_temp_path uwsgi; scgi_temp_path scgi;
     server {{
-        listen 80 backlog=4096; root {root};
+        listen {listen} backlog=4096; root {root};
         add_header X-Backend {name} always;
         location = / {{ return 200 "{name}\\n"; }}
     }}
@@ -158,6 +161,7 @@ class Backend(Namespace):
     def __init__(self, topology, number):
         self.label = f"b{number}"
         self.address = f"10.1.0.{10 + number}"
+        self.address6 = f"2001:db8:2::{10 + number}"
         self.number = number
         super().__init__(f"{topology.name}-{self.label}")
 
@@ -249,11 +253,27 @@ class Topology:
             self.serve(backend)
         return backend
 
-    def serve(self, backend):
-        home = f"{self.directory}/{backend.label}"
+    def add_ipv6(self):
+        self.gateway.sysctl(net__ipv6__conf__all__forwarding=1)
+        ends = [(self.client, "eth0", CLIENT6), (self.gateway, "cl0", GATEWAY6),
+                (self.gateway, "be0", INSIDE6)]  # fmt: skip
+        ends += [(host, "eth0", host.address6) for host in self.backends.values()]
+        for host, device, address in ends:
+            host.sysctl(**{f"net__ipv6__conf__{device}__disable_ipv6": 0,
+                           f"net__ipv6__conf__{device}__accept_ra": 0})  # fmt: skip
+            host.run("ip", "addr", "add", f"{address}/64", "dev", device, "nodad")
+        for host in self.backends.values():
+            host.run("ip", "route", "add", "default", "via", INSIDE6)
+            self.serve(host, "[::]:80 ipv6only=on", "6")
+        # Link-local addresses may be used only once nobody else has claimed them.
+        wait_for("the link-local addresses", lambda: not any(
+            host.run("ip", "-6", "addr", "show", "tentative") for host, _, _ in ends))  # fmt: skip
+
+    def serve(self, backend, listen="80", suffix=""):
+        home = f"{self.directory}/{backend.label}{suffix}"
         os.makedirs(home, exist_ok=True)
         with open(f"{home}/nginx.conf", "w", encoding="ascii") as file:
-            file.write(NGINX.format(name=backend.label, root=self.www,
+            file.write(NGINX.format(name=backend.label, root=self.www, listen=listen,
                                     keepalive_requests=self.keepalive_requests))  # fmt: skip
         with open(f"{home}/nginx.log", "w", encoding="ascii") as log:
             nginx = backend.popen("nginx", "-p", home, "-c", f"{home}/nginx.conf", "-e", "stderr",
@@ -263,7 +283,8 @@ class Topology:
             if nginx.poll() is not None:
                 with open(f"{home}/nginx.log", encoding="ascii") as log:
                     raise RuntimeError(f"nginx in {backend.name}: {log.read()}")
-            return backend.run("ss", "-Hltn", "sport", "=", ":80")
+            family = "-6" if suffix else "-4"
+            return backend.run("ss", family, "-Hltn", "sport", "=", ":80")
 
         wait_for(f"nginx in {backend.name}", listens)
 

@@ -10,11 +10,14 @@ import topology as net
 class Connection:
     """One TCP connection, on which requests may follow each other."""
 
-    def __init__(self, client, port=80, timeout=10.0):
-        self.socket = client.socket(socket.AF_INET, socket.SOCK_STREAM)
+    def __init__(self, client, port=80, timeout=10.0, vip=net.VIP, source=None):
+        family = socket.AF_INET6 if ":" in vip else socket.AF_INET
+        self.socket = client.socket(family, socket.SOCK_STREAM)
         self.socket.settimeout(timeout)
         try:
-            self.socket.connect((net.VIP, port))
+            if source:
+                self.socket.bind((source, 0))
+            self.socket.connect((vip, port))
         except OSError:
             self.socket.close()
             raise
@@ -40,14 +43,14 @@ class Connection:
 
 
 @contextlib.contextmanager
-def connections(client, count):
+def connections(client, count, **how):
     """COUNT open connections, each with the name of its backend."""
     with contextlib.ExitStack() as stack:
-        opened = [stack.enter_context(Connection(client)) for _ in range(count)]
+        opened = [stack.enter_context(Connection(client, **how)) for _ in range(count)]
         yield [(connection, connection.get()) for connection in opened]
 
 
-def one_request(client):
+def one_request(client, **how):
     """A request on a connection of its own; the backend that answered."""
-    with Connection(client) as connection:
+    with Connection(client, **how) as connection:
         return connection.get()

@@ -174,7 +174,7 @@ static int route(const struct sl_tables *t, const struct sl_service *s, uint8_t 
 	struct sl_limit_ask unlimited = { .n_limits = 0 };
 	enum sl_bite bite = SL_BITE_NONE;
 	uint32_t backend = sl_route_pick(t, &w, &ip, (sl_be16)key, s->flags, event[packet % KINDS],
-					 &unlimited, &bite);
+					 &unlimited, &bite, false);
 
 	if (!sl_seam_current(t))
 		return TORN;

@@ -223,9 +223,17 @@ static const struct refusal refusals[] = {
 	{ HOPS(HOP("10.0.0.0/8x", "p", MAC)),
 	  "t.conf:3: next_hops[0].prefix: \"10.0.0.0/8x\" is not a prefix; write one, such as: "
 	  "prefix = \"0.0.0.0/0\";" },
-	{ HOPS(HOP("2001:db8::/32", "p", MAC)),
-	  "t.conf:3: next_hops[0].prefix: 2001:db8::/32 is IPv6; only IPv4 is served for now, give "
-	  "an IPv4 prefix" },
+	{ HOPS(HOP("2001:db8::/129", "p", MAC)),
+	  "t.conf:3: next_hops[0].prefix: /129 is out of range; give /0 to /128" },
+	{ HOPS(HOP("2001:db8:0:80::/56", "p", MAC)),
+	  "t.conf:3: next_hops[0].prefix: 2001:db8:0:80::/56 has bits set after its length; give "
+	  "2001:db8::/56" },
+	{ HOPS(HOP("2001:db8::1/127", "p", MAC)),
+	  "t.conf:3: next_hops[0].prefix: 2001:db8::1/127 has bits set after its length; give "
+	  "2001:db8::/127" },
+	{ HOPS(HOP("2001:db8::/32", "p", MAC) ",\n" HOP("2001:DB8:0::/32", "p", MAC)),
+	  "t.conf:4: next_hops[1].prefix: is that of the next hop on line 3 already; leave one of "
+	  "them out" },
 	{ HOPS(HOP("10.0.0.0/8", "p", "02:00:00:00:01")),
 	  "t.conf:3: next_hops[0].mac: \"02:00:00:00:01\" is not a MAC address; write one, such "
 	  "as: "
@@ -238,9 +246,24 @@ static const struct refusal refusals[] = {
 	  "them out" },
 
 	/* Services. */
-	{ SERVICES("{ name = \"web\"; vip = \"2001:db8::1\"; protocol = \"tcp\"; port = 80; }"),
-	  "t.conf:3: services[0].vip: 2001:db8::1 is IPv6; only IPv4 is served for now, give an "
-	  "IPv4 address" },
+	{ SERVICES("{ name = \"web\"; vip = \"fe80::1\"; protocol = \"tcp\"; port = 80; }"),
+	  "t.conf:3: services[0].vip: fe80::1 is a link-local address, which names a host on one "
+	  "link only; give the address of a host" },
+	{ SERVICES("{ name = \"web\"; vip = \"ff02::1\"; protocol = \"tcp\"; port = 80; }"),
+	  "t.conf:3: services[0].vip: ff02::1 is a multicast address; give the address of a host" },
+	{ SERVICES("{ name = \"web\"; vip = \"2001:db8::1\"; protocol = \"tcp\"; port = 80;\n"
+		   "backends = ( { address = \"10.1.0.2\"; } ); }"),
+	  "t.conf:4: services[0].backends[0].address: 10.1.0.2 is not of the VIP's family, and "
+	  "mode \"nat\" doesn't translate between families; give an IPv6 address" },
+	{ SERVICES("{ name = \"web\"; vip = \"2001:db8::1\"; protocol = \"tcp\"; port = 80;\n"
+		   "backends = ( { address = \"2001:db8:0::1\"; } ); }"),
+	  "t.conf:4: services[0].backends[0].address: 2001:db8::1 is the VIP itself; give the "
+	  "backend's own address" },
+	{ SERVICES("{ name = \"web\"; vip = \"2001:db8::1\"; protocol = \"tcp\"; port = 80;\n"
+		   "backends = ( { address = \"2001:db8:aaaa:bbbb:cccc:dddd:0:1\"; } ); }"),
+	  "t.conf:4: services[0].backends[0].name: missing, and "
+	  "2001:db8:aaaa:bbbb:cccc:dddd:0:1:80 is too long for one; add it, such as: "
+	  "name = \"b1\";" },
 	{ SERVICES("{ name = \"web\"; vip = \"127.0.0.1\"; protocol = \"tcp\"; port = 80; }"),
 	  "t.conf:3: services[0].vip: 127.0.0.1 is a loopback address; give the address of a "
 	  "host" },
@@ -286,8 +309,8 @@ static const struct refusal refusals[] = {
 	  "t.conf:5: services[0].backends[0].address: \"web.example\" is not an IP address; write "
 	  "one such as 203.0.113.10" },
 	{ BACKENDS("{ address = \"2001:db8::1\"; }"),
-	  "t.conf:5: services[0].backends[0].address: 2001:db8::1 is not of the VIP's family; give "
-	  "an IPv4 address" },
+	  "t.conf:5: services[0].backends[0].address: 2001:db8::1 is not of the VIP's family, and "
+	  "mode \"nat\" doesn't translate between families; give an IPv4 address" },
 	{ BACKENDS("{ address = \"203.0.113.10\"; }"),
 	  "t.conf:5: services[0].backends[0].address: 203.0.113.10 is the VIP itself; give the "
 	  "backend's own address" },

@@ -42,6 +42,7 @@ static const uint32_t record_count[SL_ARRAY_COUNT] = {
 	[SL_ARRAY_bitten] = WORLD_QUEUES * SL_BITTEN,
 	[SL_ARRAY_balances] = BALANCES,
 	[SL_ARRAY_meters] = 256,
+	[SL_ARRAY_fragments] = 8,
 };
 
 static void make_root(struct world *w)
@@ -373,6 +374,9 @@ void world_add_exception(struct world *w, uint32_t service, uint32_t limit, uint
 
 	if (w->exceptions == WORLD_EXCEPTIONS)
 		return;
+	for (uint32_t i = 0; i < w->exceptions; i++) /* three of one key have no place */
+		if (w->exception[i].key.q[1] == sl_meter_key(l->id, subject))
+			return;
 	l->flags |= SL_LIMIT_EXCEPTIONS;
 	w->exception[w->exceptions++] =
 		(struct sl_exception){ .key = { .q = { 0, sl_meter_key(l->id, subject) } },
