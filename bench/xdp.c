@@ -64,6 +64,7 @@ static void set_sizes(struct sl_bench *skel)
 	skel->rodata->sl_reverses = entries(skel->maps.reverse) / 2;
 	skel->rodata->sl_routes = entries(skel->maps.routes) / 2;
 	skel->rodata->sl_buckets = entries(skel->maps.flows);
+	skel->rodata->sl_fragment_buckets = entries(skel->maps.fragments);
 	skel->rodata->sl_traffics = entries(skel->maps.traffic) / writers;
 	skel->rodata->sl_tallies = entries(skel->maps.service_tally) / writers;
 	skel->rodata->sl_workers = entries(skel->maps.workers);

@@ -35,11 +35,22 @@ __uint(xsk_prog_version, 1) SEC("xdp_metadata");
 char sl_licence[] SEC("license") = "Dual BSD/GPL";
 
 /* What is rare, limited or IPv6 goes on in a program of its own, which has a stack of its own and
- * is verified apart; IPv4 pays one comparison for that. libbpf fills the map as it loads. The pin
- * of the map (control/xdp.c) keeps the programs in it. */
-enum { SL_TAIL_RARE, SL_TAIL_LIMITED, SL_TAIL_IP6, SL_TAIL_LIMITED6, SL_TAILS };
+ * is verified apart; what isn't pays one comparison for that. libbpf fills the map as it loads. The
+ * pin of the map (control/xdp.c) keeps the programs in it. The first ones are in the order of enum
+ * sl_todo. */
+enum {
+	SL_TAIL_IP6,
+	SL_TAIL_ICMP,
+	SL_TAIL_FIRST,
+	SL_TAIL_FRAGMENT,
+	SL_TAIL_LIMITED,
+	SL_TAIL_LIMITED6,
+	SL_TAILS
+};
 
-int sl_xdp_rare(struct xdp_md *ctx);
+int sl_xdp_icmp(struct xdp_md *ctx);
+int sl_xdp_first(struct xdp_md *ctx);
+int sl_xdp_fragment(struct xdp_md *ctx);
 int sl_xdp_limited(struct xdp_md *ctx);
 int sl_xdp_ip6(struct xdp_md *ctx);
 int sl_xdp_limited6(struct xdp_md *ctx);
@@ -50,9 +61,11 @@ struct {
 	__uint(key_size, sizeof(uint32_t));
 	__array(values, int(void *));
 } tails SEC(".maps") = {
-	.values = { [SL_TAIL_RARE] = (void *)&sl_xdp_rare,
+	.values = { [SL_TAIL_IP6] = (void *)&sl_xdp_ip6,
+		    [SL_TAIL_ICMP] = (void *)&sl_xdp_icmp,
+		    [SL_TAIL_FIRST] = (void *)&sl_xdp_first,
+		    [SL_TAIL_FRAGMENT] = (void *)&sl_xdp_fragment,
 		    [SL_TAIL_LIMITED] = (void *)&sl_xdp_limited,
-		    [SL_TAIL_IP6] = (void *)&sl_xdp_ip6,
 		    [SL_TAIL_LIMITED6] = (void *)&sl_xdp_limited6 },
 };
 
@@ -119,13 +132,9 @@ SL_INLINE int sl_engine(struct xdp_md *ctx)
 		return XDP_PASS;
 	engine = t.bank->engine;
 	sl_classify(&t, &p, &w);
-	if (sl_unlikely(w.todo == SL_TODO_RARE)) {
-		bpf_tail_call(ctx, &tails, SL_TAIL_RARE);
+	if (sl_unlikely(w.todo >= SL_TODO_IP6)) {
+		bpf_tail_call(ctx, &tails, w.todo - SL_TODO_IP6);
 		sl_work_end(&w, SL_REASON_not_ours); /* no such program: the kernel's */
-	}
-	if (sl_unlikely(w.todo == SL_TODO_IP6)) {
-		bpf_tail_call(ctx, &tails, SL_TAIL_IP6);
-		sl_work_end(&w, SL_REASON_not_ours);
 	}
 	verdict = steer(&t, &w, engine, ctx->rx_queue_index);
 	if (verdict >= 0)
@@ -148,8 +157,7 @@ int xsk_def_prog(struct xdp_md *ctx)
 	return sl_engine(ctx);
 }
 
-SEC("xdp")
-int sl_xdp_rare(struct xdp_md *ctx)
+SL_INLINE int rare(struct xdp_md *ctx, uint8_t todo)
 {
 	struct sl_packet p = sl_packet_of(ctx);
 	struct sl_work w = { 0 };
@@ -160,13 +168,16 @@ int sl_xdp_rare(struct xdp_md *ctx)
 
 	if (!sl_tables_look(&t))
 		return XDP_PASS;
-	sl_rare_classify(&t, &p, &w);
+	t.limits = todo != SL_TODO_ICMP;
+	sl_rare_classify(&t, &p, todo, &w);
 	verdict = steer(&t, &w, t.bank->engine, ctx->rx_queue_index);
 	if (verdict >= 0)
 		return verdict;
-	reason = sl_rare_route(&t, &p, &w, &port);
+	reason = sl_rare_route(&t, &p, todo, &w, &port);
 	return finish(&t, reason,
-		      reason == SL_REASON_echo_reply || reason == SL_REASON_icmp_to_backend ||
+		      reason == SL_REASON_to_backend || reason == SL_REASON_to_client ||
+			      reason == SL_REASON_echo_reply ||
+			      reason == SL_REASON_icmp_to_backend ||
 			      reason == SL_REASON_icmp_to_client,
 		      port, p.ingress);
 }
@@ -244,4 +255,22 @@ int sl_xdp_limited6(struct xdp_md *ctx)
 	t.limits = true;
 	reason = sl_route6_with(&t, &p, &w, &port);
 	return finish(&t, reason, leaves6(reason), port, p.ingress);
+}
+
+SEC("xdp")
+int sl_xdp_icmp(struct xdp_md *ctx)
+{
+	return rare(ctx, SL_TODO_ICMP);
+}
+
+SEC("xdp")
+int sl_xdp_first(struct xdp_md *ctx)
+{
+	return rare(ctx, SL_TODO_FIRST);
+}
+
+SEC("xdp")
+int sl_xdp_fragment(struct xdp_md *ctx)
+{
+	return rare(ctx, SL_TODO_FRAGMENT);
 }

@@ -13,12 +13,14 @@
 
 #include "maps.h"
 
+#include "../dataplane/abi/hash.h"
 #include "../dataplane/core/seam.h"
 
 const volatile uint32_t sl_services; /* places of one bank, as the next two */
 const volatile uint32_t sl_reverses;
 const volatile uint32_t sl_routes;
 const volatile uint32_t sl_buckets;
+const volatile uint32_t sl_fragment_buckets;
 const volatile uint32_t sl_traffics; /* records of one writer, as the next */
 const volatile uint32_t sl_tallies;
 const volatile uint32_t sl_limit_tallies;
@@ -184,6 +186,12 @@ SL_INLINE uint32_t sl_seam_buckets(const struct sl_tables *t)
 	return sl_buckets;
 }
 
+SL_INLINE struct sl_fragments *sl_seam_fragments(const struct sl_tables *t, uint32_t hash)
+{
+	(void)t;
+	return sl_map_at(fragments, sl_hash_reduce(hash, sl_fragment_buckets));
+}
+
 /* Where packets don't come as they are decided (sluice-replay), their time is told. */
 const volatile bool sl_time_told;
 uint64_t sl_time; /* ticks */
@@ -314,7 +322,7 @@ SL_INLINE void sl_tables_count(const struct sl_tables *t, uint32_t reason)
 	counters->packets[reason & (SL_REASON_MAX - 1)]++;
 }
 
-#include "../dataplane/core/decide.h"
+#include "../dataplane/core/rare.h"
 
 /* The large and rare parts are global functions, which the verifier looks at once and alone. Such a
  * function takes numbers only, and looks at the tables for itself. None calls another: kernels
@@ -427,6 +435,34 @@ __attribute__((noinline)) int sl_track_knows_alone(uint64_t key, uint64_t now)
 	return sl_tables_look(&t) && sl_track_knows_with(&t, key, now);
 }
 
+__attribute__((noinline)) uint64_t sl_fragment_find_alone(uint64_t hash)
+{
+	struct sl_tables t;
+
+	return sl_tables_look(&t) ? sl_fragment_find_with(&t, hash) : 0;
+}
+
+__attribute__((noinline)) int sl_fragment_enter_alone(uint64_t hash, uint64_t what)
+{
+	struct sl_tables t;
+
+	if (sl_tables_look(&t))
+		sl_fragment_enter_with(&t, hash, what);
+	return 0;
+}
+
+SL_INLINE uint64_t sl_fragment_find(const struct sl_tables *t, uint64_t hash)
+{
+	(void)t;
+	return sl_fragment_find_alone(hash);
+}
+
+SL_INLINE void sl_fragment_enter(const struct sl_tables *t, uint64_t hash, uint64_t what)
+{
+	(void)t;
+	sl_fragment_enter_alone(hash, what);
+}
+
 SL_INLINE bool sl_flow_relocate(const struct sl_tables *t, uint64_t flow, uint64_t now)
 {
 	(void)t;
@@ -473,8 +509,10 @@ SL_INLINE uint32_t sl_limit_one(const struct sl_tables *t, const struct sl_limit
 }
 
 /* Not called: the program hands such packets to another one (engine.bpf.c). */
-SL_INLINE enum sl_reason sl_rare(const struct sl_tables *t, struct sl_packet *p, uint16_t *egress)
+SL_INLINE enum sl_reason sl_rare(const struct sl_tables *t, struct sl_packet *p, uint8_t todo,
+				 uint16_t *egress)
 {
+	(void)todo;
 	(void)t;
 	(void)p;
 	(void)egress;

@@ -188,6 +188,7 @@ static void set_sizes(struct sl_xdp_engine *skel, const struct sl_store *store, 
 	skel->rodata->sl_reverses = n[SL_ARRAY_reverse] / 2;
 	skel->rodata->sl_routes = n[SL_ARRAY_routes] / 2;
 	skel->rodata->sl_buckets = n[SL_ARRAY_flows];
+	skel->rodata->sl_fragment_buckets = n[SL_ARRAY_fragments];
 	skel->rodata->sl_traffics = n[SL_ARRAY_traffic] / writers;
 	skel->rodata->sl_limit_tallies = n[SL_ARRAY_limit_tally] / writers;
 	skel->rodata->sl_balances = n[SL_ARRAY_balances];

@@ -117,11 +117,13 @@ struct sl_names_key sl_names_key(const struct sl_frame *frame)
 			       .end = frame->data + frame->length,
 			       .length = frame->length };
 	struct sl_names_key key = { 0 };
-	struct sl_parsed o;
+	struct sl_parsed o = { 0 };
 
 	sl_parse(&p, &o);
 	if (o.kind == SL_PARSED_IP4 && o.protocol == SL_PROTO_ICMP)
 		return quoted(&p, &o);
+	if (o.kind == SL_PARSED_FIRST) /* of a datagram's fragments this one has the ports */
+		o.kind = sl_parse_transport(&p, &o, p.length - o.l4);
 	if (o.kind == SL_PARSED_IP6) {
 		sl_parse6(&p, sl_shape6_with(&p, o.l3), &o);
 		key.src = o.src6;

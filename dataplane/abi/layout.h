@@ -12,6 +12,7 @@
 
 #include "backend.h"
 #include "flow.h"
+#include "fragment.h"
 #include "limit.h"
 #include "root.h"
 #include "service.h"
@@ -39,6 +40,7 @@ enum sl_array_writer { SL_BY_CONTROL, SL_BY_ENGINE, SL_BY_BOTH };
 	X(service_tally, struct sl_service_tally, SL_BY_ENGINE)                                    \
 	X(wanted, struct sl_wanted, SL_BY_ENGINE)                                                  \
 	X(leases, struct sl_lease, SL_BY_ENGINE)                                                   \
+	X(fragments, struct sl_fragments, SL_BY_ENGINE)                                            \
 	X(limit_tally, struct sl_limit_tally, SL_BY_ENGINE)                                        \
 	X(bitten, struct sl_bitten, SL_BY_ENGINE)                                                  \
 	X(balances, struct sl_balance, SL_BY_BOTH)                                                 \

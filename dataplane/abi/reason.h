@@ -25,7 +25,7 @@ enum sl_verdict {
 	X(no_neighbour, SL_DROP, "the next hop's MAC address isn't known yet; it is being asked")  \
 	X(no_route, SL_DROP, "no route leads to the client")                                       \
 	X(ttl_exceeded, SL_DROP, "TTL would reach zero here")                                      \
-	X(fragment, SL_DROP, "an IP fragment to a VIP")                                            \
+	X(fragment, SL_DROP, "an IP fragment to a VIP whose first one has not come by")            \
 	X(bad_header, SL_DROP, "cut off, or a length field that contradicts the packet")           \
 	X(bad_index, SL_DROP, "a table named a record outside its array")                          \
 	X(torn_table, SL_DROP, "the tables moved twice while one packet was decided")              \
@@ -43,7 +43,8 @@ enum sl_verdict {
 	X(icmp_to_client, SL_FORWARD, "an ICMP error about a flow, sent to its client")            \
 	X(icmp_unknown, SL_DROP, "ICMP to a VIP: of another kind, or about no flow of ours")       \
 	X(nd_reply, SL_REPLY, "IPv6 neighbour solicitation for a VIP, answered")                   \
-	X(header_chain, SL_DROP, "IPv6 extension headers that can't be followed")
+	X(header_chain, SL_DROP, "IPv6 extension headers that can't be followed")                  \
+	X(fragment_bad, SL_DROP, "a tiny or overlapping IP fragment, or one of a wrong length")
 
 #define SL_REASON_ENUM(name, verdict, help) SL_REASON_##name,
 enum sl_reason { SL_REASONS(SL_REASON_ENUM) SL_REASON_COUNT };

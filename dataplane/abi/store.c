@@ -106,6 +106,7 @@ void sl_store_size(const struct sl_capacity *capacity, uint32_t count[SL_ARRAY_C
 	count[SL_ARRAY_traffic] = bounded(writers * numbers);
 	count[SL_ARRAY_service_tally] = bounded(writers * ids);
 	count[SL_ARRAY_wanted] = bounded(writers);
+	count[SL_ARRAY_fragments] = SL_FRAGMENT_BUCKETS;
 	count[SL_ARRAY_leases] = bounded(writers * balances);
 	count[SL_ARRAY_limit_tally] = bounded(writers * limit_ids);
 	count[SL_ARRAY_bitten] = bounded(writers * SL_BITTEN);

@@ -23,14 +23,19 @@ enum sl_todo {
 	SL_TODO_SERVICE,
 	SL_TODO_REVERSE,
 	SL_TODO_ARP,
-	SL_TODO_RARE, /* ICMP or a fragment: rare.h finds out whose */
+	SL_TODO_SERVICE6, /* these by sl_route6() */
+	SL_TODO_REVERSE6,
+	SL_TODO_ND,
+	SL_TODO_IP6,  /* not classified: IPv6 in an engine that decides it elsewhere */
+	SL_TODO_ICMP, /* rare: rare.h finds out whose, of the next two as well */
+	SL_TODO_FIRST,
+	SL_TODO_FRAGMENT,
 	SL_TODO_ECHO, /* from here on by rare.h alone */
 	SL_TODO_ERROR_TO_BACKEND,
 	SL_TODO_ERROR_TO_CLIENT,
-	SL_TODO_SERVICE6, /* from here on by sl_route6() */
-	SL_TODO_REVERSE6,
-	SL_TODO_ND,
-	SL_TODO_IP6, /* not classified: IPv6 in an engine that decides it elsewhere */
+	SL_TODO_FRAGMENT_ECHO, /* fragments but the first */
+	SL_TODO_FRAGMENT_TO_BACKEND,
+	SL_TODO_FRAGMENT_TO_CLIENT,
 };
 
 /* What classify hands to route. */
@@ -331,9 +336,11 @@ SL_INLINE void sl_classify(const struct sl_tables *t, const struct sl_packet *p,
 	} else if (o.kind == SL_PARSED_ARP && sl_classify_arp(t, p, o.l3)) {
 		w->todo = SL_TODO_ARP;
 		return;
-	} else if (o.kind == SL_PARSED_FRAGMENT ||
-		   (o.kind == SL_PARSED_IP4 && o.protocol == SL_PROTO_ICMP)) {
-		w->todo = SL_TODO_RARE;
+	} else if (o.kind == SL_PARSED_FRAGMENT || o.kind == SL_PARSED_FIRST) {
+		w->todo = o.kind == SL_PARSED_FIRST ? SL_TODO_FIRST : SL_TODO_FRAGMENT;
+		return;
+	} else if (o.kind == SL_PARSED_IP4 && o.protocol == SL_PROTO_ICMP) {
+		w->todo = SL_TODO_ICMP;
 		return;
 	}
 	to = sl_addr4(o.dst);

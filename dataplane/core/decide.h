@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* A packet's journey, and the one header that an engine includes:
+/* A packet's journey; an engine includes it by rare.h, which has what is rare besides:
  *
  *     sl_classify()   parse.h → classify.h    whose is it, and which row?
  *     sl_route()      route.h → nat.h         which backend, and the rewritten bytes
@@ -19,7 +19,6 @@
 #include "ecn.h"
 #include "nat.h"
 #include "nd.h"
-#include "rare.h"
 #include "route.h"
 
 #define SL_SERVICE_ENTRY	(SL_SERVICE_ENTRY_TO | SL_SERVICE_ENTRY_FROM)
@@ -390,12 +389,12 @@ SL_INLINE enum sl_reason sl_route_reverse(const struct sl_tables *t, struct sl_p
 }
 
 /* Of copies, so that gcc may keep the packet in registers everywhere else. */
-SL_INLINE enum sl_reason sl_route_rare(const struct sl_tables *t, struct sl_packet *p,
+SL_INLINE enum sl_reason sl_route_rare(const struct sl_tables *t, struct sl_packet *p, uint8_t todo,
 				       uint16_t *egress)
 {
 	struct sl_packet copy = *p;
 	uint16_t port = *egress;
-	enum sl_reason reason = sl_rare(t, &copy, &port);
+	enum sl_reason reason = sl_rare(t, &copy, todo, &port);
 
 	*p = copy;
 	*egress = port;
@@ -434,8 +433,10 @@ SL_INLINE enum sl_reason sl_route(const struct sl_tables *t, struct sl_packet *p
 	case SL_TODO_ARP:
 		*egress = p->ingress;
 		return sl_arp_answer(t, p, w->l3) ? SL_REASON_arp_reply : SL_REASON_bad_header;
-	case SL_TODO_RARE:
-		return sl_route_rare(t, p, egress);
+	case SL_TODO_ICMP:
+	case SL_TODO_FIRST:
+	case SL_TODO_FRAGMENT:
+		return sl_route_rare(t, p, w->todo, egress);
 	default:
 		return sl_likely(sl_seam_current(t)) ? (enum sl_reason)w->reason
 						     : SL_REASON_torn_table;

@@ -102,9 +102,10 @@ SL_INLINE void sl_icmp_classify(const struct sl_tables *t, const struct sl_packe
 		sl_icmp_classify_transit(t, &q, w);
 }
 
-/* The frame becomes its own answer. RFC 1122: what came to many isn't answered. */
+/* The frame becomes its own answer. RFC 1122: what came to many isn't answered. Of a ping in
+ * fragments the first alone has an ICMP header. */
 SL_INLINE enum sl_reason sl_icmp_echo(const struct sl_tables *t, struct sl_packet *p,
-				      const struct sl_work *w)
+				      const struct sl_work *w, bool first)
 {
 	const struct sl_port *port = sl_seam_port(t, p->ingress);
 	struct sl_eth *eth = sl_packet_at(p, 0, sizeof(*eth));
@@ -113,7 +114,7 @@ SL_INLINE enum sl_reason sl_icmp_echo(const struct sl_tables *t, struct sl_packe
 	uint8_t mac[6];
 	sl_be32 vip;
 
-	if (!port || !eth || !ip || !icmp)
+	if (!port || !eth || !ip || (first && !icmp))
 		return SL_REASON_bad_header;
 	if (eth->dst[0] & 1)
 		return SL_REASON_martian;
@@ -129,8 +130,11 @@ SL_INLINE enum sl_reason sl_icmp_echo(const struct sl_tables *t, struct sl_packe
 	ip->src = vip;
 	ip->csum = sl_csum_apply(ip->csum, sl_word_delta(ip->ttl, SL_ECHO_TTL));
 	ip->ttl = SL_ECHO_TTL;
-	icmp->csum = sl_csum_apply(icmp->csum, sl_word_delta(SL_ICMP_ECHO, SL_ICMP_ECHO_REPLY));
-	icmp->type = SL_ICMP_ECHO_REPLY;
+	if (first) {
+		icmp->csum =
+			sl_csum_apply(icmp->csum, sl_word_delta(SL_ICMP_ECHO, SL_ICMP_ECHO_REPLY));
+		icmp->type = SL_ICMP_ECHO_REPLY;
+	}
 	return SL_REASON_echo_reply;
 }
 
@@ -162,44 +166,20 @@ SL_INLINE bool sl_icmp_rewrite(struct sl_packet *p, const struct sl_work *w,
 SL_INLINE enum sl_reason sl_icmp_to_backend(const struct sl_tables *t, struct sl_packet *p,
 					    const struct sl_work *w, uint16_t *egress)
 {
-	const struct sl_root *root = sl_seam_root(t);
-	const struct sl_service *s = w->service;
 	const struct sl_ip4 *ip = sl_packet_at(p, w->l3, sizeof(*ip));
-	const uint32_t *row = sl_seam_row(t, (uint64_t)s->rows * SL_ROWS_PER_RECORD + w->at);
-	const struct sl_backend *b;
-	struct sl_ask ask = { .backends = s->backends,
-			      .n_backends = s->n_backends,
-			      .always = s->flags & SL_SERVICE_TRACK };
+	enum sl_reason reason;
 	struct sl_quote q;
-	uint32_t backend;
 	struct sl_nat n;
-	uint16_t flags;
+	uint32_t id;
 
-	if (!ip || !root ||
-	    !sl_quote_parse(p, w->l4 + sizeof(struct sl_icmp), sl_icmp_end(p, w->l3), &q))
+	if (!ip || !sl_quote_parse(p, w->l4 + sizeof(struct sl_icmp), sl_icmp_end(p, w->l3), &q))
 		return SL_REASON_bad_header;
 	if (ip->ttl <= 1)
 		return SL_REASON_ttl_exceeded;
-	ask.key = sl_flow_key4(s->id, q.dst, q.dport);
-	ask.hash = sl_hash_flow(ask.key, root->flow_key);
-	ask.now = sl_seam_now(t);
-	ask.row = row ? *(const volatile uint32_t *)row : 0;
-	backend = sl_track_look(t, &ask);
-	b = backend - 1 < s->n_backends ? sl_seam_backend(t, (uint64_t)s->backends + backend - 1)
-					: NULL;
-	if (!b)
-		return sl_seam_current(t) ? SL_REASON_no_backend : SL_REASON_torn_table;
-	__builtin_memcpy(n.mac, b->dst_mac, sizeof(n.mac));
-	n.addr = b->addr.w[3];
-	n.port = b->port;
-	n.ip_delta = b->ip_delta;
-	n.l4_delta = b->l4_delta;
-	*egress = b->egress;
-	flags = b->flags;
-	if (!sl_seam_current(t))
-		return SL_REASON_torn_table;
-	if (!(flags & SL_BACKEND_RESOLVED))
-		return SL_REASON_no_neighbour;
+	reason = sl_look_backend(t, w, sl_flow_key4(w->service->id, q.dst, q.dport), &n, &id,
+				 egress);
+	if (reason != SL_REASON_to_backend)
+		return reason;
 	return sl_icmp_rewrite(p, w, &q, &n, true) ? SL_REASON_icmp_to_backend
 						   : SL_REASON_bad_header;
 }

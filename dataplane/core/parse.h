@@ -15,7 +15,8 @@ enum sl_parsed_kind {
 	SL_PARSED_ARP,	    /* Ethernet/IPv4 ARP, whole */
 	SL_PARSED_IP6,	    /* l3 holds, and parse6.h goes on; from there on it is IP4 for IPv6 */
 	SL_PARSED_IP4,	    /* src, dst and protocol hold, there are no ports to speak of */
-	SL_PARSED_FRAGMENT, /* as above, a fragment */
+	SL_PARSED_FRAGMENT, /* as above, a fragment other than */
+	SL_PARSED_FIRST,    /* the first one of a datagram */
 	SL_PARSED_CHAIN,    /* as above, of IPv6 with extension headers that can't be followed */
 	SL_PARSED_BAD,	    /* as above, cut off or with a length that contradicts the frame */
 	SL_PARSED_FLOW,	    /* TCP or UDP: everything holds */
@@ -115,7 +116,8 @@ SL_INLINE void sl_parse(const struct sl_packet *p, struct sl_parsed *o)
 	if (sl_unlikely(header < sizeof(*ip) || length < header || length + o->l3 > p->length))
 		o->kind = SL_PARSED_BAD;
 	else if (sl_unlikely(sl_ntohs(ip->fragment) & SL_IP4_FRAGMENT))
-		o->kind = SL_PARSED_FRAGMENT;
+		o->kind = sl_ntohs(ip->fragment) & SL_IP4_OFFSET ? SL_PARSED_FRAGMENT
+								 : SL_PARSED_FIRST;
 	else
 		o->kind = sl_parse_transport(p, o, length - header);
 }

@@ -7,10 +7,11 @@
 #ifndef SL_CORE_RARE_H
 #define SL_CORE_RARE_H
 
-#include "icmp.h"
+#include "fragment.h"
 
-/* Whose is it? What ends here is the kernel's or dropped. */
-SL_INLINE void sl_rare_classify(const struct sl_tables *t, const struct sl_packet *p,
+/* Whose is it? What ends here is the kernel's or dropped. todo, as classify said: ICMP, a
+ * datagram's first fragment, or another one. */
+SL_INLINE void sl_rare_classify(const struct sl_tables *t, const struct sl_packet *p, uint8_t todo,
 				struct sl_work *w)
 {
 	struct sl_parsed o;
@@ -19,38 +20,86 @@ SL_INLINE void sl_rare_classify(const struct sl_tables *t, const struct sl_packe
 	w->l3 = (uint8_t)o.l3;
 	w->l4 = (uint8_t)o.l4;
 	w->hash = 0;
-	if (o.kind == SL_PARSED_IP4 && o.protocol == SL_PROTO_ICMP)
+	sl_work_end(w, SL_REASON_not_ours);
+	if (todo == SL_TODO_ICMP && o.kind == SL_PARSED_IP4)
 		sl_icmp_classify(t, p, &o, w);
-	else
-		sl_work_end(w, o.kind == SL_PARSED_FRAGMENT && sl_vip_is(t, o.dst)
-				       ? SL_REASON_fragment
-				       : SL_REASON_not_ours);
+	else if (todo == SL_TODO_FIRST && o.kind == SL_PARSED_FIRST)
+		sl_fragment_classify(t, p, &o, true, w);
+	else if (todo == SL_TODO_FRAGMENT && o.kind == SL_PARSED_FRAGMENT)
+		sl_fragment_classify(t, p, &o, false, w);
 }
 
-SL_INLINE enum sl_reason sl_rare_route(const struct sl_tables *t, struct sl_packet *p,
+SL_INLINE enum sl_reason sl_rare_end(const struct sl_tables *t, const struct sl_work *w)
+{
+	return sl_seam_current(t) ? (enum sl_reason)w->reason : SL_REASON_torn_table;
+}
+
+SL_INLINE enum sl_reason sl_icmp_route(const struct sl_tables *t, struct sl_packet *p,
 				       const struct sl_work *w, uint16_t *egress)
 {
 	switch (w->todo) {
 	case SL_TODO_ECHO:
 		*egress = p->ingress;
-		return sl_icmp_echo(t, p, w);
+		return sl_icmp_echo(t, p, w, true);
 	case SL_TODO_ERROR_TO_BACKEND:
 		return sl_icmp_to_backend(t, p, w, egress);
 	case SL_TODO_ERROR_TO_CLIENT:
 		return sl_icmp_to_client(t, p, w, egress);
 	default:
-		return sl_seam_current(t) ? (enum sl_reason)w->reason : SL_REASON_torn_table;
+		return sl_rare_end(t, w);
 	}
 }
 
+/* A first fragment is decided as a packet that is whole. */
+SL_INLINE enum sl_reason sl_first_route(const struct sl_tables *t, struct sl_packet *p,
+					const struct sl_work *w, uint16_t *egress)
+{
+	switch (w->todo) {
+	case SL_TODO_SERVICE:
+		return sl_route_service(t, p, w, egress, false);
+	case SL_TODO_REVERSE:
+		return sl_route_reverse(t, p, w, egress, false);
+	case SL_TODO_ECHO:
+		*egress = p->ingress;
+		return sl_icmp_echo(t, p, w, true);
+	default:
+		return sl_rare_end(t, w);
+	}
+}
+
+SL_INLINE enum sl_reason sl_fragment_route(const struct sl_tables *t, struct sl_packet *p,
+					   const struct sl_work *w, uint16_t *egress)
+{
+	switch (w->todo) {
+	case SL_TODO_FRAGMENT_ECHO:
+		*egress = p->ingress;
+		return sl_icmp_echo(t, p, w, false);
+	case SL_TODO_FRAGMENT_TO_BACKEND:
+		return sl_fragment_to_backend(t, p, w, egress);
+	case SL_TODO_FRAGMENT_TO_CLIENT:
+		return sl_fragment_to_client(t, p, w, egress);
+	default:
+		return sl_rare_end(t, w);
+	}
+}
+
+SL_INLINE enum sl_reason sl_rare_route(const struct sl_tables *t, struct sl_packet *p, uint8_t todo,
+				       const struct sl_work *w, uint16_t *egress)
+{
+	if (todo == SL_TODO_ICMP)
+		return sl_icmp_route(t, p, w, egress);
+	return todo == SL_TODO_FIRST ? sl_first_route(t, p, w, egress)
+				     : sl_fragment_route(t, p, w, egress);
+}
+
 /* Both halves. */
-SL_INLINE enum sl_reason sl_rare_with(const struct sl_tables *t, struct sl_packet *p,
+SL_INLINE enum sl_reason sl_rare_with(const struct sl_tables *t, struct sl_packet *p, uint8_t todo,
 				      uint16_t *egress)
 {
 	struct sl_work w;
 
-	sl_rare_classify(t, p, &w);
-	return sl_rare_route(t, p, &w, egress);
+	sl_rare_classify(t, p, todo, &w);
+	return sl_rare_route(t, p, todo, &w, egress);
 }
 
 #endif

@@ -28,6 +28,7 @@
 
 #include "classify.h"
 #include "limit.h"
+#include "nat.h"
 
 /* What of a packet matters to tracking. */
 enum sl_event {
@@ -177,6 +178,43 @@ SL_INLINE uint32_t sl_track_look(const struct sl_tables *t, const struct sl_ask 
 	    sl_backend_flags(t, ask, prev) & SL_BACKEND_SERVES)
 		return prev;
 	return sl_row_cur(ask->row);
+}
+
+/* The backend of a flow and all that a rewrite needs, for what isn't a packet of the flow itself.
+ * key: the flow's; *id: the backend's in the counters. SL_REASON_to_backend, or why it can't. */
+SL_INLINE enum sl_reason sl_look_backend(const struct sl_tables *t, const struct sl_work *w,
+					 uint64_t key, struct sl_nat *n, uint32_t *id,
+					 uint16_t *egress)
+{
+	const struct sl_root *root = sl_seam_root(t);
+	const struct sl_service *s = w->service;
+	const uint32_t *row = sl_seam_row(t, (uint64_t)s->rows * SL_ROWS_PER_RECORD + w->at);
+	const struct sl_backend *b;
+	struct sl_ask ask = { .key = key,
+			      .hash = root ? sl_hash_flow(key, root->flow_key) : 0,
+			      .now = sl_seam_now(t),
+			      .row = row ? *(const volatile uint32_t *)row : 0,
+			      .backends = s->backends,
+			      .n_backends = s->n_backends,
+			      .always = s->flags & SL_SERVICE_TRACK };
+	uint32_t backend = sl_track_look(t, &ask);
+	uint16_t flags;
+
+	b = backend - 1 < ask.n_backends ? sl_seam_backend(t, (uint64_t)ask.backends + backend - 1)
+					 : NULL;
+	if (!b)
+		return sl_seam_current(t) ? SL_REASON_no_backend : SL_REASON_torn_table;
+	__builtin_memcpy(n->mac, b->dst_mac, sizeof(n->mac));
+	n->addr = b->addr.w[3];
+	n->port = b->port;
+	n->ip_delta = b->ip_delta;
+	n->l4_delta = b->l4_delta;
+	*egress = b->egress;
+	*id = b->traffic;
+	flags = b->flags;
+	if (!sl_seam_current(t))
+		return SL_REASON_torn_table;
+	return flags & SL_BACKEND_RESOLVED ? SL_REASON_to_backend : SL_REASON_no_neighbour;
 }
 
 /* The next hop to a client, by the place of its route: where the frame leaves, and to whom.

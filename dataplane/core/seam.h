@@ -43,6 +43,7 @@ SL_INLINE bool sl_seam_peeks(const struct sl_tables *t);
 SL_INLINE const struct sl_terms *sl_seam_terms(const struct sl_tables *t, uint32_t service);
 SL_INLINE struct sl_bucket *sl_seam_bucket(const struct sl_tables *t, uint32_t index);
 SL_INLINE uint32_t sl_seam_buckets(const struct sl_tables *t);
+SL_INLINE struct sl_fragments *sl_seam_fragments(const struct sl_tables *t, uint32_t hash);
 /* Ticks since root->origin_ns. The clock that is cheap may be milliseconds behind; limits ask the
  * other. */
 SL_INLINE uint64_t sl_seam_now(const struct sl_tables *t);
@@ -78,12 +79,15 @@ struct sl_ask;
 struct sl_limit_ask;
 static bool sl_flow_relocate(const struct sl_tables *t, uint64_t key, uint64_t now);
 static uint32_t sl_track_rest(const struct sl_tables *t, const struct sl_ask *ask);
-static enum sl_reason sl_rare(const struct sl_tables *t, struct sl_packet *p, uint16_t *egress);
 static bool sl_track_knows(const struct sl_tables *t, uint64_t key, uint64_t now);
 static enum sl_bite sl_track_charge(const struct sl_tables *t, uint64_t key, bool ends,
 				    bool limited, const struct sl_limit_ask *packet);
 static uint32_t sl_limit_one(const struct sl_tables *t, const struct sl_limit_ask *ask,
 			     uint32_t place);
+static uint64_t sl_fragment_find(const struct sl_tables *t, uint64_t hash);
+static void sl_fragment_enter(const struct sl_tables *t, uint64_t hash, uint64_t what);
+static enum sl_reason sl_rare(const struct sl_tables *t, struct sl_packet *p, uint8_t todo,
+			      uint16_t *egress);
 
 /* IPv6, likewise. What stands where in a packet (parse6.h); the place of the longest prefix that
  * holds an address, or ~0; and both halves of the decision, of classify.h and decide.h: an engine

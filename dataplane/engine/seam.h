@@ -8,6 +8,7 @@
 #ifndef SL_ENGINE_SEAM_H
 #define SL_ENGINE_SEAM_H
 
+#include "../abi/hash.h"
 #include "../abi/store.h"
 #include "../core/seam.h"
 
@@ -33,6 +34,7 @@ struct sl_tables {
 	struct sl_bitten *bitten;
 	struct sl_lease *lease;
 	struct sl_wanted *wanted;
+	struct sl_fragments *fragments;
 	uint64_t generation;
 	uint64_t seq;
 	uint64_t now; /* ticks */
@@ -50,6 +52,7 @@ struct sl_tables {
 	uint32_t meter_lines;
 	uint32_t balances;
 	uint32_t limit_tallies;
+	uint32_t n_fragments;
 };
 
 /* What doesn't change while the instance is attached. */
@@ -82,6 +85,8 @@ static inline void sl_tables_init(struct sl_tables *t, const struct sl_store *st
 		.traffics = n[SL_ARRAY_traffic] / writers,
 		.tallies = n[SL_ARRAY_service_tally] / writers,
 		.limit_tallies = n[SL_ARRAY_limit_tally] / writers,
+		.fragments = store->base[SL_ARRAY_fragments],
+		.n_fragments = n[SL_ARRAY_fragments],
 		.wanted = (struct sl_wanted *)store->base[SL_ARRAY_wanted] + writer,
 	};
 	t->traffic =
@@ -205,6 +210,11 @@ SL_INLINE uint32_t sl_seam_buckets(const struct sl_tables *t)
 	return t->buckets;
 }
 
+SL_INLINE struct sl_fragments *sl_seam_fragments(const struct sl_tables *t, uint32_t hash)
+{
+	return &t->fragments[sl_hash_reduce(hash, t->n_fragments)];
+}
+
 SL_INLINE uint64_t sl_seam_now(const struct sl_tables *t)
 {
 	return t->now;
@@ -299,7 +309,7 @@ SL_INLINE void sl_seam_prefetch(const void *at)
 	__builtin_prefetch(at);
 }
 
-#include "../core/decide.h"
+#include "../core/rare.h"
 
 static __attribute__((noinline, unused)) bool sl_flow_relocate(const struct sl_tables *t,
 							       uint64_t key, uint64_t now)
@@ -332,10 +342,21 @@ sl_limit_one(const struct sl_tables *t, const struct sl_limit_ask *ask, uint32_t
 	return sl_limit_one_with(t, ask, place);
 }
 
-static __attribute__((noinline, unused)) enum sl_reason
-sl_rare(const struct sl_tables *t, struct sl_packet *p, uint16_t *egress)
+static __attribute__((unused)) uint64_t sl_fragment_find(const struct sl_tables *t, uint64_t hash)
 {
-	return sl_rare_with(t, p, egress);
+	return sl_fragment_find_with(t, hash);
+}
+
+static __attribute__((unused)) void sl_fragment_enter(const struct sl_tables *t, uint64_t hash,
+						      uint64_t what)
+{
+	sl_fragment_enter_with(t, hash, what);
+}
+
+static __attribute__((noinline, unused)) enum sl_reason
+sl_rare(const struct sl_tables *t, struct sl_packet *p, uint8_t todo, uint16_t *egress)
+{
+	return sl_rare_with(t, p, todo, egress);
 }
 
 static inline uint32_t sl_shape6(const struct sl_tables *t, const struct sl_packet *p, uint32_t l3)

@@ -299,6 +299,18 @@ static void tags(uint64_t *state, struct frame_spec *s)
 	}
 }
 
+/* Mostly good ones, of few datagrams, so that they meet. */
+static void fragment(uint64_t *state, struct frame_spec *s)
+{
+	static const uint16_t kinds[] = { 0x2000, 0x2000, 0x2003, 0x2001, 0x2002, 3, 185, 0x20b9 };
+
+	s->fragment = kinds[chance_of(state, sizeof(kinds) / sizeof(kinds[0]))];
+	s->id = (uint16_t)(1 + chance_of(state, 4));
+	if (s->fragment & 0x2000 && !chance_once(state, 8))
+		s->payload =
+			(uint16_t)(8 * chance_of(state, 8) + (s->protocol == FRAME_TCP ? 4 : 0));
+}
+
 static void ip_packet(const struct world *w, uint64_t *state, struct frame *f)
 {
 	struct frame_spec s = { .flags = flags(state), .payload = (uint16_t)chance_of(state, 64) };
@@ -318,6 +330,8 @@ static void ip_packet(const struct world *w, uint64_t *state, struct frame *f)
 		s.csum = (enum frame_csum)chance_of(state, 3);
 	if (chance_once(state, 24))
 		s.fragment = (uint16_t)world_random(state);
+	else if (chance_once(state, 6))
+		fragment(state, &s);
 	if (chance_once(state, 24))
 		s.length_error = (int16_t)((int)chance_of(state, 80) - 40);
 	if (chance_once(state, 40))

@@ -30,7 +30,19 @@ enum {
 
 /* What engines write and what is compared: the whole array, or the writer's share of it. The
  * counters of reasons are left alone, since the XDP side tells the reason by them. */
-enum { FLOWS, TRAFFIC, SERVICES, WANTED, LIMITS, LEASES, BITTEN, BALANCES, METERS, WRITTEN };
+enum {
+	FLOWS,
+	FRAGMENTS,
+	TRAFFIC,
+	SERVICES,
+	WANTED,
+	LIMITS,
+	LEASES,
+	BITTEN,
+	BALANCES,
+	METERS,
+	WRITTEN
+};
 
 static const struct {
 	enum sl_array array;
@@ -38,6 +50,7 @@ static const struct {
 	const char *name;
 } written[WRITTEN] = {
 	[FLOWS] = { SL_ARRAY_flows, true, "flow table" },
+	[FRAGMENTS] = { SL_ARRAY_fragments, true, "fragments" },
 	[TRAFFIC] = { SL_ARRAY_traffic, false, "traffic of backends" },
 	[SERVICES] = { SL_ARRAY_service_tally, false, "counters of services" },
 	[WANTED] = { SL_ARRAY_wanted, false, "wishes" },

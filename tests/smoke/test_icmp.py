@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""ICMP through both engines, between real stacks: pings, and errors that reach whom they are about.
+"""ICMP and fragments through both engines, between real stacks: pings, errors that reach whom they
+are about, datagrams in pieces.
 
     far                         client, a router here          gw
     eth0 192.0.2.2/24 --------- far 192.0.2.1/24
                       MTU 1280  eth0 198.51.100.2/24 --------- cl0 198.51.100.1/24
 """
 
+import os
 import re
 import socket
 
@@ -57,10 +59,11 @@ def far(topology):
 
 @BOTH
 def test_ping(topology, idle, engine):
-    """The VIP answers pings, of no data and of a full frame, and the kernel saw none of them."""
+    """The VIP answers pings, of no data and of a full frame and in fragments, and the
+    kernel saw none of them."""
     start(idle, engine)
     before = topology.gateway.counters()["Icmp.InEchos"]
-    for size in (0, 56, 1472):
+    for size in (0, 56, 1472, 8000):
         assert "3 packets transmitted, 3 received" in ping(topology.client, "-s", size)
     assert topology.gateway.counters()["Icmp.InEchos"] == before
     assert topology.client.counters()["Icmp.InCsumErrors"] == 0
@@ -117,3 +120,30 @@ def test_port_unreachable_to_the_client(topology, idle, engine):
                 with pytest.raises(socket.timeout):
                     client.recv(64)
     assert reason(idle, "icmp_to_client") >= 1
+
+
+@BOTH
+@pytest.mark.usefixtures("echo")
+def test_large_datagrams(topology, idle, engine):
+    """Datagrams of 8,000 bytes, six fragments each, both ways: all that a flow sends, large and
+    small, reaches one backend and comes back as it was."""
+    start(idle, engine)
+    one_request(topology.client)
+    names = set()
+    for flow in range(12):
+        with topology.client.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.settimeout(2.0)
+            seen = set()
+            for number in range(6):
+                payload = os.urandom(100 if number % 3 == 1 else 8000)
+                client.sendto(payload, (net.VIP, 7))
+                reply, peer = client.recvfrom(65535)
+                name, _, rest = reply.partition(b" ")
+                assert (rest, peer) == (payload, (net.VIP, 7)), f"flow {flow} number {number}"
+                seen.add(name)
+        assert len(seen) == 1
+        names |= seen
+    assert len(names) > 1
+    for host in (topology.client, *topology.backends.values()):
+        counters = host.counters()
+        assert (counters["Udp.InCsumErrors"], counters["Ip.ReasmFails"]) == (0, 0)

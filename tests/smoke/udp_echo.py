@@ -10,5 +10,5 @@ family = socket.AF_INET6 if ":" in address else socket.AF_INET
 with socket.socket(family, socket.SOCK_DGRAM) as server:
     server.bind((address, int(sys.argv[2])))
     while True:
-        data, peer = server.recvfrom(2048)
+        data, peer = server.recvfrom(65535)
         server.sendto(sys.argv[1].encode() + b" " + data, peer)

@@ -107,7 +107,7 @@ void frame_build(struct frame *f, const struct frame_spec *s)
 	f->l4 = l3 + 20 + 4u * s->options;
 	f->bytes[l3] = (uint8_t)(0x45 + s->options);
 	f->bytes[l3 + 1] = 0x10;
-	put16(f, l3 + 4, 0xbeef);
+	put16(f, l3 + 4, s->id ? s->id : 0xbeef);
 	put16(f, l3 + 6, s->fragment);
 	f->bytes[l3 + 8] = s->ttl ? s->ttl : 64;
 	f->bytes[l3 + 9] = protocol;

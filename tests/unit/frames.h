@@ -33,6 +33,7 @@ struct frame_spec {
 	uint8_t flags;	  /* of TCP */
 	uint8_t ttl;	  /* 0: 64 */
 	uint8_t options;  /* words of IP options */
+	uint16_t id;	  /* 0: some */
 	uint16_t fragment;
 	uint16_t payload;     /* bytes */
 	uint16_t trailer;     /* bytes after the packet, as Ethernet pads */

@@ -157,6 +157,12 @@ SL_INLINE uint32_t sl_seam_buckets(const struct sl_tables *t)
 	return BUCKETS;
 }
 
+SL_INLINE struct sl_fragments *sl_seam_fragments(const struct sl_tables *t, uint32_t hash)
+{
+	(void)t, (void)hash;
+	return NULL;
+}
+
 SL_INLINE uint64_t sl_seam_now(const struct sl_tables *t)
 {
 	return t->now;
@@ -229,7 +235,7 @@ SL_INLINE void sl_seam_prefetch(const void *at)
 	(void)at;
 }
 
-#include "../../dataplane/core/decide.h"
+#include "../../dataplane/core/rare.h"
 
 #include "../../dataplane/engine/hold.h"
 
@@ -266,10 +272,21 @@ static __attribute__((unused)) uint32_t sl_limit_one(const struct sl_tables *t,
 }
 
 /* No such packet comes by here. */
-static __attribute__((unused)) enum sl_reason sl_rare(const struct sl_tables *t,
-						      struct sl_packet *p, uint16_t *egress)
+static __attribute__((unused)) uint64_t sl_fragment_find(const struct sl_tables *t, uint64_t hash)
 {
-	return sl_rare_with(t, p, egress);
+	return sl_fragment_find_with(t, hash);
+}
+
+static __attribute__((unused)) void sl_fragment_enter(const struct sl_tables *t, uint64_t hash,
+						      uint64_t what)
+{
+	sl_fragment_enter_with(t, hash, what);
+}
+
+static __attribute__((unused)) enum sl_reason
+sl_rare(const struct sl_tables *t, struct sl_packet *p, uint8_t todo, uint16_t *egress)
+{
+	return sl_rare_with(t, p, todo, egress);
 }
 
 static inline uint32_t sl_shape6(const struct sl_tables *t, const struct sl_packet *p, uint32_t l3)

@@ -23,6 +23,7 @@ static void sizes(struct sl_xdp_engine *skel)
 	skel->rodata->sl_reverses = 8192;
 	skel->rodata->sl_routes = 8192;
 	skel->rodata->sl_buckets = 349526;
+	skel->rodata->sl_fragment_buckets = 4096;
 	skel->rodata->sl_traffics = 4096;
 	skel->rodata->sl_tallies = 257;
 	skel->rodata->sl_limit_tallies = 2049;

@@ -42,6 +42,7 @@ static const uint32_t record_count[SL_ARRAY_COUNT] = {
 	[SL_ARRAY_bitten] = WORLD_QUEUES * SL_BITTEN,
 	[SL_ARRAY_balances] = BALANCES,
 	[SL_ARRAY_meters] = 256,
+	[SL_ARRAY_fragments] = 8,
 };
 
 static void make_root(struct world *w)

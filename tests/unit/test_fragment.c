@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Fragments: all of a datagram reach one backend, that of its flow, in whatever order they come and
+ * whatever changes meanwhile; what nobody completes is forgotten, and a flood of it harms nobody
+ * for longer than it lasts.
+ *
+ *     clients 203.0.113.x ── port 0 ─ gateway ─ port 1 ─┬─ backend 10.1.0.1:5353
+ *                                                       └─ backend 10.1.0.2:5353
+ *
+ * VIP 198.51.100.7 has UDP 53, whose rows name one backend or the other.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "frames.h"
+#include "world.h"
+
+#define VIP    FRAME_IP(198, 51, 100, 7)
+#define CLIENT FRAME_IP(203, 0, 113, 9)
+#define B1     FRAME_IP(10, 1, 0, 1)
+#define B2     FRAME_IP(10, 1, 0, 2)
+
+enum { UDP, PARTS = 4, NOW = 1 << 30, UNIT = 1 << (SL_FRAGMENT_SHIFT - SL_TICK_SHIFT) };
+
+static int setup(void **state)
+{
+	static const uint8_t mac[2][12] = { { 2, 1 }, { 2, 2 } };
+	struct world *w = aligned_alloc(128, (sizeof(*w) + 127) & ~(size_t)127);
+
+	if (world_make(w, 64))
+		return -1;
+	world_add_service(w, VIP, 53, FRAME_UDP, 64);
+	world_add_backend(w, UDP, B1, 5353, mac[0], 1);
+	world_add_backend(w, UDP, B2, 5353, mac[1], 1);
+	for (uint32_t i = 0; i < 64; i++)
+		w->service[UDP].row[i] = sl_row(1 + i % 2, 0, SL_ROW_CLOSED);
+	world_set_terms(w, UDP, 1u << 28, 1u << 28, 1u << 28);
+	world_add_route(w, 0, 0, SL_ROUTE_VIA);
+	world_publish(w);
+	world_look_all(w);
+	world_time(w, NOW);
+	*state = w;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	world_free(*state);
+	free(*state);
+	return 0;
+}
+
+/* One of PARTS fragments of a datagram; PARTS itself: a datagram that is whole. */
+static enum sl_reason send(struct world *w, uint32_t client, uint16_t port, uint16_t id,
+			   uint32_t part, uint32_t *to)
+{
+	struct frame_spec s = { .src = client,
+				.dst = VIP,
+				.sport = port,
+				.dport = 53,
+				.protocol = FRAME_UDP,
+				.id = id,
+				.payload = 8,
+				.csum = FRAME_CSUM_NONE };
+	struct sl_packet p;
+	enum sl_reason reason;
+	struct frame f;
+	uint16_t egress;
+
+	if (part < PARTS)
+		s.fragment = (uint16_t)(2 * part | (part < PARTS - 1 ? 0x2000 : 0));
+	frame_build(&f, &s);
+	if (part && part < PARTS)
+		memset(&f.bytes[f.l4], 0xff, 16); /* data, where another has its ports */
+	p = (struct sl_packet){ .data = f.bytes, .end = f.bytes + f.length, .length = f.length };
+	reason = world_decide(w, id % WORLD_QUEUES, &p, &egress);
+	*to = f.bytes[f.l3 + 19];
+	if (reason == SL_REASON_to_backend) {
+		assert_true(frame_ip_holds(&f));
+		assert_int_equal(f.bytes[f.l3 + 16], 10);
+		if (part && part < PARTS)
+			assert_int_equal(f.bytes[f.l4 + 3], 0xff);
+	}
+	return reason;
+}
+
+/* After a client's first datagram, which came in order, all others may come in any. */
+static void test_orders(void **state)
+{
+	struct world *w = *state;
+	uint64_t seed = 3;
+	uint32_t used = 0;
+
+	for (uint32_t c = 0; c < 500; c++) {
+		uint16_t port = (uint16_t)world_random(&seed);
+		uint32_t to, owner;
+
+		assert_int_equal(send(w, CLIENT + c, port, 1, PARTS, &owner), SL_REASON_to_backend);
+		used |= owner;
+		for (uint16_t id = 1; id < 8; id++) {
+			uint32_t order[PARTS] = { 0, 1, 2, 3 };
+
+			for (uint32_t i = PARTS - 1; i && id > 1; i--) {
+				uint32_t k = (uint32_t)(world_random(&seed) % (i + 1));
+				uint32_t swap = order[i];
+
+				order[i] = order[k], order[k] = swap;
+			}
+			for (uint32_t i = 0; i < PARTS; i++) {
+				assert_int_equal(send(w, CLIENT + c, port, id, order[i], &to),
+						 SL_REASON_to_backend);
+				assert_int_equal(to, owner);
+			}
+		}
+	}
+	assert_int_equal(used, 3);
+}
+
+/* Two flows of one client, to two backends, whose fragments alternate: each datagram is whole. */
+static void test_two_flows(void **state)
+{
+	struct world *w = *state;
+	uint16_t port[2] = { 40000, 40000 };
+	uint32_t owner[2], to;
+
+	send(w, CLIENT, port[0], 9, PARTS, &owner[0]);
+	do
+		send(w, CLIENT, ++port[1], 9, PARTS, &owner[1]);
+	while (owner[1] == owner[0]);
+	for (uint16_t id = 10; id < 30; id += 2)
+		for (uint32_t part = 0; part < PARTS; part++)
+			for (uint16_t i = 0; i < 2; i++) {
+				assert_int_equal(
+					send(w, CLIENT, port[i], (uint16_t)(id + i), part, &to),
+					SL_REASON_to_backend);
+				assert_int_equal(to, owner[i]);
+			}
+}
+
+/* The row moves between the first fragment and the others. */
+static void test_change(void **state)
+{
+	struct world *w = *state;
+	uint32_t owner, to;
+
+	send(w, CLIENT, 40000, 1, 0, &owner);
+	world_set_rows(w, UDP, sl_row(3 - owner, owner, SL_ROW_OPEN));
+	world_publish(w);
+	world_look_all(w);
+	for (uint32_t part = 1; part < PARTS; part++) {
+		assert_int_equal(send(w, CLIENT, 40000, 1, part, &to), SL_REASON_to_backend);
+		assert_int_equal(to, owner);
+	}
+	/* And a flow that begins now, tracked by its first fragment. */
+	world_set_rows(w, UDP, sl_row(3 - owner, 0, SL_ROW_OPEN));
+	world_publish(w);
+	world_look_all(w);
+	for (uint32_t part = 0; part < PARTS; part++) {
+		assert_int_equal(send(w, CLIENT, 50000, 2, part, &to), SL_REASON_to_backend);
+		assert_int_equal(to, 3 - owner);
+	}
+	assert_non_null(world_flow_find(w, world_flow_key(UDP, CLIENT, 50000)).bucket);
+}
+
+/* A datagram that nobody completes, and one that never ends, are forgotten. */
+static void test_age(void **state)
+{
+	struct world *w = *state;
+	uint32_t to;
+
+	send(w, CLIENT, 40000, 1, 0, &to);
+	for (uint32_t i = 0; i <= SL_FRAGMENT_LIFE; i += 100) {
+		world_time(w, NOW + (uint64_t)i * UNIT);
+		assert_int_equal(send(w, CLIENT, 40000, 1, 1, &to), SL_REASON_to_backend);
+	}
+	world_time(w, NOW + (uint64_t)(SL_FRAGMENT_LIFE + 1) * UNIT);
+	assert_int_equal(send(w, CLIENT, 40000, 1, 1, &to), SL_REASON_fragment);
+	assert_int_equal(send(w, CLIENT, 40000, 2, 1, &to), SL_REASON_fragment);
+	world_time(w, NOW - 5ull * UNIT); /* a clock that is behind */
+	assert_int_equal(send(w, CLIENT, 40000, 1, 1, &to), SL_REASON_to_backend);
+}
+
+/* Firsts of a hundred thousand datagrams of others: nothing grows, nobody is misled, and as soon as
+ * it is over a datagram comes through. */
+static void test_flood(void **state)
+{
+	struct world *w = *state;
+	uint64_t seed = 5;
+	uint32_t owner, to;
+
+	send(w, CLIENT, 40000, 1, 0, &owner);
+	for (uint32_t i = 0; i < 100000; i++) {
+		enum sl_reason reason;
+
+		send(w, (uint32_t)world_random(&seed) % 0x60000000 + 0x01000000, 1, (uint16_t)i, 0,
+		     &to);
+		reason = send(w, CLIENT, 40000, 1, 1, &to);
+		if (reason == SL_REASON_to_backend)
+			assert_int_equal(to, owner);
+		else
+			assert_int_equal(reason, SL_REASON_fragment);
+	}
+	for (uint32_t part = 0; part < PARTS; part++) {
+		assert_int_equal(send(w, CLIENT, 40000, 2, part, &to), SL_REASON_to_backend);
+		assert_int_equal(to, owner);
+	}
+}
+
+/* Of two writers at one place neither's key stands beside the other's value and is believed. */
+static void test_torn_entry(void **state)
+{
+	struct world *w = *state;
+	struct sl_fragments *f = w->store.base[SL_ARRAY_fragments];
+	uint32_t n = w->store.count[SL_ARRAY_fragments], to;
+
+	send(w, CLIENT, 40000, 1, 0, &to);
+	for (uint32_t i = 0; i < n; i++)
+		for (uint32_t way = 0; way < SL_FRAGMENT_WAYS; way++)
+			if (f[i].value[way])
+				f[i].value[way] ^= 1ull << 40;
+	assert_int_equal(send(w, CLIENT, 40000, 1, 1, &to), SL_REASON_fragment);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_orders, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_two_flows, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_change, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_age, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_flood, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_torn_entry, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
