@@ -374,6 +374,9 @@ void world_add_exception(struct world *w, uint32_t service, uint32_t limit, uint
 
 	if (w->exceptions == WORLD_EXCEPTIONS)
 		return;
+	for (uint32_t i = 0; i < w->exceptions; i++) /* three of one key have no place */
+		if (w->exception[i].key.q[1] == sl_meter_key(l->id, subject))
+			return;
 	l->flags |= SL_LIMIT_EXCEPTIONS;
 	w->exception[w->exceptions++] =
 		(struct sl_exception){ .key = { .q = { 0, sl_meter_key(l->id, subject) } },
