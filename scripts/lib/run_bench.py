@@ -23,7 +23,7 @@ import gateway
 import topology as net
 from screen import Screen
 
-ROUNDS, QUICK_ROUNDS = 40, 8
+ROUNDS, QUICK_ROUNDS = 30, 8
 STAGED = ["nat-1m", "tracked-64k", "tracked-1m"]
 TEMPORARY = tempfile.gettempdir()
 LOCK = "/run/lock/sluice-bench"
