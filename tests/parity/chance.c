@@ -136,6 +136,8 @@ static void random_service(struct world *w, uint64_t *state, uint32_t i)
 	uint32_t life = 1 + chance_of(state, 3000);
 
 	world_add_service(w, service_vip(i), service_port(i), protocol, 16u << chance_of(state, 3));
+	if (chance_once(state, 3))
+		world_make_six(w, i);
 	random_backends(w, state, i);
 	random_rows(w, state, i);
 	if (chance_once(state, 4))
@@ -150,7 +152,7 @@ static void random_routes(struct world *w, uint64_t *state)
 {
 	static const struct {
 		uint32_t prefix, length;
-	} pool[WORLD_ROUTES] = {
+	} pool[] = {
 		{ FRAME_IP(192, 0, 2, 0), 24 },	    { FRAME_IP(198, 51, 100, 0), 24 },
 		{ FRAME_IP(192, 0, 2, 21), 32 },    { FRAME_IP(198, 51, 100, 128), 25 },
 		{ FRAME_IP(10, 0, 0, 0), 8 },	    { FRAME_IP(0, 0, 0, 0), 0 },
@@ -160,16 +162,22 @@ static void random_routes(struct world *w, uint64_t *state)
 	for (uint32_t i = 0; i < WORLD_ROUTES; i++) {
 		enum sl_route_kind kind =
 			chance_once(state, 2) ? SL_ROUTE_VIA : 1 + chance_of(state, 5);
+		uint32_t at = i % (sizeof(pool) / sizeof(*pool));
+		bool six = at != i;
 		struct sl_route *r;
 
 		if (chance_once(state, 3))
 			continue;
-		r = world_add_route(w, pool[i].prefix, pool[i].length, kind);
+		r = world_add_route(w, pool[at].prefix, pool[at].length, kind);
+		if (six && pool[at].length)
+			r->prefix = world_addr(pool[at].prefix, true);
+		else if (six)
+			r->prefix = (union sl_addr){ .q = { 0 } }, r->length = 0;
 		random_bytes(state, r->dst_mac, 6);
 		random_bytes(state, r->src_mac, 6);
 		r->port = (uint16_t)chance_of(state, PORTS);
 		if (chance_once(state, 2))
-			r->gateway = sl_addr4(sl_htonl(client(state)));
+			r->gateway = world_addr(client(state), six);
 	}
 }
 
@@ -179,7 +187,11 @@ static void random_entry(struct world *w, uint64_t *state, uint64_t now)
 	struct sl_bucket *table = w->store.base[SL_ARRAY_flows];
 	uint32_t n = w->store.count[SL_ARRAY_flows];
 	uint32_t service = chance_of(state, chance_once(state, 6) ? WORLD_SERVICES * 2 : 2);
-	uint64_t key = world_flow_key(service, client(state), client_port(state));
+	bool six = service < w->services && w->service[service].six;
+	union sl_addr addr = world_addr(client(state), six);
+	uint64_t key =
+		sl_flow_key((uint16_t)(service + 1),
+			    sl_hash_source(&addr, sl_htons(client_port(state)), w->root->row_key));
 	uint64_t hash = world_flow_hash(w, key);
 	uint32_t at = chance_once(state, 3) ? sl_hash_bucket2(hash, n, w->root->flow_key)
 					    : sl_hash_bucket(hash, n);
@@ -220,6 +232,7 @@ static void spoil(struct world *w, uint64_t *state)
 		break;
 	default:
 		world_live_bank(w)->lengths4[chance_of(state, 2)] = (uint8_t)world_random(state);
+		world_live_bank(w)->lengths6[chance_of(state, 2)] = (uint8_t)world_random(state);
 	}
 }
 
@@ -409,6 +422,112 @@ static void arp_packet(const struct world *w, uint64_t *state, struct frame *f)
 	frame_build_arp(f, &a);
 }
 
+static void put_addr(uint8_t *to, uint32_t addr)
+{
+	union sl_addr six = world_addr(addr, true);
+
+	memcpy(to, six.b, sizeof(six.b));
+}
+
+/* Where the next begins. */
+static uint32_t extension(uint64_t *state, struct frame *f, uint32_t at, uint8_t *next)
+{
+	static const uint8_t kinds[] = { 0, 43, 44, 51, 60 };
+	uint8_t kind = kinds[chance_of(state, sizeof(kinds))], *e = &f->bytes[at];
+	uint32_t words = chance_of(state, 4) + (kind == 51);
+
+	*next = kind;
+	memset(e, 0, 40);
+	e[0] = 59;
+	e[1] = kind == 44 ? 0 : (uint8_t)words;
+	if (kind == 43 && chance_once(state, 6))
+		e[3] = 1;
+	if (kind == 44 && chance_once(state, 2))
+		e[3] = (uint8_t)world_random(state);
+	return at + (kind == 44 ? 8 : kind == 51 ? (words + 2) * 4 : (words + 1) * 8);
+}
+
+/* A packet of IPv4 with another header, and sums as they were: engines sum nothing. */
+static void ip6_packet(const struct world *w, uint64_t *state, struct frame *f)
+{
+	struct frame_spec s = { .flags = flags(state), .payload = (uint16_t)chance_of(state, 64) };
+	uint32_t n = chance_once(state, 4) ? chance_of(state, 9) : 0, at, end;
+	struct frame four;
+	uint8_t *next;
+
+	random_bytes(state, s.eth_dst, 12);
+	if (chance_once(state, 3))
+		from_backend(w, state, &s);
+	else
+		to_service(w, state, &s);
+	if (chance_once(state, 6))
+		tags(state, &s);
+	if (chance_once(state, 16))
+		s.csum = FRAME_CSUM_NONE;
+	frame_build(&four, &s);
+	*f = four;
+	f->bytes[f->l3 - 2] = 0x86;
+	f->bytes[f->l3 - 1] = 0xdd;
+	memset(&f->bytes[f->l3], 0, 40);
+	f->bytes[f->l3] = (uint8_t)(0x60 | chance_of(state, chance_once(state, 40) ? 256 : 16));
+	f->bytes[f->l3 + 1] = (uint8_t)world_random(state);
+	f->bytes[f->l3 + 7] = chance_once(state, 8) ? (uint8_t)chance_of(state, 3) : 64;
+	put_addr(&f->bytes[f->l3 + 8], s.src);
+	put_addr(&f->bytes[f->l3 + 24], s.dst);
+	if (chance_once(state, 40))
+		memcpy(&f->bytes[f->l3 + 8], sl_addr4(sl_htonl(s.src)).b, 16);
+	next = &f->bytes[f->l3 + 6];
+	at = f->l3 + 40;
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t from = at;
+
+		at = extension(state, f, at, next);
+		next = &f->bytes[from];
+	}
+	*next = four.bytes[four.l3 + 9];
+	memcpy(&f->bytes[at], &four.bytes[four.l4], four.length - four.l4);
+	f->l4 = at;
+	end = at + four.length - four.l4;
+	f->length = end + (chance_once(state, 5) ? chance_of(state, 20) : 0);
+	end -= f->l3 + 40;
+	if (chance_once(state, 24))
+		end += chance_of(state, 80) - 40;
+	f->bytes[f->l3 + 4] = (uint8_t)(end >> 8);
+	f->bytes[f->l3 + 5] = (uint8_t)end;
+}
+
+static void nd_packet(const struct world *w, uint64_t *state, struct frame *f)
+{
+	uint32_t vip = service_vip(chance_of(state, w->services)), options = chance_of(state, 3);
+	uint8_t *ip = &f->bytes[14], *nd = ip + 40;
+
+	memset(f, 0, sizeof(*f));
+	random_bytes(state, f->bytes, 12);
+	f->bytes[12] = 0x86;
+	f->bytes[13] = 0xdd;
+	f->l3 = 14;
+	f->l4 = 54;
+	ip[0] = 0x60;
+	ip[5] = (uint8_t)(24 + 8 * options);
+	ip[6] = 58;
+	ip[7] = chance_once(state, 8) ? 64 : 255;
+	if (!chance_once(state, 4))
+		put_addr(ip + 8, client(state));
+	if (chance_once(state, 4))
+		put_addr(ip + 24, vip);
+	else
+		memcpy(ip + 24, (uint8_t[16]){ 0xff, 2, [11] = 1, 0xff }, 13);
+	nd[0] = chance_once(state, 12) ? (uint8_t)world_random(state) : 135;
+	random_bytes(state, nd + 2, 2);
+	put_addr(nd + 8, vip + (chance_once(state, 6) ? 5 : 0));
+	for (uint32_t i = 0; i < options; i++) {
+		nd[24 + 8 * i] = chance_once(state, 3) ? 14 : 1;
+		nd[25 + 8 * i] = (uint8_t)(chance_once(state, 8) ? chance_of(state, 3) : 1);
+		random_bytes(state, nd + 26 + 8 * i, 6);
+	}
+	f->length = 54 + 24 + 8 * options;
+}
+
 static void mutate(uint64_t *state, struct frame *f)
 {
 	uint32_t n = 1 + chance_of(state, 4);
@@ -423,6 +542,10 @@ void chance_packet(const struct world *w, uint64_t *state, struct frame *f)
 {
 	if (chance_once(state, 25))
 		arp_packet(w, state, f);
+	else if (chance_once(state, 30))
+		nd_packet(w, state, f);
+	else if (chance_once(state, 3))
+		ip6_packet(w, state, f);
 	else if (chance_once(state, 8))
 		icmp_packet(w, state, f);
 	else

@@ -133,8 +133,9 @@ static struct outcome decide(const struct side *s, const struct frame *in, uint6
 static bool leaves(int reason)
 {
 	return reason == SL_REASON_to_backend || reason == SL_REASON_to_client ||
-	       reason == SL_REASON_arp_reply || reason == SL_REASON_echo_reply ||
-	       reason == SL_REASON_icmp_to_backend || reason == SL_REASON_icmp_to_client;
+	       reason == SL_REASON_arp_reply || reason == SL_REASON_nd_reply ||
+	       reason == SL_REASON_echo_reply || reason == SL_REASON_icmp_to_backend ||
+	       reason == SL_REASON_icmp_to_client;
 }
 
 /* What differs; NULL: nothing. */

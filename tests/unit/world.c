@@ -118,13 +118,28 @@ uint32_t world_add_service(struct world *w, uint32_t vip, uint16_t port, uint8_t
 	return index;
 }
 
+union sl_addr world_addr(uint32_t addr, bool six)
+{
+	if (!six)
+		return sl_addr4(sl_htonl(addr));
+	return (union sl_addr){ .w = { sl_htonl(0x20010db8), 0, sl_htonl(1), sl_htonl(addr) } };
+}
+
+void world_make_six(struct world *w, uint32_t service)
+{
+	struct world_service *s = &w->service[service];
+
+	s->six = true;
+	s->record.vip = world_addr(sl_ntohl(s->record.vip.w[3]), true);
+}
+
 uint32_t world_add_backend(struct world *w, uint32_t service, uint32_t addr, uint16_t port,
 			   const uint8_t mac[12], uint16_t egress)
 {
 	struct world_service *s = &w->service[service];
 	uint32_t number = ++s->record.n_backends;
 	uint32_t traffic = service * WORLD_BACKENDS + number - 1;
-	union sl_addr to = sl_addr4(sl_htonl(addr)), vip = s->record.vip;
+	union sl_addr to = world_addr(addr, s->six), vip = s->record.vip;
 	sl_be16 vip_port = (sl_be16)(uint16_t)s->record.endpoint;
 	struct sl_backend *b;
 
@@ -194,9 +209,10 @@ static void *place(void *base, const union sl_addr *addr, uint32_t what, uint64_
 	uint32_t at[2] = { sl_place_first(hash, PLACES), sl_place_second(hash, PLACES) };
 
 	for (int i = 0; i < 2; i++) {
+		static const union sl_addr none[4];
 		union sl_addr *record = (union sl_addr *)base + (size_t)at[i] * 4;
 
-		if (!record->q[0] && !record->q[1])
+		if (!memcmp(record, none, sizeof(none)))
 			return record;
 	}
 	return NULL;
@@ -244,7 +260,7 @@ static bool place_routes(struct world *w, uint32_t bank, uint64_t seed)
 {
 	struct sl_route *base = (struct sl_route *)w->store.base[SL_ARRAY_routes];
 	struct sl_bank *head = &w->root->bank[bank];
-	uint32_t n = 0;
+	uint32_t n[2] = { 0 };
 
 	for (uint32_t i = 0; i < w->routes; i++) {
 		const struct sl_route *r = &w->route[i];
@@ -256,12 +272,14 @@ static bool place_routes(struct world *w, uint32_t bank, uint64_t seed)
 	}
 	memset(head->lengths4, 0xff, sizeof(head->lengths4));
 	memset(head->lengths6, 0xff, sizeof(head->lengths6));
-	for (uint32_t length = 128; length >= 96; length--) {
+	for (uint32_t length = 129; length-- > 0;) {
 		for (uint32_t i = 0; i < w->routes; i++) {
-			if (w->route[i].length == length) {
-				head->lengths4[n++] = (uint8_t)length;
-				break;
-			}
+			bool six = !sl_addr_is4(&w->route[i].prefix);
+			uint8_t *lengths = six ? head->lengths6 : head->lengths4;
+
+			if (w->route[i].length == length &&
+			    (!n[six] || lengths[n[six] - 1] != length))
+				lengths[n[six]++] = (uint8_t)length;
 		}
 	}
 	return true;
@@ -366,10 +384,10 @@ void world_add_exception(struct world *w, uint32_t service, uint32_t limit, uint
 			 uint16_t port, const struct sl_pace *pace)
 {
 	struct sl_limit *l = &w->service[service].limit[limit];
-	union sl_addr addr = sl_addr4(sl_htonl(client));
+	union sl_addr addr = world_addr(client, w->service[service].six);
 	uint64_t subject =
 		l->scope == SL_SCOPE_FLOW
-			? sl_flow_key4(0, addr.w[3], be16(port))
+			? sl_hash_source(&addr, be16(port), w->root->row_key)
 			: sl_meter_client(&addr, l->prefix4, l->prefix6, w->root->flow_key);
 
 	if (w->exceptions == WORLD_EXCEPTIONS)

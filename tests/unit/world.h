@@ -18,11 +18,12 @@
 #define WORLD_SERVICES	 4 /* and as many VIPs */
 #define WORLD_BACKENDS	 8 /* of a service */
 #define WORLD_ROWS	 64
-#define WORLD_ROUTES	 8
+#define WORLD_ROUTES	 16
 #define WORLD_LIMITS	 4 /* of a service */
 #define WORLD_EXCEPTIONS 16
 
 struct world_service {
+	bool six; /* its addresses are of IPv6 */
 	struct sl_service record;
 	uint32_t row[WORLD_ROWS];
 	struct sl_backend backend[WORLD_BACKENDS];
@@ -51,6 +52,10 @@ void world_free(struct world *w);
  * Addresses and ports are in host order. */
 uint32_t world_add_service(struct world *w, uint32_t vip, uint16_t port, uint8_t protocol,
 			   uint32_t rows);
+/* The service's addresses become those of IPv6 that end in the same bytes, also of what is added to
+ * it from now on. */
+void world_make_six(struct world *w, uint32_t service);
+union sl_addr world_addr(uint32_t addr, bool six);
 uint32_t world_add_backend(struct world *w, uint32_t service, uint32_t addr, uint16_t port,
 			   const uint8_t mac[12], uint16_t egress);
 struct sl_route *world_add_route(struct world *w, uint32_t prefix, uint32_t length,
