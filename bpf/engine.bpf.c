@@ -149,7 +149,7 @@ SL_INLINE int sl_engine(struct xdp_md *ctx)
 	reason = sl_route(&t, &p, &w, &port);
 	return finish(&t, reason,
 		      reason == SL_REASON_to_backend || reason == SL_REASON_to_client ||
-			      reason == SL_REASON_arp_reply,
+			      reason == SL_REASON_arp_reply || reason == SL_REASON_too_big_told,
 		      port, p.ingress);
 }
 
@@ -203,7 +203,9 @@ int sl_xdp_limited(struct xdp_md *ctx)
 	}
 	t.peeks = false;
 	reason = sl_limited_with(&t, &p, &w, &port, false);
-	return finish(&t, reason, reason == SL_REASON_to_backend || reason == SL_REASON_to_client,
+	return finish(&t, reason,
+		      reason == SL_REASON_to_backend || reason == SL_REASON_to_client ||
+			      reason == SL_REASON_too_big_told,
 		      port, p.ingress);
 }
 

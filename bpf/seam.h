@@ -54,14 +54,19 @@ struct sl_tables {
 		bpf_map_lookup_elem(&(map), &key_);                                                \
 	})
 
-SL_INLINE struct sl_packet sl_packet_of(const struct xdp_md *ctx)
+/* The frame of a context, as the kernel has it now. */
+SL_INLINE struct sl_packet sl_packet_of(struct xdp_md *ctx)
 {
-	return (struct sl_packet){
-		.data = (uint8_t *)(uintptr_t)ctx->data,
-		.end = (uint8_t *)(uintptr_t)ctx->data_end,
-		.length = ctx->data_end - ctx->data,
-		.ingress = (uint16_t)sl_port,
-	};
+	uint8_t *data = (uint8_t *)(uintptr_t)ctx->data;
+	uint8_t *end = (uint8_t *)(uintptr_t)ctx->data_end;
+	uint64_t length = (uint64_t)(end - data);
+
+	sl_opaque(length); /* pointers are not subtracted in 32 bits */
+	return (struct sl_packet){ .data = data,
+				   .end = end,
+				   .frame = ctx,
+				   .length = (uint32_t)length,
+				   .ingress = (uint16_t)sl_port };
 }
 
 /* Takes the live bank. False while nothing was ever published. */
@@ -279,6 +284,33 @@ SL_INLINE struct sl_service_tally *sl_seam_tally(const struct sl_tables *t, uint
 {
 	return service < sl_tallies ? sl_map_at(service_tally, t->writer * sl_tallies + service)
 				    : NULL;
+}
+
+SL_INLINE uint64_t *sl_seam_errors(const struct sl_tables *t)
+{
+	struct sl_wanted *w = sl_map_at(wanted, t->writer);
+
+	return w ? &w->errors : NULL;
+}
+
+SL_INLINE bool sl_seam_grow(struct sl_packet *p, uint32_t n)
+{
+	struct xdp_md *ctx = p->frame;
+
+	if (bpf_xdp_adjust_head(ctx, -(int)n))
+		return false;
+	*p = sl_packet_of(ctx);
+	return true;
+}
+
+SL_INLINE bool sl_seam_cut(struct sl_packet *p, uint32_t length)
+{
+	struct xdp_md *ctx = p->frame;
+
+	if (bpf_xdp_adjust_tail(ctx, (int)length - (int)p->length))
+		return false;
+	*p = sl_packet_of(ctx);
+	return true;
 }
 
 SL_INLINE void sl_seam_want(const struct sl_tables *t, const union sl_addr *addr)
@@ -571,6 +603,26 @@ SL_INLINE enum sl_reason sl_route6(const struct sl_tables *t, struct sl_packet *
 	(void)w;
 	(void)egress;
 	return SL_REASON_bad_index;
+}
+
+/* where: 0..7 the offset of the network header, 32..63 what. The packet is another afterwards, so
+ * the caller's pointers into it are void: kernels that don't see that in a global function would
+ * let it use them, and we don't. */
+__attribute__((noinline)) int sl_icmp_error_alone(struct xdp_md *ctx, uint64_t where)
+{
+	struct sl_packet p = sl_packet_of(ctx);
+	struct sl_tables t;
+
+	if (!sl_tables_look(&t))
+		return SL_ICMP_REFUSED;
+	return sl_icmp_error_with(&t, &p, where & 0xff, (uint32_t)(where >> 32));
+}
+
+SL_INLINE int sl_icmp_error(const struct sl_tables *t, struct sl_packet *p, uint32_t l3,
+			    uint32_t what)
+{
+	(void)t;
+	return sl_icmp_error_alone(p->frame, l3 | (uint64_t)what << 32);
 }
 
 #endif

@@ -62,6 +62,7 @@ struct sl_config_next_hop {
 	union sl_addr prefix;
 	uint32_t length; /* of the 16-byte form: an IPv4 /24 has 120 */
 	uint32_t port;	 /* index in dataplane.port */
+	uint32_t mtu;	 /* 0: the port's */
 	uint8_t mac[6];
 	int line;
 };

@@ -435,6 +435,8 @@ static const struct sl_field next_hop_fields[] = {
 	{ "prefix", SL_STRING, read_prefix, "prefix = \"0.0.0.0/0\";", .required = true },
 	{ "port", SL_STRING, read_hop_port, "port = \"client\";", .required = true },
 	{ "mac", SL_STRING, read_mac, "mac = \"02:00:00:00:00:01\";", .required = true },
+	{ "mtu", SL_INTEGER, sl_read_integer, "mtu = 9000;", SL_MEMBER(sl_config_next_hop, mtu),
+	  .min = 68, .max = 65535 },
 };
 const struct sl_group sl_group_next_hop = SL_GROUP_OF("next_hops", next_hop_fields);
 

@@ -229,14 +229,15 @@ static struct sl_backend backend_record(const struct sl_model_service *s,
 
 	if (b->state == SL_STATE_FREE)
 		return r;
-	r = (struct sl_backend){ .addr = b->addr,
-				 .port = port,
-				 .egress = b->hop.port,
-				 .traffic = b->traffic,
-				 .mtu = (uint16_t)b->hop.mtu,
-				 .ip_delta = sl_csum_delta_addr(&s->conf.vip, &b->addr),
-				 .l4_delta = sl_csum_delta_endpoint(&s->conf.vip, vip_port,
-								    &b->addr, port) };
+	r = (struct sl_backend){
+		.addr = b->addr,
+		.port = port,
+		.egress = b->hop.port,
+		.traffic = b->traffic,
+		.mtu = (uint16_t)(b->hop.mtu < UINT16_MAX ? b->hop.mtu : UINT16_MAX),
+		.ip_delta = sl_csum_delta_addr(&s->conf.vip, &b->addr),
+		.l4_delta = sl_csum_delta_endpoint(&s->conf.vip, vip_port, &b->addr, port)
+	};
 
 	memcpy(r.dst_mac, b->hop.dst_mac, 6);
 	memcpy(r.src_mac, b->hop.src_mac, 6);

@@ -72,7 +72,7 @@ struct sl_backend {
 	sl_be16 port;
 	uint16_t ip_delta; /* checksum deltas of VIP → backend, see core/csum.h */
 	uint16_t l4_delta;
-	uint16_t mtu;
+	uint16_t mtu;	  /* the largest IP packet that fits the way there, as it comes */
 	uint32_t traffic; /* its id in the counters: stable while it lives */
 	uint8_t reserved[20];
 } __attribute__((aligned(64)));

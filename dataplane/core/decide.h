@@ -17,6 +17,7 @@
 
 #include "arp.h"
 #include "ecn.h"
+#include "mtu.h"
 #include "nat.h"
 #include "nd.h"
 #include "route.h"
@@ -52,6 +53,13 @@ SL_INLINE const void *sl_l3_again(const struct sl_packet *p, const struct sl_wor
 SL_INLINE uint8_t sl_l3_ttl(const void *l3, bool six)
 {
 	return six ? ((const struct sl_ip6 *)l3)->hops : ((const struct sl_ip4 *)l3)->ttl;
+}
+
+/* Of the whole packet. */
+SL_INLINE uint32_t sl_l3_length(const void *l3, bool six)
+{
+	return six ? sl_ntohs(((const struct sl_ip6 *)l3)->length) + sizeof(struct sl_ip6)
+		   : sl_ntohs(((const struct sl_ip4 *)l3)->length);
 }
 
 /* Extension headers may stand between: of IPv6 the record that it was found by knows. */
@@ -193,7 +201,7 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 	const struct sl_backend *b;
 	struct sl_service_tally *tally;
 	struct sl_traffic *traffic;
-	uint32_t backend, id;
+	uint32_t backend, id, mtu;
 	uint16_t flags, wants;
 	uint8_t protocol;
 	struct sl_nat n;
@@ -250,6 +258,7 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 	n.l4_delta = b->l4_delta;
 	*egress = b->egress;
 	flags = b->flags;
+	mtu = b->mtu;
 	id = b->traffic;
 	if (sl_unlikely(!sl_seam_current(t)))
 		return SL_REASON_torn_table;
@@ -258,6 +267,10 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 		if (tally)
 			tally->no_neighbour++;
 		return SL_REASON_no_neighbour;
+	}
+	if (sl_unlikely(sl_l3_length(l3, six) > mtu)) {
+		*egress = p->ingress;
+		return six ? SL_REASON_too_big : sl_mtu_answer(t, p, w->l3, mtu);
 	}
 	if (sl_unlikely(wants & SL_SERVICE_LIMITED_TO)) {
 		bool others = wants & SL_SERVICE_LIMIT_TO || packet.begin;
@@ -339,7 +352,7 @@ SL_INLINE enum sl_reason sl_route_reverse(const struct sl_tables *t, struct sl_p
 	const struct sl_udp *ports;
 	const struct sl_route *route = sl_seam_route(t, w->at);
 	uint16_t flags = sl_limits_here(limited, r->flags);
-	uint32_t id = r->traffic;
+	uint32_t id = r->traffic, mtu;
 	struct sl_traffic *traffic;
 	enum sl_reason reason;
 	union sl_addr hop;
@@ -363,6 +376,7 @@ SL_INLINE enum sl_reason sl_route_reverse(const struct sl_tables *t, struct sl_p
 	n.l4_delta = r->l4_delta;
 	*egress = route->port;
 	kind = route->kind;
+	mtu = route->mtu;
 	hop = route->gateway;
 	if (sl_unlikely(!sl_seam_current(t)))
 		return SL_REASON_torn_table;
@@ -373,6 +387,10 @@ SL_INLINE enum sl_reason sl_route_reverse(const struct sl_tables *t, struct sl_p
 			hop = sl_l3_dst(l3, six);
 		sl_seam_want(t, &hop);
 		return SL_REASON_no_neighbour;
+	}
+	if (sl_unlikely(sl_l3_length(l3, six) > mtu)) {
+		*egress = p->ingress;
+		return six ? SL_REASON_too_big : sl_mtu_answer(t, p, w->l3, mtu);
 	}
 	if (sl_unlikely(flags & (SL_SERVICE_LOOKUP | SL_SERVICE_LIMITED_FROM))) {
 		reason = sl_reverse_limit(t, p, w, l3, protocol, ports, flags, six);

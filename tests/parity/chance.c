@@ -64,6 +64,8 @@ static void random_backends(struct world *w, uint64_t *state, uint32_t service)
 			b->flags &= (uint16_t)~SL_BACKEND_RESOLVED;
 		if (chance_once(state, 100))
 			b->traffic = 100000;
+		if (chance_once(state, 5))
+			b->mtu = (uint16_t)(28 + chance_of(state, 100));
 	}
 }
 
@@ -168,6 +170,8 @@ static void random_routes(struct world *w, uint64_t *state)
 		random_bytes(state, r->dst_mac, 6);
 		random_bytes(state, r->src_mac, 6);
 		r->port = (uint16_t)chance_of(state, PORTS);
+		if (chance_once(state, 5))
+			r->mtu = 28 + chance_of(state, 100);
 		if (chance_once(state, 2))
 			r->gateway = sl_addr4(sl_htonl(client(state)));
 	}
@@ -332,6 +336,8 @@ static void ip_packet(const struct world *w, uint64_t *state, struct frame *f)
 		s.fragment = (uint16_t)world_random(state);
 	else if (chance_once(state, 6))
 		fragment(state, &s);
+	else if (chance_once(state, 3))
+		s.fragment = 0x4000; /* don't */
 	if (chance_once(state, 24))
 		s.length_error = (int16_t)((int)chance_of(state, 80) - 40);
 	if (chance_once(state, 40))

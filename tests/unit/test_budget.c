@@ -15,7 +15,7 @@
 
 #include "engine.skel.h"
 
-enum { MOST_INSTRUCTIONS = 400000, MOST_STACK = 512, MOST_PROGRAMS = 16, LOG_SIZE = 1 << 20 };
+enum { MOST_INSTRUCTIONS = 500000, MOST_STACK = 512, MOST_PROGRAMS = 16, LOG_SIZE = 1 << 20 };
 
 static void sizes(struct sl_xdp_engine *skel)
 {
