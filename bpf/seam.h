@@ -625,4 +625,24 @@ SL_INLINE int sl_icmp_error(const struct sl_tables *t, struct sl_packet *p, uint
 	return sl_icmp_error_alone(p->frame, l3 | (uint64_t)what << 32);
 }
 
+/* where: 0..7 the offset of the network header, 8..15 of the transport's, 16..23 the mode, 24 the
+ * bank. As above: the caller's pointers are void. */
+__attribute__((noinline)) int sl_mode_alone(struct xdp_md *ctx, uint64_t index, uint64_t where,
+					    uint64_t seq)
+{
+	struct sl_packet p = sl_packet_of(ctx);
+	struct sl_tables t;
+
+	if (!sl_tables_look_again(&t, where >> 24 & 1, (uint32_t)seq))
+		return SL_REASON_torn_table;
+	return sl_mode_with(&t, &p, index, where & 0xff, where >> 8 & 0xff, (uint8_t)(where >> 16));
+}
+
+SL_INLINE int sl_mode(const struct sl_tables *t, struct sl_packet *p, uint64_t index, uint32_t l3,
+		      uint32_t l4, uint8_t mode)
+{
+	return sl_mode_alone(p->frame, index,
+			     l3 | l4 << 8 | (uint64_t)mode << 16 | (uint64_t)t->live << 24, t->seq);
+}
+
 #endif

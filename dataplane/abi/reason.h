@@ -46,7 +46,8 @@ enum sl_verdict {
 	X(header_chain, SL_DROP, "IPv6 extension headers that can't be followed")                  \
 	X(fragment_bad, SL_DROP, "a tiny or overlapping IP fragment, or one of a wrong length")    \
 	X(too_big_told, SL_REPLY, "didn't fit the way on: answered with the MTU by ICMP")          \
-	X(too_big, SL_DROP, "didn't fit the way on, and an ICMP answer isn't due or in order")
+	X(too_big, SL_DROP, "didn't fit the way on, and an ICMP answer isn't due or in order")     \
+	X(no_room, SL_DROP, "no room in front of the frame for what a tunnel adds")
 
 #define SL_REASON_ENUM(name, verdict, help) SL_REASON_##name,
 enum sl_reason { SL_REASONS(SL_REASON_ENUM) SL_REASON_COUNT };

@@ -11,7 +11,12 @@
 #include "address.h"
 
 enum sl_mode {
-	SL_MODE_NAT, /* destination address and port rewritten; replies pass through us */
+	SL_MODE_NAT,	/* destination address and port rewritten; replies pass through us */
+	SL_MODE_DIRECT, /* destination MAC address rewritten; replies bypass us, as with those below
+			 */
+	SL_MODE_IPIP,	/* put behind an IP header */
+	SL_MODE_GUE,	/* put behind an IP and a UDP header */
+	SL_MODES,
 };
 
 enum sl_pick {

@@ -2,7 +2,7 @@
 /* A packet's journey; an engine includes it by rare.h, which has what is rare besides:
  *
  *     sl_classify()   parse.h → classify.h    whose is it, and which row?
- *     sl_route()      route.h → nat.h         which backend, and the rewritten bytes
+ *     sl_route()      route.h → nat.h …       which backend, and the rewritten bytes
  *
  * ICMP and fragments take another way, from classify on: rare.h.
  *
@@ -17,6 +17,7 @@
 
 #include "arp.h"
 #include "ecn.h"
+#include "mode.h"
 #include "mtu.h"
 #include "nat.h"
 #include "nd.h"
@@ -201,9 +202,11 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 	const struct sl_backend *b;
 	struct sl_service_tally *tally;
 	struct sl_traffic *traffic;
-	uint32_t backend, id, mtu;
+	uint32_t backend, id, mtu, length = p->length;
+	uint8_t mode = s->mode;
 	uint16_t flags, wants;
 	uint8_t protocol;
+	uint64_t index;
 	struct sl_nat n;
 
 	/* Each is checked at once: clang may look twice at what is checked later. */
@@ -215,7 +218,7 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 
 		event = tcp ? sl_event_of(tcp->flags) : event;
 	}
-	if (sl_unlikely(sl_l3_ttl(l3, six) <= 1)) {
+	if (sl_unlikely(sl_l3_ttl(l3, six) <= 1) && mode != SL_MODE_DIRECT) {
 		tally = sl_seam_tally(t, s->id);
 		if (tally)
 			tally->ttl_exceeded++;
@@ -246,7 +249,8 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 			tally->no_backend++;
 		return backend ? SL_REASON_bad_index : SL_REASON_no_backend;
 	}
-	b = sl_seam_backend(t, (uint64_t)s->backends + backend - 1);
+	index = (uint64_t)s->backends + backend - 1;
+	b = sl_seam_backend(t, index);
 	if (sl_unlikely(!b))
 		return SL_REASON_bad_index;
 	__builtin_memcpy(n.mac, b->dst_mac, sizeof(n.mac));
@@ -281,13 +285,20 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 		if (reason != SL_REASON_to_backend)
 			return reason;
 	}
-	if (sl_unlikely(!(six ? sl_nat6(p, w->l3, w->l4, protocol, &n, false)
-			      : sl_nat_to_backend(p, w->l3, w->l4, &n))))
-		return SL_REASON_bad_header;
+	if (sl_likely(mode == SL_MODE_NAT)) {
+		if (sl_unlikely(!(six ? sl_nat6(p, w->l3, w->l4, protocol, &n, false)
+				      : sl_nat_to_backend(p, w->l3, w->l4, &n))))
+			return SL_REASON_bad_header;
+	} else {
+		enum sl_reason reason = sl_mode_apart(t, p, index, w->l3, w->l4, mode);
+
+		if (sl_unlikely(reason != SL_REASON_to_backend))
+			return reason;
+	}
 	traffic = sl_seam_traffic(t, id);
 	if (sl_likely(traffic)) {
 		traffic->packets_in++;
-		traffic->bytes_in += p->length;
+		traffic->bytes_in += length;
 		if (sl_unlikely(event == SL_EVENT_BEGIN))
 			traffic->connections++;
 	}

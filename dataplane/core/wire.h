@@ -171,6 +171,7 @@ enum {
 
 enum {
 	SL_PROTO_ICMP = 1,
+	SL_PROTO_IPIP = 4,
 	SL_PROTO_TCP = 6,
 	SL_PROTO_UDP = 17,
 	SL_PROTO_HOP_BY_HOP = 0,

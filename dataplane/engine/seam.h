@@ -416,4 +416,11 @@ sl_icmp_error(const struct sl_tables *t, struct sl_packet *p, uint32_t l3, uint3
 	return sl_icmp_error_with(t, p, l3, what);
 }
 
+static __attribute__((noinline, unused)) int sl_mode(const struct sl_tables *t, struct sl_packet *p,
+						     uint64_t index, uint32_t l3, uint32_t l4,
+						     uint8_t mode)
+{
+	return sl_mode_with(t, p, index, l3, l4, mode);
+}
+
 #endif

@@ -69,6 +69,23 @@ static void random_backends(struct world *w, uint64_t *state, uint32_t service)
 	}
 }
 
+/* Modes in which replies bypass us: what the header says isn't the engines' to judge. */
+static void random_mode(struct world *w, uint64_t *state, uint32_t service)
+{
+	struct world_service *s = &w->service[service];
+
+	s->record.mode = (uint8_t)(chance_once(state, 2) ? 0 : chance_of(state, SL_MODES));
+	for (uint32_t k = 0; k < s->record.n_backends && s->record.mode; k++) {
+		struct sl_backend *b = &s->backend[k];
+
+		b->ip_delta = (uint16_t)world_random(state);
+		b->source = sl_addr4((sl_be32)world_random(state));
+		b->entropy = (uint8_t)chance_of(state, 40);
+		if (chance_once(state, 2))
+			b->flags |= SL_BACKEND_GUE_HEADER;
+	}
+}
+
 static void random_rows(struct world *w, uint64_t *state, uint32_t service)
 {
 	struct world_service *s = &w->service[service];
@@ -139,6 +156,7 @@ static void random_service(struct world *w, uint64_t *state, uint32_t i)
 
 	world_add_service(w, service_vip(i), service_port(i), protocol, 16u << chance_of(state, 3));
 	random_backends(w, state, i);
+	random_mode(w, state, i);
 	random_rows(w, state, i);
 	if (chance_once(state, 4))
 		w->service[i].record.flags |= SL_SERVICE_TRACK;
@@ -209,7 +227,10 @@ static void spoil(struct world *w, uint64_t *state)
 
 	world_look_all(w);
 	s = world_live_service(w, i);
-	switch (chance_of(state, 5)) {
+	switch (chance_of(state, 6)) {
+	case 4:
+		s->mode = (uint8_t)world_random(state);
+		break;
 	case 0:
 		s->rows = (uint32_t)world_random(state);
 		break;
