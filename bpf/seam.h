@@ -41,10 +41,6 @@ struct sl_tables {
 	bool peeks; /* a constant of each program, see sl_seam_peeks() */
 };
 
-/* clang may compute an address before the branch that bounds its index, and the verifier then
- * refuses it. What passes through here isn't known to be the same value any more. */
-#define sl_opaque(x) asm volatile("" : "+r"(x))
-
 #define sl_barrier() asm volatile("" ::: "memory")
 
 /* The record of an array, or NULL where the array ends before; the key has to be on the stack. */
@@ -643,6 +639,20 @@ SL_INLINE int sl_mode(const struct sl_tables *t, struct sl_packet *p, uint64_t i
 {
 	return sl_mode_alone(p->frame, index,
 			     l3 | l4 << 8 | (uint64_t)mode << 16 | (uint64_t)t->live << 24, t->seq);
+}
+
+/* where: 0..7 the offset of the network header, 8..15 of the transport's, 16..31 the most. */
+__attribute__((noinline)) int sl_mss_clamp_alone(struct xdp_md *ctx, uint64_t where)
+{
+	struct sl_packet p = sl_packet_of(ctx);
+
+	sl_mss_clamp_with(&p, where & 0xff, where >> 8 & 0xff, (uint16_t)(where >> 16));
+	return 0;
+}
+
+SL_INLINE void sl_mss_clamp(struct sl_packet p, uint32_t l3, uint32_t l4, uint16_t most)
+{
+	sl_mss_clamp_alone(p.frame, l3 | l4 << 8 | (uint64_t)most << 16);
 }
 
 #endif

@@ -121,6 +121,12 @@ struct sl_config_source {
 	uint8_t entropy; /* bits behind the prefix, which follow from the flow */
 };
 
+/* What TCP's SYNs may say as their maximum segment size. */
+enum sl_mss_wish {
+	SL_MSS_OFF,  /* whatever they do */
+	SL_MSS_AUTO, /* what fits the backend's MTU */
+};
+
 struct sl_config_service {
 	char name[SL_NAME_MAX];
 	union sl_addr vip;
@@ -131,6 +137,7 @@ struct sl_config_service {
 	struct sl_config_source source;
 	uint16_t gue_port;
 	uint8_t gue_variant;
+	uint32_t mss;	     /* enum sl_mss_wish, or the number */
 	bool track_all;	     /* track = "all" */
 	bool flowless;	     /* flows = "none" */
 	uint32_t table_size; /* rows: a power of two */

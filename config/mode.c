@@ -2,10 +2,11 @@
 /* Forwarding modes of services: their words, and what each needs and excludes.
  *
  * Invariant of what is read: a service of a tunnel mode has a source for its outer headers (its
- * own, or that of the file), others have none; what belongs to one mode isn't given for another; no
- * mode but NAT translates ports.
+ * own, or that of the file), others have none; TCP in a tunnel has its MSS clamped by default; what
+ * belongs to one mode isn't given for another; no mode but NAT translates ports.
  */
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -54,6 +55,19 @@ int sl_read_tunnel_source(struct sl_reader *r, const struct sl_field *field,
 	return 0;
 }
 
+int sl_read_mss(struct sl_reader *r, const struct sl_field *field, config_setting_t *setting,
+		void *record)
+{
+	static const struct sl_word words[] = { { "off", SL_MSS_OFF },
+						{ "auto", SL_MSS_AUTO },
+						{ NULL, 0 } };
+	struct sl_field texts = *field;
+
+	texts.words = words;
+	return config_setting_get_string(setting) ? sl_read_word(r, &texts, setting, record)
+						  : sl_read_integer(r, field, setting, record);
+}
+
 bool sl_config_tunnels(const struct sl_config_service *service)
 {
 	return service->mode == SL_MODE_IPIP || service->mode == SL_MODE_GUE;
@@ -79,9 +93,26 @@ static int check_gue(struct sl_reader *r, struct sl_config_service *service,
 	return 0;
 }
 
+static int check_mss(struct sl_reader *r, struct sl_config_service *service,
+		     config_setting_t *setting)
+{
+	bool given = config_setting_get_member(setting, "mss");
+
+	if (given && service->protocol != IPPROTO_TCP)
+		return sl_fail_in(r, setting, "mss",
+				  "is for protocol = \"tcp\" alone; leave it out");
+	if (given && service->mss != SL_MSS_OFF && !sl_addr_is4(&service->vip))
+		return sl_fail_in(r, setting, "mss",
+				  "is for IPv4 alone for now, and the VIP is IPv6; leave it out");
+	if (!given && service->protocol == IPPROTO_TCP && sl_config_tunnels(service))
+		service->mss = SL_MSS_AUTO;
+	return 0;
+}
+
 int sl_mode_check(struct sl_reader *r, struct sl_config_service *service, config_setting_t *setting)
 {
 	bool given = config_setting_get_member(setting, "tunnel_source");
+	int err;
 
 	if (sl_config_tunnels(service) && !sl_addr_is4(&service->vip))
 		return sl_fail_in(
@@ -102,7 +133,8 @@ int sl_mode_check(struct sl_reader *r, struct sl_config_service *service, config
 					  sl_config_mode_text(service->mode));
 		service->source = r->config->source;
 	}
-	return check_gue(r, service, setting);
+	err = check_gue(r, service, setting);
+	return err ? err : check_mss(r, service, setting);
 }
 
 int sl_mode_check_backend(const struct sl_config_service *service, uint16_t port,

@@ -76,6 +76,8 @@ static const struct sl_field service_fields[] = {
 	  SL_MEMBER(sl_config_service, gue_port), .min = 1, .max = 65535 },
 	{ "gue_variant", SL_INTEGER, sl_read_integer, "gue_variant = 1;",
 	  SL_MEMBER(sl_config_service, gue_variant), .min = 0, .max = 1 },
+	{ "mss", SL_INTEGER | SL_STRING, sl_read_mss, "mss = \"auto\";",
+	  SL_MEMBER(sl_config_service, mss), .min = 88, .max = 65495 },
 	{ "track", SL_STRING, sl_read_word, "track = \"auto\";",
 	  SL_MEMBER(sl_config_service, track_all), .words = tracks },
 	{ "flows", SL_STRING, sl_read_word, "flows = \"auto\";",

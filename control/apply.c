@@ -29,7 +29,7 @@ static bool same_mode(const struct sl_config_service *a, const struct sl_config_
 {
 	return a->mode == b->mode && sl_addr_equal(&a->source.prefix, &b->source.prefix) &&
 	       a->source.entropy == b->source.entropy && a->gue_port == b->gue_port &&
-	       a->gue_variant == b->gue_variant;
+	       a->gue_variant == b->gue_variant && a->mss == b->mss;
 }
 
 /* But for the name. */

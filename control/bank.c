@@ -9,6 +9,7 @@
 
 #include "../dataplane/abi/csum.h"
 #include "limit_records.h"
+#include "modes.h"
 #include "place.h"
 #include "routes.h"
 #include "service_limits.h"
@@ -110,6 +111,7 @@ static void gather_replies(struct gathered *g, const struct sl_model_service *s,
 		.port = vip_port,
 		.traffic = b->traffic,
 		.vip = s->conf.vip,
+		.mss = sl_mode_mss(&s->conf, b),
 		.flags =
 			sl_limit_records_flags(s) & (SL_SERVICE_ENTRY_FROM | SL_SERVICE_LIMIT_FROM),
 		.n_limits = (uint8_t)s->n_limits,

@@ -3,7 +3,16 @@
 
 #include "../dataplane/abi/csum.h"
 
-enum { IP4_HEADER = 20, UDP_HEADER = 8, GUE_HEADER = 4, TTL = 64, PROTO_IPIP = 4, PROTO_UDP = 17 };
+enum {
+	IP4_HEADER = 20,
+	TCP_HEADER = 20,
+	UDP_HEADER = 8,
+	MSS_LEAST = 88,
+	GUE_HEADER = 4,
+	TTL = 64,
+	PROTO_IPIP = 4,
+	PROTO_UDP = 17
+};
 
 /* What the mode puts in front of a packet. */
 static uint32_t overhead(const struct sl_config_service *conf)
@@ -27,14 +36,32 @@ static uint16_t outer_sum(const struct sl_config_service *conf, const union sl_a
 			    sl_csum_addr(to));
 }
 
+/* The largest packet that fits the way to a backend, as it comes. */
+static uint16_t mtu_of(const struct sl_config_service *conf, const struct sl_model_backend *b)
+{
+	uint32_t mtu = b->hop.mtu < UINT16_MAX ? b->hop.mtu : UINT16_MAX, more = overhead(conf);
+
+	return (uint16_t)(mtu > more ? mtu - more : 0);
+}
+
+uint16_t sl_mode_mss(const struct sl_config_service *conf, const struct sl_model_backend *b)
+{
+	uint32_t mtu = mtu_of(conf, b);
+
+	if (conf->mss != SL_MSS_AUTO)
+		return (uint16_t)conf->mss;
+	return (uint16_t)(mtu > IP4_HEADER + TCP_HEADER + MSS_LEAST ? mtu - IP4_HEADER - TCP_HEADER
+								    : MSS_LEAST);
+}
+
 void sl_mode_fill(struct sl_backend *r, const struct sl_config_service *conf,
 		  const struct sl_model_backend *b)
 {
 	sl_be16 vip_port = sl_htons(conf->port), port = sl_htons(b->port);
-	uint32_t mtu = b->hop.mtu < UINT16_MAX ? b->hop.mtu : UINT16_MAX, more = overhead(conf);
 
 	r->port = port;
-	r->mtu = (uint16_t)(mtu > more ? mtu - more : 0);
+	r->mtu = mtu_of(conf, b);
+	r->mss = sl_mode_mss(conf, b);
 	switch (conf->mode) {
 	case SL_MODE_NAT:
 		r->ip_delta = sl_csum_delta_addr(&conf->vip, &b->addr);

@@ -9,4 +9,7 @@
 void sl_mode_fill(struct sl_backend *record, const struct sl_config_service *conf,
 		  const struct sl_model_backend *b);
 
+/* What SYNs to and from it may say at most; 0: whatever they do. */
+uint16_t sl_mode_mss(const struct sl_config_service *conf, const struct sl_model_backend *b);
+
 #endif

@@ -51,11 +51,16 @@ static void count_states(const struct sl_model_service *s, int *backends, int *r
 	}
 }
 
-/* What a tunnel mode has besides. */
-static void report_tunnel(json_t *o, const struct sl_config_service *conf)
+/* What a mode has besides. */
+static void report_mode(json_t *o, const struct sl_config_service *conf)
 {
 	char addr[SL_ADDR_TEXT];
 
+	if (o && conf->protocol == IPPROTO_TCP)
+		json_object_set_new(o, "mss",
+				    conf->mss == SL_MSS_OFF    ? json_string("off")
+				    : conf->mss == SL_MSS_AUTO ? json_string("auto")
+							       : json_sprintf("%u", conf->mss));
 	if (!o || !sl_config_tunnels(conf))
 		return;
 	sl_addr_format(&conf->source.prefix, addr);
@@ -104,7 +109,7 @@ json_t *sl_report_service(const struct sl_control *c, const struct sl_model_serv
 		      "bytes_out", (json_int_t)sum.bytes_out, "tracked", (json_int_t)tally.tracked,
 		      "untrackable", (json_int_t)tally.untrackable, "no_backend",
 		      (json_int_t)tally.no_backend, "no_neighbour", (json_int_t)tally.no_neighbour);
-	report_tunnel(o, &s->conf);
+	report_mode(o, &s->conf);
 	return o;
 }
 

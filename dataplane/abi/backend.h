@@ -76,7 +76,8 @@ struct sl_backend {
 	uint16_t l4_delta;
 	uint16_t mtu;	  /* the largest IP packet that fits the way there, as it comes */
 	uint32_t traffic; /* its id in the counters: stable while it lives */
-	uint8_t reserved[3];
+	uint16_t mss;	  /* what a SYN may say at most; 0: whatever it says */
+	uint8_t reserved;
 	uint8_t entropy;      /* tunnels: low bits of the source that follow from the flow */
 	union sl_addr source; /* tunnels: of the outer header */
 } __attribute__((aligned(64)));

@@ -68,7 +68,8 @@ struct sl_reverse {
 	uint8_t n_limits;
 	uint8_t pad;
 	uint32_t limits; /* as the service's */
-	uint8_t reserved[8];
+	uint16_t mss;	 /* as the backend's */
+	uint8_t reserved[6];
 } __attribute__((aligned(64)));
 
 enum sl_route_kind {

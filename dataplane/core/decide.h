@@ -18,6 +18,7 @@
 #include "arp.h"
 #include "ecn.h"
 #include "mode.h"
+#include "mss.h"
 #include "mtu.h"
 #include "nat.h"
 #include "nd.h"
@@ -204,7 +205,7 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 	struct sl_traffic *traffic;
 	uint32_t backend, id, mtu, length = p->length;
 	uint8_t mode = s->mode;
-	uint16_t flags, wants;
+	uint16_t flags, wants, mss;
 	uint8_t protocol;
 	uint64_t index;
 	struct sl_nat n;
@@ -263,6 +264,7 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 	*egress = b->egress;
 	flags = b->flags;
 	mtu = b->mtu;
+	mss = b->mss;
 	id = b->traffic;
 	if (sl_unlikely(!sl_seam_current(t)))
 		return SL_REASON_torn_table;
@@ -285,6 +287,8 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 		if (reason != SL_REASON_to_backend)
 			return reason;
 	}
+	if (!six && sl_unlikely(event == SL_EVENT_BEGIN && mss))
+		sl_mss_clamp(*p, w->l3, w->l4, mss);
 	if (sl_likely(mode == SL_MODE_NAT)) {
 		if (sl_unlikely(!(six ? sl_nat6(p, w->l3, w->l4, protocol, &n, false)
 				      : sl_nat_to_backend(p, w->l3, w->l4, &n))))
@@ -362,7 +366,7 @@ SL_INLINE enum sl_reason sl_route_reverse(const struct sl_tables *t, struct sl_p
 	const void *l3;
 	const struct sl_udp *ports;
 	const struct sl_route *route = sl_seam_route(t, w->at);
-	uint16_t flags = sl_limits_here(limited, r->flags);
+	uint16_t flags = sl_limits_here(limited, r->flags), mss = r->mss;
 	uint32_t id = r->traffic, mtu;
 	struct sl_traffic *traffic;
 	enum sl_reason reason;
@@ -408,6 +412,8 @@ SL_INLINE enum sl_reason sl_route_reverse(const struct sl_tables *t, struct sl_p
 		if (reason != SL_REASON_to_client)
 			return reason;
 	}
+	if (!six && sl_unlikely(mss))
+		sl_mss_reply(p, w->l3, w->l4, mss);
 	if (sl_unlikely(!(six ? sl_nat6(p, w->l3, w->l4, protocol, &n, true)
 			      : sl_nat_to_client(p, w->l3, w->l4, &n))))
 		return SL_REASON_bad_header;

@@ -24,6 +24,15 @@ typedef uint32_t __attribute__((may_alias, aligned(1))) sl_u32_any;
 typedef uint64_t __attribute__((may_alias, aligned(1))) sl_u64_any;
 #endif
 
+/* clang may compute with a value before the branch that bounds it, or branch where it was told to
+ * count, and the verifier then refuses it or walks both ways. What passes through here isn't known
+ * to be the same value any more. */
+#ifdef __bpf__
+#define sl_opaque(x) asm volatile("" : "+r"(x))
+#else
+#define sl_opaque(x) ((void)(x))
+#endif
+
 #define SL_INLINE static inline __attribute__((always_inline))
 #ifdef __bpf__
 #define SL_COLD SL_INLINE

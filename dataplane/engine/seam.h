@@ -423,4 +423,10 @@ static __attribute__((noinline, unused)) int sl_mode(const struct sl_tables *t, 
 	return sl_mode_with(t, p, index, l3, l4, mode);
 }
 
+static __attribute__((noinline, unused)) void sl_mss_clamp(struct sl_packet p, uint32_t l3,
+							   uint32_t l4, uint16_t most)
+{
+	sl_mss_clamp_with(&p, l3, l4, most);
+}
+
 #endif

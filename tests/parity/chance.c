@@ -64,6 +64,9 @@ static void random_backends(struct world *w, uint64_t *state, uint32_t service)
 			b->flags &= (uint16_t)~SL_BACKEND_RESOLVED;
 		if (chance_once(state, 100))
 			b->traffic = 100000;
+		if (chance_once(state, 2))
+			b->mss = w->service[service].reverse[k - 1].mss =
+				(uint16_t)world_random(state);
 		if (chance_once(state, 5))
 			b->mtu = (uint16_t)(28 + chance_of(state, 100));
 	}
@@ -336,6 +339,19 @@ static void fragment(uint64_t *state, struct frame_spec *s)
 			(uint16_t)(8 * chance_of(state, 8) + (s->protocol == FRAME_TCP ? 4 : 0));
 }
 
+/* Instead of the beginning of the payload. */
+static void tcp_options(uint64_t *state, struct frame *f)
+{
+	static const uint8_t usual[] = { 0, 1, 1, 2, 2, 4, 4, 5, 200 };
+	uint32_t words = chance_of(state, 11);
+
+	if (f->l4 + 20 > f->length)
+		return;
+	f->bytes[f->l4 + 12] = (uint8_t)((5 + words) << 4);
+	for (uint32_t at = f->l4 + 20; at < f->l4 + 20 + 4 * words && at < f->length; at++)
+		f->bytes[at] = usual[chance_of(state, sizeof(usual))];
+}
+
 static void ip_packet(const struct world *w, uint64_t *state, struct frame *f)
 {
 	struct frame_spec s = { .flags = flags(state), .payload = (uint16_t)chance_of(state, 64) };
@@ -366,6 +382,8 @@ static void ip_packet(const struct world *w, uint64_t *state, struct frame *f)
 	if (chance_once(state, 5))
 		s.trailer = (uint16_t)chance_of(state, 20);
 	frame_build(f, &s);
+	if (s.protocol == FRAME_TCP && chance_once(state, 2))
+		tcp_options(state, f);
 }
 
 /* An error about a packet the other way, now and then about another one. */

@@ -346,6 +346,12 @@ static __attribute__((unused)) int sl_mode(const struct sl_tables *t, struct sl_
 	return sl_mode_with(t, p, index, l3, l4, mode);
 }
 
+static __attribute__((unused)) void sl_mss_clamp(struct sl_packet p, uint32_t l3, uint32_t l4,
+						 uint16_t most)
+{
+	sl_mss_clamp_with(&p, l3, l4, most);
+}
+
 static int self; /* whose step it is */
 
 /* XDP looks at the tables again in there, see bpf/seam.h. */

@@ -95,7 +95,7 @@ static const struct refusal refusals[] = {
 	  "t.conf:6: services[0].backends[0].wieght: unknown field; did you mean \"weight\"?" },
 	{ SERVICES(WEB("backends = ( );\n weight = 3;")),
 	  "t.conf:5: services[0].weight: unknown field; known here: name, vip, protocol, port, "
-	  "scheduler, mode, tunnel_source, gue_port, gue_variant, track, flows, table_size, "
+	  "scheduler, mode, tunnel_source, gue_port, gue_variant, mss, track, flows, table_size, "
 	  "idle_timeout, limits, backends" },
 	{ "dataplane = 3;\n", "t.conf:1: dataplane: is an integer; give a group { … }, such as: "
 			      "dataplane: { cores = [ 1 ]; ports = ( … ); };" },
@@ -294,6 +294,12 @@ static const struct refusal refusals[] = {
 	  "t.conf:5: services[0].tunnel_source: 127.0.0.0 is a loopback address; give the address "
 	  "of "
 	  "a host" },
+	{ SERVICES(WEB("mss = 87;")),
+	  "t.conf:4: services[0].mss: 87 is out of range; give 88 to 65495" },
+	{ SERVICES(WEB("mss = \"on\";")),
+	  "t.conf:4: services[0].mss: \"on\" is not known; give \"off\" or \"auto\"" },
+	{ SERVICES(DNS("mss = 1200;")),
+	  "t.conf:4: services[0].mss: is for protocol = \"tcp\" alone; leave it out" },
 	{ SERVICES(WEB("mode = \"direct\";\ngue_port = 9;")),
 	  "t.conf:5: services[0].gue_port: is for mode = \"gue\" alone, and this is \"direct\"; "
 	  "leave it out" },

@@ -618,6 +618,7 @@ static void test_tunnel(void **state)
 	conf.mode = SL_MODE_IPIP;
 	conf.source.prefix = sl_addr4(sl_htonl(0xc00002fa));
 	conf.source.entropy = 3;
+	conf.mss = SL_MSS_AUTO;
 	s = sl_model_add(next, &conf, sl_clock_ms(), &err);
 	add_backend(next, s, 1)->hop.mtu = 1500;
 	add_service(next, 81);
@@ -627,6 +628,7 @@ static void test_tunnel(void **state)
 	assert_int_equal(bank->reverse, 1);
 	b += c->model->service[0]->backends->at;
 	assert_int_equal(b->mtu, 1480);
+	assert_int_equal(b->mss, 1440);
 	assert_int_equal(b->ip_delta,
 			 sl_htons(0x4500 + 0x4004 + 0xc000 + 0x02fa + 0x0a01 + 1 - 0xffff));
 	assert_int_equal(b->entropy, 3);
