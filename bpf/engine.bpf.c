@@ -103,12 +103,12 @@ SL_INLINE int steer(const struct sl_tables *t, struct sl_work *w, uint32_t engin
 }
 
 /* The end of a packet that was decided here. */
-SL_INLINE int finish(const struct sl_tables *t, enum sl_reason reason, bool leaves, uint16_t port,
+SL_INLINE int finish(const struct sl_tables *t, enum sl_reason reason, uint16_t port,
 		     uint16_t ingress)
 {
 	int verdict = XDP_DROP;
 
-	if (sl_likely(leaves)) {
+	if (sl_likely(sl_reason_leaves(reason))) {
 		verdict = send(port, ingress);
 		if (sl_unlikely(verdict == XDP_DROP))
 			reason = SL_REASON_no_port;
@@ -147,10 +147,7 @@ SL_INLINE int sl_engine(struct xdp_md *ctx)
 	}
 	t.peeks = true;
 	reason = sl_route(&t, &p, &w, &port);
-	return finish(&t, reason,
-		      reason == SL_REASON_to_backend || reason == SL_REASON_to_client ||
-			      reason == SL_REASON_arp_reply,
-		      port, p.ingress);
+	return finish(&t, reason, port, p.ingress);
 }
 
 SEC("xdp")
@@ -176,12 +173,7 @@ SL_INLINE int rare(struct xdp_md *ctx, uint8_t todo)
 	if (verdict >= 0)
 		return verdict;
 	reason = sl_rare_route(&t, &p, todo, &w, &port);
-	return finish(&t, reason,
-		      reason == SL_REASON_to_backend || reason == SL_REASON_to_client ||
-			      reason == SL_REASON_echo_reply ||
-			      reason == SL_REASON_icmp_to_backend ||
-			      reason == SL_REASON_icmp_to_client,
-		      port, p.ingress);
+	return finish(&t, reason, port, p.ingress);
 }
 
 /* What the first program found limited, and that it is to be decided here. */
@@ -203,14 +195,7 @@ int sl_xdp_limited(struct xdp_md *ctx)
 	}
 	t.peeks = false;
 	reason = sl_limited_with(&t, &p, &w, &port, false);
-	return finish(&t, reason, reason == SL_REASON_to_backend || reason == SL_REASON_to_client,
-		      port, p.ingress);
-}
-
-SL_INLINE bool leaves6(enum sl_reason reason)
-{
-	return reason == SL_REASON_to_backend || reason == SL_REASON_to_client ||
-	       reason == SL_REASON_nd_reply;
+	return finish(&t, reason, port, p.ingress);
 }
 
 SEC("xdp")
@@ -238,7 +223,7 @@ int sl_xdp_ip6(struct xdp_md *ctx)
 	}
 	t.peeks = true;
 	reason = sl_route6_with(&t, &p, &w, &port);
-	return finish(&t, reason, leaves6(reason), port, p.ingress);
+	return finish(&t, reason, port, p.ingress);
 }
 
 SEC("xdp")
@@ -261,7 +246,7 @@ int sl_xdp_limited6(struct xdp_md *ctx)
 	}
 	t.peeks = false;
 	reason = sl_limited_with(&t, &p, &w, &port, true);
-	return finish(&t, reason, leaves6(reason), port, p.ingress);
+	return finish(&t, reason, port, p.ingress);
 }
 
 SEC("xdp")

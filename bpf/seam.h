@@ -41,10 +41,6 @@ struct sl_tables {
 	bool peeks; /* a constant of each program, see sl_seam_peeks() */
 };
 
-/* clang may compute an address before the branch that bounds its index, and the verifier then
- * refuses it. What passes through here isn't known to be the same value any more. */
-#define sl_opaque(x) asm volatile("" : "+r"(x))
-
 #define sl_barrier() asm volatile("" ::: "memory")
 
 /* The record of an array, or NULL where the array ends before; the key has to be on the stack. */
@@ -54,14 +50,19 @@ struct sl_tables {
 		bpf_map_lookup_elem(&(map), &key_);                                                \
 	})
 
-SL_INLINE struct sl_packet sl_packet_of(const struct xdp_md *ctx)
+/* The frame of a context, as the kernel has it now. */
+SL_INLINE struct sl_packet sl_packet_of(struct xdp_md *ctx)
 {
-	return (struct sl_packet){
-		.data = (uint8_t *)(uintptr_t)ctx->data,
-		.end = (uint8_t *)(uintptr_t)ctx->data_end,
-		.length = ctx->data_end - ctx->data,
-		.ingress = (uint16_t)sl_port,
-	};
+	uint8_t *data = (uint8_t *)(uintptr_t)ctx->data;
+	uint8_t *end = (uint8_t *)(uintptr_t)ctx->data_end;
+	uint64_t length = (uint64_t)(end - data);
+
+	sl_opaque(length); /* pointers are not subtracted in 32 bits */
+	return (struct sl_packet){ .data = data,
+				   .end = end,
+				   .frame = ctx,
+				   .length = (uint32_t)length,
+				   .ingress = (uint16_t)sl_port };
 }
 
 /* Takes the live bank. False while nothing was ever published. */
@@ -281,6 +282,33 @@ SL_INLINE struct sl_service_tally *sl_seam_tally(const struct sl_tables *t, uint
 				    : NULL;
 }
 
+SL_INLINE uint64_t *sl_seam_errors(const struct sl_tables *t)
+{
+	struct sl_wanted *w = sl_map_at(wanted, t->writer);
+
+	return w ? &w->errors : NULL;
+}
+
+SL_INLINE bool sl_seam_grow(struct sl_packet *p, uint32_t n)
+{
+	struct xdp_md *ctx = p->frame;
+
+	if (bpf_xdp_adjust_head(ctx, -(int)n))
+		return false;
+	*p = sl_packet_of(ctx);
+	return true;
+}
+
+SL_INLINE bool sl_seam_cut(struct sl_packet *p, uint32_t length)
+{
+	struct xdp_md *ctx = p->frame;
+
+	if (bpf_xdp_adjust_tail(ctx, (int)length - (int)p->length))
+		return false;
+	*p = sl_packet_of(ctx);
+	return true;
+}
+
 SL_INLINE void sl_seam_want(const struct sl_tables *t, const union sl_addr *addr)
 {
 	struct sl_wanted *w = sl_map_at(wanted, t->writer);
@@ -368,59 +396,54 @@ __attribute__((noinline)) uint32_t sl_track_rest_alone(uint64_t key, uint64_t ex
 	return sl_track_rest_with(&t, &ask);
 }
 
-/* A struct sl_limit_ask in numbers. what: 0..31 limits, 32..47 bytes, 48..55 which of them, 56..57
- * direction, 58 begin, 59 picked, 60 may_mark, 61 the bank, 62 and 63 are the callee's. with: 0..31
- * traffic, 32..47 port. */
-SL_INLINE uint64_t sl_limit_what(const struct sl_tables *t, const struct sl_limit_ask *a)
+/* A struct sl_limit_ask in numbers. what: 0..23 the limit (there are no more records), 24..39
+ * bytes, 40..55 port, 56..57 direction, 58 begin, 59 picked, 60 may_mark, 61 the bank, 62 and 63
+ * are the callee's. */
+SL_INLINE uint64_t sl_limit_what(const struct sl_tables *t, const struct sl_limit_ask *a,
+				 uint32_t place)
 {
-	return a->limits | (uint64_t)a->bytes << 32 | (uint64_t)(a->direction & 3) << 56 |
+	return ((a->limits + place) & 0xffffff) | (uint64_t)a->bytes << 24 |
+	       (uint64_t)a->port << 40 | (uint64_t)(a->direction & 3) << 56 |
 	       (uint64_t)a->begin << 58 | (uint64_t)a->picked << 59 | (uint64_t)a->may_mark << 60 |
 	       (uint64_t)t->live << 61;
 }
 
-SL_INLINE void sl_limit_unpack(struct sl_limit_ask *a, uint64_t what, uint64_t q0, uint64_t q1,
-			       uint64_t with, uint64_t now)
+SL_INLINE struct sl_limit_ask sl_limit_unpack(uint64_t what, uint64_t q0, uint64_t q1, uint64_t now)
 {
-	*a = (struct sl_limit_ask){ .client = { .q = { q0, q1 } },
-				    .now = now,
-				    .limits = (uint32_t)what,
-				    .traffic = (uint32_t)with,
-				    .bytes = (uint16_t)(what >> 32),
-				    .port = (sl_be16)(with >> 32),
-				    .direction = what >> 56 & 3,
-				    .begin = what >> 58 & 1,
-				    .picked = what >> 59 & 1,
-				    .may_mark = what >> 60 & 1 };
+	return (struct sl_limit_ask){ .client = { .q = { q0, q1 } },
+				      .now = now,
+				      .limits = what & 0xffffff,
+				      .bytes = (uint16_t)(what >> 24),
+				      .port = (sl_be16)(what >> 40),
+				      .direction = what >> 56 & 3,
+				      .begin = what >> 58 & 1,
+				      .picked = what >> 59 & 1,
+				      .may_mark = what >> 60 & 1 };
 }
 
 /* The bank is the caller's, whose sequence word the caller checks before it acts. */
 __attribute__((noinline)) uint32_t sl_limit_one_alone(uint64_t what, uint64_t q0, uint64_t q1,
-						      uint64_t with, uint64_t now)
+						      uint32_t traffic, uint64_t now)
 {
-	struct sl_limit_ask ask;
+	struct sl_limit_ask ask = sl_limit_unpack(what, q0, q1, now);
 	struct sl_tables t;
 
 	if (!sl_tables_look_again(&t, what >> 61 & 1, 0))
 		return SL_BITE_NONE;
-	sl_limit_unpack(&ask, what, q0, q1, with, now);
-	return sl_limit_one_with(&t, &ask, what >> 48 & 0xff);
+	ask.traffic = traffic;
+	return sl_limit_one_with(&t, &ask, 0);
 }
 
-/* what: 62 ends, 63 limited. with: 48..63 the service. */
+/* what: 62 ends, 63 limited. */
 __attribute__((noinline)) uint32_t sl_track_charge_alone(uint64_t what, uint64_t q0, uint64_t q1,
-							 uint64_t with, uint64_t now)
+							 uint64_t key, uint64_t now)
 {
-	struct sl_limit_ask packet;
+	struct sl_limit_ask packet = sl_limit_unpack(what, q0, q1, now);
 	struct sl_tables t;
 
 	if (!sl_tables_look_again(&t, what >> 61 & 1, 0))
 		return SL_BITE_FREE;
-	sl_limit_unpack(&packet, what, q0, q1, with, now);
-	return sl_track_charge_with(
-		&t,
-		sl_flow_key((uint16_t)(with >> 48),
-			    sl_hash_source(&packet.client, packet.port, t.root->row_key)),
-		what >> 62 & 1, what >> 63 & 1, &packet);
+	return sl_track_charge_with(&t, key, what >> 62 & 1, what >> 63 & 1, &packet);
 }
 
 __attribute__((noinline)) int sl_track_knows_alone(uint64_t key, uint64_t now)
@@ -477,12 +500,9 @@ SL_INLINE uint32_t sl_track_rest(const struct sl_tables *t, const struct sl_ask 
 SL_INLINE enum sl_bite sl_track_charge(const struct sl_tables *t, uint64_t key, bool ends,
 				       bool limited, const struct sl_limit_ask *packet)
 {
-	return (enum sl_bite)sl_track_charge_alone(sl_limit_what(t, packet) | (uint64_t)ends << 62 |
-							   (uint64_t)limited << 63,
-						   packet->client.q[0], packet->client.q[1],
-						   packet->traffic | (uint64_t)packet->port << 32 |
-							   (uint64_t)sl_flow_key_service(key) << 48,
-						   packet->now);
+	return (enum sl_bite)sl_track_charge_alone(
+		sl_limit_what(t, packet, 0) | (uint64_t)ends << 62 | (uint64_t)limited << 63,
+		packet->client.q[0], packet->client.q[1], key, packet->now);
 }
 
 SL_INLINE bool sl_track_knows(const struct sl_tables *t, uint64_t key, uint64_t now)
@@ -491,16 +511,11 @@ SL_INLINE bool sl_track_knows(const struct sl_tables *t, uint64_t key, uint64_t 
 	return sl_track_knows_alone(key, now);
 }
 
-SL_INLINE uint64_t sl_limit_with(const struct sl_limit_ask *ask)
-{
-	return ask->traffic | (uint64_t)ask->port << 32;
-}
-
 SL_INLINE uint32_t sl_limit_one(const struct sl_tables *t, const struct sl_limit_ask *ask,
 				uint32_t place)
 {
-	return sl_limit_one_alone(sl_limit_what(t, ask) | (uint64_t)place << 48, ask->client.q[0],
-				  ask->client.q[1], sl_limit_with(ask), ask->now);
+	return sl_limit_one_alone(sl_limit_what(t, ask, place), ask->client.q[0], ask->client.q[1],
+				  ask->traffic, ask->now);
 }
 
 /* Neither is called: the program hands such packets to another one (engine.bpf.c). */
@@ -571,6 +586,60 @@ SL_INLINE enum sl_reason sl_route6(const struct sl_tables *t, struct sl_packet *
 	(void)w;
 	(void)egress;
 	return SL_REASON_bad_index;
+}
+
+/* where: 0..7 the offset of the network header, 32..63 what. The packet is another afterwards, so
+ * the caller's pointers into it are void: kernels that don't see that in a global function would
+ * let it use them, and we don't. */
+__attribute__((noinline)) int sl_icmp_error_alone(struct xdp_md *ctx, uint64_t where)
+{
+	struct sl_packet p = sl_packet_of(ctx);
+	struct sl_tables t;
+
+	if (!sl_tables_look(&t))
+		return SL_ICMP_REFUSED;
+	return sl_icmp_error_with(&t, &p, where & 0xff, (uint32_t)(where >> 32));
+}
+
+SL_INLINE int sl_icmp_error(const struct sl_tables *t, struct sl_packet *p, uint32_t l3,
+			    uint32_t what)
+{
+	(void)t;
+	return sl_icmp_error_alone(p->frame, l3 | (uint64_t)what << 32);
+}
+
+/* where: 0..7 the offset of the network header, 8..15 of the transport's, 16..23 the mode, 24 the
+ * bank. As above: the caller's pointers are void. */
+__attribute__((noinline)) int sl_mode_alone(struct xdp_md *ctx, uint64_t index, uint64_t where,
+					    uint64_t seq)
+{
+	struct sl_packet p = sl_packet_of(ctx);
+	struct sl_tables t;
+
+	if (!sl_tables_look_again(&t, where >> 24 & 1, (uint32_t)seq))
+		return SL_REASON_torn_table;
+	return sl_mode_with(&t, &p, index, where & 0xff, where >> 8 & 0xff, (uint8_t)(where >> 16));
+}
+
+SL_INLINE int sl_mode(const struct sl_tables *t, struct sl_packet *p, uint64_t index, uint32_t l3,
+		      uint32_t l4, uint8_t mode)
+{
+	return sl_mode_alone(p->frame, index,
+			     l3 | l4 << 8 | (uint64_t)mode << 16 | (uint64_t)t->live << 24, t->seq);
+}
+
+/* where: 0..7 the offset of the network header, 8..15 of the transport's, 16..31 the most. */
+__attribute__((noinline)) int sl_mss_clamp_alone(struct xdp_md *ctx, uint64_t where)
+{
+	struct sl_packet p = sl_packet_of(ctx);
+
+	sl_mss_clamp_with(&p, where & 0xff, where >> 8 & 0xff, (uint16_t)(where >> 16));
+	return 0;
+}
+
+SL_INLINE void sl_mss_clamp(struct sl_packet p, uint32_t l3, uint32_t l4, uint16_t most)
+{
+	sl_mss_clamp_alone(p.frame, l3 | l4 << 8 | (uint64_t)most << 16);
 }
 
 #endif

@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../dataplane/abi/address.h"
+#include "../dataplane/abi/service.h"
 
 #define SL_NAME_MAX   32 /* bytes of a name, with the final 0 */
 #define SL_DEVICE_MAX 128
@@ -62,6 +62,7 @@ struct sl_config_next_hop {
 	union sl_addr prefix;
 	uint32_t length; /* of the 16-byte form: an IPv4 /24 has 120 */
 	uint32_t port;	 /* index in dataplane.port */
+	uint32_t mtu;	 /* 0: the port's */
 	uint8_t mac[6];
 	int line;
 };
@@ -114,13 +115,29 @@ struct sl_config_limit {
 };
 #define SL_LIMITS_MAX 8 /* of a service */
 
+/* Of a tunnel's outer header. */
+struct sl_config_source {
+	union sl_addr prefix;
+	uint8_t entropy; /* bits behind the prefix, which follow from the flow */
+};
+
+/* What TCP's SYNs may say as their maximum segment size. */
+enum sl_mss_wish {
+	SL_MSS_OFF,  /* whatever they do */
+	SL_MSS_AUTO, /* what fits the backend's MTU */
+};
+
 struct sl_config_service {
 	char name[SL_NAME_MAX];
 	union sl_addr vip;
 	uint8_t protocol; /* IPPROTO_TCP, IPPROTO_UDP */
 	uint16_t port;	  /* host order */
 	char scheduler[SL_NAME_MAX];
-	char mode[SL_NAME_MAX];
+	enum sl_mode mode;
+	struct sl_config_source source;
+	uint16_t gue_port;
+	uint8_t gue_variant;
+	uint32_t mss;	     /* enum sl_mss_wish, or the number */
 	bool track_all;	     /* track = "all" */
 	bool flowless;	     /* flows = "none" */
 	uint32_t table_size; /* rows: a power of two */
@@ -140,6 +157,7 @@ struct sl_config {
 	char bpf_dir[SL_PATH_MAX];   /* pins; default /sys/fs/bpf/sluice/INSTANCE */
 	char huge_dir[SL_PATH_MAX];  /* hugetlbfs mount point; default /dev/hugepages */
 	uint64_t row_key[3]; /* derived from `group`, the same on every gateway that names it */
+	struct sl_config_source source; /* of services that name none; or ::0 */
 	struct sl_config_dataplane dataplane;
 	struct sl_config_capacity capacity;
 	struct sl_config_next_hop *next_hop;
@@ -196,6 +214,15 @@ extern const struct sl_word sl_limit_scopes[], sl_limit_units[], sl_limit_direct
 	sl_limit_actions[];
 const char *sl_word_text(const struct sl_word *words, uint32_t value);		   /* or NULL */
 const struct sl_word *sl_word_find(const struct sl_word *words, const char *text); /* or NULL */
+/* "nat" and so on. */
+const char *sl_config_mode_text(enum sl_mode mode);
+
+/* Whether packets go behind an outer header. */
+bool sl_config_tunnels(const struct sl_config_service *service);
+
+/* Whether the service's mode lets a backend have this port. 0 or -EINVAL with a message. */
+int sl_mode_check_backend(const struct sl_config_service *service, uint16_t port,
+			  char error[SL_ERROR_MAX]);
 
 /* "198.51.100.7" or "2001:db8::1". */
 #define SL_ADDR_TEXT 46

@@ -365,8 +365,8 @@ static bool clear_rest(union sl_addr *prefix, uint32_t length)
 }
 
 /* "10.0.0.0/8" or "2001:db8::/32", or an address alone. */
-static int read_prefix(struct sl_reader *r, const struct sl_field *field, config_setting_t *setting,
-		       void *record)
+int sl_read_prefix(struct sl_reader *r, const struct sl_field *field, config_setting_t *setting,
+		   void *record)
 {
 	const char *text = config_setting_get_string(setting), *slash = strchr(text, '/');
 	size_t n = slash ? (size_t)(slash - text) : strlen(text);
@@ -432,9 +432,11 @@ static int read_mac(struct sl_reader *r, const struct sl_field *field, config_se
 }
 
 static const struct sl_field next_hop_fields[] = {
-	{ "prefix", SL_STRING, read_prefix, "prefix = \"0.0.0.0/0\";", .required = true },
+	{ "prefix", SL_STRING, sl_read_prefix, "prefix = \"0.0.0.0/0\";", .required = true },
 	{ "port", SL_STRING, read_hop_port, "port = \"client\";", .required = true },
 	{ "mac", SL_STRING, read_mac, "mac = \"02:00:00:00:00:01\";", .required = true },
+	{ "mtu", SL_INTEGER, sl_read_integer, "mtu = 9000;", SL_MEMBER(sl_config_next_hop, mtu),
+	  .min = 68, .max = 65535 },
 };
 const struct sl_group sl_group_next_hop = SL_GROUP_OF("next_hops", next_hop_fields);
 

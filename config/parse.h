@@ -81,6 +81,16 @@ int sl_read_duration(struct sl_reader *, const struct sl_field *, config_setting
 int sl_read_word(struct sl_reader *, const struct sl_field *, config_setting_t *, void *);
 int sl_read_choice(struct sl_reader *, const struct sl_field *, config_setting_t *, void *);
 
+/* "10.0.0.0/8", or an address alone, into a struct sl_config_next_hop. */
+int sl_read_prefix(struct sl_reader *, const struct sl_field *, config_setting_t *, void *);
+
+/* Modes (mode.c): into a struct sl_config_source; what spans several fields of a service. */
+extern const struct sl_word sl_mode_words[];
+int sl_read_tunnel_source(struct sl_reader *, const struct sl_field *, config_setting_t *, void *);
+int sl_read_mss(struct sl_reader *, const struct sl_field *, config_setting_t *, void *);
+int sl_mode_check(struct sl_reader *r, struct sl_config_service *service,
+		  config_setting_t *setting);
+
 /* Readers of whole parts, and the defaults that hold when the part isn't there. */
 int sl_read_dataplane(struct sl_reader *, const struct sl_field *, config_setting_t *, void *);
 int sl_read_next_hops(struct sl_reader *, const struct sl_field *, config_setting_t *, void *);

@@ -54,7 +54,6 @@ static const struct sl_word protocols[] = {
 	{ NULL, 0 },
 };
 static const struct sl_word schedulers[] = { { "maglev", 0 }, { NULL, 0 } };
-static const struct sl_word modes[] = { { "nat", 0 }, { NULL, 0 } };
 static const struct sl_word tracks[] = { { "auto", false }, { "all", true }, { NULL, 0 } };
 static const struct sl_word flows[] = { { "auto", false }, { "none", true }, { NULL, 0 } };
 
@@ -69,8 +68,16 @@ static const struct sl_field service_fields[] = {
 	  SL_MEMBER(sl_config_service, port), .min = 1, .max = 65535 },
 	{ "scheduler", SL_STRING, sl_read_choice, "scheduler = \"maglev\";",
 	  SL_MEMBER(sl_config_service, scheduler), .words = schedulers },
-	{ "mode", SL_STRING, sl_read_choice, "mode = \"nat\";", SL_MEMBER(sl_config_service, mode),
-	  .words = modes },
+	{ "mode", SL_STRING, sl_read_word, "mode = \"nat\";", SL_MEMBER(sl_config_service, mode),
+	  .words = sl_mode_words },
+	{ "tunnel_source", SL_STRING, sl_read_tunnel_source, "tunnel_source = \"192.0.2.1\";",
+	  SL_MEMBER(sl_config_service, source) },
+	{ "gue_port", SL_INTEGER, sl_read_integer, "gue_port = 6080;",
+	  SL_MEMBER(sl_config_service, gue_port), .min = 1, .max = 65535 },
+	{ "gue_variant", SL_INTEGER, sl_read_integer, "gue_variant = 1;",
+	  SL_MEMBER(sl_config_service, gue_variant), .min = 0, .max = 1 },
+	{ "mss", SL_INTEGER | SL_STRING, sl_read_mss, "mss = \"auto\";",
+	  SL_MEMBER(sl_config_service, mss), .min = 88, .max = 65495 },
 	{ "track", SL_STRING, sl_read_word, "track = \"auto\";",
 	  SL_MEMBER(sl_config_service, track_all), .words = tracks },
 	{ "flows", SL_STRING, sl_read_word, "flows = \"auto\";",
@@ -93,7 +100,7 @@ const struct sl_group sl_group_service = SL_GROUP_OF("services", service_fields)
 static int check_backend(struct sl_reader *r, const struct sl_config_service *service,
 			 struct sl_config_backend *backend, config_setting_t *setting)
 {
-	char addr[SL_ADDR_TEXT], name[SL_ADDR_TEXT + 8];
+	char addr[SL_ADDR_TEXT], name[SL_ADDR_TEXT + 8], why[SL_ERROR_MAX];
 
 	sl_addr_format(&backend->addr, addr);
 	if (sl_addr_is4(&backend->addr) != sl_addr_is4(&service->vip))
@@ -106,6 +113,8 @@ static int check_backend(struct sl_reader *r, const struct sl_config_service *se
 				  "%s is the VIP itself; give the backend's "
 				  "own address",
 				  addr);
+	if (sl_mode_check_backend(service, backend->port, why))
+		return sl_fail_in(r, setting, "port", "%s", why);
 	if (*backend->name)
 		return 0;
 	snprintf(name, sizeof(name), "%s:%u", addr, backend->port);
@@ -228,6 +237,8 @@ static int check_table(struct sl_reader *r, const struct sl_config_service *serv
 static int check_service(struct sl_reader *r, struct sl_config_service *service,
 			 config_setting_t *setting)
 {
+	int err;
+
 	if (!service->idle_timeout_ms)
 		service->idle_timeout_ms =
 			service->protocol == IPPROTO_TCP ? IDLE_TCP_MS : IDLE_UDP_MS;
@@ -239,7 +250,8 @@ static int check_service(struct sl_reader *r, struct sl_config_service *service,
 		return sl_fail_in(r, setting, "track",
 				  "\"all\" contradicts flows = \"none\"; leave "
 				  "one of them out");
-	return check_table(r, service, setting);
+	err = sl_mode_check(r, service, setting);
+	return err ? err : check_table(r, service, setting);
 }
 
 static int read_service(struct sl_reader *r, struct sl_config_service *service,
@@ -249,7 +261,7 @@ static int read_service(struct sl_reader *r, struct sl_config_service *service,
 
 	*service = (struct sl_config_service){
 		.scheduler = "maglev",
-		.mode = "nat",
+		.mode = SL_MODE_NAT,
 		.table_size = TABLE_DEFAULT,
 		.line = (int)setting->line,
 	};

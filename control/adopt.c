@@ -76,7 +76,7 @@ static int adopt_service(struct sl_control *c, struct sl_model *m, const struct 
 					  .protocol = (uint8_t)(record->endpoint >> 16),
 					  .port = sl_ntohs((sl_be16)record->endpoint),
 					  .scheduler = "maglev",
-					  .mode = "nat",
+					  .mode = record->mode,
 					  .track_all = record->flags & SL_SERVICE_TRACK,
 					  .flowless = record->flags & SL_SERVICE_FLOWLESS,
 					  .table_size = record->row_mask + 1,
@@ -85,7 +85,7 @@ static int adopt_service(struct sl_control *c, struct sl_model *m, const struct 
 	int err;
 
 	if (!record->id || record->id >= m->n_ids || sl_bit(m->ids, record->id) ||
-	    record->n_backends > SL_BACKENDS_PER_SERVICE)
+	    record->mode >= SL_MODES || record->n_backends > SL_BACKENDS_PER_SERVICE)
 		return -EPROTO;
 	snprintf(conf.name, sizeof(conf.name), "adopted-%u", record->id);
 	s = sl_model_add(m, &conf, sl_clock_ms(), &err);
@@ -101,8 +101,11 @@ static int adopt_service(struct sl_control *c, struct sl_model *m, const struct 
 	err = adopt_extents(c, s, record);
 	if (!err)
 		err = sl_limit_records_adopt(c, m, s, record);
-	for (uint32_t i = 0; i < s->n && !err; i++)
+	for (uint32_t i = 0; i < s->n && !err; i++) {
 		adopt_backend(m, &s->backend[i], &backend[record->backends + i]);
+		if (record->mode != SL_MODE_NAT) /* nobody's is another's, see abi/backend.h */
+			s->backend[i].port = conf.port;
+	}
 	return err ? err : adopt_rows(c, s);
 }
 

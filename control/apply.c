@@ -25,10 +25,17 @@ __attribute__((format(printf, 2, 3))) static void note(json_t *changes, const ch
 
 /* Services */
 
+static bool same_mode(const struct sl_config_service *a, const struct sl_config_service *b)
+{
+	return a->mode == b->mode && sl_addr_equal(&a->source.prefix, &b->source.prefix) &&
+	       a->source.entropy == b->source.entropy && a->gue_port == b->gue_port &&
+	       a->gue_variant == b->gue_variant && a->mss == b->mss;
+}
+
 /* But for the name. */
 static bool same_conf(const struct sl_config_service *a, const struct sl_config_service *b)
 {
-	return strcmp(a->scheduler, b->scheduler) == 0 && strcmp(a->mode, b->mode) == 0 &&
+	return strcmp(a->scheduler, b->scheduler) == 0 && same_mode(a, b) &&
 	       a->track_all == b->track_all && a->flowless == b->flowless &&
 	       a->table_size == b->table_size && a->idle_timeout_ms == b->idle_timeout_ms;
 }
@@ -38,6 +45,7 @@ static void set_conf(struct sl_model_service *s, const struct sl_config_service 
 	bool refill = strcmp(s->conf.scheduler, conf->scheduler) != 0 ||
 		      s->conf.table_size != conf->table_size || s->conf.flowless != conf->flowless;
 
+	s->rewrite |= !same_mode(&s->conf, conf);
 	s->conf = *conf;
 	s->conf.backend = NULL;
 	s->conf.n_backends = 0;
@@ -176,6 +184,7 @@ static int apply_backends(struct sl_control *c, struct sl_model *m, struct sl_mo
 	size_t most = s->n + conf->n_backends + json_object_size(overrides) + 1;
 	bool *keep = calloc(most, sizeof(*keep));
 	const char *endpoint;
+	char why[SL_ERROR_MAX];
 	struct wanted w;
 	json_t *o;
 	int err = keep ? 0 : -ENOMEM;
@@ -189,6 +198,11 @@ static int apply_backends(struct sl_control *c, struct sl_model *m, struct sl_mo
 		if (err || !want_from_override(endpoint, o, &w) ||
 		    endpoint_of(conf, &w.conf.addr, w.conf.port))
 			continue;
+		if (sl_mode_check_backend(conf, w.conf.port, why) != 0) {
+			sl_log("service %s: added backend %s: port %.*s", s->conf.name, w.conf.name,
+			       SL_ERROR_MAX / 2, why);
+			continue;
+		}
 		named = sl_service_backend(s, w.conf.name);
 		if (!named || named == sl_service_endpoint(s, &w.conf.addr, w.conf.port))
 			err = apply_one(c, m, s, &w, keep, changes, error);

@@ -144,6 +144,10 @@ static int read_new_backend(const struct sl_control *c, const json_t *params,
 	}
 	if (port)
 		conf->port = (uint16_t)json_integer_value(port);
+	if (sl_mode_check_backend(&s->conf, conf->port, why) != 0) {
+		snprintf(error, SL_ERROR_MAX, "port: %.*s", SL_ERROR_MAX - 16, why);
+		return -EINVAL;
+	}
 	*file = sl_file_backend(c, s->conf.name, &conf->addr, conf->port);
 	conf->weight = *file ? (*file)->weight : 1;
 	if (weight && !json_is_integer(weight)) {

@@ -9,6 +9,7 @@
 
 #include "../dataplane/abi/csum.h"
 #include "limit_records.h"
+#include "modes.h"
 #include "place.h"
 #include "routes.h"
 #include "service_limits.h"
@@ -71,7 +72,7 @@ static void gather_service(struct gathered *g, const struct sl_model_service *s)
 				.rows = s->rows->at,
 				.row_mask = s->conf.table_size - 1,
 				.backends = s->backends->at,
-				.mode = SL_MODE_NAT,
+				.mode = (uint8_t)s->conf.mode,
 				.pick = SL_PICK_HASH,
 				.flags = sl_limit_records_flags(s),
 				.limits = s->limits ? s->limits->at : 0,
@@ -110,6 +111,7 @@ static void gather_replies(struct gathered *g, const struct sl_model_service *s,
 		.port = vip_port,
 		.traffic = b->traffic,
 		.vip = s->conf.vip,
+		.mss = sl_mode_mss(&s->conf, b),
 		.flags =
 			sl_limit_records_flags(s) & (SL_SERVICE_ENTRY_FROM | SL_SERVICE_LIMIT_FROM),
 		.n_limits = (uint8_t)s->n_limits,
@@ -121,16 +123,17 @@ static void gather_replies(struct gathered *g, const struct sl_model_service *s,
 	gather(g, &r, r.endpoint);
 }
 
-/* Two services may share a backend's endpoint: what comes from it can't be told apart, and belongs
- * to the first (share.h). Within a service a number that is gone may have a successor under the
- * same endpoint, whose replies they are: so those that serve come first. */
+/* Replies pass us in NAT alone. Two services may share a backend's endpoint: what comes from it
+ * can't be told apart, and belongs to the first (share.h). Within a service a number that is gone
+ * may have a successor under the same endpoint, whose replies they are: so those that serve come
+ * first. */
 static void gather_reverse(struct gathered *g, const struct sl_model *m)
 {
 	for (int gone = 0; gone < 2; gone++) {
 		for (size_t i = 0; i < m->n; i++) {
 			const struct sl_model_service *s = m->service[i];
 
-			for (uint32_t k = 0; k < s->n; k++) {
+			for (uint32_t k = 0; k < s->n && s->conf.mode == SL_MODE_NAT; k++) {
 				const struct sl_model_backend *b = &s->backend[k];
 
 				if (!b->waiting &&

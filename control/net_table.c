@@ -87,7 +87,7 @@ static void add_config(struct build *build, const struct sl_config_next_hop *hop
 		return;
 	at->record.kind = SL_ROUTE_VIA;
 	at->record.port = (uint16_t)hop->port;
-	at->record.mtu = port->mtu;
+	at->record.mtu = hop->mtu ? hop->mtu : port->mtu;
 	memcpy(at->record.dst_mac, hop->mac, 6);
 	memcpy(at->record.src_mac, port->mac, 6);
 }

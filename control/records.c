@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../dataplane/abi/csum.h"
 #include "bank.h"
 #include "limit_records.h"
+#include "modes.h"
 #include "schedulers/scheduler.h"
 #include "service_limits.h"
 #include "stats.h"
@@ -224,20 +224,14 @@ out:
 static struct sl_backend backend_record(const struct sl_model_service *s,
 					const struct sl_model_backend *b)
 {
-	sl_be16 vip_port = sl_htons(s->conf.port), port = sl_htons(b->port);
 	struct sl_backend r = { 0 };
 
 	if (b->state == SL_STATE_FREE)
 		return r;
-	r = (struct sl_backend){ .addr = b->addr,
-				 .port = port,
-				 .egress = b->hop.port,
-				 .traffic = b->traffic,
-				 .mtu = (uint16_t)b->hop.mtu,
-				 .ip_delta = sl_csum_delta_addr(&s->conf.vip, &b->addr),
-				 .l4_delta = sl_csum_delta_endpoint(&s->conf.vip, vip_port,
-								    &b->addr, port) };
-
+	r.addr = b->addr;
+	r.egress = b->hop.port;
+	r.traffic = b->traffic;
+	sl_mode_fill(&r, &s->conf, b);
 	memcpy(r.dst_mac, b->hop.dst_mac, 6);
 	memcpy(r.src_mac, b->hop.src_mac, 6);
 	if (sl_backend_serves(b))

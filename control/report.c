@@ -51,12 +51,36 @@ static void count_states(const struct sl_model_service *s, int *backends, int *r
 	}
 }
 
+/* What a mode has besides. */
+static void report_mode(json_t *o, const struct sl_config_service *conf)
+{
+	char addr[SL_ADDR_TEXT];
+
+	if (o && conf->protocol == IPPROTO_TCP)
+		json_object_set_new(o, "mss",
+				    conf->mss == SL_MSS_OFF    ? json_string("off")
+				    : conf->mss == SL_MSS_AUTO ? json_string("auto")
+							       : json_sprintf("%u", conf->mss));
+	if (!o || !sl_config_tunnels(conf))
+		return;
+	sl_addr_format(&conf->source.prefix, addr);
+	json_object_set_new(o, "tunnel_source",
+			    conf->source.entropy
+				    ? json_sprintf("%s/%d", addr, 32 - conf->source.entropy)
+				    : json_string(addr));
+	if (conf->mode != SL_MODE_GUE)
+		return;
+	json_object_set_new(o, "gue_port", json_integer(conf->gue_port));
+	json_object_set_new(o, "gue_variant", json_integer(conf->gue_variant));
+}
+
 json_t *sl_report_service(const struct sl_control *c, const struct sl_model_service *s)
 {
 	struct sl_service_tally tally = sl_stats_service(c, s->id);
 	struct sl_traffic sum = { 0 };
 	char vip[SL_ADDR_TEXT];
 	int backends, ready;
+	json_t *o;
 
 	for (uint32_t i = 0; i < s->n; i++) {
 		struct sl_traffic t;
@@ -71,21 +95,22 @@ json_t *sl_report_service(const struct sl_control *c, const struct sl_model_serv
 		sum.bytes_out += t.bytes_out;
 	}
 	count_states(s, &backends, &ready);
-	return json_pack(
-		"{s:s, s:s, s:s, s:i, s:s, s:s, s:I, s:I, s:i, s:i, s:I, s:I, s:I, s:I, s:I, "
-		"s:I, s:I, s:I, s:I, s:I, s:I}",
-		"name", s->conf.name, "vip", sl_addr_format(&s->conf.vip, vip), "protocol",
-		protocol_text(s->conf.protocol), "port", (int)s->conf.port, "scheduler",
-		s->conf.scheduler, "mode", s->conf.mode, "table_size",
-		(json_int_t)s->conf.table_size, "idle_timeout_ms",
-		(json_int_t)s->conf.idle_timeout_ms, "backends", backends, "ready", ready,
-		"rows_open", (json_int_t)s->windows.open, "rows_mixed",
-		(json_int_t)s->windows.mixed, "connections", (json_int_t)sum.connections,
-		"packets_in", (json_int_t)sum.packets_in, "bytes_in", (json_int_t)sum.bytes_in,
-		"packets_out", (json_int_t)sum.packets_out, "bytes_out", (json_int_t)sum.bytes_out,
-		"tracked", (json_int_t)tally.tracked, "untrackable", (json_int_t)tally.untrackable,
-		"no_backend", (json_int_t)tally.no_backend, "no_neighbour",
-		(json_int_t)tally.no_neighbour);
+	o = json_pack("{s:s, s:s, s:s, s:i, s:s, s:s, s:I, s:I, s:i, s:i, s:I, s:I, s:I, s:I, s:I, "
+		      "s:I, s:I, s:I, s:I, s:I, s:I}",
+		      "name", s->conf.name, "vip", sl_addr_format(&s->conf.vip, vip), "protocol",
+		      protocol_text(s->conf.protocol), "port", (int)s->conf.port, "scheduler",
+		      s->conf.scheduler, "mode", sl_config_mode_text(s->conf.mode), "table_size",
+		      (json_int_t)s->conf.table_size, "idle_timeout_ms",
+		      (json_int_t)s->conf.idle_timeout_ms, "backends", backends, "ready", ready,
+		      "rows_open", (json_int_t)s->windows.open, "rows_mixed",
+		      (json_int_t)s->windows.mixed, "connections", (json_int_t)sum.connections,
+		      "packets_in", (json_int_t)sum.packets_in, "bytes_in",
+		      (json_int_t)sum.bytes_in, "packets_out", (json_int_t)sum.packets_out,
+		      "bytes_out", (json_int_t)sum.bytes_out, "tracked", (json_int_t)tally.tracked,
+		      "untrackable", (json_int_t)tally.untrackable, "no_backend",
+		      (json_int_t)tally.no_backend, "no_neighbour", (json_int_t)tally.no_neighbour);
+	report_mode(o, &s->conf);
+	return o;
 }
 
 /* Rows of each number; NULL where there is no memory. */

@@ -53,7 +53,7 @@ static struct claims claims_of(const struct sl_model *m)
 	for (uint32_t i = 0; all.claim && i < m->n; i++) {
 		const struct sl_model_service *s = m->service[i];
 
-		for (uint32_t k = 0; k < s->n; k++) {
+		for (uint32_t k = 0; k < s->n && s->conf.mode == SL_MODE_NAT; k++) {
 			const struct sl_model_backend *b = &s->backend[k];
 
 			if (b->state != SL_STATE_FREE)
@@ -117,9 +117,28 @@ static void settle(struct sl_model *next, const struct claim *first, size_t n,
 	s->backend[claim->backend].placed = true;
 }
 
+/* Where replies bypass us there is nothing to wait for, nor to have waited for. */
+static void forget_waiting(struct sl_model *next, size_t service)
+{
+	struct sl_model_service *s = next->service[service];
+
+	for (uint32_t k = 0; k < s->n && s->conf.mode != SL_MODE_NAT; k++) {
+		if (!s->backend[k].waiting)
+			continue;
+		s = sl_model_edit(next, service);
+		if (!s)
+			return;
+		s->backend[k].waiting = false;
+		s->refill = true;
+	}
+}
+
 void sl_share_settle(struct sl_model *next)
 {
 	struct claims all = claims_of(next);
+
+	for (size_t i = 0; i < next->n; i++)
+		forget_waiting(next, i);
 
 	for (size_t i = 0, n; i < all.n; i += n) {
 		n = group(&all, &all.claim[i]);

@@ -3,7 +3,8 @@
  *
  * What comes from a backend names its service by the backend's address, port and protocol alone. So
  * of services that share an endpoint only one, the first in the model, gets its replies right; the
- * others' clients get them with the first one's VIP. That is allowed and warned about.
+ * others' clients get them with the first one's VIP. That is allowed and warned about. In modes
+ * where replies bypass us (all but NAT) nothing is shared by this.
  *
  * A backend that moved is another matter: while its old service still has connections there, the
  * replies are the old one's. In the new service it waits: it is in no row and has no reverse

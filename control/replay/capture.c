@@ -14,7 +14,7 @@ struct sl_capture {
 	const char *in, *out;
 	pcap_t *from, *to;
 	pcap_dumper_t *dump;
-	uint8_t frame[SL_FRAME_MAX];
+	uint8_t frame[SL_FRAME_ROOM + SL_FRAME_MAX];
 };
 
 static __attribute__((format(printf, 3, 4))) int fail(char *error, int err, const char *format, ...)
@@ -105,14 +105,15 @@ int sl_capture_next(struct sl_capture *c, struct sl_captured *p, char error[SL_E
 		return 0;
 	if (got != 1)
 		return fail(error, -EINVAL, "%s: %s", c->in, pcap_geterr(c->from));
-	if (head->caplen > sizeof(c->frame) || head->len > sizeof(c->frame))
+	if (head->caplen > SL_FRAME_MAX || head->len > SL_FRAME_MAX)
 		return fail(error, -EINVAL, "%s: a frame of %u bytes: it can't be Ethernet", c->in,
 			    head->len > head->caplen ? head->len : head->caplen);
-	memcpy(c->frame, bytes, head->caplen);
-	p->kept = head->caplen;
-	p->frame.data = c->frame;
+	p->frame.data = c->frame + SL_FRAME_ROOM;
 	p->frame.length = head->len > head->caplen ? head->len : head->caplen;
-	memset(c->frame + p->kept, 0, p->frame.length - p->kept);
+	p->cut = head->caplen < p->frame.length;
+	p->end = p->frame.data + head->caplen;
+	memcpy(p->frame.data, bytes, head->caplen);
+	memset(p->frame.data + head->caplen, 0, p->frame.length - head->caplen);
 	/* tv_usec holds nanoseconds, as was asked for. */
 	p->time_ns = (uint64_t)head->ts.tv_sec * 1000000000u + (uint64_t)head->ts.tv_usec;
 	return 1;
@@ -120,8 +121,10 @@ int sl_capture_next(struct sl_capture *c, struct sl_captured *p, char error[SL_E
 
 void sl_capture_write(struct sl_capture *c, const struct sl_captured *p)
 {
-	struct pcap_pkthdr head = { .caplen = p->kept, .len = p->frame.length };
+	struct pcap_pkthdr head = { .caplen = p->frame.length, .len = p->frame.length };
 
+	if (p->end - p->frame.data < (ptrdiff_t)head.caplen)
+		head.caplen = (bpf_u_int32)(p->end - p->frame.data);
 	head.ts.tv_sec = (time_t)(p->time_ns / 1000000000u);
 	head.ts.tv_usec = (suseconds_t)(p->time_ns % 1000000000u);
 	pcap_dump((u_char *)c->dump, &head, p->frame.data);

@@ -11,7 +11,8 @@ struct sl_capture;
 
 struct sl_captured {
 	struct sl_frame frame; /* whole: what the capture left out is zeros */
-	uint32_t kept;	       /* bytes that the capture has */
+	const uint8_t *end;    /* of what the capture has of it; zeros follow */
+	bool cut;	       /* there are some */
 	uint64_t time_ns;      /* since 1970 */
 };
 

@@ -21,10 +21,11 @@ enum {
 	/* What XDP is handed: not less than an Ethernet header, and what is left of a page. */
 	SL_XDP_FRAME_MIN = 14,
 	SL_XDP_FRAME_MAX = 3520,
+	SL_FRAME_ROOM = 128, /* in front of a frame, to grow into */
 };
 
 struct sl_frame {
-	uint8_t *data;
+	uint8_t *data; /* moves by what the frame grows by */
 	uint32_t length;
 	bool back; /* of one that leaves: by the port that it came in by */
 };

@@ -28,12 +28,15 @@ static int dpdk_decide(struct sl_replay_engine *e, struct sl_frame *frame, uint6
 {
 	struct sl_packet p = { .data = frame->data,
 			       .end = frame->data + frame->length,
+			       .frame = frame->data - SL_FRAME_ROOM,
 			       .length = frame->length,
 			       .ingress = e->port };
 	enum sl_reason reason;
 	uint16_t egress;
 
 	reason = sl_decide_one(e->store, 0, now, &p, &egress);
+	frame->data = p.data;
+	frame->length = p.length;
 	frame->back = egress == e->port;
 	return (int)reason;
 }

@@ -22,7 +22,7 @@ struct sl_replay_engine {
 	uint32_t writer;
 	const struct sl_tally *tally;
 	struct sl_tally before;
-	uint8_t out[SL_XDP_FRAME_MAX];
+	uint8_t out[SL_XDP_FRAME_MAX + SL_FRAME_ROOM];
 };
 
 static int fail(int err, const char *what, char error[SL_ERROR_MAX])
@@ -202,8 +202,11 @@ static int xdp_decide(struct sl_replay_engine *e, struct sl_frame *frame, uint64
 	if (err)
 		return err;
 	reason = moved(e);
-	if (reason < 0 || !fits(reason, opts.retval) || opts.data_size_out != frame->length)
+	if (reason < 0 || !fits(reason, opts.retval))
 		return -EPROTO;
+	if (opts.data_size_out > frame->length)
+		frame->data -= opts.data_size_out - frame->length;
+	frame->length = opts.data_size_out;
 	memcpy(frame->data, e->out, frame->length);
 	frame->back = opts.retval == XDP_TX;
 	return reason;

@@ -95,7 +95,7 @@ static int replay_one(struct replay *r, struct sl_captured *p, char error[SL_ERR
 	struct sl_subject subject = { 0 };
 
 	r->packets++;
-	r->cut += p->kept < p->frame.length;
+	r->cut += p->cut;
 	if (reason < 0 && reason != -EMSGSIZE) {
 		snprintf(error, SL_ERROR_MAX, "packet %" PRIu64 ": the %s engine failed: %s",
 			 r->packets, r->kind->name, strerror(-reason));

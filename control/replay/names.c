@@ -14,12 +14,13 @@ struct named {
 	uint32_t endpoint;
 	uint32_t service; /* index in the model */
 	const char *name;
+	const uint8_t *mac; /* of a backend: its next hop's */
 };
 
 struct sl_names {
 	struct named *service, *backend;
 	size_t n_services, n_backends;
-	const char **of; /* names of the services by index */
+	const struct sl_config_service **of; /* the services by index */
 };
 
 static int by_endpoint(const void *a, const void *b)
@@ -52,12 +53,13 @@ static void fill(struct sl_names *n, const struct sl_model *m)
 	for (size_t i = 0; i < m->n; i++) {
 		const struct sl_model_service *s = m->service[i];
 
-		n->of[i] = s->conf.name;
+		n->of[i] = &s->conf;
 		n->service[n->n_services++] = named(&s->conf.vip, s->conf.port, s, i, s->conf.name);
 		for (uint32_t k = 0; k < s->n; k++) {
 			const struct sl_model_backend *b = &s->backend[k];
 
-			n->backend[n->n_backends++] = named(&b->addr, b->port, s, i, b->name);
+			n->backend[n->n_backends] = named(&b->addr, b->port, s, i, b->name);
+			n->backend[n->n_backends++].mac = b->hop.dst_mac;
 		}
 	}
 	qsort(n->service, n->n_services, sizeof(*n->service), by_endpoint);
@@ -128,12 +130,12 @@ struct sl_names_key sl_names_key(const struct sl_frame *frame)
 		sl_parse6(&p, sl_shape6_with(&p, o.l3), &o);
 		key.src = o.src6;
 		key.dst = o.dst6;
-	} else if (o.kind == SL_PARSED_FLOW) {
+	} else if (o.kind >= SL_PARSED_IP4) {
 		key.src = sl_addr4(o.src);
 		key.dst = sl_addr4(o.dst);
 	}
-	if (o.kind != SL_PARSED_FLOW)
-		return (struct sl_names_key){ 0 };
+	if (o.kind != SL_PARSED_FLOW) /* of a tunnel without ports, its ends */
+		return key;
 	key.src_endpoint = sl_endpoint(o.sport, o.protocol);
 	key.dst_endpoint = sl_endpoint(o.dport, o.protocol);
 	return key;
@@ -156,6 +158,40 @@ static const struct named *first(const struct named *list, size_t n, const struc
 	return low < n && by_endpoint(&list[low], key) == 0 ? &list[low] : NULL;
 }
 
+/* Whom a packet of the service was sent to, as its mode shows. */
+static const struct named *sent_to(const struct sl_names *names, const struct named *service,
+				   const struct sl_frame *after)
+{
+	enum sl_mode mode = names->of[service->service]->mode;
+	struct sl_names_key sent = sl_names_key(after);
+	struct named key = { .addr = sent.dst,
+			     .endpoint = sent.dst_endpoint,
+			     .service = service->service };
+
+	if (mode == SL_MODE_NAT)
+		return first(names->backend, names->n_backends, &key, by_service);
+	for (size_t i = 0; i < names->n_backends; i++) {
+		const struct named *b = &names->backend[i];
+
+		if (b->service == service->service &&
+		    (mode == SL_MODE_DIRECT ? memcmp(b->mac, after->data, 6) == 0
+					    : sl_addr_equal(&b->addr, &sent.dst)))
+			return b;
+	}
+	return NULL;
+}
+
+/* Whose reply it is: with NAT alone they come by here. */
+static const struct named *reply_of(const struct sl_names *names, const struct named *key)
+{
+	const struct named *b = first(names->backend, names->n_backends, key, by_service);
+
+	for (; b && b < names->backend + names->n_backends && by_endpoint(b, key) == 0; b++)
+		if (names->of[b->service]->mode == SL_MODE_NAT)
+			return b;
+	return NULL;
+}
+
 struct sl_subject sl_names_find(const struct sl_names *names, const struct sl_names_key *before,
 				const struct sl_frame *after, enum sl_reason reason)
 {
@@ -167,21 +203,17 @@ struct sl_subject sl_names_find(const struct sl_names *names, const struct sl_na
 		return subject;
 	found = first(names->service, names->n_services, &key, by_endpoint);
 	if (found) {
-		struct sl_names_key sent = sl_names_key(after);
-
 		subject.service = found->name;
 		if (reason != SL_REASON_to_backend && reason != SL_REASON_icmp_to_backend)
 			return subject;
-		key = (struct named){ .addr = sent.dst,
-				      .endpoint = sent.dst_endpoint,
-				      .service = found->service };
+		found = sent_to(names, found, after);
 	} else {
 		key = (struct named){ .addr = before->src, .endpoint = before->src_endpoint };
+		found = reply_of(names, &key);
 	}
-	found = first(names->backend, names->n_backends, &key, by_service);
 	if (found) {
 		subject.backend = found->name;
-		subject.service = names->of[found->service];
+		subject.service = names->of[found->service]->name;
 	}
 	return subject;
 }

@@ -57,9 +57,10 @@ static inline enum sl_row_state sl_row_state(uint32_t row)
 }
 
 enum sl_backend_flags {
-	SL_BACKEND_SERVES = 1,	  /* established flows may stay */
-	SL_BACKEND_TAKES_NEW = 2, /* new ones may come */
-	SL_BACKEND_RESOLVED = 4,  /* the MAC addresses are right */
+	SL_BACKEND_SERVES = 1,	   /* established flows may stay */
+	SL_BACKEND_TAKES_NEW = 2,  /* new ones may come */
+	SL_BACKEND_RESOLVED = 4,   /* the MAC addresses are right */
+	SL_BACKEND_GUE_HEADER = 8, /* variant 0 of GUE, which has a header of its own */
 };
 
 /* dst_mac and src_mac stand as they stand in the frame. A record that is all zero serves nobody. */
@@ -69,12 +70,16 @@ struct sl_backend {
 	uint16_t egress; /* index in ports */
 	uint16_t flags;	 /* enum sl_backend_flags */
 	union sl_addr addr;
-	sl_be16 port;
-	uint16_t ip_delta; /* checksum deltas of VIP → backend, see core/csum.h */
+	sl_be16 port;	   /* with GUE that of the tunnel */
+	uint16_t ip_delta; /* checksum deltas of VIP → backend, see csum.h; in tunnels the sum of
+			    * the outer header's words that are the same for every packet */
 	uint16_t l4_delta;
-	uint16_t mtu;
+	uint16_t mtu;	  /* the largest IP packet that fits the way there, as it comes */
 	uint32_t traffic; /* its id in the counters: stable while it lives */
-	uint8_t reserved[20];
+	uint16_t mss;	  /* what a SYN may say at most; 0: whatever it says */
+	uint8_t reserved;
+	uint8_t entropy;      /* tunnels: low bits of the source that follow from the flow */
+	union sl_addr source; /* tunnels: of the outer header */
 } __attribute__((aligned(64)));
 
 _Static_assert(sizeof(struct sl_rows) == 64, "one cache line");

@@ -44,12 +44,24 @@ enum sl_verdict {
 	X(icmp_unknown, SL_DROP, "ICMP to a VIP: of another kind, or about no flow of ours")       \
 	X(nd_reply, SL_REPLY, "IPv6 neighbour solicitation for a VIP, answered")                   \
 	X(header_chain, SL_DROP, "IPv6 extension headers that can't be followed")                  \
-	X(fragment_bad, SL_DROP, "a tiny or overlapping IP fragment, or one of a wrong length")
+	X(fragment_bad, SL_DROP, "a tiny or overlapping IP fragment, or one of a wrong length")    \
+	X(too_big_told, SL_REPLY, "didn't fit the way on: answered with the MTU by ICMP")          \
+	X(too_big, SL_DROP, "didn't fit the way on, and an ICMP answer isn't due or in order")     \
+	X(no_room, SL_DROP, "no room in front of the frame for what a tunnel adds")
 
 #define SL_REASON_ENUM(name, verdict, help) SL_REASON_##name,
 enum sl_reason { SL_REASONS(SL_REASON_ENUM) SL_REASON_COUNT };
 #undef SL_REASON_ENUM
 
 #define SL_REASON_MAX 64 /* room in the counters' record */
+
+/* Whether a packet that ends so goes out by a port. */
+static inline int sl_reason_leaves(unsigned int reason)
+{
+#define SL_REASON_LEAVES(name, verdict, help)                                                      \
+	| (unsigned long long)((verdict) == SL_FORWARD || (verdict) == SL_REPLY) << SL_REASON_##name
+	return (0ull SL_REASONS(SL_REASON_LEAVES)) >> (reason & (SL_REASON_MAX - 1)) & 1;
+#undef SL_REASON_LEAVES
+}
 
 #endif

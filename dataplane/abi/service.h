@@ -11,7 +11,12 @@
 #include "address.h"
 
 enum sl_mode {
-	SL_MODE_NAT, /* destination address and port rewritten; replies pass through us */
+	SL_MODE_NAT,	/* destination address and port rewritten; replies pass through us */
+	SL_MODE_DIRECT, /* destination MAC address rewritten; replies bypass us, as with those below
+			 */
+	SL_MODE_IPIP,	/* put behind an IP header */
+	SL_MODE_GUE,	/* put behind an IP and a UDP header */
+	SL_MODES,
 };
 
 enum sl_pick {
@@ -63,7 +68,8 @@ struct sl_reverse {
 	uint8_t n_limits;
 	uint8_t pad;
 	uint32_t limits; /* as the service's */
-	uint8_t reserved[8];
+	uint16_t mss;	 /* as the backend's */
+	uint8_t reserved[6];
 } __attribute__((aligned(64)));
 
 enum sl_route_kind {

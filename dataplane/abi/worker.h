@@ -136,8 +136,8 @@ struct sl_service_tally {
 /* Next hops that a writer would like to know the MAC of; a ring, overwritten when nobody reads. */
 #define SL_WANTED 7
 struct sl_wanted {
-	uint64_t head; /* wishes so far; the last is at (head - 1) % SL_WANTED */
-	uint64_t pad;
+	uint64_t head;	 /* wishes so far; the last is at (head - 1) % SL_WANTED */
+	uint64_t errors; /* not a wish: this writer's ICMP errors, see core/icmp_error.h */
 	union sl_addr addr[SL_WANTED];
 } __attribute__((aligned(64)));
 

@@ -2,7 +2,7 @@
 /* A packet's journey; an engine includes it by rare.h, which has what is rare besides:
  *
  *     sl_classify()   parse.h → classify.h    whose is it, and which row?
- *     sl_route()      route.h → nat.h         which backend, and the rewritten bytes
+ *     sl_route()      route.h → nat.h …       which backend, and the rewritten bytes
  *
  * ICMP and fragments take another way, from classify on: rare.h.
  *
@@ -17,6 +17,9 @@
 
 #include "arp.h"
 #include "ecn.h"
+#include "mode.h"
+#include "mss.h"
+#include "mtu.h"
 #include "nat.h"
 #include "nd.h"
 #include "route.h"
@@ -52,6 +55,13 @@ SL_INLINE const void *sl_l3_again(const struct sl_packet *p, const struct sl_wor
 SL_INLINE uint8_t sl_l3_ttl(const void *l3, bool six)
 {
 	return six ? ((const struct sl_ip6 *)l3)->hops : ((const struct sl_ip4 *)l3)->ttl;
+}
+
+/* Of the whole packet. */
+SL_INLINE uint32_t sl_l3_length(const void *l3, bool six)
+{
+	return six ? sl_ntohs(((const struct sl_ip6 *)l3)->length) + sizeof(struct sl_ip6)
+		   : sl_ntohs(((const struct sl_ip4 *)l3)->length);
 }
 
 /* Extension headers may stand between: of IPv6 the record that it was found by knows. */
@@ -193,9 +203,11 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 	const struct sl_backend *b;
 	struct sl_service_tally *tally;
 	struct sl_traffic *traffic;
-	uint32_t backend, id;
-	uint16_t flags, wants;
+	uint32_t backend, id, mtu, length = p->length;
+	uint8_t mode = s->mode;
+	uint16_t flags, wants, mss;
 	uint8_t protocol;
+	uint64_t index;
 	struct sl_nat n;
 
 	/* Each is checked at once: clang may look twice at what is checked later. */
@@ -207,7 +219,7 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 
 		event = tcp ? sl_event_of(tcp->flags) : event;
 	}
-	if (sl_unlikely(sl_l3_ttl(l3, six) <= 1)) {
+	if (sl_unlikely(sl_l3_ttl(l3, six) <= 1) && mode != SL_MODE_DIRECT) {
 		tally = sl_seam_tally(t, s->id);
 		if (tally)
 			tally->ttl_exceeded++;
@@ -238,9 +250,21 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 			tally->no_backend++;
 		return backend ? SL_REASON_bad_index : SL_REASON_no_backend;
 	}
-	b = sl_seam_backend(t, (uint64_t)s->backends + backend - 1);
+	index = (uint64_t)s->backends + backend - 1;
+	b = sl_seam_backend(t, index);
 	if (sl_unlikely(!b))
 		return SL_REASON_bad_index;
+	id = b->traffic;
+	/* Before the record is copied: what both need wouldn't fit XDP's stack. */
+	if (sl_unlikely(wants & SL_SERVICE_LIMITED_TO)) {
+		bool others = wants & SL_SERVICE_LIMIT_TO || packet.begin;
+		enum sl_reason reason;
+
+		packet.traffic = id;
+		reason = sl_route_limit(t, p, w, others, &packet, bite, six);
+		if (reason != SL_REASON_to_backend)
+			return sl_seam_current(t) ? reason : SL_REASON_torn_table;
+	}
 	__builtin_memcpy(n.mac, b->dst_mac, sizeof(n.mac));
 	n.addr = b->addr.w[3];
 	if (six)
@@ -250,7 +274,8 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 	n.l4_delta = b->l4_delta;
 	*egress = b->egress;
 	flags = b->flags;
-	id = b->traffic;
+	mtu = b->mtu;
+	mss = b->mss;
 	if (sl_unlikely(!sl_seam_current(t)))
 		return SL_REASON_torn_table;
 	if (sl_unlikely(!(flags & SL_BACKEND_RESOLVED))) {
@@ -259,22 +284,26 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 			tally->no_neighbour++;
 		return SL_REASON_no_neighbour;
 	}
-	if (sl_unlikely(wants & SL_SERVICE_LIMITED_TO)) {
-		bool others = wants & SL_SERVICE_LIMIT_TO || packet.begin;
-		enum sl_reason reason;
+	if (sl_unlikely(sl_l3_length(l3, six) > mtu)) {
+		*egress = p->ingress;
+		return six ? SL_REASON_too_big : sl_mtu_answer(t, p, w->l3, mtu);
+	}
+	if (!six && sl_unlikely(event == SL_EVENT_BEGIN && mss))
+		sl_mss_clamp(*p, w->l3, w->l4, mss);
+	if (sl_likely(mode == SL_MODE_NAT)) {
+		if (sl_unlikely(!(six ? sl_nat6(p, w->l3, w->l4, protocol, &n, false)
+				      : sl_nat_to_backend(p, w->l3, w->l4, &n))))
+			return SL_REASON_bad_header;
+	} else {
+		enum sl_reason reason = sl_mode_apart(t, p, index, w->l3, w->l4, mode);
 
-		packet.traffic = id;
-		reason = sl_route_limit(t, p, w, others, &packet, bite, six);
-		if (reason != SL_REASON_to_backend)
+		if (sl_unlikely(reason != SL_REASON_to_backend))
 			return reason;
 	}
-	if (sl_unlikely(!(six ? sl_nat6(p, w->l3, w->l4, protocol, &n, false)
-			      : sl_nat_to_backend(p, w->l3, w->l4, &n))))
-		return SL_REASON_bad_header;
 	traffic = sl_seam_traffic(t, id);
 	if (sl_likely(traffic)) {
 		traffic->packets_in++;
-		traffic->bytes_in += p->length;
+		traffic->bytes_in += length;
 		if (sl_unlikely(event == SL_EVENT_BEGIN))
 			traffic->connections++;
 	}
@@ -338,8 +367,8 @@ SL_INLINE enum sl_reason sl_route_reverse(const struct sl_tables *t, struct sl_p
 	const void *l3;
 	const struct sl_udp *ports;
 	const struct sl_route *route = sl_seam_route(t, w->at);
-	uint16_t flags = sl_limits_here(limited, r->flags);
-	uint32_t id = r->traffic;
+	uint16_t flags = sl_limits_here(limited, r->flags), mss = r->mss;
+	uint32_t id = r->traffic, mtu;
 	struct sl_traffic *traffic;
 	enum sl_reason reason;
 	union sl_addr hop;
@@ -363,6 +392,7 @@ SL_INLINE enum sl_reason sl_route_reverse(const struct sl_tables *t, struct sl_p
 	n.l4_delta = r->l4_delta;
 	*egress = route->port;
 	kind = route->kind;
+	mtu = route->mtu;
 	hop = route->gateway;
 	if (sl_unlikely(!sl_seam_current(t)))
 		return SL_REASON_torn_table;
@@ -374,11 +404,17 @@ SL_INLINE enum sl_reason sl_route_reverse(const struct sl_tables *t, struct sl_p
 		sl_seam_want(t, &hop);
 		return SL_REASON_no_neighbour;
 	}
+	if (sl_unlikely(sl_l3_length(l3, six) > mtu)) {
+		*egress = p->ingress;
+		return six ? SL_REASON_too_big : sl_mtu_answer(t, p, w->l3, mtu);
+	}
 	if (sl_unlikely(flags & (SL_SERVICE_LOOKUP | SL_SERVICE_LIMITED_FROM))) {
 		reason = sl_reverse_limit(t, p, w, l3, protocol, ports, flags, six);
 		if (reason != SL_REASON_to_client)
 			return reason;
 	}
+	if (!six && sl_unlikely(mss))
+		sl_mss_reply(p, w->l3, w->l4, mss);
 	if (sl_unlikely(!(six ? sl_nat6(p, w->l3, w->l4, protocol, &n, true)
 			      : sl_nat_to_client(p, w->l3, w->l4, &n))))
 		return SL_REASON_bad_header;

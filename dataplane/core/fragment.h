@@ -264,27 +264,36 @@ SL_INLINE enum sl_reason sl_fragment_to_backend(const struct sl_tables *t, struc
 {
 	struct sl_ip4 *ip = sl_packet_at(p, w->l3, sizeof(*ip));
 	struct sl_eth *eth = sl_packet_at(p, 0, sizeof(*eth));
+	uint32_t id, length = p->length;
+	uint8_t mode = w->service->mode;
 	struct sl_traffic *traffic;
 	enum sl_reason reason;
 	struct sl_nat n;
-	uint32_t id;
 
 	if (!ip || !eth)
 		return SL_REASON_bad_header;
-	if (ip->ttl <= 1)
+	if (ip->ttl <= 1 && mode != SL_MODE_DIRECT)
 		return SL_REASON_ttl_exceeded;
 	reason = sl_look_backend(t, w, w->hash, &n, &id, egress);
+	if (reason == SL_REASON_to_backend && sl_ntohs(ip->length) > n.mtu)
+		reason = SL_REASON_too_big;
 	if (reason == SL_REASON_to_backend)
 		reason = sl_fragment_limit(t, p, w, ip, id, SL_TO_BACKEND);
 	if (reason != SL_REASON_to_backend)
 		return reason;
-	sl_eth_address(eth, n.mac);
-	ip->dst = n.addr;
-	sl_ip4_hop(ip, n.ip_delta);
+	if (mode == SL_MODE_NAT) {
+		sl_eth_address(eth, n.mac);
+		ip->dst = n.addr;
+		sl_ip4_hop(ip, n.ip_delta);
+	} else {
+		reason = sl_mode_apart(t, p, n.index, w->l3, w->l4, mode);
+		if (reason != SL_REASON_to_backend)
+			return reason;
+	}
 	traffic = sl_seam_traffic(t, id);
 	if (traffic) {
 		traffic->packets_in++;
-		traffic->bytes_in += p->length;
+		traffic->bytes_in += length;
 	}
 	return SL_REASON_to_backend;
 }

@@ -9,12 +9,15 @@
  *                            with the VIP as its source, be it from the backend itself or from a
  *                            router on the way there: an inner address would be filtered outside.
  *
- * What is quoted is changed back to what its sender knows (quote.h). Everything else to a VIP is
- * dropped, everything else elsewhere is the kernel's. An error is never answered by an error.
+ * What is quoted is changed back to what its sender knows (quote.h). A backend that has the VIP
+ * itself (all modes but NAT) sent the packet as it is quoted, and gets the error as it came.
+ * Everything else to a VIP is dropped, everything else elsewhere is the kernel's. An error is never
+ * answered by an error.
  */
 #ifndef SL_CORE_ICMP_H
 #define SL_CORE_ICMP_H
 
+#include "mode.h"
 #include "quote.h"
 #include "route.h"
 
@@ -169,19 +172,23 @@ SL_INLINE enum sl_reason sl_icmp_to_backend(const struct sl_tables *t, struct sl
 	const struct sl_ip4 *ip = sl_packet_at(p, w->l3, sizeof(*ip));
 	enum sl_reason reason;
 	struct sl_quote q;
+	uint8_t mode = w->service->mode;
 	struct sl_nat n;
 	uint32_t id;
 
 	if (!ip || !sl_quote_parse(p, w->l4 + sizeof(struct sl_icmp), sl_icmp_end(p, w->l3), &q))
 		return SL_REASON_bad_header;
-	if (ip->ttl <= 1)
+	if (ip->ttl <= 1 && mode != SL_MODE_DIRECT)
 		return SL_REASON_ttl_exceeded;
 	reason = sl_look_backend(t, w, sl_flow_key4(w->service->id, q.dst, q.dport), &n, &id,
 				 egress);
 	if (reason != SL_REASON_to_backend)
 		return reason;
-	return sl_icmp_rewrite(p, w, &q, &n, true) ? SL_REASON_icmp_to_backend
-						   : SL_REASON_bad_header;
+	if (mode == SL_MODE_NAT)
+		return sl_icmp_rewrite(p, w, &q, &n, true) ? SL_REASON_icmp_to_backend
+							   : SL_REASON_bad_header;
+	reason = sl_mode_apart(t, p, n.index, w->l3, w->l4, mode);
+	return reason == SL_REASON_to_backend ? SL_REASON_icmp_to_backend : reason;
 }
 
 SL_INLINE enum sl_reason sl_icmp_to_client(const struct sl_tables *t, struct sl_packet *p,

@@ -74,16 +74,18 @@ SL_COLD const struct sl_exception *sl_limit_exception(const struct sl_tables *t,
 	return NULL;
 }
 
-/* The subject's own pace, or the limit's; false where it has none. */
-SL_INLINE bool sl_limit_pace(const struct sl_tables *t, const struct sl_limit *limit,
-			     uint64_t subject, struct sl_pace *pace)
+/* The subject's own pace, or the limit's; NULL where it has none. */
+SL_INLINE const struct sl_pace *sl_limit_pace(const struct sl_tables *t,
+					      const struct sl_limit *limit, uint64_t subject)
 {
-	const struct sl_exception *e = NULL;
+	if (sl_unlikely(limit->flags & SL_LIMIT_EXCEPTIONS)) {
+		const struct sl_exception *e =
+			sl_limit_exception(t, sl_meter_key(limit->id, subject));
 
-	if (sl_unlikely(limit->flags & SL_LIMIT_EXCEPTIONS))
-		e = sl_limit_exception(t, sl_meter_key(limit->id, subject));
-	*pace = e ? e->pace : limit->pace;
-	return e || limit->flags & SL_LIMIT_OTHERS;
+		if (e)
+			return &e->pace;
+	}
+	return limit->flags & SL_LIMIT_OTHERS ? &limit->pace : NULL;
 }
 
 /* Writes down who was bitten, in the place that his hash chooses; a busier one stays a while. */
@@ -202,7 +204,7 @@ SL_INLINE enum sl_bite sl_limit_meter(const struct sl_tables *t, const struct sl
 	const struct sl_root *root = sl_seam_root(t);
 	struct sl_limit_tally *tally = sl_seam_limit_tally(t, limit->id);
 	uint64_t now = ask->now << SL_METER_SHIFT, evicted = 0, subject, *word;
-	struct sl_pace pace;
+	const struct sl_pace *pace;
 
 	if (!root || !tally)
 		return SL_BITE_NONE;
@@ -210,15 +212,16 @@ SL_INLINE enum sl_bite sl_limit_meter(const struct sl_tables *t, const struct sl
 			  ? sl_hash_source(&ask->client, ask->port, root->row_key)
 			  : sl_meter_client(&ask->client, limit->prefix4, limit->prefix6,
 					    root->flow_key);
-	if (!sl_limit_pace(t, limit, subject, &pace))
+	pace = sl_limit_pace(t, limit, subject);
+	if (!pace)
 		return SL_BITE_FREE;
 	word = sl_meter_find(t, sl_meter_key(limit->id, subject), now, &evicted);
 	if (evicted)
 		tally->evicted++;
 	if (!word)
 		return SL_BITE_NONE;
-	return sl_gcra_draw(word, now, sl_gcra_cost(&pace, ask->bytes) >> (SL_COST_SHIFT - 8),
-			    pace.depth << SL_METER_SHIFT, pace.most << SL_METER_SHIFT,
+	return sl_gcra_draw(word, now, sl_gcra_cost(pace, ask->bytes) >> (SL_COST_SHIFT - 8),
+			    pace->depth << SL_METER_SHIFT, pace->most << SL_METER_SHIFT,
 			    sl_limit_may_mark(limit, ask));
 }
 
@@ -239,21 +242,21 @@ SL_INLINE enum sl_bite sl_limit_entry(const struct sl_tables *t, const struct sl
 				      uint64_t value, uint64_t *time)
 {
 	uint64_t word = sl_flow_time(value), ahead, cost;
-	struct sl_pace pace;
+	const struct sl_pace *pace;
 	enum sl_bite bite;
-	bool limited = sl_limit_pace(t, limit, subject, &pace);
 
 	ahead = sl_gcra_ahead_ticks(word, ask->now, SL_TIME_AHEAD);
 	*time = ask->now + ahead;
-	if (!(limit->direction & ask->direction) || !limited)
+	pace = limit->direction & ask->direction ? sl_limit_pace(t, limit, subject) : NULL;
+	if (!pace)
 		return SL_BITE_FREE;
-	if (sl_unlikely(ahead > pace.most)) {
-		if (ahead > pace.most + SL_GCRA_SLACK)
-			*time = ask->now + pace.most;
-		ahead = pace.most;
+	if (sl_unlikely(ahead > pace->most)) {
+		if (ahead > pace->most + SL_GCRA_SLACK)
+			*time = ask->now + pace->most;
+		ahead = pace->most;
 	}
-	cost = sl_gcra_ticks(sl_gcra_cost(&pace, ask->bytes), word);
-	bite = sl_gcra_judge(ahead, cost, pace.depth, sl_limit_may_mark(limit, ask));
+	cost = sl_gcra_ticks(sl_gcra_cost(pace, ask->bytes), word);
+	bite = sl_gcra_judge(ahead, cost, pace->depth, sl_limit_may_mark(limit, ask));
 	if (bite != SL_BITE_DROP)
 		*time += cost;
 	if (sl_unlikely(bite != SL_BITE_NONE))

@@ -53,6 +53,9 @@ SL_INLINE void sl_l4_csum(struct sl_packet *p, uint32_t l4, uint8_t protocol, ui
 
 /* What a rewrite stores; copied from the tables before it is known whether they moved. */
 struct sl_nat {
+	uint64_t
+		index; /* of the backend's record, and what fits the way there: sl_look_backend() */
+	uint32_t mtu;
 	uint8_t mac[12] __attribute__((aligned(8)));
 	sl_be32 addr; /* of IPv4 */
 	sl_be16 port;

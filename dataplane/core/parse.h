@@ -96,6 +96,7 @@ SL_INLINE void sl_parse(const struct sl_packet *p, struct sl_parsed *o)
 	o->l4 = o->l3;
 	o->kind = SL_PARSED_OTHER;
 	o->src = o->dst = 0;
+	o->protocol = 0;
 	if (sl_unlikely(type != SL_ETH_IP4)) {
 		if (type == SL_ETH_IP6)
 			o->kind = SL_PARSED_IP6;

@@ -65,6 +65,15 @@ SL_INLINE struct sl_bitten *sl_seam_bitten(const struct sl_tables *t, uint32_t p
 /* And what it took of a balance. */
 SL_INLINE struct sl_lease *sl_seam_lease(const struct sl_tables *t, uint32_t balance);
 
+/* When this writer may send its next ICMP error, in ticks: see icmp_error.h. NULL: never. */
+SL_INLINE uint64_t *sl_seam_errors(const struct sl_tables *t);
+
+/* The frame gets n bytes more in front, or ends after `length` bytes. False: it can't, and nothing
+ * has changed. Otherwise what was known of where things stand holds no more, and in BPF no pointer
+ * into the frame does. */
+SL_INLINE bool sl_seam_grow(struct sl_packet *p, uint32_t n);
+SL_INLINE bool sl_seam_cut(struct sl_packet *p, uint32_t length);
+
 /* Asks control to find the MAC of a next hop. */
 SL_INLINE void sl_seam_want(const struct sl_tables *t, const union sl_addr *addr);
 

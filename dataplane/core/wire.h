@@ -24,6 +24,15 @@ typedef uint32_t __attribute__((may_alias, aligned(1))) sl_u32_any;
 typedef uint64_t __attribute__((may_alias, aligned(1))) sl_u64_any;
 #endif
 
+/* clang may compute with a value before the branch that bounds it, or branch where it was told to
+ * count, and the verifier then refuses it or walks both ways. What passes through here isn't known
+ * to be the same value any more. */
+#ifdef __bpf__
+#define sl_opaque(x) asm volatile("" : "+r"(x))
+#else
+#define sl_opaque(x) ((void)(x))
+#endif
+
 #define SL_INLINE static inline __attribute__((always_inline))
 #ifdef __bpf__
 #define SL_COLD SL_INLINE
@@ -50,6 +59,11 @@ struct sl_eth {
 struct sl_vlan {
 	sl_be16 tag;
 	sl_be16 type;
+} SL_WIRE;
+
+/* The longest link header: MAC addresses, type and two tags. */
+struct sl_link_words {
+	uint16_t word[11];
 } SL_WIRE;
 
 struct sl_arp { /* RFC 826, Ethernet and IPv4 */
@@ -80,6 +94,7 @@ struct sl_ip4 { /* RFC 791 */
 #define SL_IP4_FRAGMENT 0x3fff /* more fragments, or an offset */
 #define SL_IP4_OFFSET	0x1fff
 #define SL_IP4_MORE	0x2000
+#define SL_IP4_DF	0x4000 /* don't fragment */
 
 struct sl_ip6 { /* RFC 8200 */
 	sl_be32 version_class_flow;
@@ -133,10 +148,13 @@ struct sl_icmp { /* RFC 792; RFC 1191 has the MTU */
 enum {
 	SL_ICMP_ECHO_REPLY = 0,
 	SL_ICMP_UNREACHABLE = 3,
+	SL_ICMP_QUENCH = 4,
+	SL_ICMP_REDIRECT = 5,
 	SL_ICMP_ECHO = 8,
 	SL_ICMP_TIME_EXCEEDED = 11,
 	SL_ICMP_PARAMETER = 12,
 };
+enum { SL_ICMP_FRAG_NEEDED = 4 }; /* a code of unreachable */
 
 /* A neighbour solicitation or advertisement (RFC 4861), and the option that may stand behind it. */
 struct sl_nd {
@@ -162,6 +180,7 @@ enum {
 
 enum {
 	SL_PROTO_ICMP = 1,
+	SL_PROTO_IPIP = 4,
 	SL_PROTO_TCP = 6,
 	SL_PROTO_UDP = 17,
 	SL_PROTO_HOP_BY_HOP = 0,
@@ -172,10 +191,13 @@ enum {
 	SL_PROTO_DESTINATION = 60,
 };
 
-/* A frame in memory: [data, end), of which `length` counts what the wire carried. */
+/* A frame in memory: [data, end), of which `length` counts what the wire carried. Where a verdict
+ * makes it longer or shorter (sl_seam_grow, sl_seam_cut) these move, and whoever owns the memory
+ * follows. */
 struct sl_packet {
 	uint8_t *data;
 	uint8_t *end;
+	void *frame; /* what it stands in, as the engine's seam knows it; NULL: it can't grow */
 	uint32_t length;
 	uint16_t ingress; /* index in ports */
 };
@@ -204,8 +226,16 @@ SL_INLINE void *sl_packet_at(const struct sl_packet *p, uint32_t offset, uint32_
 	return sl_likely(at + n <= p->end) ? at : NULL;
 }
 
-/* The same for bytes that were there when the packet was parsed. The verifier has to see the check
- * again; gcc spares it. */
+/* Tags and type of a link header that ends at l3, to where it stands now. */
+SL_INLINE void sl_link_tags(struct sl_link_words *to, const struct sl_link_words *from, uint32_t l3)
+{
+	for (uint32_t i = 6; i < 11; i++)
+		if (2 * i < l3)
+			to->word[i] = from->word[i];
+}
+
+/* As sl_packet_at() for bytes that were there when the packet was parsed. The verifier has to see
+ * the check again; gcc spares it. */
 SL_INLINE void *sl_packet_again(const struct sl_packet *p, uint32_t offset, uint32_t n)
 {
 #ifdef __bpf__

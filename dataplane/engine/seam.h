@@ -287,6 +287,30 @@ SL_INLINE struct sl_service_tally *sl_seam_tally(const struct sl_tables *t, uint
 	return sl_likely(service < t->tallies) ? &t->tally[service] : NULL;
 }
 
+SL_INLINE uint64_t *sl_seam_errors(const struct sl_tables *t)
+{
+	return &t->wanted->errors;
+}
+
+/* `frame` is the first byte that is the packet's to grow into. */
+SL_INLINE bool sl_seam_grow(struct sl_packet *p, uint32_t n)
+{
+	if (!p->frame || p->data - (uint8_t *)p->frame < (ptrdiff_t)n)
+		return false;
+	p->data -= n;
+	p->length += n;
+	return true;
+}
+
+SL_INLINE bool sl_seam_cut(struct sl_packet *p, uint32_t length)
+{
+	if (p->end - p->data < (ptrdiff_t)length)
+		return false;
+	p->end = p->data + length;
+	p->length = length;
+	return true;
+}
+
 SL_INLINE void sl_seam_want(const struct sl_tables *t, const union sl_addr *addr)
 {
 	struct sl_wanted *w = t->wanted;
@@ -384,6 +408,25 @@ static __attribute__((noinline, unused)) enum sl_reason
 sl_route6(const struct sl_tables *t, struct sl_packet *p, const struct sl_work *w, uint16_t *egress)
 {
 	return sl_route6_with(t, p, w, egress);
+}
+
+static __attribute__((noinline, unused)) int
+sl_icmp_error(const struct sl_tables *t, struct sl_packet *p, uint32_t l3, uint32_t what)
+{
+	return sl_icmp_error_with(t, p, l3, what);
+}
+
+static __attribute__((noinline, unused)) int sl_mode(const struct sl_tables *t, struct sl_packet *p,
+						     uint64_t index, uint32_t l3, uint32_t l4,
+						     uint8_t mode)
+{
+	return sl_mode_with(t, p, index, l3, l4, mode);
+}
+
+static __attribute__((noinline, unused)) void sl_mss_clamp(struct sl_packet p, uint32_t l3,
+							   uint32_t l4, uint16_t most)
+{
+	sl_mss_clamp_with(&p, l3, l4, most);
 }
 
 #endif

@@ -104,8 +104,25 @@ static struct sl_packet packet_of(struct rte_mbuf *m, uint16_t ingress)
 
 	return (struct sl_packet){ .data = data,
 				   .end = data + rte_pktmbuf_data_len(m),
+				   .frame = m->buf_addr,
 				   .length = rte_pktmbuf_pkt_len(m),
 				   .ingress = ingress };
+}
+
+/* The verdict made the frame longer or shorter: the buffer follows. */
+static void follow(struct rte_mbuf *m, const struct sl_packet *p)
+{
+	if (sl_likely(p->data == rte_pktmbuf_mtod(m, uint8_t *) &&
+		      p->length == rte_pktmbuf_pkt_len(m)))
+		return;
+	m->data_off = (uint16_t)(p->data - (uint8_t *)m->buf_addr);
+	m->data_len = (uint16_t)(p->end - p->data);
+	m->pkt_len = p->length;
+	if (m->data_len == m->pkt_len && m->next) {
+		rte_pktmbuf_free(m->next);
+		m->next = NULL;
+		m->nb_segs = 1;
+	}
 }
 
 /* The tables moved while a packet was decided: once more, from the root. */
@@ -113,13 +130,16 @@ static __attribute__((noinline)) enum sl_reason again(struct turn *turn, struct 
 						      uint16_t ingress, uint16_t *egress)
 {
 	struct sl_packet p = packet_of(m, ingress);
+	enum sl_reason reason;
 	struct sl_work work;
 
 	turn->self->restarts++;
 	if (!sl_tables_look(&turn->tables, turn->run->store))
 		return SL_REASON_torn_table;
 	sl_classify(&turn->tables, &p, &work);
-	return sl_route(&turn->tables, &p, &work, egress);
+	reason = sl_route(&turn->tables, &p, &work, egress);
+	follow(m, &p);
+	return reason;
 }
 
 /* How often the same reason came in a row: counted once. */
@@ -183,6 +203,7 @@ static void burst(struct turn *turn, const struct sl_lane *lane, const struct sl
 
 		p = packet_of(frame[i], lane->port);
 		reason = sl_route(&t, &p, &work[i], &egress);
+		follow(frame[i], &p);
 		if (sl_unlikely(reason == SL_REASON_torn_table)) {
 			reason = again(turn, frame[i], lane->port, &egress);
 			t = turn->tables;

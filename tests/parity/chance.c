@@ -64,6 +64,28 @@ static void random_backends(struct world *w, uint64_t *state, uint32_t service)
 			b->flags &= (uint16_t)~SL_BACKEND_RESOLVED;
 		if (chance_once(state, 100))
 			b->traffic = 100000;
+		if (chance_once(state, 2))
+			b->mss = w->service[service].reverse[k - 1].mss =
+				(uint16_t)world_random(state);
+		if (chance_once(state, 5))
+			b->mtu = (uint16_t)(28 + chance_of(state, 100));
+	}
+}
+
+/* Modes in which replies bypass us: what the header says isn't the engines' to judge. */
+static void random_mode(struct world *w, uint64_t *state, uint32_t service)
+{
+	struct world_service *s = &w->service[service];
+
+	s->record.mode = (uint8_t)(chance_once(state, 2) ? 0 : chance_of(state, SL_MODES));
+	for (uint32_t k = 0; k < s->record.n_backends && s->record.mode; k++) {
+		struct sl_backend *b = &s->backend[k];
+
+		b->ip_delta = (uint16_t)world_random(state);
+		b->source = sl_addr4((sl_be32)world_random(state));
+		b->entropy = (uint8_t)chance_of(state, 40);
+		if (chance_once(state, 2))
+			b->flags |= SL_BACKEND_GUE_HEADER;
 	}
 }
 
@@ -139,6 +161,7 @@ static void random_service(struct world *w, uint64_t *state, uint32_t i)
 	if (chance_once(state, 3))
 		world_make_six(w, i);
 	random_backends(w, state, i);
+	random_mode(w, state, i);
 	random_rows(w, state, i);
 	if (chance_once(state, 4))
 		w->service[i].record.flags |= SL_SERVICE_TRACK;
@@ -176,6 +199,8 @@ static void random_routes(struct world *w, uint64_t *state)
 		random_bytes(state, r->dst_mac, 6);
 		random_bytes(state, r->src_mac, 6);
 		r->port = (uint16_t)chance_of(state, PORTS);
+		if (chance_once(state, 5))
+			r->mtu = 28 + chance_of(state, 100);
 		if (chance_once(state, 2))
 			r->gateway = world_addr(client(state), six);
 	}
@@ -217,7 +242,10 @@ static void spoil(struct world *w, uint64_t *state)
 
 	world_look_all(w);
 	s = world_live_service(w, i);
-	switch (chance_of(state, 5)) {
+	switch (chance_of(state, 6)) {
+	case 4:
+		s->mode = (uint8_t)world_random(state);
+		break;
 	case 0:
 		s->rows = (uint32_t)world_random(state);
 		break;
@@ -324,6 +352,19 @@ static void fragment(uint64_t *state, struct frame_spec *s)
 			(uint16_t)(8 * chance_of(state, 8) + (s->protocol == FRAME_TCP ? 4 : 0));
 }
 
+/* Instead of the beginning of the payload. */
+static void tcp_options(uint64_t *state, struct frame *f)
+{
+	static const uint8_t usual[] = { 0, 1, 1, 2, 2, 4, 4, 5, 200 };
+	uint32_t words = chance_of(state, 11);
+
+	if (f->l4 + 20 > f->length)
+		return;
+	f->bytes[f->l4 + 12] = (uint8_t)((5 + words) << 4);
+	for (uint32_t at = f->l4 + 20; at < f->l4 + 20 + 4 * words && at < f->length; at++)
+		f->bytes[at] = usual[chance_of(state, sizeof(usual))];
+}
+
 static void ip_packet(const struct world *w, uint64_t *state, struct frame *f)
 {
 	struct frame_spec s = { .flags = flags(state), .payload = (uint16_t)chance_of(state, 64) };
@@ -345,6 +386,8 @@ static void ip_packet(const struct world *w, uint64_t *state, struct frame *f)
 		s.fragment = (uint16_t)world_random(state);
 	else if (chance_once(state, 6))
 		fragment(state, &s);
+	else if (chance_once(state, 3))
+		s.fragment = 0x4000; /* don't */
 	if (chance_once(state, 24))
 		s.length_error = (int16_t)((int)chance_of(state, 80) - 40);
 	if (chance_once(state, 40))
@@ -352,6 +395,8 @@ static void ip_packet(const struct world *w, uint64_t *state, struct frame *f)
 	if (chance_once(state, 5))
 		s.trailer = (uint16_t)chance_of(state, 20);
 	frame_build(f, &s);
+	if (s.protocol == FRAME_TCP && chance_once(state, 2))
+		tcp_options(state, f);
 }
 
 /* An error about a packet the other way, now and then about another one. */

@@ -79,7 +79,8 @@ struct bench {
 };
 
 struct outcome {
-	struct frame frame;
+	uint8_t bytes[SL_FRAME_ROOM + FRAME_MAX];
+	uint32_t length;
 	int reason;
 	bool back;
 };
@@ -122,20 +123,16 @@ static const char *memory_differs(const struct bench *b)
 /* One packet by one engine. */
 static struct outcome decide(const struct side *s, const struct frame *in, uint64_t now)
 {
-	struct outcome o = { .frame = *in };
-	struct sl_frame frame = { .data = o.frame.bytes, .length = in->length };
+	uint8_t bytes[SL_FRAME_ROOM + FRAME_MAX];
+	struct sl_frame frame = { .data = bytes + SL_FRAME_ROOM, .length = in->length };
+	struct outcome o = { 0 };
 
+	memcpy(frame.data, in->bytes, in->length);
 	o.reason = s->kind->decide(s->engine, &frame, now);
 	o.back = frame.back;
+	o.length = frame.length;
+	memcpy(o.bytes, frame.data, frame.length);
 	return o;
-}
-
-static bool leaves(int reason)
-{
-	return reason == SL_REASON_to_backend || reason == SL_REASON_to_client ||
-	       reason == SL_REASON_arp_reply || reason == SL_REASON_nd_reply ||
-	       reason == SL_REASON_echo_reply || reason == SL_REASON_icmp_to_backend ||
-	       reason == SL_REASON_icmp_to_client;
 }
 
 /* What differs; NULL: nothing. */
@@ -144,18 +141,18 @@ static const char *differs(const struct bench *b, const struct outcome *dpdk,
 {
 	if (dpdk->reason != xdp->reason)
 		return "reason";
-	if (memcmp(dpdk->frame.bytes, xdp->frame.bytes, xdp->frame.length) != 0)
+	if (dpdk->length != xdp->length || memcmp(dpdk->bytes, xdp->bytes, xdp->length) != 0)
 		return "bytes";
-	if (leaves(xdp->reason) && dpdk->back != xdp->back)
+	if (sl_reason_leaves((unsigned)xdp->reason) && dpdk->back != xdp->back)
 		return "port";
 	return memory_differs(b);
 }
 
-static void print_frame(const char *what, const struct frame *f)
+static void print_frame(const char *what, const uint8_t *bytes, uint32_t length)
 {
 	printf("  %s ", what);
-	for (uint32_t i = 0; i < f->length; i++)
-		printf("%02x", f->bytes[i]);
+	for (uint32_t i = 0; i < length; i++)
+		printf("%02x", bytes[i]);
 	putchar('\n');
 }
 
@@ -164,9 +161,9 @@ static void report(const struct bench *b, const char *what, const struct frame *
 {
 	printf("case %" PRIu64 ": other %s: dpdk %s, xdp %s\n", b->cases, what,
 	       reason_name[dpdk->reason], reason_name[xdp->reason]);
-	print_frame("in  ", in);
-	print_frame("dpdk", &dpdk->frame);
-	print_frame("xdp ", &xdp->frame);
+	print_frame("in  ", in->bytes, in->length);
+	print_frame("dpdk", dpdk->bytes, dpdk->length);
+	print_frame("xdp ", xdp->bytes, xdp->length);
 }
 
 /* Everything as it is on the dpdk side. */
@@ -197,7 +194,7 @@ static int one_case(struct bench *b)
 	if (xdp.reason < 0) {
 		printf("case %" PRIu64 ": the program failed: %s\n", b->cases,
 		       strerror(-xdp.reason));
-		print_frame("in  ", &in);
+		print_frame("in  ", in.bytes, in.length);
 		return xdp.reason;
 	}
 	dpdk = decide(&b->dpdk, &in, b->now);

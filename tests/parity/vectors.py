@@ -59,8 +59,33 @@ def moved(checksum, words, others):
     return 0xFFFF ^ fold((0xFFFF ^ checksum) + sum(0xFFFF ^ w for w in words) + sum(others))
 
 
+def row_key(group):
+    """The three keys of a group, as docs/configuration.md says."""
+    state, mask = 0xCBF29CE484222325, 2**64 - 1
+    for byte in group.encode():
+        state = (state ^ byte) * 0x100000001B3 & mask
+    for _ in range(3):
+        state = (state + 0x9E3779B97F4A7C15) & mask
+        z = (state ^ state >> 30) * 0xBF58476D1CE4E5B9 & mask
+        z = (z ^ z >> 27) * 0x94D049BB133111EB & mask
+        yield z ^ z >> 31
+
+
+def entropy(packet):
+    """What tunnels make of a flow: 32 bits. Words as a little-endian machine loads them."""
+    head, mask = bytes(packet), 2**64 - 1
+    at = 4 * (head[0] & 15)
+    first, second, _ = row_key("sluice")
+    src, dst, ports = (
+        int.from_bytes(head[i : i + 4], "little") for i in (12, 16, at)
+    )  # fmt: skip
+    h = ((src << 32 | dst) ^ first) * (second | 1) & mask
+    h = ((h ^ h >> 32) + ports) * (first | 1) & mask
+    return (h ^ h >> 32) & 0xFFFFFFFF
+
+
 def names():
-    ours = {f.__name__: f for f in (cut, pad, pseudo, moved)}
+    ours = {f.__name__: f for f in (cut, pad, pseudo, moved, entropy)}
     return {**vars(scapy.all), **ours, "hex": bytes.fromhex}
 
 

@@ -66,7 +66,7 @@ static struct sl_config_service service(const char *name, uint8_t protocol, uint
 					  .protocol = protocol,
 					  .port = port,
 					  .scheduler = "maglev",
-					  .mode = "nat",
+					  .mode = SL_MODE_NAT,
 					  .table_size = 256,
 					  .idle_timeout_ms = 60000 };
 

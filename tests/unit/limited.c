@@ -38,14 +38,17 @@ void limited_begin(uint32_t buckets)
 	assert_int_equal(world_make(&world, buckets), 0);
 	for (uint32_t s = 0; s < sizeof(services) / sizeof(services[0]); s++) {
 		world_add_service(&world, VIP, services[s].port, services[s].protocol, 64);
-		for (uint32_t b = 1; b <= 2; b++)
+		for (uint32_t b = 1; b <= 2; b++) {
 			world_add_backend(&world, s, INNER(s, b), BACKEND_PORT, mac, 0);
+			world.service[s].backend[b - 1].mtu = UINT16_MAX;
+		}
 		for (uint32_t r = 0; r < WORLD_ROWS; r++)
 			world.service[s].row[r] = sl_row(1 + r % 2, 0, SL_ROW_CLOSED);
 		world_set_terms(&world, s, 60 * TICKS_PER_S, 60 * TICKS_PER_S, 10 * TICKS_PER_S);
 	}
 	route = world_add_route(&world, 0, 0, SL_ROUTE_VIA);
 	memcpy(route->dst_mac, mac, 6);
+	route->mtu = UINT16_MAX;
 	now = 1000 * TICKS_PER_S;
 	memset(skew, 0, sizeof(skew));
 }

@@ -219,6 +219,24 @@ SL_INLINE struct sl_service_tally *sl_seam_tally(const struct sl_tables *t, uint
 	return &ignored;
 }
 
+SL_INLINE uint64_t *sl_seam_errors(const struct sl_tables *t)
+{
+	(void)t;
+	return NULL;
+}
+
+SL_INLINE bool sl_seam_grow(struct sl_packet *p, uint32_t n)
+{
+	(void)p, (void)n;
+	return false;
+}
+
+SL_INLINE bool sl_seam_cut(struct sl_packet *p, uint32_t length)
+{
+	(void)p, (void)length;
+	return false;
+}
+
 SL_INLINE void sl_seam_want(const struct sl_tables *t, const union sl_addr *addr)
 {
 	(void)t, (void)addr;
@@ -313,6 +331,25 @@ static __attribute__((unused)) enum sl_reason
 sl_route6(const struct sl_tables *t, struct sl_packet *p, const struct sl_work *w, uint16_t *egress)
 {
 	return sl_route6_with(t, p, w, egress);
+}
+
+/* No packet of the model is answered. */
+static __attribute__((unused)) int sl_icmp_error(const struct sl_tables *t, struct sl_packet *p,
+						 uint32_t l3, uint32_t what)
+{
+	return sl_icmp_error_with(t, p, l3, what);
+}
+
+static __attribute__((unused)) int sl_mode(const struct sl_tables *t, struct sl_packet *p,
+					   uint64_t index, uint32_t l3, uint32_t l4, uint8_t mode)
+{
+	return sl_mode_with(t, p, index, l3, l4, mode);
+}
+
+static __attribute__((unused)) void sl_mss_clamp(struct sl_packet p, uint32_t l3, uint32_t l4,
+						 uint16_t most)
+{
+	sl_mss_clamp_with(&p, l3, l4, most);
 }
 
 static int self; /* whose step it is */

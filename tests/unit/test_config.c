@@ -90,12 +90,13 @@ static const struct refusal refusals[] = {
 	{ HEAD "servics = ( );\n", "t.conf:2: servics: unknown field; did you mean \"services\"?" },
 	{ HEAD "colour = 3;\n",
 	  "t.conf:2: colour: unknown field; known here: instance, group, run_dir, state_dir, "
-	  "bpf_dir, huge_dir, dataplane, next_hops, services" },
+	  "bpf_dir, huge_dir, tunnel_source, dataplane, next_hops, services" },
 	{ BACKENDS("{ address = \"10.1.0.2\";\n wieght = 3; }"),
 	  "t.conf:6: services[0].backends[0].wieght: unknown field; did you mean \"weight\"?" },
 	{ SERVICES(WEB("backends = ( );\n weight = 3;")),
 	  "t.conf:5: services[0].weight: unknown field; known here: name, vip, protocol, port, "
-	  "scheduler, mode, track, flows, table_size, idle_timeout, limits, backends" },
+	  "scheduler, mode, tunnel_source, gue_port, gue_variant, mss, track, flows, table_size, "
+	  "idle_timeout, limits, backends" },
 	{ "dataplane = 3;\n", "t.conf:1: dataplane: is an integer; give a group { … }, such as: "
 			      "dataplane: { cores = [ 1 ]; ports = ( … ); };" },
 	{ SERVICES("3"), "t.conf:3: services[0]: is an integer; give a group { … }" },
@@ -273,8 +274,45 @@ static const struct refusal refusals[] = {
 	  "t.conf:3: services[0].port: 0 is out of range; give 1 to 65535" },
 	{ SERVICES(WEB("scheduler = \"rr\";")),
 	  "t.conf:4: services[0].scheduler: \"rr\" is not known; give \"maglev\"" },
-	{ SERVICES(WEB("mode = \"dsr\";")),
-	  "t.conf:4: services[0].mode: \"dsr\" is not known; give \"nat\"" },
+	{ SERVICES(WEB("mode = \"dsr\";")), "t.conf:4: services[0].mode: \"dsr\" is not known; "
+					    "give \"nat\" or \"direct\" or \"ipip\" or "
+					    "\"gue\"" },
+	{ SERVICES(WEB("mode = \"ipip\";")),
+	  "t.conf:3: services[0].tunnel_source: missing here and in the file itself, and mode = "
+	  "\"ipip\" needs one; give an address of the gateway's, or a prefix that backends accept "
+	  "packets from" },
+	{ SERVICES(WEB("tunnel_source = \"192.0.2.1\";")),
+	  "t.conf:4: services[0].tunnel_source: is for tunnels, and mode is \"nat\"; leave it "
+	  "out" },
+	{ SERVICES(WEB("mode = \"gue\";\ntunnel_source = \"172.16.0.0/12\";")),
+	  "t.conf:5: services[0].tunnel_source: leaves 20 bits to the flow; give a prefix that "
+	  "leaves at most 16" },
+	{ SERVICES(WEB("mode = \"gue\";\ntunnel_source = \"172.16.0.1/16\";")),
+	  "t.conf:5: services[0].tunnel_source: 172.16.0.1/16 has bits set after its length; give "
+	  "172.16.0.0/16" },
+	{ SERVICES(WEB("mode = \"gue\";\ntunnel_source = \"127.0.0.0/16\";")),
+	  "t.conf:5: services[0].tunnel_source: 127.0.0.0 is a loopback address; give the address "
+	  "of "
+	  "a host" },
+	{ SERVICES(WEB("mss = 87;")),
+	  "t.conf:4: services[0].mss: 87 is out of range; give 88 to 65495" },
+	{ SERVICES(WEB("mss = \"on\";")),
+	  "t.conf:4: services[0].mss: \"on\" is not known; give \"off\" or \"auto\"" },
+	{ SERVICES(DNS("mss = 1200;")),
+	  "t.conf:4: services[0].mss: is for protocol = \"tcp\" alone; leave it out" },
+	{ SERVICES(WEB("mode = \"direct\";\ngue_port = 9;")),
+	  "t.conf:5: services[0].gue_port: is for mode = \"gue\" alone, and this is \"direct\"; "
+	  "leave it out" },
+	{ SERVICES(WEB("mode = \"ipip\";\ntunnel_source = \"192.0.2.1\";\ngue_variant = 0;")),
+	  "t.conf:6: services[0].gue_variant: is for mode = \"gue\" alone, and this is \"ipip\"; "
+	  "leave it out" },
+	{ SERVICES(WEB("mode = \"direct\";\nbackends = ( { address = \"10.1.0.2\"; port = 81; } "
+		       ");")),
+	  "t.conf:5: services[0].backends[0].port: 81 is another than the service's, and mode "
+	  "\"direct\" translates none; give 80 or leave it out" },
+	{ HEAD "next_hops = ( { prefix = \"10.0.0.0/8\"; port = \"p\"; mac = "
+	       "\"02:00:00:00:00:01\"; mtu = 67; } );\n",
+	  "t.conf:2: next_hops[0].mtu: 67 is out of range; give 68 to 65535" },
 	{ SERVICES(WEB("track = \"no\";")),
 	  "t.conf:4: services[0].track: \"no\" is not known; give \"auto\" or \"all\"" },
 	{ SERVICES(WEB("flows = \"none\";")),
@@ -520,7 +558,7 @@ static void test_defaults(void **state)
 	assert_string_equal(sl_addr_format(&web->vip, addr), "203.0.113.10");
 	assert_int_equal(web->protocol, IPPROTO_TCP);
 	assert_string_equal(web->scheduler, "maglev");
-	assert_string_equal(web->mode, "nat");
+	assert_int_equal(web->mode, SL_MODE_NAT);
 	assert_false(web->track_all);
 	assert_false(web->flowless);
 	assert_int_equal(web->table_size, 65536);

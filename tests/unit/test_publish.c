@@ -117,7 +117,7 @@ static struct sl_config_service conf_of(uint16_t port)
 	struct sl_config_service conf = { .protocol = IPPROTO_TCP,
 					  .port = port,
 					  .scheduler = "maglev",
-					  .mode = "nat",
+					  .mode = SL_MODE_NAT,
 					  .table_size = 256,
 					  .idle_timeout_ms = IDLE_MS,
 					  .vip = sl_addr4(sl_htonl(0xc6336401)) };
@@ -603,16 +603,60 @@ static void test_failure_is_said_once(void **state)
 	assert_int_equal(c->model->service[0]->windows.open, 0);
 }
 
+/* A backend in a tunnel: what of its header control knows, what fits it, and nobody's replies. The
+ * sum was added up by hand: 45 00, 40 04, c0 00 02 fa, 0a 01 00 01. */
+static void test_tunnel(void **state)
+{
+	const struct sl_bank *bank;
+	const struct sl_backend *b = array(SL_ARRAY_backends);
+	struct sl_model *next = sl_model_clone(c->model);
+	struct sl_config_service conf = conf_of(80);
+	struct sl_model_service *s;
+	int err;
+
+	(void)state;
+	conf.mode = SL_MODE_IPIP;
+	conf.source.prefix = sl_addr4(sl_htonl(0xc00002fa));
+	conf.source.entropy = 3;
+	conf.mss = SL_MSS_AUTO;
+	s = sl_model_add(next, &conf, sl_clock_ms(), &err);
+	add_backend(next, s, 1)->hop.mtu = 1500;
+	add_service(next, 81);
+	add_backend(next, next->service[1], 2);
+	must_publish(next);
+	bank = &sl_store_root(&c->store)->bank[sl_store_root(&c->store)->generation & 1];
+	assert_int_equal(bank->reverse, 1);
+	b += c->model->service[0]->backends->at;
+	assert_int_equal(b->mtu, 1480);
+	assert_int_equal(b->mss, 1440);
+	assert_int_equal(b->ip_delta,
+			 sl_htons(0x4500 + 0x4004 + 0xc000 + 0x02fa + 0x0a01 + 1 - 0xffff));
+	assert_int_equal(b->entropy, 3);
+	assert_true(sl_addr_equal(&b->source, &conf.source.prefix));
+	sl_model_free(c->model, 0);
+	assert_int_equal(sl_adopt(c, error), 0);
+	s = c->model->service[sl_model_find_endpoint(c->model, &conf.vip, conf.protocol, 80)];
+	assert_int_equal(s->conf.mode, SL_MODE_IPIP);
+	assert_int_equal(s->backend[0].port, 80);
+}
+
 int main(void)
 {
 #define TEST(test) cmocka_unit_test_setup_teardown(test, begin, end)
 	const struct CMUnitTest tests[] = {
-		TEST(test_change_in_a_pass),  TEST(test_timeouts),
-		TEST(test_dead_entries_rest), TEST(test_control_clears),
-		TEST(test_adopted_ids),	      TEST(test_successor),
-		TEST(test_hung_worker),	      TEST(test_full),
-		TEST(test_ids_go_round),      TEST(test_counters_begin),
-		TEST(test_held_at_commit),    TEST(test_failure_is_said_once),
+		TEST(test_change_in_a_pass),
+		TEST(test_timeouts),
+		TEST(test_dead_entries_rest),
+		TEST(test_control_clears),
+		TEST(test_adopted_ids),
+		TEST(test_successor),
+		TEST(test_hung_worker),
+		TEST(test_full),
+		TEST(test_ids_go_round),
+		TEST(test_counters_begin),
+		TEST(test_held_at_commit),
+		TEST(test_failure_is_said_once),
+		TEST(test_tunnel),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -72,6 +72,7 @@ static struct sl_backend backend_of(uint64_t generation)
 		.ip_delta = (uint16_t)(generation * 3),
 		.l4_delta = (uint16_t)(generation * 5),
 		.egress = (uint16_t)(generation & 7),
+		.mtu = 1500,
 	};
 
 	memcpy(b.dst_mac, &generation, 6);
@@ -178,7 +179,7 @@ static bool bank_is_whole(const struct sl_tables *t, uint32_t place)
 static void decide(struct reader *r, struct sl_tables *t, const struct frame *frame)
 {
 	struct frame f = *frame;
-	struct sl_packet p = { f.bytes, f.bytes + f.length, f.length, 0 };
+	struct sl_packet p = { f.bytes, f.bytes + f.length, NULL, f.length, 0 };
 	struct sl_work work = { 0 };
 	enum sl_reason reason;
 	uint16_t egress = 0;

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Forwarding modes of services: their words, and what each needs and excludes.
+ *
+ * Invariant of what is read: a service of a tunnel mode has a source for its outer headers (its
+ * own, or that of the file), others have none; TCP in a tunnel has its MSS clamped by default; what
+ * belongs to one mode isn't given for another; no mode but NAT translates ports.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "parse.h"
+
+#define GUE_PORT     6080 /* IANA's */
+#define GUE_VARIANT  1
+#define ENTROPY_MOST 16
+
+const struct sl_word sl_mode_words[] = {
+	{ "nat", SL_MODE_NAT },
+	{ "direct", SL_MODE_DIRECT },
+	{ "ipip", SL_MODE_IPIP },
+	{ "gue", SL_MODE_GUE },
+	{ NULL, 0 },
+};
+
+const char *sl_config_mode_text(enum sl_mode mode)
+{
+	const char *text = sl_word_text(sl_mode_words, mode);
+
+	return text ? text : "unknown";
+}
+
+int sl_read_tunnel_source(struct sl_reader *r, const struct sl_field *field,
+			  config_setting_t *setting, void *record)
+{
+	struct sl_config_source *source =
+		(struct sl_config_source *)(void *)((char *)record + field->at);
+	struct sl_config_next_hop prefix = { 0 };
+	char addr[SL_ADDR_TEXT], why[SL_ERROR_MAX];
+	int err = sl_read_prefix(r, field, setting, &prefix);
+
+	if (err)
+		return err;
+	if (!sl_addr_is4(&prefix.prefix))
+		return sl_fail(r, setting,
+			       "is IPv6; tunnels go over IPv4 for now, give an IPv4 address");
+	if (sl_config_parse_addr(sl_addr_format(&prefix.prefix, addr), &source->prefix, why))
+		return sl_fail(r, setting, "%s", why);
+	source->entropy = (uint8_t)(128 - prefix.length);
+	if (source->entropy > ENTROPY_MOST)
+		return sl_fail(r, setting,
+			       "leaves %u bits to the flow; give a prefix that leaves at most %d",
+			       source->entropy, ENTROPY_MOST);
+	return 0;
+}
+
+int sl_read_mss(struct sl_reader *r, const struct sl_field *field, config_setting_t *setting,
+		void *record)
+{
+	static const struct sl_word words[] = { { "off", SL_MSS_OFF },
+						{ "auto", SL_MSS_AUTO },
+						{ NULL, 0 } };
+	struct sl_field texts = *field;
+
+	texts.words = words;
+	return config_setting_get_string(setting) ? sl_read_word(r, &texts, setting, record)
+						  : sl_read_integer(r, field, setting, record);
+}
+
+bool sl_config_tunnels(const struct sl_config_service *service)
+{
+	return service->mode == SL_MODE_IPIP || service->mode == SL_MODE_GUE;
+}
+
+static int check_gue(struct sl_reader *r, struct sl_config_service *service,
+		     config_setting_t *setting)
+{
+	static const char *const fields[] = { "gue_port", "gue_variant" };
+
+	for (int i = 0; i < 2 && service->mode != SL_MODE_GUE; i++)
+		if (config_setting_get_member(setting, fields[i]))
+			return sl_fail_in(r, setting, fields[i],
+					  "is for mode = \"gue\" alone, and this is \"%s\"; leave "
+					  "it out",
+					  sl_config_mode_text(service->mode));
+	if (service->mode != SL_MODE_GUE)
+		return 0;
+	if (!config_setting_get_member(setting, "gue_port"))
+		service->gue_port = GUE_PORT;
+	if (!config_setting_get_member(setting, "gue_variant"))
+		service->gue_variant = GUE_VARIANT;
+	return 0;
+}
+
+static int check_mss(struct sl_reader *r, struct sl_config_service *service,
+		     config_setting_t *setting)
+{
+	bool given = config_setting_get_member(setting, "mss");
+
+	if (given && service->protocol != IPPROTO_TCP)
+		return sl_fail_in(r, setting, "mss",
+				  "is for protocol = \"tcp\" alone; leave it out");
+	if (given && service->mss != SL_MSS_OFF && !sl_addr_is4(&service->vip))
+		return sl_fail_in(r, setting, "mss",
+				  "is for IPv4 alone for now, and the VIP is IPv6; leave it out");
+	if (!given && service->protocol == IPPROTO_TCP && sl_config_tunnels(service))
+		service->mss = SL_MSS_AUTO;
+	return 0;
+}
+
+int sl_mode_check(struct sl_reader *r, struct sl_config_service *service, config_setting_t *setting)
+{
+	bool given = config_setting_get_member(setting, "tunnel_source");
+	int err;
+
+	if (sl_config_tunnels(service) && !sl_addr_is4(&service->vip))
+		return sl_fail_in(
+			r, setting, "mode",
+			"\"%s\" carries IPv4 alone for now, and the VIP is IPv6; give \"nat\" "
+			"or \"direct\"",
+			sl_config_mode_text(service->mode));
+	if (given && !sl_config_tunnels(service))
+		return sl_fail_in(r, setting, "tunnel_source",
+				  "is for tunnels, and mode is \"%s\"; leave it out",
+				  sl_config_mode_text(service->mode));
+	if (!given && sl_config_tunnels(service)) {
+		if (!r->config->source.prefix.q[1])
+			return sl_fail_in(r, setting, "tunnel_source",
+					  "missing here and in the file itself, and mode = \"%s\" "
+					  "needs one; give an address of the gateway's, or a "
+					  "prefix that backends accept packets from",
+					  sl_config_mode_text(service->mode));
+		service->source = r->config->source;
+	}
+	err = check_gue(r, service, setting);
+	return err ? err : check_mss(r, service, setting);
+}
+
+int sl_mode_check_backend(const struct sl_config_service *service, uint16_t port,
+			  char error[SL_ERROR_MAX])
+{
+	if (service->mode == SL_MODE_NAT || port == service->port)
+		return 0;
+	snprintf(error, SL_ERROR_MAX,
+		 "%u is another than the service's, and mode \"%s\" translates none; give %u or "
+		 "leave it out",
+		 port, sl_config_mode_text(service->mode), service->port);
+	return -EINVAL;
+}
