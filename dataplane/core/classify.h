@@ -305,7 +305,9 @@ SL_INLINE void sl_classify6_with(const struct sl_tables *t, const struct sl_pack
 
 SL_INLINE void sl_classify(const struct sl_tables *t, const struct sl_packet *p, struct sl_work *w)
 {
-	struct sl_parsed o;
+	struct sl_parsed o = {
+		0
+	}; /* clang may load what a branch left unset, the verifier won't */
 	union sl_addr to;
 
 	sl_parse(p, &o);

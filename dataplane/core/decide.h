@@ -203,11 +203,11 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 	const struct sl_backend *b;
 	struct sl_service_tally *tally;
 	struct sl_traffic *traffic;
-	uint32_t backend, id, mtu, length = p->length;
-	uint8_t mode = s->mode;
-	uint16_t flags, wants, mss;
+	uint32_t backend, id, length = p->length;
+	uint64_t fit;
+	uint8_t mode;
+	uint16_t flags, wants;
 	uint8_t protocol;
-	uint64_t index;
 	struct sl_nat n;
 
 	/* Each is checked at once: clang may look twice at what is checked later. */
@@ -219,7 +219,7 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 
 		event = tcp ? sl_event_of(tcp->flags) : event;
 	}
-	if (sl_unlikely(sl_l3_ttl(l3, six) <= 1) && mode != SL_MODE_DIRECT) {
+	if (sl_unlikely(sl_l3_ttl(l3, six) <= 1) && s->mode != SL_MODE_DIRECT) {
 		tally = sl_seam_tally(t, s->id);
 		if (tally)
 			tally->ttl_exceeded++;
@@ -250,8 +250,7 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 			tally->no_backend++;
 		return backend ? SL_REASON_bad_index : SL_REASON_no_backend;
 	}
-	index = (uint64_t)s->backends + backend - 1;
-	b = sl_seam_backend(t, index);
+	b = sl_seam_backend(t, (uint64_t)s->backends + backend - 1);
 	if (sl_unlikely(!b))
 		return SL_REASON_bad_index;
 	id = b->traffic;
@@ -274,8 +273,8 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 	n.l4_delta = b->l4_delta;
 	*egress = b->egress;
 	flags = b->flags;
-	mtu = b->mtu;
-	mss = b->mss;
+	/* One word for all: BPF's stack is short. */
+	fit = b->mtu | (uint64_t)b->mss << 16 | (uint64_t)s->mode << 32;
 	if (sl_unlikely(!sl_seam_current(t)))
 		return SL_REASON_torn_table;
 	if (sl_unlikely(!(flags & SL_BACKEND_RESOLVED))) {
@@ -284,17 +283,26 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 			tally->no_neighbour++;
 		return SL_REASON_no_neighbour;
 	}
-	if (sl_unlikely(sl_l3_length(l3, six) > mtu)) {
+	if (sl_unlikely(sl_l3_length(l3, six) > (uint16_t)fit)) {
 		*egress = p->ingress;
-		return six ? SL_REASON_too_big : sl_mtu_answer(t, p, w->l3, mtu);
+		return six ? SL_REASON_too_big : sl_mtu_answer(t, p, w->l3, (uint16_t)fit);
 	}
-	if (!six && sl_unlikely(event == SL_EVENT_BEGIN && mss))
-		sl_mss_clamp(*p, w->l3, w->l4, mss);
+	if (!six && sl_unlikely(event == SL_EVENT_BEGIN && (uint16_t)(fit >> 16)))
+		sl_mss_clamp(*p, w->l3, w->l4, (uint16_t)(fit >> 16));
+	mode = (uint8_t)(fit >> 32);
 	if (sl_likely(mode == SL_MODE_NAT)) {
 		if (sl_unlikely(!(six ? sl_nat6(p, w->l3, w->l4, protocol, &n, false)
 				      : sl_nat_to_backend(p, w->l3, w->l4, &n))))
 			return SL_REASON_bad_header;
+	} else if (six) { /* no tunnel carries IPv6 yet */
+		struct sl_eth *eth = sl_packet_at(p, 0, sizeof(*eth));
+
+		if (mode != SL_MODE_DIRECT || !eth)
+			return SL_REASON_bad_index;
+		sl_eth_address(eth, n.mac);
 	} else {
+		/* From a record that may have moved by now: that is asked there once more. */
+		uint64_t index = (uint64_t)s->backends + backend - 1;
 		enum sl_reason reason = sl_mode_apart(t, p, index, w->l3, w->l4, mode);
 
 		if (sl_unlikely(reason != SL_REASON_to_backend))
