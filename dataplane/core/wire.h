@@ -138,6 +138,15 @@ enum {
 	SL_ICMP_PARAMETER = 12,
 };
 
+enum {
+	SL_ICMP6_UNREACHABLE = 1,
+	SL_ICMP6_TOO_BIG = 2,
+	SL_ICMP6_TIME_EXCEEDED = 3,
+	SL_ICMP6_PARAMETER = 4,
+	SL_ICMP6_ECHO = 128,
+	SL_ICMP6_ECHO_REPLY = 129,
+};
+
 /* A neighbour solicitation or advertisement (RFC 4861), and the option that may stand behind it. */
 struct sl_nd {
 	uint8_t type;
