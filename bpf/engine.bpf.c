@@ -45,6 +45,7 @@ enum {
 	SL_TAIL_FRAGMENT,
 	SL_TAIL_LIMITED,
 	SL_TAIL_LIMITED6,
+	SL_TAIL_ICMP6,
 	SL_TAILS
 };
 
@@ -54,6 +55,7 @@ int sl_xdp_fragment(struct xdp_md *ctx);
 int sl_xdp_limited(struct xdp_md *ctx);
 int sl_xdp_ip6(struct xdp_md *ctx);
 int sl_xdp_limited6(struct xdp_md *ctx);
+int sl_xdp_icmp6(struct xdp_md *ctx);
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
@@ -66,7 +68,8 @@ struct {
 		    [SL_TAIL_FIRST] = (void *)&sl_xdp_first,
 		    [SL_TAIL_FRAGMENT] = (void *)&sl_xdp_fragment,
 		    [SL_TAIL_LIMITED] = (void *)&sl_xdp_limited,
-		    [SL_TAIL_LIMITED6] = (void *)&sl_xdp_limited6 },
+		    [SL_TAIL_LIMITED6] = (void *)&sl_xdp_limited6,
+		    [SL_TAIL_ICMP6] = (void *)&sl_xdp_icmp6 },
 };
 
 /* Whether a worker takes it: one serves the queue, and its socket is there. */
@@ -213,6 +216,10 @@ int sl_xdp_ip6(struct xdp_md *ctx)
 	t.shape = sl_shape6_alone(ctx);
 	w.l3 = (uint8_t)(t.shape >> 24);
 	sl_classify6_with(&t, &p, &w);
+	if (sl_unlikely(w.todo == SL_TODO_ICMP6)) {
+		bpf_tail_call(ctx, &tails, SL_TAIL_ICMP6);
+		sl_work_end(&w, SL_REASON_not_ours);
+	}
 	verdict = steer(&t, &w, t.bank->engine, ctx->rx_queue_index);
 	if (verdict >= 0)
 		return verdict;
@@ -265,4 +272,30 @@ SEC("xdp")
 int sl_xdp_fragment(struct xdp_md *ctx)
 {
 	return rare(ctx, SL_TODO_FRAGMENT);
+}
+
+SEC("xdp")
+int sl_xdp_icmp6(struct xdp_md *ctx)
+{
+	struct sl_packet p = sl_packet_of(ctx);
+	struct sl_work w = { 0 };
+	struct sl_tables t;
+	enum sl_reason reason;
+	uint16_t port = 0;
+	int verdict;
+
+	if (!sl_tables_look(&t))
+		return XDP_PASS;
+	t.shape = sl_shape6_alone(ctx);
+	w.l3 = (uint8_t)(t.shape >> 24);
+	w.l4 = (uint8_t)sl_shape_l4(t.shape);
+	sl_icmp6_classify(&t, &p, &w);
+	verdict = steer(&t, &w, t.bank->engine, ctx->rx_queue_index);
+	if (verdict >= 0)
+		return verdict;
+	reason = sl_icmp6_route(&t, &p, &w, &port);
+	return finish(&t, reason,
+		      reason == SL_REASON_echo_reply || reason == SL_REASON_icmp_to_backend ||
+			      reason == SL_REASON_icmp_to_client,
+		      port, p.ingress);
 }

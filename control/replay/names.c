@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "../../dataplane/core/parse6.h"
-#include "../../dataplane/core/quote.h"
+#include "../../dataplane/core/quote6.h"
 
 struct named {
 	union sl_addr addr;
@@ -113,6 +113,20 @@ static struct sl_names_key quoted(const struct sl_packet *p, const struct sl_par
 	return key;
 }
 
+static struct sl_names_key quoted6(const struct sl_packet *p, const struct sl_parsed *o)
+{
+	const struct sl_icmp *icmp = sl_packet_at(p, o->l4, sizeof(*icmp));
+	struct sl_quote6 q;
+
+	if (!icmp || !sl_icmp6_is_error(icmp->type) ||
+	    !sl_quote6_parse(p, o->l4 + (uint32_t)sizeof(*icmp), p->length, &q))
+		return (struct sl_names_key){ 0 };
+	return (struct sl_names_key){ .src = q.dst,
+				      .dst = q.src,
+				      .src_endpoint = sl_endpoint(q.in.dport, q.in.protocol),
+				      .dst_endpoint = sl_endpoint(q.in.sport, q.in.protocol) };
+}
+
 struct sl_names_key sl_names_key(const struct sl_frame *frame)
 {
 	struct sl_packet p = { .data = frame->data,
@@ -128,6 +142,8 @@ struct sl_names_key sl_names_key(const struct sl_frame *frame)
 		o.kind = sl_parse_transport(&p, &o, p.length - o.l4);
 	if (o.kind == SL_PARSED_IP6) {
 		sl_parse6(&p, sl_shape6_with(&p, o.l3), &o);
+		if (o.kind == SL_PARSED_IP6 && o.protocol == SL_PROTO_ICMP6)
+			return quoted6(&p, &o);
 		key.src = o.src6;
 		key.dst = o.dst6;
 	} else if (o.kind >= SL_PARSED_IP4) {

@@ -440,8 +440,8 @@ SL_INLINE enum sl_reason sl_route_apart(const struct sl_tables *t, struct sl_pac
 {
 	struct sl_packet copy = *p;
 	uint16_t port = *egress;
-	enum sl_reason reason = w->todo >= SL_TODO_ICMP ? sl_rare(t, &copy, w->todo, &port)
-							: sl_limited(t, &copy, w, &port);
+	enum sl_reason reason = w->todo >= SL_TODO_ICMP6 ? sl_rare(t, &copy, w->todo, &port)
+							 : sl_limited(t, &copy, w, &port);
 
 	*p = copy;
 	*egress = port;
@@ -491,6 +491,7 @@ SL_INLINE enum sl_reason sl_route(const struct sl_tables *t, struct sl_packet *p
 	case SL_TODO_ARP:
 		*egress = p->ingress;
 		return sl_arp_answer(t, p, w->l3) ? SL_REASON_arp_reply : SL_REASON_bad_header;
+	case SL_TODO_ICMP6:
 	case SL_TODO_ICMP:
 	case SL_TODO_FIRST:
 	case SL_TODO_FRAGMENT:

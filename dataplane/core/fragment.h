@@ -308,13 +308,15 @@ SL_INLINE enum sl_reason sl_fragment_to_client(const struct sl_tables *t, struct
 	uint32_t id = w->reverse->traffic;
 	struct sl_traffic *traffic;
 	enum sl_reason reason;
+	union sl_addr dst;
 	struct sl_nat n;
 
 	if (!ip || !eth)
 		return SL_REASON_bad_header;
 	if (ip->ttl <= 1)
 		return SL_REASON_ttl_exceeded;
-	reason = sl_route_out(t, w->at, ip->dst, n.mac, egress);
+	dst = sl_addr4(ip->dst);
+	reason = sl_route_out(t, w->at, &dst, n.mac, egress);
 	if (reason != SL_REASON_to_client)
 		return reason;
 	reason = sl_fragment_limit(t, p, w, ip, id, SL_FROM_BACKEND);

@@ -198,6 +198,7 @@ SL_INLINE enum sl_reason sl_icmp_to_client(const struct sl_tables *t, struct sl_
 	const struct sl_reverse *r = w->reverse;
 	enum sl_reason reason;
 	struct sl_quote q;
+	union sl_addr dst;
 	struct sl_nat n;
 
 	if (!ip || !sl_quote_parse(p, w->l4 + sizeof(struct sl_icmp), sl_icmp_end(p, w->l3), &q))
@@ -208,7 +209,8 @@ SL_INLINE enum sl_reason sl_icmp_to_client(const struct sl_tables *t, struct sl_
 	n.port = r->port;
 	n.ip_delta = r->ip_delta;
 	n.l4_delta = r->l4_delta;
-	reason = sl_route_out(t, w->at, ip->dst, n.mac, egress);
+	dst = sl_addr4(ip->dst);
+	reason = sl_route_out(t, w->at, &dst, n.mac, egress);
 	if (reason != SL_REASON_to_client)
 		return reason;
 	return sl_icmp_rewrite(p, w, &q, &n, false) ? SL_REASON_icmp_to_client

@@ -8,6 +8,7 @@
 #define SL_CORE_RARE_H
 
 #include "fragment.h"
+#include "icmp6.h"
 
 /* Whose is it? What ends here is the kernel's or dropped. todo, as classify said: ICMP, a
  * datagram's first fragment, or another one. */
@@ -96,8 +97,17 @@ SL_INLINE enum sl_reason sl_rare_route(const struct sl_tables *t, struct sl_pack
 SL_INLINE enum sl_reason sl_rare_with(const struct sl_tables *t, struct sl_packet *p, uint8_t todo,
 				      uint16_t *egress)
 {
-	struct sl_work w;
+	struct sl_work w = { 0 };
 
+	if (todo == SL_TODO_ICMP6) {
+		uint16_t type;
+		uint32_t l3 = sl_parse_link(p, &type);
+
+		w.l3 = (uint8_t)l3;
+		w.l4 = (uint8_t)sl_shape_l4(sl_shape6_with(p, l3));
+		sl_icmp6_classify(t, p, &w);
+		return sl_icmp6_route(t, p, &w, egress);
+	}
 	sl_rare_classify(t, p, todo, &w);
 	return sl_rare_route(t, p, todo, &w, egress);
 }

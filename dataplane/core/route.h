@@ -216,6 +216,7 @@ SL_INLINE enum sl_reason sl_look_backend(const struct sl_tables *t, const struct
 	n->index = (uint64_t)ask.backends + backend - 1;
 	n->mtu = b->mtu;
 	n->addr = b->addr.w[3];
+	n->addr6 = b->addr;
 	n->port = b->port;
 	n->ip_delta = b->ip_delta;
 	n->l4_delta = b->l4_delta;
@@ -229,8 +230,9 @@ SL_INLINE enum sl_reason sl_look_backend(const struct sl_tables *t, const struct
 
 /* The next hop to a client, by the place of its route: where the frame leaves, and to whom.
  * SL_REASON_to_client, or why it can't. */
-SL_INLINE enum sl_reason sl_route_out(const struct sl_tables *t, uint32_t at, sl_be32 client,
-				      uint8_t mac[12], uint16_t *egress)
+SL_INLINE enum sl_reason sl_route_out(const struct sl_tables *t, uint32_t at,
+				      const union sl_addr *client, uint8_t mac[12],
+				      uint16_t *egress)
 {
 	const struct sl_route *route = sl_seam_route(t, at);
 	union sl_addr hop;
@@ -249,7 +251,7 @@ SL_INLINE enum sl_reason sl_route_out(const struct sl_tables *t, uint32_t at, sl
 	if (kind != SL_ROUTE_LINK && kind != SL_ROUTE_ASK)
 		return SL_REASON_no_route;
 	if (!(hop.q[0] | hop.q[1]))
-		hop = sl_addr4(client);
+		hop = *client;
 	sl_seam_want(t, &hop);
 	return SL_REASON_no_neighbour;
 }

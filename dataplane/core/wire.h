@@ -156,6 +156,15 @@ enum {
 };
 enum { SL_ICMP_FRAG_NEEDED = 4 }; /* a code of unreachable */
 
+enum {
+	SL_ICMP6_UNREACHABLE = 1,
+	SL_ICMP6_TOO_BIG = 2,
+	SL_ICMP6_TIME_EXCEEDED = 3,
+	SL_ICMP6_PARAMETER = 4,
+	SL_ICMP6_ECHO = 128,
+	SL_ICMP6_ECHO_REPLY = 129,
+};
+
 /* A neighbour solicitation or advertisement (RFC 4861), and the option that may stand behind it. */
 struct sl_nd {
 	uint8_t type;

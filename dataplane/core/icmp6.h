@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* ICMPv6 that is ours (RFC 4443), by the rules of icmp.h: echo to a VIP answered, errors brought to
+ * the flow's backend or client, what they quote changed back. The checksum covers the addresses of
+ * the packet itself too, so it changes by the outer address and by the quoted one.
+ */
+#ifndef SL_CORE_ICMP6_H
+#define SL_CORE_ICMP6_H
+
+#include "icmp.h"
+#include "quote6.h"
+
+SL_INLINE void sl_icmp6_classify_error(const struct sl_tables *t, const struct sl_quote6 *q,
+				       struct sl_work *w)
+{
+	const struct sl_root *root = sl_seam_root(t);
+	const struct sl_service *s =
+		sl_service_find(t, &q->src, sl_endpoint(q->in.sport, q->in.protocol));
+	uint64_t source;
+
+	if (!s || !root)
+		return;
+	source = sl_hash_source6(&q->dst, q->in.dport, root->row_key);
+	w->service = s;
+	w->todo = SL_TODO_ERROR_TO_BACKEND;
+	w->at = sl_hash_row_of(source, &q->src, s->endpoint, root->row_key) & s->row_mask;
+	w->hash = sl_flow_key(s->id, source);
+}
+
+SL_INLINE void sl_icmp6_classify_transit(const struct sl_tables *t, const struct sl_quote6 *q,
+					 struct sl_work *w)
+{
+	const struct sl_reverse *r =
+		sl_reverse_find(t, &q->dst, sl_endpoint(q->in.dport, q->in.protocol));
+
+	if (r)
+		sl_classify_reverse(t, r, sl_route_find6(t, &q->src), SL_TODO_ERROR_TO_CLIENT, w);
+}
+
+/* Where the message ends. */
+SL_INLINE uint32_t sl_icmp6_end(const struct sl_ip6 *ip, uint32_t l3)
+{
+	return l3 + (uint32_t)sizeof(*ip) + sl_ntohs(ip->length);
+}
+
+SL_INLINE void sl_icmp6_classify(const struct sl_tables *t, const struct sl_packet *p,
+				 struct sl_work *w)
+{
+	const struct sl_ip6 *ip = sl_packet_at(p, w->l3, sizeof(*ip));
+	const struct sl_icmp *icmp;
+	union sl_addr src, dst;
+	struct sl_quote6 q;
+	uint32_t end;
+	uint8_t type;
+	bool to_vip;
+
+	sl_work_end(w, SL_REASON_not_ours);
+	if (!ip)
+		return;
+	src = sl_addr_load(ip->src);
+	dst = sl_addr_load(ip->dst);
+	end = sl_icmp6_end(ip, w->l3);
+	to_vip = sl_service_find(t, &dst, 0) != NULL;
+	if (to_vip)
+		w->reason = SL_REASON_bad_header;
+	icmp = sl_packet_at(p, w->l4, sizeof(*icmp));
+	if (!icmp || w->l4 + sizeof(*icmp) > end)
+		return;
+	type = icmp->type;
+	if (to_vip) {
+		w->reason = SL_REASON_martian;
+		if (sl_martian6(&src, &dst) || sl_service_find(t, &src, 0))
+			return;
+		w->reason = SL_REASON_icmp_unknown;
+		if (type == SL_ICMP6_ECHO)
+			w->todo = SL_TODO_ECHO;
+	}
+	if (!sl_icmp6_is_error(type) ||
+	    !sl_quote6_parse(p, w->l4 + (uint32_t)sizeof(*icmp), end, &q) ||
+	    !sl_addr_equal(&q.src, &dst))
+		return;
+	if (to_vip)
+		sl_icmp6_classify_error(t, &q, w);
+	else
+		sl_icmp6_classify_transit(t, &q, w);
+}
+
+SL_INLINE enum sl_reason sl_icmp6_echo(const struct sl_tables *t, struct sl_packet *p,
+				       const struct sl_work *w)
+{
+	const struct sl_port *port = sl_seam_port(t, p->ingress);
+	union sl_addr vip, client;
+	struct sl_icmp *icmp;
+	struct sl_eth *eth;
+	struct sl_ip6 *ip;
+	uint8_t mac[6];
+
+	if (!port || !(eth = sl_packet_at(p, 0, sizeof(*eth))) ||
+	    !(ip = sl_packet_at(p, w->l3, sizeof(*ip))) ||
+	    !(icmp = sl_packet_at(p, w->l4, sizeof(*icmp))))
+		return SL_REASON_bad_header;
+	if (eth->dst[0] & 1)
+		return SL_REASON_martian;
+	__builtin_memcpy(mac, port->mac, sizeof(mac));
+	if (!sl_seam_current(t))
+		return SL_REASON_torn_table;
+	for (int i = 0; i < 6; i++) {
+		eth->dst[i] = eth->src[i];
+		eth->src[i] = mac[i];
+	}
+	vip = sl_addr_load(ip->dst);
+	client = sl_addr_load(ip->src);
+	sl_addr_store(ip->dst, &client);
+	sl_addr_store(ip->src, &vip);
+	ip->hops = SL_ECHO_TTL;
+	icmp->csum = sl_csum_apply(icmp->csum, sl_word_delta(SL_ICMP6_ECHO, SL_ICMP6_ECHO_REPLY));
+	icmp->type = SL_ICMP6_ECHO_REPLY;
+	return SL_REASON_echo_reply;
+}
+
+/* The message and what it quotes: the quoted source becomes the backend, or the quoted destination
+ * the VIP, and so the packet's own other end. */
+SL_INLINE bool sl_icmp6_rewrite(struct sl_packet *p, const struct sl_work *w,
+				const struct sl_quote6 *q, const struct sl_nat *n, bool to_backend)
+{
+	union sl_addr before;
+	struct sl_udp *ports;
+	struct sl_icmp *icmp;
+	struct sl_ip6 *ip;
+	struct sl_eth *eth;
+	uint32_t grown;
+
+	if (!(ip = sl_packet_at(p, q->in.l3, sizeof(*ip))) ||
+	    !(ports = sl_packet_at(p, q->in.l4, sizeof(*ports))))
+		return false;
+	if (to_backend) {
+		grown = sl_word_delta(ports->src, n->port) + sl_csum_delta_addr(&q->src, &n->addr6);
+		sl_addr_store(ip->src, &n->addr6);
+		ports->src = n->port;
+	} else {
+		grown = sl_word_delta(ports->dst, n->port) + sl_csum_delta_addr(&q->dst, &n->addr6);
+		sl_addr_store(ip->dst, &n->addr6);
+		ports->dst = n->port;
+	}
+	grown += sl_quote_csum(p, &q->in, n->l4_delta);
+	if (!(eth = sl_packet_at(p, 0, sizeof(*eth))) ||
+	    !(ip = sl_packet_at(p, w->l3, sizeof(*ip))) ||
+	    !(icmp = sl_packet_at(p, w->l4, sizeof(*icmp))))
+		return false;
+	before = sl_addr_load(to_backend ? ip->dst : ip->src);
+	sl_addr_store(to_backend ? ip->dst : ip->src, &n->addr6);
+	grown += sl_csum_delta_addr(&before, &n->addr6);
+	ip->hops--;
+	icmp->csum = sl_csum_apply(icmp->csum, grown);
+	sl_eth_address(eth, n->mac);
+	return true;
+}
+
+SL_INLINE enum sl_reason sl_icmp6_forward(const struct sl_tables *t, struct sl_packet *p,
+					  const struct sl_work *w, uint16_t *egress,
+					  bool to_backend)
+{
+	const struct sl_ip6 *ip = sl_packet_at(p, w->l3, sizeof(*ip));
+	enum sl_reason reason;
+	struct sl_quote6 q;
+	union sl_addr dst;
+	struct sl_nat n;
+	uint32_t id;
+
+	if (!ip || !sl_quote6_parse(p, w->l4 + (uint32_t)sizeof(struct sl_icmp),
+				    sl_icmp6_end(ip, w->l3), &q))
+		return SL_REASON_bad_header;
+	if (ip->hops <= 1)
+		return SL_REASON_ttl_exceeded;
+	if (to_backend) {
+		reason = sl_look_backend(t, w, w->hash, &n, &id, egress);
+		if (reason != SL_REASON_to_backend)
+			return reason;
+	} else {
+		n.addr6 = w->reverse->vip;
+		n.port = w->reverse->port;
+		n.l4_delta = w->reverse->l4_delta;
+		dst = sl_addr_load(ip->dst);
+		reason = sl_route_out(t, w->at, &dst, n.mac, egress);
+		if (reason != SL_REASON_to_client)
+			return reason;
+	}
+	if (!sl_icmp6_rewrite(p, w, &q, &n, to_backend))
+		return SL_REASON_bad_header;
+	return to_backend ? SL_REASON_icmp_to_backend : SL_REASON_icmp_to_client;
+}
+
+SL_INLINE enum sl_reason sl_icmp6_route(const struct sl_tables *t, struct sl_packet *p,
+					const struct sl_work *w, uint16_t *egress)
+{
+	switch (w->todo) {
+	case SL_TODO_ECHO:
+		*egress = p->ingress;
+		return sl_icmp6_echo(t, p, w);
+	case SL_TODO_ERROR_TO_BACKEND:
+		return sl_icmp6_forward(t, p, w, egress, true);
+	case SL_TODO_ERROR_TO_CLIENT:
+		return sl_icmp6_forward(t, p, w, egress, false);
+	default:
+		return sl_seam_current(t) ? (enum sl_reason)w->reason : SL_REASON_torn_table;
+	}
+}
+
+#endif

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* The packet that an ICMPv6 error quotes, as quote.h has it for IPv4. It is followed where TCP or
+ * UDP stands right behind its IPv6 header.
+ */
+#ifndef SL_CORE_QUOTE6_H
+#define SL_CORE_QUOTE6_H
+
+#include "quote.h"
+
+struct sl_quote6 {
+	union sl_addr src;
+	union sl_addr dst;
+	struct sl_quote in; /* ports, protocol and offsets */
+};
+
+SL_INLINE bool sl_icmp6_is_error(uint8_t type)
+{
+	return type == SL_ICMP6_UNREACHABLE || type == SL_ICMP6_TOO_BIG ||
+	       type == SL_ICMP6_TIME_EXCEEDED || type == SL_ICMP6_PARAMETER;
+}
+
+SL_INLINE bool sl_quote6_parse(const struct sl_packet *p, uint32_t at, uint32_t end,
+			       struct sl_quote6 *q)
+{
+	const struct sl_ip6 *ip = sl_packet_at(p, at, sizeof(*ip));
+	const struct sl_udp *ports;
+
+	if (!ip)
+		return false;
+	q->in.l3 = at;
+	q->in.l4 = at + (uint32_t)sizeof(*ip);
+	q->in.end = end;
+	q->in.protocol = ip->next;
+	q->src = sl_addr_load(ip->src);
+	q->dst = sl_addr_load(ip->dst);
+	if (sl_ntohl(ip->version_class_flow) >> 28 != 6 || q->in.l4 + SL_QUOTE_LEAST > end ||
+	    (q->in.protocol != SL_PROTO_TCP && q->in.protocol != SL_PROTO_UDP))
+		return false;
+	ports = sl_packet_at(p, q->in.l4, sizeof(*ports));
+	if (!ports)
+		return false;
+	q->in.sport = ports->src;
+	q->in.dport = ports->dst;
+	return true;
+}
+
+#endif
