@@ -52,8 +52,31 @@ static struct sl_frame_kind kind_of(struct frame f, uint8_t flags)
 	return kind;
 }
 
-void sl_generator_init(struct sl_generator *g, sl_be32 vip, sl_be16 port, const uint8_t mac[6],
-		       bool syn, bool datagrams)
+/* In front of a TCP header, as the sums of kind_of() have it: they count the VIP in the first 4
+ * bytes alone, so what IPv6 adds is the rest of it and of the sources. */
+static void init_six(struct sl_generator *g, const union sl_addr *vip)
+{
+	const uint8_t link_end[2] = { 0x86, 0xdd }, first[2] = { 0x60, 0 };
+	const uint8_t head[8] = { 0, 0, 0, sizeof(struct sl_tcp), SL_PROTO_TCP, 64 };
+	uint8_t link[16];
+	uint32_t rest;
+
+	memcpy(link, &g->link, sizeof(link));
+	memcpy(link + 12, link_end, sizeof(link_end));
+	memcpy(link + PIECE_IP, first, sizeof(first));
+	memcpy(&g->link, link, sizeof(link));
+	memcpy(&g->ip6_head, head, 6);
+	memcpy(&g->vip6, vip, sizeof(g->vip6));
+	g->six = true;
+	g->source6 = 0x1000ull << 48 | 0xb80d0120ull; /* 2001:db8:0:10::/64, as on the wire */
+	rest = sum(vip, sizeof(*vip)) + sum(&g->source6, sizeof(g->source6));
+	g->syn.sum += rest;
+	g->ack.sum += rest;
+	g->fin.sum += rest;
+}
+
+void sl_generator_init(struct sl_generator *g, const union sl_addr *vip, sl_be16 port,
+		       const uint8_t mac[6], bool syn, bool datagrams)
 {
 	struct frame f = {
 		.eth = { .src = { 2, 'c', 'l', 'i', 'e', 'n' }, .type = sl_htons(SL_ETH_IP4) },
@@ -62,7 +85,7 @@ void sl_generator_init(struct sl_generator *g, sl_be32 vip, sl_be16 port, const 
 			.fragment = sl_htons(0x4000),
 			.ttl = 64,
 			.protocol = SL_PROTO_TCP,
-			.dst = vip },
+			.dst = sl_addr_is4(vip) ? vip->w[3] : 0 },
 		.tcp = { .dst = port, .offset = 0x50, .window = sl_htons(1024) },
 	};
 	const uint8_t *bytes = (const uint8_t *)&f;
@@ -72,7 +95,9 @@ void sl_generator_init(struct sl_generator *g, sl_be32 vip, sl_be16 port, const 
 		f.ip.protocol = SL_PROTO_UDP;
 		f.ip.length = sl_htons(sizeof(f) - sizeof(f.eth));
 	}
-	*g = (struct sl_generator){ .random = 0x853c49e6748fea9bull, .vip = vip, .port = port };
+	*g = (struct sl_generator){ .random = 0x853c49e6748fea9bull,
+				    .vip = f.ip.dst,
+				    .port = port };
 	memcpy(&g->link, bytes + PIECE_LINK, sizeof(g->link));
 	memcpy(&g->ip_head, bytes + PIECE_IP, sizeof(g->ip_head));
 	memcpy(&g->ttl_protocol, bytes + PIECE_IP + 8, sizeof(g->ttl_protocol));
@@ -80,6 +105,8 @@ void sl_generator_init(struct sl_generator *g, sl_be32 vip, sl_be16 port, const 
 	g->syn = kind_of(f, SL_TCP_SYN);
 	g->ack = kind_of(f, SL_TCP_ACK);
 	g->fin = kind_of(f, SL_TCP_FIN | SL_TCP_ACK);
+	if (!sl_addr_is4(vip))
+		init_six(g, vip);
 	g->usual = syn ? g->syn : g->ack;
 	g->udp_sum = sum(&f.ip.dst, 4) + f.tcp.dst + sl_htons(SL_PROTO_UDP) + 2u * UDP_LENGTH;
 }
@@ -93,8 +120,33 @@ static inline uint64_t mix(uint64_t i)
 	return i ^ i >> 22;
 }
 
-static inline void write_frame(const struct sl_generator *g, const struct sl_frame_kind *kind,
-			       struct rte_mbuf *m, uint64_t flow)
+/* The flow is the second half of the source, and its port. */
+static __attribute__((noinline)) void write_frame6(const struct sl_generator *g,
+						   const struct sl_frame_kind *kind,
+						   struct rte_mbuf *m, uint64_t flow)
+{
+	uint8_t *at = rte_pktmbuf_mtod(m, uint8_t *);
+	uint64_t tuple = mix(flow);
+	uint32_t low = __builtin_bswap32(0x10000000u | (uint32_t)(tuple >> 15));
+	uint16_t sport = __builtin_bswap16((uint16_t)(0x8000u | (tuple & 0x7fff)));
+	uint64_t source = (uint64_t)low << 32;
+	uint16_t csum = (uint16_t)~sl_csum_fold(kind->sum + (low & 0xffff) + (low >> 16) + sport);
+	uint64_t ports = sport | (uint32_t)g->port << 16;
+	uint64_t flags = (uint64_t)kind->flags_window << 32;
+	uint32_t end = csum;
+
+	_mm_storeu_si128((__m128i *)(void *)at, g->link);
+	memcpy(at + 16, &g->ip6_head, 8);
+	_mm_storeu_si128((__m128i *)(void *)(at + 22),
+			 _mm_set_epi64x((long long)source, (long long)g->source6));
+	_mm_storeu_si128((__m128i *)(void *)(at + 38), g->vip6);
+	memcpy(at + 54, &ports, 8);
+	memcpy(at + 62, &flags, 8);
+	memcpy(at + 70, &end, 4);
+}
+
+static inline void write_frame4(const struct sl_generator *g, const struct sl_frame_kind *kind,
+				struct rte_mbuf *m, uint64_t flow)
 {
 	uint8_t *at = rte_pktmbuf_mtod(m, uint8_t *);
 	uint64_t tuple = mix(flow);
@@ -113,6 +165,15 @@ static inline void write_frame(const struct sl_generator *g, const struct sl_fra
 	_mm_storeu_si128((__m128i *)(void *)(at + PIECE_TUPLE), _mm_set_epi64x(0, (long long)ends));
 	_mm_storeu_si128((__m128i *)(void *)(at + PIECE_TCP),
 			 _mm_set_epi64x(0, (long long)tcp_rest));
+}
+
+static inline void write_frame(const struct sl_generator *g, const struct sl_frame_kind *kind,
+			       struct rte_mbuf *m, uint64_t flow)
+{
+	if (__builtin_expect(g->six, false))
+		write_frame6(g, kind, m, flow);
+	else
+		write_frame4(g, kind, m, flow);
 }
 
 /* As write_frame(), of UDP; the payload is the flow's number and zeros. */

@@ -3,11 +3,12 @@
  * port hands out, on the core that is measured.
  *
  * Frames are of 64 bytes (60 without FCS), IPv4 and TCP, to one VIP and port, with correct IP and
- * TCP checksums. The source of flow i is a bijection of i onto 28 bits of address (16.0.0.0/4) and
- * 15 of port (32768 and up), so flows never share a tuple and follow no pattern that a linear hash
- * would like; nothing is looked up, so traffic takes no cache from who is measured. Flows come in
- * uniformly random order; or one after the other, each once; or as connections that begin, go on
- * and end; or in random order with SYNs of flows that nobody knows among them, at a rate.
+ * TCP checksums; to a VIP of IPv6, of 78 bytes, which is the shortest there. UDP is IPv4 alone. The
+ * source of flow i is a bijection of i onto 28 bits of address (16.0.0.0/4) and 15 of port (32768
+ * and up), so flows never share a tuple and follow no pattern that a linear hash would like;
+ * nothing is looked up, so traffic takes no cache from who is measured. Flows come in uniformly
+ * random order; or one after the other, each once; or as connections that begin, go on and end; or
+ * in random order with SYNs of flows that nobody knows among them, at a rate.
  *
  * A frame is four 16-byte stores, cut so that no header field straddles two of them: who loads one
  * right after is not held up by store forwarding. Its cost is measured with the same callback in
@@ -23,7 +24,7 @@
 
 #include "../dataplane/abi/address.h"
 
-enum { SL_FRAME = 60 };
+enum { SL_FRAME = 60, SL_FRAME6 = 74 };
 
 #define SL_STRANGERS (1ull << 42) /* flows from here on belong to nobody */
 
@@ -63,7 +64,11 @@ struct sl_generator {
 	uint16_t ttl_protocol;
 	uint32_t ip_sum; /* of the words that don't change, as they lie in memory */
 	uint32_t udp_sum;
-	sl_be32 vip;
+	sl_be32 vip; /* of IPv4, or else: */
+	bool six;
+	__m128i vip6;
+	uint64_t ip6_head; /* flow label to hop limit */
+	uint64_t source6;  /* first half of all sources */
 	sl_be16 port;
 	struct sl_frame_kind syn, ack, fin;
 	struct sl_frame_kind usual; /* of SL_ORDER_RANDOM and SL_ORDER_ONCE */
@@ -71,8 +76,8 @@ struct sl_generator {
 
 /* syn: the usual frame is a SYN, else an ACK of a connection that stands; datagrams: UDP instead.
  */
-void sl_generator_init(struct sl_generator *g, sl_be32 vip, sl_be16 port, const uint8_t mac[6],
-		       bool syn, bool datagrams);
+void sl_generator_init(struct sl_generator *g, const union sl_addr *vip, sl_be16 port,
+		       const uint8_t mac[6], bool syn, bool datagrams);
 
 /* Writes n frames, whatever is left. */
 void sl_generator_write(struct sl_generator *g, struct rte_mbuf **frame, uint16_t n);

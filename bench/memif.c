@@ -234,6 +234,7 @@ static int serve(void)
 
 int main(int argc, char **argv)
 {
+	union sl_addr vip;
 	static const uint8_t mac[6] = { 2, 'g', 'a', 't', 'e', 0 };
 
 	if (argc < 8 || strcmp(argv[1], "--flows") != 0 || strcmp(argv[3], "--vip") != 0 ||
@@ -243,8 +244,8 @@ int main(int argc, char **argv)
 		      stderr);
 		return 2;
 	}
-	sl_generator_init(&generator, inet_addr(argv[4]), htons((uint16_t)atoi(argv[6])), mac,
-			  false, false);
+	vip = sl_addr4(inet_addr(argv[4]));
+	sl_generator_init(&generator, &vip, htons((uint16_t)atoi(argv[6])), mac, false, false);
 	generator.order = SL_ORDER_RANDOM;
 	generator.flows = (uint32_t)strtoul(argv[2], NULL, 10);
 	argv[6] = argv[0];

@@ -295,11 +295,13 @@ static void report(const struct path *p, const struct count *from, const struct 
 	printf("{\"packets\": %lu, \"cycles\": %lu, \"restarts\": %lu, \"tracked\": %lu, "
 	       "\"untrackable\": %lu, \"backends_used\": %u, \"all_packets\": %lu, "
 	       "\"all_to_backends\": %lu, \"checked\": %lu, \"wrong\": %lu, \"strangers\": %lu, "
-	       "\"reasons\": {",
+	       "\"forms\": [%lu, %lu, %lu, %lu], \"reasons\": {",
 	       to->packets - from->packets, to->cycles - from->cycles,
 	       to->restarts - from->restarts, to->tracked - from->tracked,
 	       to->untrackable - from->untrackable, backends, to->packets, to_backends,
-	       p->sink.frames, p->sink.wrong, p->generator.strangers - p->strangers);
+	       p->sink.frames, p->sink.wrong, p->generator.strangers - p->strangers,
+	       p->sink.form[SL_FORM_NAT], p->sink.form[SL_FORM_DIRECT], p->sink.form[SL_FORM_IPIP],
+	       p->sink.form[SL_FORM_GUE]);
 	for (int i = 0, n = 0; i < SL_REASON_COUNT; i++)
 		if (to->reason[i] != from->reason[i])
 			printf("%s\"%s\": %lu", n++ ? ", " : "", reason_name[i],
@@ -499,7 +501,7 @@ static int start(struct path *p, uint32_t flows, const struct traffic *traffic)
 	p->storm.root = sl_store_root(&p->store);
 	p->storm.self = p->store.base[SL_ARRAY_workers];
 	sl_ports_mac(&p->ports, 0, mac);
-	sl_generator_init(&p->generator, s->vip.w[3], sl_htons(s->port), mac, traffic->syn,
+	sl_generator_init(&p->generator, &s->vip, sl_htons(s->port), mac, traffic->syn,
 			  traffic->order == SL_ORDER_DATAGRAMS);
 	p->order = traffic->order;
 	p->generator.flows = flows;

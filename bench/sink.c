@@ -8,36 +8,105 @@
 
 #include "../dataplane/core/wire.h"
 
-static const struct sl_config_backend *backend_of(const struct sl_config *config, sl_be32 addr,
-						  sl_be16 port)
-{
-	const struct sl_config_service *s = &config->service[0];
+enum { ETH_IP4 = 0x0800, ETH_IP6 = 0x86dd, IN_IP4 = 4, IN_IP6 = 41, GUE_BYTES = 12, SENT_TTL = 64 };
 
-	for (size_t i = 0; i < s->n_backends; i++)
-		if (s->backend[i].addr.w[3] == addr && sl_htons(s->backend[i].port) == port)
-			return &s->backend[i];
-	return NULL;
+/* An IP header of either version, and where what it carries begins. */
+struct layer {
+	union sl_addr dst;
+	uint8_t protocol;
+	uint8_t ttl;
+	bool whole; /* its own checksum is right, or it has none */
+	const void *header;
+	const uint8_t *next;
+	bool six;
+};
+
+static struct layer layer_at(const uint8_t *at, bool six)
+{
+	struct layer l = { .header = at, .six = six, .whole = true };
+
+	if (six) {
+		const struct rte_ipv6_hdr *ip = (const void *)at;
+
+		memcpy(&l.dst, ip->dst_addr, sizeof(l.dst));
+		l.protocol = ip->proto;
+		l.ttl = ip->hop_limits;
+		l.next = at + sizeof(*ip);
+	} else {
+		const struct rte_ipv4_hdr *ip = (const void *)at;
+
+		l.dst = sl_addr4(ip->dst_addr);
+		l.protocol = ip->next_proto_id;
+		l.ttl = ip->time_to_live;
+		l.next = at + sizeof(*ip);
+		l.whole = rte_ipv4_cksum(ip) == 0; /* over the field itself */
+	}
+	return l;
 }
 
-static const char *wrong_with(const struct sl_config *config, const struct rte_mbuf *m)
+static bool sums_up(const struct layer *l)
 {
+	uint16_t sum = l->six ? rte_ipv6_udptcp_cksum(l->header, l->next)
+			      : rte_ipv4_udptcp_cksum(l->header, l->next);
+
+	return sum == (l->protocol == SL_PROTO_UDP ? 0xffff : 0);
+}
+
+static bool is_backend(const struct sl_config_service *s, const struct layer *l, bool port_too)
+{
+	sl_be16 port;
+
+	memcpy(&port, l->next + 2, sizeof(port));
+	for (size_t i = 0; i < s->n_backends; i++)
+		if (sl_addr_equal(&s->backend[i].addr, &l->dst) &&
+		    (!port_too || sl_htons(s->backend[i].port) == port))
+			return true;
+	return false;
+}
+
+/* The client's packet as it was, but for a hop. */
+static const char *wrong_inside(const struct sl_config_service *s, const struct layer *l)
+{
+	sl_be16 port;
+
+	memcpy(&port, l->next + 2, sizeof(port));
+	if (!sl_addr_equal(&l->dst, &s->vip) || port != sl_htons(s->port))
+		return "inside isn't a packet to the VIP";
+	if (l->ttl != SENT_TTL && l->ttl != SENT_TTL - 1)
+		return "its TTL changed";
+	return l->whole && sums_up(l) ? NULL : "a checksum is wrong";
+}
+
+static const char *wrong_with(struct sl_sink *sink, const struct rte_mbuf *m)
+{
+	const struct sl_config_service *s = &sink->config->service[0];
 	const uint8_t *data = rte_pktmbuf_mtod(m, const uint8_t *);
 	const struct sl_eth *eth = (const void *)data;
-	const struct sl_ip4 *ip = (const void *)(eth + 1);
-	const struct sl_tcp *tcp = (const void *)(ip + 1);
+	struct layer l = layer_at(data + sizeof(*eth), eth->type == sl_htons(ETH_IP6)), inner;
+	bool tunnel = l.protocol == IN_IP4 || l.protocol == IN_IP6;
 
-	if (memcmp(eth->dst, config->next_hop[0].mac, sizeof(eth->dst)) != 0)
+	if (eth->type != sl_htons(ETH_IP4) && !l.six)
+		return "it isn't IP";
+	if (memcmp(eth->dst, sink->config->next_hop[0].mac, sizeof(eth->dst)) != 0)
 		return "it goes to another MAC address than the next hop's";
-	if (!backend_of(config, ip->dst, tcp->dst))
-		return "it goes to no backend's address and port";
-	if (ip->ttl != 63)
-		return "its TTL isn't one less";
-	if (rte_ipv4_cksum((const void *)ip) != 0) /* over the field itself */
+	if (!l.whole)
 		return "its IP checksum is wrong";
-	if (rte_ipv4_udptcp_cksum((const void *)ip, tcp) !=
-	    (ip->protocol == SL_PROTO_UDP ? 0xffff : 0))
-		return "its TCP or UDP checksum is wrong";
-	return NULL;
+	if (sl_addr_equal(&l.dst, &s->vip)) {
+		sink->form[SL_FORM_DIRECT]++;
+		return wrong_inside(s, &l);
+	}
+	if (!tunnel && is_backend(s, &l, true)) {
+		sink->form[SL_FORM_NAT]++;
+		if (l.ttl != SENT_TTL - 1)
+			return "its TTL isn't one less";
+		return sums_up(&l) ? NULL : "its TCP or UDP checksum is wrong";
+	}
+	if (!is_backend(s, &l, false))
+		return "it goes to no backend";
+	sink->form[tunnel ? SL_FORM_IPIP : SL_FORM_GUE]++;
+	data = l.next + (tunnel ? 0 : GUE_BYTES);
+	inner = layer_at(data, *data >> 4 == 6);
+	return wrong_inside(s, &inner);
 }
 
 uint16_t sl_sink_check(uint16_t device, uint16_t queue, struct rte_mbuf **frame, uint16_t n,
@@ -47,7 +116,7 @@ uint16_t sl_sink_check(uint16_t device, uint16_t queue, struct rte_mbuf **frame,
 
 	(void)device, (void)queue;
 	for (uint16_t i = 0; i < n; i++) {
-		const char *wrong = wrong_with(sink->config, frame[i]);
+		const char *wrong = wrong_with(sink, frame[i]);
 
 		if (wrong && !sink->wrong++)
 			snprintf(sink->first, sizeof(sink->first), "%s", wrong);

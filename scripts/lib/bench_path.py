@@ -34,6 +34,8 @@ FLOOD_WINDOW = 1 << 19
 FLOOD = 10  # times what the table holds, while a SYN is remembered
 CORE = gateway.CORES[-1]
 MAIN_CORE = gateway.CORES[0]
+FORMS = ["nat", "direct", "ipip", "gue"]  # as in bench/sink.h
+SIZE, SIZE6 = 60, 74  # of frames, without FCS
 HUGE = "/dev/hugepages"
 EAL_DIR = "/var/run/dpdk"
 
@@ -196,8 +198,11 @@ class Control:
             return "".join(f"\n  {line}" for line in log.read().splitlines()[-5:])
 
 
-def settings(flows, tables, service, device="net_null0,size=60"):
+def settings(flows, tables, service, device=None):
     """An instance of one worker, one port, one next hop and one service."""
+    six = ":" in service.get("vip", "")
+    device = device or f"net_null0,size={SIZE6 if six else SIZE}"
+    port = {} if service.get("mode", "nat") == "nat" else {"port": 80}  # tunnels keep the VIP's
     return {
         "dataplane": {
             "cores": [CORE],
@@ -208,13 +213,14 @@ def settings(flows, tables, service, device="net_null0,size=60"):
             "capacity": {"services": 16, "backends": 256, "rows": 131072, "flows": flows,
                          "routes": 64},
         },
-        "next_hops": [{"prefix": "0.0.0.0/0", "port": "wire", "mac": "02:00:00:00:00:01"}],
-        "services": [gateway.service("web", backends(), **service)],
+        "next_hops": [{"prefix": "::/0" if six else "0.0.0.0/0", "port": "wire", "mac": "02:00:00:00:00:01"}],
+        "services": [gateway.service("web", [{**b, **port} for b in backends(six)], **service)],
     }  # fmt: skip
 
 
-def backends():
-    return [{"address": f"10.1.{i >> 8}.{i & 255}", "port": 8080} for i in range(1, BACKENDS + 1)]
+def backends(six=False):
+    prefix = "2001:db8:1::" if six else "10.1.0."
+    return [{"address": f"{prefix}{i}", "port": 8080} for i in range(1, BACKENDS + 1)]
 
 
 def capacity(scenario):
@@ -248,6 +254,9 @@ def verify(scenario, answer, fresh=0):
         raise Failure(f"backends count {answer['all_to_backends']} of {answer['all_packets']}")
     if answer["wrong"]:
         raise Failure(f"{answer['wrong']} of {answer['checked']} frames left wrong")
+    form = FORMS.index(scenario.service.get("mode", "nat"))
+    if answer["forms"][form] != answer["checked"]:
+        raise Failure(f"frames left in other shapes than asked for: {FORMS} {answer['forms']}")
     if answer["backends_used"] < expected:
         raise Failure(f"only {answer['backends_used']} of {BACKENDS} backends were used")
     if abs(answer["tracked"] - fresh) > INSERT_FAILURES * packets:

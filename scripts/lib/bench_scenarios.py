@@ -20,6 +20,7 @@ Xdp = collections.namedtuple("Xdp", "name title flows target vip flags capacity 
 Start = collections.namedtuple("Start", "name title flows target")
 
 TRACKED = {"track": "all"}
+IPV6 = {"vip": "2001:db8::10"}  # backends and next hop follow
 LIMITED = {"limits": [{"per": "flow", "rate": "1Gbit"}]}  # more than any flow has: all pass
 PLAIN_VIP, TRACKED_VIP, LIMITED_VIP = "198.51.100.10", "198.51.100.11", "198.51.100.12"
 FOREIGN = "203.0.113.1"
@@ -47,6 +48,8 @@ PATH = [
     path("nat-64k", "NAT, steady, 64k flows", K64, 28, curve="steady", extra=True),
     path("nat-1m", "NAT, steady, 1M flows", M1, 28, curve="steady"),
     path("nat-10m", "NAT, steady, 10M flows", M10, 28, curve="steady", extra=True),
+    path("ipv6-1m", "NAT, IPv6, steady, 1M flows", M1, 28, service=IPV6),
+    path("ipv6-tracked-1m", "NAT, IPv6, tracked, 1M flows", M1, 62, service={**IPV6, **TRACKED}),
     path("tracked-1k", "NAT, tracked, 1,000 flows", 1000, 58, service=TRACKED, curve="tracked",
          extra=True),
     path("tracked-64k", "NAT, tracked, 64k flows", K64, 58, service=TRACKED, curve="tracked"),

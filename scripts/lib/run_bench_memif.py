@@ -115,13 +115,18 @@ class Side:
         self.stop()
 
     def check(self):
-        answer = self.generator.trial(100_000, 100)
-        expected = answer["received"] if self.own else 0
-        if not answer["received"] or answer["rewritten"] != expected:
-            raise bench_path.Failure(
-                f"{self.name}: of {answer['offered']} frames {answer['received']} came back, "
-                f"{answer['rewritten']} of them to a backend"
-            )
+        """Frames come back, as they should; backends are ready a moment after the dataplane is."""
+        until = time.monotonic() + 5
+        while True:
+            answer = self.generator.trial(100_000, 100)
+            expected = answer["received"] if self.own else 0
+            if answer["received"] and answer["rewritten"] == expected:
+                return
+            if time.monotonic() > until:
+                raise bench_path.Failure(
+                    f"{self.name}: of {answer['offered']} frames {answer['received']} came back, "
+                    f"{answer['rewritten']} of them to a backend"
+                )
 
     def stop(self):
         self.process.send_signal(signal.SIGSTOP)
