@@ -177,6 +177,17 @@ static void test_packets(void **state)
 	assert_int_equal(wrong, 0);
 }
 
+/* Packets that are larger than the whole burst pass a full bucket, at the rate. */
+static void test_large(void **state)
+{
+	(void)state;
+	wrong = 0;
+	for (size_t p = 0; p < PLACES; p++)
+		one_rate(&places[p], &(struct sl_config_limit){ .rate = 1000000, .burst = 2048 },
+			 9000, 0, false);
+	assert_int_equal(wrong, 0);
+}
+
 /* The fast ones once more, for all of ten seconds. */
 static void test_long(void **state)
 {
@@ -250,6 +261,7 @@ static void test_dead_queue(void **state)
 		check(places[p].name, l.rate, 1024, &o, offer(&o));
 		now += TICKS_PER_S;
 		assert_int_equal(limited_burst(0, &o.packet, UINT32_MAX), 1024);
+		assert_false(limited_passes(1, &o.packet)); /* what it took has lapsed */
 		limited_end();
 	}
 	assert_int_equal(wrong, 0);
@@ -512,11 +524,12 @@ static void test_engines_alone(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rates),	   cmocka_unit_test(test_packets),
-		cmocka_unit_test(test_long),	   cmocka_unit_test(test_clocks),
-		cmocka_unit_test(test_dead_queue), cmocka_unit_test(test_small_bursts),
-		cmocka_unit_test(test_bursts),	   cmocka_unit_test(test_unswept),
-		cmocka_unit_test(test_changes),	   cmocka_unit_test(test_engines_alone),
+		cmocka_unit_test(test_rates),	      cmocka_unit_test(test_packets),
+		cmocka_unit_test(test_large),	      cmocka_unit_test(test_long),
+		cmocka_unit_test(test_clocks),	      cmocka_unit_test(test_dead_queue),
+		cmocka_unit_test(test_small_bursts),  cmocka_unit_test(test_bursts),
+		cmocka_unit_test(test_unswept),	      cmocka_unit_test(test_changes),
+		cmocka_unit_test(test_engines_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -221,7 +221,9 @@ static void test_full_table(void **state)
 		uint32_t changed = 0;
 
 		assert_true(limited_passes(i & 1, &p));
-		assert_non_null(limited_word(0, &p));
+		assert_non_null(limited_word(0, &p)); /* of a bucket that was full */
+		assert_int_equal((*limited_word(0, &p) >> SL_METER_SHIFT) - now,
+				 p.size * 8 * TICKS_PER_MS);
 		evicted += goes != 0;
 		for (uint32_t k = 0; k < 2 * SL_METER_WAYS; k++) {
 			uint64_t was = before[k / 4].key[k % 4];
