@@ -27,6 +27,7 @@
 #define DEFAULT_BYTES	65536	      /* what segmentation offload sends at once */
 #define DEFAULT_PACKETS 64
 #define DEFAULT_NEW	8
+#define DEFAULT_PART	4	      /* of a second: longer than TCP's shortest timeout, 200 ms */
 #define FRACTION	1000000000ull /* a number keeps 9 decimals; also ns of a second */
 
 struct unit {
@@ -264,14 +265,16 @@ static uint64_t larger(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
+/* A TCP sender whose last segments were all dropped is silent until its timeout. Of the tokens of
+ * this time only a burst is kept: were it shorter, TCP would stay at a fraction of the rate. */
 uint64_t sl_limit_burst(const struct sl_config_limit *l)
 {
 	if (l->burst)
 		return l->burst;
 	if (l->unit == SL_UNIT_BYTES)
-		return larger(in_time(l->unit, l->rate, FRACTION / 20), DEFAULT_BYTES);
+		return larger(in_time(l->unit, l->rate, FRACTION / DEFAULT_PART), DEFAULT_BYTES);
 	if (l->unit == SL_UNIT_PACKETS)
-		return larger(in_time(l->unit, l->rate, FRACTION / 20), DEFAULT_PACKETS);
+		return larger(in_time(l->unit, l->rate, FRACTION / DEFAULT_PART), DEFAULT_PACKETS);
 	return larger(in_time(l->unit, l->rate, FRACTION / 10), DEFAULT_NEW);
 }
 

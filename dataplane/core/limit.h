@@ -99,7 +99,8 @@ SL_INLINE void sl_limit_note(const struct sl_tables *t, const struct sl_limit *l
 	uint32_t traffic = limit->scope == SL_SCOPE_BACKEND ? ask->traffic : 0;
 	uint64_t hash = (q0 ^ q1 ^ (uint64_t)traffic << 20 ^ (uint64_t)port << 4 ^ limit->id) *
 			0x9e3779b97f4a7c15ull;
-	struct sl_bitten *b = sl_seam_bitten(t, (uint32_t)(hash >> 32) % SL_BITTEN);
+	/* By the highest bits, the only ones that all of the address has a part in. */
+	struct sl_bitten *b = sl_seam_bitten(t, (uint32_t)((hash >> 32) * SL_BITTEN >> 32));
 
 	if (!b)
 		return;

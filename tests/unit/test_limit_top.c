@@ -129,7 +129,7 @@ static void test_left(void **state)
 	assert_int_equal(json_integer_value(json_object_get(r, "rate")), 2000000);
 	assert_in_range(json_integer_value(json_object_get(r, "left")), 32768, 32800);
 	r = json_array_get(list, 1);
-	assert_in_range(json_integer_value(json_object_get(r, "left")), 156250, 158000);
+	assert_in_range(json_integer_value(json_object_get(r, "left")), 781250, 790000);
 	json_decref(list);
 }
 

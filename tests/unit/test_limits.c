@@ -62,7 +62,7 @@ static void test_records(void **state)
 	assert_int_equal(l[0].scope, SL_SCOPE_FLOW);
 	assert_int_equal(l[0].unit, SL_UNIT_BYTES);
 	assert_int_equal(l[0].flags, SL_LIMIT_ENTRY | SL_LIMIT_OTHERS);
-	pace = sl_pace_of(SL_UNIT_BYTES, 10000000, 65536, SL_ACTION_DROP);
+	pace = sl_pace_of(SL_UNIT_BYTES, 10000000, 312500, SL_ACTION_DROP);
 	assert_memory_equal(&l[0].pace, &pace, sizeof(pace));
 	assert_int_equal(l[1].scope, SL_SCOPE_FLOW);
 	assert_int_equal(l[1].flags, SL_LIMIT_OTHERS);
@@ -165,7 +165,7 @@ static void test_ids(void **state)
 	limit_world_applied("service web: limit per client: drop -> observe");
 	file[0].limit[0].burst = 1 << 20;
 	limit_world_applied(
-		"service web: limit per client: burst 64 KiB (105 ms) -> 1 MiB (1.68 s)");
+		"service web: limit per client: burst 156250 bytes (250 ms) -> 1 MiB (1.68 s)");
 	limit_world_applied(NULL);
 	assert_int_equal(limits_of(80)[1].id, client);
 	assert_int_equal(limits_of(80)[1].action, SL_ACTION_OBSERVE);
