@@ -294,8 +294,5 @@ int sl_xdp_icmp6(struct xdp_md *ctx)
 	if (verdict >= 0)
 		return verdict;
 	reason = sl_icmp6_route(&t, &p, &w, &port);
-	return finish(&t, reason,
-		      reason == SL_REASON_echo_reply || reason == SL_REASON_icmp_to_backend ||
-			      reason == SL_REASON_icmp_to_client,
-		      port, p.ingress);
+	return finish(&t, reason, port, p.ingress);
 }
