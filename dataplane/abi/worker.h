@@ -129,8 +129,9 @@ struct sl_service_tally {
 	uint64_t tracked;     /* entries made */
 	uint64_t untrackable; /* entries that found no room: control keeps windows open for them */
 	uint64_t ttl_exceeded;
-	uint64_t moved; /* entries moved to make room for another */
-	uint64_t pad[2];
+	uint64_t moved;	  /* entries moved to make room for another */
+	uint64_t crowded; /* how often in a row no room could be made, see core/flow.h */
+	uint64_t pad;
 } __attribute__((aligned(64)));
 
 /* Next hops that a writer would like to know the MAC of; a ring, overwritten when nobody reads. */

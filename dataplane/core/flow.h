@@ -22,6 +22,8 @@
 #include <smmintrin.h>
 #endif
 
+#define SL_FLOW_CROWDED 16 /* failures in a row */
+
 struct sl_flow_at {
 	struct sl_bucket *bucket; /* NULL: not found */
 	uint32_t way;
@@ -199,14 +201,9 @@ SL_INLINE bool sl_flow_move(const struct sl_tables *t, struct sl_bucket *from, u
 
 /* Makes room in one of the key's two buckets by moving entries, two steps deep. Bounded: 8 + 8 * 4
  * moves are tried. */
-SL_INLINE bool sl_flow_relocate_with(const struct sl_tables *t, uint64_t key, uint64_t now)
+SL_INLINE bool sl_flow_make_room(const struct sl_tables *t, const struct sl_root *root,
+				 uint64_t hash, uint64_t now)
 {
-	const struct sl_root *root = sl_seam_root(t);
-	uint64_t hash;
-
-	if (!root)
-		return false;
-	hash = sl_hash_flow(key, root->flow_key);
 	for (uint32_t i = 0; i < 2 * SL_FLOW_WAYS; i++) {
 		struct sl_bucket *b = sl_flow_bucket(t, hash, i >= SL_FLOW_WAYS);
 
@@ -227,6 +224,26 @@ SL_INLINE bool sl_flow_relocate_with(const struct sl_tables *t, uint64_t key, ui
 			return true;
 	}
 	return false;
+}
+
+/* The same, unless the table is known to be full: to find that out costs thousands of cycles, which
+ * a flood of SYNs would have us pay for each. After some failures in a row one flow in many tries,
+ * and the first that succeeds ends it. */
+SL_INLINE bool sl_flow_relocate_with(const struct sl_tables *t, uint64_t key, uint64_t now)
+{
+	const struct sl_root *root = sl_seam_root(t);
+	struct sl_service_tally *tally = sl_seam_tally(t, sl_flow_key_service(key));
+	uint64_t hash;
+	bool made;
+
+	if (!root || !tally)
+		return false;
+	hash = sl_hash_flow(key, root->flow_key);
+	if (tally->crowded >= SL_FLOW_CROWDED && hash >> 56)
+		return false;
+	made = sl_flow_make_room(t, root, hash, now);
+	tally->crowded = made ? 0 : tally->crowded + 1;
+	return made;
 }
 
 /* A place for the flow in either of its buckets: the bucket, and the way in *way; NULL for none. */

@@ -234,6 +234,31 @@ static void test_busy(void **state)
 
 /* A table of few buckets is filled until it says no: what it took is all there, once, with its own
  * value, wherever it was moved to. */
+/* Where no room can be made, few flows try; the first that finds some ends that. */
+static void test_crowded(void **state)
+{
+	struct world *w = make(64);
+	const struct sl_service_tally *tally = &w->queue[0].tally[1];
+	uint64_t seed = 11, failures;
+	int entered = 0;
+
+	(void)state;
+	for (int i = 0; i < 2000; i++)
+		enter(w, random_key(&seed), SL_FLOW_ESTABLISHED);
+	failures = tally->crowded;
+	assert_true(failures >= SL_FLOW_CROWDED);
+	for (int i = 0; i < 2560; i++)
+		assert_int_equal(enter(w, random_key(&seed), SL_FLOW_OPENING), 0);
+	assert_in_range(tally->crowded - failures, 1, 40); /* one in 256 */
+	sweep_all(w, 5000 + 2 * SL_FLOW_GRACE);
+	world_time(w, 5000 + 2 * SL_FLOW_GRACE);
+	for (int i = 0; i < 170; i++)
+		entered += enter(w, random_key(&seed), SL_FLOW_OPENING) != 0;
+	/* Two thirds of the table: of the few that need room made, the first ones don't get it. */
+	assert_in_range(entered, 165, 170);
+	unmake(w);
+}
+
 static void test_relocation(void **state)
 {
 	(void)state;
@@ -476,8 +501,9 @@ int main(void)
 		cmocka_unit_test(test_insert_find), cmocka_unit_test(test_update_loses),
 		cmocka_unit_test(test_expiry),	    cmocka_unit_test(test_time_wraps),
 		cmocka_unit_test(test_full),	    cmocka_unit_test(test_service_gone),
-		cmocka_unit_test(test_busy),	    cmocka_unit_test(test_relocation),
-		cmocka_unit_test(test_fill),	    cmocka_unit_test(test_crowd),
+		cmocka_unit_test(test_busy),	    cmocka_unit_test(test_crowded),
+		cmocka_unit_test(test_relocation),  cmocka_unit_test(test_fill),
+		cmocka_unit_test(test_crowd),
 	};
 
 	return cmocka_run_group_tests_name("flow", tests, NULL, NULL);
