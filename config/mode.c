@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../dataplane/abi/limit.h"
 #include "parse.h"
 
 #define GUE_PORT     6080 /* IANA's */
@@ -133,6 +134,13 @@ int sl_mode_check(struct sl_reader *r, struct sl_config_service *service, config
 					  sl_config_mode_text(service->mode));
 		service->source = r->config->source;
 	}
+	for (size_t i = 0; i < service->n_limits && service->mode != SL_MODE_NAT; i++)
+		if (service->limit[i].direction == SL_FROM_BACKEND)
+			return sl_fail_in(
+				r, setting, "limits",
+				"one has direction \"from\", and with mode \"%s\" replies "
+				"bypass the gateway; leave it out",
+				sl_config_mode_text(service->mode));
 	err = check_gue(r, service, setting);
 	return err ? err : check_mss(r, service, setting);
 }

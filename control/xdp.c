@@ -406,16 +406,22 @@ static int attach_replace(struct attachment *a, const struct sl_xdp_engine *skel
 
 static int attach(struct attachment *a, const struct sl_xdp_engine *skel, char error[SL_ERROR_MAX])
 {
+	/* Of a control that died before it had settled: its map may be the live program's. */
+	int live = bpf_obj_get(a->tails_next);
 	int err = tails_pin(a, skel, error), how;
 
 	if (err)
-		return err;
+		goto out;
 	how = a->link >= 0 ? attach_replace(a, skel, error) : attach_new(a, skel, error);
 	if (how >= 0)
 		err = tails_settle(a, error);
-	else
-		unlink(a->tails_next);
-	return err ? err : how;
+	if (how < 0 && unlink(a->tails_next) == 0 && live >= 0)
+		bpf_obj_pin(live, a->tails_next);
+	err = err ? err : how;
+out:
+	if (live >= 0)
+		close(live);
+	return err;
 }
 
 int sl_xdp_attach(const struct sl_store *store, const struct sl_store_where *where,

@@ -7,8 +7,10 @@
  * ICMP and fragments take another way, from classify on: rare.h.
  *
  * Both are pure but for the tables: no clock, no log, no system call, no allocation. The verdict is
- * a reason (abi/reason.h), and for SL_FORWARD the port to leave by. SL_REASON_torn_table with
- * nothing written means that the tables moved twice meanwhile: look at the root again and repeat.
+ * a reason (abi/reason.h), and for SL_FORWARD the port to leave by. SL_REASON_torn_table
+ * means that the tables moved twice meanwhile: look at the root again and repeat. Nothing is
+ * written then but what may be written twice (an ECN mark, a smaller MSS), and a limit may have
+ * been charged.
  *
  * Both families are decided by the same lines, in which `six` is a constant wherever they are used.
  */
@@ -255,7 +257,8 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 		return SL_REASON_bad_index;
 	id = b->traffic;
 	/* Before the record is copied: what both need wouldn't fit XDP's stack. */
-	if (sl_unlikely(wants & SL_SERVICE_LIMITED_TO)) {
+	if (sl_unlikely(wants & SL_SERVICE_LIMITED_TO) && b->flags & SL_BACKEND_RESOLVED &&
+	    sl_l3_length(l3, six) <= b->mtu) { /* what goes nowhere isn't charged */
 		bool others = wants & SL_SERVICE_LIMIT_TO || packet.begin;
 		enum sl_reason reason;
 

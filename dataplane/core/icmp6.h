@@ -160,8 +160,10 @@ SL_INLINE enum sl_reason sl_icmp6_forward(const struct sl_tables *t, struct sl_p
 					  bool to_backend)
 {
 	const struct sl_ip6 *ip = sl_packet_at(p, w->l3, sizeof(*ip));
+	uint8_t mode = to_backend ? w->service->mode : SL_MODE_NAT;
 	enum sl_reason reason;
 	struct sl_quote6 q;
+	struct sl_eth *eth;
 	union sl_addr dst;
 	struct sl_nat n;
 	uint32_t id;
@@ -169,12 +171,20 @@ SL_INLINE enum sl_reason sl_icmp6_forward(const struct sl_tables *t, struct sl_p
 	if (!ip || !sl_quote6_parse(p, w->l4 + (uint32_t)sizeof(struct sl_icmp),
 				    sl_icmp6_end(ip, w->l3), &q))
 		return SL_REASON_bad_header;
-	if (ip->hops <= 1)
+	if (ip->hops <= 1 && mode != SL_MODE_DIRECT)
 		return SL_REASON_ttl_exceeded;
 	if (to_backend) {
 		reason = sl_look_backend(t, w, w->hash, &n, &id, egress);
 		if (reason != SL_REASON_to_backend)
 			return reason;
+		if (mode !=
+		    SL_MODE_NAT) { /* direct: it has the VIP itself, and gets it as it came */
+			eth = sl_packet_at(p, 0, sizeof(*eth));
+			if (mode != SL_MODE_DIRECT || !eth)
+				return SL_REASON_bad_index;
+			sl_eth_address(eth, n.mac);
+			return SL_REASON_icmp_to_backend;
+		}
 	} else {
 		n.addr6 = w->reverse->vip;
 		n.port = w->reverse->port;

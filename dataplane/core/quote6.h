@@ -33,6 +33,8 @@ SL_INLINE bool sl_quote6_parse(const struct sl_packet *p, uint32_t at, uint32_t 
 	q->in.protocol = ip->next;
 	q->src = sl_addr_load(ip->src);
 	q->dst = sl_addr_load(ip->dst);
+	if (sl_addr_is4(&q->src) || sl_addr_is4(&q->dst)) /* the tables mean IPv4 by it */
+		return false;
 	if (sl_ntohl(ip->version_class_flow) >> 28 != 6 || q->in.l4 + SL_QUOTE_LEAST > end ||
 	    (q->in.protocol != SL_PROTO_TCP && q->in.protocol != SL_PROTO_UDP))
 		return false;

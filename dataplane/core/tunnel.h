@@ -10,9 +10,10 @@
  *
  * Outer header. Control summed the words of it that are the same for all packets to a backend; what
  * a packet has of its own is added. TOS is the inner's: DSCP uniform, ECN in RFC 6040's normal
- * mode. DF is the inner's, so the tunnel's path tells the sender about its MTU. With DF no id is
- * needed (RFC 6864); without, it follows the inner one, set apart by flow. The inner TTL goes down
- * by one, as a router's does (RFC 2003, 3.1).
+ * mode. DF is the inner's. What the tunnel's path says of its MTU comes to the outer source and
+ * isn't passed on: control has to know that MTU. With DF no id is needed (RFC 6864); without, it
+ * follows the inner one, set apart by flow. The inner TTL goes down by one, as a router's does (RFC
+ * 2003, 3.1).
  *
  * Far sides spread what comes in over their cores by addresses and ports, and all that is in one
  * tunnel would come to one core: so the source's low bits and the UDP source port follow from the
