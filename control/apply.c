@@ -255,8 +255,8 @@ static int apply_service(struct sl_control *c, struct sl_model *next,
 			      error);
 	if (err)
 		return err;
-	if (!tracked && sl_service_tracks(s))
-		s->track_since_ms = sl_clock_ms();
+	if (!tracked)
+		sl_service_begin_tracking(s, sl_clock_ms());
 	return apply_backends(c, next, s, conf, changes, error);
 }
 

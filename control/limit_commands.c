@@ -222,8 +222,8 @@ static struct sl_model *next_of(struct change *x, int *err, char error[SL_ERROR_
 		sl_model_free(next, 0);
 		return NULL;
 	}
-	if (!tracked && sl_service_tracks(s))
-		s->track_since_ms = sl_clock_ms();
+	if (!tracked)
+		sl_service_begin_tracking(s, sl_clock_ms());
 	return next;
 }
 
@@ -324,7 +324,7 @@ static int read_action(const json_t *params, const struct sl_model_service *s,
 		return err;
 	if (!given)
 		l->limit.action = before;
-	if (l->exception && have && l->limit.action != before)
+	if (l->exception && have && have->conf.rate && l->limit.action != before)
 		return refuse(error, "action: the limit %s has the action %s for all",
 			      sl_limits_name(&have->conf, name),
 			      sl_word_text(sl_limit_actions, before));
@@ -370,7 +370,8 @@ static int put(struct change *x, struct sl_live_limit *l, char error[SL_ERROR_MA
 		sl_live_limits_drop(x->overrides, conf->name, l);
 	else if (sl_live_limits_set(x->overrides, conf->name, l) != 0)
 		return -ENOMEM;
-	return sl_limits_fit(conf, sl_live_limits(x->overrides, conf->name), error);
+	return sl_limits_fit(conf, sl_live_limits(x->c->overrides, conf->name),
+			     sl_live_limits(x->overrides, conf->name), error);
 }
 
 static void describe(const struct sl_live_limit *l, char text[SL_ERROR_MAX])
@@ -465,7 +466,8 @@ static size_t gather(const struct change *x, struct sl_live_limit **all)
 			(*all)[n++].limit = s->limit[i].conf;
 	for (size_t i = 0; *all && i < n_live; i++)
 		n += sl_live_limit_read(json_array_get(list, i), &(*all)[n], ignored) == 0 &&
-		     (*all)[n].exception;
+		     ((*all)[n].exception || /* or it is left out: that can be cleared too */
+		      (!(*all)[n].removed && !find_same(s, &(*all)[n].limit)));
 	return n;
 }
 

@@ -108,7 +108,8 @@ uint16_t sl_limit_records_flags(const struct sl_model_service *s)
 		bool entry = is_entry(s, i);
 
 		if (conf->unit == SL_UNIT_CONNECTIONS) {
-			flags |= SL_SERVICE_LIMIT_NEW;
+			if (!s->learns)
+				flags |= SL_SERVICE_LIMIT_NEW;
 			continue;
 		}
 		if (conf->direction & SL_TO_BACKEND)
@@ -153,8 +154,10 @@ static int adopt_limit(const struct sl_control *c, struct sl_model *m, struct sl
 
 	if (from->scope == SL_SCOPE_BACKEND)
 		plane = (from->balance - sl_limit_ids(c)) / traffic_ids(c);
-	if (!from->id || from->id >= m->n_limits || sl_bit(m->limits, from->id) ||
-	    plane >= SL_BALANCE_PLANES)
+	if (from->scope >= SL_SCOPES || from->unit >= SL_UNITS || from->action >= SL_ACTIONS ||
+	    from->prefix4 > 32 || from->prefix6 > 128 || !from->direction ||
+	    from->direction > (SL_TO_BACKEND | SL_FROM_BACKEND) || !from->id ||
+	    from->id >= m->n_limits || sl_bit(m->limits, from->id) || plane >= SL_BALANCE_PLANES)
 		return -EPROTO;
 	sl_bit_set(m->limits, from->id);
 	*to = (struct sl_model_limit){

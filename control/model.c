@@ -336,6 +336,14 @@ bool sl_service_tracks(const struct sl_model_service *s)
 	return false;
 }
 
+void sl_service_begin_tracking(struct sl_model_service *s, uint32_t now_ms)
+{
+	if (!sl_service_tracks(s))
+		return;
+	s->track_since_ms = now_ms;
+	s->learns = s->conf.protocol == IPPROTO_UDP;
+}
+
 void sl_backend_set_state(struct sl_model_service *s, struct sl_model_backend *b,
 			  enum sl_backend_state state)
 {

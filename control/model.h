@@ -88,6 +88,7 @@ struct sl_model_service {
 	uint32_t n_rows;
 	struct sl_rows_count windows;
 	uint32_t track_since_ms; /* since when every flow is tracked, see sl_service_tracks() */
+	bool learns; /* of UDP, since lately: flows that go on aren't known yet, so none is new */
 
 	/* What the next publish has to do. */
 	bool refill;	    /* who is in the rows, or with what weight */
@@ -166,6 +167,9 @@ bool sl_service_resolve(struct sl_model_service *s, struct sl_net *net);
 
 /* Whether every flow gets an entry: because the file says so, or because a limit needs it. */
 bool sl_service_tracks(const struct sl_model_service *s);
+
+/* Of a service that served and tracked only what moved until now: if it tracks all from now on. */
+void sl_service_begin_tracking(struct sl_model_service *s, uint32_t now_ms);
 
 static inline bool sl_backend_serves(const struct sl_model_backend *b)
 {

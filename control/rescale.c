@@ -287,6 +287,9 @@ static void note_service(struct sl_control *c, const struct sl_model_service *wa
 			k++;
 		if (k == was->n_limits)
 			continue;
+		if (job.entry != (k == 0 && was->limit[0].conf.scope == SL_SCOPE_FLOW &&
+				  was->limit[0].conf.rate != 0))
+			continue; /* kept elsewhere until now: those words are another's */
 		job.from = was->limit[k].pace;
 		note_exceptions(c, was, is, &job);
 		compare(c, &job);

@@ -107,8 +107,11 @@ static void want(struct wanted *w, const struct sl_config_service *conf,
 	uint32_t backends = l->scope == SL_SCOPE_BACKEND;
 	char why[SL_ERROR_MAX], name[SL_LIMIT_NAME];
 
-	for (uint32_t i = 0; i < w->n; i++)
+	for (uint32_t i = 0; i < w->n; i++) {
+		if (sl_limit_same(&w->limit[i], l))
+			return; /* said twice */
 		backends += w->limit[i].scope == SL_SCOPE_BACKEND;
+	}
 	why[0] = '\0';
 	if (w->n == SL_LIMITS_MAX)
 		snprintf(why, sizeof(why), "a service has at most %d limits", SL_LIMITS_MAX);
@@ -142,8 +145,11 @@ static void want_exception(struct wanted *w, const struct sl_config_service *con
 	base.rate = base.burst = 0;
 	if (i == w->n)
 		want(w, conf, &base);
-	if (i < w->n)
-		w->exception[w->n_exceptions++] = *l;
+	if (i == w->n)
+		return;
+	if (!w->limit[i].rate)
+		w->limit[i].action = l->limit.action; /* the latest says */
+	w->exception[w->n_exceptions++] = *l;
 }
 
 static int want_all(struct wanted *w, const struct sl_config_service *conf, const json_t *list)
@@ -174,18 +180,24 @@ static int want_all(struct wanted *w, const struct sl_config_service *conf, cons
 	return 0;
 }
 
-int sl_limits_fit(const struct sl_config_service *conf, const json_t *live,
+int sl_limits_fit(const struct sl_config_service *conf, const json_t *before, const json_t *live,
 		  char error[SL_ERROR_MAX])
 {
+	uint32_t left_out;
 	struct wanted w;
-	int err = want_all(&w, conf, live);
+	int err = want_all(&w, conf, before);
 
 	if (err)
 		return err;
 	free(w.exception);
-	if (w.left_out)
+	left_out = w.left_out; /* already, whatever is asked for */
+	err = want_all(&w, conf, live);
+	if (err)
+		return err;
+	free(w.exception);
+	if (w.left_out > left_out)
 		snprintf(error, SL_ERROR_MAX, "%s", w.why);
-	return w.left_out ? -EINVAL : 0;
+	return w.left_out > left_out ? -EINVAL : 0;
 }
 
 /* What that changes */
@@ -267,6 +279,8 @@ static int set_limits(struct sl_model *m, struct sl_model_service *s, const stru
 		struct sl_model_limit l = s->limit[i];
 		const struct sl_config_limit *is = find_wanted(w, &l.conf);
 
+		if (is && known[is - w->limit])
+			is = NULL; /* another one is it already */
 		note_limit(changes, s->conf.name, &l.conf, is);
 		if (!is) {
 			sl_bit_clear(m->limits, l.id);
@@ -349,10 +363,30 @@ static int set_exceptions(const struct sl_control *c, struct sl_model_service *s
 	return 0;
 }
 
+static bool lists(const struct sl_config_service *conf, const struct sl_config_limit *l)
+{
+	for (size_t i = 0; i < conf->n_limits; i++)
+		if (sl_limit_same(&conf->limit[i], l))
+			return conf->limit[i].rate == l->rate && conf->limit[i].burst == l->burst &&
+			       conf->limit[i].action == l->action;
+	return false;
+}
+
+/* Whether two files list the same limits, in whatever order. */
+static bool same_list(const struct sl_config_service *a, const struct sl_config_service *b)
+{
+	for (size_t i = 0; i < a->n_limits; i++)
+		if (!lists(b, &a->limit[i]))
+			return false;
+	return a->n_limits == b->n_limits;
+}
+
 int sl_limits_apply(const struct sl_control *c, struct sl_model *m, struct sl_model_service *s,
 		    const struct sl_config_service *conf, const json_t *live, json_t *changes,
 		    char error[SL_ERROR_MAX])
 {
+	size_t said = json_array_size(changes);
+	bool same = same_list(&s->conf, conf);
 	struct wanted w;
 	int err = want_all(&w, conf, live);
 
@@ -371,6 +405,10 @@ int sl_limits_apply(const struct sl_control *c, struct sl_model *m, struct sl_mo
 	else
 		err = set_exceptions(c, s, &w);
 	free(w.exception);
+	/* What the file says is part of the model: it has to be published. */
+	if (!err && !same && json_array_size(changes) == said)
+		note(changes, "service %s: the file lists its limits otherwise; what holds stays",
+		     conf->name);
 	return err;
 }
 
@@ -442,14 +480,18 @@ static int end_all(struct sl_control *c, uint64_t now, char error[SL_ERROR_MAX])
 
 	for (size_t i = 0; next && i < next->n && !err; i++) {
 		struct sl_model_service *s = next->service[i];
+		bool tracked;
 
 		if (!any_ended(s, now))
 			continue;
 		log_ended(s, now);
 		s = sl_model_edit(next, i);
+		tracked = s && sl_service_tracks(s);
 		err = s ? sl_limits_apply(c, next, s, &s->conf,
 					  sl_live_limits(c->overrides, s->conf.name), NULL, error)
 			: -ENOMEM;
+		if (!err && !tracked)
+			sl_service_begin_tracking(s, sl_clock_ms());
 	}
 	if (err) {
 		sl_model_free(next, 0);

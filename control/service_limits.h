@@ -25,7 +25,7 @@ int sl_limits_apply(const struct sl_control *c, struct sl_model *m, struct sl_mo
 		    char error[SL_ERROR_MAX]);
 
 /* Whether what is live fits this service beside the rest: 0, or -EINVAL with a message. */
-int sl_limits_fit(const struct sl_config_service *conf, const json_t *live,
+int sl_limits_fit(const struct sl_config_service *conf, const json_t *before, const json_t *live,
 		  char error[SL_ERROR_MAX]);
 
 /* The subject in the limit's buckets, see abi/limit.h. */

@@ -159,6 +159,12 @@ static void publish(struct sl_sweep *s, struct sl_model *next)
 	memcpy(s->failure, error, sizeof(error));
 }
 
+static bool has_learnt(const struct sl_model_service *service, uint32_t now)
+{
+	return service->learns &&
+	       now - service->track_since_ms > sl_records_window_ms(&service->conf);
+}
+
 static void close_windows(struct sl_sweep *s)
 {
 	struct sl_control *c = s->c;
@@ -167,17 +173,21 @@ static void close_windows(struct sl_sweep *s)
 
 	for (size_t i = 0; i < c->model->n; i++) {
 		const struct sl_model_service *service = c->model->service[i];
+		bool close =
+			service->windows.open && !must_hold(s, service, now) &&
+			now - service->windows.earliest_ms >= sl_records_window_ms(&service->conf);
 		struct sl_model_service *edited;
 
-		if (!service->windows.open || must_hold(s, service, now) ||
-		    now - service->windows.earliest_ms < sl_records_window_ms(&service->conf))
+		if (!close && !has_learnt(service, now))
 			continue;
 		if (!next)
 			next = sl_model_clone(c->model);
 		edited = next ? sl_model_edit(next, i) : NULL;
 		if (!edited)
 			continue;
-		edited->close = true;
+		if (has_learnt(service, now))
+			edited->learns = false;
+		edited->close = close;
 		edited->failed = s->watch[service->id].untrackable;
 	}
 	if (next)

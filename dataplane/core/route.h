@@ -81,11 +81,11 @@ SL_INLINE uint64_t sl_track_time(const struct sl_ask *ask, uint64_t value)
 }
 
 /* Whether data are taken for long after a FIN or RST, where a token bucket's time doesn't tell: for
- * 4 ms of each 268, so that a flow that goes on is met, and the last ACK of one that ends hardly
+ * 4 ms of each second, so that a flow that goes on is met, and the last ACK of one that ends hardly
  * is. */
 SL_INLINE bool sl_track_late(const struct sl_ask *ask)
 {
-	return ask->timed && !(ask->now >> 20 & 63);
+	return ask->timed && !(ask->now >> 20 & 255);
 }
 
 /* A hit: where to, and what the entry says from now on. 0 when the entry doesn't bind. */

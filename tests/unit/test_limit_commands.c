@@ -132,9 +132,10 @@ static void test_exceptions_full(void **state)
 	     "{'service': 'web', 'client': '198.51.100.8', 'rate': '2mbit', 'for': '1h'}",
 	     ", until ");
 	assert_int_equal(kept(), 8);
-	refused(sl_limit_set_command,
-		"{'service': 'web', 'client': '198.51.100.8', 'rate': '2mbit', 'action': 'mark'}",
-		-EINVAL, "has the action drop");
+	done(sl_limit_set_command,
+	     "{'service': 'web', 'client': '198.51.100.8', 'rate': '2mbit', 'action': 'mark'}",
+	     "mark"); /* nobody else is limited: the latest says for all */
+	assert_int_equal(limits_of(80)->action, SL_ACTION_MARK);
 	refused(sl_limit_clear_command, "{'service': 'web', 'per': 'client'}", -ENOENT,
 		"no such limit, but these");
 	refused(sl_limit_clear_command, "{'service': 'web'}", -EINVAL, "198.51.100.1/32");

@@ -20,8 +20,10 @@
 #include "../../control/overrides.h"
 #include "../../control/pace.h"
 #include "../../control/publish.h"
+#include "../../control/records.h"
 #include "../../control/service_limits.h"
 #include "../../control/stats.h"
+#include "../../control/sweep.h"
 #include "limit_world.h"
 
 static const struct sl_exception *exception_of(uint64_t key)
@@ -129,8 +131,8 @@ static void test_flags(void **state)
 		{ 0, SL_SCOPE_CLIENT, "1Mbit", SL_FROM_BACKEND, SL_SERVICE_LIMIT_FROM },
 		{ 0, SL_SCOPE_SERVICE, "1kpps", SL_TO_BACKEND, SL_SERVICE_LIMIT_TO },
 		{ 0, SL_SCOPE_SERVICE, "100cps", 0, SL_SERVICE_LIMIT_NEW },
-		{ 1, SL_SCOPE_SERVICE, "100cps", 0,
-		  SL_SERVICE_LIMIT_NEW | SL_SERVICE_TRACK | SL_SERVICE_LOOKUP },
+		/* None is new until those that were there are known. */
+		{ 1, SL_SCOPE_SERVICE, "100cps", 0, SL_SERVICE_TRACK | SL_SERVICE_LOOKUP },
 	};
 
 	(void)state;
@@ -140,6 +142,51 @@ static void test_flags(void **state)
 		json_decref(limit_world_apply());
 		assert_int_equal(record_of(cases[i].service ? 53 : 80)->flags, cases[i].flags);
 	}
+	c->sweep = sl_sweep_new(c);
+	now_ns += 1000000ull * (sl_records_window_ms(&file[1]) + 1000);
+	sl_sweep_tick(c->sweep);
+	sl_sweep_free(c->sweep);
+	c->sweep = NULL;
+	assert_int_equal(record_of(53)->flags,
+			 SL_SERVICE_LIMIT_NEW | SL_SERVICE_TRACK | SL_SERVICE_LOOKUP);
+}
+
+/* What is in the file now stays when it is no override any more, whatever is set next; what was
+ * cleared and left the file doesn't come back. */
+static void test_written_down(void **state)
+{
+	struct sl_live_limit l = { .limit = limit(SL_SCOPE_CLIENT, "50Mbit", 0) };
+
+	(void)state;
+	live("web", l);
+	json_decref(limit_world_apply());
+	in_file(0, l.limit);
+	limit_world_applied("service web: the file lists its limits otherwise; what holds stays");
+	sl_overrides_prune(c);
+	assert_int_equal(c->model->service[0]->conf.n_limits, 1);
+	limit_world_applied(NULL);
+	l.removed = true;
+	live("web", l);
+	json_decref(limit_world_apply());
+	assert_int_equal(record_of(80)->n_limits, 0);
+	file[0].n_limits = 0;
+	json_decref(limit_world_apply());
+	assert_int_equal(c->model->service[0]->conf.n_limits, 0);
+}
+
+/* Entries that say the same twice count once. */
+static void test_said_twice(void **state)
+{
+	struct sl_live_limit l = { .limit = limit(SL_SCOPE_CLIENT, "50Mbit", 0) };
+	json_t *list;
+
+	(void)state;
+	live("web", l);
+	list = json_object_get(json_object_get(c->overrides, "limits"), "web");
+	json_array_append(list, json_array_get(list, 0));
+	for (int i = 0; i < 12; i++)
+		json_decref(limit_world_apply());
+	assert_int_equal(record_of(80)->n_limits, 1);
 }
 
 /* Ids stay over edits, and come back late; each change is told once. */
@@ -331,12 +378,13 @@ static void test_left_out(void **state)
 	live("web", client("198.51.100.7", "2Mbit", 0));
 	json_decref(limit_world_apply());
 	assert_int_equal(record_of(80)->n_limits, 2);
-	assert_int_equal(sl_limits_fit(&file[0], sl_live_limits(c->overrides, "web"), error), 0);
+	assert_int_equal(sl_limits_fit(&file[0], NULL, sl_live_limits(c->overrides, "web"), error),
+			 0);
 	file[0].flowless = true;
 	json_decref(limit_world_apply());
 	assert_int_equal(record_of(80)->n_limits, 1);
 	assert_int_equal(logged, 1);
-	assert_int_equal(sl_limits_fit(&file[0], sl_live_limits(c->overrides, "web"), error),
+	assert_int_equal(sl_limits_fit(&file[0], NULL, sl_live_limits(c->overrides, "web"), error),
 			 -EINVAL);
 }
 
@@ -402,9 +450,11 @@ int main(void)
 {
 #define TEST(test) cmocka_unit_test_setup_teardown(test, limit_world_begin, limit_world_end)
 	const struct CMUnitTest tests[] = {
-		TEST(test_records),	TEST(test_planes),     TEST(test_flags),    TEST(test_ids),
-		TEST(test_entry_stays), TEST(test_exceptions), TEST(test_expiry),   TEST(test_live),
-		TEST(test_left_out),	TEST(test_full),       TEST(test_prefixes),
+		TEST(test_records),    TEST(test_planes),      TEST(test_flags),
+		TEST(test_ids),	       TEST(test_entry_stays), TEST(test_exceptions),
+		TEST(test_expiry),     TEST(test_live),	       TEST(test_written_down),
+		TEST(test_said_twice), TEST(test_left_out),    TEST(test_full),
+		TEST(test_prefixes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
