@@ -266,8 +266,8 @@ static bool core_is_isolated(unsigned cpu)
 	return found;
 }
 
-/* XDP judges by the coarse clock, which is up to a step behind: told a step less it finds us hung
- * after the time that we mean, at the latest. */
+/* XDP judges by the coarse clock, which is up to a step behind, and only when a packet comes: told
+ * a step and a millisecond less it finds us hung after the time that we mean, at the latest. */
 static uint64_t patience_ns(const struct sl_worker_run *run, unsigned cpu)
 {
 	bool alone = !run->adaptive && core_is_isolated(cpu);
@@ -275,7 +275,7 @@ static uint64_t patience_ns(const struct sl_worker_run *run, unsigned cpu)
 	struct timespec step = { 0 };
 
 	clock_getres(CLOCK_MONOTONIC_COARSE, &step);
-	return ns - RTE_MIN((uint64_t)step.tv_nsec, ns / 2);
+	return ns - RTE_MIN((uint64_t)step.tv_nsec + 1000000, ns / 2);
 }
 
 static void begin(struct turn *turn, const struct sl_worker_run *run)
