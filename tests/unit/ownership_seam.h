@@ -354,7 +354,7 @@ static __attribute__((unused)) void sl_mss_clamp(struct sl_packet p, uint32_t l3
 
 static int self; /* whose step it is */
 
-/* XDP looks at the tables again in there, see bpf/seam.h. */
+/* XDP looks at the tables again in there, see bpf/apart.h. */
 static uint32_t sl_track_rest(const struct sl_tables *t, const struct sl_ask *ask)
 {
 	struct sl_tables again = *t;

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* The large and rare parts are global functions, which the verifier looks at once and alone. Such a
+ * function takes numbers only, and looks at the tables for itself. None calls another: kernels
+ * before 6.9 round the stack of each up to 32 bytes, and three would be too many.
+ */
+#ifndef SL_BPF_APART_H
+#define SL_BPF_APART_H
+
+#include "../dataplane/core/rare.h"
+
+__attribute__((noinline)) int sl_flow_relocate_alone(uint64_t flow, uint64_t now)
+{
+	struct sl_tables t;
+
+	if (!sl_tables_look(&t))
+		return 0;
+	return sl_flow_relocate_with(&t, flow, now);
+}
+
+/* The same bank as the caller's, even if another went live meanwhile: `seq` is the low half of its
+ * sequence word. */
+SL_INLINE bool sl_tables_look_again(struct sl_tables *t, uint32_t live, uint32_t seq)
+{
+	uint64_t word;
+
+	if (!sl_tables_look(t))
+		return false;
+	t->live = live;
+	t->bank = live ? &t->root->bank[1] : &t->root->bank[0];
+	word = *(const volatile uint64_t *)&t->bank->seq;
+	t->seq = (uint32_t)word == seq ? word : ~0ull; /* an odd one is never found again */
+	return true;
+}
+
+/* row: 0..31 the row, 32..39 the event, 40 always, 41 last, 42 the bank, 43 timed. */
+__attribute__((noinline)) uint32_t sl_track_rest_alone(uint64_t key, uint64_t extent, uint64_t row,
+						       uint64_t now, uint32_t seq)
+{
+	struct sl_ask ask = { .key = key,
+			      .now = now,
+			      .row = (uint32_t)row,
+			      .backends = (uint32_t)extent,
+			      .n_backends = (uint32_t)(extent >> 32),
+			      .event = (uint8_t)(row >> 32),
+			      .always = row >> 40 & 1,
+			      .last = row >> 41 & 1,
+			      .timed = row >> 43 & 1 };
+	struct sl_tables t;
+
+	if (!sl_tables_look_again(&t, row >> 42 & 1, seq))
+		return 0;
+	ask.hash = sl_hash_flow(key, t.root->flow_key);
+	return sl_track_rest_with(&t, &ask);
+}
+
+/* A struct sl_limit_ask in numbers. what: 0..23 the limit (there are no more records), 24..39
+ * bytes, 40..55 port, 56..57 direction, 58 begin, 59 picked, 60 may_mark, 61 the bank, 62 and 63
+ * are the callee's. */
+SL_INLINE uint64_t sl_limit_what(const struct sl_tables *t, const struct sl_limit_ask *a,
+				 uint32_t place)
+{
+	return ((a->limits + place) & 0xffffff) | (uint64_t)a->bytes << 24 |
+	       (uint64_t)a->port << 40 | (uint64_t)(a->direction & 3) << 56 |
+	       (uint64_t)a->begin << 58 | (uint64_t)a->picked << 59 | (uint64_t)a->may_mark << 60 |
+	       (uint64_t)t->live << 61;
+}
+
+SL_INLINE struct sl_limit_ask sl_limit_unpack(uint64_t what, uint64_t q0, uint64_t q1, uint64_t now)
+{
+	return (struct sl_limit_ask){ .client = { .q = { q0, q1 } },
+				      .now = now,
+				      .limits = what & 0xffffff,
+				      .bytes = (uint16_t)(what >> 24),
+				      .port = (sl_be16)(what >> 40),
+				      .direction = what >> 56 & 3,
+				      .begin = what >> 58 & 1,
+				      .picked = what >> 59 & 1,
+				      .may_mark = what >> 60 & 1 };
+}
+
+/* The bank is the caller's, whose sequence word the caller checks before it acts. */
+__attribute__((noinline)) uint32_t sl_limit_one_alone(uint64_t what, uint64_t q0, uint64_t q1,
+						      uint32_t traffic, uint64_t now)
+{
+	struct sl_limit_ask ask = sl_limit_unpack(what, q0, q1, now);
+	struct sl_tables t;
+
+	if (!sl_tables_look_again(&t, what >> 61 & 1, 0))
+		return SL_BITE_NONE;
+	ask.traffic = traffic;
+	return sl_limit_one_with(&t, &ask, 0);
+}
+
+/* what: 62 ends, 63 limited. */
+__attribute__((noinline)) uint32_t sl_track_charge_alone(uint64_t what, uint64_t q0, uint64_t q1,
+							 uint64_t key, uint64_t now)
+{
+	struct sl_limit_ask packet = sl_limit_unpack(what, q0, q1, now);
+	struct sl_tables t;
+
+	if (!sl_tables_look_again(&t, what >> 61 & 1, 0))
+		return SL_BITE_FREE;
+	return sl_track_charge_with(&t, key, what >> 62 & 1, what >> 63 & 1, &packet);
+}
+
+__attribute__((noinline)) int sl_track_knows_alone(uint64_t key, uint64_t now)
+{
+	struct sl_tables t;
+
+	return sl_tables_look(&t) && sl_track_knows_with(&t, key, now);
+}
+
+__attribute__((noinline)) uint64_t sl_fragment_find_alone(uint64_t hash)
+{
+	struct sl_tables t;
+
+	return sl_tables_look(&t) ? sl_fragment_find_with(&t, hash) : 0;
+}
+
+__attribute__((noinline)) int sl_fragment_enter_alone(uint64_t hash, uint64_t what)
+{
+	struct sl_tables t;
+
+	if (sl_tables_look(&t))
+		sl_fragment_enter_with(&t, hash, what);
+	return 0;
+}
+
+SL_INLINE uint64_t sl_fragment_find(const struct sl_tables *t, uint64_t hash)
+{
+	(void)t;
+	return sl_fragment_find_alone(hash);
+}
+
+SL_INLINE void sl_fragment_enter(const struct sl_tables *t, uint64_t hash, uint64_t what)
+{
+	(void)t;
+	sl_fragment_enter_alone(hash, what);
+}
+
+SL_INLINE bool sl_flow_relocate(const struct sl_tables *t, uint64_t flow, uint64_t now)
+{
+	(void)t;
+	return sl_flow_relocate_alone(flow, now);
+}
+
+SL_INLINE uint32_t sl_track_rest(const struct sl_tables *t, const struct sl_ask *ask)
+{
+	uint64_t row = ask->row | (uint64_t)ask->event << 32 | (uint64_t)ask->always << 40 |
+		       (uint64_t)ask->last << 41 | (uint64_t)t->live << 42 |
+		       (uint64_t)ask->timed << 43;
+
+	return sl_track_rest_alone(ask->key, (uint64_t)ask->n_backends << 32 | ask->backends, row,
+				   ask->now, (uint32_t)t->seq);
+}
+
+SL_INLINE enum sl_bite sl_track_charge(const struct sl_tables *t, uint64_t key, bool ends,
+				       bool limited, const struct sl_limit_ask *packet)
+{
+	return (enum sl_bite)sl_track_charge_alone(
+		sl_limit_what(t, packet, 0) | (uint64_t)ends << 62 | (uint64_t)limited << 63,
+		packet->client.q[0], packet->client.q[1], key, packet->now);
+}
+
+SL_INLINE bool sl_track_knows(const struct sl_tables *t, uint64_t key, uint64_t now)
+{
+	(void)t;
+	return sl_track_knows_alone(key, now);
+}
+
+SL_INLINE uint32_t sl_limit_one(const struct sl_tables *t, const struct sl_limit_ask *ask,
+				uint32_t place)
+{
+	return sl_limit_one_alone(sl_limit_what(t, ask, place), ask->client.q[0], ask->client.q[1],
+				  ask->traffic, ask->now);
+}
+
+/* Neither is called: the program hands such packets to another one (engine.bpf.c). */
+SL_INLINE enum sl_reason sl_limited(const struct sl_tables *t, struct sl_packet *p,
+				    const struct sl_work *w, uint16_t *egress)
+{
+	(void)t;
+	(void)p;
+	(void)w;
+	(void)egress;
+	return SL_REASON_bad_index;
+}
+
+SL_INLINE enum sl_reason sl_rare(const struct sl_tables *t, struct sl_packet *p, uint8_t todo,
+				 uint16_t *egress)
+{
+	(void)todo;
+	(void)t;
+	(void)p;
+	(void)egress;
+	return SL_REASON_bad_index;
+}
+
+__attribute__((noinline)) uint32_t sl_shape6_alone(struct xdp_md *ctx)
+{
+	struct sl_packet p = sl_packet_of(ctx);
+	uint16_t type;
+
+	return sl_shape6_with(&p, sl_parse_link(&p, &type));
+}
+
+SL_INLINE uint32_t sl_shape6(const struct sl_tables *t, const struct sl_packet *p, uint32_t l3)
+{
+	(void)p;
+	(void)l3;
+	return t->shape;
+}
+
+__attribute__((noinline)) uint32_t sl_route_find6_alone(uint64_t first, uint64_t second,
+							uint32_t live)
+{
+	union sl_addr dst = { .q = { first, second } };
+	struct sl_tables t;
+
+	if (!sl_tables_look_again(&t, live, 0)) /* whether it still is current the caller asks */
+		return ~0u;
+	return sl_route_find6_with(&t, &dst);
+}
+
+SL_INLINE uint32_t sl_route_find6(const struct sl_tables *t, const union sl_addr *dst)
+{
+	return sl_route_find6_alone(dst->q[0], dst->q[1], t->live);
+}
+
+/* IPv6 has a program of its own (engine.bpf.c), which calls these two's _with itself. */
+SL_INLINE void sl_classify6(const struct sl_tables *t, const struct sl_packet *p, struct sl_work *w)
+{
+	(void)t;
+	(void)p;
+	w->todo = SL_TODO_IP6;
+}
+
+SL_INLINE enum sl_reason sl_route6(const struct sl_tables *t, struct sl_packet *p,
+				   const struct sl_work *w, uint16_t *egress)
+{
+	(void)t;
+	(void)p;
+	(void)w;
+	(void)egress;
+	return SL_REASON_bad_index;
+}
+
+/* where: 0..7 the offset of the network header, 32..63 what. The packet is another afterwards, so
+ * the caller's pointers into it are void: kernels that don't see that in a global function would
+ * let it use them, and we don't. */
+__attribute__((noinline)) int sl_icmp_error_alone(struct xdp_md *ctx, uint64_t where)
+{
+	struct sl_packet p = sl_packet_of(ctx);
+	struct sl_tables t;
+
+	if (!sl_tables_look(&t))
+		return SL_ICMP_REFUSED;
+	return sl_icmp_error_with(&t, &p, where & 0xff, (uint32_t)(where >> 32));
+}
+
+SL_INLINE int sl_icmp_error(const struct sl_tables *t, struct sl_packet *p, uint32_t l3,
+			    uint32_t what)
+{
+	(void)t;
+	return sl_icmp_error_alone(p->frame, l3 | (uint64_t)what << 32);
+}
+
+/* where: 0..7 the offset of the network header, 8..15 of the transport's, 16..23 the mode, 24 the
+ * bank. As above: the caller's pointers are void. */
+__attribute__((noinline)) int sl_mode_alone(struct xdp_md *ctx, uint64_t index, uint64_t where,
+					    uint64_t seq)
+{
+	struct sl_packet p = sl_packet_of(ctx);
+	struct sl_tables t;
+
+	if (!sl_tables_look_again(&t, where >> 24 & 1, (uint32_t)seq))
+		return SL_REASON_torn_table;
+	return sl_mode_with(&t, &p, index, where & 0xff, where >> 8 & 0xff, (uint8_t)(where >> 16));
+}
+
+SL_INLINE int sl_mode(const struct sl_tables *t, struct sl_packet *p, uint64_t index, uint32_t l3,
+		      uint32_t l4, uint8_t mode)
+{
+	return sl_mode_alone(p->frame, index,
+			     l3 | l4 << 8 | (uint64_t)mode << 16 | (uint64_t)t->live << 24, t->seq);
+}
+
+/* where: 0..7 the offset of the network header, 8..15 of the transport's, 16..31 the most. */
+__attribute__((noinline)) int sl_mss_clamp_alone(struct xdp_md *ctx, uint64_t where)
+{
+	struct sl_packet p = sl_packet_of(ctx);
+
+	sl_mss_clamp_with(&p, where & 0xff, where >> 8 & 0xff, (uint16_t)(where >> 16));
+	return 0;
+}
+
+SL_INLINE void sl_mss_clamp(struct sl_packet p, uint32_t l3, uint32_t l4, uint16_t most)
+{
+	sl_mss_clamp_alone(p.frame, l3 | l4 << 8 | (uint64_t)most << 16);
+}
+
+#endif
