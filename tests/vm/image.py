@@ -67,8 +67,9 @@ class Image:
         shutil.copy(f"{HERE}/init", f"{self.root}/init")
         for name in glob.glob(f"{HERE}/*.sh") + glob.glob(f"{HERE}/*.conf"):
             shutil.copy(name, f"{self.root}/sluice")
+        os.makedirs(f"{self.root}/sluice/pktgen", exist_ok=True)
         for name in ("kernel.sh", "traffic.conf"):
-            shutil.copy(f"{HERE}/../../bench/pktgen/{name}", f"{self.root}/sluice")
+            shutil.copy(f"{HERE}/../../bench/pktgen/{name}", f"{self.root}/sluice/pktgen")
         sh("clang", "-target", "bpf", "-O2", "-g", "-c", f"{HERE}/pass.bpf.c",
            "-o", f"{self.root}/sluice/pass.bpf.o")  # fmt: skip
         binaries = [shutil.which(name, path="/usr/sbin:/usr/bin:/sbin:/bin") for name in TOOLS]

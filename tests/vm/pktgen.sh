@@ -10,8 +10,8 @@ pktgen_lines()
 	ip link set pg1 up
 	sed -e 's/^FLOWS=.*/FLOWS="1 1024 1048576"/' -e 's/^SIZES=.*/SIZES="64 1518"/' \
 		-e 's/^RATES=.*/RATES="10 100"/' -e 's/^SECONDS_EACH=.*/SECONDS_EACH="1"/' \
-		-i "$here/traffic.conf"
-	sh "$here/kernel.sh" pg0 pg1 2000 >/tmp/pktgen || {
+		-i "$here/pktgen/traffic.conf"
+	sh "$here/pktgen/kernel.sh" pg0 pg1 2000 >/tmp/pktgen || {
 		cat /tmp/pktgen
 		return 1
 	}
