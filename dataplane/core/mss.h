@@ -52,9 +52,13 @@ SL_INLINE void sl_mss_clamp_with(struct sl_packet *p, uint32_t l3, uint32_t l4, 
 	uint32_t at = l4 + sizeof(struct sl_tcp), end = sl_tcp_end(p, l3, l4);
 
 	for (int i = 0; i < 40 && at + SL_TCP_MSS_SIZE <= end; i++) {
-		const uint8_t *option = sl_packet_at(p, at, SL_TCP_MSS_SIZE);
+		const uint8_t *option;
 		uint32_t kind, length, not_nop, nop;
 
+		/* Never beyond l4 + 60: kernels before 6.9 lose that bound on the way round. */
+		sl_opaque(at);
+		at &= 511;
+		option = sl_packet_at(p, at, SL_TCP_MSS_SIZE);
 		if (!option)
 			return;
 		/* Counted, not branched: the verifier would walk both ways forty times over. */
