@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* The large and rare parts are global functions, which the verifier looks at once and alone. Such a
- * function takes numbers only, and looks at the tables for itself. None calls another: kernels
- * before 6.9 round the stack of each up to 32 bytes, and three would be too many.
+ * function takes numbers only, and looks at the tables for itself. None calls another, but for
+ * the rounds of a loop (core/loop.h): kernels before 6.9 round the stack of each up to 32 bytes,
+ * and 512 are all there is.
  */
 #ifndef SL_BPF_APART_H
 #define SL_BPF_APART_H

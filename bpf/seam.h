@@ -31,14 +31,15 @@ const volatile uint32_t sl_workers; /* CPU c is writer sl_workers + c */
 const volatile bool sl_veth;	    /* the port is one */
 const volatile uint32_t sl_port;    /* that this program instance stands at: index in ports */
 
+/* Small: every function of a chain has one, and all stacks together are 512 bytes. */
 struct sl_tables {
-	uint32_t shape; /* of the packet at hand, of IPv6: found before all else */
 	const struct sl_root *root;
 	const struct sl_bank *bank;
 	uint64_t seq;
-	uint32_t live; /* number of the bank */
-	uint32_t writer;
-	bool peeks; /* a constant of each program, see sl_seam_peeks() */
+	uint32_t shape; /* of the packet at hand, of IPv6: found before all else */
+	uint16_t writer;
+	uint8_t live; /* number of the bank */
+	bool peeks;   /* a constant of each program, see sl_seam_peeks() */
 };
 
 #define sl_barrier() asm volatile("" ::: "memory")
@@ -83,7 +84,7 @@ SL_INLINE bool sl_tables_look(struct sl_tables *t)
 	/* Another by now: the word may be that of the next. An odd one is never found again. */
 	if (sl_unlikely(*(const volatile uint64_t *)&head->generation != generation))
 		t->seq = ~0ull;
-	t->writer = sl_workers + bpf_get_smp_processor_id();
+	t->writer = (uint16_t)(sl_workers + bpf_get_smp_processor_id());
 	sl_barrier();
 	return generation != 0;
 }

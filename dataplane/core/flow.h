@@ -16,6 +16,7 @@
 #define SL_CORE_FLOW_H
 
 #include "../abi/hash.h"
+#include "loop.h"
 #include "seam.h"
 
 #if defined(__SSE4_1__) && !defined(__bpf__)
@@ -199,51 +200,65 @@ SL_INLINE bool sl_flow_move(const struct sl_tables *t, struct sl_bucket *from, u
 	return false;
 }
 
-/* Makes room in one of the key's two buckets by moving entries, two steps deep. Bounded: 8 + 8 * 4
- * moves are tried. */
-SL_INLINE bool sl_flow_make_room(const struct sl_tables *t, const struct sl_root *root,
-				 uint64_t hash, uint64_t now)
+/* Making room in one of a key's two buckets: by moving one of the entries there to its own other
+ * bucket, or first one from that, so that ours may follow. */
+struct sl_flow_room {
+	const struct sl_tables *t;
+	uint64_t hash; /* of the key */
+	uint64_t now;
+	bool beyond; /* the round before has made room in the other bucket */
+	bool made;
+};
+
+/* Rounds: a try for each entry of the two buckets, then two (room beyond, and the entry follows)
+ * for each entry of each one's other bucket. */
+enum {
+	SL_FLOW_NEAR = 2 * SL_FLOW_WAYS,
+	SL_FLOW_FAR = 2 * SL_FLOW_WAYS,
+	SL_FLOW_ROUNDS = SL_FLOW_NEAR + SL_FLOW_NEAR * SL_FLOW_FAR
+};
+
+static long sl_flow_make_room(uint32_t i, void *state)
 {
-	for (uint32_t i = 0; i < 2 * SL_FLOW_WAYS; i++) {
-		struct sl_bucket *b = sl_flow_bucket(t, hash, i >= SL_FLOW_WAYS);
+	struct sl_flow_room *room = state;
+	const struct sl_root *root = sl_seam_root(room->t);
+	bool far = i >= SL_FLOW_NEAR, first = far && !(i & 1);
+	uint32_t at = far ? (i - SL_FLOW_NEAR) / SL_FLOW_FAR : i, way = at % SL_FLOW_WAYS;
+	struct sl_bucket *from = sl_flow_bucket(room->t, room->hash, at >= SL_FLOW_WAYS), *to;
+	uint64_t hash;
+	bool moved;
 
-		if (b && sl_flow_move(t, b, i % SL_FLOW_WAYS, now))
-			return true;
+	if (!root || !from || (far && !first && !room->beyond))
+		return 0;
+	if (first) {
+		hash = sl_hash_flow(sl_entry_load(&from->key[way]) & ~SL_FLOW_BUSY, root->flow_key);
+		to = sl_flow_bucket(room->t, hash, false);
+		from = to == from ? sl_flow_bucket(room->t, hash, true) : to;
+		way = i / 2 % SL_FLOW_WAYS;
 	}
-	for (uint32_t i = 0; i < 2 * SL_FLOW_WAYS * SL_FLOW_WAYS; i++) {
-		uint32_t way = i / SL_FLOW_WAYS % SL_FLOW_WAYS;
-		struct sl_bucket *b = sl_flow_bucket(t, hash, i >= SL_FLOW_WAYS * SL_FLOW_WAYS);
-		uint64_t other = b ? sl_entry_load(&b->key[way]) & ~SL_FLOW_BUSY : 0;
-		uint64_t other_hash = sl_hash_flow(other, root->flow_key);
-		struct sl_bucket *next = sl_flow_bucket(t, other_hash, false);
-
-		if (next == b)
-			next = sl_flow_bucket(t, other_hash, true);
-		if (b && next && sl_flow_move(t, next, i % SL_FLOW_WAYS, now) &&
-		    sl_flow_move(t, b, way, now))
-			return true;
-	}
-	return false;
+	moved = from && sl_flow_move(room->t, from, way, room->now);
+	room->beyond = first && moved;
+	room->made = !first && moved;
+	return room->made;
 }
 
-/* The same, unless the table is known to be full: to find that out costs thousands of cycles, which
- * a flood of SYNs would have us pay for each. After some failures in a row one flow in many tries,
- * and the first that succeeds ends it. */
+/* Makes room, unless the table is known to be full: to find that out costs thousands of cycles,
+ * which a flood of SYNs would have us pay for each. After some failures in a row one flow in many
+ * tries, and the first that succeeds ends it. */
 SL_INLINE bool sl_flow_relocate_with(const struct sl_tables *t, uint64_t key, uint64_t now)
 {
 	const struct sl_root *root = sl_seam_root(t);
 	struct sl_service_tally *tally = sl_seam_tally(t, sl_flow_key_service(key));
-	uint64_t hash;
-	bool made;
+	struct sl_flow_room room = { .t = t, .now = now };
 
 	if (!root || !tally)
 		return false;
-	hash = sl_hash_flow(key, root->flow_key);
-	if (tally->crowded >= SL_FLOW_CROWDED && hash >> 56)
+	room.hash = sl_hash_flow(key, root->flow_key);
+	if (tally->crowded >= SL_FLOW_CROWDED && room.hash >> 56)
 		return false;
-	made = sl_flow_make_room(t, root, hash, now);
-	tally->crowded = made ? 0 : tally->crowded + 1;
-	return made;
+	sl_loop(SL_FLOW_ROUNDS, sl_flow_make_room, &room);
+	tally->crowded = room.made ? 0 : tally->crowded + 1;
+	return room.made;
 }
 
 /* A place for the flow in either of its buckets: the bucket, and the way in *way; NULL for none. */

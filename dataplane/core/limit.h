@@ -18,6 +18,7 @@
 #define SL_CORE_LIMIT_H
 
 #include "../abi/place.h"
+#include "loop.h"
 #include "meter.h"
 
 /* What limits have to know of a packet. */
@@ -33,6 +34,9 @@ struct sl_limit_ask {
 	bool begin;	   /* a new connection */
 	bool picked;
 	bool may_mark; /* TCP that understands ECN */
+	/* While the service's limits are asked in turn. */
+	uint32_t answer;
+	const struct sl_tables *tables;
 };
 
 /* The answer: enum sl_bite, and the scope that gave it. */
@@ -290,20 +294,23 @@ SL_INLINE uint32_t sl_limit_one_with(const struct sl_tables *t, const struct sl_
 	return SL_LIMIT_ANSWER(bite, limit->scope);
 }
 
-/* All limits of the service but the one in flow entries. */
-SL_INLINE uint32_t sl_limit_rest(const struct sl_tables *t, const struct sl_limit_ask *ask)
+static long sl_limit_round(uint32_t i, void *state)
 {
-	uint32_t answer = SL_BITE_NONE;
+	struct sl_limit_ask *ask = state;
+	uint32_t one = sl_limit_one(ask->tables, ask, i);
 
-	for (uint32_t i = 0; i < SL_LIMITS_A_SERVICE && i < ask->n_limits; i++) {
-		uint32_t one = sl_limit_one(t, ask, i);
+	if (sl_limit_bite(one) != SL_BITE_NONE)
+		ask->answer = one;
+	return sl_limit_bite(one) == SL_BITE_DROP;
+}
 
-		if (sl_limit_bite(one) == SL_BITE_DROP)
-			return one;
-		if (sl_limit_bite(one) == SL_BITE_MARK)
-			answer = one;
-	}
-	return answer;
+/* All limits of the service but the one in flow entries. */
+SL_INLINE uint32_t sl_limit_rest(const struct sl_tables *t, struct sl_limit_ask *ask)
+{
+	ask->tables = t;
+	ask->answer = SL_BITE_NONE;
+	sl_loop(ask->n_limits, sl_limit_round, ask);
+	return ask->answer;
 }
 
 #endif
