@@ -31,7 +31,7 @@ static inline __attribute__((always_inline)) void work_on(struct sl_tables *tabl
 		return;
 	for (uint16_t i = 0; i < n; i++) {
 		p = packet_of(frame[i], port);
-		sl_classify(&t, &p, &work[i]);
+		sl_classify_steady(&t, &p, &work[i]);
 		if (sl_likely(work[i].todo == SL_TODO_SERVICE))
 			t.recent = work[i].service;
 		else /* keeps what classify found alive, where nobody asks for it */
@@ -44,7 +44,7 @@ static inline __attribute__((always_inline)) void work_on(struct sl_tables *tabl
 		uint16_t egress = 0;
 
 		p = packet_of(frame[i], port);
-		sl_route(&t, &p, &work[i], &egress);
+		sl_route_steady(&t, &p, &work[i], &egress);
 		__asm__ volatile("" : : "r"(egress));
 	}
 }

@@ -10,6 +10,8 @@
 #ifndef SL_ABI_CSUM_H
 #define SL_ABI_CSUM_H
 
+#include <stdbool.h>
+
 #include "address.h"
 
 static inline uint16_t sl_csum_fold(uint32_t sum)
@@ -46,6 +48,15 @@ static inline uint16_t sl_csum_delta_endpoint(const union sl_addr *from, sl_be16
 static inline uint16_t sl_csum_apply(uint16_t field, uint32_t delta)
 {
 	return (uint16_t)~sl_csum_fold((uint16_t)~field + delta);
+}
+
+/* The same for a delta that is folded: there is one carry at most. */
+static inline uint16_t sl_csum_add(uint16_t field, uint16_t delta)
+{
+	uint16_t sum;
+	bool carry = __builtin_add_overflow((uint16_t)~field, delta, &sum);
+
+	return (uint16_t) ~(uint16_t)(sum + carry);
 }
 
 #endif

@@ -307,7 +307,9 @@ SL_INLINE void sl_classify6_with(const struct sl_tables *t, const struct sl_pack
 								    sl_martian6(&o.src6, &o.dst6)));
 }
 
-SL_INLINE void sl_classify(const struct sl_tables *t, const struct sl_packet *p, struct sl_work *w)
+/* All but IPv6, which is left as SL_TODO_IP6. */
+SL_INLINE void sl_classify_steady(const struct sl_tables *t, const struct sl_packet *p,
+				  struct sl_work *w)
 {
 	struct sl_parsed o = {
 		0
@@ -337,7 +339,7 @@ SL_INLINE void sl_classify(const struct sl_tables *t, const struct sl_packet *p,
 			return;
 		}
 	} else if (o.kind == SL_PARSED_IP6) {
-		sl_classify6(t, p, w);
+		w->todo = SL_TODO_IP6;
 		return;
 	} else if (o.kind == SL_PARSED_ARP && sl_classify_arp(t, p, o.l3)) {
 		w->todo = SL_TODO_ARP;
@@ -353,6 +355,13 @@ SL_INLINE void sl_classify(const struct sl_tables *t, const struct sl_packet *p,
 	sl_work_end(w, o.kind >= SL_PARSED_IP4
 			       ? sl_classify_rest(t, &to, o.kind, sl_martian4(o.src, o.dst))
 			       : SL_REASON_not_ours);
+}
+
+SL_INLINE void sl_classify(const struct sl_tables *t, const struct sl_packet *p, struct sl_work *w)
+{
+	sl_classify_steady(t, p, w);
+	if (sl_unlikely(w->todo == SL_TODO_IP6))
+		sl_classify6(t, p, w);
 }
 
 #endif

@@ -4,6 +4,8 @@
  *     sl_classify()   parse.h → classify.h    whose is it, and which row?
  *     sl_route()      route.h → nat.h …       which backend, and the rewritten bytes
  *
+ * sl_route_steady() is sl_route() for what nearly all packets are, with nothing else in the way.
+ *
  * ICMP and fragments take another way, from classify on: rare.h.
  *
  * Both are pure but for the tables: no clock, no log, no system call, no allocation. The verdict is
@@ -30,11 +32,21 @@
 #define SL_SERVICE_LIMITED_TO	(SL_SERVICE_ENTRY | SL_SERVICE_LIMIT_TO | SL_SERVICE_LIMIT_NEW)
 #define SL_SERVICE_LIMITED_FROM (SL_SERVICE_ENTRY_FROM | SL_SERVICE_LIMIT_FROM)
 
-/* What is limited is decided by a copy of its own of the code below (`limited`, a constant): so the
- * steady path pays one test for all that limits need. */
-SL_INLINE uint16_t sl_limits_here(bool limited, uint16_t flags)
+/* The code below exists in copies, so that the steady path pays nothing for what is rare and one
+ * test for all that limits need. Which copy it is is a constant wherever it is used. */
+enum sl_copy {
+	SL_COPY_STEADY,	 /* what is rare ends with SL_ELSEWHERE */
+	SL_COPY_WHOLE,	 /* all but limits */
+	SL_COPY_LIMITED, /* all */
+};
+
+/* No reason, but: decide it by another copy. Nothing has changed but what may change so twice. */
+#define SL_ELSEWHERE SL_REASON_COUNT
+
+SL_INLINE uint16_t sl_limits_here(enum sl_copy copy, uint16_t flags)
 {
-	return limited ? flags
+	return copy == SL_COPY_LIMITED
+		       ? flags
 		       : flags & (uint16_t) ~(SL_SERVICE_LIMITED_TO | SL_SERVICE_LIMITED_FROM);
 }
 
@@ -128,19 +140,21 @@ SL_INLINE uint64_t sl_work_key(const struct sl_work *w, const void *l3, sl_be16 
 /* Limits on new connections, before a backend is picked and anything is remembered. The first
  * packet of a UDP flow is one that no live entry knows. */
 SL_INLINE uint32_t sl_route_new(const struct sl_tables *t, uint64_t key, uint8_t protocol,
-				enum sl_event event, struct sl_limit_ask *packet)
+				bool begin, struct sl_limit_ask *packet)
 {
-	packet->begin = event == SL_EVENT_BEGIN;
+	packet->begin = begin;
 	if (protocol == SL_PROTO_UDP)
 		packet->begin = !sl_track_knows(t, key, packet->now);
 	return packet->begin ? sl_limit_rest(t, packet) : SL_BITE_NONE;
 }
 
-/* The row of the work at hand, and through it the backend; 0 for none. *bite: what the limit in the
- * flow's entry says, where the service has one. */
+/* The row of the work at hand, and through it the backend; 0 for none, in the steady copy also for
+ * one that isn't known. *bite: what the limit in the flow's entry says, where the service has
+ * one. */
 SL_INLINE uint32_t sl_route_pick(const struct sl_tables *t, const struct sl_work *w, const void *l3,
-				 sl_be16 sport, uint16_t flags, enum sl_event event,
-				 const struct sl_limit_ask *packet, enum sl_bite *bite, bool six)
+				 sl_be16 sport, uint16_t flags, uint8_t tcp_flags,
+				 const struct sl_limit_ask *packet, enum sl_bite *bite, bool six,
+				 enum sl_copy copy)
 {
 	const struct sl_service *s = w->service;
 	const uint32_t *at = sl_seam_row(t, (uint64_t)s->rows * SL_ROWS_PER_RECORD + w->at);
@@ -156,10 +170,11 @@ SL_INLINE uint32_t sl_route_pick(const struct sl_tables *t, const struct sl_work
 		return sl_row_cur(row);
 	ask = sl_route_track(t, s, w, sl_work_key(w, l3, sport, six), flags, six);
 	ask.row = row;
-	ask.event = (uint8_t)event;
+	ask.event = (uint8_t)sl_event_of(tcp_flags);
 	if (sl_likely(!(flags & SL_SERVICE_ENTRY))) {
 		ask.now = sl_seam_now(t);
-		return sl_track(t, &ask, &entry);
+		return copy == SL_COPY_STEADY ? sl_track_known(t, &ask, &entry)
+					      : sl_track(t, &ask, &entry);
 	}
 	ask.now = packet->now;
 	backend = sl_track(t, &ask, &entry);
@@ -192,24 +207,67 @@ SL_INLINE enum sl_reason sl_route_limit(const struct sl_tables *t, struct sl_pac
 	return SL_REASON_to_backend;
 }
 
+/* What hardly any packet is: to a backend whose MAC isn't known, larger than what fits the way
+ * there, a SYN that is to say less, or of a service that isn't NAT. index: of the backend's record,
+ * which may have moved since the caller looked. SL_REASON_to_backend: it goes on, and is on its way
+ * already if the mode isn't NAT. */
+SL_INLINE enum sl_reason sl_route_odd(const struct sl_tables *t, struct sl_packet *p,
+				      const struct sl_work *w, const void *l3, uint64_t index,
+				      uint8_t mode, bool begin, uint16_t *egress, bool six)
+{
+	const struct sl_service *s = w->service;
+	const struct sl_backend *b = sl_seam_backend(t, index);
+	struct sl_service_tally *tally = sl_seam_tally(t, s->id);
+	uint64_t mac[2] = { 0 };
+	uint16_t flags, mtu, mss;
+	struct sl_eth *eth;
+
+	if (!b || !tally)
+		return SL_REASON_bad_index;
+	flags = b->flags;
+	mtu = b->mtu;
+	mss = b->mss;
+	if (six)
+		__builtin_memcpy(mac, b->dst_mac, 12);
+	if (!sl_seam_current(t))
+		return SL_REASON_torn_table;
+	if (!(flags & SL_BACKEND_RESOLVED)) {
+		tally->no_neighbour++;
+		return SL_REASON_no_neighbour;
+	}
+	if (sl_l3_length(l3, six) > mtu) {
+		*egress = p->ingress;
+		return six ? SL_REASON_too_big : sl_mtu_answer(t, p, w->l3, mtu);
+	}
+	if (!six && begin && mss)
+		sl_mss_clamp(*p, w->l3, w->l4, mss);
+	if (mode == SL_MODE_NAT)
+		return SL_REASON_to_backend;
+	if (!six)
+		return (enum sl_reason)sl_mode(t, p, index, w->l3, w->l4, mode);
+	eth = sl_packet_at(p, 0, sizeof(*eth));
+	if (mode != SL_MODE_DIRECT || !eth) /* no tunnel carries IPv6 yet */
+		return SL_REASON_bad_index;
+	sl_eth_address(eth, (const uint8_t *)mac);
+	return SL_REASON_to_backend;
+}
+
 SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_packet *p,
 					  const struct sl_work *w, uint16_t *egress, bool six,
-					  bool limited)
+					  enum sl_copy copy)
 {
 	const struct sl_service *s = w->service;
 	const void *l3;
 	const struct sl_udp *ports;
-	enum sl_event event = SL_EVENT_DATA;
 	enum sl_bite bite = SL_BITE_NONE;
 	struct sl_limit_ask packet = { .n_limits = 0 };
 	const struct sl_backend *b;
 	struct sl_service_tally *tally;
 	struct sl_traffic *traffic;
 	uint32_t backend, id, length = p->length;
-	uint64_t fit;
-	uint8_t mode;
-	uint16_t flags, wants;
-	uint8_t protocol;
+	uint8_t mode, protocol, tcp_flags = 0;
+	uint16_t wants;
+	bool odd, begin;
 	struct sl_nat n;
 
 	/* Each is checked at once: clang may look twice at what is checked later. */
@@ -219,15 +277,18 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 	if (sl_likely(protocol == SL_PROTO_TCP)) {
 		const struct sl_tcp *tcp = sl_packet_again(p, w->l4, sizeof(*tcp));
 
-		event = tcp ? sl_event_of(tcp->flags) : event;
+		tcp_flags = tcp ? tcp->flags : 0;
 	}
+	begin = sl_begins(tcp_flags);
 	if (sl_unlikely(sl_l3_ttl(l3, six) <= 1) && s->mode != SL_MODE_DIRECT) {
+		if (copy == SL_COPY_STEADY)
+			return SL_ELSEWHERE;
 		tally = sl_seam_tally(t, s->id);
 		if (tally)
 			tally->ttl_exceeded++;
 		return SL_REASON_ttl_exceeded;
 	}
-	wants = sl_limits_here(limited, s->flags);
+	wants = sl_limits_here(copy, s->flags);
 	if (sl_unlikely(wants & SL_SERVICE_LIMITED_TO)) {
 		union sl_addr client = sl_l3_src(l3, six);
 
@@ -237,13 +298,15 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 		packet.n_limits = s->n_limits;
 		if (wants & SL_SERVICE_LIMIT_NEW) {
 			uint64_t key = sl_work_key(w, l3, ports->src, six);
-			uint32_t answer = sl_route_new(t, key, protocol, event, &packet);
+			uint32_t answer = sl_route_new(t, key, protocol, begin, &packet);
 
 			if (sl_limit_bite(answer) == SL_BITE_DROP)
 				return sl_limit_reason(answer);
 		}
 	}
-	backend = sl_route_pick(t, w, l3, ports->src, wants, event, &packet, &bite, six);
+	backend = sl_route_pick(t, w, l3, ports->src, wants, tcp_flags, &packet, &bite, six, copy);
+	if (copy == SL_COPY_STEADY && sl_unlikely(!backend))
+		return SL_ELSEWHERE;
 	if (sl_unlikely(!backend || backend > s->n_backends)) {
 		tally = sl_seam_tally(t, s->id);
 		if (!sl_seam_current(t))
@@ -275,47 +338,30 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 	n.ip_delta = b->ip_delta;
 	n.l4_delta = b->l4_delta;
 	*egress = b->egress;
-	flags = b->flags;
-	/* One word for all: BPF's stack is short. */
-	fit = b->mtu | (uint64_t)b->mss << 16 | (uint64_t)s->mode << 32;
+	mode = s->mode;
+	odd = mode != SL_MODE_NAT || !(b->flags & SL_BACKEND_RESOLVED) ||
+	      sl_l3_length(l3, six) > b->mtu || (begin && b->mss);
 	if (sl_unlikely(!sl_seam_current(t)))
 		return SL_REASON_torn_table;
-	if (sl_unlikely(!(flags & SL_BACKEND_RESOLVED))) {
-		tally = sl_seam_tally(t, s->id);
-		if (tally)
-			tally->no_neighbour++;
-		return SL_REASON_no_neighbour;
-	}
-	if (sl_unlikely(sl_l3_length(l3, six) > (uint16_t)fit)) {
-		*egress = p->ingress;
-		return six ? SL_REASON_too_big : sl_mtu_answer(t, p, w->l3, (uint16_t)fit);
-	}
-	if (!six && sl_unlikely(event == SL_EVENT_BEGIN && (uint16_t)(fit >> 16)))
-		sl_mss_clamp(*p, w->l3, w->l4, (uint16_t)(fit >> 16));
-	mode = (uint8_t)(fit >> 32);
-	if (sl_likely(mode == SL_MODE_NAT)) {
-		if (sl_unlikely(!(six ? sl_nat6(p, w->l3, w->l4, protocol, &n, false)
-				      : sl_nat_to_backend(p, w->l3, w->l4, &n))))
-			return SL_REASON_bad_header;
-	} else if (six) { /* no tunnel carries IPv6 yet */
-		struct sl_eth *eth = sl_packet_at(p, 0, sizeof(*eth));
+	if (sl_unlikely(odd)) {
+		if (copy == SL_COPY_STEADY)
+			return SL_ELSEWHERE;
 
-		if (mode != SL_MODE_DIRECT || !eth)
-			return SL_REASON_bad_index;
-		sl_eth_address(eth, n.mac);
-	} else {
-		/* From a record that may have moved by now: that is asked there once more. */
-		uint64_t index = (uint64_t)s->backends + backend - 1;
-		enum sl_reason reason = sl_mode_apart(t, p, index, w->l3, w->l4, mode);
+		enum sl_reason reason = sl_route_odd(
+			t, p, w, l3, (uint64_t)s->backends + backend - 1, mode, begin, egress, six);
 
-		if (sl_unlikely(reason != SL_REASON_to_backend))
+		if (reason != SL_REASON_to_backend)
 			return reason;
 	}
+	if (sl_likely(mode == SL_MODE_NAT) &&
+	    sl_unlikely(!(six ? sl_nat6(p, w->l3, w->l4, protocol, &n, false)
+			      : sl_nat_to_backend(p, w->l3, w->l4, &n))))
+		return SL_REASON_bad_header;
 	traffic = sl_seam_traffic(t, id);
 	if (sl_likely(traffic)) {
 		traffic->packets_in++;
 		traffic->bytes_in += length;
-		if (sl_unlikely(event == SL_EVENT_BEGIN))
+		if (sl_unlikely(begin))
 			traffic->connections++;
 	}
 	return SL_REASON_to_backend;
@@ -372,13 +418,13 @@ SL_INLINE enum sl_reason sl_reverse_limit(const struct sl_tables *t, struct sl_p
 
 SL_INLINE enum sl_reason sl_route_reverse(const struct sl_tables *t, struct sl_packet *p,
 					  const struct sl_work *w, uint16_t *egress, bool six,
-					  bool limited)
+					  enum sl_copy copy)
 {
 	const struct sl_reverse *r = w->reverse;
 	const void *l3;
 	const struct sl_udp *ports;
 	const struct sl_route *route = sl_seam_route(t, w->at);
-	uint16_t flags = sl_limits_here(limited, r->flags), mss = r->mss;
+	uint16_t flags = sl_limits_here(copy, r->flags), mss = r->mss;
 	uint32_t id = r->traffic, mtu;
 	struct sl_traffic *traffic;
 	enum sl_reason reason;
@@ -404,9 +450,14 @@ SL_INLINE enum sl_reason sl_route_reverse(const struct sl_tables *t, struct sl_p
 	*egress = route->port;
 	kind = route->kind;
 	mtu = route->mtu;
-	hop = route->gateway;
+	if (copy != SL_COPY_STEADY)
+		hop = route->gateway;
 	if (sl_unlikely(!sl_seam_current(t)))
 		return SL_REASON_torn_table;
+	if (copy == SL_COPY_STEADY &&
+	    sl_unlikely(kind != SL_ROUTE_VIA || sl_l3_length(l3, six) > mtu ||
+			flags & SL_SERVICE_LOOKUP || mss))
+		return SL_ELSEWHERE;
 	if (sl_unlikely(kind != SL_ROUTE_VIA)) {
 		if (kind != SL_ROUTE_LINK && kind != SL_ROUTE_ASK)
 			return SL_REASON_no_route;
@@ -437,27 +488,13 @@ SL_INLINE enum sl_reason sl_route_reverse(const struct sl_tables *t, struct sl_p
 	return SL_REASON_to_client;
 }
 
-/* Of copies, so that gcc may keep the packet in registers everywhere else. */
-SL_INLINE enum sl_reason sl_route_apart(const struct sl_tables *t, struct sl_packet *p,
-					const struct sl_work *w, uint16_t *egress)
-{
-	struct sl_packet copy = *p;
-	uint16_t port = *egress;
-	enum sl_reason reason = w->todo >= SL_TODO_ICMP6 ? sl_rare(t, &copy, w->todo, &port)
-							 : sl_limited(t, &copy, w, &port);
-
-	*p = copy;
-	*egress = port;
-	return reason;
-}
-
 /* Of a service or a backend that is limited. */
 SL_INLINE enum sl_reason sl_limited_with(const struct sl_tables *t, struct sl_packet *p,
 					 const struct sl_work *w, uint16_t *egress, bool six)
 {
 	return w->todo == (six ? SL_TODO_SERVICE6 : SL_TODO_SERVICE)
-		       ? sl_route_service(t, p, w, egress, six, true)
-		       : sl_route_reverse(t, p, w, egress, six, true);
+		       ? sl_route_service(t, p, w, egress, six, SL_COPY_LIMITED)
+		       : sl_route_reverse(t, p, w, egress, six, SL_COPY_LIMITED);
 }
 
 SL_INLINE enum sl_reason sl_route6_with(const struct sl_tables *t, struct sl_packet *p,
@@ -465,9 +502,9 @@ SL_INLINE enum sl_reason sl_route6_with(const struct sl_tables *t, struct sl_pac
 {
 	switch (w->todo) {
 	case SL_TODO_SERVICE6:
-		return sl_route_service(t, p, w, egress, true, false);
+		return sl_route_service(t, p, w, egress, true, SL_COPY_WHOLE);
 	case SL_TODO_REVERSE6:
-		return sl_route_reverse(t, p, w, egress, true, false);
+		return sl_route_reverse(t, p, w, egress, true, SL_COPY_WHOLE);
 	case SL_TODO_ND:
 		*egress = p->ingress;
 		return sl_nd_answer(t, p, w->l3, w->l4) ? SL_REASON_nd_reply : SL_REASON_bad_header;
@@ -481,12 +518,12 @@ SL_INLINE enum sl_reason sl_route(const struct sl_tables *t, struct sl_packet *p
 				  const struct sl_work *w, uint16_t *egress)
 {
 	if (sl_unlikely(sl_work_limited(w)))
-		return sl_route_apart(t, p, w, egress);
+		return sl_limited(t, p, w, egress);
 	switch (w->todo) {
 	case SL_TODO_SERVICE:
-		return sl_route_service(t, p, w, egress, false, false);
+		return sl_route_service(t, p, w, egress, false, SL_COPY_WHOLE);
 	case SL_TODO_REVERSE:
-		return sl_route_reverse(t, p, w, egress, false, false);
+		return sl_route_reverse(t, p, w, egress, false, SL_COPY_WHOLE);
 	case SL_TODO_SERVICE6:
 	case SL_TODO_REVERSE6:
 	case SL_TODO_ND:
@@ -498,11 +535,25 @@ SL_INLINE enum sl_reason sl_route(const struct sl_tables *t, struct sl_packet *p
 	case SL_TODO_ICMP:
 	case SL_TODO_FIRST:
 	case SL_TODO_FRAGMENT:
-		return sl_route_apart(t, p, w, egress);
+		return sl_rare(t, p, w->todo, egress);
 	default:
 		return sl_likely(sl_seam_current(t)) ? (enum sl_reason)w->reason
 						     : SL_REASON_torn_table;
 	}
+}
+
+/* The same, where the packet is of IPv4, NAT and without a limit; else SL_ELSEWHERE. */
+SL_INLINE enum sl_reason sl_route_steady(const struct sl_tables *t, struct sl_packet *p,
+					 const struct sl_work *w, uint16_t *egress)
+{
+	if (sl_likely(w->todo == SL_TODO_SERVICE)) {
+		if (sl_unlikely(w->service->flags & SL_SERVICE_LIMITED_TO))
+			return SL_ELSEWHERE;
+		return sl_route_service(t, p, w, egress, false, SL_COPY_STEADY);
+	}
+	if (w->todo != SL_TODO_REVERSE || w->reverse->flags & SL_SERVICE_LIMITED_FROM)
+		return SL_ELSEWHERE;
+	return sl_route_reverse(t, p, w, egress, false, SL_COPY_STEADY);
 }
 
 #endif

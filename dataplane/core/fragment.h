@@ -286,7 +286,7 @@ SL_INLINE enum sl_reason sl_fragment_to_backend(const struct sl_tables *t, struc
 		ip->dst = n.addr;
 		sl_ip4_hop(ip, n.ip_delta);
 	} else {
-		reason = sl_mode_apart(t, p, n.index, w->l3, w->l4, mode);
+		reason = (enum sl_reason)sl_mode(t, p, n.index, w->l3, w->l4, mode);
 		if (reason != SL_REASON_to_backend)
 			return reason;
 	}

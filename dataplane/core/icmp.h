@@ -162,7 +162,7 @@ SL_INLINE bool sl_icmp_rewrite(struct sl_packet *p, const struct sl_work *w,
 			sl_word_delta((uint32_t)ip->src >> 16, (uint32_t)n->addr >> 16);
 		ip->src = n->addr;
 	}
-	sl_ip4_hop(ip, delta);
+	sl_ip4_hop(ip, sl_csum_fold(delta));
 	return true;
 }
 
@@ -187,7 +187,7 @@ SL_INLINE enum sl_reason sl_icmp_to_backend(const struct sl_tables *t, struct sl
 	if (mode == SL_MODE_NAT)
 		return sl_icmp_rewrite(p, w, &q, &n, true) ? SL_REASON_icmp_to_backend
 							   : SL_REASON_bad_header;
-	reason = sl_mode_apart(t, p, n.index, w->l3, w->l4, mode);
+	reason = (enum sl_reason)sl_mode(t, p, n.index, w->l3, w->l4, mode);
 	return reason == SL_REASON_to_backend ? SL_REASON_icmp_to_backend : reason;
 }
 

@@ -33,15 +33,4 @@ SL_INLINE int sl_mode_with(const struct sl_tables *t, struct sl_packet *p, uint6
 	}
 }
 
-/* Of a copy, so that gcc may keep the packet in registers everywhere else. */
-SL_INLINE enum sl_reason sl_mode_apart(const struct sl_tables *t, struct sl_packet *p,
-				       uint64_t index, uint32_t l3, uint32_t l4, uint8_t mode)
-{
-	struct sl_packet copy = *p;
-	enum sl_reason reason = (enum sl_reason)sl_mode(t, &copy, index, l3, l4, mode);
-
-	*p = copy;
-	return reason;
-}
-
 #endif

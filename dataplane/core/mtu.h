@@ -18,14 +18,10 @@ SL_INLINE enum sl_reason sl_mtu_answer(const struct sl_tables *t, struct sl_pack
 	const struct sl_ip4 *ip = sl_packet_at(p, l3, sizeof(*ip));
 	uint32_t what = sl_icmp_what(SL_ICMP_UNREACHABLE, SL_ICMP_FRAG_NEEDED, (uint16_t)mtu);
 
-	struct sl_packet copy = *p; /* gcc keeps the packet in registers everywhere else */
-	int built;
-
 	if (!ip || !(sl_ntohs(ip->fragment) & SL_IP4_DF))
 		return SL_REASON_too_big;
-	built = sl_icmp_error(t, &copy, l3, what);
-	*p = copy;
-	return built == SL_ICMP_BUILT ? SL_REASON_too_big_told : SL_REASON_too_big;
+	return sl_icmp_error(t, p, l3, what) == SL_ICMP_BUILT ? SL_REASON_too_big_told
+							      : SL_REASON_too_big;
 }
 
 #endif

@@ -22,12 +22,12 @@ SL_INLINE void sl_eth_address(struct sl_eth *eth, const uint8_t mac[12])
 	*(sl_u32_any *)(void *)&eth->src[2] = *(const sl_u32_any *)(const void *)(mac + 8);
 }
 
-/* TTL shares a 16-bit word with the protocol and is its first byte: one less there is 0xfffe more
- * in one's complement, whatever the TTL. */
-SL_INLINE void sl_ip4_hop(struct sl_ip4 *ip, uint32_t delta)
+/* TTL shares a 16-bit word with the protocol and is its first byte: one less there is one less in
+ * the word as it lies in memory, and in one's complement what comes before 0 is 0xfffe. */
+SL_INLINE void sl_ip4_hop(struct sl_ip4 *ip, uint16_t delta)
 {
 	ip->ttl--;
-	ip->csum = sl_csum_apply(ip->csum, delta + 0xfffe);
+	ip->csum = sl_csum_add(ip->csum, (uint16_t)(delta - 1 - !delta));
 }
 
 SL_INLINE void sl_l4_csum(struct sl_packet *p, uint32_t l4, uint8_t protocol, uint16_t delta)
@@ -36,7 +36,7 @@ SL_INLINE void sl_l4_csum(struct sl_packet *p, uint32_t l4, uint8_t protocol, ui
 		struct sl_tcp *tcp = sl_packet_again(p, l4, sizeof(*tcp));
 
 		if (tcp)
-			tcp->csum = sl_csum_apply(tcp->csum, delta);
+			tcp->csum = sl_csum_add(tcp->csum, delta);
 	} else {
 		struct sl_udp *udp = sl_packet_again(p, l4, sizeof(*udp));
 		uint16_t sum;
@@ -46,7 +46,7 @@ SL_INLINE void sl_l4_csum(struct sl_packet *p, uint32_t l4, uint8_t protocol, ui
 		 * as it is there too, and the backend decides. */
 		if (!udp || !udp->csum)
 			return;
-		sum = sl_csum_apply(udp->csum, delta);
+		sum = sl_csum_add(udp->csum, delta);
 		udp->csum = sum ? sum : 0xffff;
 	}
 }

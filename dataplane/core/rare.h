@@ -57,9 +57,9 @@ SL_INLINE enum sl_reason sl_first_route(const struct sl_tables *t, struct sl_pac
 {
 	switch (w->todo) {
 	case SL_TODO_SERVICE:
-		return sl_route_service(t, p, w, egress, false, true);
+		return sl_route_service(t, p, w, egress, false, SL_COPY_LIMITED);
 	case SL_TODO_REVERSE:
-		return sl_route_reverse(t, p, w, egress, false, true);
+		return sl_route_reverse(t, p, w, egress, false, SL_COPY_LIMITED);
 	case SL_TODO_ECHO:
 		*egress = p->ingress;
 		return sl_icmp_echo(t, p, w, true);

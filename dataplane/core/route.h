@@ -37,9 +37,15 @@ enum sl_event {
 	SL_EVENT_END,	/* FIN or RST */
 };
 
+SL_INLINE bool sl_begins(uint8_t tcp_flags)
+{
+	return (tcp_flags & (SL_TCP_SYN | SL_TCP_ACK)) == SL_TCP_SYN;
+}
+
+/* 0 for what isn't TCP. */
 SL_INLINE enum sl_event sl_event_of(uint8_t tcp_flags)
 {
-	if (tcp_flags & SL_TCP_SYN && !(tcp_flags & SL_TCP_ACK))
+	if (sl_begins(tcp_flags))
 		return SL_EVENT_BEGIN;
 	return tcp_flags & (SL_TCP_FIN | SL_TCP_RST) ? SL_EVENT_END : SL_EVENT_DATA;
 }
@@ -135,25 +141,30 @@ SL_INLINE struct sl_flow_at sl_track_peek(const struct sl_tables *t, const struc
 	return at;
 }
 
+/* The backend of a flow whose live entry binds, which is the common case and small: *at is its
+ * place. Counts from 1; 0: there is none, and nothing has changed. */
+SL_INLINE uint32_t sl_track_known(const struct sl_tables *t, const struct sl_ask *ask,
+				  struct sl_flow_at *at)
+{
+	const struct sl_terms *terms = sl_seam_terms(t, sl_flow_key_service(ask->key));
+
+	*at = sl_track_peek(t, ask, false);
+	if (sl_unlikely(!at->bucket))
+		*at = sl_track_peek(t, ask, true);
+	if (sl_likely(terms && at->bucket && sl_flow_alive(at->value, terms, ask->now)))
+		return sl_track_hit(t, ask, terms, at);
+	return 0;
+}
+
 /* The backend of a flow whose row isn't closed, or that is tracked anyway. Counts from 1; 0: none.
- * A live entry that binds is the common case, and small: *at is its place. The rest is
- * sl_track_rest(), which doesn't say where. */
+ * What isn't known is sl_track_rest()'s, which doesn't say where. */
 SL_INLINE uint32_t sl_track(const struct sl_tables *t, const struct sl_ask *ask,
 			    struct sl_flow_at *at)
 {
-	const struct sl_terms *terms = sl_seam_terms(t, sl_flow_key_service(ask->key));
-	uint32_t backend;
+	uint32_t backend = sl_seam_peeks(t) ? sl_track_known(t, ask, at) : 0;
 
-	if (sl_seam_peeks(t)) {
-		*at = sl_track_peek(t, ask, false);
-		if (sl_unlikely(!at->bucket))
-			*at = sl_track_peek(t, ask, true);
-		if (sl_likely(terms && at->bucket && sl_flow_alive(at->value, terms, ask->now))) {
-			backend = sl_track_hit(t, ask, terms, at);
-			if (sl_likely(backend))
-				return backend;
-		}
-	}
+	if (sl_likely(backend))
+		return backend;
 	at->bucket = NULL;
 	backend = sl_track_rest(t, ask);
 	if (sl_unlikely(backend == SL_TRACK_CROWDED)) {

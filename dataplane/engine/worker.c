@@ -125,21 +125,39 @@ static void follow(struct rte_mbuf *m, const struct sl_packet *p)
 	}
 }
 
+/* What isn't steady, from the buffer on: so the common path, in burst(), keeps the packet in
+ * registers, and has none that is another afterwards. */
+static __attribute__((noinline)) void classify(const struct sl_tables *t, struct sl_work *work,
+					       struct rte_mbuf *m, uint16_t ingress)
+{
+	struct sl_packet p = packet_of(m, ingress);
+
+	sl_classify(t, &p, work);
+}
+
+static __attribute__((noinline)) enum sl_reason elsewhere(const struct sl_tables *t,
+							  const struct sl_work *work,
+							  struct rte_mbuf *m, uint16_t ingress,
+							  uint16_t *egress)
+{
+	struct sl_packet p = packet_of(m, ingress);
+	enum sl_reason reason = sl_route(t, &p, work, egress);
+
+	follow(m, &p);
+	return reason;
+}
+
 /* The tables moved while a packet was decided: once more, from the root. */
 static __attribute__((noinline)) enum sl_reason again(struct turn *turn, struct rte_mbuf *m,
 						      uint16_t ingress, uint16_t *egress)
 {
-	struct sl_packet p = packet_of(m, ingress);
-	enum sl_reason reason;
 	struct sl_work work;
 
 	turn->self->restarts++;
 	if (!sl_tables_look(&turn->tables, turn->run->store))
 		return SL_REASON_torn_table;
-	sl_classify(&turn->tables, &p, &work);
-	reason = sl_route(&turn->tables, &p, &work, egress);
-	follow(m, &p);
-	return reason;
+	classify(&turn->tables, &work, m, ingress);
+	return elsewhere(&turn->tables, &work, m, ingress, egress);
 }
 
 /* How often the same reason came in a row: counted once. */
@@ -193,25 +211,33 @@ static void burst(struct turn *turn, const struct sl_lane *lane, const struct sl
 		if (i + PREFETCH_AHEAD < n)
 			rte_prefetch0(rte_pktmbuf_mtod(frame[i + PREFETCH_AHEAD], void *));
 		p = packet_of(frame[i], lane->port);
-		sl_classify(&t, &p, &work[i]);
-		if (sl_likely(work[i].todo == SL_TODO_SERVICE))
+		sl_classify_steady(&t, &p, &work[i]);
+		if (sl_likely(work[i].todo == SL_TODO_SERVICE)) {
 			t.recent = work[i].service;
+		} else if (work[i].todo == SL_TODO_IP6) {
+			struct sl_packet six = packet_of(frame[i], lane->port);
+
+			sl_classify6(&t, &six, &work[i]);
+		}
 	}
 	for (uint32_t i = 0; i < n; i++) {
 		enum sl_reason reason;
 		uint16_t egress = 0;
 
 		p = packet_of(frame[i], lane->port);
-		reason = sl_route(&t, &p, &work[i], &egress);
-		follow(frame[i], &p);
+		reason = sl_route_steady(&t, &p, &work[i], &egress);
+		if (sl_unlikely(reason == SL_ELSEWHERE)) {
+			uint16_t port = 0; /* whose address may be known */
+
+			reason = elsewhere(&t, &work[i], frame[i], lane->port, &port);
+			egress = port;
+		}
 		if (sl_unlikely(reason == SL_REASON_torn_table)) {
 			reason = again(turn, frame[i], lane->port, &egress);
 			t = turn->tables;
 			/* What was classified before the tables moved is classified again. */
-			for (uint32_t j = i + 1; j < n; j++) {
-				p = packet_of(frame[j], lane->port);
-				sl_classify(&t, &p, &work[j]);
-			}
+			for (uint32_t j = i + 1; j < n; j++)
+				classify(&t, &work[j], frame[j], lane->port);
 		}
 		finish(turn, &run, frame[i], reason, egress);
 	}

@@ -165,16 +165,14 @@ enum { NO_BACKEND = 0, TORN = -1 };
 /* sl_route_service() as far as it is about backends. */
 static int route(const struct sl_tables *t, const struct sl_service *s, uint8_t packet)
 {
-	static const uint8_t event[KINDS] = {
-		[SYN] = SL_EVENT_BEGIN, [DATA] = SL_EVENT_DATA, [FIN] = SL_EVENT_END
-	};
+	static const uint8_t flags[KINDS] = { [SYN] = SL_TCP_SYN, [FIN] = SL_TCP_FIN };
 	uint64_t key = flow_key[packet / KINDS];
 	struct sl_work w = { .service = s, .hash = sl_hash_flow(key, the_root.flow_key) };
 	struct sl_ip4 ip = { .src = (sl_be32)(key >> 16) };
 	struct sl_limit_ask unlimited = { .n_limits = 0 };
 	enum sl_bite bite = SL_BITE_NONE;
-	uint32_t backend = sl_route_pick(t, &w, &ip, (sl_be16)key, s->flags, event[packet % KINDS],
-					 &unlimited, &bite, false);
+	uint32_t backend = sl_route_pick(t, &w, &ip, (sl_be16)key, s->flags, flags[packet % KINDS],
+					 &unlimited, &bite, false, SL_COPY_WHOLE);
 
 	if (!sl_seam_current(t))
 		return TORN;

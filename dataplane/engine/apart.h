@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The large and rare parts are functions of their own, where they don't stand in the common path's
+ * way. gcc keeps a packet in registers for as long as no such function is given its address: so
+ * what is rare in a part that isn't is given a copy's, and the worker makes another of the same
+ * buffer.
+ */
+#ifndef SL_ENGINE_APART_H
+#define SL_ENGINE_APART_H
+
+#include "../core/rare.h"
+
+#define SL_APART static __attribute__((noinline, unused))
+
+/* What `call` says of `copy`, and the packet is as it left that. */
+#define SL_ON_COPY(p, call)                                                                        \
+	({                                                                                         \
+		struct sl_packet copy = *(p);                                                      \
+		__auto_type said = (call);                                                         \
+		*(p) = copy;                                                                       \
+		said;                                                                              \
+	})
+
+SL_APART bool sl_flow_relocate(const struct sl_tables *t, uint64_t key, uint64_t now)
+{
+	return sl_flow_relocate_with(t, key, now);
+}
+
+SL_APART uint32_t sl_track_rest(const struct sl_tables *t, const struct sl_ask *ask)
+{
+	return sl_track_rest_with(t, ask);
+}
+
+SL_APART enum sl_bite sl_track_charge(const struct sl_tables *t, uint64_t key, bool ends,
+				      bool limited, const struct sl_limit_ask *packet)
+{
+	return sl_track_charge_with(t, key, ends, limited, packet);
+}
+
+SL_APART bool sl_track_knows(const struct sl_tables *t, uint64_t key, uint64_t now)
+{
+	return sl_track_knows_with(t, key, now);
+}
+
+SL_APART uint32_t sl_limit_one(const struct sl_tables *t, const struct sl_limit_ask *ask,
+			       uint32_t place)
+{
+	return sl_limit_one_with(t, ask, place);
+}
+
+SL_APART enum sl_reason sl_limited(const struct sl_tables *t, struct sl_packet *p,
+				   const struct sl_work *w, uint16_t *egress)
+{
+	if (w->todo >= SL_TODO_SERVICE6)
+		return SL_ON_COPY(p, sl_limited_with(t, &copy, w, egress, true));
+	return SL_ON_COPY(p, sl_limited_with(t, &copy, w, egress, false));
+}
+
+SL_APART enum sl_reason sl_rare(const struct sl_tables *t, struct sl_packet *p, uint8_t todo,
+				uint16_t *egress)
+{
+	return sl_rare_with(t, p, todo, egress);
+}
+
+/* ---- IPv6 ---- */
+
+SL_INLINE uint32_t sl_shape6(const struct sl_tables *t, const struct sl_packet *p, uint32_t l3)
+{
+	(void)t;
+	return sl_shape6_with(p, l3);
+}
+
+SL_APART uint32_t sl_route_find6(const struct sl_tables *t, const union sl_addr *dst)
+{
+	return sl_route_find6_with(t, dst);
+}
+
+SL_APART void sl_classify6(const struct sl_tables *t, const struct sl_packet *p, struct sl_work *w)
+{
+	sl_classify6_with(t, p, w);
+}
+
+static inline enum sl_reason sl_route6(const struct sl_tables *t, struct sl_packet *p,
+				       const struct sl_work *w, uint16_t *egress)
+{
+	return SL_ON_COPY(p, sl_route6_with(t, &copy, w, egress));
+}
+
+/* ---- fragments, errors, modes ---- */
+
+SL_INLINE uint64_t sl_fragment_find(const struct sl_tables *t, uint64_t hash)
+{
+	return sl_fragment_find_with(t, hash);
+}
+
+SL_INLINE void sl_fragment_enter(const struct sl_tables *t, uint64_t hash, uint64_t what)
+{
+	sl_fragment_enter_with(t, hash, what);
+}
+
+SL_APART int sl_icmp_error_apart(const struct sl_tables *t, struct sl_packet *p, uint32_t l3,
+				 uint32_t what)
+{
+	return sl_icmp_error_with(t, p, l3, what);
+}
+
+SL_INLINE int sl_icmp_error(const struct sl_tables *t, struct sl_packet *p, uint32_t l3,
+			    uint32_t what)
+{
+	return SL_ON_COPY(p, sl_icmp_error_apart(t, &copy, l3, what));
+}
+
+SL_APART int sl_mode_apart(const struct sl_tables *t, struct sl_packet *p, uint64_t index,
+			   uint32_t l3, uint32_t l4, uint8_t mode)
+{
+	return sl_mode_with(t, p, index, l3, l4, mode);
+}
+
+SL_INLINE int sl_mode(const struct sl_tables *t, struct sl_packet *p, uint64_t index, uint32_t l3,
+		      uint32_t l4, uint8_t mode)
+{
+	return SL_ON_COPY(p, sl_mode_apart(t, &copy, index, l3, l4, mode));
+}
+
+SL_APART void sl_mss_clamp(struct sl_packet p, uint32_t l3, uint32_t l4, uint16_t most)
+{
+	sl_mss_clamp_with(&p, l3, l4, most);
+}
+
+#endif
