@@ -416,6 +416,18 @@ SL_INLINE enum sl_reason sl_reverse_limit(const struct sl_tables *t, struct sl_p
 	return SL_REASON_to_client;
 }
 
+/* Whether a reply matters to its flow's entry, or may be a SYN that is to say less. */
+SL_INLINE bool sl_reverse_odd(const struct sl_packet *p, const struct sl_work *w, uint8_t protocol,
+			      uint16_t flags, uint16_t mss)
+{
+	const struct sl_tcp *tcp = sl_packet_again(p, w->l4, sizeof(*tcp));
+
+	if (protocol != SL_PROTO_TCP || !tcp)
+		return false;
+	return (flags & SL_SERVICE_LOOKUP && tcp->flags & (SL_TCP_FIN | SL_TCP_RST)) ||
+	       (mss && tcp->flags & SL_TCP_SYN);
+}
+
 SL_INLINE enum sl_reason sl_route_reverse(const struct sl_tables *t, struct sl_packet *p,
 					  const struct sl_work *w, uint16_t *egress, bool six,
 					  enum sl_copy copy)
@@ -456,7 +468,7 @@ SL_INLINE enum sl_reason sl_route_reverse(const struct sl_tables *t, struct sl_p
 		return SL_REASON_torn_table;
 	if (copy == SL_COPY_STEADY &&
 	    sl_unlikely(kind != SL_ROUTE_VIA || sl_l3_length(l3, six) > mtu ||
-			flags & SL_SERVICE_LOOKUP || mss))
+			sl_reverse_odd(p, w, protocol, flags, mss)))
 		return SL_ELSEWHERE;
 	if (sl_unlikely(kind != SL_ROUTE_VIA)) {
 		if (kind != SL_ROUTE_LINK && kind != SL_ROUTE_ASK)
@@ -470,12 +482,13 @@ SL_INLINE enum sl_reason sl_route_reverse(const struct sl_tables *t, struct sl_p
 		*egress = p->ingress;
 		return six ? SL_REASON_too_big : sl_mtu_answer(t, p, w->l3, mtu);
 	}
-	if (sl_unlikely(flags & (SL_SERVICE_LOOKUP | SL_SERVICE_LIMITED_FROM))) {
+	if (copy != SL_COPY_STEADY &&
+	    sl_unlikely(flags & (SL_SERVICE_LOOKUP | SL_SERVICE_LIMITED_FROM))) {
 		reason = sl_reverse_limit(t, p, w, l3, protocol, ports, flags, six);
 		if (reason != SL_REASON_to_client)
 			return reason;
 	}
-	if (!six && sl_unlikely(mss))
+	if (copy != SL_COPY_STEADY && !six && sl_unlikely(mss))
 		sl_mss_reply(p, w->l3, w->l4, mss);
 	if (sl_unlikely(!(six ? sl_nat6(p, w->l3, w->l4, protocol, &n, true)
 			      : sl_nat_to_client(p, w->l3, w->l4, &n))))
