@@ -309,7 +309,8 @@ SL_INLINE uint32_t sl_limit_rest(const struct sl_tables *t, struct sl_limit_ask 
 {
 	ask->tables = t;
 	ask->answer = SL_BITE_NONE;
-	sl_loop(ask->n_limits, sl_limit_round, ask);
+	sl_loop(ask->n_limits < SL_LIMITS_A_SERVICE ? ask->n_limits : SL_LIMITS_A_SERVICE,
+		sl_limit_round, ask);
 	return ask->answer;
 }
 
