@@ -223,7 +223,7 @@ SL_INLINE enum sl_reason sl_route_odd(const struct sl_tables *t, struct sl_packe
 	struct sl_eth *eth;
 
 	if (!b || !tally)
-		return SL_REASON_bad_index;
+		return sl_seam_current(t) ? SL_REASON_bad_index : SL_REASON_torn_table;
 	flags = b->flags;
 	mtu = b->mtu;
 	mss = b->mss;
@@ -338,7 +338,7 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 	n.ip_delta = b->ip_delta;
 	n.l4_delta = b->l4_delta;
 	*egress = b->egress;
-	mode = s->mode;
+	mode = copy == SL_COPY_STEADY ? SL_MODE_NAT : s->mode;
 	odd = mode != SL_MODE_NAT || !(b->flags & SL_BACKEND_RESOLVED) ||
 	      sl_l3_length(l3, six) > b->mtu || (begin && b->mss);
 	if (sl_unlikely(!sl_seam_current(t)))
@@ -560,13 +560,23 @@ SL_INLINE enum sl_reason sl_route_steady(const struct sl_tables *t, struct sl_pa
 					 const struct sl_work *w, uint16_t *egress)
 {
 	if (sl_likely(w->todo == SL_TODO_SERVICE)) {
-		if (sl_unlikely(w->service->flags & SL_SERVICE_LIMITED_TO))
+		if (sl_unlikely(w->service->flags & SL_SERVICE_LIMITED_TO ||
+				w->service->mode != SL_MODE_NAT))
 			return SL_ELSEWHERE;
 		return sl_route_service(t, p, w, egress, false, SL_COPY_STEADY);
 	}
 	if (w->todo != SL_TODO_REVERSE || w->reverse->flags & SL_SERVICE_LIMITED_FROM)
 		return SL_ELSEWHERE;
 	return sl_route_reverse(t, p, w, egress, false, SL_COPY_STEADY);
+}
+
+/* The two in turn, as a worker has them. */
+SL_INLINE enum sl_reason sl_route_both(const struct sl_tables *t, struct sl_packet *p,
+				       const struct sl_work *w, uint16_t *egress)
+{
+	enum sl_reason reason = sl_route_steady(t, p, w, egress);
+
+	return reason == SL_ELSEWHERE ? sl_route(t, p, w, egress) : reason;
 }
 
 #endif

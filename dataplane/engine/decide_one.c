@@ -19,9 +19,7 @@ enum sl_reason sl_decide_one(const struct sl_store *store, uint32_t writer, uint
 		if (!sl_tables_look(&tables, store))
 			continue;
 		sl_classify(&tables, p, &work);
-		reason = sl_route_steady(&tables, p, &work, egress);
-		if (reason == SL_ELSEWHERE)
-			reason = sl_route(&tables, p, &work, egress);
+		reason = sl_route_both(&tables, p, &work, egress);
 	}
 	tally->packets[reason]++;
 	return reason;

@@ -162,8 +162,8 @@ static struct sl_service classify(const struct sl_tables *t)
 
 enum { NO_BACKEND = 0, TORN = -1 };
 
-/* sl_route_service() as far as it is about backends. */
-static int route(const struct sl_tables *t, const struct sl_service *s, uint8_t packet)
+/* sl_route_service() as far as it is about backends; a worker's steady copy goes first. */
+static int route(const struct sl_tables *t, const struct sl_service *s, uint8_t packet, bool steady)
 {
 	static const uint8_t flags[KINDS] = { [SYN] = SL_TCP_SYN, [FIN] = SL_TCP_FIN };
 	uint64_t key = flow_key[packet / KINDS];
@@ -171,9 +171,14 @@ static int route(const struct sl_tables *t, const struct sl_service *s, uint8_t 
 	struct sl_ip4 ip = { .src = (sl_be32)(key >> 16) };
 	struct sl_limit_ask unlimited = { .n_limits = 0 };
 	enum sl_bite bite = SL_BITE_NONE;
-	uint32_t backend = sl_route_pick(t, &w, &ip, (sl_be16)key, s->flags, flags[packet % KINDS],
-					 &unlimited, &bite, false, SL_COPY_WHOLE);
+	uint32_t backend = 0;
 
+	if (steady)
+		backend = sl_route_pick(t, &w, &ip, (sl_be16)key, s->flags, flags[packet % KINDS],
+					&unlimited, &bite, false, SL_COPY_STEADY);
+	if (!backend)
+		backend = sl_route_pick(t, &w, &ip, (sl_be16)key, s->flags, flags[packet % KINDS],
+					&unlimited, &bite, false, SL_COPY_WHOLE);
 	if (!sl_seam_current(t))
 		return TORN;
 	return backend && backend <= s->n_backends ? (int)backend : NO_BACKEND;
@@ -236,12 +241,12 @@ static void worker_decide(void)
 	if (!ownership_looks_early)
 		look(&t);
 	s = classify(&t);
-	backend = route(&t, &s, me->packet);
+	backend = route(&t, &s, me->packet, true);
 	again = backend == TORN;
 	if (again) {
 		look(&t);
 		s = classify(&t);
-		backend = route(&t, &s, me->packet);
+		backend = route(&t, &s, me->packet, false);
 	}
 	ownership_outcome.restarted += again;
 	ownership_outcome.torn += backend == TORN;
@@ -315,7 +320,7 @@ static void xdp(void)
 		end_packet(NULL);
 		return;
 	}
-	backend = route(&t, &s, me->packet);
+	backend = route(&t, &s, me->packet, false);
 	if (backend > 0)
 		step(WIRE, NULL, me->packet, t.generation << 8 | (uint64_t)backend);
 	end_packet(backend == TORN	   ? &ownership_outcome.torn

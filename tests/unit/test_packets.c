@@ -690,7 +690,7 @@ static void test_torn(void **state)
 		world_look_all(&f->w);
 		sl_classify(&f->w.queue[0], &p, &work);
 		world_live_bank(&f->w)->seq += 2;
-		assert_int_equal(sl_route(&f->w.queue[0], &p, &work, &f->egress),
+		assert_int_equal(sl_route_both(&f->w.queue[0], &p, &work, &f->egress),
 				 SL_REASON_torn_table);
 		assert_frame(&f->out, &f->in);
 		world_look_all(&f->w);

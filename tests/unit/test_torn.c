@@ -187,7 +187,7 @@ static void decide(struct reader *r, struct sl_tables *t, const struct frame *fr
 	sl_classify(t, &p, &work);
 	if (r->decided % SLEEP_EVERY == 1)
 		sched_yield();
-	reason = sl_route(t, &p, &work, &egress);
+	reason = sl_route_both(t, &p, &work, &egress);
 	r->decided++;
 	if (reason == SL_REASON_to_backend)
 		r->torn += !is_whole(frame, &f, t->generation, egress);

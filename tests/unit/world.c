@@ -473,12 +473,8 @@ enum sl_reason world_decide(struct world *w, uint32_t queue, struct sl_packet *p
 {
 	struct sl_work work;
 
-	const struct sl_tables *t = &w->queue[queue];
-	enum sl_reason reason;
-
-	sl_classify(t, p, &work);
-	reason = sl_route_steady(t, p, &work, egress);
-	return reason == SL_ELSEWHERE ? sl_route(t, p, &work, egress) : reason;
+	sl_classify(&w->queue[queue], p, &work);
+	return sl_route_both(&w->queue[queue], p, &work, egress);
 }
 
 uint64_t world_flow_key(uint32_t service, uint32_t client, uint16_t port)
