@@ -176,7 +176,16 @@ SL_INLINE uint32_t sl_limit_one(const struct sl_tables *t, const struct sl_limit
 				  ask->traffic, ask->now);
 }
 
-/* Neither is called: the program hands such packets to another one (engine.bpf.c). */
+/* None of these is called: the program hands such packets to another one (engine.bpf.c). */
+SL_INLINE uint32_t sl_answer(const struct sl_tables *t, struct sl_packet *p, uint32_t reason,
+			     uint32_t mtu)
+{
+	(void)t;
+	(void)p;
+	(void)mtu;
+	return (uint32_t)sl_reason_untold(reason);
+}
+
 SL_INLINE enum sl_reason sl_limited(const struct sl_tables *t, struct sl_packet *p,
 				    const struct sl_work *w, uint16_t *egress)
 {
@@ -246,28 +255,9 @@ SL_INLINE enum sl_reason sl_route6(const struct sl_tables *t, struct sl_packet *
 	return SL_REASON_bad_index;
 }
 
-/* where: 0..7 the offset of the network header, 32..63 what. The packet is another afterwards, so
- * the caller's pointers into it are void: kernels that don't see that in a global function would
- * let it use them, and we don't. */
-__attribute__((noinline)) int sl_icmp_error_alone(struct xdp_md *ctx, uint64_t where)
-{
-	struct sl_packet p = sl_packet_of(ctx);
-	struct sl_tables t;
-
-	if (!sl_tables_look(&t))
-		return SL_ICMP_REFUSED;
-	return sl_icmp_error_with(&t, &p, where & 0xff, (uint32_t)(where >> 32));
-}
-
-SL_INLINE int sl_icmp_error(const struct sl_tables *t, struct sl_packet *p, uint32_t l3,
-			    uint32_t what)
-{
-	(void)t;
-	return sl_icmp_error_alone(p->frame, l3 | (uint64_t)what << 32);
-}
-
 /* where: 0..7 the offset of the network header, 8..15 of the transport's, 16..23 the mode, 24 the
- * bank. As above: the caller's pointers are void. */
+ * bank. The packet is another afterwards, so the caller's pointers into it are void: kernels that
+ * don't see that in a global function would let it use them, and we don't. */
 __attribute__((noinline)) int sl_mode_alone(struct xdp_md *ctx, uint64_t index, uint64_t where,
 					    uint64_t seq)
 {

@@ -34,10 +34,10 @@ __uint(xsk_prog_version, 1) SEC("xdp_metadata");
 
 char sl_licence[] SEC("license") = "Dual BSD/GPL";
 
-/* What is rare, limited or IPv6 goes on in a program of its own, which has a stack of its own and
- * is verified apart; what isn't pays one comparison for that. libbpf fills the map as it loads. The
- * pin of the map (control/xdp.c) keeps the programs in it. The first ones are in the order of enum
- * sl_todo. */
+/* What is rare, limited, IPv6 or to be answered goes on in a program of its own, which has a stack
+ * of its own and is verified apart; what isn't pays one comparison for that. libbpf fills the map
+ * as it loads. The pin of the map (control/xdp.c) keeps the programs in it. The first ones are in
+ * the order of enum sl_todo. */
 enum {
 	SL_TAIL_IP6,
 	SL_TAIL_ICMP,
@@ -46,6 +46,7 @@ enum {
 	SL_TAIL_LIMITED,
 	SL_TAIL_LIMITED6,
 	SL_TAIL_ICMP6,
+	SL_TAIL_ANSWER,
 	SL_TAILS
 };
 
@@ -56,6 +57,7 @@ int sl_xdp_limited(struct xdp_md *ctx);
 int sl_xdp_ip6(struct xdp_md *ctx);
 int sl_xdp_limited6(struct xdp_md *ctx);
 int sl_xdp_icmp6(struct xdp_md *ctx);
+int sl_xdp_answer(struct xdp_md *ctx);
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
@@ -69,8 +71,22 @@ struct {
 		    [SL_TAIL_FRAGMENT] = (void *)&sl_xdp_fragment,
 		    [SL_TAIL_LIMITED] = (void *)&sl_xdp_limited,
 		    [SL_TAIL_LIMITED6] = (void *)&sl_xdp_limited6,
-		    [SL_TAIL_ICMP6] = (void *)&sl_xdp_icmp6 },
+		    [SL_TAIL_ICMP6] = (void *)&sl_xdp_icmp6,
+		    [SL_TAIL_ANSWER] = (void *)&sl_xdp_answer },
 };
+
+/* What the answering program is to tell the sender of the packet that it gets. */
+struct tell {
+	uint32_t reason;
+	uint32_t mtu;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, uint32_t);
+	__type(value, struct tell);
+} telling SEC(".maps");
 
 /* Whether a worker takes it: one serves the queue, and its socket is there. */
 SL_INLINE bool worker_takes(uint32_t queue)
@@ -87,12 +103,15 @@ SL_INLINE int send(uint16_t port, uint16_t ingress)
 	return (int)bpf_redirect_map(&egress, port, XDP_DROP);
 }
 
-/* What classify found: not ours, or a worker's, or to be decided here (-1). */
+/* What classify found: not ours, or a worker's, or to be decided here (-1), as all that is to be
+ * answered without a look at a service. */
 SL_INLINE int steer(const struct sl_tables *t, struct sl_work *w, uint32_t engine, uint32_t queue)
 {
 	if (sl_unlikely(!sl_seam_current(t)))
 		sl_work_end(w, SL_REASON_torn_table);
 	if (w->todo == SL_TODO_NOTHING) {
+		if (sl_unlikely(sl_reason_told(w->reason)))
+			return -1;
 		sl_tables_count(t, w->reason);
 		return w->reason == SL_REASON_not_ours ? XDP_PASS : XDP_DROP;
 	}
@@ -105,9 +124,8 @@ SL_INLINE int steer(const struct sl_tables *t, struct sl_work *w, uint32_t engin
 	return -1;
 }
 
-/* The end of a packet that was decided here. */
-SL_INLINE int finish(const struct sl_tables *t, enum sl_reason reason, uint16_t port,
-		     uint16_t ingress)
+SL_INLINE int leave(const struct sl_tables *t, enum sl_reason reason, uint16_t port,
+		    uint16_t ingress)
 {
 	int verdict = XDP_DROP;
 
@@ -118,6 +136,23 @@ SL_INLINE int finish(const struct sl_tables *t, enum sl_reason reason, uint16_t 
 	}
 	sl_tables_count(t, reason);
 	return verdict;
+}
+
+/* The end of a packet that was decided here. */
+SL_INLINE int finish(struct xdp_md *ctx, const struct sl_tables *t, const struct sl_packet *p,
+		     enum sl_reason reason, uint16_t port)
+{
+	if (sl_unlikely(sl_reason_told(reason))) {
+		uint32_t first = 0;
+		struct tell *tell = bpf_map_lookup_elem(&telling, &first);
+
+		if (tell) {
+			*tell = (struct tell){ reason, p->mtu };
+			bpf_tail_call(ctx, &tails, SL_TAIL_ANSWER);
+		}
+		reason = sl_reason_untold(reason);
+	}
+	return leave(t, reason, port, p->ingress);
 }
 
 SL_INLINE int sl_engine(struct xdp_md *ctx)
@@ -150,7 +185,7 @@ SL_INLINE int sl_engine(struct xdp_md *ctx)
 	}
 	t.peeks = true;
 	reason = sl_route(&t, &p, &w, &port);
-	return finish(&t, reason, port, p.ingress);
+	return finish(ctx, &t, &p, reason, port);
 }
 
 SEC("xdp")
@@ -176,7 +211,7 @@ SL_INLINE int rare(struct xdp_md *ctx, uint8_t todo)
 	if (verdict >= 0)
 		return verdict;
 	reason = sl_rare_route(&t, &p, todo, &w, &port);
-	return finish(&t, reason, port, p.ingress);
+	return finish(ctx, &t, &p, reason, port);
 }
 
 /* What the first program found limited, and that it is to be decided here. */
@@ -198,7 +233,7 @@ int sl_xdp_limited(struct xdp_md *ctx)
 	}
 	t.peeks = false;
 	reason = sl_limited_with(&t, &p, &w, &port, false);
-	return finish(&t, reason, port, p.ingress);
+	return finish(ctx, &t, &p, reason, port);
 }
 
 SEC("xdp")
@@ -230,7 +265,7 @@ int sl_xdp_ip6(struct xdp_md *ctx)
 	}
 	t.peeks = true;
 	reason = sl_route6_with(&t, &p, &w, &port);
-	return finish(&t, reason, port, p.ingress);
+	return finish(ctx, &t, &p, reason, port);
 }
 
 SEC("xdp")
@@ -253,7 +288,7 @@ int sl_xdp_limited6(struct xdp_md *ctx)
 	}
 	t.peeks = false;
 	reason = sl_limited_with(&t, &p, &w, &port, true);
-	return finish(&t, reason, port, p.ingress);
+	return finish(ctx, &t, &p, reason, port);
 }
 
 SEC("xdp")
@@ -294,5 +329,19 @@ int sl_xdp_icmp6(struct xdp_md *ctx)
 	if (verdict >= 0)
 		return verdict;
 	reason = sl_icmp6_route(&t, &p, &w, &port);
-	return finish(&t, reason, port, p.ingress);
+	return leave(&t, reason, port, p.ingress);
+}
+
+SEC("xdp")
+int sl_xdp_answer(struct xdp_md *ctx)
+{
+	struct sl_packet p = sl_packet_of(ctx);
+	uint32_t first = 0, reason;
+	struct tell *tell = bpf_map_lookup_elem(&telling, &first);
+	struct sl_tables t;
+
+	if (!tell || !sl_tables_look(&t))
+		return XDP_DROP;
+	reason = sl_answer_with(&t, &p, tell->reason, tell->mtu);
+	return leave(&t, (enum sl_reason)reason, p.ingress, p.ingress);
 }

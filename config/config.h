@@ -140,6 +140,8 @@ struct sl_config_service {
 	uint32_t mss;	     /* enum sl_mss_wish, or the number */
 	bool track_all;	     /* track = "all" */
 	bool flowless;	     /* flows = "none" */
+	bool refuses;	     /* unavailable = "reject" */
+	bool vip_refuses;    /* closed_ports = "reject", of the file */
 	uint32_t table_size; /* rows: a power of two */
 	uint32_t idle_timeout_ms;
 	struct sl_config_limit limit[SL_LIMITS_MAX];
@@ -158,6 +160,7 @@ struct sl_config {
 	char huge_dir[SL_PATH_MAX];  /* hugetlbfs mount point; default /dev/hugepages */
 	uint64_t row_key[3]; /* derived from `group`, the same on every gateway that names it */
 	struct sl_config_source source; /* of services that name none; or ::0 */
+	bool vip_refuses;		/* closed_ports = "reject" */
 	struct sl_config_dataplane dataplane;
 	struct sl_config_capacity capacity;
 	struct sl_config_next_hop *next_hop;

@@ -86,6 +86,7 @@ int sl_read_prefix(struct sl_reader *, const struct sl_field *, config_setting_t
 
 /* Modes (mode.c): into a struct sl_config_source; what spans several fields of a service. */
 extern const struct sl_word sl_mode_words[];
+extern const struct sl_word sl_refusal_words[];
 int sl_read_tunnel_source(struct sl_reader *, const struct sl_field *, config_setting_t *, void *);
 int sl_read_mss(struct sl_reader *, const struct sl_field *, config_setting_t *, void *);
 int sl_mode_check(struct sl_reader *r, struct sl_config_service *service,

@@ -55,6 +55,7 @@ static const struct sl_word protocols[] = {
 };
 static const struct sl_word schedulers[] = { { "maglev", 0 }, { NULL, 0 } };
 static const struct sl_word tracks[] = { { "auto", false }, { "all", true }, { NULL, 0 } };
+const struct sl_word sl_refusal_words[] = { { "drop", false }, { "reject", true }, { NULL, 0 } };
 static const struct sl_word flows[] = { { "auto", false }, { "none", true }, { NULL, 0 } };
 
 static const struct sl_field service_fields[] = {
@@ -82,6 +83,8 @@ static const struct sl_field service_fields[] = {
 	  SL_MEMBER(sl_config_service, track_all), .words = tracks },
 	{ "flows", SL_STRING, sl_read_word, "flows = \"auto\";",
 	  SL_MEMBER(sl_config_service, flowless), .words = flows },
+	{ "unavailable", SL_STRING, sl_read_word, "unavailable = \"reject\";",
+	  SL_MEMBER(sl_config_service, refuses), .words = sl_refusal_words },
 	{ "table_size", SL_INTEGER, sl_read_integer, "table_size = 65536;",
 	  SL_MEMBER(sl_config_service, table_size), .min = TABLE_MIN, .max = TABLE_MAX },
 	{ "idle_timeout", SL_INTEGER | SL_STRING, sl_read_duration, "idle_timeout = \"15m\";",
@@ -250,6 +253,7 @@ static int check_service(struct sl_reader *r, struct sl_config_service *service,
 		return sl_fail_in(r, setting, "track",
 				  "\"all\" contradicts flows = \"none\"; leave "
 				  "one of them out");
+	service->vip_refuses = r->config->vip_refuses;
 	err = sl_mode_check(r, service, setting);
 	return err ? err : check_table(r, service, setting);
 }

@@ -37,6 +37,7 @@ static bool same_conf(const struct sl_config_service *a, const struct sl_config_
 {
 	return strcmp(a->scheduler, b->scheduler) == 0 && same_mode(a, b) &&
 	       a->track_all == b->track_all && a->flowless == b->flowless &&
+	       a->refuses == b->refuses && a->vip_refuses == b->vip_refuses &&
 	       a->table_size == b->table_size && a->idle_timeout_ms == b->idle_timeout_ms;
 }
 
@@ -309,6 +310,8 @@ static bool apply_ports(struct sl_control *c, struct sl_model *next)
 		port[i].ifindex = p->ifindex;
 		port[i].mtu = p->mtu;
 		memcpy(port[i].mac, p->mac, 6);
+		port[i].addr4 = p->addr4;
+		port[i].addr6 = p->addr6;
 	}
 	changed = memcmp(port, next->port, sizeof(port)) != 0;
 	memcpy(next->port, port, sizeof(port));

@@ -84,6 +84,8 @@ static void gather_service(struct gathered *g, const struct sl_model_service *s)
 		r.flags |= SL_SERVICE_FLOWLESS;
 	if (s->windows.open || s->windows.mixed)
 		r.flags |= SL_SERVICE_LOOKUP;
+	if (s->conf.refuses)
+		r.flags |= SL_SERVICE_REFUSES;
 	gather(g, &r, r.endpoint);
 }
 
@@ -93,6 +95,8 @@ static void gather_services(struct gathered *g, const struct sl_model *m)
 		const struct sl_config_service *conf = &m->service[i]->conf;
 		struct sl_service vip = { .vip = conf->vip, .flags = SL_SERVICE_VIP };
 
+		if (conf->vip_refuses)
+			vip.flags |= SL_SERVICE_REFUSES;
 		gather_service(g, m->service[i]);
 		gather(g, &vip, 0);
 	}

@@ -54,6 +54,19 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
 	send_due(context);
 }
 
+static void take_address(void *context, const struct sl_mirror_route *route)
+{
+	const union sl_addr *addr = &route->record.prefix;
+	struct sl_net_port *port = context;
+	union sl_addr *own;
+
+	if (route->own < 0)
+		return;
+	own = sl_addr_is4(addr) ? &port[route->own].addr4 : &port[route->own].addr6;
+	if (!(own->q[0] | own->q[1]) || memcmp(addr, own, sizeof(*own)) < 0)
+		*own = *addr;
+}
+
 static void take_ports(struct sl_net *net, struct sl_net_port port[SL_PORTS_CONFIG_MAX])
 {
 	memcpy(port, sl_mirror_port(net->mirror), SL_PORTS_CONFIG_MAX * sizeof(*port));
@@ -63,6 +76,7 @@ static void take_ports(struct sl_net *net, struct sl_net_port port[SL_PORTS_CONF
 		memcpy(port[i].mac, net->told_mac[i], sizeof(port[i].mac));
 		port[i].mtu = DEFAULT_MTU;
 	}
+	sl_mirror_routes(net->mirror, take_address, port);
 }
 
 /* Whether the answers are others now. Without memory the old ones stay, and it is tried again. */

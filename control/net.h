@@ -38,6 +38,8 @@ struct sl_net_port {
 	uint8_t mac[6];
 	bool up; /* set up, and with carrier */
 	bool present;
+	union sl_addr addr4; /* the gateway's own there, the lowest of several; ::0: none */
+	union sl_addr addr6;
 };
 
 /* kind is VIA (all fields count), ASK (dst_mac doesn't), LOCAL or NONE (nothing else does); never

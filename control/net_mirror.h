@@ -23,6 +23,7 @@ struct sl_mirror_route {
 	struct sl_route record;
 	uint32_t priority; /* metric: the lowest wins */
 	bool local;	   /* of table local */
+	int own;	   /* the port that has this address, where it is the gateway's; else -1 */
 };
 
 struct sl_mirror_neighbour {

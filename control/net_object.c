@@ -98,6 +98,14 @@ static void lead_out(const struct sl_net_port *ports, struct rtnl_route *route,
 		record->mtu = mtu;
 }
 
+/* The port whose address a route of table local is for. */
+static int owner(const struct sl_net_port *ports, struct rtnl_route *route)
+{
+	struct rtnl_nexthop *hop = rtnl_route_nexthop_n(route, 0);
+
+	return hop ? port_of(ports, rtnl_route_nh_get_ifindex(hop)) : -1;
+}
+
 bool sl_object_route(struct rtnl_route *route, const struct sl_net_port *ports,
 		     struct sl_mirror_route *out)
 {
@@ -113,11 +121,14 @@ bool sl_object_route(struct rtnl_route *route, const struct sl_net_port *ports,
 	out->record.length = (family == AF_INET ? 96 : 0) + (dst ? nl_addr_get_prefixlen(dst) : 0);
 	out->local = table == RT_TABLE_LOCAL;
 	out->priority = rtnl_route_get_priority(route);
+	out->own = -1;
 	switch (rtnl_route_get_type(route)) {
 	case RTN_UNICAST:
 		lead_out(ports, route, &out->record);
 		return true;
 	case RTN_LOCAL:
+		out->own = out->local && out->record.length == 128 ? owner(ports, route) : -1;
+		/* fallthrough */
 	case RTN_BROADCAST:
 	case RTN_ANYCAST:
 		out->record.kind = SL_ROUTE_LOCAL;

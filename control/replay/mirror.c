@@ -80,7 +80,8 @@ static struct sl_mirror_route made_up(const struct sl_mirror *m, const union sl_
 						 .port = (uint16_t)port,
 						 .kind = SL_ROUTE_VIA,
 						 .mtu = MTU,
-						 .dst_mac = { 2, 0 } } };
+						 .dst_mac = { 2, 0 } },
+				     .own = -1 };
 
 	memcpy(r.record.dst_mac + 2, &addr->w[3], 4);
 	memcpy(r.record.src_mac, m->port[port].mac, 6);

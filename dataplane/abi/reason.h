@@ -47,7 +47,10 @@ enum sl_verdict {
 	X(fragment_bad, SL_DROP, "a tiny or overlapping IP fragment, or one of a wrong length")    \
 	X(too_big_told, SL_REPLY, "didn't fit the way on: answered with the MTU by ICMP")          \
 	X(too_big, SL_DROP, "didn't fit the way on, and an ICMP answer isn't due or in order")     \
-	X(no_room, SL_DROP, "no room in front of the frame for what a tunnel adds")
+	X(no_room, SL_DROP, "no room in front of the frame for what a tunnel adds")                \
+	X(ttl_told, SL_REPLY, "TTL would reach zero here: answered with time exceeded by ICMP")    \
+	X(no_backend_told, SL_REPLY, "the service has no backend: refused, as it is to be")        \
+	X(no_service_told, SL_REPLY, "to a VIP, but to no service of it: refused, as it is to be")
 
 #define SL_REASON_ENUM(name, verdict, help) SL_REASON_##name,
 enum sl_reason { SL_REASONS(SL_REASON_ENUM) SL_REASON_COUNT };
@@ -62,6 +65,33 @@ static inline int sl_reason_leaves(unsigned int reason)
 	| (unsigned long long)((verdict) == SL_FORWARD || (verdict) == SL_REPLY) << SL_REASON_##name
 	return (0ull SL_REASONS(SL_REASON_LEAVES)) >> (reason & (SL_REASON_MAX - 1)) & 1;
 #undef SL_REASON_LEAVES
+}
+
+/* Answers (core/answer.h), and the drop that each is where there can be none. */
+#define SL_REASONS_TOLD(X)                                                                         \
+	X(too_big_told, too_big)                                                                   \
+	X(ttl_told, ttl_exceeded)                                                                  \
+	X(no_backend_told, no_backend)                                                             \
+	X(no_service_told, no_service)
+
+static inline int sl_reason_told(unsigned int reason)
+{
+#define SL_REASON_TOLD(told, untold) | 1ull << SL_REASON_##told
+	return (0ull SL_REASONS_TOLD(SL_REASON_TOLD)) >> (reason & (SL_REASON_MAX - 1)) & 1;
+#undef SL_REASON_TOLD
+}
+
+static inline enum sl_reason sl_reason_untold(unsigned int reason)
+{
+	switch (reason) {
+#define SL_REASON_UNTOLD(told, untold)                                                             \
+	case SL_REASON_##told:                                                                     \
+		return SL_REASON_##untold;
+		SL_REASONS_TOLD(SL_REASON_UNTOLD)
+#undef SL_REASON_UNTOLD
+	default:
+		return (enum sl_reason)reason;
+	}
 }
 
 #endif

@@ -34,6 +34,8 @@ enum sl_service_flags {
 	SL_SERVICE_LIMIT_TO = 64,   /* others concern packets to the backend */
 	SL_SERVICE_LIMIT_FROM = 128,
 	SL_SERVICE_LIMIT_NEW = 256, /* others count new connections */
+	SL_SERVICE_REFUSES = 512,   /* clients are told where there is no backend; of the bare
+				     * address: where there is no service */
 };
 
 /* One service: VIP, protocol and port. For each VIP there is also one record with endpoint 0. */
@@ -99,7 +101,10 @@ struct sl_port {
 	uint32_t ifindex; /* 0: no kernel interface */
 	uint32_t mtu;
 	uint8_t mac[6];
-	uint8_t pad[50];
+	uint8_t pad0[2];
+	union sl_addr addr4; /* the gateway's own there; ::0 where it has none */
+	union sl_addr addr6;
+	uint8_t pad1[16];
 } __attribute__((aligned(64)));
 
 #define SL_PORTS_MAX 64

@@ -138,7 +138,7 @@ struct sl_service_tally {
 #define SL_WANTED 7
 struct sl_wanted {
 	uint64_t head;	 /* wishes so far; the last is at (head - 1) % SL_WANTED */
-	uint64_t errors; /* not a wish: this writer's ICMP errors, see core/icmp_error.h */
+	uint64_t errors; /* not a wish: when this writer's next answer is due, core/answer.h */
 	union sl_addr addr[SL_WANTED];
 } __attribute__((aligned(64)));
 

@@ -227,7 +227,9 @@ SL_INLINE void sl_classify_reverse(const struct sl_tables *t, const struct sl_re
 SL_INLINE enum sl_reason sl_classify_rest(const struct sl_tables *t, const union sl_addr *dst,
 					  uint8_t kind, bool martian)
 {
-	if (!sl_service_find(t, dst, 0))
+	const struct sl_service *vip = sl_service_find(t, dst, 0);
+
+	if (!vip)
 		return SL_REASON_not_ours;
 	switch (kind) {
 	case SL_PARSED_BAD:
@@ -237,7 +239,10 @@ SL_INLINE enum sl_reason sl_classify_rest(const struct sl_tables *t, const union
 	case SL_PARSED_CHAIN:
 		return SL_REASON_header_chain;
 	default:
-		return martian ? SL_REASON_martian : SL_REASON_no_service;
+		if (martian)
+			return SL_REASON_martian;
+		return vip->flags & SL_SERVICE_REFUSES ? SL_REASON_no_service_told
+						       : SL_REASON_no_service;
 	}
 }
 

@@ -3,6 +3,7 @@
  *
  *     sl_classify()   parse.h → classify.h    whose is it, and which row?
  *     sl_route()      route.h → nat.h …       which backend, and the rewritten bytes
+ *     sl_decide_end() answer.h                what the sender is told, if it can't go on
  *
  * sl_route_steady() is sl_route() for what nearly all packets are, with nothing else in the way.
  *
@@ -19,11 +20,11 @@
 #ifndef SL_CORE_DECIDE_H
 #define SL_CORE_DECIDE_H
 
+#include "answer.h"
 #include "arp.h"
 #include "ecn.h"
 #include "mode.h"
 #include "mss.h"
-#include "mtu.h"
 #include "nat.h"
 #include "nd.h"
 #include "route.h"
@@ -213,7 +214,7 @@ SL_INLINE enum sl_reason sl_route_limit(const struct sl_tables *t, struct sl_pac
  * already if the mode isn't NAT. */
 SL_INLINE enum sl_reason sl_route_odd(const struct sl_tables *t, struct sl_packet *p,
 				      const struct sl_work *w, const void *l3, uint64_t index,
-				      uint8_t mode, bool begin, uint16_t *egress, bool six)
+				      uint8_t mode, bool begin, bool six)
 {
 	const struct sl_service *s = w->service;
 	const struct sl_backend *b = sl_seam_backend(t, index);
@@ -236,8 +237,8 @@ SL_INLINE enum sl_reason sl_route_odd(const struct sl_tables *t, struct sl_packe
 		return SL_REASON_no_neighbour;
 	}
 	if (sl_l3_length(l3, six) > mtu) {
-		*egress = p->ingress;
-		return six ? SL_REASON_too_big : sl_mtu_answer(t, p, w->l3, mtu);
+		p->mtu = mtu;
+		return SL_REASON_too_big_told;
 	}
 	if (!six && begin && mss)
 		sl_mss_clamp(*p, w->l3, w->l4, mss);
@@ -286,7 +287,7 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 		tally = sl_seam_tally(t, s->id);
 		if (tally)
 			tally->ttl_exceeded++;
-		return SL_REASON_ttl_exceeded;
+		return SL_REASON_ttl_told;
 	}
 	wants = sl_limits_here(copy, s->flags);
 	if (sl_unlikely(wants & SL_SERVICE_LIMITED_TO)) {
@@ -313,7 +314,10 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 			return SL_REASON_torn_table;
 		if (tally)
 			tally->no_backend++;
-		return backend ? SL_REASON_bad_index : SL_REASON_no_backend;
+		if (backend)
+			return SL_REASON_bad_index;
+		return s->flags & SL_SERVICE_REFUSES ? SL_REASON_no_backend_told
+						     : SL_REASON_no_backend;
 	}
 	b = sl_seam_backend(t, (uint64_t)s->backends + backend - 1);
 	if (sl_unlikely(!b))
@@ -348,7 +352,7 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 			return SL_ELSEWHERE;
 
 		enum sl_reason reason = sl_route_odd(
-			t, p, w, l3, (uint64_t)s->backends + backend - 1, mode, begin, egress, six);
+			t, p, w, l3, (uint64_t)s->backends + backend - 1, mode, begin, six);
 
 		if (reason != SL_REASON_to_backend)
 			return reason;
@@ -448,7 +452,7 @@ SL_INLINE enum sl_reason sl_route_reverse(const struct sl_tables *t, struct sl_p
 	if (!(l3 = sl_l3_again(p, w, six)) || !(ports = sl_packet_again(p, w->l4, sizeof(*ports))))
 		return SL_REASON_bad_header;
 	if (sl_unlikely(sl_l3_ttl(l3, six) <= 1))
-		return SL_REASON_ttl_exceeded;
+		return copy == SL_COPY_STEADY ? SL_ELSEWHERE : SL_REASON_ttl_told;
 	if (sl_unlikely(!route))
 		return sl_seam_current(t) ? SL_REASON_no_route : SL_REASON_torn_table;
 	__builtin_memcpy(n.mac, route->dst_mac, sizeof(n.mac));
@@ -479,8 +483,8 @@ SL_INLINE enum sl_reason sl_route_reverse(const struct sl_tables *t, struct sl_p
 		return SL_REASON_no_neighbour;
 	}
 	if (sl_unlikely(sl_l3_length(l3, six) > mtu)) {
-		*egress = p->ingress;
-		return six ? SL_REASON_too_big : sl_mtu_answer(t, p, w->l3, mtu);
+		p->mtu = (uint16_t)(mtu < UINT16_MAX ? mtu : UINT16_MAX);
+		return SL_REASON_too_big_told;
 	}
 	if (copy != SL_COPY_STEADY &&
 	    sl_unlikely(flags & (SL_SERVICE_LOOKUP | SL_SERVICE_LIMITED_FROM))) {
@@ -570,13 +574,15 @@ SL_INLINE enum sl_reason sl_route_steady(const struct sl_tables *t, struct sl_pa
 	return sl_route_reverse(t, p, w, egress, false, SL_COPY_STEADY);
 }
 
-/* The two in turn, as a worker has them. */
+/* All of it after classify, as a worker has it. */
 SL_INLINE enum sl_reason sl_route_both(const struct sl_tables *t, struct sl_packet *p,
 				       const struct sl_work *w, uint16_t *egress)
 {
 	enum sl_reason reason = sl_route_steady(t, p, w, egress);
 
-	return reason == SL_ELSEWHERE ? sl_route(t, p, w, egress) : reason;
+	if (reason != SL_ELSEWHERE)
+		return reason;
+	return sl_decide_end(t, p, sl_route(t, p, w, egress), egress);
 }
 
 #endif

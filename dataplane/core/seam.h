@@ -65,7 +65,7 @@ SL_INLINE struct sl_bitten *sl_seam_bitten(const struct sl_tables *t, uint32_t p
 /* And what it took of a balance. */
 SL_INLINE struct sl_lease *sl_seam_lease(const struct sl_tables *t, uint32_t balance);
 
-/* When this writer may send its next ICMP error, in ticks: see icmp_error.h. NULL: never. */
+/* When this writer may send its next answer, in ticks: see answer.h. NULL: never. */
 SL_INLINE uint64_t *sl_seam_errors(const struct sl_tables *t);
 
 /* The frame gets n bytes more in front, or ends after `length` bytes. False: it can't, and nothing

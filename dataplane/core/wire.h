@@ -154,7 +154,8 @@ enum {
 	SL_ICMP_TIME_EXCEEDED = 11,
 	SL_ICMP_PARAMETER = 12,
 };
-enum { SL_ICMP_FRAG_NEEDED = 4 }; /* a code of unreachable */
+/* Codes of unreachable. */
+enum { SL_ICMP_NO_PORT = 3, SL_ICMP_FRAG_NEEDED = 4, SL_ICMP6_NO_PORT = 4 };
 
 enum {
 	SL_ICMP6_UNREACHABLE = 1,
@@ -209,6 +210,7 @@ struct sl_packet {
 	void *frame; /* what it stands in, as the engine's seam knows it; NULL: it can't grow */
 	uint32_t length;
 	uint16_t ingress; /* index in ports */
+	uint16_t mtu;	  /* where it doesn't fit the way on: what would have */
 };
 
 /* An address as it stands in an IPv6 header. */

@@ -85,7 +85,7 @@ static inline enum sl_reason sl_route6(const struct sl_tables *t, struct sl_pack
 	return SL_ON_COPY(p, sl_route6_with(t, &copy, w, egress));
 }
 
-/* ---- fragments, errors, modes ---- */
+/* ---- fragments, answers, modes ---- */
 
 SL_INLINE uint64_t sl_fragment_find(const struct sl_tables *t, uint64_t hash)
 {
@@ -97,16 +97,10 @@ SL_INLINE void sl_fragment_enter(const struct sl_tables *t, uint64_t hash, uint6
 	sl_fragment_enter_with(t, hash, what);
 }
 
-SL_APART int sl_icmp_error_apart(const struct sl_tables *t, struct sl_packet *p, uint32_t l3,
-				 uint32_t what)
+SL_APART uint32_t sl_answer(const struct sl_tables *t, struct sl_packet *p, uint32_t reason,
+			    uint32_t mtu)
 {
-	return sl_icmp_error_with(t, p, l3, what);
-}
-
-SL_INLINE int sl_icmp_error(const struct sl_tables *t, struct sl_packet *p, uint32_t l3,
-			    uint32_t what)
-{
-	return SL_ON_COPY(p, sl_icmp_error_apart(t, &copy, l3, what));
+	return sl_answer_with(t, p, reason, mtu);
 }
 
 SL_APART int sl_mode_apart(const struct sl_tables *t, struct sl_packet *p, uint64_t index,

@@ -141,7 +141,7 @@ static __attribute__((noinline)) enum sl_reason elsewhere(const struct sl_tables
 							  uint16_t *egress)
 {
 	struct sl_packet p = packet_of(m, ingress);
-	enum sl_reason reason = sl_route(t, &p, work, egress);
+	enum sl_reason reason = sl_decide_end(t, &p, sl_route(t, &p, work, egress), egress);
 
 	follow(m, &p);
 	return reason;

@@ -17,7 +17,7 @@ sl_packages="
 	libconfig-dev libevent-dev libjansson-dev libnl-3-dev libnl-route-3-dev libpcap-dev
 	libsmartcols-dev
 	libcmocka-dev python3 python3-pytest python3-scapy
-	nginx-light wrk curl ethtool iproute2 iputils-ping nftables procps
+	nginx-light wrk curl ethtool iproute2 iputils-ping traceroute nftables procps
 "
 # What scripts/test-vm needs beside them.
 sl_vm_packages="qemu-system-x86 busybox-static cpio kmod"

@@ -142,7 +142,7 @@ class Namespace:
         return self.call(lambda: socket.socket(*arguments))
 
     def counters(self):
-        """The kernel's counters of this namespace, as {"Tcp.OutRsts": N, ...}."""
+        """The kernel's counters of this namespace, as {"Tcp.OutRsts": N, "Icmp6InMsgs": N, ...}."""
         lines = []
         for name in ("snmp", "netstat"):
             lines += self.run("cat", f"/proc/net/{name}").splitlines()
@@ -151,6 +151,9 @@ class Namespace:
             protocol, names = head.split(":")
             for name, value in zip(names.split(), body.split(":")[1].split()):
                 values[f"{protocol}.{name}"] = int(value)
+        for line in self.run("cat", "/proc/net/snmp6").splitlines():
+            name, value = line.split()
+            values[name] = int(value)
         return values
 
     def mac(self, device):

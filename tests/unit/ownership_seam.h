@@ -334,10 +334,10 @@ sl_route6(const struct sl_tables *t, struct sl_packet *p, const struct sl_work *
 }
 
 /* No packet of the model is answered. */
-static __attribute__((unused)) int sl_icmp_error(const struct sl_tables *t, struct sl_packet *p,
-						 uint32_t l3, uint32_t what)
+static __attribute__((unused)) uint32_t sl_answer(const struct sl_tables *t, struct sl_packet *p,
+						  uint32_t reason, uint32_t mtu)
 {
-	return sl_icmp_error_with(t, p, l3, what);
+	return sl_answer_with(t, p, reason, mtu);
 }
 
 static __attribute__((unused)) int sl_mode(const struct sl_tables *t, struct sl_packet *p,

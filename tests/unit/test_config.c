@@ -90,12 +90,13 @@ static const struct refusal refusals[] = {
 	{ HEAD "servics = ( );\n", "t.conf:2: servics: unknown field; did you mean \"services\"?" },
 	{ HEAD "colour = 3;\n",
 	  "t.conf:2: colour: unknown field; known here: instance, group, run_dir, state_dir, "
-	  "bpf_dir, huge_dir, tunnel_source, dataplane, next_hops, services" },
+	  "bpf_dir, huge_dir, tunnel_source, closed_ports, dataplane, next_hops, services" },
 	{ BACKENDS("{ address = \"10.1.0.2\";\n wieght = 3; }"),
 	  "t.conf:6: services[0].backends[0].wieght: unknown field; did you mean \"weight\"?" },
 	{ SERVICES(WEB("backends = ( );\n weight = 3;")),
 	  "t.conf:5: services[0].weight: unknown field; known here: name, vip, protocol, port, "
-	  "scheduler, mode, tunnel_source, gue_port, gue_variant, mss, track, flows, table_size, "
+	  "scheduler, mode, tunnel_source, gue_port, gue_variant, mss, track, flows, unavailable, "
+	  "table_size, "
 	  "idle_timeout, limits, backends" },
 	{ "dataplane = 3;\n", "t.conf:1: dataplane: is an integer; give a group { … }, such as: "
 			      "dataplane: { cores = [ 1 ]; ports = ( … ); };" },

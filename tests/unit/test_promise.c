@@ -137,7 +137,7 @@ static uint8_t client_sends(struct model *m, uint32_t flow, uint8_t flags, enum 
 
 	spec.sport = port_of(flow);
 	frame_build(&f, &spec);
-	p = (struct sl_packet){ f.bytes, f.bytes + f.length, NULL, f.length, 0 };
+	p = (struct sl_packet){ f.bytes, f.bytes + f.length, NULL, f.length, 0, 0 };
 	if (!q || promise_chance(m, 50))
 		world_look(&m->w, q);
 	if (world_decide(&m->w, q, &p, &egress) == SL_REASON_to_backend)
@@ -157,7 +157,7 @@ static void backend_sends(struct model *m, uint32_t flow, uint8_t backend, uint8
 	spec.dport = port_of(flow);
 	spec.flags = flags;
 	frame_build(&f, &spec);
-	p = (struct sl_packet){ f.bytes, f.bytes + f.length, NULL, f.length, 1 };
+	p = (struct sl_packet){ f.bytes, f.bytes + f.length, NULL, f.length, 1, 0 };
 	assert_int_equal(world_decide(&m->w, (uint32_t)promise_below(m, WORLD_QUEUES), &p, &egress),
 			 SL_REASON_to_client);
 	m->tally.packets++;

@@ -179,7 +179,7 @@ static bool bank_is_whole(const struct sl_tables *t, uint32_t place)
 static void decide(struct reader *r, struct sl_tables *t, const struct frame *frame)
 {
 	struct frame f = *frame;
-	struct sl_packet p = { f.bytes, f.bytes + f.length, NULL, f.length, 0 };
+	struct sl_packet p = { f.bytes, f.bytes + f.length, NULL, f.length, 0, 0 };
 	struct sl_work work = { 0 };
 	enum sl_reason reason;
 	uint16_t egress = 0;

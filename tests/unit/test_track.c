@@ -373,7 +373,7 @@ static void test_reply_ends(void **state)
 		spec.dport = PORT;
 		spec.flags = replies[i].flags;
 		frame_build(&f, &spec);
-		p = (struct sl_packet){ f.bytes, f.bytes + f.length, NULL, f.length, 1 };
+		p = (struct sl_packet){ f.bytes, f.bytes + f.length, NULL, f.length, 1, 0 };
 		assert_int_equal(world_decide(&w, 1, &p, &egress), SL_REASON_to_client);
 		after.state = replies[i].after;
 		if (after.state != before.state)
@@ -416,7 +416,7 @@ static void test_torn_enters_nothing(void **state)
 	make_world(&w, &c);
 	spec.flags = FRAME_SYN;
 	frame_build(&f, &spec);
-	p = (struct sl_packet){ f.bytes, f.bytes + f.length, NULL, f.length, 0 };
+	p = (struct sl_packet){ f.bytes, f.bytes + f.length, NULL, f.length, 0, 0 };
 	world_live_bank(&w)->seq += 2;
 	assert_int_equal(world_decide(&w, 0, &p, &egress), SL_REASON_torn_table);
 	assert_null(world_flow_find(&w, key).bucket);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* ICMP answers to what doesn't fit: how many, and never a write outside the frame's room. What they
- * look like is in tests/vectors/mtu.txt. */
+/* Answers to what can't go on: how many, from whom, and never a write outside the frame's room.
+ * What they look like is in tests/vectors/mtu.txt and answer.txt. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -110,11 +110,46 @@ static void test_room(void **state)
 	assert_int_equal(grown, 0);
 }
 
+/* That the TTL ran out the gateway says itself, by its address on the port; else the VIP. */
+static void test_own_address(void **state)
+{
+	const struct frame_spec spec = { .eth_dst = { 2, 0, 0, 0, 0, 1 },
+					 .eth_src = { 2, 0, 0, 0, 1, 9 },
+					 .src = CLIENT,
+					 .dst = VIP,
+					 .sport = 4000,
+					 .dport = 53,
+					 .protocol = FRAME_UDP,
+					 .ttl = 1 };
+	const uint32_t own[] = { 0, FRAME_IP(192, 0, 2, 1) };
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		static uint8_t bytes[ROOM + FRAME_MAX];
+		struct sl_packet p = { .data = bytes + ROOM, .frame = bytes };
+		uint16_t egress = 7;
+		struct frame f;
+		sl_be32 src;
+
+		w.port[0].addr4 = own[i] ? sl_addr4(sl_htonl(own[i])) : (union sl_addr){ 0 };
+		world_publish(&w);
+		world_look_all(&w);
+		frame_build(&f, &spec);
+		memcpy(p.data, f.bytes, f.length);
+		p.length = f.length;
+		p.end = p.data + f.length;
+		assert_int_equal(world_decide(&w, 0, &p, &egress), SL_REASON_ttl_told);
+		memcpy(&src, p.data + 14 + 12, sizeof(src));
+		assert_int_equal(sl_ntohl(src), own[i] ? own[i] : VIP);
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_rate, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_room, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_own_address, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* What can't go on, and whose sender is told why. Every way through the decision ends here.
+ *
+ *   too_big_told     what doesn't fit the way on: how much does (RFC 1191, RFC 8201). What fits is
+ *                    the next hop's MTU, less what a tunnel puts in front, computed by control.
+ * IPv4 without DF a router would cut in pieces; that isn't for a load balancer, so it is dropped.
+ * Senders that care about speed set DF. ttl_told         time exceeded, as a router says it:
+ * traceroute finds us. no_backend_told  where the service says so: a reset of TCP, else port
+ * unreachable, so that the no_service_told  client needn't wait. The same for ports of a VIP that
+ * no service has.
+ *
+ * Such a verdict is a wish at first. It becomes the plain drop of the same kind where no answer is
+ * in order (RFC 1122, 3.2.2; RFC 4443, 2.4), and where none is due: each writer sends no more than
+ * SL_ICMP_BURST at once and one in SL_ICMP_EVERY then. For that it keeps one word, the time at
+ * which its next answer is due: sending one moves it on, and it may run ahead of the clock by the
+ * burst.
+ *
+ * Answers come from whom the packet was sent to, a VIP for all that clients know; but that the TTL
+ * ran out, the gateway says itself, by its address on the port, if control knows one.
+ */
+#ifndef SL_CORE_ANSWER_H
+#define SL_CORE_ANSWER_H
+
+#include "answer_frame.h"
+
+#define SL_ICMP_BURST 64
+#define SL_ICMP_EVERY (1000000u >> SL_TICK_SHIFT) /* ticks: a millisecond */
+
+SL_INLINE bool sl_answer_due(uint64_t *errors, uint64_t now)
+{
+	uint64_t due = *errors > now ? *errors : now;
+
+	if (due - now >= (uint64_t)SL_ICMP_BURST * SL_ICMP_EVERY)
+		return false;
+	*errors = due + SL_ICMP_EVERY;
+	return true;
+}
+
+/* False where it is about a packet that mustn't be answered. */
+SL_INLINE bool sl_asker_read4(const struct sl_packet *p, struct sl_asker *a)
+{
+	const struct sl_icmp *icmp;
+	const struct sl_ip4 *ip;
+	struct sl_parsed o = { 0 };
+
+	sl_parse(p, &o);
+	ip = sl_packet_at(p, o.l3, sizeof(*ip));
+	if (!ip || o.kind < SL_PARSED_IP4 || o.kind == SL_PARSED_FRAGMENT ||
+	    o.kind == SL_PARSED_BAD || sl_martian4(o.src, o.dst))
+		return false;
+	a->l3 = (uint8_t)o.l3;
+	a->l4 = (uint8_t)o.l4;
+	a->end = o.l3 + sl_ntohs(ip->length);
+	a->protocol = o.protocol;
+	a->whole = o.kind != SL_PARSED_FIRST;
+	a->src = sl_addr4(o.dst);
+	a->dst = sl_addr4(o.src);
+	if (o.protocol != SL_PROTO_ICMP)
+		return true;
+	icmp = sl_packet_at(p, o.l4, sizeof(*icmp));
+	return icmp && icmp->type != SL_ICMP_UNREACHABLE && icmp->type != SL_ICMP_QUENCH &&
+	       icmp->type != SL_ICMP_REDIRECT && icmp->type != SL_ICMP_TIME_EXCEEDED &&
+	       icmp->type != SL_ICMP_PARAMETER;
+}
+
+SL_INLINE bool sl_asker_read6(const struct sl_packet *p, uint32_t l3, struct sl_asker *a)
+{
+	uint32_t shape = sl_shape6_with(p, l3);
+	const struct sl_ip6 *ip = sl_packet_at(p, l3, sizeof(*ip));
+	const struct sl_icmp *icmp;
+
+	if (!ip ||
+	    (sl_shape_kind(shape) != SL_PARSED_FLOW && sl_shape_kind(shape) != SL_PARSED_IP6))
+		return false;
+	a->l3 = (uint8_t)l3;
+	a->l4 = (uint8_t)sl_shape_l4(shape);
+	a->end = l3 + (uint32_t)sizeof(*ip) + sl_ntohs(ip->length);
+	a->protocol = sl_shape_protocol(shape);
+	a->whole = true;
+	a->src = sl_addr_load(ip->dst);
+	a->dst = sl_addr_load(ip->src);
+	if (sl_martian6(&a->dst, &a->src))
+		return false;
+	if (a->protocol != SL_PROTO_ICMP6)
+		return true;
+	icmp = sl_packet_at(p, a->l4, sizeof(*icmp));
+	return icmp && icmp->type >= SL_ICMP6_ECHO; /* the others are errors */
+}
+
+/* The gateway's own address as the source, where the port has one. */
+SL_INLINE void sl_asker_self(const struct sl_tables *t, const struct sl_packet *p,
+			     struct sl_asker *a)
+{
+	const struct sl_port *port = sl_seam_port(t, p->ingress);
+	union sl_addr self;
+
+	if (!port)
+		return;
+	self = a->six ? port->addr6 : port->addr4;
+	if (self.q[0] | self.q[1])
+		a->src = self;
+}
+
+/* Type, code and MTU; of `mtu` only where it is too big. */
+SL_INLINE uint32_t sl_answer_what(uint32_t reason, uint32_t mtu, bool six)
+{
+	switch (reason) {
+	case SL_REASON_too_big_told:
+		return mtu << 16 |
+		       (six ? SL_ICMP6_TOO_BIG : SL_ICMP_UNREACHABLE | SL_ICMP_FRAG_NEEDED << 8);
+	case SL_REASON_ttl_told:
+		return six ? SL_ICMP6_TIME_EXCEEDED : SL_ICMP_TIME_EXCEEDED;
+	default:
+		return six ? SL_ICMP6_UNREACHABLE | SL_ICMP6_NO_PORT << 8
+			   : SL_ICMP_UNREACHABLE | SL_ICMP_NO_PORT << 8;
+	}
+}
+
+SL_INLINE bool sl_answer_build(const struct sl_tables *t, struct sl_packet *p, uint32_t reason,
+			       uint32_t mtu, uint64_t *errors)
+{
+	bool refuses = reason == SL_REASON_no_backend_told || reason == SL_REASON_no_service_told;
+	const struct sl_eth *eth = sl_packet_at(p, 0, sizeof(*eth));
+	struct sl_asker a = { 0 };
+	const struct sl_ip4 *ip;
+	uint16_t type;
+	uint32_t l3;
+
+	if (!eth || eth->dst[0] & 1)
+		return false;
+	l3 = sl_parse_link(p, &type);
+	a.six = type == SL_ETH_IP6;
+	if (!(a.six ? sl_asker_read6(p, l3, &a) : sl_asker_read4(p, &a)))
+		return false;
+	if (reason == SL_REASON_too_big_told && !a.six) {
+		ip = sl_packet_at(p, a.l3, sizeof(*ip));
+		if (!ip || !(sl_ntohs(ip->fragment) & SL_IP4_DF))
+			return false;
+	}
+	if (reason == SL_REASON_ttl_told)
+		sl_asker_self(t, p, &a);
+	if (refuses && a.protocol != SL_PROTO_TCP && a.protocol != SL_PROTO_UDP)
+		return false;
+	if (!sl_answer_due(errors, sl_seam_now(t)))
+		return false;
+	return refuses && a.protocol == SL_PROTO_TCP
+		       ? sl_frame_reset(p, &a)
+		       : sl_frame_error(p, &a, sl_answer_what(reason, mtu, a.six));
+}
+
+/* The frame becomes the answer, or stays as it came. */
+SL_INLINE uint32_t sl_answer_with(const struct sl_tables *t, struct sl_packet *p, uint32_t reason,
+				  uint32_t mtu)
+{
+	uint64_t *errors = sl_seam_errors(t);
+
+	return errors && sl_answer_build(t, p, reason, mtu, errors)
+		       ? reason
+		       : (uint32_t)sl_reason_untold(reason);
+}
+
+/* Large and rare: an engine defines it, as those in seam.h. */
+static uint32_t sl_answer(const struct sl_tables *t, struct sl_packet *p, uint32_t reason,
+			  uint32_t mtu);
+
+/* The verdict on a packet, once its sender is told what is to be told. */
+SL_INLINE enum sl_reason sl_decide_end(const struct sl_tables *t, struct sl_packet *p,
+				       enum sl_reason reason, uint16_t *egress)
+{
+	if (sl_likely(!sl_reason_told(reason)))
+		return reason;
+	reason = (enum sl_reason)sl_answer(t, p, reason, p->mtu);
+	if (sl_reason_told(reason))
+		*egress = p->ingress;
+	return reason;
+}
+
+#endif
