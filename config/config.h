@@ -140,6 +140,7 @@ struct sl_config_service {
 	uint32_t mss;	     /* enum sl_mss_wish, or the number */
 	bool track_all;	     /* track = "all" */
 	bool flowless;	     /* flows = "none" */
+	uint8_t affinity;    /* bits of the client's address that pick the row; 0: the flow does */
 	bool refuses;	     /* unavailable = "reject" */
 	bool vip_refuses;    /* closed_ports = "reject", of the file */
 	uint32_t table_size; /* rows: a power of two */

@@ -48,6 +48,30 @@ static const struct sl_field backend_fields[] = {
 };
 const struct sl_group sl_group_backend = SL_GROUP_OF("services.backends", backend_fields);
 
+#define WHOLE_ADDRESS 255 /* until the VIP's family is known */
+
+/* "flow", "client", or "/24": so many bits of the client's address. */
+static int read_affinity(struct sl_reader *r, const struct sl_field *field,
+			 config_setting_t *setting, void *record)
+{
+	const char *text = config_setting_get_string(setting);
+	struct sl_config_service *service = record;
+	unsigned int bits = 0;
+	char more;
+
+	(void)field;
+	if (strcmp(text, "client") == 0)
+		bits = WHOLE_ADDRESS;
+	else if (strcmp(text, "flow") != 0 &&
+		 (sscanf(text, "/%3u%c", &bits, &more) != 1 || !bits || bits > 128))
+		return sl_fail(r, setting,
+			       "is \"%s\"; give \"flow\", \"client\" or a prefix length such as "
+			       "\"/24\"",
+			       text);
+	service->affinity = (uint8_t)bits;
+	return 0;
+}
+
 static const struct sl_word protocols[] = {
 	{ "tcp", IPPROTO_TCP },
 	{ "udp", IPPROTO_UDP },
@@ -83,6 +107,8 @@ static const struct sl_field service_fields[] = {
 	  SL_MEMBER(sl_config_service, track_all), .words = tracks },
 	{ "flows", SL_STRING, sl_read_word, "flows = \"auto\";",
 	  SL_MEMBER(sl_config_service, flowless), .words = flows },
+	{ "affinity", SL_STRING, read_affinity, "affinity = \"client\";",
+	  SL_MEMBER(sl_config_service, affinity) },
 	{ "unavailable", SL_STRING, sl_read_word, "unavailable = \"reject\";",
 	  SL_MEMBER(sl_config_service, refuses), .words = sl_refusal_words },
 	{ "table_size", SL_INTEGER, sl_read_integer, "table_size = 65536;",
@@ -215,6 +241,20 @@ static int read_backends(struct sl_reader *r, const struct sl_field *field, conf
 	return check_backends(r, service, list);
 }
 
+static int check_affinity(struct sl_reader *r, struct sl_config_service *service,
+			  config_setting_t *setting)
+{
+	uint8_t most = sl_addr_is4(&service->vip) ? 32 : 128;
+
+	if (service->affinity == WHOLE_ADDRESS)
+		service->affinity = most;
+	if (service->affinity > most)
+		return sl_fail_in(r, setting, "affinity",
+				  "\"/%u\" is longer than an IPv4 address; give \"/32\" at most",
+				  service->affinity);
+	return 0;
+}
+
 static int check_table(struct sl_reader *r, const struct sl_config_service *service,
 		       config_setting_t *setting)
 {
@@ -254,7 +294,9 @@ static int check_service(struct sl_reader *r, struct sl_config_service *service,
 				  "\"all\" contradicts flows = \"none\"; leave "
 				  "one of them out");
 	service->vip_refuses = r->config->vip_refuses;
-	err = sl_mode_check(r, service, setting);
+	err = check_affinity(r, service, setting);
+	if (!err)
+		err = sl_mode_check(r, service, setting);
 	return err ? err : check_table(r, service, setting);
 }
 

@@ -69,6 +69,14 @@ static int adopt_rows(struct sl_control *c, struct sl_model_service *s)
 	return 0;
 }
 
+/* As control/bank.c wrote it. */
+static uint8_t adopt_affinity(const struct sl_service *record)
+{
+	if (!sl_addr_is4(&record->vip) || !record->ignore_port)
+		return record->prefix6;
+	return (uint8_t)(32 - __builtin_popcount((uint32_t)record->ignore4));
+}
+
 static int adopt_service(struct sl_control *c, struct sl_model *m, const struct sl_service *record)
 {
 	const struct sl_backend *backend = c->store.base[SL_ARRAY_backends];
@@ -77,6 +85,7 @@ static int adopt_service(struct sl_control *c, struct sl_model *m, const struct 
 					  .port = sl_ntohs((sl_be16)record->endpoint),
 					  .scheduler = "maglev",
 					  .mode = record->mode,
+					  .affinity = adopt_affinity(record),
 					  .track_all = record->flags & SL_SERVICE_TRACK,
 					  .flowless = record->flags & SL_SERVICE_FLOWLESS,
 					  .table_size = record->row_mask + 1,

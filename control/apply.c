@@ -37,8 +37,9 @@ static bool same_conf(const struct sl_config_service *a, const struct sl_config_
 {
 	return strcmp(a->scheduler, b->scheduler) == 0 && same_mode(a, b) &&
 	       a->track_all == b->track_all && a->flowless == b->flowless &&
-	       a->refuses == b->refuses && a->vip_refuses == b->vip_refuses &&
-	       a->table_size == b->table_size && a->idle_timeout_ms == b->idle_timeout_ms;
+	       a->affinity == b->affinity && a->refuses == b->refuses &&
+	       a->vip_refuses == b->vip_refuses && a->table_size == b->table_size &&
+	       a->idle_timeout_ms == b->idle_timeout_ms;
 }
 
 static void set_conf(struct sl_model_service *s, const struct sl_config_service *conf)
@@ -47,6 +48,7 @@ static void set_conf(struct sl_model_service *s, const struct sl_config_service 
 		      s->conf.table_size != conf->table_size || s->conf.flowless != conf->flowless;
 
 	s->rewrite |= !same_mode(&s->conf, conf);
+	s->rehash |= s->conf.affinity != conf->affinity;
 	s->conf = *conf;
 	s->conf.backend = NULL;
 	s->conf.n_backends = 0;

@@ -78,6 +78,12 @@ static void gather_service(struct gathered *g, const struct sl_model_service *s)
 				.limits = s->limits ? s->limits->at : 0,
 				.n_limits = (uint8_t)s->n_limits };
 
+	if (s->conf.affinity && sl_addr_is4(&s->conf.vip)) {
+		r.ignore_port = (sl_be16)UINT16_MAX;
+		r.ignore4 = sl_affinity_ignore4(s->conf.affinity);
+	} else {
+		r.prefix6 = s->conf.affinity;
+	}
 	if (sl_service_tracks(s))
 		r.flags |= SL_SERVICE_TRACK | SL_SERVICE_LOOKUP;
 	if (s->conf.flowless)

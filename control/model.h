@@ -91,6 +91,7 @@ struct sl_model_service {
 	bool learns; /* of UDP, since lately: flows that go on aren't known yet, so none is new */
 
 	/* What the next publish has to do. */
+	bool rehash;	    /* every flow has another row from now on */
 	bool refill;	    /* who is in the rows, or with what weight */
 	bool rewrite;	    /* the backends' records */
 	bool close;	    /* windows that have passed */

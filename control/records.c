@@ -110,7 +110,9 @@ static int work_rows(struct sl_control *c, struct sl_model_service *s, uint32_t 
 	uint32_t *cur;
 	int err = 0;
 
-	if (s->disagree)
+	if (s->rehash && s->rows)
+		sl_rows_mix(row, n);
+	if (s->disagree && !s->rehash)
 		sl_rows_settle(row, n, s->disagree);
 	if (s->close)
 		sl_rows_close(row, s->opened_ms, n, now, sl_records_window_ms(&s->conf), false);
@@ -184,6 +186,14 @@ static int build_rows(struct sl_control *c, struct sl_model_service *s, char err
 	uint32_t *row = NULL;
 	int err;
 
+	if (s->rehash && s->rows && !all_tracked(s, sl_clock_ms())) {
+		snprintf(error, SL_ERROR_MAX,
+			 "service %s: affinity can't change now: every flow gets another row, and "
+			 "flows without an entry break; set track = \"all\", and change it one "
+			 "idle_timeout later",
+			 s->conf.name);
+		return -EBUSY;
+	}
 	err = copy_rows(c, s, &row);
 	if (!err)
 		err = work_rows(c, s, row, sl_clock_ms());
@@ -280,7 +290,8 @@ static int build_service(struct sl_control *c, struct sl_model_service *s, char 
 {
 	int err = 0;
 
-	if (!s->rows || s->refill || s->close || s->disagree || s->n_rows != s->conf.table_size)
+	if (!s->rows || s->refill || s->rehash || s->close || s->disagree ||
+	    s->n_rows != s->conf.table_size)
 		err = build_rows(c, s, error);
 	if (!err && (!s->backends || s->rewrite))
 		err = build_backends(c, s, error);
@@ -288,7 +299,7 @@ static int build_service(struct sl_control *c, struct sl_model_service *s, char 
 		err = sl_limit_records_build(c, s, error);
 	free(s->disagree);
 	s->disagree = NULL;
-	s->refill = s->rewrite = false;
+	s->refill = s->rewrite = s->rehash = false;
 	return err;
 }
 

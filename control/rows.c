@@ -61,6 +61,12 @@ uint32_t sl_rows_close(uint32_t *row, const uint32_t *opened_ms, uint32_t n, uin
 	return count;
 }
 
+void sl_rows_mix(uint32_t *row, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		row[i] = sl_row(sl_row_cur(row[i]), 0, SL_ROW_MIXED);
+}
+
 uint32_t sl_rows_settle(uint32_t *row, uint32_t n, const uint64_t *disagree)
 {
 	uint32_t count = 0;

@@ -59,6 +59,9 @@ uint32_t sl_rows_close(uint32_t *row, const uint32_t *opened_ms, uint32_t n, uin
  * generation in which the row was mixed. Returns how many. */
 uint32_t sl_rows_settle(uint32_t *row, uint32_t n, const uint64_t *disagree);
 
+/* Every row becomes mixed: flows have other rows from now on, and each has an entry. */
+void sl_rows_mix(uint32_t *row, uint32_t n);
+
 struct sl_rows_count sl_rows_count(const uint32_t *row, const uint32_t *opened_ms, uint32_t n);
 
 /* Does some row name this backend, as cur, or as prev while open? */

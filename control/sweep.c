@@ -21,7 +21,9 @@ enum {
 struct found {
 	uint64_t *named;    /* backends, by number */
 	uint64_t *disagree; /* mixed rows; NULL where there are none */
-	bool busy;	    /* an entry that is being filled: it may name anybody */
+	uint32_t other[2];  /* backends whose rows are marked, where rows aren't known */
+	uint32_t others;
+	bool busy; /* an entry that is being filled: it may name anybody */
 };
 
 struct watch { /* of inserts that failed, by service id */
@@ -256,14 +258,47 @@ fail:
 	return false;
 }
 
+/* The row of an entry's flow, as core/classify.h has it. */
+static uint32_t row_of(const struct sl_root *root, const struct sl_config_service *conf,
+		       uint64_t source)
+{
+	uint32_t endpoint = sl_endpoint(sl_htons(conf->port), conf->protocol);
+
+	if (conf->affinity) /* the port, and what of the address doesn't count */
+		source &= ~((uint64_t)(uint32_t)sl_affinity_ignore4(conf->affinity) << 16 | 0xffff);
+	return sl_hash_row_of(source, &conf->vip, endpoint, root->row_key) & (conf->table_size - 1);
+}
+
+/* An entry names this backend: which rows disagree? Its own, where cur is another. An IPv6 source
+ * is a digest, which doesn't tell the client, so with affinity any row may be its own. Two backends
+ * that are named are all that matters then: there is no row with which neither disagrees. */
+static void disagree(struct sl_sweep *s, struct found *found,
+		     const struct sl_model_service *service, uint64_t source, uint32_t backend)
+{
+	const struct sl_rows *slots = s->c->store.base[SL_ARRAY_slots];
+	const uint32_t *rows = sl_rows_of(slots, service->rows->at);
+	uint32_t row, n = service->conf.table_size;
+
+	if (!service->conf.affinity || sl_addr_is4(&service->conf.vip)) {
+		row = row_of(sl_store_root(&s->c->store), &service->conf, source);
+		if (sl_row_cur(rows[row]) != backend)
+			sl_bit_set(found->disagree, row);
+		return;
+	}
+	if (found->others == 2 || found->other[0] == backend)
+		return;
+	found->other[found->others++] = backend;
+	for (row = 0; row < n; row++)
+		if (sl_row_cur(rows[row]) != backend)
+			sl_bit_set(found->disagree, row);
+}
+
 /* An entry, alive or dead: a longer idle timeout would bring a dead one back to life. */
 static void meet(struct sl_sweep *s, uint64_t key, uint64_t value)
 {
 	struct sl_control *c = s->c;
 	uint16_t id = sl_flow_key_service(key);
-	uint32_t backend = sl_flow_backend(value), index, row;
-	const struct sl_root *root = sl_store_root(&c->store);
-	const struct sl_rows *slots = c->store.base[SL_ARRAY_slots];
+	uint32_t backend = sl_flow_backend(value), index;
 	const struct sl_model_service *service;
 	struct found *found;
 
@@ -279,14 +314,8 @@ static void meet(struct sl_sweep *s, uint64_t key, uint64_t value)
 	if (!backend || backend > service->n || found->busy)
 		return;
 	sl_bit_set(found->named, backend - 1);
-	if (!found->disagree)
-		return;
-	row = sl_hash_row_of(sl_flow_key_source(key), &service->conf.vip,
-			     sl_endpoint(sl_htons(service->conf.port), service->conf.protocol),
-			     root->row_key) &
-	      (service->conf.table_size - 1);
-	if (sl_row_cur(sl_rows_of(slots, service->rows->at)[row]) != backend)
-		sl_bit_set(found->disagree, row);
+	if (found->disagree)
+		disagree(s, found, service, sl_flow_key_source(key), backend);
 }
 
 /* Clears an entry that is still what was looked at: true when it did. */

@@ -52,8 +52,19 @@ struct sl_service {
 	uint16_t flags;	     /* enum sl_service_flags */
 	uint32_t limits;     /* first record of its extent in limits */
 	uint8_t n_limits;
-	uint8_t reserved[19];
+	/* Affinity: what of a client doesn't count when its row is picked. All of a client's flows
+	 * then have one row. */
+	uint8_t prefix6; /* bits of an IPv6 address that do, and the port doesn't; 0: all does */
+	sl_be16 ignore_port;
+	sl_be32 ignore4; /* bits of an IPv4 address that don't */
+	uint8_t reserved[12];
 } __attribute__((aligned(64)));
+
+/* ignore4 where that many bits of the address, 1 to 32, are to count. */
+static inline sl_be32 sl_affinity_ignore4(uint32_t bits)
+{
+	return sl_htonl(UINT32_MAX >> 1 >> (bits - 1));
+}
 
 /* (backend address, port, protocol) of a reply names its service. */
 struct sl_reverse {

@@ -172,6 +172,29 @@ SL_INLINE bool sl_martian6(const union sl_addr *src, const union sl_addr *dst)
 	return nobody || local || src->b[0] == 0xff || sl_addr_equal(src, dst);
 }
 
+/* The row of a flow to a service, as far as its affinity lets it matter whose it is. */
+SL_INLINE uint32_t sl_row_at4(const struct sl_root *root, const struct sl_service *s, sl_be32 src,
+			      sl_be16 sport, sl_be32 dst)
+{
+	return sl_hash_row((sl_be32)((uint32_t)src & ~(uint32_t)s->ignore4),
+			   (sl_be16)((uint16_t)sport & ~(uint16_t)s->ignore_port), dst, s->endpoint,
+			   root->row_key) &
+	       s->row_mask;
+}
+
+/* source: the client's, as the flow's key has it. */
+SL_INLINE uint32_t sl_row_at6(const struct sl_root *root, const struct sl_service *s,
+			      const union sl_addr *src, uint64_t source, const union sl_addr *dst)
+{
+	uint32_t bits = s->prefix6;
+
+	if (sl_unlikely(bits))
+		source = sl_hash_mix(src->q[0] & sl_half_mask(bits),
+				     src->q[1] & sl_half_mask(bits > 64 ? bits - 64 : 0),
+				     root->row_key);
+	return sl_hash_row_of(source, dst, s->endpoint, root->row_key) & s->row_mask;
+}
+
 /* To a service: pick the row, fetch what comes next. */
 SL_INLINE void sl_classify_service(const struct sl_tables *t, const struct sl_service *s,
 				   const struct sl_parsed *o, struct sl_work *w)
@@ -180,7 +203,7 @@ SL_INLINE void sl_classify_service(const struct sl_tables *t, const struct sl_se
 
 	w->service = s;
 	w->todo = SL_TODO_SERVICE;
-	w->at = sl_hash_row(o->src, o->sport, o->dst, s->endpoint, root->row_key) & s->row_mask;
+	w->at = sl_row_at4(root, s, o->src, o->sport, o->dst);
 	sl_seam_prefetch(sl_seam_row(t, (uint64_t)s->rows * SL_ROWS_PER_RECORD + w->at));
 	w->hash = 0;
 	if (s->flags & SL_SERVICE_LOOKUP) {
@@ -199,7 +222,7 @@ SL_INLINE void sl_classify_service6(const struct sl_tables *t, const struct sl_s
 
 	w->service = s;
 	w->todo = SL_TODO_SERVICE6;
-	w->at = sl_hash_row_of(source, &o->dst6, s->endpoint, root->row_key) & s->row_mask;
+	w->at = sl_row_at6(root, s, &o->src6, source, &o->dst6);
 	sl_seam_prefetch(sl_seam_row(t, (uint64_t)s->rows * SL_ROWS_PER_RECORD + w->at));
 	w->hash = sl_flow_key(s->id, source);
 	if (s->flags & SL_SERVICE_LOOKUP) {

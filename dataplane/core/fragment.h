@@ -136,9 +136,7 @@ SL_INLINE void sl_fragment_classify_service(const struct sl_tables *t, const str
 		return;
 	w->service = s;
 	w->todo = SL_TODO_FRAGMENT_TO_BACKEND;
-	w->at = sl_hash_row(ip->src, sl_fragment_sport(value), ip->dst, s->endpoint,
-			    root->row_key) &
-		s->row_mask;
+	w->at = sl_row_at4(root, s, ip->src, sl_fragment_sport(value), ip->dst);
 	w->hash = sl_flow_key4(s->id, ip->src, sl_fragment_sport(value));
 }
 

@@ -53,7 +53,7 @@ SL_INLINE void sl_icmp_classify_error(const struct sl_tables *t, const struct sl
 	}
 	w->service = s;
 	w->todo = SL_TODO_ERROR_TO_BACKEND;
-	w->at = sl_hash_row(q->dst, q->dport, q->src, s->endpoint, root->row_key) & s->row_mask;
+	w->at = sl_row_at4(root, s, q->dst, q->dport, q->src);
 }
 
 /* To somebody, perhaps about a packet that we sent to a backend. */

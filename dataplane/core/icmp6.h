@@ -22,7 +22,7 @@ SL_INLINE void sl_icmp6_classify_error(const struct sl_tables *t, const struct s
 	source = sl_hash_source6(&q->dst, q->in.dport, root->row_key);
 	w->service = s;
 	w->todo = SL_TODO_ERROR_TO_BACKEND;
-	w->at = sl_hash_row_of(source, &q->src, s->endpoint, root->row_key) & s->row_mask;
+	w->at = sl_row_at6(root, s, &q->dst, source, &q->src);
 	w->hash = sl_flow_key(s->id, source);
 }
 

@@ -95,7 +95,8 @@ static const struct refusal refusals[] = {
 	  "t.conf:6: services[0].backends[0].wieght: unknown field; did you mean \"weight\"?" },
 	{ SERVICES(WEB("backends = ( );\n weight = 3;")),
 	  "t.conf:5: services[0].weight: unknown field; known here: name, vip, protocol, port, "
-	  "scheduler, mode, tunnel_source, gue_port, gue_variant, mss, track, flows, unavailable, "
+	  "scheduler, mode, tunnel_source, gue_port, gue_variant, mss, track, flows, affinity, "
+	  "unavailable, "
 	  "table_size, "
 	  "idle_timeout, limits, backends" },
 	{ "dataplane = 3;\n", "t.conf:1: dataplane: is an integer; give a group { … }, such as: "
