@@ -67,6 +67,12 @@ struct sl_config_next_hop {
 	int line;
 };
 
+struct sl_config_prefix {
+	union sl_addr addr;
+	uint32_t length; /* of the 16-byte form */
+};
+#define SL_DIRECT_FROM_MAX 64
+
 struct sl_config_dataplane {
 	enum sl_engine_wish engine;
 	enum sl_idle idle;
@@ -166,6 +172,9 @@ struct sl_config {
 	struct sl_config_capacity capacity;
 	struct sl_config_next_hop *next_hop;
 	size_t n_next_hops;
+	struct sl_config_prefix
+		direct_from[SL_DIRECT_FROM_MAX]; /* who talks to backends directly */
+	size_t n_direct_from;
 	struct sl_config_service *service;
 	size_t n_services;
 };

@@ -484,3 +484,29 @@ int sl_read_next_hops(struct sl_reader *r, const struct sl_field *field, config_
 	}
 	return err;
 }
+
+int sl_read_direct_from(struct sl_reader *r, const struct sl_field *field, config_setting_t *array,
+			void *record)
+{
+	int n = config_setting_length(array), err;
+	struct sl_config *config = record;
+
+	if (n > SL_DIRECT_FROM_MAX)
+		return sl_fail(r, array, "has %d prefixes; there is room for %d", n,
+			       SL_DIRECT_FROM_MAX);
+	for (int i = 0; i < n; i++) {
+		config_setting_t *setting = config_setting_get_elem(array, (unsigned int)i);
+		struct sl_config_next_hop prefix = { 0 };
+
+		if (config_setting_type(setting) != CONFIG_TYPE_STRING)
+			return sl_fail(r, setting, "is not a string; write prefixes, such as: %s",
+				       field->example);
+		err = sl_read_prefix(r, field, setting, &prefix);
+		if (err)
+			return err;
+		config->direct_from[i].addr = prefix.prefix;
+		config->direct_from[i].length = prefix.length;
+		config->n_direct_from++;
+	}
+	return 0;
+}

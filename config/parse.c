@@ -85,6 +85,8 @@ static const struct sl_field root_fields[] = {
 	{ "next_hops", SL_LIST, sl_read_next_hops,
 	  "next_hops = ( { prefix = \"0.0.0.0/0\"; port = \"client\"; mac = \"…\"; } );",
 	  SL_MEMBER(sl_config, next_hop) },
+	{ "direct_from", SL_ARRAY, sl_read_direct_from, "direct_from = [ \"10.9.0.0/16\" ];",
+	  SL_MEMBER(sl_config, direct_from) },
 	{ "services", SL_LIST, sl_read_services,
 	  "services = ( { name = \"web\"; vip = \"203.0.113.10\"; … } );",
 	  SL_MEMBER(sl_config, service) },

@@ -95,6 +95,7 @@ int sl_mode_check(struct sl_reader *r, struct sl_config_service *service,
 /* Readers of whole parts, and the defaults that hold when the part isn't there. */
 int sl_read_dataplane(struct sl_reader *, const struct sl_field *, config_setting_t *, void *);
 int sl_read_next_hops(struct sl_reader *, const struct sl_field *, config_setting_t *, void *);
+int sl_read_direct_from(struct sl_reader *, const struct sl_field *, config_setting_t *, void *);
 int sl_read_services(struct sl_reader *, const struct sl_field *, config_setting_t *, void *);
 int sl_read_limits(struct sl_reader *, const struct sl_field *, config_setting_t *, void *);
 void sl_capacity_default(struct sl_config_capacity *capacity);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "exempt.h"
 #include "overrides.h"
 #include "routes.h"
 #include "service_limits.h"
@@ -330,7 +331,7 @@ static bool worth_a_record(const struct sl_route *r)
 static bool apply_routes(struct sl_control *c, struct sl_model *next)
 {
 	size_t n = sl_net_routes(c->net, NULL, 0), kept = 0;
-	struct sl_route *route = calloc(n + 1, sizeof(*route));
+	struct sl_route *route = calloc(n + SL_DIRECT_FROM_MAX + 1, sizeof(*route));
 	bool changed;
 
 	if (!route)
@@ -339,7 +340,7 @@ static bool apply_routes(struct sl_control *c, struct sl_model *next)
 	for (size_t i = 0; i < n; i++)
 		if (worth_a_record(&route[i]))
 			route[kept++] = route[i];
-	n = kept;
+	n = sl_exempt_routes(&c->config, route, kept);
 	kept = sl_routes_fit(route, n, c->config.capacity.routes, SL_PREFIX_LENGTHS);
 	if (n > kept && !c->routes_left_out)
 		sl_log("routes: %zu don't fit; %zu are left out, hosts first, then the longest "

@@ -97,12 +97,25 @@ void sl_reload_removed(const struct sl_control *c, json_t *list)
 	}
 }
 
+static void swap_direct_from(struct sl_config *a, struct sl_config *b)
+{
+	struct sl_config_prefix prefix[SL_DIRECT_FROM_MAX];
+	size_t n = a->n_direct_from;
+
+	memcpy(prefix, a->direct_from, sizeof(prefix));
+	memcpy(a->direct_from, b->direct_from, sizeof(prefix));
+	memcpy(b->direct_from, prefix, sizeof(prefix));
+	a->n_direct_from = b->n_direct_from;
+	b->n_direct_from = n;
+}
+
 /* The network's mirror points into c->config, so it is told. */
-static void swap_next_hops(struct sl_control *c, struct sl_config *config)
+static void swap_network(struct sl_control *c, struct sl_config *config)
 {
 	struct sl_config_next_hop *hop = c->config.next_hop;
 	size_t n = c->config.n_next_hops;
 
+	swap_direct_from(&c->config, config);
 	c->config.next_hop = config->next_hop;
 	c->config.n_next_hops = config->n_next_hops;
 	config->next_hop = hop;
@@ -122,6 +135,12 @@ static bool same_next_hops(const struct sl_config *a, const struct sl_config *b)
 		       memcmp(x->mac, y->mac, sizeof(x->mac)) == 0;
 	}
 	return same;
+}
+
+static bool same_direct_from(const struct sl_config *a, const struct sl_config *b)
+{
+	return a->n_direct_from == b->n_direct_from &&
+	       memcmp(a->direct_from, b->direct_from, sizeof(a->direct_from)) == 0;
 }
 
 static void swap_services(struct sl_control *c, struct sl_config *config)
@@ -153,8 +172,8 @@ static void note_shared(const struct sl_control *c, const json_t *before, json_t
 }
 
 /* Publishes the difference to `config`, if there is one. */
-static int publish_difference(struct sl_control *c, const struct sl_config *config, bool hops,
-			      json_t *changes, char error[SL_ERROR_MAX])
+static int publish_difference(struct sl_control *c, const struct sl_config *config, json_t *changes,
+			      char error[SL_ERROR_MAX])
 {
 	enum sl_engine_wish engine = c->config.dataplane.engine;
 	struct sl_model *next = sl_model_clone(c->model);
@@ -166,8 +185,6 @@ static int publish_difference(struct sl_control *c, const struct sl_config *conf
 		sl_model_free(next, 0);
 		goto out;
 	}
-	if (hops)
-		say(changes, json_string("next_hops changed"));
 	if (engine != config->dataplane.engine)
 		say(changes, json_string("dataplane.engine changed"));
 	if (!sl_apply_network(c, next) && json_array_size(changes) == 0) {
@@ -199,7 +216,7 @@ int sl_reload(struct sl_control *c, json_t *changes, char error[SL_ERROR_MAX])
 {
 	json_t *before = c->overrides, *renamed = NULL;
 	struct sl_config config;
-	bool hops;
+	bool hops, exempt;
 	int err = sl_config_read(c->file, &config, error);
 
 	if (err)
@@ -214,12 +231,17 @@ int sl_reload(struct sl_control *c, json_t *changes, char error[SL_ERROR_MAX])
 	}
 	c->overrides = renamed;
 	hops = !same_next_hops(&c->config, &config);
+	exempt = !same_direct_from(&c->config, &config);
 	if (hops)
-		swap_next_hops(c, &config);
-	err = publish_difference(c, &config, hops, changes, error);
+		say(changes, json_string("next_hops changed"));
+	if (exempt)
+		say(changes, json_string("direct_from changed"));
+	if (hops || exempt)
+		swap_network(c, &config);
+	err = publish_difference(c, &config, changes, error);
 	if (err) {
-		if (hops)
-			swap_next_hops(c, &config);
+		if (hops || exempt)
+			swap_network(c, &config);
 		c->overrides = before;
 		json_decref(renamed);
 		goto out;

@@ -90,7 +90,8 @@ static const struct refusal refusals[] = {
 	{ HEAD "servics = ( );\n", "t.conf:2: servics: unknown field; did you mean \"services\"?" },
 	{ HEAD "colour = 3;\n",
 	  "t.conf:2: colour: unknown field; known here: instance, group, run_dir, state_dir, "
-	  "bpf_dir, huge_dir, tunnel_source, closed_ports, dataplane, next_hops, services" },
+	  "bpf_dir, huge_dir, tunnel_source, closed_ports, dataplane, next_hops, "
+	  "direct_from, services" },
 	{ BACKENDS("{ address = \"10.1.0.2\";\n wieght = 3; }"),
 	  "t.conf:6: services[0].backends[0].wieght: unknown field; did you mean \"weight\"?" },
 	{ SERVICES(WEB("backends = ( );\n weight = 3;")),
