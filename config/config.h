@@ -140,7 +140,8 @@ struct sl_config_service {
 	uint16_t port;	  /* host order */
 	char scheduler[SL_NAME_MAX];
 	enum sl_mode mode;
-	struct sl_config_source source;
+	struct sl_config_source source;	 /* of tunnels to IPv4 backends; ::0 for none */
+	struct sl_config_source source6; /* of those to IPv6 backends; likewise */
 	uint16_t gue_port;
 	uint8_t gue_variant;
 	uint32_t mss;	     /* enum sl_mss_wish, or the number */
@@ -168,6 +169,7 @@ struct sl_config {
 	uint64_t row_key[3]; /* derived from `group`, the same on every gateway that names it */
 	struct sl_config_source source; /* of services that name none; or ::0 */
 	bool vip_refuses;		/* closed_ports = "reject" */
+	struct sl_config_source source6;
 	struct sl_config_dataplane dataplane;
 	struct sl_config_capacity capacity;
 	struct sl_config_next_hop *next_hop;
@@ -233,9 +235,16 @@ const char *sl_config_mode_text(enum sl_mode mode);
 /* Whether packets go behind an outer header. */
 bool sl_config_tunnels(const struct sl_config_service *service);
 
-/* Whether the service's mode lets a backend have this port. 0 or -EINVAL with a message. */
-int sl_mode_check_backend(const struct sl_config_service *service, uint16_t port,
-			  char error[SL_ERROR_MAX]);
+/* Where tunnels to a backend of this address come from. */
+const struct sl_config_source *sl_config_source(const struct sl_config_service *service,
+						const union sl_addr *backend);
+
+/* Whether the service's mode lets a backend have this address, and this port. 0 or -EINVAL with a
+ * message. */
+int sl_mode_check_addr(const struct sl_config_service *service, const union sl_addr *addr,
+		       char error[SL_ERROR_MAX]);
+int sl_mode_check_port(const struct sl_config_service *service, uint16_t port,
+		       char error[SL_ERROR_MAX]);
 
 /* "198.51.100.7" or "2001:db8::1". */
 #define SL_ADDR_TEXT 46

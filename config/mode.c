@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Forwarding modes of services: their words, and what each needs and excludes.
  *
- * Invariant of what is read: a service of a tunnel mode has a source for its outer headers (its
- * own, or that of the file), others have none; TCP in a tunnel has its MSS clamped by default; what
- * belongs to one mode isn't given for another; no mode but NAT translates ports.
+ * Invariant of what is read: a service of a tunnel mode has a source for outer headers of each
+ * family that it has backends of (its own, or that of the file), others have none; TCP in a tunnel
+ * has its MSS clamped by default; what belongs to one mode isn't given for another; no mode but NAT
+ * translates ports, and none but tunnels goes to the other family.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -32,8 +33,8 @@ const char *sl_config_mode_text(enum sl_mode mode)
 	return text ? text : "unknown";
 }
 
-int sl_read_tunnel_source(struct sl_reader *r, const struct sl_field *field,
-			  config_setting_t *setting, void *record)
+static int read_source(struct sl_reader *r, const struct sl_field *field, config_setting_t *setting,
+		       void *record, bool six)
 {
 	struct sl_config_source *source =
 		(struct sl_config_source *)(void *)((char *)record + field->at);
@@ -43,9 +44,10 @@ int sl_read_tunnel_source(struct sl_reader *r, const struct sl_field *field,
 
 	if (err)
 		return err;
-	if (!sl_addr_is4(&prefix.prefix))
-		return sl_fail(r, setting,
-			       "is IPv6; tunnels go over IPv4 for now, give an IPv4 address");
+	if (sl_addr_is4(&prefix.prefix) == six)
+		return sl_fail(r, setting, "is %s; give it as %s, or an %s address here",
+			       six ? "IPv4" : "IPv6", six ? "tunnel_source" : "tunnel_source6",
+			       six ? "IPv6" : "IPv4");
 	if (sl_config_parse_addr(sl_addr_format(&prefix.prefix, addr), &source->prefix, why))
 		return sl_fail(r, setting, "%s", why);
 	source->entropy = (uint8_t)(128 - prefix.length);
@@ -54,6 +56,18 @@ int sl_read_tunnel_source(struct sl_reader *r, const struct sl_field *field,
 			       "leaves %u bits to the flow; give a prefix that leaves at most %d",
 			       source->entropy, ENTROPY_MOST);
 	return 0;
+}
+
+int sl_read_tunnel_source(struct sl_reader *r, const struct sl_field *field,
+			  config_setting_t *setting, void *record)
+{
+	return read_source(r, field, setting, record, false);
+}
+
+int sl_read_tunnel_source6(struct sl_reader *r, const struct sl_field *field,
+			   config_setting_t *setting, void *record)
+{
+	return read_source(r, field, setting, record, true);
 }
 
 int sl_read_mss(struct sl_reader *r, const struct sl_field *field, config_setting_t *setting,
@@ -72,6 +86,46 @@ int sl_read_mss(struct sl_reader *r, const struct sl_field *field, config_settin
 bool sl_config_tunnels(const struct sl_config_service *service)
 {
 	return service->mode == SL_MODE_IPIP || service->mode == SL_MODE_GUE;
+}
+
+const struct sl_config_source *sl_config_source(const struct sl_config_service *service,
+						const union sl_addr *backend)
+{
+	return sl_addr_is4(backend) ? &service->source : &service->source6;
+}
+
+static bool is_set(const struct sl_config_source *source)
+{
+	return source->prefix.q[0] || source->prefix.q[1];
+}
+
+static const char *family_text(const union sl_addr *addr)
+{
+	return sl_addr_is4(addr) ? "IPv4" : "IPv6";
+}
+
+static int check_sources(struct sl_reader *r, struct sl_config_service *service,
+			 config_setting_t *setting)
+{
+	static const char *const fields[] = { "tunnel_source", "tunnel_source6" };
+
+	if (sl_config_tunnels(service)) {
+		if (is_set(&service->source) || is_set(&service->source6))
+			return 0;
+		return sl_fail_in(r, setting, "tunnel_source",
+				  "missing here and in the file itself, and mode = \"%s\" "
+				  "needs one, or a tunnel_source6 for IPv6 backends; give an "
+				  "address of the gateway's, or a prefix that backends accept "
+				  "packets from",
+				  sl_config_mode_text(service->mode));
+	}
+	for (int i = 0; i < 2; i++)
+		if (config_setting_get_member(setting, fields[i]))
+			return sl_fail_in(r, setting, fields[i],
+					  "is for tunnels, and mode is \"%s\"; leave it out",
+					  sl_config_mode_text(service->mode));
+	service->source = service->source6 = (struct sl_config_source){ 0 };
+	return 0;
 }
 
 static int check_gue(struct sl_reader *r, struct sl_config_service *service,
@@ -102,9 +156,6 @@ static int check_mss(struct sl_reader *r, struct sl_config_service *service,
 	if (given && service->protocol != IPPROTO_TCP)
 		return sl_fail_in(r, setting, "mss",
 				  "is for protocol = \"tcp\" alone; leave it out");
-	if (given && service->mss != SL_MSS_OFF && !sl_addr_is4(&service->vip))
-		return sl_fail_in(r, setting, "mss",
-				  "is for IPv4 alone for now, and the VIP is IPv6; leave it out");
 	if (!given && service->protocol == IPPROTO_TCP && sl_config_tunnels(service))
 		service->mss = SL_MSS_AUTO;
 	return 0;
@@ -112,28 +163,10 @@ static int check_mss(struct sl_reader *r, struct sl_config_service *service,
 
 int sl_mode_check(struct sl_reader *r, struct sl_config_service *service, config_setting_t *setting)
 {
-	bool given = config_setting_get_member(setting, "tunnel_source");
-	int err;
+	int err = check_sources(r, service, setting);
 
-	if (sl_config_tunnels(service) && !sl_addr_is4(&service->vip))
-		return sl_fail_in(
-			r, setting, "mode",
-			"\"%s\" carries IPv4 alone for now, and the VIP is IPv6; give \"nat\" "
-			"or \"direct\"",
-			sl_config_mode_text(service->mode));
-	if (given && !sl_config_tunnels(service))
-		return sl_fail_in(r, setting, "tunnel_source",
-				  "is for tunnels, and mode is \"%s\"; leave it out",
-				  sl_config_mode_text(service->mode));
-	if (!given && sl_config_tunnels(service)) {
-		if (!r->config->source.prefix.q[1])
-			return sl_fail_in(r, setting, "tunnel_source",
-					  "missing here and in the file itself, and mode = \"%s\" "
-					  "needs one; give an address of the gateway's, or a "
-					  "prefix that backends accept packets from",
-					  sl_config_mode_text(service->mode));
-		service->source = r->config->source;
-	}
+	if (err)
+		return err;
 	for (size_t i = 0; i < service->n_limits && service->mode != SL_MODE_NAT; i++)
 		if (service->limit[i].direction == SL_FROM_BACKEND)
 			return sl_fail_in(
@@ -145,8 +178,34 @@ int sl_mode_check(struct sl_reader *r, struct sl_config_service *service, config
 	return err ? err : check_mss(r, service, setting);
 }
 
-int sl_mode_check_backend(const struct sl_config_service *service, uint16_t port,
-			  char error[SL_ERROR_MAX])
+int sl_mode_check_addr(const struct sl_config_service *service, const union sl_addr *addr,
+		       char error[SL_ERROR_MAX])
+{
+	bool tunnels = sl_config_tunnels(service);
+	char text[SL_ADDR_TEXT];
+
+	sl_addr_format(addr, text);
+	if (!tunnels && sl_addr_is4(addr) != sl_addr_is4(&service->vip)) {
+		snprintf(error, SL_ERROR_MAX,
+			 "%s is not of the VIP's family, and mode \"%s\" doesn't translate between "
+			 "families; give an %s address",
+			 text, sl_config_mode_text(service->mode), family_text(&service->vip));
+		return -EINVAL;
+	}
+	if (tunnels && !is_set(sl_config_source(service, addr))) {
+		snprintf(
+			error, SL_ERROR_MAX,
+			"%s is %s, and the service has no %s for tunnels to it; give one, there or "
+			"in the file itself",
+			text, family_text(addr),
+			sl_addr_is4(addr) ? "tunnel_source" : "tunnel_source6");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+int sl_mode_check_port(const struct sl_config_service *service, uint16_t port,
+		       char error[SL_ERROR_MAX])
 {
 	if (service->mode == SL_MODE_NAT || port == service->port)
 		return 0;

@@ -78,6 +78,8 @@ static const struct sl_field root_fields[] = {
 	  SL_MEMBER(sl_config, huge_dir), .max = SL_PATH_MAX - SL_NAME_MAX },
 	{ "tunnel_source", SL_STRING, sl_read_tunnel_source, "tunnel_source = \"192.0.2.1\";",
 	  SL_MEMBER(sl_config, source) },
+	{ "tunnel_source6", SL_STRING, sl_read_tunnel_source6,
+	  "tunnel_source6 = \"2001:db8:1::1\";", SL_MEMBER(sl_config, source6) },
 	{ "closed_ports", SL_STRING, sl_read_word, "closed_ports = \"reject\";",
 	  SL_MEMBER(sl_config, vip_refuses), .words = sl_refusal_words },
 	{ "dataplane", SL_GROUP, sl_read_dataplane, "dataplane: { cores = [ 1 ]; ports = ( … ); };",

@@ -84,10 +84,12 @@ int sl_read_choice(struct sl_reader *, const struct sl_field *, config_setting_t
 /* "10.0.0.0/8", or an address alone, into a struct sl_config_next_hop. */
 int sl_read_prefix(struct sl_reader *, const struct sl_field *, config_setting_t *, void *);
 
-/* Modes (mode.c): into a struct sl_config_source; what spans several fields of a service. */
+/* Modes (mode.c): into a struct sl_config_source of either family; what spans several fields of a
+ * service. */
 extern const struct sl_word sl_mode_words[];
 extern const struct sl_word sl_refusal_words[];
 int sl_read_tunnel_source(struct sl_reader *, const struct sl_field *, config_setting_t *, void *);
+int sl_read_tunnel_source6(struct sl_reader *, const struct sl_field *, config_setting_t *, void *);
 int sl_read_mss(struct sl_reader *, const struct sl_field *, config_setting_t *, void *);
 int sl_mode_check(struct sl_reader *r, struct sl_config_service *service,
 		  config_setting_t *setting);

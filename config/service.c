@@ -97,6 +97,8 @@ static const struct sl_field service_fields[] = {
 	  .words = sl_mode_words },
 	{ "tunnel_source", SL_STRING, sl_read_tunnel_source, "tunnel_source = \"192.0.2.1\";",
 	  SL_MEMBER(sl_config_service, source) },
+	{ "tunnel_source6", SL_STRING, sl_read_tunnel_source6,
+	  "tunnel_source6 = \"2001:db8:1::1\";", SL_MEMBER(sl_config_service, source6) },
 	{ "gue_port", SL_INTEGER, sl_read_integer, "gue_port = 6080;",
 	  SL_MEMBER(sl_config_service, gue_port), .min = 1, .max = 65535 },
 	{ "gue_variant", SL_INTEGER, sl_read_integer, "gue_variant = 1;",
@@ -115,7 +117,7 @@ static const struct sl_field service_fields[] = {
 	  SL_MEMBER(sl_config_service, table_size), .min = TABLE_MIN, .max = TABLE_MAX },
 	{ "idle_timeout", SL_INTEGER | SL_STRING, sl_read_duration, "idle_timeout = \"15m\";",
 	  SL_MEMBER(sl_config_service, idle_timeout_ms), .min = 100, .max = IDLE_LONGEST_MS },
-	/* After flows, which they depend on. */
+	/* After flows and sources, which they depend on. */
 	{ "limits", SL_LIST, sl_read_limits,
 	  "limits = ( { per = \"client\"; rate = \"10Mbit\"; } );",
 	  SL_MEMBER(sl_config_service, limit) },
@@ -132,17 +134,14 @@ static int check_backend(struct sl_reader *r, const struct sl_config_service *se
 	char addr[SL_ADDR_TEXT], name[SL_ADDR_TEXT + 8], why[SL_ERROR_MAX];
 
 	sl_addr_format(&backend->addr, addr);
-	if (sl_addr_is4(&backend->addr) != sl_addr_is4(&service->vip))
-		return sl_fail_in(r, setting, "address",
-				  "%s is not of the VIP's family, and mode \"nat\" doesn't "
-				  "translate between families; give an %s address",
-				  addr, sl_addr_is4(&service->vip) ? "IPv4" : "IPv6");
+	if (sl_mode_check_addr(service, &backend->addr, why))
+		return sl_fail_in(r, setting, "address", "%s", why);
 	if (sl_addr_equal(&backend->addr, &service->vip))
 		return sl_fail_in(r, setting, "address",
 				  "%s is the VIP itself; give the backend's "
 				  "own address",
 				  addr);
-	if (sl_mode_check_backend(service, backend->port, why))
+	if (sl_mode_check_port(service, backend->port, why))
 		return sl_fail_in(r, setting, "port", "%s", why);
 	if (*backend->name)
 		return 0;
@@ -308,6 +307,8 @@ static int read_service(struct sl_reader *r, struct sl_config_service *service,
 	*service = (struct sl_config_service){
 		.scheduler = "maglev",
 		.mode = SL_MODE_NAT,
+		.source = r->config->source,
+		.source6 = r->config->source6,
 		.table_size = TABLE_DEFAULT,
 		.line = (int)setting->line,
 	};

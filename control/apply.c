@@ -26,10 +26,15 @@ __attribute__((format(printf, 2, 3))) static void note(json_t *changes, const ch
 
 /* Services */
 
+static bool same_source(const struct sl_config_source *a, const struct sl_config_source *b)
+{
+	return sl_addr_equal(&a->prefix, &b->prefix) && a->entropy == b->entropy;
+}
+
 static bool same_mode(const struct sl_config_service *a, const struct sl_config_service *b)
 {
-	return a->mode == b->mode && sl_addr_equal(&a->source.prefix, &b->source.prefix) &&
-	       a->source.entropy == b->source.entropy && a->gue_port == b->gue_port &&
+	return a->mode == b->mode && same_source(&a->source, &b->source) &&
+	       same_source(&a->source6, &b->source6) && a->gue_port == b->gue_port &&
 	       a->gue_variant == b->gue_variant && a->mss == b->mss;
 }
 
@@ -202,8 +207,9 @@ static int apply_backends(struct sl_control *c, struct sl_model *m, struct sl_mo
 		if (err || !want_from_override(endpoint, o, &w) ||
 		    endpoint_of(conf, &w.conf.addr, w.conf.port))
 			continue;
-		if (sl_mode_check_backend(conf, w.conf.port, why) != 0) {
-			sl_log("service %s: added backend %s: port %.*s", s->conf.name, w.conf.name,
+		if (sl_mode_check_addr(conf, &w.conf.addr, why) != 0 ||
+		    sl_mode_check_port(conf, w.conf.port, why) != 0) {
+			sl_log("service %s: added backend %s: %.*s", s->conf.name, w.conf.name,
 			       SL_ERROR_MAX / 2, why);
 			continue;
 		}

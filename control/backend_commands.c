@@ -129,11 +129,8 @@ static int read_new_backend(const struct sl_control *c, const json_t *params,
 		snprintf(error, SL_ERROR_MAX, "address: %.*s", SL_ERROR_MAX - 16, why);
 		return -EINVAL;
 	}
-	if (sl_addr_is4(&conf->addr) != sl_addr_is4(&s->conf.vip)) {
-		snprintf(error, SL_ERROR_MAX,
-			 "address: %s is not of the VIP's family, and mode \"nat\" doesn't "
-			 "translate between families",
-			 addr);
+	if (sl_mode_check_addr(&s->conf, &conf->addr, why) != 0) {
+		snprintf(error, SL_ERROR_MAX, "address: %.*s", SL_ERROR_MAX - 16, why);
 		return -EINVAL;
 	}
 	conf->port = s->conf.port;
@@ -144,7 +141,7 @@ static int read_new_backend(const struct sl_control *c, const json_t *params,
 	}
 	if (port)
 		conf->port = (uint16_t)json_integer_value(port);
-	if (sl_mode_check_backend(&s->conf, conf->port, why) != 0) {
+	if (sl_mode_check_port(&s->conf, conf->port, why) != 0) {
 		snprintf(error, SL_ERROR_MAX, "port: %.*s", SL_ERROR_MAX - 16, why);
 		return -EINVAL;
 	}

@@ -6,6 +6,10 @@
 
 #include "model.h"
 
+/* Whether packets can go there. A backend that leaves may be of a family that only the service's
+ * last mode, or a source that is gone, brought them to. */
+bool sl_mode_reaches(const struct sl_config_service *conf, const struct sl_model_backend *b);
+
 void sl_mode_fill(struct sl_backend *record, const struct sl_config_service *conf,
 		  const struct sl_model_backend *b);
 

@@ -248,7 +248,7 @@ static struct sl_backend backend_record(const struct sl_model_service *s,
 		r.flags |= SL_BACKEND_SERVES;
 	if (b->state == SL_STATE_READY)
 		r.flags |= SL_BACKEND_TAKES_NEW;
-	if (b->hop.kind == SL_ROUTE_VIA)
+	if (b->hop.kind == SL_ROUTE_VIA && sl_mode_reaches(&s->conf, b))
 		r.flags |= SL_BACKEND_RESOLVED;
 	return r;
 }

@@ -51,11 +51,22 @@ static void count_states(const struct sl_model_service *s, int *backends, int *r
 	}
 }
 
+static void report_source(json_t *o, const char *key, const struct sl_config_source *source)
+{
+	unsigned int bits = sl_addr_is4(&source->prefix) ? 32 : 128;
+	char addr[SL_ADDR_TEXT];
+
+	if (!source->prefix.q[0] && !source->prefix.q[1])
+		return;
+	sl_addr_format(&source->prefix, addr);
+	json_object_set_new(o, key,
+			    source->entropy ? json_sprintf("%s/%u", addr, bits - source->entropy)
+					    : json_string(addr));
+}
+
 /* What a mode has besides. */
 static void report_mode(json_t *o, const struct sl_config_service *conf)
 {
-	char addr[SL_ADDR_TEXT];
-
 	if (o && conf->protocol == IPPROTO_TCP)
 		json_object_set_new(o, "mss",
 				    conf->mss == SL_MSS_OFF    ? json_string("off")
@@ -63,11 +74,8 @@ static void report_mode(json_t *o, const struct sl_config_service *conf)
 							       : json_sprintf("%u", conf->mss));
 	if (!o || !sl_config_tunnels(conf))
 		return;
-	sl_addr_format(&conf->source.prefix, addr);
-	json_object_set_new(o, "tunnel_source",
-			    conf->source.entropy
-				    ? json_sprintf("%s/%d", addr, 32 - conf->source.entropy)
-				    : json_string(addr));
+	report_source(o, "tunnel_source", &conf->source);
+	report_source(o, "tunnel_source6", &conf->source6);
 	if (conf->mode != SL_MODE_GUE)
 		return;
 	json_object_set_new(o, "gue_port", json_integer(conf->gue_port));

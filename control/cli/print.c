@@ -232,6 +232,7 @@ static const struct column SERVICES[] = {
 	{ "SCHEDULER", "scheduler", cell_text, 0 },
 	{ "MODE", "mode", cell_text, 0 },
 	{ "TUNNEL-SOURCE", "tunnel_source", cell_text, DETAIL },
+	{ "TUNNEL-SOURCE6", "tunnel_source6", cell_text, DETAIL },
 	{ "MSS", "mss", cell_text, DETAIL },
 	{ "GUE-PORT", "gue_port", cell_number, RIGHT | DETAIL },
 	{ "GUE-VARIANT", "gue_variant", cell_number, RIGHT | DETAIL },

@@ -71,15 +71,15 @@ struct sl_backend {
 	uint16_t flags;	 /* enum sl_backend_flags */
 	union sl_addr addr;
 	sl_be16 port;	   /* with GUE that of the tunnel */
-	uint16_t ip_delta; /* checksum deltas of VIP → backend, see csum.h; in tunnels the sum of
-			    * the outer header's words that are the same for every packet */
+	uint16_t ip_delta; /* checksum deltas of VIP → backend, see csum.h; in tunnels over IPv4 the
+			    * sum of the outer header's words that are the same for every packet */
 	uint16_t l4_delta;
 	uint16_t mtu;	  /* the largest IP packet that fits the way there, as it comes */
 	uint32_t traffic; /* its id in the counters: stable while it lives */
 	uint16_t mss;	  /* what a SYN may say at most; 0: whatever it says */
 	uint8_t reserved;
 	uint8_t entropy;      /* tunnels: low bits of the source that follow from the flow */
-	union sl_addr source; /* tunnels: of the outer header */
+	union sl_addr source; /* tunnels: of the outer header, of the family of addr */
 } __attribute__((aligned(64)));
 
 _Static_assert(sizeof(struct sl_rows) == 64, "one cache line");

@@ -219,17 +219,13 @@ SL_INLINE enum sl_reason sl_route_odd(const struct sl_tables *t, struct sl_packe
 	const struct sl_service *s = w->service;
 	const struct sl_backend *b = sl_seam_backend(t, index);
 	struct sl_service_tally *tally = sl_seam_tally(t, s->id);
-	uint64_t mac[2] = { 0 };
 	uint16_t flags, mtu, mss;
-	struct sl_eth *eth;
 
 	if (!b || !tally)
 		return sl_seam_current(t) ? SL_REASON_bad_index : SL_REASON_torn_table;
 	flags = b->flags;
 	mtu = b->mtu;
 	mss = b->mss;
-	if (six)
-		__builtin_memcpy(mac, b->dst_mac, 12);
 	if (!sl_seam_current(t))
 		return SL_REASON_torn_table;
 	if (!(flags & SL_BACKEND_RESOLVED)) {
@@ -240,17 +236,11 @@ SL_INLINE enum sl_reason sl_route_odd(const struct sl_tables *t, struct sl_packe
 		p->mtu = mtu;
 		return SL_REASON_too_big_told;
 	}
-	if (!six && begin && mss)
+	if (begin && mss)
 		sl_mss_clamp(*p, w->l3, w->l4, mss);
 	if (mode == SL_MODE_NAT)
 		return SL_REASON_to_backend;
-	if (!six)
-		return (enum sl_reason)sl_mode(t, p, index, w->l3, w->l4, mode);
-	eth = sl_packet_at(p, 0, sizeof(*eth));
-	if (mode != SL_MODE_DIRECT || !eth) /* no tunnel carries IPv6 yet */
-		return SL_REASON_bad_index;
-	sl_eth_address(eth, (const uint8_t *)mac);
-	return SL_REASON_to_backend;
+	return (enum sl_reason)sl_mode(t, p, index, w->l3, w->l4, mode);
 }
 
 SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_packet *p,
@@ -486,14 +476,15 @@ SL_INLINE enum sl_reason sl_route_reverse(const struct sl_tables *t, struct sl_p
 		p->mtu = (uint16_t)(mtu < UINT16_MAX ? mtu : UINT16_MAX);
 		return SL_REASON_too_big_told;
 	}
+	/* Before limits are asked: what both need wouldn't fit XDP's stack. */
+	if (copy != SL_COPY_STEADY && sl_unlikely(mss))
+		sl_mss_reply(p, w->l3, w->l4, protocol, mss);
 	if (copy != SL_COPY_STEADY &&
 	    sl_unlikely(flags & (SL_SERVICE_LOOKUP | SL_SERVICE_LIMITED_FROM))) {
 		reason = sl_reverse_limit(t, p, w, l3, protocol, ports, flags, six);
 		if (reason != SL_REASON_to_client)
 			return reason;
 	}
-	if (copy != SL_COPY_STEADY && !six && sl_unlikely(mss))
-		sl_mss_reply(p, w->l3, w->l4, mss);
 	if (sl_unlikely(!(six ? sl_nat6(p, w->l3, w->l4, protocol, &n, true)
 			      : sl_nat_to_client(p, w->l3, w->l4, &n))))
 		return SL_REASON_bad_header;

@@ -163,7 +163,6 @@ SL_INLINE enum sl_reason sl_icmp6_forward(const struct sl_tables *t, struct sl_p
 	uint8_t mode = to_backend ? w->service->mode : SL_MODE_NAT;
 	enum sl_reason reason;
 	struct sl_quote6 q;
-	struct sl_eth *eth;
 	union sl_addr dst;
 	struct sl_nat n;
 	uint32_t id;
@@ -177,13 +176,9 @@ SL_INLINE enum sl_reason sl_icmp6_forward(const struct sl_tables *t, struct sl_p
 		reason = sl_look_backend(t, w, w->hash, &n, &id, egress);
 		if (reason != SL_REASON_to_backend)
 			return reason;
-		if (mode !=
-		    SL_MODE_NAT) { /* direct: it has the VIP itself, and gets it as it came */
-			eth = sl_packet_at(p, 0, sizeof(*eth));
-			if (mode != SL_MODE_DIRECT || !eth)
-				return SL_REASON_bad_index;
-			sl_eth_address(eth, n.mac);
-			return SL_REASON_icmp_to_backend;
+		if (mode != SL_MODE_NAT) { /* it has the VIP itself, and gets it as it came */
+			reason = (enum sl_reason)sl_mode(t, p, n.index, w->l3, w->l4, mode);
+			return reason == SL_REASON_to_backend ? SL_REASON_icmp_to_backend : reason;
 		}
 	} else {
 		n.addr6 = w->reverse->vip;

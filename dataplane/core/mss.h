@@ -4,7 +4,7 @@
  * Only an MSS that is there and larger is changed; without one the peer takes 536 anyway. The walk
  * over the options is bounded by their number, the header's length and the packet's, and ends at
  * the first that contradicts itself. The checksum goes by the difference; an option at an odd place
- * counts with its bytes swapped.
+ * counts with its bytes swapped. The family is the packet's own, as its first bits say.
  */
 #ifndef SL_CORE_MSS_H
 #define SL_CORE_MSS_H
@@ -21,13 +21,15 @@ static void sl_mss_clamp(struct sl_packet p, uint32_t l3, uint32_t l4, uint16_t 
 SL_INLINE uint32_t sl_tcp_end(const struct sl_packet *p, uint32_t l3, uint32_t l4)
 {
 	const struct sl_ip4 *ip = sl_packet_at(p, l3, sizeof(*ip));
+	const struct sl_ip6 *ip6 = (const void *)ip; /* as far as its length */
 	const struct sl_tcp *tcp = sl_packet_at(p, l4, sizeof(*tcp));
 	uint32_t end, packet;
 
 	if (!ip || !tcp)
 		return 0;
 	end = l4 + (tcp->offset >> 4) * 4u;
-	packet = l3 + sl_ntohs(ip->length);
+	packet = l3 + (ip->version_ihl >> 4 == 6 ? sl_ntohs(ip6->length) + (uint32_t)sizeof(*ip6)
+						 : sl_ntohs(ip->length));
 	return end < packet ? end : packet;
 }
 
@@ -55,7 +57,8 @@ SL_INLINE void sl_mss_clamp_with(struct sl_packet *p, uint32_t l3, uint32_t l4, 
 		const uint8_t *option;
 		uint32_t kind, length, not_nop, nop;
 
-		/* Never beyond l4 + 60: kernels before 6.9 lose that bound on the way round. */
+		/* Never beyond l4 + 60, and l4 is 255 at most: kernels before 6.9 lose that bound
+		 * on the way round. */
 		sl_opaque(at);
 		at &= 511;
 		option = sl_packet_at(p, at, SL_TCP_MSS_SIZE);
@@ -81,12 +84,12 @@ SL_INLINE void sl_mss_clamp_with(struct sl_packet *p, uint32_t l3, uint32_t l4, 
 }
 
 /* Of a reply, if it is a SYN. */
-SL_INLINE void sl_mss_reply(const struct sl_packet *p, uint32_t l3, uint32_t l4, uint16_t most)
+SL_INLINE void sl_mss_reply(const struct sl_packet *p, uint32_t l3, uint32_t l4, uint8_t protocol,
+			    uint16_t most)
 {
-	const struct sl_ip4 *ip = sl_packet_again(p, l3, sizeof(*ip));
 	const struct sl_tcp *tcp;
 
-	if (!ip || ip->protocol != SL_PROTO_TCP)
+	if (protocol != SL_PROTO_TCP)
 		return;
 	tcp = sl_packet_again(p, l4, sizeof(*tcp));
 	if (!tcp)

@@ -1,23 +1,34 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* Forwarding modes ipip and gue: the packet as it is, behind a header to the backend.
  *
- *     ipip   IPv4 in IPv4 (RFC 2003)
+ *     ipip   IP in IP: RFC 2003 (4 in 4), RFC 4213 (6 in 4), RFC 2473 (both in 6)
  *     gue    behind UDP, for networks and NICs that spread by ports: Generic UDP Encapsulation
  *            (draft-ietf-intarea-gue), variant 1, where the packet follows UDP at once, or variant
  *            0 with a header of four bytes between
  *
- * The backend has the VIP itself, takes the header off and answers the client without us.
+ * The VIP's family is that of what goes inside, the backend's that of what goes in front: any of
+ * the two in any. The backend has the VIP itself, takes the header off and answers the client
+ * without us. The inner TTL or hop limit goes down by one, as a router's does (RFC 2003, 3.1; RFC
+ * 2473, 3.1).
  *
- * Outer header. Control summed the words of it that are the same for all packets to a backend; what
- * a packet has of its own is added. TOS is the inner's: DSCP uniform, ECN in RFC 6040's normal
- * mode. DF is the inner's. What the tunnel's path says of its MTU comes to the outer source and
- * isn't passed on: control has to know that MTU. With DF no id is needed (RFC 6864); without, it
- * follows the inner one, set apart by flow. The inner TTL goes down by one, as a router's does (RFC
- * 2003, 3.1).
+ * Outer header. TOS or traffic class is the inner's: DSCP uniform, ECN in RFC 6040's normal mode.
+ * What the tunnel's path says of its MTU comes to the outer source and isn't passed on: control has
+ * to know that MTU.
+ *
+ * Over IPv4, control summed the words that are the same for all packets to a backend; what a packet
+ * has of its own is added. DF is the inner's, and always set for IPv6, which nobody on its way cuts
+ * (RFC 4213, 3.2.2). With DF no id is needed (RFC 6864); without, it follows the inner one, set
+ * apart by flow.
+ *
+ * Over IPv6 nobody cuts, whatever the inner packet says of DF. UDP's checksum is 0, which RFC 6935
+ * allows to tunnels, and RFC 6936 on conditions that hold here: the inner packet has a checksum of
+ * its own, and what a flipped bit brings to a wrong host ends there, since that has neither the
+ * tunnel nor the VIP. Another would take a look at the whole packet.
  *
  * Far sides spread what comes in over their cores by addresses and ports, and all that is in one
- * tunnel would come to one core: so the source's low bits and the UDP source port follow from the
- * flow. All fragments of a datagram count as one flow of their addresses.
+ * tunnel would come to one core: so the source's low bits, the UDP source port and IPv6's flow
+ * label (RFC 6438) follow from the flow. All fragments of a datagram count as one flow of their
+ * addresses.
  */
 #ifndef SL_CORE_TUNNEL_H
 #define SL_CORE_TUNNEL_H
@@ -27,34 +38,102 @@
 #include "nat.h"
 #include "seam.h"
 
-enum { SL_TUNNEL_MOST = 32, SL_GUE_HEADER = 4, SL_TUNNEL_TTL = 64, SL_PORT_DYNAMIC = 0xc000 };
+enum {
+	SL_TUNNEL_MOST = 52, /* IPv6, UDP and GUE's header */
+	SL_GUE_HEADER = 4,
+	SL_TUNNEL_TTL = 64,
+	SL_PORT_DYNAMIC = 0xc000
+};
 
-/* Of a backend's record, copied before it is known whether the tables moved. */
+/* Of a backend's record, copied before it is known whether the tables moved, and what the flow adds
+ * to it. */
 struct sl_tunnel {
 	uint8_t mac[12] __attribute__((aligned(8)));
-	sl_be32 src;
-	sl_be32 dst;
-	uint32_t mask;
+	union sl_addr src;
+	union sl_addr dst;
 	sl_be16 port;
-	uint16_t sum;
+	uint16_t sum; /* of IPv4's header, as far as it is known */
 	uint8_t mode;
 	bool header;
+	bool six; /* the outer header's family */
 };
 
 /* Of the packet that goes inside. */
 struct sl_inner {
 	uint32_t hash;
-	uint16_t length; /* host order */
+	uint32_t length;
 	sl_be16 id;
 	sl_be16 fragment;
 	uint8_t tos;
+	bool six;
 };
 
-SL_INLINE uint32_t sl_tunnel_size(const struct sl_tunnel *o)
+/* What follows the outer IP header in mode gue. */
+struct sl_gue {
+	struct sl_udp udp;
+	uint32_t header; /* of variant 0 */
+} SL_WIRE;
+
+/* All that can stand before the packet; whatever does, so many bytes are there. */
+struct sl_outer4 {
+	struct sl_ip4 ip;
+	struct sl_gue gue;
+} SL_WIRE;
+
+struct sl_outer6 {
+	struct sl_ip6 ip;
+	struct sl_gue gue;
+} SL_WIRE;
+
+_Static_assert(sizeof(struct sl_outer6) == SL_TUNNEL_MOST, "the longest there is");
+
+/* Behind the outer IP header and before the packet. */
+SL_INLINE uint32_t sl_gue_size(const struct sl_tunnel *o)
 {
 	if (o->mode == SL_MODE_IPIP)
-		return sizeof(struct sl_ip4);
-	return sizeof(struct sl_ip4) + sizeof(struct sl_udp) + (o->header ? SL_GUE_HEADER : 0);
+		return 0;
+	return sizeof(struct sl_udp) + (o->header ? SL_GUE_HEADER : 0);
+}
+
+SL_INLINE uint8_t sl_inner_protocol(const struct sl_inner *in)
+{
+	return in->six ? SL_PROTO_IP6 : SL_PROTO_IPIP;
+}
+
+SL_INLINE uint8_t sl_outer_protocol(const struct sl_tunnel *o, const struct sl_inner *in)
+{
+	return o->mode == SL_MODE_IPIP ? sl_inner_protocol(in) : SL_PROTO_UDP;
+}
+
+/* The flow's hash is of both addresses and the ports; of IPv6 the VIP's last 32 bits count. */
+SL_INLINE void sl_inner_read4(const struct sl_ip4 *ip, uint32_t ports, const uint64_t key[2],
+			      struct sl_inner *in)
+{
+	in->six = false;
+	in->length = sl_ntohs(ip->length);
+	in->id = ip->id;
+	in->fragment = ip->fragment;
+	in->tos = ip->tos;
+	if (sl_ntohs(ip->fragment) & SL_IP4_FRAGMENT)
+		ports = 0;
+	in->hash = (uint32_t)sl_hash_mix((uint64_t)(uint32_t)ip->src << 32 | (uint32_t)ip->dst,
+					 ports, key);
+}
+
+SL_INLINE void sl_inner_read6(const struct sl_ip6 *ip, uint32_t ports, const uint64_t key[2],
+			      struct sl_inner *in)
+{
+	union sl_addr src = sl_addr_load(ip->src), dst = sl_addr_load(ip->dst);
+
+	in->six = true;
+	in->length = sl_ntohs(ip->length) + (uint32_t)sizeof(*ip);
+	in->id = 0;
+	in->fragment = sl_htons(SL_IP4_DF);
+	in->tos = (uint8_t)(sl_ntohl(ip->version_class_flow) >> 20);
+	if (ip->next == SL_PROTO_FRAGMENT)
+		ports = 0;
+	in->hash = (uint32_t)sl_hash_mix(sl_hash_mix(src.q[0], src.q[1], key),
+					 (uint64_t)(uint32_t)dst.w[3] << 32 | ports, key);
 }
 
 SL_INLINE bool sl_inner_read(const struct sl_packet *p, uint32_t l3, uint32_t l4,
@@ -62,25 +141,51 @@ SL_INLINE bool sl_inner_read(const struct sl_packet *p, uint32_t l3, uint32_t l4
 {
 	const struct sl_ip4 *ip = sl_packet_at(p, l3, sizeof(*ip));
 	const sl_u32_any *ports = sl_packet_at(p, l4, sizeof(*ports));
-	bool whole;
+	const struct sl_ip6 *ip6;
 
 	if (!ip)
 		return false;
-	in->length = sl_ntohs(ip->length);
-	in->id = ip->id;
-	in->fragment = ip->fragment;
-	in->tos = ip->tos;
-	whole = ports && !(sl_ntohs(ip->fragment) & SL_IP4_FRAGMENT);
-	in->hash = (uint32_t)sl_hash_mix((uint64_t)(uint32_t)ip->src << 32 | (uint32_t)ip->dst,
-					 whole ? *ports : 0, key);
+	if (ip->version_ihl >> 4 != 6) {
+		sl_inner_read4(ip, ports ? *ports : 0, key, in);
+		return true;
+	}
+	ip6 = sl_packet_at(p, l3, sizeof(*ip6));
+	if (!ip6)
+		return false;
+	sl_inner_read6(ip6, ports ? *ports : 0, key, in);
 	return true;
 }
 
-SL_INLINE void sl_outer_write(struct sl_ip4 *ip, const struct sl_tunnel *o,
-			      const struct sl_inner *in, uint32_t size)
+/* Past one hop more. */
+SL_INLINE bool sl_inner_hop(const struct sl_packet *p, uint32_t at, bool six)
+{
+	struct sl_ip4 *ip = sl_packet_at(p, at, sizeof(*ip));
+
+	if (!ip)
+		return false;
+	if (six)
+		((struct sl_ip6 *)(void *)ip)->hops--;
+	else
+		sl_ip4_hop(ip, 0);
+	return true;
+}
+
+/* The source's low bits become the flow's. */
+SL_INLINE void sl_tunnel_spread(struct sl_tunnel *o, uint32_t hash, uint8_t entropy)
+{
+	uint32_t mask = entropy < 32 ? (1u << entropy) - 1 : ~0u;
+	uint32_t bits = (uint32_t)sl_htonl(hash & mask);
+
+	o->src.w[3] = (sl_be32)((uint32_t)o->src.w[3] | bits);
+	o->sum = sl_csum_fold((uint32_t)o->sum + (bits & 0xffff) + (bits >> 16));
+}
+
+/* size: of all that goes in front of the packet, as below. */
+SL_INLINE void sl_outer4_write(struct sl_ip4 *ip, const struct sl_tunnel *o,
+			       const struct sl_inner *in, uint32_t size)
 {
 	bool df = sl_ntohs(in->fragment) & SL_IP4_DF;
-	uint32_t entropy = (uint32_t)sl_htonl(in->hash & o->mask), sum = o->sum;
+	uint32_t sum = o->sum;
 
 	ip->version_ihl = 0x45;
 	ip->tos = in->tos;
@@ -88,58 +193,81 @@ SL_INLINE void sl_outer_write(struct sl_ip4 *ip, const struct sl_tunnel *o,
 	ip->id = df ? (sl_be16)0 : sl_htons((uint16_t)(sl_ntohs(in->id) + (in->hash >> 16)));
 	ip->fragment = df ? sl_htons(SL_IP4_DF) : (sl_be16)0;
 	ip->ttl = SL_TUNNEL_TTL;
-	ip->protocol = o->mode == SL_MODE_IPIP ? SL_PROTO_IPIP : SL_PROTO_UDP;
-	ip->src = (sl_be32)((uint32_t)o->src | entropy);
-	ip->dst = o->dst;
+	ip->protocol = sl_outer_protocol(o, in);
+	ip->src = o->src.w[3];
+	ip->dst = o->dst.w[3];
 	sum += (uint32_t)in->tos << 8;
 	sum += (uint32_t)(uint16_t)ip->length + (uint16_t)ip->id + (uint16_t)ip->fragment;
-	sum += (entropy & 0xffff) + (entropy >> 16);
 	ip->csum = (uint16_t)~sl_csum_fold(sum);
 }
 
-/* Checksum 0: over IPv4 the inner one is enough (RFC 768), and nothing here is worth another. */
-SL_INLINE void sl_udp_write(struct sl_udp *udp, const struct sl_tunnel *o,
-			    const struct sl_inner *in, uint32_t size)
+SL_INLINE void sl_outer6_write(struct sl_ip6 *ip, const struct sl_tunnel *o,
+			       const struct sl_inner *in, uint32_t size)
 {
-	udp->src = sl_htons((uint16_t)(SL_PORT_DYNAMIC | (in->hash & 0x3fff)));
-	udp->dst = o->port;
-	udp->length = sl_htons((uint16_t)(in->length + size - sizeof(struct sl_ip4)));
-	udp->csum = 0;
+	ip->version_class_flow = sl_htonl(6u << 28 | (uint32_t)in->tos << 20 | in->hash >> 12);
+	ip->length = sl_htons((uint16_t)(in->length + size - sizeof(*ip)));
+	ip->next = sl_outer_protocol(o, in);
+	ip->hops = SL_TUNNEL_TTL;
+	sl_addr_store(ip->src, &o->src);
+	sl_addr_store(ip->dst, &o->dst);
 }
 
-/* All that can stand before the packet; whatever does, so many bytes are there. */
-struct sl_outer {
-	struct sl_ip4 ip;
-	struct sl_udp udp;
-	uint32_t gue;
-} SL_WIRE;
+/* Checksum 0: over IPv4 the inner one is enough (RFC 768), over IPv6 see above. */
+SL_INLINE void sl_gue_write(struct sl_gue *gue, const struct sl_tunnel *o,
+			    const struct sl_inner *in)
+{
+	gue->udp.src = sl_htons((uint16_t)(SL_PORT_DYNAMIC | (in->hash & 0x3fff)));
+	gue->udp.dst = o->port;
+	gue->udp.length = sl_htons((uint16_t)(in->length + sl_gue_size(o)));
+	gue->udp.csum = 0;
+	if (o->header)
+		gue->header = (uint32_t)sl_htonl((uint32_t)sl_inner_protocol(in) << 16);
+}
+
+SL_INLINE bool sl_outer_write(const struct sl_packet *p, uint32_t l3, const struct sl_tunnel *o,
+			      const struct sl_inner *in, uint32_t size)
+{
+	struct sl_outer4 *four;
+	struct sl_outer6 *six;
+	struct sl_gue *gue;
+
+	if (o->six) {
+		if (!(six = sl_packet_at(p, l3, sizeof(*six))))
+			return false;
+		sl_outer6_write(&six->ip, o, in, size);
+		gue = &six->gue;
+	} else {
+		if (!(four = sl_packet_at(p, l3, sizeof(*four))))
+			return false;
+		sl_outer4_write(&four->ip, o, in, size);
+		gue = &four->gue;
+	}
+	if (o->mode == SL_MODE_GUE)
+		sl_gue_write(gue, o, in);
+	return true;
+}
+
+/* The type of what a link header that ends at l3 carries: its last word. */
+SL_INLINE void sl_link_type(struct sl_link_words *link, uint32_t l3, uint16_t type)
+{
+	for (uint32_t i = 6; i < 11; i++)
+		if (2 * i + 2 == l3)
+			link->word[i] = (uint16_t)sl_htons(type);
+}
 
 /* The link header to the front, and what was found out in between. */
-SL_INLINE bool sl_tunnel_wrap(struct sl_packet *p, uint32_t l3, const struct sl_tunnel *o,
-			      const struct sl_inner *in)
+SL_INLINE bool sl_tunnel_wrap(const struct sl_packet *p, uint32_t l3, const struct sl_tunnel *o,
+			      const struct sl_inner *in, uint32_t size)
 {
-	uint32_t size = sl_tunnel_size(o);
-	struct sl_link_words *link = sl_packet_at(p, 0, sizeof(*link) + SL_TUNNEL_MOST);
-	struct sl_ip4 *inner = sl_packet_at(p, l3 + size, sizeof(*inner));
-	struct sl_outer *outer;
+	struct sl_link_words *link = sl_packet_at(p, 0, sizeof(*link));
+	const struct sl_link_words *was = sl_packet_at(p, size, sizeof(*was));
 
-	if (!inner)
+	if (!link || !was || !sl_inner_hop(p, l3 + size, in->six))
 		return false;
-	sl_ip4_hop(inner, 0);
-	if (!link)
-		return false;
-	sl_link_tags(link, (const void *)((const uint8_t *)link + size), l3);
+	sl_link_tags(link, was, l3);
+	sl_link_type(link, l3, o->six ? SL_ETH_IP6 : SL_ETH_IP4);
 	sl_eth_address((struct sl_eth *)(void *)link, o->mac);
-	outer = sl_packet_at(p, l3, sizeof(*outer));
-	if (!outer)
-		return false;
-	sl_outer_write(&outer->ip, o, in, size);
-	if (o->mode == SL_MODE_IPIP)
-		return true;
-	sl_udp_write(&outer->udp, o, in, size);
-	if (o->header)
-		outer->gue = (uint32_t)sl_htonl(SL_PROTO_IPIP << 16);
-	return true;
+	return sl_outer_write(p, l3, o, in, size);
 }
 
 SL_INLINE int sl_tunnel(const struct sl_tables *t, struct sl_packet *p, const struct sl_backend *b,
@@ -147,24 +275,27 @@ SL_INLINE int sl_tunnel(const struct sl_tables *t, struct sl_packet *p, const st
 {
 	const struct sl_root *root = sl_seam_root(t);
 	struct sl_tunnel o = { .mode = mode };
-	struct sl_inner in;
+	struct sl_inner in = { 0 };
+	uint32_t size;
 
 	if (!root)
 		return SL_REASON_bad_index;
+	if (!sl_inner_read(p, l3, l4, root->row_key, &in))
+		return SL_REASON_bad_header;
 	__builtin_memcpy(o.mac, b->dst_mac, sizeof(o.mac));
-	o.src = b->source.w[3];
-	o.dst = b->addr.w[3];
-	o.mask = b->entropy < 32 ? (1u << b->entropy) - 1 : ~0u;
+	o.src = b->source;
+	o.dst = b->addr;
+	o.six = !sl_addr_is4(&o.dst);
 	o.port = b->port;
 	o.sum = b->ip_delta;
 	o.header = b->flags & SL_BACKEND_GUE_HEADER;
-	if (!sl_inner_read(p, l3, l4, root->row_key, &in))
-		return SL_REASON_bad_header;
+	sl_tunnel_spread(&o, in.hash, b->entropy);
 	if (!sl_seam_current(t))
 		return SL_REASON_torn_table;
-	if (!sl_seam_grow(p, sl_tunnel_size(&o)))
+	size = (o.six ? sizeof(struct sl_ip6) : sizeof(struct sl_ip4)) + sl_gue_size(&o);
+	if (!sl_seam_grow(p, size))
 		return SL_REASON_no_room;
-	return sl_tunnel_wrap(p, l3, &o, &in) ? SL_REASON_to_backend : SL_REASON_bad_header;
+	return sl_tunnel_wrap(p, l3, &o, &in, size) ? SL_REASON_to_backend : SL_REASON_bad_header;
 }
 
 #endif

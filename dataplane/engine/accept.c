@@ -132,8 +132,7 @@ static enum sl_accept check_service(struct sl_acceptor *a, const struct sl_servi
 
 	if (s->flags & SL_SERVICE_VIP)
 		return SL_ACCEPT_OK;
-	if (s->n_limits > SL_LIMITS_A_SERVICE || s->mode >= SL_MODES ||
-	    (s->mode >= SL_MODE_IPIP && !sl_addr_is4(&s->vip)) || s->pick > SL_PICK_HASH ||
+	if (s->n_limits > SL_LIMITS_A_SERVICE || s->mode >= SL_MODES || s->pick > SL_PICK_HASH ||
 	    n & (n - 1) || n < SL_ROWS_PER_RECORD)
 		return SL_ACCEPT_FORM;
 	if (!s->id || s->id >= count[SL_ARRAY_terms] ||

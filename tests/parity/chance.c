@@ -72,7 +72,18 @@ static void random_backends(struct world *w, uint64_t *state, uint32_t service)
 	}
 }
 
-/* Modes in which replies bypass us: what the header says isn't the engines' to judge. */
+/* An address of either family. */
+static union sl_addr random_addr(uint64_t *state, bool six)
+{
+	union sl_addr addr = sl_addr4((sl_be32)world_random(state));
+
+	if (six)
+		random_bytes(state, addr.b, sizeof(addr.b));
+	return addr;
+}
+
+/* Modes in which replies bypass us: what the header says isn't the engines' to judge. Tunnels go
+ * over either family. */
 static void random_mode(struct world *w, uint64_t *state, uint32_t service)
 {
 	struct world_service *s = &w->service[service];
@@ -82,7 +93,9 @@ static void random_mode(struct world *w, uint64_t *state, uint32_t service)
 		struct sl_backend *b = &s->backend[k];
 
 		b->ip_delta = (uint16_t)world_random(state);
-		b->source = sl_addr4((sl_be32)world_random(state));
+		if (chance_once(state, 2))
+			b->addr = random_addr(state, chance_once(state, 2));
+		b->source = random_addr(state, !sl_addr_is4(&b->addr));
 		b->entropy = (uint8_t)chance_of(state, 40);
 		if (chance_once(state, 2))
 			b->flags |= SL_BACKEND_GUE_HEADER;
@@ -539,6 +552,8 @@ static void ip6_packet(const struct world *w, uint64_t *state, struct frame *f)
 		end += chance_of(state, 80) - 40;
 	f->bytes[f->l3 + 4] = (uint8_t)(end >> 8);
 	f->bytes[f->l3 + 5] = (uint8_t)end;
+	if (s.protocol == FRAME_TCP && chance_once(state, 2))
+		tcp_options(state, f);
 }
 
 static void nd_packet(const struct world *w, uint64_t *state, struct frame *f)

@@ -71,17 +71,26 @@ def row_key(group):
         yield z ^ z >> 31
 
 
-def entropy(packet):
-    """What tunnels make of a flow: 32 bits. Words as a little-endian machine loads them."""
-    head, mask = bytes(packet), 2**64 - 1
-    at = 4 * (head[0] & 15)
+def mix(a, b):
+    """abi/hash.h, over the group's keys."""
     first, second, _ = row_key("sluice")
-    src, dst, ports = (
-        int.from_bytes(head[i : i + 4], "little") for i in (12, 16, at)
-    )  # fmt: skip
-    h = ((src << 32 | dst) ^ first) * (second | 1) & mask
-    h = ((h ^ h >> 32) + ports) * (first | 1) & mask
-    return (h ^ h >> 32) & 0xFFFFFFFF
+    mask = 2**64 - 1
+    h = (a ^ first) * (second | 1) & mask
+    h = ((h ^ h >> 32) + b) * (first | 1) & mask
+    return h ^ h >> 32
+
+
+def entropy(packet):
+    """What tunnels make of a flow: 32 bits. Words as a little-endian machine loads them. The ports
+    of IPv6 stand right behind its header."""
+    head = bytes(packet)
+
+    def word(at, size=4):
+        return int.from_bytes(head[at : at + size], "little")
+
+    if head[0] >> 4 == 6:
+        return mix(mix(word(8, 8), word(16, 8)), word(36) << 32 | word(40)) & 0xFFFFFFFF
+    return mix(word(12) << 32 | word(16), word(4 * (head[0] & 15))) & 0xFFFFFFFF
 
 
 def names():

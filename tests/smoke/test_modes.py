@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Modes in which replies bypass the gateway, through both engines, between real stacks.
+"""Modes in which replies bypass the gateway, through both engines, between real stacks, and in
+tunnels with either family in front and inside.
 
 Backends have the VIP on lo; a small XDP program on their interface takes tunnels apart
 (decap.bpf.c). What they answer goes through the gateway's kernel, as through any router: Sluice
@@ -21,25 +22,41 @@ import topology as net
 
 DECAP = os.path.join(os.path.dirname(__file__), "decap.bpf.c")
 SPREAD = "172.16.0.0/16"
+SPREAD6 = "2001:db8:7::/112"
 MODES = {
     "direct": {"mode": "direct"},
     "ipip": {"mode": "ipip", "tunnel_source": net.INSIDE},
     "ipip-spread": {"mode": "ipip", "tunnel_source": SPREAD},
     "gue": {"mode": "gue", "tunnel_source": net.INSIDE},
     "gue-0": {"mode": "gue", "tunnel_source": net.INSIDE, "gue_variant": 0},
+    "direct-6": {"mode": "direct"},
+    "ipip-6in6": {"mode": "ipip", "tunnel_source6": SPREAD6},
+    "ipip-4in6": {"mode": "ipip", "tunnel_source6": net.INSIDE6},
+    "gue-6in6": {"mode": "gue", "tunnel_source6": net.INSIDE6},
+    "gue-0-6in4": {"mode": "gue", "tunnel_source": net.INSIDE, "gue_variant": 0},
 }
+# Whether the VIP is of IPv6, and whether the backends are, where one is.
+SIX = {
+    "direct-6": (True, True),
+    "ipip-6in6": (True, True),
+    "ipip-4in6": (False, True),
+    "gue-6in6": (True, True),
+    "gue-0-6in4": (True, False),
+}
+FAR_ROUTER, FAR6 = "2001:db8:9::1", "2001:db8:9::2"
 NAMES = {"b1", "b2", "b3"}
 
 # TCP: takes what comes until its end, and says how much that was. UDP: sends it back, from the VIP.
 SERVER = """
 import socket, sys, threading
-echo = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
+echo = socket.socket(family, socket.SOCK_DGRAM)
 echo.bind((sys.argv[1], 7))
 def answer():
     while True:
         echo.sendto(*echo.recvfrom(65536))
 threading.Thread(target=answer, daemon=True).start()
-server = socket.create_server(("", 9), backlog=16)
+server = socket.create_server(("", 9), family=family, backlog=16)
 while True:
     peer, _ = server.accept()
     n = 0
@@ -65,22 +82,45 @@ def decap(tmp_path_factory):
     return path
 
 
+def vip_of(mode):
+    return net.VIP6 if SIX.get(mode, (False,))[0] else net.VIP
+
+
+def in_url(mode):
+    return f"[{net.VIP6}]" if vip_of(mode) == net.VIP6 else net.VIP
+
+
+def take_vip(host, mode):
+    """The backend has the VIP, and takes tunnels to it apart. Over IPv6 clients aren't told what
+    fits a tunnel: it asks for segments that do."""
+    if vip_of(mode) == net.VIP6:
+        host.sysctl(net__ipv6__conf__lo__disable_ipv6=0)
+        host.run("ip", "route", "replace", "default", "via", net.INSIDE6, "advmss", 1380)
+        host.run("ip", "address", "add", f"{net.VIP6}/128", "dev", "lo", "nodad")
+    else:
+        host.run("ip", "address", "add", f"{net.VIP}/32", "dev", "lo")
+        host.sysctl(net__ipv4__conf__all__arp_ignore=1, net__ipv4__conf__all__arp_announce=2)
+    host.popen(sys.executable, "-c", SERVER, vip_of(mode))
+    net.wait_for("the servers", lambda: host.run("ss", "-Hltn", "sport", "=", ":9"))
+
+
 @pytest.fixture
 def served(topology, idle, decap, engine, mode):
     """Backends that have the VIP, and an instance that serves them by that mode."""
+    if mode in SIX:
+        topology.add_ipv6()
     for host in topology.backends.values():
-        host.run("ip", "address", "add", f"{net.VIP}/32", "dev", "lo")
-        host.sysctl(net__ipv4__conf__all__arp_ignore=1, net__ipv4__conf__all__arp_announce=2)
         host.run("ip", "link", "set", "dev", "eth0", "xdp", "obj", decap, "sec", "xdp")
-        host.popen(sys.executable, "-c", SERVER, net.VIP)
-        net.wait_for("the servers", lambda h=host: h.run("ss", "-Hltn", "sport", "=", ":9"))
+        take_vip(host, mode)
     # The kernel forwards what comes from the VIP, which it has a route to elsewhere.
     topology.gateway.sysctl(net__ipv4__conf__all__rp_filter=0)
     topology.gateway.sysctl(net__ipv4__conf__be0__rp_filter=0)
-    for service in idle.services:
-        service.update(MODES[mode])
     sink = [gateway.backend(host, 10, port=9) for host in topology.backends.values()]
-    idle.services.append(gateway.service("sink", sink, port=9, **MODES[mode]))
+    idle.services.append(gateway.service("sink", sink, port=9))
+    for service in idle.services:
+        service.update(MODES[mode], vip=vip_of(mode))
+        for host, backend in zip(topology.backends.values(), service["backends"]):
+            backend["address"] = host.address6 if SIX.get(mode, (0, 0))[1] else host.address
     if engine == "xdp":
         idle.settings["dataplane"]["engine"] = "xdp"
         del idle.settings["dataplane"]["cores"]
@@ -95,14 +135,28 @@ def reasons(sluice):
     return {row["name"]: row["packets"] for row in sluice.json("stats")["reasons"]}
 
 
-def upload(client, megabytes):
+def family_of(vip):
+    return socket.AF_INET6 if ":" in vip else socket.AF_INET
+
+
+def upload(client, megabytes, vip):
     """How much of it arrived."""
-    with client.socket(socket.AF_INET, socket.SOCK_STREAM) as peer:
+    with client.socket(family_of(vip), socket.SOCK_STREAM) as peer:
         peer.settimeout(10)
-        peer.connect((net.VIP, 9))
+        peer.connect((vip, 9))
         peer.sendall(bytes(megabytes << 20))
         peer.shutdown(socket.SHUT_WR)
         return int(peer.recv(64))
+
+
+def give_ipv6(topology, far):  # pylint: disable=redefined-outer-name
+    """The client is a router for the far one, which says that it takes full frames."""
+    topology.client.sysctl(net__ipv6__conf__all__forwarding=1)
+    for host, device, address in ((topology.client, "far", FAR_ROUTER), (far, "eth0", FAR6)):
+        host.sysctl(**{f"net__ipv6__conf__{device}__disable_ipv6": 0})
+        host.run("ip", "address", "add", f"{address}/64", "dev", device, "nodad")
+    far.run("ip", "route", "add", "default", "via", FAR_ROUTER, "advmss", 1440)
+    topology.gateway.run("ip", "route", "add", "2001:db8:9::/64", "via", net.CLIENT6)
 
 
 def assert_sums(*hosts):
@@ -111,6 +165,9 @@ def assert_sums(*hosts):
         counters = host.counters()
         for name in ("Ip.InHdrErrors", "Icmp.InCsumErrors", "Tcp.InCsumErrors", "Udp.InCsumErrors"):
             assert counters.get(name, 0) == 0, (host.name, name)
+        six = dict(line.split() for line in host.run("cat", "/proc/net/snmp6").splitlines())
+        for name in ("Ip6InHdrErrors", "Icmp6InCsumErrors", "Udp6InCsumErrors"):
+            assert six.get(name, "0") == "0", (host.name, name)
 
 
 @BOTH
@@ -118,21 +175,23 @@ def assert_sums(*hosts):
 def test_mode(topology, served, mode):
     """Requests, a download, UDP, and an upload whose full-size segments outgrow the tunnel: the
     client is told once and goes on with smaller ones."""
-    client, blob = topology.client, load.Blob(topology, 10)
-    assert {one_request(client) for _ in range(60)} == NAMES
-    assert load.Download(topology, blob, seconds=1).wait(30)[0] == "ok"
-    assert upload(client, 4) == 4 << 20
-    with client.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+    client, blob, vip = topology.client, load.Blob(topology, 10), vip_of(mode)
+    assert {one_request(client, vip=vip) for _ in range(60)} == NAMES
+    assert load.Download(topology, blob, seconds=1, vip=in_url(mode)).wait(30)[0] == "ok"
+    assert upload(client, 4, vip) == 4 << 20
+    with client.socket(family_of(vip), socket.SOCK_DGRAM) as peer:
         peer.settimeout(2.0)
-        peer.sendto(b"over there", (net.VIP, 7))
-        assert peer.recvfrom(2048)[1] == (net.VIP, 7)
+        peer.sendto(b"over there", (vip, 7))
+        assert peer.recvfrom(2048)[1][:2] == (vip, 7)
     said = reasons(served)
     assert said["to_backend"] > 1000 and said["to_client"] == 0 and said["no_room"] == 0
-    assert (said["too_big_told"] > 0) == (mode != "direct")
+    assert (said["too_big_told"] > 0) == (vip == net.VIP and mode != "direct")
+    assert said["too_big"] == 0
     assert_sums(client, *topology.backends.values())
     row = served.json("service", "show", "web")
     assert row["mode"] == MODES[mode]["mode"]
-    assert row.get("tunnel_source") == MODES[mode].get("tunnel_source")
+    for source in ("tunnel_source", "tunnel_source6"):
+        assert row.get(source) == MODES[mode].get(source)
 
 
 @BOTH
@@ -141,9 +200,11 @@ def test_small_mtu(topology, served, far, mode):  # pylint: disable=redefined-ou
     """A client with MTU 1280 behind a router: the router's errors about what the backend sends
     reach that backend, which has the VIP itself, and 10 MB come through without a stall."""
     blob = load.Blob(topology, 10)
-    far.run("ip", "route", "replace", "default", "via", "192.0.2.1", "advmss", 1460)
+    if vip_of(mode) == net.VIP6:
+        give_ipv6(topology, far)
+    else:
+        far.run("ip", "route", "replace", "default", "via", "192.0.2.1", "advmss", 1460)
     far.run("curl", "-sS", "--fail", "-o", "/dev/null", "--max-time", 15,
-            f"http://{net.VIP}/{blob.name}")  # fmt: skip
+            f"http://{in_url(mode)}/{blob.name}")  # fmt: skip
     assert reasons(served)["icmp_to_backend"] >= 1
-    assert mode in MODES
     assert_sums(far, topology.client, *topology.backends.values())

@@ -90,16 +90,14 @@ static const struct refusal refusals[] = {
 	{ HEAD "servics = ( );\n", "t.conf:2: servics: unknown field; did you mean \"services\"?" },
 	{ HEAD "colour = 3;\n",
 	  "t.conf:2: colour: unknown field; known here: instance, group, run_dir, state_dir, "
-	  "bpf_dir, huge_dir, tunnel_source, closed_ports, dataplane, next_hops, "
+	  "bpf_dir, huge_dir, tunnel_source, tunnel_source6, closed_ports, dataplane, next_hops, "
 	  "direct_from, services" },
 	{ BACKENDS("{ address = \"10.1.0.2\";\n wieght = 3; }"),
 	  "t.conf:6: services[0].backends[0].wieght: unknown field; did you mean \"weight\"?" },
 	{ SERVICES(WEB("backends = ( );\n weight = 3;")),
 	  "t.conf:5: services[0].weight: unknown field; known here: name, vip, protocol, port, "
-	  "scheduler, mode, tunnel_source, gue_port, gue_variant, mss, track, flows, affinity, "
-	  "unavailable, "
-	  "table_size, "
-	  "idle_timeout, limits, backends" },
+	  "scheduler, mode, tunnel_source, tunnel_source6, gue_port, gue_variant, mss, track, "
+	  "flows, affinity, unavailable, table_size, idle_timeout, limits, backends" },
 	{ "dataplane = 3;\n", "t.conf:1: dataplane: is an integer; give a group { … }, such as: "
 			      "dataplane: { cores = [ 1 ]; ports = ( … ); };" },
 	{ SERVICES("3"), "t.conf:3: services[0]: is an integer; give a group { … }" },
@@ -282,8 +280,8 @@ static const struct refusal refusals[] = {
 					    "\"gue\"" },
 	{ SERVICES(WEB("mode = \"ipip\";")),
 	  "t.conf:3: services[0].tunnel_source: missing here and in the file itself, and mode = "
-	  "\"ipip\" needs one; give an address of the gateway's, or a prefix that backends accept "
-	  "packets from" },
+	  "\"ipip\" needs one, or a tunnel_source6 for IPv6 backends; give an address of the "
+	  "gateway's, or a prefix that backends accept packets from" },
 	{ SERVICES(WEB("tunnel_source = \"192.0.2.1\";")),
 	  "t.conf:4: services[0].tunnel_source: is for tunnels, and mode is \"nat\"; leave it "
 	  "out" },
@@ -293,6 +291,29 @@ static const struct refusal refusals[] = {
 	{ SERVICES(WEB("mode = \"gue\";\ntunnel_source = \"172.16.0.1/16\";")),
 	  "t.conf:5: services[0].tunnel_source: 172.16.0.1/16 has bits set after its length; give "
 	  "172.16.0.0/16" },
+	{ SERVICES(WEB("mode = \"gue\";\ntunnel_source = \"2001:db8::1\";")),
+	  "t.conf:5: services[0].tunnel_source: is IPv6; give it as tunnel_source6, or an IPv4 "
+	  "address here" },
+	{ SERVICES(WEB("mode = \"gue\";\ntunnel_source6 = \"192.0.2.1\";")),
+	  "t.conf:5: services[0].tunnel_source6: is IPv4; give it as tunnel_source, or an IPv6 "
+	  "address here" },
+	{ SERVICES(WEB("mode = \"gue\";\ntunnel_source6 = \"2001:db8::/64\";")),
+	  "t.conf:5: services[0].tunnel_source6: leaves 64 bits to the flow; give a prefix that "
+	  "leaves at most 16" },
+	{ SERVICES(WEB("tunnel_source6 = \"2001:db8::1\";")),
+	  "t.conf:4: services[0].tunnel_source6: is for tunnels, and mode is \"nat\"; leave it "
+	  "out" },
+	{ SERVICES(WEB("mode = \"ipip\";\ntunnel_source = \"192.0.2.1\";\n"
+		       "backends = ( { address = \"2001:db8::2\"; } );")),
+	  "t.conf:6: services[0].backends[0].address: 2001:db8::2 is IPv6, and the service has no "
+	  "tunnel_source6 for tunnels to it; give one, there or in the file itself" },
+	{ SERVICES(WEB("mode = \"ipip\";\ntunnel_source6 = \"2001:db8::1\";\n"
+		       "backends = ( { address = \"10.1.0.2\"; } );")),
+	  "t.conf:6: services[0].backends[0].address: 10.1.0.2 is IPv4, and the service has no "
+	  "tunnel_source for tunnels to it; give one, there or in the file itself" },
+	{ SERVICES(WEB("mode = \"direct\";\nbackends = ( { address = \"2001:db8::2\"; } );")),
+	  "t.conf:5: services[0].backends[0].address: 2001:db8::2 is not of the VIP's family, and "
+	  "mode \"direct\" doesn't translate between families; give an IPv4 address" },
 	{ SERVICES(WEB("mode = \"gue\";\ntunnel_source = \"127.0.0.0/16\";")),
 	  "t.conf:5: services[0].tunnel_source: 127.0.0.0 is a loopback address; give the address "
 	  "of "

@@ -640,6 +640,102 @@ static void test_tunnel(void **state)
 	assert_int_equal(s->backend[0].port, 80);
 }
 
+static const union sl_addr vip6 = { .w = { 0xb80d0120, 0, 0, 0x01000000 } },
+			   backend6 = { .w = { 0xb80d0120, 0, 0, 0x02000000 } },
+			   source6 = { .w = { 0xb80d0120, 0, 0, 0x00000500 } };
+
+/* What fits a link of 1500 behind each header. The sum is that of IPv4 headers alone: 45 00, 40 04
+ * or 40 29 or 40 11, c0 00 02 fa, 0a 01 00 01. */
+static const struct {
+	bool vip6, backend6;
+	enum sl_mode mode;
+	uint8_t variant;
+	uint16_t mtu, mss, sum;
+} tunnels[] = {
+	{ false, false, SL_MODE_IPIP, 0, 1480, 1440, 0x4500 + 0x4004 },
+	{ true, false, SL_MODE_IPIP, 0, 1480, 1420, 0x4500 + 0x4029 },
+	{ false, true, SL_MODE_IPIP, 0, 1460, 1420, 0 },
+	{ true, true, SL_MODE_IPIP, 0, 1460, 1400, 0 },
+	{ false, false, SL_MODE_GUE, 1, 1472, 1432, 0x4500 + 0x4011 },
+	{ true, false, SL_MODE_GUE, 1, 1472, 1412, 0x4500 + 0x4011 },
+	{ false, true, SL_MODE_GUE, 1, 1452, 1412, 0 },
+	{ true, true, SL_MODE_GUE, 1, 1452, 1392, 0 },
+	{ true, false, SL_MODE_GUE, 0, 1468, 1408, 0x4500 + 0x4011 },
+	{ true, true, SL_MODE_GUE, 0, 1448, 1388, 0 },
+	{ true, true, SL_MODE_NAT, 0, 1500, 1440, 0 },
+};
+
+static void test_tunnels(void **state)
+{
+	const size_t n = sizeof(tunnels) / sizeof(*tunnels);
+	const struct sl_backend *pool = array(SL_ARRAY_backends);
+
+	(void)state;
+	serve();
+	for (size_t i = 0; i < n; i++) {
+		struct sl_model *next = sl_model_clone(c->model);
+		struct sl_model_service *s = sl_model_edit(next, 0);
+		bool nat = tunnels[i].mode == SL_MODE_NAT;
+		struct sl_config_service conf = conf_of(80);
+		const struct sl_backend *b;
+
+		conf.mode = tunnels[i].mode;
+		conf.gue_variant = tunnels[i].variant;
+		conf.gue_port = 6080;
+		conf.mss = SL_MSS_AUTO;
+		if (tunnels[i].vip6)
+			conf.vip = vip6;
+		if (!nat) {
+			conf.source =
+				(struct sl_config_source){ .prefix = sl_addr4(sl_htonl(0xc00002fa)),
+							   .entropy = 3 };
+			conf.source6 =
+				(struct sl_config_source){ .prefix = source6, .entropy = 16 };
+		}
+		s->conf = conf;
+		s->rewrite = true;
+		s->backend[0].hop.mtu = 1500;
+		if (tunnels[i].backend6)
+			s->backend[0].addr = backend6;
+		else
+			s->backend[0].addr = sl_addr4(sl_htonl(0x0a010001));
+		must_publish(next);
+		b = &pool[c->model->service[0]->backends->at];
+		assert_int_equal(b->mtu, tunnels[i].mtu);
+		assert_int_equal(b->mss, tunnels[i].mss);
+		assert_true(b->flags & SL_BACKEND_RESOLVED);
+		if (!nat) {
+			uint32_t sum = tunnels[i].sum + 0xc000 + 0x02fa + 0x0a01 + 1;
+
+			assert_int_equal(b->ip_delta,
+					 tunnels[i].sum ? sl_htons((uint16_t)(sum % 0xffff)) : 0);
+			assert_int_equal(b->entropy, tunnels[i].backend6 ? 16 : 3);
+			assert_true(sl_addr_equal(
+				&b->source, tunnels[i].backend6 ? &source6 : &conf.source.prefix));
+		}
+	}
+}
+
+/* A backend whose tunnel has no source any more, or whose family the mode doesn't reach, leaves: no
+ * packet is sent to it meanwhile. */
+static void test_unreachable(void **state)
+{
+	const struct sl_backend *b = array(SL_ARRAY_backends);
+	struct sl_model *next = sl_model_clone(c->model);
+	struct sl_config_service conf = conf_of(80);
+	struct sl_model_service *s;
+	int err;
+
+	(void)state;
+	s = sl_model_add(next, &conf, sl_clock_ms(), &err);
+	add_backend(next, s, 1);
+	s->backend[0].addr = backend6;
+	must_publish(next);
+	b += c->model->service[0]->backends->at;
+	assert_false(b->flags & SL_BACKEND_RESOLVED);
+	assert_true(b->flags & SL_BACKEND_SERVES);
+}
+
 int main(void)
 {
 #define TEST(test) cmocka_unit_test_setup_teardown(test, begin, end)
@@ -657,6 +753,8 @@ int main(void)
 		TEST(test_held_at_commit),
 		TEST(test_failure_is_said_once),
 		TEST(test_tunnel),
+		TEST(test_tunnels),
+		TEST(test_unreachable),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
