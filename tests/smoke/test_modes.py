@@ -208,3 +208,22 @@ def test_small_mtu(topology, served, far, mode):  # pylint: disable=redefined-ou
             f"http://{in_url(mode)}/{blob.name}")  # fmt: skip
     assert reasons(served)["icmp_to_backend"] >= 1
     assert_sums(far, topology.client, *topology.backends.values())
+
+
+@pytest.mark.parametrize("engine", ["xdp"])
+@pytest.mark.parametrize("mode", ["ipip-4in6"])
+def test_added_backend(topology, served, mode):
+    """One of the other family is refused while there is no source for tunnels to it; a reload that
+    brings one lets it in, and it serves beside the others."""
+    address = topology.backends["b1"].address
+    with pytest.raises(RuntimeError, match="is IPv4, and the service has no tunnel_source"):
+        served.ctl("backend", "add", "web", address, "--name", "b1-4")
+    for service in served.services:
+        service["tunnel_source"] = net.INSIDE
+    served.write()
+    served.ctl("reload")
+    served.change("backend", "add", "web", address, "--name", "b1-4", "--weight", 100)
+    net.wait_for("its neighbour", lambda: served.backends()["b1-4"]["state"] == "ready")
+    assert {one_request(topology.client, vip=vip_of(mode)) for _ in range(60)} == NAMES
+    assert served.backends()["b1-4"]["connections"] > 0
+    assert_sums(topology.client, *topology.backends.values())
