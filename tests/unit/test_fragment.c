@@ -278,6 +278,44 @@ static void test_torn_entry(void **state)
 	assert_int_equal(send(w, CLIENT, 40000, 1, 1, &to), SL_REASON_fragment);
 }
 
+/* Six packets of a flow at once, and no more for an hour. */
+static void add_limit(struct world *w, uint8_t flags)
+{
+	struct sl_limit l = { .scope = SL_SCOPE_FLOW,
+			      .unit = SL_UNIT_PACKETS,
+			      .direction = SL_TO_BACKEND,
+			      .flags = flags | SL_LIMIT_OTHERS,
+			      .pace = { .packet = 600000000000ull << SL_COST_SHIFT } };
+
+	l.pace.depth = l.pace.most = 3600000000000ull >> SL_TICK_SHIFT;
+	world_add_limit(w, UDP, &l);
+	world_publish(w);
+	world_look_all(w);
+}
+
+/* Each fragment is charged to its flow, wherever the limit is kept, and to no other flow. */
+static void check_limit(struct world *w, uint8_t flags)
+{
+	uint32_t to;
+
+	add_limit(w, flags);
+	for (uint32_t i = 0; i < 12; i++)
+		assert_int_equal(send(w, CLIENT, 40000, (uint16_t)(1 + i / PARTS), i % PARTS, &to),
+				 i < 6 ? SL_REASON_to_backend : SL_REASON_limit_flow);
+	for (uint32_t part = 0; part < PARTS; part++)
+		assert_int_equal(send(w, CLIENT, 40001, 9, part, &to), SL_REASON_to_backend);
+}
+
+static void test_limit(void **state)
+{
+	check_limit(*state, 0);
+}
+
+static void test_limit_in_entry(void **state)
+{
+	check_limit(*state, SL_LIMIT_ENTRY);
+}
+
 #define BOTH(test)                                                                                 \
 	cmocka_unit_test_setup_teardown(test, setup4, teardown),                                   \
 		cmocka_unit_test_setup_teardown(test, setup6, teardown)
@@ -285,8 +323,9 @@ static void test_torn_entry(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		BOTH(test_orders), BOTH(test_two_flows), BOTH(test_change),
-		BOTH(test_age),	   BOTH(test_flood),	 BOTH(test_torn_entry),
+		BOTH(test_orders), BOTH(test_two_flows),      BOTH(test_change),
+		BOTH(test_age),	   BOTH(test_flood),	      BOTH(test_torn_entry),
+		BOTH(test_limit),  BOTH(test_limit_in_entry),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
