@@ -111,32 +111,40 @@ __attribute__((noinline)) int sl_track_knows_alone(uint64_t key, uint64_t now)
 	return sl_tables_look(&t) && sl_track_knows_with(&t, key, now);
 }
 
-__attribute__((noinline)) uint64_t sl_fragment_find_alone(uint64_t hash)
+/* where: as fragment.h has it, and 32 whether the last datagram counts too. */
+__attribute__((noinline)) uint64_t sl_fragment_find_alone(struct xdp_md *ctx, uint64_t where)
 {
+	struct sl_packet p = sl_packet_of(ctx);
 	struct sl_tables t;
 
-	return sl_tables_look(&t) ? sl_fragment_find_with(&t, hash) : 0;
+	if (!sl_tables_look(&t))
+		return 0;
+	return sl_fragment_find_with(&t, &p, (uint32_t)where, where >> 32 & 1);
 }
 
-__attribute__((noinline)) int sl_fragment_enter_alone(uint64_t hash, uint64_t what)
+__attribute__((noinline)) int sl_fragment_enter_alone(struct xdp_md *ctx, uint64_t where,
+						      uint64_t what)
 {
+	struct sl_packet p = sl_packet_of(ctx);
 	struct sl_tables t;
 
 	if (sl_tables_look(&t))
-		sl_fragment_enter_with(&t, hash, what);
+		sl_fragment_enter_with(&t, &p, (uint32_t)where, what, where >> 32 & 1);
 	return 0;
 }
 
-SL_INLINE uint64_t sl_fragment_find(const struct sl_tables *t, uint64_t hash)
+SL_INLINE uint64_t sl_fragment_find(const struct sl_tables *t, const struct sl_packet *p,
+				    uint32_t where, bool guess)
 {
 	(void)t;
-	return sl_fragment_find_alone(hash);
+	return sl_fragment_find_alone(p->frame, where | (uint64_t)guess << 32);
 }
 
-SL_INLINE void sl_fragment_enter(const struct sl_tables *t, uint64_t hash, uint64_t what)
+SL_INLINE void sl_fragment_enter(const struct sl_tables *t, const struct sl_packet *p,
+				 uint32_t where, uint64_t what, bool last)
 {
 	(void)t;
-	sl_fragment_enter_alone(hash, what);
+	sl_fragment_enter_alone(p->frame, where | (uint64_t)last << 32, what);
 }
 
 SL_INLINE bool sl_flow_relocate(const struct sl_tables *t, uint64_t flow, uint64_t now)
@@ -212,6 +220,29 @@ __attribute__((noinline)) uint32_t sl_shape6_alone(struct xdp_md *ctx)
 	uint16_t type;
 
 	return sl_shape6_with(&p, sl_parse_link(&p, &type));
+}
+
+__attribute__((noinline)) uint64_t sl_shape6_first_alone(struct xdp_md *ctx)
+{
+	struct sl_packet p = sl_packet_of(ctx);
+	uint16_t type;
+
+	return sl_shape6_first_with(&p, sl_parse_link(&p, &type));
+}
+
+/* where: 0..15 the offset of the quoted packet, 16..31 the end of the message. */
+__attribute__((noinline)) uint32_t sl_quote6_shape_alone(struct xdp_md *ctx, uint64_t where)
+{
+	struct sl_packet p = sl_packet_of(ctx);
+
+	return sl_quote6_shape_with(&p, where & 0x1ff, where >> 16 & 0xffff);
+}
+
+SL_INLINE uint32_t sl_quote6_shape(const struct sl_tables *t, const struct sl_packet *p,
+				   uint32_t at, uint32_t end)
+{
+	(void)t;
+	return sl_quote6_shape_alone(p->frame, at | (uint64_t)end << 16);
 }
 
 SL_INLINE uint32_t sl_shape6(const struct sl_tables *t, const struct sl_packet *p, uint32_t l3)

@@ -37,7 +37,7 @@ char sl_licence[] SEC("license") = "Dual BSD/GPL";
 /* What is rare, limited, IPv6 or to be answered goes on in a program of its own, which has a stack
  * of its own and is verified apart; what isn't pays one comparison for that. libbpf fills the map
  * as it loads. The pin of the map (control/xdp.c) keeps the programs in it. The first ones are in
- * the order of enum sl_todo. */
+ * the order of enum sl_todo, and so are those from ICMP6 on. */
 enum {
 	SL_TAIL_IP6,
 	SL_TAIL_ICMP,
@@ -46,6 +46,8 @@ enum {
 	SL_TAIL_LIMITED,
 	SL_TAIL_LIMITED6,
 	SL_TAIL_ICMP6,
+	SL_TAIL_FIRST6,
+	SL_TAIL_FRAGMENT6,
 	SL_TAIL_ANSWER,
 	SL_TAILS
 };
@@ -57,6 +59,8 @@ int sl_xdp_limited(struct xdp_md *ctx);
 int sl_xdp_ip6(struct xdp_md *ctx);
 int sl_xdp_limited6(struct xdp_md *ctx);
 int sl_xdp_icmp6(struct xdp_md *ctx);
+int sl_xdp_first6(struct xdp_md *ctx);
+int sl_xdp_fragment6(struct xdp_md *ctx);
 int sl_xdp_answer(struct xdp_md *ctx);
 
 struct {
@@ -72,6 +76,8 @@ struct {
 		    [SL_TAIL_LIMITED] = (void *)&sl_xdp_limited,
 		    [SL_TAIL_LIMITED6] = (void *)&sl_xdp_limited6,
 		    [SL_TAIL_ICMP6] = (void *)&sl_xdp_icmp6,
+		    [SL_TAIL_FIRST6] = (void *)&sl_xdp_first6,
+		    [SL_TAIL_FRAGMENT6] = (void *)&sl_xdp_fragment6,
 		    [SL_TAIL_ANSWER] = (void *)&sl_xdp_answer },
 };
 
@@ -251,8 +257,8 @@ int sl_xdp_ip6(struct xdp_md *ctx)
 	t.shape = sl_shape6_alone(ctx);
 	w.l3 = (uint8_t)(t.shape >> 24);
 	sl_classify6_with(&t, &p, &w);
-	if (sl_unlikely(w.todo == SL_TODO_ICMP6)) {
-		bpf_tail_call(ctx, &tails, SL_TAIL_ICMP6);
+	if (sl_unlikely(w.todo >= SL_TODO_ICMP6)) {
+		bpf_tail_call(ctx, &tails, SL_TAIL_ICMP6 + w.todo - SL_TODO_ICMP6);
 		sl_work_end(&w, SL_REASON_not_ours);
 	}
 	verdict = steer(&t, &w, t.bank->engine, ctx->rx_queue_index);
@@ -344,4 +350,46 @@ int sl_xdp_answer(struct xdp_md *ctx)
 		return XDP_DROP;
 	reason = sl_answer_with(&t, &p, tell->reason, tell->mtu);
 	return leave(&t, (enum sl_reason)reason, p.ingress, p.ingress);
+}
+
+SEC("xdp")
+int sl_xdp_first6(struct xdp_md *ctx)
+{
+	struct sl_packet p = sl_packet_of(ctx);
+	struct sl_work w = { 0 };
+	struct sl_tables t;
+	enum sl_reason reason;
+	uint16_t port = 0;
+	int verdict;
+
+	if (!sl_tables_look(&t))
+		return XDP_PASS;
+	t.peeks = false;
+	sl_first6_classify(&t, &p, sl_shape6_first_alone(ctx), &w);
+	verdict = steer(&t, &w, t.bank->engine, ctx->rx_queue_index);
+	if (verdict >= 0)
+		return verdict;
+	reason = sl_first6_route(&t, &p, &w, &port);
+	return finish(ctx, &t, &p, reason, port);
+}
+
+SEC("xdp")
+int sl_xdp_fragment6(struct xdp_md *ctx)
+{
+	struct sl_packet p = sl_packet_of(ctx);
+	struct sl_work w = { 0 };
+	struct sl_tables t;
+	enum sl_reason reason;
+	uint16_t port = 0;
+	sl_be16 client;
+	int verdict;
+
+	if (!sl_tables_look(&t))
+		return XDP_PASS;
+	client = sl_fragment6_classify(&t, &p, sl_shape6_alone(ctx), &w);
+	verdict = steer(&t, &w, t.bank->engine, ctx->rx_queue_index);
+	if (verdict >= 0)
+		return verdict;
+	reason = sl_fragment6_route(&t, &p, &w, client, &port);
+	return leave(&t, reason, port, p.ingress);
 }

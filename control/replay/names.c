@@ -116,10 +116,11 @@ static struct sl_names_key quoted(const struct sl_packet *p, const struct sl_par
 static struct sl_names_key quoted6(const struct sl_packet *p, const struct sl_parsed *o)
 {
 	const struct sl_icmp *icmp = sl_packet_at(p, o->l4, sizeof(*icmp));
+	uint32_t at = o->l4 + (uint32_t)sizeof(*icmp);
 	struct sl_quote6 q;
 
 	if (!icmp || !sl_icmp6_is_error(icmp->type) ||
-	    !sl_quote6_parse(p, o->l4 + (uint32_t)sizeof(*icmp), p->length, &q))
+	    !sl_quote6_parse(p, at, p->length, sl_quote6_shape_with(p, at, p->length), &q))
 		return (struct sl_names_key){ 0 };
 	return (struct sl_names_key){ .src = q.dst,
 				      .dst = q.src,
@@ -141,7 +142,7 @@ struct sl_names_key sl_names_key(const struct sl_frame *frame)
 	if (o.kind == SL_PARSED_FIRST) /* of a datagram's fragments this one has the ports */
 		o.kind = sl_parse_transport(&p, &o, p.length - o.l4);
 	if (o.kind == SL_PARSED_IP6) {
-		sl_parse6(&p, sl_shape6_with(&p, o.l3), &o);
+		sl_parse6(&p, (uint32_t)sl_shape6_first_with(&p, o.l3), &o);
 		if (o.kind == SL_PARSED_IP6 && o.protocol == SL_PROTO_ICMP6)
 			return quoted6(&p, &o);
 		key.src = o.src6;

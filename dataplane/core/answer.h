@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* What can't go on, and whose sender is told why. Every way through the decision ends here.
  *
- *   too_big_told     what doesn't fit the way on: how much does (RFC 1191, RFC 8201). What fits is
- *                    the next hop's MTU, less what a tunnel puts in front, computed by control.
- * IPv4 without DF a router would cut in pieces; that isn't for a load balancer, so it is dropped.
- * Senders that care about speed set DF. ttl_told         time exceeded, as a router says it:
- * traceroute finds us. no_backend_told  where the service says so: a reset of TCP, else port
- * unreachable, so that the no_service_told  client needn't wait. The same for ports of a VIP that
- * no service has.
+ * too_big_told: how much fits the way on (RFC 1191, RFC 8201), which is the next hop's MTU less
+ * what a tunnel puts in front, computed by control. IPv4 without DF a router would cut in pieces;
+ * that isn't for a load balancer, so it is dropped: senders that care about speed set DF.
+ *
+ * ttl_told: time exceeded, as a router says it, so that traceroute finds us.
+ *
+ * no_backend_told, no_service_told: a reset of TCP, else port unreachable, so that the client
+ * needn't wait. The first where the service says so, the other for a VIP's ports that are nobody's.
  *
  * Such a verdict is a wish at first. It becomes the plain drop of the same kind where no answer is
  * in order (RFC 1122, 3.2.2; RFC 4443, 2.4), and where none is due: each writer sends no more than
@@ -67,20 +68,25 @@ SL_INLINE bool sl_asker_read6(const struct sl_packet *p, uint32_t l3, struct sl_
 {
 	uint32_t shape = sl_shape6_with(p, l3);
 	const struct sl_ip6 *ip = sl_packet_at(p, l3, sizeof(*ip));
+	uint32_t kind = sl_shape_kind(shape);
+	const struct sl_ip6_extension *e;
 	const struct sl_icmp *icmp;
 
-	if (!ip ||
-	    (sl_shape_kind(shape) != SL_PARSED_FLOW && sl_shape_kind(shape) != SL_PARSED_IP6))
+	if (!ip || (kind != SL_PARSED_FLOW && kind != SL_PARSED_IP6 && kind != SL_PARSED_FIRST))
 		return false;
 	a->l3 = (uint8_t)l3;
 	a->l4 = (uint8_t)sl_shape_l4(shape);
 	a->end = l3 + (uint32_t)sizeof(*ip) + sl_ntohs(ip->length);
 	a->protocol = sl_shape_protocol(shape);
-	a->whole = true;
+	a->whole = kind != SL_PARSED_FIRST;
 	a->src = sl_addr_load(ip->dst);
 	a->dst = sl_addr_load(ip->src);
 	if (sl_martian6(&a->dst, &a->src))
 		return false;
+	if (!a->whole) {
+		e = sl_packet_at(p, a->l4, sizeof(*e));
+		return e && e->next != SL_PROTO_ICMP6;
+	}
 	if (a->protocol != SL_PROTO_ICMP6)
 		return true;
 	icmp = sl_packet_at(p, a->l4, sizeof(*icmp));

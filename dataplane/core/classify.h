@@ -26,9 +26,11 @@ enum sl_todo {
 	SL_TODO_SERVICE6, /* these by sl_route6() */
 	SL_TODO_REVERSE6,
 	SL_TODO_ND,
-	SL_TODO_ICMP6, /* ICMPv6 but ND: rare.h finds out whose */
-	SL_TODO_IP6,   /* not classified: IPv6 in an engine that decides it elsewhere */
-	SL_TODO_ICMP,  /* rare: rare.h finds out whose, of the next two as well */
+	SL_TODO_ICMP6, /* ICMPv6 but ND: rare.h finds out whose, of the next two as well */
+	SL_TODO_FIRST6,
+	SL_TODO_FRAGMENT6,
+	SL_TODO_IP6,  /* not classified: IPv6 in an engine that decides it elsewhere */
+	SL_TODO_ICMP, /* rare: rare.h finds out whose, of the next two as well */
 	SL_TODO_FIRST,
 	SL_TODO_FRAGMENT,
 	SL_TODO_ECHO, /* from here on by rare.h alone */
@@ -257,8 +259,6 @@ SL_INLINE enum sl_reason sl_classify_rest(const struct sl_tables *t, const union
 	switch (kind) {
 	case SL_PARSED_BAD:
 		return SL_REASON_bad_header;
-	case SL_PARSED_FRAGMENT:
-		return SL_REASON_fragment;
 	case SL_PARSED_CHAIN:
 		return SL_REASON_header_chain;
 	default:
@@ -328,6 +328,9 @@ SL_INLINE void sl_classify6_with(const struct sl_tables *t, const struct sl_pack
 		return;
 	} else if (o.kind == SL_PARSED_IP6 && o.protocol == SL_PROTO_ICMP6) {
 		w->todo = SL_TODO_ICMP6;
+		return;
+	} else if (o.kind == SL_PARSED_FIRST || o.kind == SL_PARSED_FRAGMENT) {
+		w->todo = o.kind == SL_PARSED_FIRST ? SL_TODO_FIRST6 : SL_TODO_FRAGMENT6;
 		return;
 	}
 	sl_work_end(w, o.kind == SL_PARSED_OTHER ? SL_REASON_not_ours

@@ -540,6 +540,8 @@ SL_INLINE enum sl_reason sl_route(const struct sl_tables *t, struct sl_packet *p
 		*egress = p->ingress;
 		return sl_arp_answer(t, p, w->l3) ? SL_REASON_arp_reply : SL_REASON_bad_header;
 	case SL_TODO_ICMP6:
+	case SL_TODO_FIRST6:
+	case SL_TODO_FRAGMENT6:
 	case SL_TODO_ICMP:
 	case SL_TODO_FIRST:
 	case SL_TODO_FRAGMENT:

@@ -10,11 +10,14 @@
  *   before    its first one: to a service, it goes where the last datagram of the same two hosts
  *             and protocol goes that was in fragments; where there was none in the last seconds it
  *             is dropped. From a backend it can't be told from what isn't ours, and is the
- * kernel's.
+ *             kernel's.
  *
  * docs/decisions/ has why. What a first fragment hides from a filter, a second one must not bring
  * (RFC 1858, RFC 3128): a first fragment holds the whole TCP or UDP header, and no other one
  * reaches into a TCP header.
+ *
+ * What follows the parsing is one for both families, with `six` a constant wherever it is used;
+ * fragment6.h has IPv6's own.
  */
 #ifndef SL_CORE_FRAGMENT_H
 #define SL_CORE_FRAGMENT_H
@@ -22,17 +25,56 @@
 #include "decide.h"
 #include "icmp.h"
 
-/* The datagram's hash; of the last one of these hosts where `any`. */
-SL_INLINE uint64_t sl_fragment_hash(const struct sl_root *root, const struct sl_ip4 *ip, bool any)
+/* Where the headers of a fragment stand, as one number (seam.h): 0..7 the IP header, 8..15 that of
+ * an IPv6 fragment, 0 for IPv4. */
+SL_INLINE uint32_t sl_fragment_where(uint32_t l3, uint32_t at)
 {
-	uint64_t a = (uint64_t)(uint32_t)ip->src << 32 | (uint32_t)ip->dst;
-	uint64_t b = any ? 1ull << 32 : (uint64_t)(uint16_t)ip->id << 8;
+	return l3 | at << 8;
+}
 
+/* Digests of both addresses, in which half of the identification takes the port's place: nobody
+ * compares further than this, and who has a network of addresses can choose most of their bits. */
+SL_INLINE uint64_t sl_fragment_hash6(const struct sl_root *root, const struct sl_packet *p,
+				     uint32_t l3, uint32_t at, bool last)
+{
+	const struct sl_ip6_extension *e;
+	const struct sl_ip6 *ip;
+	union sl_addr src, dst;
+	uint64_t a, b;
+	uint32_t id;
+
+	/* Each is checked at once: clang may look twice at what is checked later. */
+	if (!(e = sl_packet_at(p, at, sizeof(*e))))
+		return 0;
+	id = last ? 0 : (uint32_t)e->data;
+	if (!(ip = sl_packet_at(p, l3, sizeof(*ip))))
+		return 0;
+	src = sl_addr_load(ip->src);
+	dst = sl_addr_load(ip->dst);
+	a = sl_hash_source6(&src, (sl_be16)(uint16_t)id, root->row_key);
+	b = sl_hash_source6(&dst, (sl_be16)(uint16_t)(id >> 16), root->row_key);
+	return sl_hash_mix(a, b | (uint64_t)last << 48, root->flow_key);
+}
+
+/* What a datagram is remembered under; last: what the last one of its hosts is. */
+SL_INLINE uint64_t sl_fragment_hash(const struct sl_root *root, const struct sl_packet *p,
+				    uint32_t where, bool last)
+{
+	uint32_t l3 = where & 0xff, at = where >> 8 & 0xff;
+	const struct sl_ip4 *ip;
+	uint64_t a, b;
+
+	if (at)
+		return sl_fragment_hash6(root, p, l3, at, last);
+	ip = sl_packet_at(p, l3, sizeof(*ip));
+	if (!ip)
+		return 0;
+	a = (uint64_t)(uint32_t)ip->src << 32 | (uint32_t)ip->dst;
+	b = last ? 1ull << 32 : (uint64_t)(uint16_t)ip->id << 8;
 	return sl_hash_mix(a, b | ip->protocol, root->flow_key);
 }
 
-/* What is remembered, or 0. */
-SL_INLINE uint64_t sl_fragment_find_with(const struct sl_tables *t, uint64_t hash)
+SL_INLINE uint64_t sl_fragment_look(const struct sl_tables *t, uint64_t hash)
 {
 	const struct sl_fragments *f = sl_seam_fragments(t, (uint32_t)hash);
 	uint32_t now = sl_fragment_time(sl_seam_now(t));
@@ -47,8 +89,23 @@ SL_INLINE uint64_t sl_fragment_find_with(const struct sl_tables *t, uint64_t has
 	return 0;
 }
 
-/* Remembers: in its own place, or that of the oldest. what: a value, whose time doesn't count. */
-SL_INLINE void sl_fragment_enter_with(const struct sl_tables *t, uint64_t hash, uint64_t what)
+/* What is remembered, or 0. guess: of the last datagram, where it's nothing of this one. */
+SL_INLINE uint64_t sl_fragment_find_with(const struct sl_tables *t, const struct sl_packet *p,
+					 uint32_t where, bool guess)
+{
+	const struct sl_root *root = sl_seam_root(t);
+	uint64_t value;
+
+	if (!root)
+		return 0;
+	value = sl_fragment_look(t, sl_fragment_hash(root, p, where, false));
+	if (!value && guess)
+		value = sl_fragment_look(t, sl_fragment_hash(root, p, where, true));
+	return value;
+}
+
+/* In its own place, or that of the oldest. what: a value without its time. */
+SL_INLINE void sl_fragment_put(const struct sl_tables *t, uint64_t hash, uint64_t what)
 {
 	struct sl_fragments *f = sl_seam_fragments(t, (uint32_t)hash);
 	uint32_t now = sl_fragment_time(sl_seam_now(t)), oldest = 0;
@@ -75,39 +132,52 @@ SL_INLINE void sl_fragment_enter_with(const struct sl_tables *t, uint64_t hash, 
 	sl_entry_store(&f->key[place], hash ^ what);
 }
 
-/* Lengths and offsets that no sender of good will makes. */
-SL_INLINE bool sl_fragment_bad(const struct sl_ip4 *ip)
+/* Remembers; last: as the last datagram of its hosts too. */
+SL_INLINE void sl_fragment_enter_with(const struct sl_tables *t, const struct sl_packet *p,
+				      uint32_t where, uint64_t what, bool last)
+{
+	const struct sl_root *root = sl_seam_root(t);
+
+	if (!root)
+		return;
+	sl_fragment_put(t, sl_fragment_hash(root, p, where, false), what);
+	if (last)
+		sl_fragment_put(t, sl_fragment_hash(root, p, where, true), what);
+}
+
+/* Lengths and offsets that no sender of good will makes. offset, length: of what it carries, in
+ * bytes. */
+SL_INLINE bool sl_fragment_bad(uint32_t offset, uint32_t length, bool more)
+{
+	return (more && length & 7) || !length || offset + length > 65535;
+}
+
+SL_INLINE bool sl_fragment_bad4(const struct sl_ip4 *ip)
 {
 	uint32_t fragment = sl_ntohs(ip->fragment), offset = (fragment & SL_IP4_OFFSET) * 8;
 	uint32_t length = sl_ntohs(ip->length) - (ip->version_ihl & 15u) * 4;
 
-	if (fragment & SL_IP4_MORE && (length & 7 || !length))
-		return true;
-	if (!length || offset + length > 65535)
-		return true;
-	return ip->protocol == SL_PROTO_TCP && offset && offset < sizeof(struct sl_tcp);
+	return sl_fragment_bad(offset, length, fragment & SL_IP4_MORE) ||
+	       (ip->protocol == SL_PROTO_TCP && offset && offset < sizeof(struct sl_tcp));
 }
 
-/* The first one of a datagram. */
+/* The first one of a datagram, whose ports are known. */
 SL_INLINE void sl_fragment_classify_first(const struct sl_tables *t, const struct sl_packet *p,
-					  struct sl_parsed *o, const struct sl_ip4 *ip,
-					  struct sl_work *w)
+					  const struct sl_parsed *o, uint32_t where,
+					  struct sl_work *w, bool six)
 {
-	uint32_t left = sl_ntohs(ip->length) - (ip->version_ihl & 15u) * 4;
-	const struct sl_root *root = sl_seam_root(t);
-	union sl_addr dst = sl_addr4(o->dst), src = sl_addr4(o->src);
+	union sl_addr dst = six ? o->dst6 : sl_addr4(o->dst);
+	union sl_addr src = six ? o->src6 : sl_addr4(o->src);
 	const struct sl_service *s;
 	const struct sl_reverse *r;
-	uint64_t what;
+	bool udp = o->protocol == SL_PROTO_UDP;
 
-	if (!root || sl_parse_transport(p, o, left) != SL_PARSED_FLOW)
-		return;
 	s = sl_service_find(t, &dst, sl_endpoint(o->dport, o->protocol));
 	if (s) {
-		what = sl_fragment_value(o->sport, o->dport, SL_FRAGMENT_SERVICE, 0);
-		sl_fragment_enter(t, sl_fragment_hash(root, ip, false), what);
-		sl_fragment_enter(t, sl_fragment_hash(root, ip, true), what);
-		sl_classify_service(t, s, o, w);
+		sl_fragment_enter(t, p, where,
+				  sl_fragment_value(o->sport, o->dport, udp, SL_FRAGMENT_SERVICE),
+				  true);
+		six ? sl_classify_service6(t, s, o, w) : sl_classify_service(t, s, o, w);
 		return;
 	}
 	if (w->reason != SL_REASON_not_ours) {
@@ -117,83 +187,90 @@ SL_INLINE void sl_fragment_classify_first(const struct sl_tables *t, const struc
 	r = sl_reverse_find(t, &src, sl_endpoint(o->sport, o->protocol));
 	if (!r)
 		return;
-	sl_classify_reverse(t, r, sl_route_find4(t, o->dst), SL_TODO_REVERSE, w);
-	if (w->todo == SL_TODO_REVERSE)
-		sl_fragment_enter(t, sl_fragment_hash(root, ip, false),
-				  sl_fragment_value(o->sport, o->dport, SL_FRAGMENT_REPLY, 0));
+	sl_classify_reverse(t, r, six ? sl_route_find6(t, &dst) : sl_route_find4(t, o->dst),
+			    six ? SL_TODO_REVERSE6 : SL_TODO_REVERSE, w);
+	if (w->todo != SL_TODO_NOTHING)
+		sl_fragment_enter(t, p, where,
+				  sl_fragment_value(o->sport, o->dport, udp, SL_FRAGMENT_REPLY),
+				  false);
+}
+
+SL_INLINE uint8_t sl_fragment_protocol(uint64_t value)
+{
+	return sl_fragment_udp(value) ? SL_PROTO_UDP : SL_PROTO_TCP;
 }
 
 /* Any other of a datagram to a service. w->hash: the flow's key, as for a reply. */
-SL_INLINE void sl_fragment_classify_service(const struct sl_tables *t, const struct sl_ip4 *ip,
-					    uint64_t value, struct sl_work *w)
+SL_INLINE void sl_fragment_classify_service(const struct sl_tables *t, const void *l3,
+					    uint64_t value, struct sl_work *w, bool six)
 {
-	union sl_addr vip = sl_addr4(ip->dst);
+	union sl_addr vip = sl_l3_dst(l3, six), client = sl_l3_src(l3, six);
 	const struct sl_root *root = sl_seam_root(t);
 	const struct sl_service *s;
 
-	s = sl_service_find(t, &vip, sl_endpoint(sl_fragment_dport(value), ip->protocol));
+	s = sl_service_find(t, &vip,
+			    sl_endpoint(sl_fragment_dport(value), sl_fragment_protocol(value)));
 	if (!s || !root)
 		return;
 	w->service = s;
 	w->todo = SL_TODO_FRAGMENT_TO_BACKEND;
-	w->at = sl_row_at4(root, s, ip->src, sl_fragment_sport(value), ip->dst);
-	w->hash = sl_flow_key4(s->id, ip->src, sl_fragment_sport(value));
+	w->hash = sl_reply_key(t, s->id, &client, sl_fragment_sport(value), six);
+	w->at = six ? sl_row_at6(root, s, &client, sl_flow_key_source(w->hash), &vip)
+		    : sl_row_at4(root, s, client.w[3], sl_fragment_sport(value), vip.w[3]);
 }
 
 /* Any other of a backend's reply. */
-SL_INLINE void sl_fragment_classify_reply(const struct sl_tables *t, const struct sl_ip4 *ip,
-					  uint64_t value, struct sl_work *w)
+SL_INLINE void sl_fragment_classify_reply(const struct sl_tables *t, const void *l3, uint64_t value,
+					  struct sl_work *w, bool six)
 {
-	union sl_addr backend = sl_addr4(ip->src);
+	union sl_addr backend = sl_l3_src(l3, six), client = sl_l3_dst(l3, six);
 	const struct sl_reverse *r;
 
-	r = sl_reverse_find(t, &backend, sl_endpoint(sl_fragment_sport(value), ip->protocol));
+	r = sl_reverse_find(t, &backend,
+			    sl_endpoint(sl_fragment_sport(value), sl_fragment_protocol(value)));
 	if (!r)
 		return;
 	w->reverse = r;
-	w->at = sl_route_find4(t, ip->dst);
+	w->at = six ? sl_route_find6(t, &client) : sl_route_find4(t, client.w[3]);
 	w->todo = SL_TODO_FRAGMENT_TO_CLIENT;
-	w->hash = sl_flow_key4(r->service, ip->dst, sl_fragment_dport(value));
+	w->hash = sl_reply_key(t, r->service, &client, sl_fragment_dport(value), six);
 }
 
 /* A first fragment of a ping, or a later one, which looks the same for all of ICMP. */
 SL_INLINE void sl_fragment_classify_icmp(const struct sl_tables *t, const struct sl_packet *p,
-					 const struct sl_parsed *o, const struct sl_ip4 *ip,
-					 struct sl_work *w)
+					 const struct sl_parsed *o, uint32_t where,
+					 struct sl_work *w, bool six)
 {
-	const struct sl_root *root = sl_seam_root(t);
 	const struct sl_icmp *icmp = sl_packet_at(p, o->l4, sizeof(*icmp));
+	union sl_addr src = six ? o->src6 : sl_addr4(o->src);
 
-	if (!root || !icmp || sl_vip_is(t, o->src))
+	if (!icmp || sl_service_find(t, &src, 0))
 		return;
 	w->reason = SL_REASON_icmp_unknown;
-	if (icmp->type != SL_ICMP_ECHO)
+	if (icmp->type != (six ? SL_ICMP6_ECHO : SL_ICMP_ECHO))
 		return;
 	w->todo = SL_TODO_ECHO;
-	sl_fragment_enter(t, sl_fragment_hash(root, ip, false),
-			  sl_fragment_value((sl_be16)0, (sl_be16)0, SL_FRAGMENT_ECHO, 0));
+	sl_fragment_enter(t, p, where,
+			  sl_fragment_value((sl_be16)0, (sl_be16)0, false, SL_FRAGMENT_ECHO),
+			  false);
 }
 
-SL_INLINE void sl_fragment_classify_rest(const struct sl_tables *t, const struct sl_ip4 *ip,
-					 struct sl_work *w)
+/* Any other. What is remembered of its first one, or 0. */
+SL_INLINE uint64_t sl_fragment_classify_rest(const struct sl_tables *t, const struct sl_packet *p,
+					     const void *l3, uint32_t where, struct sl_work *w,
+					     bool six)
 {
-	const struct sl_root *root = sl_seam_root(t);
 	bool to_vip = w->reason != SL_REASON_not_ours;
-	uint64_t value;
+	uint64_t value = sl_fragment_find(t, p, where, to_vip);
 
-	if (!root)
-		return;
 	if (to_vip)
 		w->reason = SL_REASON_fragment;
-	value = sl_fragment_find(t, sl_fragment_hash(root, ip, false));
-	if (!value && to_vip)
-		value = sl_fragment_find(t, sl_fragment_hash(root, ip, true));
 	switch (sl_fragment_kind(value)) {
 	case SL_FRAGMENT_SERVICE:
-		sl_fragment_classify_service(t, ip, value, w);
+		sl_fragment_classify_service(t, l3, value, w, six);
 		break;
 	case SL_FRAGMENT_REPLY:
-		sl_fragment_classify_reply(t, ip, value, w);
+		sl_fragment_classify_reply(t, l3, value, w, six);
 		break;
 	case SL_FRAGMENT_ECHO:
 		w->todo = SL_TODO_FRAGMENT_ECHO;
@@ -201,12 +278,14 @@ SL_INLINE void sl_fragment_classify_rest(const struct sl_tables *t, const struct
 	default:
 		break;
 	}
+	return value;
 }
 
 SL_INLINE void sl_fragment_classify(const struct sl_tables *t, const struct sl_packet *p,
 				    struct sl_parsed *o, bool first, struct sl_work *w)
 {
 	const struct sl_ip4 *ip = sl_packet_at(p, o->l3, sizeof(*ip));
+	uint32_t where = sl_fragment_where(o->l3, 0);
 	bool to_vip;
 
 	if (!ip)
@@ -218,23 +297,33 @@ SL_INLINE void sl_fragment_classify(const struct sl_tables *t, const struct sl_p
 	}
 	if (to_vip)
 		w->reason = SL_REASON_fragment_bad;
-	if (sl_fragment_bad(ip))
+	if (sl_fragment_bad4(ip))
 		return;
-	if (!first)
-		sl_fragment_classify_rest(t, ip, w);
-	else if (o->protocol == SL_PROTO_TCP || o->protocol == SL_PROTO_UDP)
-		sl_fragment_classify_first(t, p, o, ip, w);
-	else if (to_vip && o->protocol == SL_PROTO_ICMP)
-		sl_fragment_classify_icmp(t, p, o, ip, w);
-	else if (to_vip)
+	if (!first) {
+		sl_fragment_classify_rest(t, p, ip, where, w, false);
+	} else if (o->protocol == SL_PROTO_TCP || o->protocol == SL_PROTO_UDP) {
+		uint32_t left = sl_ntohs(ip->length) - (ip->version_ihl & 15u) * 4;
+
+		if (sl_parse_transport(p, o, left) == SL_PARSED_FLOW)
+			sl_fragment_classify_first(t, p, o, where, w, false);
+	} else if (to_vip && o->protocol == SL_PROTO_ICMP) {
+		sl_fragment_classify_icmp(t, p, o, where, w, false);
+	} else if (to_vip) {
 		w->reason = SL_REASON_no_service;
+	}
+}
+
+/* The client's port, where w->hash is a key of IPv4. */
+SL_INLINE sl_be16 sl_fragment_port4(const struct sl_work *w)
+{
+	return (sl_be16)(uint16_t)w->hash;
 }
 
 /* The limits that count every packet. The one in the flow's entry is asked there: a fragment is no
- * hit that keeps an entry alive, but it costs what it is long. */
+ * hit that keeps an entry alive, but it costs what it is long. port: the client's. */
 SL_INLINE enum sl_reason sl_fragment_limit(const struct sl_tables *t, struct sl_packet *p,
-					   const struct sl_work *w, const struct sl_ip4 *ip,
-					   uint32_t id, enum sl_limit_direction direction)
+					   const struct sl_work *w, const void *l3, sl_be16 port,
+					   uint32_t id, enum sl_limit_direction direction, bool six)
 {
 	bool to = direction == SL_TO_BACKEND;
 	uint16_t flags = to ? w->service->flags : w->reverse->flags;
@@ -243,24 +332,47 @@ SL_INLINE enum sl_reason sl_fragment_limit(const struct sl_tables *t, struct sl_
 	enum sl_bite bite = SL_BITE_NONE;
 	struct sl_limit_ask packet;
 	union sl_addr client;
+	uint32_t endpoint;
 
 	if (!(flags & (entry | others)))
 		return SL_REASON_to_backend;
-	client = sl_addr4(to ? ip->src : ip->dst);
-	packet = sl_route_about(t, p, ip, ip->protocol, &client, (sl_be16)(uint16_t)w->hash,
-				direction, false);
+	client = to ? sl_l3_src(l3, six) : sl_l3_dst(l3, six);
+	endpoint = to ? w->service->endpoint : w->reverse->endpoint;
+	packet = sl_route_about(t, p, l3, sl_l3_protocol(l3, endpoint, six), &client, port,
+				direction, six);
 	packet.limits = to ? w->service->limits : w->reverse->limits;
 	packet.n_limits = to ? w->service->n_limits : w->reverse->n_limits;
 	packet.traffic = id;
 	if (flags & entry)
 		bite = sl_track_charge(t, w->hash, false, true, &packet);
-	return sl_route_limit(t, p, w, flags & others, &packet, bite, false);
+	return sl_route_limit(t, p, w, flags & others, &packet, bite, six);
+}
+
+/* No port and no transport checksum stands in it. */
+SL_INLINE void sl_fragment_rewrite(void *l3, struct sl_eth *eth, const struct sl_nat *n,
+				   bool to_client, bool six)
+{
+	struct sl_ip4 *ip = l3;
+	struct sl_ip6 *ip6 = l3;
+
+	sl_eth_address(eth, n->mac);
+	if (six) {
+		sl_addr_store(to_client ? ip6->src : ip6->dst, &n->addr6);
+		ip6->hops--;
+		return;
+	}
+	if (to_client)
+		ip->src = n->addr;
+	else
+		ip->dst = n->addr;
+	sl_ip4_hop(ip, n->ip_delta);
 }
 
 SL_INLINE enum sl_reason sl_fragment_to_backend(const struct sl_tables *t, struct sl_packet *p,
-						const struct sl_work *w, uint16_t *egress)
+						const struct sl_work *w, sl_be16 port,
+						uint16_t *egress, bool six)
 {
-	struct sl_ip4 *ip = sl_packet_at(p, w->l3, sizeof(*ip));
+	void *l3 = sl_packet_at(p, w->l3, six ? sizeof(struct sl_ip6) : sizeof(struct sl_ip4));
 	struct sl_eth *eth = sl_packet_at(p, 0, sizeof(*eth));
 	uint32_t id, length = p->length;
 	uint8_t mode = w->service->mode;
@@ -268,21 +380,19 @@ SL_INLINE enum sl_reason sl_fragment_to_backend(const struct sl_tables *t, struc
 	enum sl_reason reason;
 	struct sl_nat n;
 
-	if (!ip || !eth)
+	if (!l3 || !eth)
 		return SL_REASON_bad_header;
-	if (ip->ttl <= 1 && mode != SL_MODE_DIRECT)
+	if (sl_l3_ttl(l3, six) <= 1 && mode != SL_MODE_DIRECT)
 		return SL_REASON_ttl_exceeded;
 	reason = sl_look_backend(t, w, w->hash, &n, &id, egress);
-	if (reason == SL_REASON_to_backend && sl_ntohs(ip->length) > n.mtu)
+	if (reason == SL_REASON_to_backend && sl_l3_length(l3, six) > n.mtu)
 		reason = SL_REASON_too_big;
 	if (reason == SL_REASON_to_backend)
-		reason = sl_fragment_limit(t, p, w, ip, id, SL_TO_BACKEND);
+		reason = sl_fragment_limit(t, p, w, l3, port, id, SL_TO_BACKEND, six);
 	if (reason != SL_REASON_to_backend)
 		return reason;
 	if (mode == SL_MODE_NAT) {
-		sl_eth_address(eth, n.mac);
-		ip->dst = n.addr;
-		sl_ip4_hop(ip, n.ip_delta);
+		sl_fragment_rewrite(l3, eth, &n, false, six);
 	} else {
 		reason = (enum sl_reason)sl_mode(t, p, n.index, w->l3, w->l4, mode);
 		if (reason != SL_REASON_to_backend)
@@ -297,32 +407,34 @@ SL_INLINE enum sl_reason sl_fragment_to_backend(const struct sl_tables *t, struc
 }
 
 SL_INLINE enum sl_reason sl_fragment_to_client(const struct sl_tables *t, struct sl_packet *p,
-					       const struct sl_work *w, uint16_t *egress)
+					       const struct sl_work *w, sl_be16 port,
+					       uint16_t *egress, bool six)
 {
-	struct sl_ip4 *ip = sl_packet_at(p, w->l3, sizeof(*ip));
+	void *l3 = sl_packet_at(p, w->l3, six ? sizeof(struct sl_ip6) : sizeof(struct sl_ip4));
 	struct sl_eth *eth = sl_packet_at(p, 0, sizeof(*eth));
-	sl_be32 vip = w->reverse->vip.w[3];
-	uint16_t delta = w->reverse->ip_delta;
-	uint32_t id = w->reverse->traffic;
+	const struct sl_reverse *r = w->reverse;
 	struct sl_traffic *traffic;
 	enum sl_reason reason;
 	union sl_addr dst;
 	struct sl_nat n;
+	uint32_t id = r->traffic;
 
-	if (!ip || !eth)
+	if (!l3 || !eth)
 		return SL_REASON_bad_header;
-	if (ip->ttl <= 1)
+	if (sl_l3_ttl(l3, six) <= 1)
 		return SL_REASON_ttl_exceeded;
-	dst = sl_addr4(ip->dst);
+	n.addr = r->vip.w[3];
+	if (six)
+		n.addr6 = r->vip;
+	n.ip_delta = r->ip_delta;
+	dst = sl_l3_dst(l3, six);
 	reason = sl_route_out(t, w->at, &dst, n.mac, egress);
 	if (reason != SL_REASON_to_client)
 		return reason;
-	reason = sl_fragment_limit(t, p, w, ip, id, SL_FROM_BACKEND);
+	reason = sl_fragment_limit(t, p, w, l3, port, id, SL_FROM_BACKEND, six);
 	if (reason != SL_REASON_to_backend)
 		return reason;
-	sl_eth_address(eth, n.mac);
-	ip->src = vip;
-	sl_ip4_hop(ip, delta);
+	sl_fragment_rewrite(l3, eth, &n, true, six);
 	traffic = sl_seam_traffic(t, id);
 	if (traffic) {
 		traffic->packets_out++;

@@ -42,6 +42,15 @@ SL_INLINE uint32_t sl_icmp6_end(const struct sl_ip6 *ip, uint32_t l3)
 	return l3 + (uint32_t)sizeof(*ip) + sl_ntohs(ip->length);
 }
 
+/* What the message quotes. */
+SL_INLINE bool sl_quote6_find(const struct sl_tables *t, const struct sl_packet *p,
+			      const struct sl_work *w, uint32_t end, struct sl_quote6 *q)
+{
+	uint32_t at = w->l4 + (uint32_t)sizeof(struct sl_icmp);
+
+	return sl_quote6_parse(p, at, end, sl_quote6_shape(t, p, at, end), q);
+}
+
 SL_INLINE void sl_icmp6_classify(const struct sl_tables *t, const struct sl_packet *p,
 				 struct sl_work *w)
 {
@@ -74,8 +83,7 @@ SL_INLINE void sl_icmp6_classify(const struct sl_tables *t, const struct sl_pack
 		if (type == SL_ICMP6_ECHO)
 			w->todo = SL_TODO_ECHO;
 	}
-	if (!sl_icmp6_is_error(type) ||
-	    !sl_quote6_parse(p, w->l4 + (uint32_t)sizeof(*icmp), end, &q) ||
+	if (!sl_icmp6_is_error(type) || !sl_quote6_find(t, p, w, end, &q) ||
 	    !sl_addr_equal(&q.src, &dst))
 		return;
 	if (to_vip)
@@ -84,19 +92,20 @@ SL_INLINE void sl_icmp6_classify(const struct sl_tables *t, const struct sl_pack
 		sl_icmp6_classify_transit(t, &q, w);
 }
 
+/* Of a ping in fragments the first alone has an ICMP header. */
 SL_INLINE enum sl_reason sl_icmp6_echo(const struct sl_tables *t, struct sl_packet *p,
-				       const struct sl_work *w)
+				       const struct sl_work *w, bool first)
 {
 	const struct sl_port *port = sl_seam_port(t, p->ingress);
 	union sl_addr vip, client;
-	struct sl_icmp *icmp;
+	struct sl_icmp *icmp = NULL;
 	struct sl_eth *eth;
 	struct sl_ip6 *ip;
 	uint8_t mac[6];
 
 	if (!port || !(eth = sl_packet_at(p, 0, sizeof(*eth))) ||
 	    !(ip = sl_packet_at(p, w->l3, sizeof(*ip))) ||
-	    !(icmp = sl_packet_at(p, w->l4, sizeof(*icmp))))
+	    (first && !(icmp = sl_packet_at(p, w->l4, sizeof(*icmp)))))
 		return SL_REASON_bad_header;
 	if (eth->dst[0] & 1)
 		return SL_REASON_martian;
@@ -112,8 +121,11 @@ SL_INLINE enum sl_reason sl_icmp6_echo(const struct sl_tables *t, struct sl_pack
 	sl_addr_store(ip->dst, &client);
 	sl_addr_store(ip->src, &vip);
 	ip->hops = SL_ECHO_TTL;
-	icmp->csum = sl_csum_apply(icmp->csum, sl_word_delta(SL_ICMP6_ECHO, SL_ICMP6_ECHO_REPLY));
-	icmp->type = SL_ICMP6_ECHO_REPLY;
+	if (first) {
+		icmp->csum = sl_csum_apply(icmp->csum,
+					   sl_word_delta(SL_ICMP6_ECHO, SL_ICMP6_ECHO_REPLY));
+		icmp->type = SL_ICMP6_ECHO_REPLY;
+	}
 	return SL_REASON_echo_reply;
 }
 
@@ -167,8 +179,7 @@ SL_INLINE enum sl_reason sl_icmp6_forward(const struct sl_tables *t, struct sl_p
 	struct sl_nat n;
 	uint32_t id;
 
-	if (!ip || !sl_quote6_parse(p, w->l4 + (uint32_t)sizeof(struct sl_icmp),
-				    sl_icmp6_end(ip, w->l3), &q))
+	if (!ip || !sl_quote6_find(t, p, w, sl_icmp6_end(ip, w->l3), &q))
 		return SL_REASON_bad_header;
 	if (ip->hops <= 1 && mode != SL_MODE_DIRECT)
 		return SL_REASON_ttl_exceeded;
@@ -200,7 +211,7 @@ SL_INLINE enum sl_reason sl_icmp6_route(const struct sl_tables *t, struct sl_pac
 	switch (w->todo) {
 	case SL_TODO_ECHO:
 		*egress = p->ingress;
-		return sl_icmp6_echo(t, p, w);
+		return sl_icmp6_echo(t, p, w, true);
 	case SL_TODO_ERROR_TO_BACKEND:
 		return sl_icmp6_forward(t, p, w, egress, true);
 	case SL_TODO_ERROR_TO_CLIENT:

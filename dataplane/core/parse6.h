@@ -5,7 +5,9 @@
  * (hop-by-hop options, routing, fragment, AH, destination options), SL_EXTENSIONS_MAX of them at
  * most, as many as RFC 8200, 4.1 lists, and while the next begins within SL_L4_MAX bytes of the
  * frame. What goes beyond, and a routing header that has segments left (the destination is another
- * then), is SL_PARSED_CHAIN. A fragment header that says "all of it" (RFC 6946) is passed over.
+ * then), is SL_PARSED_CHAIN. A fragment header that says "all of it" (RFC 6946) is passed over; any
+ * other ends the walk, which goes on behind that of a first fragment where it's asked to: RFC 7112
+ * wants all headers in there.
  */
 #ifndef SL_CORE_PARSE6_H
 #define SL_CORE_PARSE6_H
@@ -38,61 +40,86 @@ SL_INLINE uint8_t sl_shape_kind(uint32_t shape)
 	return (uint8_t)(shape >> 16);
 }
 
-/* From l4 to what is none of its headers: where that stands, 8..15 the protocol, and 16..23 the
- * kind, which is SL_PARSED_IP6 if the chain has led to its end. The packet ends at `end`. */
-SL_INLINE uint32_t sl_chain_walk(const struct sl_packet *p, uint32_t l4, uint32_t protocol,
-				 uint32_t end)
+/* From l4 to what is none of its headers, or to a fragment's: where that stands, 8..15 the
+ * protocol, and 16..23 the kind, which is SL_PARSED_IP6 if the chain has led to its end. through:
+ * the header of a first fragment is passed over, once, and stands at 32..39. The packet ends at
+ * `end`. */
+SL_INLINE uint64_t sl_chain_walk(const struct sl_packet *p, uint32_t l4, uint32_t protocol,
+				 uint32_t end, bool through)
 {
+	uint64_t first = 0;
+
 	for (int i = 0; i < SL_EXTENSIONS_MAX && sl_is_extension(protocol); i++) {
 		const struct sl_ip6_extension *e = sl_packet_at(p, l4, sizeof(*e));
 		uint32_t length;
 
 		if (!e || l4 + sizeof(*e) > end)
-			return SL_PARSED_BAD << 16;
+			return first | SL_PARSED_BAD << 16;
 		length = (e->length + 1u) * 8;
 		if (protocol == SL_PROTO_AH) {
 			length = (e->length + 2u) * 4;
 		} else if (protocol == SL_PROTO_FRAGMENT) {
-			if ((e->type << 8 | e->left) & SL_IP6_FRAGMENT)
-				return SL_PARSED_FRAGMENT << 16;
+			uint32_t is = (e->type << 8 | e->left) & SL_IP6_FRAGMENT;
+
+			if (is && (!through || is != SL_IP6_MORE || first))
+				return first | l4 | protocol << 8 |
+				       (is == SL_IP6_MORE ? SL_PARSED_FIRST : SL_PARSED_FRAGMENT)
+					       << 16;
+			if (is)
+				first = (uint64_t)l4 << 32;
 			length = sizeof(*e);
 		} else if ((protocol == SL_PROTO_ROUTING && e->left) ||
 			   (protocol == SL_PROTO_HOP_BY_HOP && i)) {
-			return SL_PARSED_CHAIN << 16;
+			return first | SL_PARSED_CHAIN << 16;
 		}
 		protocol = e->next;
 		l4 += length;
 		if (l4 > end)
-			return SL_PARSED_BAD << 16;
+			return first | SL_PARSED_BAD << 16;
 		if (l4 > SL_L4_MAX)
-			return SL_PARSED_CHAIN << 16;
+			return first | SL_PARSED_CHAIN << 16;
 	}
-	return sl_is_extension(protocol) ? SL_PARSED_CHAIN << 16
-					 : l4 | protocol << 8 | SL_PARSED_IP6 << 16;
+	return first | (sl_is_extension(protocol) ? SL_PARSED_CHAIN << 16
+						  : l4 | protocol << 8 | SL_PARSED_IP6 << 16);
 }
 
-/* What stands where, as one number, since an engine may have to find it out elsewhere (seam.h):
- * 0..7 the transport header's offset, 8..15 its protocol, 16..23 the kind, 24..31 l3. */
-SL_INLINE uint32_t sl_shape6_with(const struct sl_packet *p, uint32_t l3)
+SL_INLINE uint64_t sl_shape6_walk(const struct sl_packet *p, uint32_t l3, bool through)
 {
 	const struct sl_ip6 *ip = sl_packet_at(p, l3, sizeof(*ip));
-	uint32_t shape = l3 << 24, l4 = l3 + (uint32_t)sizeof(*ip), end, least;
+	uint32_t l4 = l3 + (uint32_t)sizeof(*ip), end, least;
+	uint64_t shape = l3 << 24;
 
 	if (!ip || sl_ntohl(ip->version_class_flow) >> 28 != 6)
 		return shape | SL_PARSED_OTHER << 16;
 	end = l4 + sl_ntohs(ip->length);
 	if (end > p->length)
 		return shape | SL_PARSED_BAD << 16;
-	shape |= sl_chain_walk(p, l4, ip->next, end);
-	least = sl_shape_protocol(shape) == SL_PROTO_TCP   ? (uint32_t)sizeof(struct sl_tcp)
-		: sl_shape_protocol(shape) == SL_PROTO_UDP ? (uint32_t)sizeof(struct sl_udp)
-							   : 0;
-	if (sl_shape_kind(shape) != SL_PARSED_IP6 || !least)
+	shape |= sl_chain_walk(p, l4, ip->next, end, through);
+	l4 = (uint32_t)shape;
+	least = sl_shape_protocol(l4) == SL_PROTO_TCP	? (uint32_t)sizeof(struct sl_tcp)
+		: sl_shape_protocol(l4) == SL_PROTO_UDP ? (uint32_t)sizeof(struct sl_udp)
+							: 0;
+	if (sl_shape_kind(l4) != SL_PARSED_IP6 || !least)
 		return shape;
-	l4 = sl_shape_l4(shape);
+	l4 = sl_shape_l4(l4);
 	if (l4 + least > end || !sl_packet_at(p, l4, least))
 		return shape ^ (SL_PARSED_IP6 ^ SL_PARSED_BAD) << 16;
 	return shape ^ (SL_PARSED_IP6 ^ SL_PARSED_FLOW) << 16;
+}
+
+/* What stands where, as one number, since an engine may have to find it out elsewhere (seam.h):
+ * 0..7 the offset of the transport header, or of a fragment's, 8..15 its protocol, 16..23 the kind,
+ * 24..31 l3. */
+SL_INLINE uint32_t sl_shape6_with(const struct sl_packet *p, uint32_t l3)
+{
+	return (uint32_t)sl_shape6_walk(p, l3, false);
+}
+
+/* The same of a first fragment as if it were the whole packet; 32..39 where its fragment header
+ * stands, 0 for none. */
+SL_INLINE uint64_t sl_shape6_first_with(const struct sl_packet *p, uint32_t l3)
+{
+	return sl_shape6_walk(p, l3, true);
 }
 
 /* The values that stand there. */

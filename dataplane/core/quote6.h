@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* The packet that an ICMPv6 error quotes, as quote.h has it for IPv4. It is followed where TCP or
- * UDP stands right behind its IPv6 header.
+/* The packet that an ICMPv6 error quotes, as quote.h has it for IPv4. It is followed to TCP or UDP
+ * past extension headers, and past the fragment header of a first fragment: of what parse6.h passes
+ * over, as many and as far into the frame.
  */
 #ifndef SL_CORE_QUOTE6_H
 #define SL_CORE_QUOTE6_H
 
+#include "parse6.h"
 #include "quote.h"
 
 struct sl_quote6 {
@@ -19,7 +21,17 @@ SL_INLINE bool sl_icmp6_is_error(uint8_t type)
 	       type == SL_ICMP6_TIME_EXCEEDED || type == SL_ICMP6_PARAMETER;
 }
 
-SL_INLINE bool sl_quote6_parse(const struct sl_packet *p, uint32_t at, uint32_t end,
+/* What stands where in the packet at `at`, as sl_chain_walk() says it. */
+SL_INLINE uint32_t sl_quote6_shape_with(const struct sl_packet *p, uint32_t at, uint32_t end)
+{
+	const struct sl_ip6 *ip = sl_packet_at(p, at, sizeof(*ip));
+
+	if (!ip)
+		return SL_PARSED_BAD << 16;
+	return (uint32_t)sl_chain_walk(p, at + (uint32_t)sizeof(*ip), ip->next, end, true);
+}
+
+SL_INLINE bool sl_quote6_parse(const struct sl_packet *p, uint32_t at, uint32_t end, uint32_t shape,
 			       struct sl_quote6 *q)
 {
 	const struct sl_ip6 *ip = sl_packet_at(p, at, sizeof(*ip));
@@ -28,14 +40,15 @@ SL_INLINE bool sl_quote6_parse(const struct sl_packet *p, uint32_t at, uint32_t 
 	if (!ip)
 		return false;
 	q->in.l3 = at;
-	q->in.l4 = at + (uint32_t)sizeof(*ip);
+	q->in.l4 = sl_shape_l4(shape);
 	q->in.end = end;
-	q->in.protocol = ip->next;
+	q->in.protocol = sl_shape_protocol(shape);
 	q->src = sl_addr_load(ip->src);
 	q->dst = sl_addr_load(ip->dst);
 	if (sl_addr_is4(&q->src) || sl_addr_is4(&q->dst)) /* the tables mean IPv4 by it */
 		return false;
-	if (sl_ntohl(ip->version_class_flow) >> 28 != 6 || q->in.l4 + SL_QUOTE_LEAST > end ||
+	if (sl_ntohl(ip->version_class_flow) >> 28 != 6 || sl_shape_kind(shape) != SL_PARSED_IP6 ||
+	    q->in.l4 + SL_QUOTE_LEAST > end ||
 	    (q->in.protocol != SL_PROTO_TCP && q->in.protocol != SL_PROTO_UDP))
 		return false;
 	ports = sl_packet_at(p, q->in.l4, sizeof(*ports));

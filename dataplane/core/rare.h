@@ -7,8 +7,7 @@
 #ifndef SL_CORE_RARE_H
 #define SL_CORE_RARE_H
 
-#include "fragment.h"
-#include "icmp6.h"
+#include "fragment6.h"
 
 /* Whose is it? What ends here is the kernel's or dropped. todo, as classify said: ICMP, a
  * datagram's first fragment, or another one. */
@@ -76,9 +75,9 @@ SL_INLINE enum sl_reason sl_fragment_route(const struct sl_tables *t, struct sl_
 		*egress = p->ingress;
 		return sl_icmp_echo(t, p, w, false);
 	case SL_TODO_FRAGMENT_TO_BACKEND:
-		return sl_fragment_to_backend(t, p, w, egress);
+		return sl_fragment_to_backend(t, p, w, sl_fragment_port4(w), egress, false);
 	case SL_TODO_FRAGMENT_TO_CLIENT:
-		return sl_fragment_to_client(t, p, w, egress);
+		return sl_fragment_to_client(t, p, w, sl_fragment_port4(w), egress, false);
 	default:
 		return sl_rare_end(t, w);
 	}
@@ -93,21 +92,69 @@ SL_INLINE enum sl_reason sl_rare_route(const struct sl_tables *t, struct sl_pack
 				     : sl_fragment_route(t, p, w, egress);
 }
 
+/* The same of IPv6. */
+SL_INLINE enum sl_reason sl_first6_route(const struct sl_tables *t, struct sl_packet *p,
+					 const struct sl_work *w, uint16_t *egress)
+{
+	switch (w->todo) {
+	case SL_TODO_SERVICE6:
+		return sl_route_service(t, p, w, egress, true, SL_COPY_LIMITED);
+	case SL_TODO_REVERSE6:
+		return sl_route_reverse(t, p, w, egress, true, SL_COPY_LIMITED);
+	case SL_TODO_ECHO:
+		*egress = p->ingress;
+		return sl_icmp6_echo(t, p, w, true);
+	default:
+		return sl_rare_end(t, w);
+	}
+}
+
+SL_INLINE enum sl_reason sl_fragment6_route(const struct sl_tables *t, struct sl_packet *p,
+					    const struct sl_work *w, sl_be16 port, uint16_t *egress)
+{
+	switch (w->todo) {
+	case SL_TODO_FRAGMENT_ECHO:
+		*egress = p->ingress;
+		return sl_icmp6_echo(t, p, w, false);
+	case SL_TODO_FRAGMENT_TO_BACKEND:
+		return sl_fragment_to_backend(t, p, w, port, egress, true);
+	case SL_TODO_FRAGMENT_TO_CLIENT:
+		return sl_fragment_to_client(t, p, w, port, egress, true);
+	default:
+		return sl_rare_end(t, w);
+	}
+}
+
 /* Both halves. */
+SL_INLINE enum sl_reason sl_rare6_with(const struct sl_tables *t, struct sl_packet *p, uint8_t todo,
+				       uint16_t *egress)
+{
+	struct sl_work w = { 0 };
+	uint16_t type;
+	uint32_t l3 = sl_parse_link(p, &type);
+	sl_be16 port;
+
+	if (todo == SL_TODO_FIRST6) {
+		sl_first6_classify(t, p, sl_shape6_first_with(p, l3), &w);
+		return sl_first6_route(t, p, &w, egress);
+	}
+	if (todo == SL_TODO_FRAGMENT6) {
+		port = sl_fragment6_classify(t, p, sl_shape6_with(p, l3), &w);
+		return sl_fragment6_route(t, p, &w, port, egress);
+	}
+	w.l3 = (uint8_t)l3;
+	w.l4 = (uint8_t)sl_shape_l4(sl_shape6_with(p, l3));
+	sl_icmp6_classify(t, p, &w);
+	return sl_icmp6_route(t, p, &w, egress);
+}
+
 SL_INLINE enum sl_reason sl_rare_with(const struct sl_tables *t, struct sl_packet *p, uint8_t todo,
 				      uint16_t *egress)
 {
 	struct sl_work w = { 0 };
 
-	if (todo == SL_TODO_ICMP6) {
-		uint16_t type;
-		uint32_t l3 = sl_parse_link(p, &type);
-
-		w.l3 = (uint8_t)l3;
-		w.l4 = (uint8_t)sl_shape_l4(sl_shape6_with(p, l3));
-		sl_icmp6_classify(t, p, &w);
-		return sl_icmp6_route(t, p, &w, egress);
-	}
+	if (todo == SL_TODO_ICMP6 || todo == SL_TODO_FIRST6 || todo == SL_TODO_FRAGMENT6)
+		return sl_rare6_with(t, p, todo, egress);
 	sl_rare_classify(t, p, todo, &w);
 	return sl_rare_route(t, p, todo, &w, egress);
 }

@@ -94,16 +94,21 @@ static enum sl_bite sl_track_charge(const struct sl_tables *t, uint64_t key, boo
 				    bool limited, const struct sl_limit_ask *packet);
 static uint32_t sl_limit_one(const struct sl_tables *t, const struct sl_limit_ask *ask,
 			     uint32_t place);
-static uint64_t sl_fragment_find(const struct sl_tables *t, uint64_t hash);
-static void sl_fragment_enter(const struct sl_tables *t, uint64_t hash, uint64_t what);
+static uint64_t sl_fragment_find(const struct sl_tables *t, const struct sl_packet *p,
+				 uint32_t where, bool guess);
+static void sl_fragment_enter(const struct sl_tables *t, const struct sl_packet *p, uint32_t where,
+			      uint64_t what, bool last);
 static enum sl_reason sl_rare(const struct sl_tables *t, struct sl_packet *p, uint8_t todo,
 			      uint16_t *egress);
 
-/* IPv6, likewise. What stands where in a packet (parse6.h); the place of the longest prefix that
- * holds an address, or ~0; and both halves of the decision, of classify.h and decide.h: an engine
- * that makes it in another program says SL_TODO_IP6 in the first and never comes to the second. */
+/* IPv6, likewise. What stands where in a packet (parse6.h), and in one that is quoted (quote6.h);
+ * the place of the longest prefix that holds an address, or ~0; and both halves of the decision, of
+ * classify.h and decide.h: an engine that makes it in another program says SL_TODO_IP6 in the first
+ * and never comes to the second. */
 struct sl_work;
 static uint32_t sl_shape6(const struct sl_tables *t, const struct sl_packet *p, uint32_t l3);
+static uint32_t sl_quote6_shape(const struct sl_tables *t, const struct sl_packet *p, uint32_t at,
+				uint32_t end);
 static uint32_t sl_route_find6(const struct sl_tables *t, const union sl_addr *dst);
 static void sl_classify6(const struct sl_tables *t, const struct sl_packet *p, struct sl_work *w);
 static enum sl_reason sl_route6(const struct sl_tables *t, struct sl_packet *p,

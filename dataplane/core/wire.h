@@ -114,7 +114,10 @@ struct sl_ip6_extension {
 	sl_be32 data;
 } SL_WIRE;
 
-#define SL_IP6_FRAGMENT 0xfff9 /* of type and left, read as one: an offset, or more fragments */
+/* Of type and left, read as one. */
+#define SL_IP6_FRAGMENT 0xfff9 /* an offset, or more fragments */
+#define SL_IP6_OFFSET	0xfff8 /* in bytes, as it stands */
+#define SL_IP6_MORE	0x0001
 
 struct sl_tcp { /* RFC 9293 */
 	sl_be16 src;

@@ -69,6 +69,13 @@ SL_INLINE uint32_t sl_shape6(const struct sl_tables *t, const struct sl_packet *
 	return sl_shape6_with(p, l3);
 }
 
+SL_INLINE uint32_t sl_quote6_shape(const struct sl_tables *t, const struct sl_packet *p,
+				   uint32_t at, uint32_t end)
+{
+	(void)t;
+	return sl_quote6_shape_with(p, at, end);
+}
+
 SL_APART uint32_t sl_route_find6(const struct sl_tables *t, const union sl_addr *dst)
 {
 	return sl_route_find6_with(t, dst);
@@ -87,14 +94,16 @@ static inline enum sl_reason sl_route6(const struct sl_tables *t, struct sl_pack
 
 /* ---- fragments, answers, modes ---- */
 
-SL_INLINE uint64_t sl_fragment_find(const struct sl_tables *t, uint64_t hash)
+SL_INLINE uint64_t sl_fragment_find(const struct sl_tables *t, const struct sl_packet *p,
+				    uint32_t where, bool guess)
 {
-	return sl_fragment_find_with(t, hash);
+	return sl_fragment_find_with(t, p, where, guess);
 }
 
-SL_INLINE void sl_fragment_enter(const struct sl_tables *t, uint64_t hash, uint64_t what)
+SL_INLINE void sl_fragment_enter(const struct sl_tables *t, const struct sl_packet *p,
+				 uint32_t where, uint64_t what, bool last)
 {
-	sl_fragment_enter_with(t, hash, what);
+	sl_fragment_enter_with(t, p, where, what, last);
 }
 
 SL_APART uint32_t sl_answer(const struct sl_tables *t, struct sl_packet *p, uint32_t reason,

@@ -353,7 +353,13 @@ static void tags(uint64_t *state, struct frame_spec *s)
 	}
 }
 
-/* Mostly good ones, of few datagrams, so that they meet. */
+/* Fragments are of few clients, so that they meet. */
+static void few_clients(uint64_t *state, struct frame_spec *s, bool reply)
+{
+	*(reply ? &s->dst : &s->src) = FRAME_IP(192, 0, 2, 21) + 21 * chance_of(state, 2);
+}
+
+/* Mostly good ones, of few datagrams. */
 static void fragment(uint64_t *state, struct frame_spec *s)
 {
 	static const uint16_t kinds[] = { 0x2000, 0x2000, 0x2003, 0x2001, 0x2002, 3, 185, 0x20b9 };
@@ -381,9 +387,10 @@ static void tcp_options(uint64_t *state, struct frame *f)
 static void ip_packet(const struct world *w, uint64_t *state, struct frame *f)
 {
 	struct frame_spec s = { .flags = flags(state), .payload = (uint16_t)chance_of(state, 64) };
+	bool reply = chance_once(state, 3);
 
 	random_bytes(state, s.eth_dst, 12);
-	if (chance_once(state, 3))
+	if (reply)
 		from_backend(w, state, &s);
 	else
 		to_service(w, state, &s);
@@ -398,7 +405,7 @@ static void ip_packet(const struct world *w, uint64_t *state, struct frame *f)
 	if (chance_once(state, 24))
 		s.fragment = (uint16_t)world_random(state);
 	else if (chance_once(state, 6))
-		fragment(state, &s);
+		few_clients(state, &s, reply), fragment(state, &s);
 	else if (chance_once(state, 3))
 		s.fragment = 0x4000; /* don't */
 	if (chance_once(state, 24))
@@ -505,24 +512,31 @@ static uint32_t extension(uint64_t *state, struct frame *f, uint32_t at, uint8_t
 	return at + (kind == 44 ? 8 : kind == 51 ? (words + 2) * 4 : (words + 1) * 8);
 }
 
-/* A packet of IPv4 with another header, and sums as they were: engines sum nothing. */
-static void ip6_packet(const struct world *w, uint64_t *state, struct frame *f)
+/* Likewise, of a fragment. */
+static uint32_t fragment6(uint64_t *state, struct frame *f, uint32_t at, uint8_t *next)
 {
-	struct frame_spec s = { .flags = flags(state), .payload = (uint16_t)chance_of(state, 64) };
-	uint32_t n = chance_once(state, 4) ? chance_of(state, 9) : 0, at, end;
+	static const uint16_t kinds[] = { 1, 1, 1, 9, 17, 25, 24, 185 << 3, 185 << 3 | 1, 0xfff8 };
+	uint16_t is = kinds[chance_of(state, sizeof(kinds) / sizeof(kinds[0]))];
+	uint8_t *e = &f->bytes[at];
+
+	*next = 44;
+	memset(e, 0, 8);
+	e[0] = 59;
+	e[2] = (uint8_t)(is >> 8);
+	e[3] = (uint8_t)is;
+	e[chance_once(state, 2) ? 4 : 7] = 1;
+	return at + 8;
+}
+
+/* A packet of IPv4 gets another header; sums stay as they were: engines sum nothing. */
+static void make_six(uint64_t *state, struct frame *f, const struct frame_spec *s, uint32_t n,
+		     uint32_t fragment_at)
+{
 	struct frame four;
+	uint32_t at, end;
 	uint8_t *next;
 
-	random_bytes(state, s.eth_dst, 12);
-	if (chance_once(state, 3))
-		from_backend(w, state, &s);
-	else
-		to_service(w, state, &s);
-	if (chance_once(state, 6))
-		tags(state, &s);
-	if (chance_once(state, 16))
-		s.csum = FRAME_CSUM_NONE;
-	frame_build(&four, &s);
+	frame_build(&four, s);
 	*f = four;
 	f->bytes[f->l3 - 2] = 0x86;
 	f->bytes[f->l3 - 1] = 0xdd;
@@ -530,30 +544,108 @@ static void ip6_packet(const struct world *w, uint64_t *state, struct frame *f)
 	f->bytes[f->l3] = (uint8_t)(0x60 | chance_of(state, chance_once(state, 40) ? 256 : 16));
 	f->bytes[f->l3 + 1] = (uint8_t)world_random(state);
 	f->bytes[f->l3 + 7] = chance_once(state, 8) ? (uint8_t)chance_of(state, 3) : 64;
-	put_addr(&f->bytes[f->l3 + 8], s.src);
-	put_addr(&f->bytes[f->l3 + 24], s.dst);
+	put_addr(&f->bytes[f->l3 + 8], s->src);
+	put_addr(&f->bytes[f->l3 + 24], s->dst);
 	if (chance_once(state, 40))
-		memcpy(&f->bytes[f->l3 + 8], sl_addr4(sl_htonl(s.src)).b, 16);
+		memcpy(&f->bytes[f->l3 + 8], sl_addr4(sl_htonl(s->src)).b, 16);
 	next = &f->bytes[f->l3 + 6];
 	at = f->l3 + 40;
 	for (uint32_t i = 0; i < n; i++) {
 		uint32_t from = at;
 
-		at = extension(state, f, at, next);
+		at = i == fragment_at ? fragment6(state, f, at, next)
+				      : extension(state, f, at, next);
 		next = &f->bytes[from];
 	}
-	*next = four.bytes[four.l3 + 9];
+	*next = s->protocol ? s->protocol : FRAME_TCP;
 	memcpy(&f->bytes[at], &four.bytes[four.l4], four.length - four.l4);
 	f->l4 = at;
 	end = at + four.length - four.l4;
-	f->length = end + (chance_once(state, 5) ? chance_of(state, 20) : 0);
+	f->length = end;
 	end -= f->l3 + 40;
 	if (chance_once(state, 24))
 		end += chance_of(state, 80) - 40;
 	f->bytes[f->l3 + 4] = (uint8_t)(end >> 8);
 	f->bytes[f->l3 + 5] = (uint8_t)end;
-	if (s.protocol == FRAME_TCP && chance_once(state, 2))
+	if (s->protocol == FRAME_TCP && chance_once(state, 2))
 		tcp_options(state, f);
+}
+
+enum { ICMP6 = 58, ICMP6_ECHO = 128, NO_FRAGMENT = 99 };
+
+static void ip6_packet(const struct world *w, uint64_t *state, struct frame *f)
+{
+	struct frame_spec s = { .flags = flags(state), .payload = (uint16_t)chance_of(state, 64) };
+	uint32_t n = chance_once(state, 4) ? chance_of(state, 9) : 0, at = NO_FRAGMENT;
+	bool reply = chance_once(state, 3);
+
+	random_bytes(state, s.eth_dst, 12);
+	if (reply)
+		from_backend(w, state, &s);
+	else
+		to_service(w, state, &s);
+	if (chance_once(state, 6))
+		tags(state, &s);
+	if (chance_once(state, 16))
+		s.csum = FRAME_CSUM_NONE;
+	if (chance_once(state, 16))
+		s.protocol = ICMP6;
+	if (chance_once(state, 4)) {
+		n = chance_once(state, 4) ? n : 0;
+		at = chance_of(state, n + 1);
+		n++;
+		few_clients(state, &s, reply);
+		if (!chance_once(state, 8))
+			s.payload = (uint16_t)(8 * chance_of(state, 8) +
+					       (s.protocol == FRAME_TCP ? 4 : 0));
+	}
+	make_six(state, f, &s, n, at);
+	if (s.protocol == ICMP6 && f->l4 < f->length)
+		f->bytes[f->l4] = ICMP6_ECHO;
+	if (chance_once(state, 5))
+		f->length += chance_of(state, 20);
+}
+
+/* An error about a packet the other way, as icmp_packet() has it. */
+static void icmp6_packet(const struct world *w, uint64_t *state, struct frame *f)
+{
+	static const uint8_t kinds[] = { 1, 2, 2, 3, 4, 128, 137 };
+	uint32_t n = chance_once(state, 3) ? chance_of(state, 4) : 0, length;
+	struct frame_spec s = { .payload = (uint16_t)chance_of(state, 40) }, about;
+	uint32_t at = chance_once(state, 3) ? chance_of(state, ++n) : NO_FRAGMENT;
+	uint8_t *ip = &f->bytes[14], *icmp = ip + 40;
+	bool itself = chance_once(state, 6);
+	struct frame quoted;
+
+	if (chance_once(state, 2))
+		to_service(w, state, &s);
+	else
+		from_backend(w, state, &s);
+	about = s;
+	about.src = s.dst, about.dst = s.src;
+	about.sport = s.dport, about.dport = s.sport;
+	about.csum = (enum frame_csum)chance_of(state, 3);
+	make_six(state, &quoted, &about, n, at);
+	length = quoted.length - quoted.l3;
+	if (chance_once(state, 3))
+		length = chance_of(state, length + 1);
+	memset(f, 0, sizeof(*f));
+	random_bytes(state, f->bytes, 12);
+	f->bytes[0] &= 0xfe;
+	f->bytes[12] = 0x86;
+	f->bytes[13] = 0xdd;
+	f->l3 = 14;
+	f->l4 = 54;
+	ip[0] = 0x60;
+	ip[5] = (uint8_t)(8 + length);
+	ip[6] = ICMP6;
+	ip[7] = (uint8_t)(chance_once(state, 8) ? 1 : 64);
+	put_addr(ip + 8, itself ? s.src : client(state));
+	put_addr(ip + 24, chance_once(state, 20) ? client(state) : about.src);
+	icmp[0] = kinds[chance_of(state, sizeof(kinds))];
+	random_bytes(state, icmp + 1, 7);
+	memcpy(icmp + 8, &quoted.bytes[quoted.l3], length);
+	f->length = 62 + length + (chance_once(state, 5) ? chance_of(state, 20) : 0);
 }
 
 static void nd_packet(const struct world *w, uint64_t *state, struct frame *f)
@@ -588,6 +680,22 @@ static void nd_packet(const struct world *w, uint64_t *state, struct frame *f)
 	f->length = 54 + 24 + 8 * options;
 }
 
+bool chance_fragment(uint64_t *state, struct frame *f)
+{
+	static const uint16_t units[] = { 1, 2, 3, 4, 185, 8191 };
+	uint16_t unit = units[chance_of(state, sizeof(units) / sizeof(units[0]))];
+	bool six = f->bytes[f->l3] >> 4 == 6, more = chance_once(state, 2);
+	uint16_t is = six ? (uint16_t)(unit << 3 | more) : (uint16_t)(unit | more << 13);
+	uint32_t at = f->l3 + (six ? 42 : 6);
+
+	if (f->l3 < 14 || at + 2 > f->length || (six && f->bytes[f->l3 + 6] != 44) ||
+	    (!six && !(f->bytes[at] & 0x3f) && !f->bytes[at + 1]))
+		return false;
+	f->bytes[at] = (uint8_t)(is >> 8);
+	f->bytes[at + 1] = (uint8_t)is;
+	return true;
+}
+
 static void mutate(uint64_t *state, struct frame *f)
 {
 	uint32_t n = 1 + chance_of(state, 4);
@@ -604,6 +712,8 @@ void chance_packet(const struct world *w, uint64_t *state, struct frame *f)
 		arp_packet(w, state, f);
 	else if (chance_once(state, 30))
 		nd_packet(w, state, f);
+	else if (chance_once(state, 30))
+		icmp6_packet(w, state, f);
 	else if (chance_once(state, 3))
 		ip6_packet(w, state, f);
 	else if (chance_once(state, 8))

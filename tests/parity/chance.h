@@ -19,6 +19,10 @@ void chance_tables(struct world *w, uint64_t *state, uint64_t now);
 /* A packet for that world: mostly good, else with one thing or another wrong with it. */
 void chance_packet(const struct world *w, uint64_t *state, struct frame *f);
 
+/* If the packet is a fragment that stands right behind its IP header: it becomes another one of the
+ * datagram, else false. */
+bool chance_fragment(uint64_t *state, struct frame *f);
+
 /* 0 to n - 1, and true once in n. */
 static inline uint32_t chance_of(uint64_t *state, uint32_t n)
 {

@@ -72,7 +72,8 @@ struct bench {
 	struct world world; /* the tables of `dpdk` are its own */
 	struct side dpdk, xdp;
 	uint64_t state;
-	uint64_t now; /* ticks */
+	uint64_t now;	 /* ticks */
+	struct frame in; /* the packet at hand, from which the next may be made */
 	uint64_t cases, different, tables;
 	uint64_t reasons[SL_REASON_COUNT];
 	uint64_t moved, untrackable;
@@ -186,25 +187,25 @@ static void copy_tables(struct bench *b)
 static int one_case(struct bench *b)
 {
 	struct outcome dpdk, xdp;
-	struct frame in;
 	const char *what;
 
-	chance_packet(&b->world, &b->state, &in);
-	xdp = decide(&b->xdp, &in, b->now);
+	if (chance_once(&b->state, 2) || !chance_fragment(&b->state, &b->in))
+		chance_packet(&b->world, &b->state, &b->in);
+	xdp = decide(&b->xdp, &b->in, b->now);
 	if (xdp.reason < 0) {
 		printf("case %" PRIu64 ": the program failed: %s\n", b->cases,
 		       strerror(-xdp.reason));
-		print_frame("in  ", in.bytes, in.length);
+		print_frame("in  ", b->in.bytes, b->in.length);
 		return xdp.reason;
 	}
-	dpdk = decide(&b->dpdk, &in, b->now);
+	dpdk = decide(&b->dpdk, &b->in, b->now);
 	what = differs(b, &dpdk, &xdp);
 	b->cases++;
 	b->reasons[xdp.reason]++;
 	if (!what)
 		return 0;
 	if (b->different++ < REPORTS)
-		report(b, what, &in, &dpdk, &xdp);
+		report(b, what, &b->in, &dpdk, &xdp);
 	copy_tables(b); /* one difference is reported once */
 	return 0;
 }

@@ -2,6 +2,7 @@
 """IPv6 through both engines: real TCP and UDP, neighbours, and what control does under it."""
 
 import collections
+import os
 import socket
 import sys
 
@@ -75,12 +76,16 @@ def test_http(topology, sluice):
         assert host.counters()["Tcp.InCsumErrors"] == 0
 
 
-@BOTH
-def test_udp(topology, sluice):
-    """30 flows of 3 datagrams: each comes back from the VIP, a flow stays with its backend."""
+def start_echo(topology):
     for host in topology.backends.values():
         host.popen(sys.executable, ECHO, host.label, 7, "::")
         net.wait_for("UDP echo", lambda h=host: h.run("ss", "-6Hlun", "sport", "=", ":7"))
+
+
+@BOTH
+def test_udp(topology, sluice):
+    """30 flows of 3 datagrams: each comes back from the VIP, a flow stays with its backend."""
+    start_echo(topology)
     one_request(topology.client, **SIX)
     seen = set()
     for flow in range(30):
@@ -101,6 +106,36 @@ def test_udp(topology, sluice):
     assert " [2001:db8:2::11]:7 " in sluice.ctl("backend", "list", "echo")
     for host in hosts(topology):
         assert host.counters()["Udp6InCsumErrors"] == 0
+
+
+@pytest.mark.usefixtures("sluice")
+@BOTH
+def test_large_datagrams(topology):
+    """Datagrams of 8,000 bytes, six fragments each, both ways: all that a flow sends, large and
+    small, reaches one backend and comes back as it was; so does a ping of that size."""
+    start_echo(topology)
+    one_request(topology.client, **SIX)
+    names = set()
+    for flow in range(12):
+        with topology.client.socket(socket.AF_INET6, socket.SOCK_DGRAM) as client:
+            client.settimeout(2.0)
+            seen = set()
+            for number in range(6):
+                payload = os.urandom(100 if number % 3 == 1 else 8000)
+                client.sendto(payload, (net.VIP6, 7))
+                reply, peer = client.recvfrom(65535)
+                name, _, rest = reply.partition(b" ")
+                assert (rest, peer[:2]) == (payload, (net.VIP6, 7)), f"flow {flow} number {number}"
+                seen.add(name)
+        assert len(seen) == 1
+        names |= seen
+    assert len(names) > 1
+    said = topology.client.run("ping", "-6", "-c", 3, "-i", 0.2, "-W", 2, "-s", 8000, net.VIP6)
+    assert "3 packets transmitted, 3 received" in said
+    for host in hosts(topology):
+        counters = " ".join(host.run("cat", "/proc/net/snmp6").split())
+        assert "Udp6InCsumErrors 0" in counters
+        assert "Ip6ReasmFails 0" in counters
 
 
 @BOTH

@@ -292,15 +292,17 @@ static __attribute__((unused)) uint32_t sl_limit_one(const struct sl_tables *t,
 }
 
 /* No such packet comes by here. */
-static __attribute__((unused)) uint64_t sl_fragment_find(const struct sl_tables *t, uint64_t hash)
+static __attribute__((unused)) uint64_t
+sl_fragment_find(const struct sl_tables *t, const struct sl_packet *p, uint32_t where, bool guess)
 {
-	return sl_fragment_find_with(t, hash);
+	return sl_fragment_find_with(t, p, where, guess);
 }
 
-static __attribute__((unused)) void sl_fragment_enter(const struct sl_tables *t, uint64_t hash,
-						      uint64_t what)
+static __attribute__((unused)) void sl_fragment_enter(const struct sl_tables *t,
+						      const struct sl_packet *p, uint32_t where,
+						      uint64_t what, bool last)
 {
-	sl_fragment_enter_with(t, hash, what);
+	sl_fragment_enter_with(t, p, where, what, last);
 }
 
 static __attribute__((unused)) enum sl_reason
@@ -313,6 +315,13 @@ static inline uint32_t sl_shape6(const struct sl_tables *t, const struct sl_pack
 {
 	(void)t;
 	return sl_shape6_with(p, l3);
+}
+
+static __attribute__((unused)) uint32_t
+sl_quote6_shape(const struct sl_tables *t, const struct sl_packet *p, uint32_t at, uint32_t end)
+{
+	(void)t;
+	return sl_quote6_shape_with(p, at, end);
 }
 
 static __attribute__((unused)) uint32_t sl_route_find6(const struct sl_tables *t,

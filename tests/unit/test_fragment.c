@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Fragments: all of a datagram reach one backend, that of its flow, in whatever order they come and
  * whatever changes meanwhile; what nobody completes is forgotten, and a flood of it harms nobody
- * for longer than it lasts.
+ * for longer than it lasts. The same over IPv4 and IPv6.
  *
  *     clients 203.0.113.x ── port 0 ─ gateway ─ port 1 ─┬─ backend 10.1.0.1:5353
  *                                                       └─ backend 10.1.0.2:5353
  *
- * VIP 198.51.100.7 has UDP 53, whose rows name one backend or the other.
+ * VIP 198.51.100.7 has UDP 53, whose rows name one backend or the other. The addresses of IPv6 end
+ * in the same bytes.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -28,20 +29,25 @@
 
 enum { UDP, PARTS = 4, NOW = 1 << 30, UNIT = 1 << (SL_FRAGMENT_SHIFT - SL_TICK_SHIFT) };
 
-static int setup(void **state)
+static int setup(void **state, bool six)
 {
 	static const uint8_t mac[2][12] = { { 2, 1 }, { 2, 2 } };
 	struct world *w = aligned_alloc(128, (sizeof(*w) + 127) & ~(size_t)127);
+	struct sl_route *r;
 
 	if (world_make(w, 64))
 		return -1;
 	world_add_service(w, VIP, 53, FRAME_UDP, 64);
+	if (six)
+		world_make_six(w, UDP);
 	world_add_backend(w, UDP, B1, 5353, mac[0], 1);
 	world_add_backend(w, UDP, B2, 5353, mac[1], 1);
 	for (uint32_t i = 0; i < 64; i++)
 		w->service[UDP].row[i] = sl_row(1 + i % 2, 0, SL_ROW_CLOSED);
 	world_set_terms(w, UDP, 1u << 28, 1u << 28, 1u << 28);
-	world_add_route(w, 0, 0, SL_ROUTE_VIA);
+	r = world_add_route(w, 0, 0, SL_ROUTE_VIA);
+	if (six)
+		*r = (struct sl_route){ .kind = r->kind, .mtu = r->mtu };
 	world_publish(w);
 	world_look_all(w);
 	world_time(w, NOW);
@@ -49,11 +55,49 @@ static int setup(void **state)
 	return 0;
 }
 
+static int setup4(void **state)
+{
+	return setup(state, false);
+}
+
+static int setup6(void **state)
+{
+	return setup(state, true);
+}
+
 static int teardown(void **state)
 {
 	world_free(*state);
 	free(*state);
 	return 0;
+}
+
+/* The same packet with a header of IPv6, and one of fragments where the other says so. */
+static void make_six(struct frame *f, const struct frame_spec *s)
+{
+	uint16_t is = (uint16_t)(s->fragment << 3 | s->fragment >> 13);
+	uint32_t from = f->l4, l4 = f->l3 + (is ? 48 : 40), n = f->length - from;
+	union sl_addr src = world_addr(s->src, true), dst = world_addr(s->dst, true);
+	uint8_t *ip = &f->bytes[f->l3];
+
+	memmove(&f->bytes[l4], &f->bytes[from], n);
+	f->bytes[f->l3 - 2] = 0x86;
+	f->bytes[f->l3 - 1] = 0xdd;
+	memset(ip, 0, l4 - f->l3);
+	ip[0] = 0x60;
+	ip[5] = (uint8_t)(l4 - f->l3 - 40 + n);
+	ip[6] = is ? 44 : s->protocol;
+	ip[7] = 64;
+	memcpy(ip + 8, src.b, 16);
+	memcpy(ip + 24, dst.b, 16);
+	if (is) {
+		ip[40] = s->protocol;
+		ip[42] = (uint8_t)(is >> 8);
+		ip[43] = (uint8_t)is;
+		ip[44] = (uint8_t)s->id; /* the upper bits of 32 */
+	}
+	f->l4 = l4;
+	f->length = l4 + n;
 }
 
 /* One of PARTS fragments of a datagram; PARTS itself: a datagram that is whole. */
@@ -68,6 +112,7 @@ static enum sl_reason send(struct world *w, uint32_t client, uint16_t port, uint
 				.id = id,
 				.payload = 8,
 				.csum = FRAME_CSUM_NONE };
+	bool six = w->service[UDP].six;
 	struct sl_packet p;
 	enum sl_reason reason;
 	struct frame f;
@@ -76,14 +121,16 @@ static enum sl_reason send(struct world *w, uint32_t client, uint16_t port, uint
 	if (part < PARTS)
 		s.fragment = (uint16_t)(2 * part | (part < PARTS - 1 ? 0x2000 : 0));
 	frame_build(&f, &s);
+	if (six)
+		make_six(&f, &s);
 	if (part && part < PARTS)
 		memset(&f.bytes[f.l4], 0xff, 16); /* data, where another has its ports */
 	p = (struct sl_packet){ .data = f.bytes, .end = f.bytes + f.length, .length = f.length };
 	reason = world_decide(w, id % WORLD_QUEUES, &p, &egress);
-	*to = f.bytes[f.l3 + 19];
+	*to = f.bytes[f.l3 + (six ? 39 : 19)];
 	if (reason == SL_REASON_to_backend) {
-		assert_true(frame_ip_holds(&f));
-		assert_int_equal(f.bytes[f.l3 + 16], 10);
+		assert_true(six || frame_ip_holds(&f));
+		assert_int_equal(f.bytes[f.l3 + (six ? 36 : 16)], 10);
 		if (part && part < PARTS)
 			assert_int_equal(f.bytes[f.l4 + 3], 0xff);
 	}
@@ -147,7 +194,9 @@ static void test_two_flows(void **state)
 static void test_change(void **state)
 {
 	struct world *w = *state;
+	union sl_addr client;
 	uint32_t owner, to;
+	uint64_t source;
 
 	send(w, CLIENT, 40000, 1, 0, &owner);
 	world_set_rows(w, UDP, sl_row(3 - owner, owner, SL_ROW_OPEN));
@@ -165,7 +214,9 @@ static void test_change(void **state)
 		assert_int_equal(send(w, CLIENT, 50000, 2, part, &to), SL_REASON_to_backend);
 		assert_int_equal(to, 3 - owner);
 	}
-	assert_non_null(world_flow_find(w, world_flow_key(UDP, CLIENT, 50000)).bucket);
+	client = world_addr(CLIENT, w->service[UDP].six);
+	source = sl_hash_source(&client, sl_htons(50000), w->root->row_key);
+	assert_non_null(world_flow_find(w, sl_flow_key(UDP + 1, source)).bucket);
 }
 
 /* A datagram that nobody completes, and one that never ends, are forgotten. */
@@ -227,15 +278,54 @@ static void test_torn_entry(void **state)
 	assert_int_equal(send(w, CLIENT, 40000, 1, 1, &to), SL_REASON_fragment);
 }
 
+/* Six packets of a flow at once, and no more for an hour. */
+static void add_limit(struct world *w, uint8_t flags)
+{
+	struct sl_limit l = { .scope = SL_SCOPE_FLOW,
+			      .unit = SL_UNIT_PACKETS,
+			      .direction = SL_TO_BACKEND,
+			      .flags = flags | SL_LIMIT_OTHERS,
+			      .pace = { .packet = 600000000000ull << SL_COST_SHIFT } };
+
+	l.pace.depth = l.pace.most = 3600000000000ull >> SL_TICK_SHIFT;
+	world_add_limit(w, UDP, &l);
+	world_publish(w);
+	world_look_all(w);
+}
+
+/* Each fragment is charged to its flow, wherever the limit is kept, and to no other flow. */
+static void check_limit(struct world *w, uint8_t flags)
+{
+	uint32_t to;
+
+	add_limit(w, flags);
+	for (uint32_t i = 0; i < 12; i++)
+		assert_int_equal(send(w, CLIENT, 40000, (uint16_t)(1 + i / PARTS), i % PARTS, &to),
+				 i < 6 ? SL_REASON_to_backend : SL_REASON_limit_flow);
+	for (uint32_t part = 0; part < PARTS; part++)
+		assert_int_equal(send(w, CLIENT, 40001, 9, part, &to), SL_REASON_to_backend);
+}
+
+static void test_limit(void **state)
+{
+	check_limit(*state, 0);
+}
+
+static void test_limit_in_entry(void **state)
+{
+	check_limit(*state, SL_LIMIT_ENTRY);
+}
+
+#define BOTH(test)                                                                                 \
+	cmocka_unit_test_setup_teardown(test, setup4, teardown),                                   \
+		cmocka_unit_test_setup_teardown(test, setup6, teardown)
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_orders, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_two_flows, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_change, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_age, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_flood, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_torn_entry, setup, teardown),
+		BOTH(test_orders), BOTH(test_two_flows),      BOTH(test_change),
+		BOTH(test_age),	   BOTH(test_flood),	      BOTH(test_torn_entry),
+		BOTH(test_limit),  BOTH(test_limit_in_entry),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
