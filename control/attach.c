@@ -2,6 +2,7 @@
 #include "attach.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,29 +17,68 @@ static void note_unattached(struct sl_control *c, uint32_t port, const char *why
 	c->unattached[port] = why ? strdup(why) : NULL;
 }
 
+/* A port that has no program yet. */
+struct attaching {
+	struct sl_control *c;
+	uint32_t port;
+	unsigned ifindex;
+	bool apart; /* in a thread */
+	pthread_t thread;
+	int how;
+	char why[SL_ERROR_MAX];
+};
+
+static void *attach(void *argument)
+{
+	struct attaching *a = argument;
+
+	a->how = sl_xdp_attach(&a->c->store, &a->c->where, &a->c->config, a->port, a->ifindex,
+			       a->why);
+	return NULL;
+}
+
+/* All at once: the kernel takes a second or two to verify what it is given, on one core. */
+static void attach_all(struct attaching *all, uint32_t n)
+{
+	for (uint32_t i = 1; i < n; i++)
+		all[i].apart = pthread_create(&all[i].thread, NULL, attach, &all[i]) == 0;
+	for (uint32_t i = 0; i < n; i++) {
+		if (!all[i].apart)
+			attach(&all[i]);
+	}
+	for (uint32_t i = 1; i < n; i++) {
+		if (all[i].apart)
+			pthread_join(all[i].thread, NULL);
+	}
+}
+
 int sl_attach_ports(struct sl_control *c, char error[SL_ERROR_MAX])
 {
+	struct attaching all[SL_PORTS_MAX];
+	uint32_t n = 0;
 	int err = 0;
 
 	for (uint32_t i = 0; i < c->config.dataplane.n_ports; i++) {
 		const struct sl_config_port *port = &c->config.dataplane.port[i];
 		const struct sl_net_port *p = sl_net_port(c->net, i);
-		char why[SL_ERROR_MAX] = "";
-		int how;
 
 		if (!p->present)
 			c->attached[i] = 0;
-		if (port->kind != SL_PORT_KERNEL || !p->present || p->ifindex == c->attached[i])
-			continue;
-		how = sl_xdp_attach(&c->store, &c->where, &c->config, i, p->ifindex, why);
-		if (how == SL_XDP_GENERIC)
-			sl_log("%s", why);
-		note_unattached(c, i, how < 0 ? why : NULL);
-		c->attached[i] = how < 0 ? 0 : p->ifindex;
-		if (how < 0 && !err) {
+		if (port->kind == SL_PORT_KERNEL && p->present && p->ifindex != c->attached[i])
+			all[n++] = (struct attaching){ .c = c, .port = i, .ifindex = p->ifindex };
+	}
+	attach_all(all, n);
+	for (uint32_t i = 0; i < n; i++) {
+		const struct attaching *a = &all[i];
+
+		if (a->how == SL_XDP_GENERIC)
+			sl_log("%s", a->why);
+		note_unattached(c, a->port, a->how < 0 ? a->why : NULL);
+		c->attached[a->port] = a->how < 0 ? 0 : a->ifindex;
+		if (a->how < 0 && !err) {
 			/* Busy is said of instances; a port that isn't free is the machine's. */
-			err = how == -EBUSY ? -EEXIST : how;
-			memcpy(error, why, SL_ERROR_MAX);
+			err = a->how == -EBUSY ? -EEXIST : a->how;
+			memcpy(error, a->why, SL_ERROR_MAX);
 		}
 	}
 	return err;

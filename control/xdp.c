@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* See xdp.h. libbpf's own messages are kept quiet: what an operator has to know is in `error`. */
 #include "xdp.h"
 
 #include <dirent.h>
@@ -22,6 +21,7 @@
 #include <bpf/libbpf.h>
 
 #include "engine.skel.h"
+#include "program.h"
 
 #define VERIFIER_LOG (256 * 1024)
 
@@ -128,6 +128,11 @@ static int egress_open(struct attachment *a, const struct sl_store_where *where,
 	if (a->egress < 0)
 		return fail(error, a->egress, "%s: %s", pin, strerror(-a->egress));
 	err = bpf_obj_pin(a->egress, pin);
+	if (err == -EEXIST) { /* another port's thread came first */
+		close(a->egress);
+		a->egress = bpf_obj_get(pin);
+		err = a->egress < 0 ? a->egress : 0;
+	}
 	return err ? fail(error, err, "%s: %s", pin, strerror(-err)) : 0;
 }
 
@@ -140,28 +145,6 @@ static int egress_set(const struct attachment *a, uint32_t port, char error[SL_E
 }
 
 /* ---- the program ---- */
-
-static int reuse_maps(struct sl_xdp_engine *skel, const struct sl_store *store, int xsks,
-		      int egress)
-{
-	struct {
-		struct bpf_map *map;
-		int fd;
-	} reused[] = {
-#define REUSED(name, record, writer) { skel->maps.name, store->fd[SL_ARRAY_##name] },
-		SL_ARRAYS(REUSED)
-#undef REUSED
-	};
-	int err = 0;
-
-	for (size_t i = 0; !err && i < sizeof(reused) / sizeof(reused[0]); i++)
-		err = bpf_map__reuse_fd(reused[i].map, reused[i].fd);
-	if (!err && xsks >= 0)
-		err = bpf_map__reuse_fd(skel->maps.xsks_map, xsks);
-	if (!err)
-		err = bpf_map__reuse_fd(skel->maps.egress, egress);
-	return err;
-}
 
 /* What the driver calls itself. */
 static bool is_veth(const char *device)
@@ -176,28 +159,6 @@ static bool is_veth(const char *device)
 	err = ioctl(fd, SIOCETHTOOL, &request);
 	close(fd);
 	return err == 0 && strcmp(info.driver, "veth") == 0;
-}
-
-static void set_sizes(struct sl_xdp_engine *skel, const struct sl_store *store, uint32_t port,
-		      const char *device)
-{
-	const uint32_t *n = store->count;
-	uint32_t writers = n[SL_ARRAY_tally];
-
-	skel->rodata->sl_services = n[SL_ARRAY_services] / 2;
-	skel->rodata->sl_reverses = n[SL_ARRAY_reverse] / 2;
-	skel->rodata->sl_routes = n[SL_ARRAY_routes] / 2;
-	skel->rodata->sl_buckets = n[SL_ARRAY_flows];
-	skel->rodata->sl_fragment_buckets = n[SL_ARRAY_fragments];
-	skel->rodata->sl_traffics = n[SL_ARRAY_traffic] / writers;
-	skel->rodata->sl_limit_tallies = n[SL_ARRAY_limit_tally] / writers;
-	skel->rodata->sl_balances = n[SL_ARRAY_balances];
-	skel->rodata->sl_exceptions = n[SL_ARRAY_exceptions] / 2;
-	skel->rodata->sl_meter_lines = n[SL_ARRAY_meters];
-	skel->rodata->sl_tallies = n[SL_ARRAY_service_tally] / writers;
-	skel->rodata->sl_workers = n[SL_ARRAY_workers];
-	skel->rodata->sl_port = port;
-	skel->rodata->sl_veth = is_veth(device);
 }
 
 /* The end of the verifier's log on one line, for a report of something that shouldn't happen. */
@@ -224,30 +185,25 @@ static int load_fail(const char *device, int err, char *log, char error[SL_ERROR
 static int program_load(struct sl_xdp_engine **skel, const struct sl_store *store, uint32_t port,
 			const struct attachment *a, char error[SL_ERROR_MAX])
 {
-	LIBBPF_OPTS(bpf_object_open_opts, opts, .kernel_log_size = VERIFIER_LOG);
-	libbpf_print_fn_t print = libbpf_set_print(NULL);
 	char *log = calloc(1, VERIFIER_LOG);
-	int err = -ENOMEM;
+	int err;
 
 	*skel = NULL;
 	if (!log)
-		goto out;
-	opts.kernel_log_buf = log;
-	*skel = sl_xdp_engine__open_opts(&opts);
-	if (!*skel) {
-		err = -errno;
-		goto out;
+		return load_fail(a->device, -ENOMEM, (char[]){ "" }, error);
+	err = sl_program_open(skel, store, port, log, VERIFIER_LOG);
+	if (!err) {
+		(*skel)->rodata->sl_veth = is_veth(a->device);
+		err = a->xsks < 0 ? 0 : bpf_map__reuse_fd((*skel)->maps.xsks_map, a->xsks);
 	}
-	set_sizes(*skel, store, port, a->device);
-	err = reuse_maps(*skel, store, a->xsks, a->egress);
+	if (!err)
+		err = bpf_map__reuse_fd((*skel)->maps.egress, a->egress);
 	if (!err)
 		err = sl_xdp_engine__load(*skel);
-	if (err)
+	if (err) {
 		sl_xdp_engine__destroy(*skel);
-out:
-	libbpf_set_print(print);
-	if (err)
-		load_fail(a->device, err, log ? log : (char[]){ "" }, error);
+		load_fail(a->device, err, log, error);
+	}
 	free(log);
 	return err;
 }

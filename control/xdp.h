@@ -28,7 +28,7 @@ enum sl_xdp_how {
 
 /* The store is control's, with its descriptors; `port` is an index in config->dataplane.port, of
  * kind SL_PORT_KERNEL. How it is attached (enum sl_xdp_how), or -errno with a message. -EBUSY:
- * somebody else's program is attached there. */
+ * somebody else's program is attached there. For different ports it may run in threads at once. */
 int sl_xdp_attach(const struct sl_store *store, const struct sl_store_where *where,
 		  const struct sl_config *config, uint32_t port, unsigned ifindex,
 		  char error[SL_ERROR_MAX]);

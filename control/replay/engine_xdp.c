@@ -13,6 +13,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "../program.h"
 #include "engine.h"
 #include "engine.skel.h"
 
@@ -29,39 +30,6 @@ static int fail(int err, const char *what, char error[SL_ERROR_MAX])
 {
 	snprintf(error, SL_ERROR_MAX, "engine xdp: %s: %s%s", what, strerror(-err),
 		 err == -EPERM ? ": run as root (CAP_BPF and CAP_NET_ADMIN)" : "");
-	return err;
-}
-
-static void set_sizes(struct sl_xdp_engine *skel, const struct sl_store *store, uint32_t port)
-{
-	const uint32_t *n = store->count;
-	uint32_t writers = n[SL_ARRAY_tally];
-
-	skel->rodata->sl_services = n[SL_ARRAY_services] / 2;
-	skel->rodata->sl_reverses = n[SL_ARRAY_reverse] / 2;
-	skel->rodata->sl_routes = n[SL_ARRAY_routes] / 2;
-	skel->rodata->sl_buckets = n[SL_ARRAY_flows];
-	skel->rodata->sl_fragment_buckets = n[SL_ARRAY_fragments];
-	skel->rodata->sl_traffics = n[SL_ARRAY_traffic] / writers;
-	skel->rodata->sl_limit_tallies = n[SL_ARRAY_limit_tally] / writers;
-	skel->rodata->sl_balances = n[SL_ARRAY_balances];
-	skel->rodata->sl_exceptions = n[SL_ARRAY_exceptions] / 2;
-	skel->rodata->sl_meter_lines = n[SL_ARRAY_meters];
-	skel->rodata->sl_tallies = n[SL_ARRAY_service_tally] / writers;
-	skel->rodata->sl_workers = n[SL_ARRAY_workers];
-	skel->rodata->sl_port = port;
-	skel->rodata->sl_time_told = true;
-}
-
-static int reuse_maps(struct sl_xdp_engine *skel, const struct sl_store *store)
-{
-	int err = 0;
-
-#define REUSE(name, record, writer)                                                                \
-	if (!err)                                                                                  \
-		err = bpf_map__reuse_fd(skel->maps.name, store->fd[SL_ARRAY_##name]);
-	SL_ARRAYS(REUSE)
-#undef REUSE
 	return err;
 }
 
@@ -100,18 +68,12 @@ static void xdp_close(struct sl_replay_engine *e)
 static int load(struct sl_replay_engine *e, const struct sl_store *store, uint32_t port,
 		char error[SL_ERROR_MAX])
 {
-	libbpf_print_fn_t print = libbpf_set_print(NULL);
-	int err;
+	int err = sl_program_open(&e->skel, store, port, NULL, 0);
 
-	e->skel = sl_xdp_engine__open();
-	err = e->skel ? 0 : -errno;
 	if (!err) {
-		set_sizes(e->skel, store, port);
-		err = reuse_maps(e->skel, store);
-	}
-	if (!err)
+		e->skel->rodata->sl_time_told = true;
 		err = sl_xdp_engine__load(e->skel);
-	libbpf_set_print(print);
+	}
 	return err ? fail(err, "the program can't be loaded", error) : 0;
 }
 

@@ -262,8 +262,10 @@ class Topology:
                 (self.gateway, "be0", INSIDE6)]  # fmt: skip
         ends += [(host, "eth0", host.address6) for host in self.backends.values()]
         for host, device, address in ends:
-            host.sysctl(**{f"net__ipv6__conf__{device}__disable_ipv6": 0,
-                           f"net__ipv6__conf__{device}__accept_ra": 0})  # fmt: skip
+            # No second's wait for others that might claim the address.
+            host.sysctl(**{f"net__ipv6__conf__{device}__accept_dad": 0,
+                           f"net__ipv6__conf__{device}__accept_ra": 0,
+                           f"net__ipv6__conf__{device}__disable_ipv6": 0})  # fmt: skip
             host.run("ip", "addr", "add", f"{address}/64", "dev", device, "nodad")
         for host in self.backends.values():
             host.run("ip", "route", "add", "default", "via", INSIDE6)
