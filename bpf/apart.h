@@ -194,6 +194,38 @@ SL_INLINE uint32_t sl_answer(const struct sl_tables *t, struct sl_packet *p, uin
 	return (uint32_t)sl_reason_untold(reason);
 }
 
+__attribute__((noinline)) uint32_t sl_service_range_alone(uint64_t q0, uint64_t q1,
+							  uint32_t endpoint, uint32_t live)
+{
+	union sl_addr vip = { .q = { q0, q1 } };
+	struct sl_tables t;
+
+	return sl_tables_look_again(&t, live & 1, 0) ? sl_service_range_with(&t, &vip, endpoint)
+						     : ~0u;
+}
+
+__attribute__((noinline)) uint32_t sl_reverse_range_alone(uint64_t q0, uint64_t q1,
+							  uint32_t endpoint, uint32_t live)
+{
+	union sl_addr backend = { .q = { q0, q1 } };
+	struct sl_tables t;
+
+	return sl_tables_look_again(&t, live & 1, 0) ? sl_reverse_range_with(&t, &backend, endpoint)
+						     : ~0u;
+}
+
+SL_INLINE uint32_t sl_service_range(const struct sl_tables *t, const union sl_addr *vip,
+				    uint32_t endpoint)
+{
+	return sl_service_range_alone(vip->q[0], vip->q[1], endpoint, t->live);
+}
+
+SL_INLINE uint32_t sl_reverse_range(const struct sl_tables *t, const union sl_addr *backend,
+				    uint32_t endpoint)
+{
+	return sl_reverse_range_alone(backend->q[0], backend->q[1], endpoint, t->live);
+}
+
 SL_INLINE enum sl_reason sl_limited(const struct sl_tables *t, struct sl_packet *p,
 				    const struct sl_work *w, uint16_t *egress)
 {

@@ -101,7 +101,7 @@ struct sl_config_capacity {
 struct sl_config_backend {
 	char name[SL_NAME_MAX];
 	union sl_addr addr;
-	uint16_t port; /* host order; the service's when not given */
+	uint16_t port; /* host order; the service's when not given, of a range 0 */
 	uint32_t weight;
 	int line;
 };
@@ -136,8 +136,9 @@ enum sl_mss_wish {
 struct sl_config_service {
 	char name[SL_NAME_MAX];
 	union sl_addr vip;
-	uint8_t protocol; /* IPPROTO_TCP, IPPROTO_UDP */
-	uint16_t port;	  /* host order */
+	uint8_t protocol;   /* IPPROTO_TCP, IPPROTO_UDP */
+	uint16_t port;	    /* host order; of a range its first one */
+	uint16_t last_port; /* of one port the same, or 0 */
 	char scheduler[SL_NAME_MAX];
 	enum sl_mode mode;
 	struct sl_config_source source;	 /* of tunnels to IPv4 backends; ::0 for none */
@@ -238,6 +239,26 @@ bool sl_config_tunnels(const struct sl_config_service *service);
 /* Where tunnels to a backend of this address come from. */
 const struct sl_config_source *sl_config_source(const struct sl_config_service *service,
 						const union sl_addr *backend);
+
+/* A service of several ports keeps them: its backends have the same. */
+static inline bool sl_config_is_range(const struct sl_config_service *service)
+{
+	return service->last_port > service->port;
+}
+
+/* The port that a backend has which names none, and that NAT puts in the place of the VIP's. */
+static inline uint16_t sl_config_backend_port(const struct sl_config_service *service)
+{
+	return sl_config_is_range(service) ? 0 : service->port;
+}
+
+/* Whether they are one service, perhaps of more or fewer ports than before. */
+static inline bool sl_config_same_service(const struct sl_config_service *a,
+					  const struct sl_config_service *b)
+{
+	return a->protocol == b->protocol && a->port == b->port &&
+	       sl_config_is_range(a) == sl_config_is_range(b) && sl_addr_equal(&a->vip, &b->vip);
+}
 
 /* Whether the service's mode lets a backend have this address, and this port. 0 or -EINVAL with a
  * message. */

@@ -207,8 +207,15 @@ int sl_mode_check_addr(const struct sl_config_service *service, const union sl_a
 int sl_mode_check_port(const struct sl_config_service *service, uint16_t port,
 		       char error[SL_ERROR_MAX])
 {
-	if (service->mode == SL_MODE_NAT || port == service->port)
+	if (port == sl_config_backend_port(service) ||
+	    (service->mode == SL_MODE_NAT && !sl_config_is_range(service)))
 		return 0;
+	if (sl_config_is_range(service)) {
+		snprintf(error, SL_ERROR_MAX,
+			 "a service of ports %u-%u translates none; leave it out", service->port,
+			 service->last_port);
+		return -EINVAL;
+	}
 	snprintf(error, SL_ERROR_MAX,
 		 "%u is another than the service's, and mode \"%s\" translates none; give %u or "
 		 "leave it out",

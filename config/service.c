@@ -72,6 +72,32 @@ static int read_affinity(struct sl_reader *r, const struct sl_field *field,
 	return 0;
 }
 
+/* 80, "8000-8099", or "any". */
+static int read_ports(struct sl_reader *r, const struct sl_field *field, config_setting_t *setting,
+		      void *record)
+{
+	const char *text = config_setting_get_string(setting);
+	struct sl_config_service *service = record;
+	unsigned int first = 1, last = 65535;
+	char more;
+	int err;
+
+	if (!text) {
+		err = sl_read_integer(r, field, setting, record);
+		service->last_port = service->port;
+		return err;
+	}
+	if (strcmp(text, "any") != 0 && (sscanf(text, "%5u-%5u%c", &first, &last, &more) != 2 ||
+					 !first || first >= last || last > 65535))
+		return sl_fail(r, setting,
+			       "is \"%s\"; give a number, a range such as \"8000-8099\", or "
+			       "\"any\"",
+			       text);
+	service->port = (uint16_t)first;
+	service->last_port = (uint16_t)last;
+	return 0;
+}
+
 static const struct sl_word protocols[] = {
 	{ "tcp", IPPROTO_TCP },
 	{ "udp", IPPROTO_UDP },
@@ -89,7 +115,7 @@ static const struct sl_field service_fields[] = {
 	  SL_MEMBER(sl_config_service, vip) },
 	{ "protocol", SL_STRING, sl_read_word, "protocol = \"tcp\";", .required = true,
 	  SL_MEMBER(sl_config_service, protocol), .words = protocols },
-	{ "port", SL_INTEGER, sl_read_integer, "port = 80;", .required = true,
+	{ "port", SL_INTEGER | SL_STRING, read_ports, "port = 80;", .required = true,
 	  SL_MEMBER(sl_config_service, port), .min = 1, .max = 65535 },
 	{ "scheduler", SL_STRING, sl_read_choice, "scheduler = \"maglev\";",
 	  SL_MEMBER(sl_config_service, scheduler), .words = schedulers },
@@ -145,7 +171,7 @@ static int check_backend(struct sl_reader *r, const struct sl_config_service *se
 		return sl_fail_in(r, setting, "port", "%s", why);
 	if (*backend->name)
 		return 0;
-	snprintf(name, sizeof(name), "%s:%u", addr, backend->port);
+	snprintf(name, sizeof(name), backend->port ? "%s:%u" : "%s", addr, backend->port);
 	if (strlen(name) >= SL_NAME_MAX)
 		return sl_fail_in(r, setting, "name",
 				  "missing, and %s is too long for one; add it, "
@@ -228,7 +254,7 @@ static int read_backends(struct sl_reader *r, const struct sl_field *field, conf
 		config_setting_t *setting = config_setting_get_elem(list, (unsigned int)i);
 		struct sl_config_backend *backend = &service->backend[i];
 
-		backend->port = service->port;
+		backend->port = sl_config_backend_port(service);
 		backend->weight = 1;
 		backend->line = (int)setting->line;
 		err = sl_group_read(r, &sl_group_backend, setting, backend);
@@ -332,7 +358,41 @@ static int same_service(const void *a, const void *b)
 
 	if (!sign)
 		sign = left->protocol - right->protocol;
+	if (!sign)
+		sign = sl_config_is_range(left) - sl_config_is_range(right);
 	return sign ? sign : left->port - right->port;
+}
+
+/* A port is of one range at most, whatever service has it for itself. */
+static int check_ranges(struct sl_reader *r, const struct sl_config *config, config_setting_t *list)
+{
+	for (size_t i = 0; i < config->n_services; i++) {
+		const struct sl_config_service *service = &config->service[i];
+		config_setting_t *here = config_setting_get_elem(list, (unsigned int)i);
+		char where[SL_WHERE_TEXT];
+		size_t ranges = 1;
+
+		for (size_t k = 0; k < i && sl_config_is_range(service); k++) {
+			const struct sl_config_service *other = &config->service[k];
+
+			if (!sl_config_is_range(other) || other->protocol != service->protocol ||
+			    !sl_addr_equal(&other->vip, &service->vip))
+				continue;
+			sl_where(r, config_setting_get_elem(list, (unsigned int)k), here, where);
+			if (other->port <= service->last_port && service->port <= other->last_port)
+				return sl_fail_in(r, here, "port",
+						  "%u-%u overlaps service \"%s\" on %s; give each "
+						  "ports of its own",
+						  service->port, service->last_port, other->name,
+						  where);
+			if (++ranges > SL_RANGES)
+				return sl_fail_in(r, here, "port",
+						  "is the VIP's range number %zu; it has room for "
+						  "%d of a protocol",
+						  ranges, SL_RANGES);
+		}
+	}
+	return 0;
 }
 
 static int check_services(struct sl_reader *r, const struct sl_config *config,
@@ -369,7 +429,7 @@ static int check_services(struct sl_reader *r, const struct sl_config *config,
 				  service->protocol == IPPROTO_TCP ? "tcp" : "udp", service->port,
 				  config->service[first].name, where);
 	}
-	return err;
+	return err ? err : check_ranges(r, config, list);
 }
 
 static int check_capacity(struct sl_reader *r, const struct sl_config *config,

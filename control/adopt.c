@@ -82,7 +82,8 @@ static int adopt_service(struct sl_control *c, struct sl_model *m, const struct 
 	const struct sl_backend *backend = c->store.base[SL_ARRAY_backends];
 	struct sl_config_service conf = { .vip = record->vip,
 					  .protocol = (uint8_t)(record->endpoint >> 16),
-					  .port = sl_ntohs((sl_be16)record->endpoint),
+					  .port = sl_ntohs((sl_be16)record->row_endpoint),
+					  .last_port = sl_ntohs((sl_be16)record->row_endpoint),
 					  .scheduler = "maglev",
 					  .mode = record->mode,
 					  .affinity = adopt_affinity(record),
@@ -96,6 +97,8 @@ static int adopt_service(struct sl_control *c, struct sl_model *m, const struct 
 	if (!record->id || record->id >= m->n_ids || sl_bit(m->ids, record->id) ||
 	    record->mode >= SL_MODES || record->n_backends > SL_BACKENDS_PER_SERVICE)
 		return -EPROTO;
+	if (record->flags & SL_SERVICE_RANGE)
+		conf.last_port = record->last_port;
 	snprintf(conf.name, sizeof(conf.name), "adopted-%u", record->id);
 	s = sl_model_add(m, &conf, sl_clock_ms(), &err);
 	if (!s)
@@ -113,7 +116,7 @@ static int adopt_service(struct sl_control *c, struct sl_model *m, const struct 
 	for (uint32_t i = 0; i < s->n && !err; i++) {
 		adopt_backend(m, &s->backend[i], &backend[record->backends + i]);
 		if (record->mode != SL_MODE_NAT) /* nobody's is another's, see abi/backend.h */
-			s->backend[i].port = conf.port;
+			s->backend[i].port = sl_config_backend_port(&conf);
 	}
 	return err ? err : adopt_rows(c, s);
 }

@@ -42,10 +42,10 @@ static bool same_mode(const struct sl_config_service *a, const struct sl_config_
 static bool same_conf(const struct sl_config_service *a, const struct sl_config_service *b)
 {
 	return strcmp(a->scheduler, b->scheduler) == 0 && same_mode(a, b) &&
-	       a->track_all == b->track_all && a->flowless == b->flowless &&
-	       a->affinity == b->affinity && a->refuses == b->refuses &&
-	       a->vip_refuses == b->vip_refuses && a->table_size == b->table_size &&
-	       a->idle_timeout_ms == b->idle_timeout_ms;
+	       a->last_port == b->last_port && a->track_all == b->track_all &&
+	       a->flowless == b->flowless && a->affinity == b->affinity &&
+	       a->refuses == b->refuses && a->vip_refuses == b->vip_refuses &&
+	       a->table_size == b->table_size && a->idle_timeout_ms == b->idle_timeout_ms;
 }
 
 static void set_conf(struct sl_model_service *s, const struct sl_config_service *conf)
@@ -101,7 +101,7 @@ static bool want_from_override(const char *endpoint, const json_t *o, struct wan
 	*w = (struct wanted){ .draining = json_object_get(o, "state") != NULL };
 	w->conf.weight = (uint32_t)json_integer_value(json_object_get(o, "weight"));
 	return w->conf.weight &&
-	       sl_endpoint_parse(endpoint, &w->conf.addr, &w->conf.port, error) == 0 &&
+	       sl_backend_parse(endpoint, &w->conf.addr, &w->conf.port, error) == 0 &&
 	       sl_config_parse_name(name, w->conf.name, error) == 0;
 }
 
@@ -230,7 +230,7 @@ static int apply_service(struct sl_control *c, struct sl_model *next,
 			 const struct sl_config_service *conf, json_t *changes,
 			 char error[SL_ERROR_MAX])
 {
-	int at = sl_model_find_endpoint(next, &conf->vip, conf->protocol, conf->port);
+	int at = sl_model_find_same(next, conf);
 	struct sl_model_service *s;
 	bool renamed, same, tracked;
 	int err = 0;
@@ -290,10 +290,7 @@ int sl_apply(struct sl_control *c, const struct sl_config *config, struct sl_mod
 		bool wanted = false;
 
 		for (size_t k = 0; k < config->n_services && !wanted; k++) {
-			const struct sl_config_service *w = &config->service[k];
-
-			wanted = w->protocol == have->protocol && w->port == have->port &&
-				 sl_addr_equal(&w->vip, &have->vip);
+			wanted = sl_config_same_service(&config->service[k], have);
 		}
 		if (wanted)
 			continue;

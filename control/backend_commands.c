@@ -133,7 +133,7 @@ static int read_new_backend(const struct sl_control *c, const json_t *params,
 		snprintf(error, SL_ERROR_MAX, "address: %.*s", SL_ERROR_MAX - 16, why);
 		return -EINVAL;
 	}
-	conf->port = s->conf.port;
+	conf->port = sl_config_backend_port(&s->conf);
 	if (port && (!json_is_integer(port) || json_integer_value(port) < 1 ||
 		     json_integer_value(port) > 65535)) {
 		snprintf(error, SL_ERROR_MAX, "port: must be a number from 1 to 65535");

@@ -24,6 +24,8 @@ struct gathered {
 	size_t mask;	/* of `seen` */
 	size_t size;	/* of a record */
 	size_t n;
+	uint32_t ranges; /* of ports, among services */
+	bool crowded;	 /* an address has more of them than SL_RANGES */
 };
 
 static int gather_init(struct gathered *g, size_t size, size_t max)
@@ -46,18 +48,39 @@ static void gather_free(struct gathered *g)
 	free(g->seen);
 }
 
+/* Where the key is seen, or would be. */
+static size_t seen_at(const struct gathered *g, const union sl_addr *addr, uint32_t what)
+{
+	size_t i = sl_place_hash(addr, what, 0) & g->mask;
+
+	for (; g->seen[i]; i = (i + 1) & g->mask)
+		if (g->key[g->seen[i] - 1].what == what &&
+		    sl_addr_equal(g->key[g->seen[i] - 1].addr, addr))
+			break;
+	return i;
+}
+
+/* The next that is free of the ranges that an address has. */
+static uint32_t range_endpoint(struct gathered *g, const union sl_addr *addr, uint8_t protocol)
+{
+	uint32_t n = 0;
+
+	while (g->seen[seen_at(g, addr, sl_endpoint_range(n, protocol))])
+		n++;
+	g->crowded |= n >= SL_RANGES;
+	return sl_endpoint_range(n, protocol);
+}
+
 /* Of several records under one key the first counts. Every record begins with its address, so the
  * key can point there. */
 static void gather(struct gathered *g, const void *record, uint32_t what)
 {
 	char *at = g->record + g->n * g->size;
 	const union sl_addr *addr = memcpy(at, record, g->size);
-	size_t i = sl_place_hash(addr, what, 0) & g->mask;
+	size_t i = seen_at(g, addr, what);
 
-	for (; g->seen[i]; i = (i + 1) & g->mask)
-		if (g->key[g->seen[i] - 1].what == what &&
-		    sl_addr_equal(g->key[g->seen[i] - 1].addr, addr))
-			return;
+	if (g->seen[i])
+		return;
 	g->seen[i] = (uint32_t)g->n + 1;
 	g->key[g->n].addr = addr;
 	g->key[g->n++].what = what;
@@ -67,6 +90,10 @@ static void gather_service(struct gathered *g, const struct sl_model_service *s)
 {
 	struct sl_service r = { .vip = s->conf.vip,
 				.endpoint = sl_endpoint(sl_htons(s->conf.port), s->conf.protocol),
+				.row_endpoint =
+					sl_endpoint(sl_htons(s->conf.port), s->conf.protocol),
+				.first_port = s->conf.port,
+				.last_port = s->conf.last_port,
 				.id = s->id,
 				.n_backends = (uint16_t)s->n,
 				.rows = s->rows->at,
@@ -92,6 +119,11 @@ static void gather_service(struct gathered *g, const struct sl_model_service *s)
 		r.flags |= SL_SERVICE_LOOKUP;
 	if (s->conf.refuses)
 		r.flags |= SL_SERVICE_REFUSES;
+	if (sl_config_is_range(&s->conf)) {
+		r.flags |= SL_SERVICE_RANGE;
+		r.endpoint = range_endpoint(g, &r.vip, s->conf.protocol);
+		g->ranges++;
+	}
 	gather(g, &r, r.endpoint);
 }
 
@@ -108,10 +140,26 @@ static void gather_services(struct gathered *g, const struct sl_model *m)
 	}
 }
 
+/* A record of these ports of the backend is there. */
+static bool has_range(const struct gathered *g, const struct sl_reverse *r, uint8_t protocol)
+{
+	const struct sl_reverse *there = (const void *)g->record;
+	uint32_t seen;
+
+	for (uint32_t n = 0;; n++) {
+		seen = g->seen[seen_at(g, &r->backend, sl_endpoint_range(n, protocol))];
+		if (!seen)
+			return false;
+		if (there[seen - 1].first_port == r->first_port &&
+		    there[seen - 1].last_port == r->last_port)
+			return true;
+	}
+}
+
 static void gather_replies(struct gathered *g, const struct sl_model_service *s,
 			   const struct sl_model_backend *b)
 {
-	sl_be16 vip_port = sl_htons(s->conf.port), port = sl_htons(b->port);
+	sl_be16 vip_port = sl_htons(sl_config_backend_port(&s->conf)), port = sl_htons(b->port);
 	struct sl_reverse r = {
 		.backend = b->addr,
 		.endpoint = sl_endpoint(port, s->conf.protocol),
@@ -130,6 +178,14 @@ static void gather_replies(struct gathered *g, const struct sl_model_service *s,
 
 	if (s->windows.open || s->windows.mixed || sl_service_tracks(s))
 		r.flags |= SL_SERVICE_LOOKUP;
+	if (sl_config_is_range(&s->conf)) {
+		r.flags |= SL_SERVICE_RANGE;
+		r.first_port = s->conf.port;
+		r.last_port = s->conf.last_port;
+		if (has_range(g, &r, s->conf.protocol))
+			return;
+		r.endpoint = range_endpoint(g, &r.backend, s->conf.protocol);
+	}
 	gather(g, &r, r.endpoint);
 }
 
@@ -256,9 +312,14 @@ int sl_bank_build(struct sl_control *c, const struct sl_model *m, uint64_t gener
 		gather_reverse(&g[1], m);
 		gather_routes(&g[2], bank, m);
 		gather_exceptions(&g[3], m);
-		err = place_all(g, size, &seed);
+		err = g[1].crowded ? -E2BIG : place_all(g, size, &seed);
 	}
-	if (err) {
+	if (err == -E2BIG) {
+		snprintf(error, SL_ERROR_MAX,
+			 "a backend is in more than %d services of a range of ports and the same "
+			 "protocol",
+			 SL_RANGES);
+	} else if (err) {
 		snprintf(error, SL_ERROR_MAX,
 			 "the tables have no place for %zu services, %zu backends, %zu routes and "
 			 "%u rates of single clients and flows: raise capacity (%s)",
@@ -271,6 +332,7 @@ int sl_bank_build(struct sl_control *c, const struct sl_model *m, uint64_t gener
 		bank->reverse = (uint32_t)g[1].n;
 		bank->routes = (uint32_t)g[2].n;
 		bank->ports = m->n_ports;
+		bank->ranges = g[0].ranges;
 		bank->engine = c->xdp_alone ? SL_ENGINE_XDP : engine_choice(&c->config.dataplane);
 		for (int k = 0; k < KINDS; k++)
 			scatter(&g[k], c->store.base[array[k]], size[k], generation);

@@ -233,15 +233,11 @@ int sl_model_find(const struct sl_model *m, const char *name)
 	return -1;
 }
 
-int sl_model_find_endpoint(const struct sl_model *m, const union sl_addr *vip, uint8_t protocol,
-			   uint16_t port)
+int sl_model_find_same(const struct sl_model *m, const struct sl_config_service *conf)
 {
-	for (size_t i = 0; i < m->n; i++) {
-		const struct sl_config_service *c = &m->service[i]->conf;
-
-		if (c->protocol == protocol && c->port == port && sl_addr_equal(&c->vip, vip))
+	for (size_t i = 0; i < m->n; i++)
+		if (sl_config_same_service(&m->service[i]->conf, conf))
 			return (int)i;
-	}
 	return -1;
 }
 

@@ -141,10 +141,9 @@ uint32_t sl_model_resting_backends(const struct sl_model *m);
 /* Ready or draining: what the capacity bounds. */
 uint32_t sl_model_serving_backends(const struct sl_model *m);
 
-/* Index, or -1. */
+/* Index, or -1: by name, or as sl_config_same_service() has it. */
 int sl_model_find(const struct sl_model *m, const char *name);
-int sl_model_find_endpoint(const struct sl_model *m, const union sl_addr *vip, uint8_t protocol,
-			   uint16_t port);
+int sl_model_find_same(const struct sl_model *m, const struct sl_config_service *conf);
 
 /* Backends of a service by name or by endpoint; NULL: none. Numbers that are gone aren't found. */
 struct sl_model_backend *sl_service_backend(const struct sl_model_service *s, const char *name);

@@ -17,8 +17,12 @@ const char *sl_endpoint_format(const union sl_addr *addr, uint16_t port,
 {
 	char bare[SL_ADDR_TEXT];
 
-	snprintf(text, SL_ENDPOINT_TEXT, sl_addr_is4(addr) ? "%s:%u" : "[%s]:%u",
-		 sl_addr_format(addr, bare), port);
+	sl_addr_format(addr, bare);
+	if (port)
+		snprintf(text, SL_ENDPOINT_TEXT, sl_addr_is4(addr) ? "%s:%u" : "[%s]:%u", bare,
+			 port);
+	else
+		snprintf(text, SL_ENDPOINT_TEXT, sl_addr_is4(addr) ? "%s:any" : "[%s]:any", bare);
 	return text;
 }
 
@@ -46,6 +50,21 @@ int sl_endpoint_parse(const char *text, union sl_addr *addr, uint16_t *port,
 fail:
 	snprintf(error, SL_ERROR_MAX, "must be ADDRESS:PORT");
 	return -EINVAL;
+}
+
+int sl_backend_parse(const char *text, union sl_addr *addr, uint16_t *port,
+		     char error[SL_ERROR_MAX])
+{
+	size_t length = strlen(text);
+	char one[SL_ENDPOINT_TEXT];
+	int err;
+
+	if (length <= 4 || length >= sizeof(one) || strcmp(text + length - 4, ":any") != 0)
+		return sl_endpoint_parse(text, addr, port, error);
+	snprintf(one, sizeof(one), "%.*s:1", (int)length - 4, text);
+	err = sl_endpoint_parse(one, addr, port, error);
+	*port = 0;
+	return err;
 }
 
 static void path_of(const struct sl_control *c, const char *suffix, char path[SL_PATH_MAX + 32])
@@ -96,7 +115,7 @@ static int check_backend(const char *path, const char *service, const char *endp
 	uint16_t port;
 
 	snprintf(field, sizeof(field), "services.%.64s.%.64s", service, endpoint);
-	if (sl_endpoint_parse(endpoint, &addr, &port, why) != 0)
+	if (sl_backend_parse(endpoint, &addr, &port, why) != 0)
 		return refuse(error, path, field, why);
 	if (!json_is_object(override))
 		return refuse(error, path, field, "must be an object");
@@ -246,8 +265,7 @@ static const char *new_name(const struct sl_control *c, const struct sl_config *
 	for (size_t i = 0; was && i < config->n_services; i++) {
 		const struct sl_config_service *is = &config->service[i];
 
-		if (is->protocol == was->protocol && is->port == was->port &&
-		    sl_addr_equal(&is->vip, &was->vip))
+		if (sl_config_same_service(is, was))
 			return is->name;
 	}
 	return NULL;
@@ -315,7 +333,7 @@ static const struct sl_config_backend *in_file(const struct sl_control *c, const
 	union sl_addr addr;
 	uint16_t port;
 
-	return sl_endpoint_parse(endpoint, &addr, &port, ignored) == 0
+	return sl_backend_parse(endpoint, &addr, &port, ignored) == 0
 		       ? sl_file_backend(c, service, &addr, port)
 		       : NULL;
 }

@@ -24,11 +24,14 @@
 
 #define SL_ENDPOINT_TEXT (SL_ADDR_TEXT + 8)
 
-/* "10.1.0.11:80", "[2001:db8::1]:80". */
+/* "10.1.0.11:80", "[2001:db8::1]:80"; port 0, which a backend has in a service of a range: ":any".
+ */
 const char *sl_endpoint_format(const union sl_addr *addr, uint16_t port,
 			       char text[SL_ENDPOINT_TEXT]);
 
-/* 0, or -EINVAL with a message. */
+/* 0, or -EINVAL with a message. The second takes no ":any". */
+int sl_backend_parse(const char *text, union sl_addr *addr, uint16_t *port,
+		     char error[SL_ERROR_MAX]);
 int sl_endpoint_parse(const char *text, union sl_addr *addr, uint16_t *port,
 		      char error[SL_ERROR_MAX]);
 

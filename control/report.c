@@ -103,20 +103,21 @@ json_t *sl_report_service(const struct sl_control *c, const struct sl_model_serv
 		sum.bytes_out += t.bytes_out;
 	}
 	count_states(s, &backends, &ready);
-	o = json_pack("{s:s, s:s, s:s, s:i, s:s, s:s, s:I, s:I, s:i, s:i, s:I, s:I, s:I, s:I, s:I, "
-		      "s:I, s:I, s:I, s:I, s:I, s:I}",
-		      "name", s->conf.name, "vip", sl_addr_format(&s->conf.vip, vip), "protocol",
-		      protocol_text(s->conf.protocol), "port", (int)s->conf.port, "scheduler",
-		      s->conf.scheduler, "mode", sl_config_mode_text(s->conf.mode), "table_size",
-		      (json_int_t)s->conf.table_size, "idle_timeout_ms",
-		      (json_int_t)s->conf.idle_timeout_ms, "backends", backends, "ready", ready,
-		      "rows_open", (json_int_t)s->windows.open, "rows_mixed",
-		      (json_int_t)s->windows.mixed, "connections", (json_int_t)sum.connections,
-		      "packets_in", (json_int_t)sum.packets_in, "bytes_in",
-		      (json_int_t)sum.bytes_in, "packets_out", (json_int_t)sum.packets_out,
-		      "bytes_out", (json_int_t)sum.bytes_out, "tracked", (json_int_t)tally.tracked,
-		      "untrackable", (json_int_t)tally.untrackable, "no_backend",
-		      (json_int_t)tally.no_backend, "no_neighbour", (json_int_t)tally.no_neighbour);
+	o = json_pack(
+		"{s:s, s:s, s:s, s:i, s:i, s:s, s:s, s:I, s:I, s:i, s:i, s:I, s:I, s:I, s:I, s:I, "
+		"s:I, s:I, s:I, s:I, s:I, s:I}",
+		"name", s->conf.name, "vip", sl_addr_format(&s->conf.vip, vip), "protocol",
+		protocol_text(s->conf.protocol), "port", (int)s->conf.port, "last_port",
+		(int)s->conf.last_port, "scheduler", s->conf.scheduler, "mode",
+		sl_config_mode_text(s->conf.mode), "table_size", (json_int_t)s->conf.table_size,
+		"idle_timeout_ms", (json_int_t)s->conf.idle_timeout_ms, "backends", backends,
+		"ready", ready, "rows_open", (json_int_t)s->windows.open, "rows_mixed",
+		(json_int_t)s->windows.mixed, "connections", (json_int_t)sum.connections,
+		"packets_in", (json_int_t)sum.packets_in, "bytes_in", (json_int_t)sum.bytes_in,
+		"packets_out", (json_int_t)sum.packets_out, "bytes_out", (json_int_t)sum.bytes_out,
+		"tracked", (json_int_t)tally.tracked, "untrackable", (json_int_t)tally.untrackable,
+		"no_backend", (json_int_t)tally.no_backend, "no_neighbour",
+		(json_int_t)tally.no_neighbour);
 	report_mode(o, &s->conf);
 	return o;
 }
@@ -249,10 +250,11 @@ static json_t *services_of(const struct sl_control *c)
 
 		count_states(s, &backends, &ready);
 		json_array_append_new(
-			list, json_pack("{s:s, s:s, s:s, s:i, s:i, s:i}", "name", s->conf.name,
+			list, json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:i}", "name", s->conf.name,
 					"vip", sl_addr_format(&s->conf.vip, vip), "protocol",
 					protocol_text(s->conf.protocol), "port", (int)s->conf.port,
-					"backends", backends, "ready", ready));
+					"last_port", (int)s->conf.last_port, "backends", backends,
+					"ready", ready));
 	}
 	return list;
 }

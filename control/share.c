@@ -41,6 +41,14 @@ static const struct sl_model_backend *claimant(const struct sl_model *m, const s
 	return &m->service[c->service]->backend[c->backend];
 }
 
+/* A backend of one port; of a range: of those from its first port on. */
+static uint32_t endpoint_of(const struct sl_config_service *conf, const struct sl_model_backend *b)
+{
+	if (!sl_config_is_range(conf))
+		return sl_endpoint(sl_htons(b->port), conf->protocol);
+	return sl_endpoint_range(0, 0) | sl_endpoint(sl_htons(conf->port), conf->protocol);
+}
+
 /* Without memory there are none: nobody waits, as if nothing were shared. */
 static struct claims claims_of(const struct sl_model *m)
 {
@@ -59,8 +67,7 @@ static struct claims claims_of(const struct sl_model *m)
 			if (b->state != SL_STATE_FREE)
 				all.claim[all.n++] = (struct claim){
 					.addr = b->addr,
-					.endpoint =
-						sl_endpoint(sl_htons(b->port), s->conf.protocol),
+					.endpoint = endpoint_of(&s->conf, b),
 					.service = i,
 					.backend = k,
 				};

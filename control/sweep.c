@@ -258,7 +258,7 @@ fail:
 	return false;
 }
 
-/* The row of an entry's flow, as core/classify.h has it. */
+/* The row of an entry's flow, as core/classify.h has it, and record->row_endpoint. */
 static uint32_t row_of(const struct sl_root *root, const struct sl_config_service *conf,
 		       uint64_t source)
 {

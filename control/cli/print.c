@@ -111,13 +111,21 @@ static void cell_up(const json_t *row, const char *key, char text[CELL_MAX])
 		 json_is_boolean(value) ? (json_is_true(value) ? "up" : "down") : NONE);
 }
 
-/* key and "port": "192.0.2.1:80", "[2001:db8::1]:80". */
+/* key and "port": "192.0.2.1:80", "[2001:db8::1]:80", "192.0.2.1:8000-8099"; port 0: whichever the
+ * service has. */
 static void cell_endpoint(const json_t *row, const char *key, char text[CELL_MAX])
 {
-	char address[CELL_MAX], port[CELL_MAX];
+	json_int_t first = json_integer_value(json_object_get(row, "port"));
+	json_int_t last = json_integer_value(json_object_get(row, "last_port"));
+	char address[CELL_MAX], port[32];
 
 	cell_text(row, key, address);
-	cell_number(row, "port", port);
+	if (!first)
+		snprintf(port, sizeof(port), "any");
+	else if (last > first)
+		snprintf(port, sizeof(port), "%lld-%lld", (long long)first, (long long)last);
+	else
+		snprintf(port, sizeof(port), "%lld", (long long)first);
 	snprintf(text, CELL_MAX, strchr(address, ':') ? "[%.99s]:%.99s" : "%.99s:%.99s", address,
 		 port);
 }

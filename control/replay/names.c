@@ -175,16 +175,42 @@ static const struct named *first(const struct named *list, size_t n, const struc
 	return low < n && by_endpoint(&list[low], key) == 0 ? &list[low] : NULL;
 }
 
+/* The same of a range of ports, in which no record has a port. */
+static const struct named *first_range(const struct sl_names *names, const struct named *key)
+{
+	uint16_t port = sl_ntohs((sl_be16)(uint16_t)key->endpoint);
+
+	for (size_t i = 0; i < names->n_services; i++) {
+		const struct sl_config_service *of = names->of[names->service[i].service];
+
+		if (sl_config_is_range(of) && sl_addr_equal(&of->vip, &key->addr) &&
+		    of->protocol == (uint8_t)(key->endpoint >> 16) && of->port <= port &&
+		    port <= of->last_port)
+			return &names->service[i];
+	}
+	return NULL;
+}
+
+/* A key without its port. */
+static struct named portless(struct named key)
+{
+	key.endpoint &= ~0xffffu;
+	return key;
+}
+
 /* Whom a packet of the service was sent to, as its mode shows. */
 static const struct named *sent_to(const struct sl_names *names, const struct named *service,
 				   const struct sl_frame *after)
 {
-	enum sl_mode mode = names->of[service->service]->mode;
+	const struct sl_config_service *of = names->of[service->service];
+	enum sl_mode mode = of->mode;
 	struct sl_names_key sent = sl_names_key(after);
 	struct named key = { .addr = sent.dst,
 			     .endpoint = sent.dst_endpoint,
 			     .service = service->service };
 
+	if (sl_config_is_range(of))
+		key = portless(key);
 	if (mode == SL_MODE_NAT)
 		return first(names->backend, names->n_backends, &key, by_service);
 	for (size_t i = 0; i < names->n_backends; i++) {
@@ -201,11 +227,20 @@ static const struct named *sent_to(const struct sl_names *names, const struct na
 /* Whose reply it is: with NAT alone they come by here. */
 static const struct named *reply_of(const struct sl_names *names, const struct named *key)
 {
+	uint16_t port = sl_ntohs((sl_be16)(uint16_t)key->endpoint);
 	const struct named *b = first(names->backend, names->n_backends, key, by_service);
+	struct named any = portless(*key);
 
 	for (; b && b < names->backend + names->n_backends && by_endpoint(b, key) == 0; b++)
 		if (names->of[b->service]->mode == SL_MODE_NAT)
 			return b;
+	b = first(names->backend, names->n_backends, &any, by_service);
+	for (; b && b < names->backend + names->n_backends && by_endpoint(b, &any) == 0; b++) {
+		const struct sl_config_service *of = names->of[b->service];
+
+		if (of->mode == SL_MODE_NAT && of->port <= port && port <= of->last_port)
+			return b;
+	}
 	return NULL;
 }
 
@@ -219,6 +254,8 @@ struct sl_subject sl_names_find(const struct sl_names *names, const struct sl_na
 	if (reason == SL_REASON_not_ours || !before->dst_endpoint)
 		return subject;
 	found = first(names->service, names->n_services, &key, by_endpoint);
+	if (!found)
+		found = first_range(names, &key);
 	if (found) {
 		subject.service = found->name;
 		if (reason != SL_REASON_to_backend && reason != SL_REASON_icmp_to_backend)

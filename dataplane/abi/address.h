@@ -76,4 +76,12 @@ static inline uint32_t sl_endpoint(sl_be16 port, uint8_t protocol)
 	return (uint32_t)(uint16_t)port | (uint32_t)protocol << 16;
 }
 
+/* The n-th range of ports of an address and a protocol; without a gap from 0 on. */
+#define SL_RANGES 8
+
+static inline uint32_t sl_endpoint_range(uint32_t n, uint8_t protocol)
+{
+	return (n + 1) << 24 | (uint32_t)protocol << 16;
+}
+
 #endif

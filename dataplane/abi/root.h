@@ -42,7 +42,8 @@ struct sl_bank {
 	uint8_t lengths4[SL_PREFIX_LENGTHS]; /* prefix lengths in use, longest first; then 0xff */
 	uint8_t lengths6[SL_PREFIX_LENGTHS];
 	uint32_t engine; /* enum sl_engine_choice */
-	uint8_t pad[44];
+	uint32_t ranges; /* services of a range of ports in use */
+	uint8_t pad[40];
 } __attribute__((aligned(128)));
 
 struct sl_root {

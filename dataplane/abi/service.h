@@ -36,12 +36,14 @@ enum sl_service_flags {
 	SL_SERVICE_LIMIT_NEW = 256, /* others count new connections */
 	SL_SERVICE_REFUSES = 512,   /* clients are told where there is no backend; of the bare
 				     * address: where there is no service */
+	SL_SERVICE_RANGE = 1024,    /* of a range of ports, which stay as they are */
 };
 
-/* One service: VIP, protocol and port. For each VIP there is also one record with endpoint 0. */
+/* One service: VIP, protocol and port or ports. For each VIP there is also one record with endpoint
+ * 0. */
 struct sl_service {
 	union sl_addr vip;
-	uint32_t endpoint; /* sl_endpoint(port, protocol) */
+	uint32_t endpoint; /* sl_endpoint(port, protocol); of a range sl_endpoint_range() */
 	uint16_t id;	   /* 1..: stable while the service lives, part of flow keys and counters */
 	uint16_t n_backends; /* records in its extent */
 	uint32_t rows;	     /* first record of its extent in slots */
@@ -56,8 +58,11 @@ struct sl_service {
 	 * then have one row. */
 	uint8_t prefix6; /* bits of an IPv6 address that do, and the port doesn't; 0: all does */
 	sl_be16 ignore_port;
-	sl_be32 ignore4; /* bits of an IPv4 address that don't */
-	uint8_t reserved[12];
+	sl_be32 ignore4;       /* bits of an IPv4 address that don't */
+	uint32_t row_endpoint; /* what is hashed for a row: sl_endpoint() of the first port */
+	uint16_t first_port;   /* of a range, in host order */
+	uint16_t last_port;
+	uint8_t reserved[4];
 } __attribute__((aligned(64)));
 
 /* ignore4 where that many bits of the address, 1 to 32, are to count. */
@@ -74,15 +79,17 @@ struct sl_reverse {
 	uint16_t ip_delta; /* checksum deltas of backend → VIP, see csum.h; network order as summed
 			    */
 	uint16_t l4_delta;
-	sl_be16 port;	  /* of the VIP */
+	sl_be16 port;	  /* of the VIP; 0: as it is */
 	uint32_t traffic; /* the backend's id in the counters */
 	union sl_addr vip;
 	uint16_t flags; /* enum sl_service_flags of the service */
 	uint8_t n_limits;
 	uint8_t pad;
-	uint32_t limits; /* as the service's */
-	uint16_t mss;	 /* as the backend's */
-	uint8_t reserved[6];
+	uint32_t limits;     /* as the service's */
+	uint16_t mss;	     /* as the backend's */
+	uint16_t first_port; /* of a range, in host order */
+	uint16_t last_port;
+	uint8_t reserved[2];
 } __attribute__((aligned(64)));
 
 enum sl_route_kind {

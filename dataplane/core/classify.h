@@ -14,7 +14,7 @@
 #ifndef SL_CORE_CLASSIFY_H
 #define SL_CORE_CLASSIFY_H
 
-#include "../abi/place.h"
+#include "find.h"
 #include "flow.h"
 #include "parse6.h"
 
@@ -55,36 +55,6 @@ struct sl_work {
 	/* IPv4: hash of the flow's key where its service looks flows up, else 0. IPv6: the key. */
 	uint64_t hash;
 };
-
-SL_INLINE const struct sl_service *sl_service_find(const struct sl_tables *t,
-						   const union sl_addr *vip, uint32_t endpoint)
-{
-	const struct sl_service *s = sl_seam_recent(t);
-	uint32_t size = sl_seam_services(t);
-	uint64_t hash;
-
-	if (s && s->endpoint == endpoint && sl_addr_equal(&s->vip, vip))
-		return s;
-	hash = sl_place_hash(vip, endpoint, sl_seam_bank(t)->seed);
-	s = sl_seam_service(t, sl_place_first(hash, size));
-	if (sl_likely(s && s->endpoint == endpoint && sl_addr_equal(&s->vip, vip)))
-		return s;
-	s = sl_seam_service(t, sl_place_second(hash, size));
-	return s && s->endpoint == endpoint && sl_addr_equal(&s->vip, vip) ? s : NULL;
-}
-
-SL_INLINE const struct sl_reverse *sl_reverse_find(const struct sl_tables *t,
-						   const union sl_addr *backend, uint32_t endpoint)
-{
-	uint64_t hash = sl_place_hash(backend, endpoint, sl_seam_bank(t)->seed);
-	uint32_t size = sl_seam_reverses(t);
-	const struct sl_reverse *r = sl_seam_reverse(t, sl_place_first(hash, size));
-
-	if (sl_likely(r && r->endpoint == endpoint && sl_addr_equal(&r->backend, backend)))
-		return r;
-	r = sl_seam_reverse(t, sl_place_second(hash, size));
-	return r && r->endpoint == endpoint && sl_addr_equal(&r->backend, backend) ? r : NULL;
-}
 
 /* The place of a prefix, or ~0. A place that is empty looks like ::/0, but for its kind. */
 SL_INLINE uint32_t sl_route_place(const struct sl_tables *t, const union sl_addr *prefix,
@@ -179,8 +149,8 @@ SL_INLINE uint32_t sl_row_at4(const struct sl_root *root, const struct sl_servic
 			      sl_be16 sport, sl_be32 dst)
 {
 	return sl_hash_row((sl_be32)((uint32_t)src & ~(uint32_t)s->ignore4),
-			   (sl_be16)((uint16_t)sport & ~(uint16_t)s->ignore_port), dst, s->endpoint,
-			   root->row_key) &
+			   (sl_be16)((uint16_t)sport & ~(uint16_t)s->ignore_port), dst,
+			   s->row_endpoint, root->row_key) &
 	       s->row_mask;
 }
 
@@ -194,7 +164,7 @@ SL_INLINE uint32_t sl_row_at6(const struct sl_root *root, const struct sl_servic
 		source = sl_hash_mix(src->q[0] & sl_half_mask(bits),
 				     src->q[1] & sl_half_mask(bits > 64 ? bits - 64 : 0),
 				     root->row_key);
-	return sl_hash_row_of(source, dst, s->endpoint, root->row_key) & s->row_mask;
+	return sl_hash_row_of(source, dst, s->row_endpoint, root->row_key) & s->row_mask;
 }
 
 /* To a service: pick the row, fetch what comes next. */
@@ -307,10 +277,21 @@ SL_INLINE void sl_classify6_with(const struct sl_tables *t, const struct sl_pack
 	sl_parse6(p, sl_shape6(t, p, w->l3), &o);
 	w->l4 = (uint8_t)o.l4;
 	if (sl_likely(o.kind == SL_PARSED_FLOW)) {
-		const struct sl_service *s =
-			sl_service_find(t, &o.dst6, sl_endpoint(o.dport, o.protocol));
-		const struct sl_reverse *r;
+		uint32_t there = sl_endpoint(o.dport, o.protocol);
+		uint32_t here = sl_endpoint(o.sport, o.protocol);
+		const struct sl_service *s = sl_service_find(t, &o.dst6, there);
+		const struct sl_reverse *r = NULL;
 
+		if (sl_unlikely(!s))
+			r = sl_reverse_find(t, &o.src6, here);
+		if (sl_unlikely(!s && !r && sl_seam_bank(t)->ranges)) {
+			uint32_t place = sl_service_range(t, &o.dst6, there);
+
+			if (place != ~0u)
+				s = sl_seam_service(t, place);
+			else
+				r = sl_seam_reverse(t, sl_reverse_range(t, &o.src6, here));
+		}
 		if (sl_likely(s)) {
 			if (sl_likely(!sl_martian6(&o.src6, &o.dst6)))
 				sl_classify_service6(t, s, &o, w);
@@ -318,7 +299,6 @@ SL_INLINE void sl_classify6_with(const struct sl_tables *t, const struct sl_pack
 				sl_work_end(w, SL_REASON_martian);
 			return;
 		}
-		r = sl_reverse_find(t, &o.src6, sl_endpoint(o.sport, o.protocol));
 		if (sl_likely(r)) {
 			sl_classify_reverse(t, r, sl_route_find6(t, &o.dst6), SL_TODO_REVERSE6, w);
 			return;
@@ -352,11 +332,13 @@ SL_INLINE void sl_classify_steady(const struct sl_tables *t, const struct sl_pac
 	w->l4 = (uint8_t)o.l4;
 	if (sl_likely(o.kind == SL_PARSED_FLOW)) {
 		union sl_addr dst = sl_addr4(o.dst), src;
+		uint32_t there = sl_endpoint(o.dport, o.protocol);
+		uint32_t here = sl_endpoint(o.sport, o.protocol);
+		const struct sl_service *s = sl_service_find(t, &dst, there);
 		const struct sl_reverse *r;
-		const struct sl_service *s =
-			sl_service_find(t, &dst, sl_endpoint(o.dport, o.protocol));
 
 		if (sl_likely(s)) {
+		to_service:
 			if (sl_likely(!sl_martian4(o.src, o.dst)))
 				sl_classify_service(t, s, &o, w);
 			else
@@ -364,10 +346,19 @@ SL_INLINE void sl_classify_steady(const struct sl_tables *t, const struct sl_pac
 			return;
 		}
 		src = sl_addr4(o.src);
-		r = sl_reverse_find(t, &src, sl_endpoint(o.sport, o.protocol));
+		r = sl_reverse_find(t, &src, here);
 		if (sl_likely(r)) {
+		from_backend:
 			sl_classify_reverse(t, r, sl_route_find4(t, o.dst), SL_TODO_REVERSE, w);
 			return;
+		}
+		if (sl_unlikely(sl_seam_bank(t)->ranges)) {
+			s = sl_seam_service(t, sl_service_range(t, &dst, there));
+			if (s)
+				goto to_service;
+			r = sl_seam_reverse(t, sl_reverse_range(t, &src, here));
+			if (r)
+				goto from_backend;
 		}
 	} else if (o.kind == SL_PARSED_IP6) {
 		w->todo = SL_TODO_IP6;

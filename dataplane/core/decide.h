@@ -32,6 +32,9 @@
 #define SL_SERVICE_ENTRY	(SL_SERVICE_ENTRY_TO | SL_SERVICE_ENTRY_FROM)
 #define SL_SERVICE_LIMITED_TO	(SL_SERVICE_ENTRY | SL_SERVICE_LIMIT_TO | SL_SERVICE_LIMIT_NEW)
 #define SL_SERVICE_LIMITED_FROM (SL_SERVICE_ENTRY_FROM | SL_SERVICE_LIMIT_FROM)
+/* What the steady copy knows nothing of. */
+#define SL_SERVICE_ODD_TO   (SL_SERVICE_LIMITED_TO | SL_SERVICE_RANGE)
+#define SL_SERVICE_ODD_FROM (SL_SERVICE_LIMITED_FROM | SL_SERVICE_RANGE)
 
 /* The code below exists in copies, so that the steady path pays nothing for what is rare and one
  * test for all that limits need. Which copy it is is a constant wherever it is used. */
@@ -328,7 +331,7 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 	n.addr = b->addr.w[3];
 	if (six)
 		n.addr6 = b->addr;
-	n.port = b->port;
+	n.port = copy == SL_COPY_STEADY || b->port ? b->port : ports->dst;
 	n.ip_delta = b->ip_delta;
 	n.l4_delta = b->l4_delta;
 	*egress = b->egress;
@@ -450,7 +453,7 @@ SL_INLINE enum sl_reason sl_route_reverse(const struct sl_tables *t, struct sl_p
 	if (six)
 		n.addr6 = r->vip;
 	protocol = sl_l3_protocol(l3, r->endpoint, six);
-	n.port = r->port;
+	n.port = copy == SL_COPY_STEADY || r->port ? r->port : ports->src;
 	n.ip_delta = r->ip_delta;
 	n.l4_delta = r->l4_delta;
 	*egress = route->port;
@@ -552,17 +555,17 @@ SL_INLINE enum sl_reason sl_route(const struct sl_tables *t, struct sl_packet *p
 	}
 }
 
-/* The same, where the packet is of IPv4, NAT and without a limit; else SL_ELSEWHERE. */
+/* The same, where the packet is of IPv4, NAT, one port and without a limit; else SL_ELSEWHERE. */
 SL_INLINE enum sl_reason sl_route_steady(const struct sl_tables *t, struct sl_packet *p,
 					 const struct sl_work *w, uint16_t *egress)
 {
 	if (sl_likely(w->todo == SL_TODO_SERVICE)) {
-		if (sl_unlikely(w->service->flags & SL_SERVICE_LIMITED_TO ||
+		if (sl_unlikely(w->service->flags & SL_SERVICE_ODD_TO ||
 				w->service->mode != SL_MODE_NAT))
 			return SL_ELSEWHERE;
 		return sl_route_service(t, p, w, egress, false, SL_COPY_STEADY);
 	}
-	if (w->todo != SL_TODO_REVERSE || w->reverse->flags & SL_SERVICE_LIMITED_FROM)
+	if (w->todo != SL_TODO_REVERSE || w->reverse->flags & SL_SERVICE_ODD_FROM)
 		return SL_ELSEWHERE;
 	return sl_route_reverse(t, p, w, egress, false, SL_COPY_STEADY);
 }

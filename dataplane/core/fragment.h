@@ -172,7 +172,7 @@ SL_INLINE void sl_fragment_classify_first(const struct sl_tables *t, const struc
 	const struct sl_reverse *r;
 	bool udp = o->protocol == SL_PROTO_UDP;
 
-	s = sl_service_find(t, &dst, sl_endpoint(o->dport, o->protocol));
+	s = sl_service_of(t, &dst, sl_endpoint(o->dport, o->protocol));
 	if (s) {
 		sl_fragment_enter(t, p, where,
 				  sl_fragment_value(o->sport, o->dport, udp, SL_FRAGMENT_SERVICE),
@@ -184,7 +184,7 @@ SL_INLINE void sl_fragment_classify_first(const struct sl_tables *t, const struc
 		w->reason = SL_REASON_no_service;
 		return;
 	}
-	r = sl_reverse_find(t, &src, sl_endpoint(o->sport, o->protocol));
+	r = sl_reverse_of(t, &src, sl_endpoint(o->sport, o->protocol));
 	if (!r)
 		return;
 	sl_classify_reverse(t, r, six ? sl_route_find6(t, &dst) : sl_route_find4(t, o->dst),
@@ -208,8 +208,8 @@ SL_INLINE void sl_fragment_classify_service(const struct sl_tables *t, const voi
 	const struct sl_root *root = sl_seam_root(t);
 	const struct sl_service *s;
 
-	s = sl_service_find(t, &vip,
-			    sl_endpoint(sl_fragment_dport(value), sl_fragment_protocol(value)));
+	s = sl_service_of(t, &vip,
+			  sl_endpoint(sl_fragment_dport(value), sl_fragment_protocol(value)));
 	if (!s || !root)
 		return;
 	w->service = s;
@@ -226,8 +226,8 @@ SL_INLINE void sl_fragment_classify_reply(const struct sl_tables *t, const void 
 	union sl_addr backend = sl_l3_src(l3, six), client = sl_l3_dst(l3, six);
 	const struct sl_reverse *r;
 
-	r = sl_reverse_find(t, &backend,
-			    sl_endpoint(sl_fragment_sport(value), sl_fragment_protocol(value)));
+	r = sl_reverse_of(t, &backend,
+			  sl_endpoint(sl_fragment_sport(value), sl_fragment_protocol(value)));
 	if (!r)
 		return;
 	w->reverse = r;

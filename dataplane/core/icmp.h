@@ -46,7 +46,7 @@ SL_INLINE void sl_icmp_classify_error(const struct sl_tables *t, const struct sl
 	union sl_addr vip = sl_addr4(q->src);
 	const struct sl_service *s;
 
-	s = sl_service_find(t, &vip, sl_endpoint(q->sport, q->protocol));
+	s = sl_service_of(t, &vip, sl_endpoint(q->sport, q->protocol));
 	if (!s || !root) {
 		sl_work_end(w, SL_REASON_icmp_unknown);
 		return;
@@ -64,7 +64,7 @@ SL_INLINE void sl_icmp_classify_transit(const struct sl_tables *t, const struct 
 	const struct sl_reverse *r;
 	const struct sl_route *route;
 
-	r = sl_reverse_find(t, &backend, sl_endpoint(q->dport, q->protocol));
+	r = sl_reverse_of(t, &backend, sl_endpoint(q->dport, q->protocol));
 	w->reverse = r;
 	w->at = r ? sl_route_find4(t, q->src) : ~0u;
 	route = sl_seam_route(t, w->at);
@@ -184,6 +184,8 @@ SL_INLINE enum sl_reason sl_icmp_to_backend(const struct sl_tables *t, struct sl
 				 egress);
 	if (reason != SL_REASON_to_backend)
 		return reason;
+	if (!n.port)
+		n.port = q.sport;
 	if (mode == SL_MODE_NAT)
 		return sl_icmp_rewrite(p, w, &q, &n, true) ? SL_REASON_icmp_to_backend
 							   : SL_REASON_bad_header;
@@ -206,7 +208,7 @@ SL_INLINE enum sl_reason sl_icmp_to_client(const struct sl_tables *t, struct sl_
 	if (ip->ttl <= 1)
 		return SL_REASON_ttl_exceeded;
 	n.addr = r->vip.w[3];
-	n.port = r->port;
+	n.port = r->port ? r->port : q.dport;
 	n.ip_delta = r->ip_delta;
 	n.l4_delta = r->l4_delta;
 	dst = sl_addr4(ip->dst);

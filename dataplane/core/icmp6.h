@@ -14,7 +14,7 @@ SL_INLINE void sl_icmp6_classify_error(const struct sl_tables *t, const struct s
 {
 	const struct sl_root *root = sl_seam_root(t);
 	const struct sl_service *s =
-		sl_service_find(t, &q->src, sl_endpoint(q->in.sport, q->in.protocol));
+		sl_service_of(t, &q->src, sl_endpoint(q->in.sport, q->in.protocol));
 	uint64_t source;
 
 	if (!s || !root)
@@ -30,7 +30,7 @@ SL_INLINE void sl_icmp6_classify_transit(const struct sl_tables *t, const struct
 					 struct sl_work *w)
 {
 	const struct sl_reverse *r =
-		sl_reverse_find(t, &q->dst, sl_endpoint(q->in.dport, q->in.protocol));
+		sl_reverse_of(t, &q->dst, sl_endpoint(q->in.dport, q->in.protocol));
 
 	if (r)
 		sl_classify_reverse(t, r, sl_route_find6(t, &q->src), SL_TODO_ERROR_TO_CLIENT, w);
@@ -145,13 +145,19 @@ SL_INLINE bool sl_icmp6_rewrite(struct sl_packet *p, const struct sl_work *w,
 	    !(ports = sl_packet_at(p, q->in.l4, sizeof(*ports))))
 		return false;
 	if (to_backend) {
-		grown = sl_word_delta(ports->src, n->port) + sl_csum_delta_addr(&q->src, &n->addr6);
+		grown = sl_csum_delta_addr(&q->src, &n->addr6);
 		sl_addr_store(ip->src, &n->addr6);
-		ports->src = n->port;
+		if (sl_likely(n->port)) {
+			grown += sl_word_delta(ports->src, n->port);
+			ports->src = n->port;
+		}
 	} else {
-		grown = sl_word_delta(ports->dst, n->port) + sl_csum_delta_addr(&q->dst, &n->addr6);
+		grown = sl_csum_delta_addr(&q->dst, &n->addr6);
 		sl_addr_store(ip->dst, &n->addr6);
-		ports->dst = n->port;
+		if (sl_likely(n->port)) {
+			grown += sl_word_delta(ports->dst, n->port);
+			ports->dst = n->port;
+		}
 	}
 	grown += sl_quote_csum(p, &q->in, n->l4_delta);
 	if (!(eth = sl_packet_at(p, 0, sizeof(*eth))) ||

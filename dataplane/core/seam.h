@@ -98,6 +98,10 @@ static uint64_t sl_fragment_find(const struct sl_tables *t, const struct sl_pack
 				 uint32_t where, bool guess);
 static void sl_fragment_enter(const struct sl_tables *t, const struct sl_packet *p, uint32_t where,
 			      uint64_t what, bool last);
+static uint32_t sl_service_range(const struct sl_tables *t, const union sl_addr *vip,
+				 uint32_t endpoint);
+static uint32_t sl_reverse_range(const struct sl_tables *t, const union sl_addr *backend,
+				 uint32_t endpoint);
 static enum sl_reason sl_rare(const struct sl_tables *t, struct sl_packet *p, uint8_t todo,
 			      uint16_t *egress);
 

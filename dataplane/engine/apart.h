@@ -47,6 +47,30 @@ SL_APART uint32_t sl_limit_one(const struct sl_tables *t, const struct sl_limit_
 	return sl_limit_one_with(t, ask, place);
 }
 
+SL_APART uint32_t sl_service_range_apart(const struct sl_tables *t, union sl_addr vip,
+					 uint32_t endpoint)
+{
+	return sl_service_range_with(t, &vip, endpoint);
+}
+
+SL_APART uint32_t sl_reverse_range_apart(const struct sl_tables *t, union sl_addr backend,
+					 uint32_t endpoint)
+{
+	return sl_reverse_range_with(t, &backend, endpoint);
+}
+
+SL_INLINE uint32_t sl_service_range(const struct sl_tables *t, const union sl_addr *vip,
+				    uint32_t endpoint)
+{
+	return sl_service_range_apart(t, *vip, endpoint);
+}
+
+SL_INLINE uint32_t sl_reverse_range(const struct sl_tables *t, const union sl_addr *backend,
+				    uint32_t endpoint)
+{
+	return sl_reverse_range_apart(t, *backend, endpoint);
+}
+
 SL_APART enum sl_reason sl_limited(const struct sl_tables *t, struct sl_packet *p,
 				   const struct sl_work *w, uint16_t *egress)
 {

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { CLIENTS = 48, CLIENT_PORTS = 4, PORTS = 4 };
+enum { CLIENTS = 48, CLIENT_PORTS = 4, PORTS = 4, RANGE = 4 };
 
 static void random_bytes(uint64_t *state, uint8_t *to, size_t n)
 {
@@ -173,6 +173,8 @@ static void random_service(struct world *w, uint64_t *state, uint32_t i)
 	world_add_service(w, service_vip(i), service_port(i), protocol, 16u << chance_of(state, 3));
 	if (chance_once(state, 3))
 		world_make_six(w, i);
+	if (chance_once(state, 4))
+		world_make_range(w, i, (uint16_t)(service_port(i) + RANGE - 1));
 	random_backends(w, state, i);
 	random_mode(w, state, i);
 	random_rows(w, state, i);
@@ -296,6 +298,14 @@ void chance_tables(struct world *w, uint64_t *state, uint64_t now)
 
 /* Packets */
 
+/* A port that the service has, or the one after its last. */
+static uint16_t port_of(const struct world *w, uint64_t *state, uint32_t service)
+{
+	bool range = w->service[service].record.flags & SL_SERVICE_RANGE;
+
+	return (uint16_t)(service_port(service) + (range ? chance_of(state, RANGE + 1) : 0));
+}
+
 static void to_service(const struct world *w, uint64_t *state, struct frame_spec *s)
 {
 	uint32_t i = chance_of(state, w->services);
@@ -303,7 +313,7 @@ static void to_service(const struct world *w, uint64_t *state, struct frame_spec
 	s->src = client(state);
 	s->sport = client_port(state);
 	s->dst = service_vip(i);
-	s->dport = service_port(i);
+	s->dport = port_of(w, state, i);
 	s->protocol = (uint8_t)(w->service[i].record.endpoint >> 16);
 	if (chance_once(state, 20))
 		s->dport++;
@@ -322,6 +332,8 @@ static void from_backend(const struct world *w, uint64_t *state, struct frame_sp
 
 	s->src = backend_addr(i, k + 1);
 	s->sport = n ? sl_ntohs(w->service[i].backend[k].port) : 8080;
+	if (!s->sport)
+		s->sport = port_of(w, state, i);
 	s->dst = client(state);
 	s->dport = client_port(state);
 	s->protocol = (uint8_t)(w->service[i].record.endpoint >> 16);

@@ -226,6 +226,7 @@ def test_neighbours(topology):
         assert answer[IPv6].dst == "ff02::1"
         with pytest.raises(socket.timeout):
             ask("2001:db8:1::77")
+    topology.client.sysctl(net__ipv6__conf__eth0__accept_dad=1)
     topology.client.run("ip", "addr", "add", f"{net.VIP6}/64", "dev", "eth0")
     net.wait_for("the kernel to see that the VIP is taken", lambda: topology.client.run(
         "ip", "-6", "addr", "show", "dadfailed"))  # fmt: skip

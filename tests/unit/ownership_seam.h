@@ -324,6 +324,18 @@ sl_quote6_shape(const struct sl_tables *t, const struct sl_packet *p, uint32_t a
 	return sl_quote6_shape_with(p, at, end);
 }
 
+static __attribute__((unused)) uint32_t
+sl_service_range(const struct sl_tables *t, const union sl_addr *vip, uint32_t endpoint)
+{
+	return sl_service_range_with(t, vip, endpoint);
+}
+
+static __attribute__((unused)) uint32_t
+sl_reverse_range(const struct sl_tables *t, const union sl_addr *backend, uint32_t endpoint)
+{
+	return sl_reverse_range_with(t, backend, endpoint);
+}
+
 static __attribute__((unused)) uint32_t sl_route_find6(const struct sl_tables *t,
 						       const union sl_addr *dst)
 {

@@ -179,8 +179,7 @@ static void remove_service(uint16_t port)
 	struct sl_model *next = sl_model_clone(c->model);
 	struct sl_config_service conf = conf_of(port);
 
-	sl_model_remove(next, (size_t)sl_model_find_endpoint(next, &conf.vip, conf.protocol, port),
-			0);
+	sl_model_remove(next, (size_t)sl_model_find_same(next, &conf), 0);
 	must_publish(next);
 }
 
@@ -635,7 +634,7 @@ static void test_tunnel(void **state)
 	assert_true(sl_addr_equal(&b->source, &conf.source.prefix));
 	sl_model_free(c->model, 0);
 	assert_int_equal(sl_adopt(c, error), 0);
-	s = c->model->service[sl_model_find_endpoint(c->model, &conf.vip, conf.protocol, 80)];
+	s = c->model->service[sl_model_find_same(c->model, &conf)];
 	assert_int_equal(s->conf.mode, SL_MODE_IPIP);
 	assert_int_equal(s->backend[0].port, 80);
 }

@@ -106,6 +106,7 @@ static void write_bank(struct sl_bank *bank, uint64_t generation)
 	services[the_place(generation)] = (struct sl_service){
 		.vip = sl_addr4(sl_htonl(VIP)),
 		.endpoint = sl_endpoint(sl_htons(PORT), SL_PROTO_TCP),
+		.row_endpoint = sl_endpoint(sl_htons(PORT), SL_PROTO_TCP),
 		.id = 1,
 		.n_backends = BACKENDS,
 		.rows = e,

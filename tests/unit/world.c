@@ -110,6 +110,7 @@ uint32_t world_add_service(struct world *w, uint32_t vip, uint16_t port, uint8_t
 	s->record = (struct sl_service){
 		.vip = sl_addr4(sl_htonl(vip)),
 		.endpoint = sl_endpoint(be16(port), protocol),
+		.row_endpoint = sl_endpoint(be16(port), protocol),
 		.id = (uint16_t)(index + 1),
 		.row_mask = rows - 1,
 		.mode = SL_MODE_NAT,
@@ -133,6 +134,34 @@ void world_make_six(struct world *w, uint32_t service)
 	s->record.vip = world_addr(sl_ntohl(s->record.vip.w[3]), true);
 }
 
+void world_make_range(struct world *w, uint32_t service, uint16_t last)
+{
+	struct sl_service *s = &w->service[service].record;
+	uint8_t protocol = (uint8_t)(s->endpoint >> 16);
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < service; i++) {
+		const struct sl_service *other = &w->service[i].record;
+
+		n += other->endpoint == sl_endpoint_range(n, protocol) &&
+		     sl_addr_equal(&other->vip, &s->vip);
+	}
+	s->first_port = sl_ntohs((sl_be16)(uint16_t)s->endpoint);
+	s->last_port = last;
+	s->endpoint = sl_endpoint_range(n, protocol);
+	s->flags |= SL_SERVICE_RANGE;
+}
+
+/* The backends of a range are of one service alone here. */
+static void reverse_range(struct sl_reverse *r, const struct sl_service *s)
+{
+	r->endpoint = sl_endpoint_range(0, (uint8_t)(s->endpoint >> 16));
+	r->port = (sl_be16)0;
+	r->first_port = s->first_port;
+	r->last_port = s->last_port;
+	r->flags |= SL_SERVICE_RANGE;
+}
+
 uint32_t world_add_backend(struct world *w, uint32_t service, uint32_t addr, uint16_t port,
 			   const uint8_t mac[12], uint16_t egress)
 {
@@ -140,10 +169,12 @@ uint32_t world_add_backend(struct world *w, uint32_t service, uint32_t addr, uin
 	uint32_t number = ++s->record.n_backends;
 	uint32_t traffic = service * WORLD_BACKENDS + number - 1;
 	union sl_addr to = world_addr(addr, s->six), vip = s->record.vip;
-	sl_be16 vip_port = (sl_be16)(uint16_t)s->record.endpoint;
+	sl_be16 vip_port = (sl_be16)(uint16_t)s->record.endpoint; /* of a range 0 */
+	bool range = s->record.flags & SL_SERVICE_RANGE;
 	struct sl_backend *b;
 
 	assert(number <= WORLD_BACKENDS);
+	port = range ? 0 : port;
 	b = &s->backend[number - 1];
 	*b = (struct sl_backend){
 		.egress = egress,
@@ -167,6 +198,8 @@ uint32_t world_add_backend(struct world *w, uint32_t service, uint32_t addr, uin
 		.traffic = traffic,
 		.vip = vip,
 	};
+	if (range)
+		reverse_range(&s->reverse[number - 1], &s->record);
 	return number;
 }
 
@@ -425,6 +458,9 @@ void world_publish(struct world *w)
 	}
 	memcpy((struct sl_port *)w->store.base[SL_ARRAY_ports] + bank * SL_PORTS_MAX, w->port,
 	       sizeof(w->port));
+	head->ranges = 0;
+	for (uint32_t i = 0; i < w->services; i++)
+		head->ranges += !!(w->service[i].record.flags & SL_SERVICE_RANGE);
 	head->generation = generation;
 	head->seq++;
 	w->root->generation = generation;

@@ -55,6 +55,8 @@ uint32_t world_add_service(struct world *w, uint32_t vip, uint16_t port, uint8_t
 /* The service's addresses become those of IPv6 that end in the same bytes, also of what is added to
  * it from now on. */
 void world_make_six(struct world *w, uint32_t service);
+/* It has the ports up to `last`, and so have its backends, which are added after. */
+void world_make_range(struct world *w, uint32_t service, uint16_t last);
 union sl_addr world_addr(uint32_t addr, bool six);
 uint32_t world_add_backend(struct world *w, uint32_t service, uint32_t addr, uint16_t port,
 			   const uint8_t mac[12], uint16_t egress);
