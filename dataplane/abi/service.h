@@ -36,6 +36,7 @@ enum sl_service_flags {
 	SL_SERVICE_LIMIT_NEW = 256, /* others count new connections */
 	SL_SERVICE_REFUSES = 512,   /* clients are told where there is no backend; of the bare
 				     * address: where there is no service */
+	SL_SERVICE_QUIC = 1024,	    /* ids of connections name backends (server.h) */
 };
 
 /* One service: VIP, protocol and port. For each VIP there is also one record with endpoint 0. */
@@ -57,7 +58,11 @@ struct sl_service {
 	uint8_t prefix6; /* bits of an IPv6 address that do, and the port doesn't; 0: all does */
 	sl_be16 ignore_port;
 	sl_be32 ignore4; /* bits of an IPv4 address that don't */
-	uint8_t reserved[12];
+	/* Server ids, where SL_SERVICE_QUIC says so. */
+	uint32_t servers;      /* first record of their extent in slots */
+	uint16_t servers_mask; /* records of it, a power of two, less one */
+	uint8_t server_bytes;  /* of an id: 1 to SL_SERVER_ID_MAX */
+	uint8_t reserved[5];
 } __attribute__((aligned(64)));
 
 /* ignore4 where that many bits of the address, 1 to 32, are to count. */

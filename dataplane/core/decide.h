@@ -27,17 +27,18 @@
 #include "mss.h"
 #include "nat.h"
 #include "nd.h"
-#include "route.h"
+#include "quic.h"
 
 #define SL_SERVICE_ENTRY	(SL_SERVICE_ENTRY_TO | SL_SERVICE_ENTRY_FROM)
 #define SL_SERVICE_LIMITED_TO	(SL_SERVICE_ENTRY | SL_SERVICE_LIMIT_TO | SL_SERVICE_LIMIT_NEW)
+#define SL_SERVICE_APART	(SL_SERVICE_LIMITED_TO | SL_SERVICE_QUIC)
 #define SL_SERVICE_LIMITED_FROM (SL_SERVICE_ENTRY_FROM | SL_SERVICE_LIMIT_FROM)
 
 /* The code below exists in copies, so that the steady path pays nothing for what is rare and one
  * test for all that limits need. Which copy it is is a constant wherever it is used. */
 enum sl_copy {
 	SL_COPY_STEADY,	 /* what is rare ends with SL_ELSEWHERE */
-	SL_COPY_WHOLE,	 /* all but limits */
+	SL_COPY_WHOLE,	 /* all but limits, and ids of QUIC's connections */
 	SL_COPY_LIMITED, /* all */
 };
 
@@ -51,13 +52,13 @@ SL_INLINE uint16_t sl_limits_here(enum sl_copy copy, uint16_t flags)
 		       : flags & (uint16_t) ~(SL_SERVICE_LIMITED_TO | SL_SERVICE_LIMITED_FROM);
 }
 
-/* Whether what classify found is limited. */
+/* Whether what classify found is limited, or may be followed by an id. */
 SL_INLINE bool sl_work_limited(const struct sl_work *w)
 {
 	bool to = w->todo == SL_TODO_SERVICE || w->todo == SL_TODO_SERVICE6;
 	bool from = w->todo == SL_TODO_REVERSE || w->todo == SL_TODO_REVERSE6;
 
-	return (to && w->service->flags & SL_SERVICE_LIMITED_TO) ||
+	return (to && w->service->flags & SL_SERVICE_APART) ||
 	       (from && w->reverse->flags & SL_SERVICE_LIMITED_FROM);
 }
 
@@ -149,13 +150,25 @@ SL_INLINE uint32_t sl_route_new(const struct sl_tables *t, uint64_t key, uint8_t
 	return packet->begin ? sl_limit_rest(t, packet) : SL_BITE_NONE;
 }
 
+/* The backend that a QUIC packet's id names; 0: none. */
+SL_INLINE uint32_t sl_route_named(const struct sl_tables *t, const struct sl_packet *p,
+				  const struct sl_work *w, const void *l3, bool six)
+{
+	const struct sl_service *s = w->service;
+
+	return sl_quic(t, p,
+		       w->l4 | (uint64_t)(w->l3 + sl_l3_length(l3, six)) << 8 |
+			       (uint64_t)(s->server_bytes & 15) << 32,
+		       s->servers | (uint64_t)s->servers_mask << 32);
+}
+
 /* The row of the work at hand, and through it the backend; 0 for none, in the steady copy also for
- * one that isn't known. *bite: what the limit in the flow's entry says, where the service has
+ * one that isn't known. named: by the packet's id, or 0. *bite: what the limit in the flow's entry says, where the service has
  * one. */
 SL_INLINE uint32_t sl_route_pick(const struct sl_tables *t, const struct sl_work *w, const void *l3,
 				 sl_be16 sport, uint16_t flags, uint8_t tcp_flags,
-				 const struct sl_limit_ask *packet, enum sl_bite *bite, bool six,
-				 enum sl_copy copy)
+				 const struct sl_limit_ask *packet, uint32_t named,
+				 enum sl_bite *bite, bool six, enum sl_copy copy)
 {
 	const struct sl_service *s = w->service;
 	const uint32_t *at = sl_seam_row(t, (uint64_t)s->rows * SL_ROWS_PER_RECORD + w->at);
@@ -167,11 +180,14 @@ SL_INLINE uint32_t sl_route_pick(const struct sl_tables *t, const struct sl_work
 	if (sl_unlikely(!at))
 		return 0;
 	row = *(const volatile uint32_t *)at;
+	if (copy == SL_COPY_LIMITED && named)
+		row = sl_row(named, 0, SL_ROW_OPEN); /* no row's: it is entered */
 	if (sl_likely(sl_row_state(row) == SL_ROW_CLOSED && !(flags & SL_SERVICE_TRACK)))
 		return sl_row_cur(row);
 	ask = sl_route_track(t, s, w, sl_work_key(w, l3, sport, six), flags, six);
 	ask.row = row;
 	ask.event = (uint8_t)sl_event_of(tcp_flags);
+	ask.firm = copy == SL_COPY_LIMITED && named;
 	if (sl_likely(!(flags & SL_SERVICE_ENTRY))) {
 		ask.now = sl_seam_now(t);
 		return copy == SL_COPY_STEADY ? sl_track_known(t, &ask, &entry)
@@ -255,7 +271,7 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 	const struct sl_backend *b;
 	struct sl_service_tally *tally;
 	struct sl_traffic *traffic;
-	uint32_t backend, id, length = p->length;
+	uint32_t backend, id, length = p->length, named = 0;
 	uint8_t mode, protocol, tcp_flags = 0;
 	uint16_t wants;
 	bool odd, begin;
@@ -279,6 +295,8 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 			tally->ttl_exceeded++;
 		return SL_REASON_ttl_told;
 	}
+	if (copy == SL_COPY_LIMITED && s->flags & SL_SERVICE_QUIC)
+		named = sl_route_named(t, p, w, l3, six);
 	wants = sl_limits_here(copy, s->flags);
 	if (sl_unlikely(wants & SL_SERVICE_LIMITED_TO)) {
 		union sl_addr client = sl_l3_src(l3, six);
@@ -295,7 +313,8 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 				return sl_limit_reason(answer);
 		}
 	}
-	backend = sl_route_pick(t, w, l3, ports->src, wants, tcp_flags, &packet, &bite, six, copy);
+	backend = sl_route_pick(t, w, l3, ports->src, wants, tcp_flags, &packet, named, &bite, six,
+				copy);
 	if (copy == SL_COPY_STEADY && sl_unlikely(!backend))
 		return SL_ELSEWHERE;
 	if (sl_unlikely(!backend || backend > s->n_backends)) {
@@ -496,7 +515,7 @@ SL_INLINE enum sl_reason sl_route_reverse(const struct sl_tables *t, struct sl_p
 	return SL_REASON_to_client;
 }
 
-/* Of a service or a backend that is limited. */
+/* Of a service or a backend that is limited, or of QUIC. */
 SL_INLINE enum sl_reason sl_limited_with(const struct sl_tables *t, struct sl_packet *p,
 					 const struct sl_work *w, uint16_t *egress, bool six)
 {
@@ -552,12 +571,13 @@ SL_INLINE enum sl_reason sl_route(const struct sl_tables *t, struct sl_packet *p
 	}
 }
 
-/* The same, where the packet is of IPv4, NAT and without a limit; else SL_ELSEWHERE. */
+/* The same, where the packet is of IPv4, NAT, without a limit and not of QUIC; else
+ * SL_ELSEWHERE. */
 SL_INLINE enum sl_reason sl_route_steady(const struct sl_tables *t, struct sl_packet *p,
 					 const struct sl_work *w, uint16_t *egress)
 {
 	if (sl_likely(w->todo == SL_TODO_SERVICE)) {
-		if (sl_unlikely(w->service->flags & SL_SERVICE_LIMITED_TO ||
+		if (sl_unlikely(w->service->flags & SL_SERVICE_APART ||
 				w->service->mode != SL_MODE_NAT))
 			return SL_ELSEWHERE;
 		return sl_route_service(t, p, w, egress, false, SL_COPY_STEADY);
