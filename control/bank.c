@@ -12,6 +12,7 @@
 #include "modes.h"
 #include "place.h"
 #include "routes.h"
+#include "servers.h"
 #include "service_limits.h"
 
 enum { SEEDS_TRIED = 32, KINDS = 4 };
@@ -92,6 +93,12 @@ static void gather_service(struct gathered *g, const struct sl_model_service *s)
 		r.flags |= SL_SERVICE_LOOKUP;
 	if (s->conf.refuses)
 		r.flags |= SL_SERVICE_REFUSES;
+	if (s->servers) {
+		r.flags |= SL_SERVICE_QUIC;
+		r.servers = s->servers->at;
+		r.servers_mask = (uint16_t)(s->servers->n - 1);
+		r.server_bytes = sl_servers_bytes(s);
+	}
 	gather(g, &r, r.endpoint);
 }
 

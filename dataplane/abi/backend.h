@@ -3,8 +3,8 @@
  *
  * A service's rows map a flow's hash to a backend; its backends hold everything that a rewrite
  * needs, precomputed. Both lie in pools, in extents that never change while a live bank names
- * them: a change builds a new extent and publishes a record that names it. What server ids a service
- * has lies in extents of the rows' pool (server.h).
+ * them: a change builds a new extent and publishes a record that names it. What server ids a
+ * service has lies in extents of the rows' pool (server.h).
  *
  * A row is one 32-bit word, so that it is read whole and 65,536 of them fit a 256 kB of cache:
  *

@@ -24,6 +24,16 @@ struct sl_servers {
 	uint32_t reserved[4];
 };
 
+/* How many buckets there are for so many ids, or more. */
+static inline uint32_t sl_servers_for(uint32_t ids)
+{
+	uint32_t buckets = 1;
+
+	while (buckets * SL_SERVERS < 2 * ids)
+		buckets *= 2;
+	return buckets;
+}
+
 static inline uint64_t sl_server_hash(uint64_t id)
 {
 	uint64_t h = (id ^ id >> 32) * 0xd6e8feb86659fd93ull;

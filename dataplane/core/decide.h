@@ -163,8 +163,8 @@ SL_INLINE uint32_t sl_route_named(const struct sl_tables *t, const struct sl_pac
 }
 
 /* The row of the work at hand, and through it the backend; 0 for none, in the steady copy also for
- * one that isn't known. named: by the packet's id, or 0. *bite: what the limit in the flow's entry says, where the service has
- * one. */
+ * one that isn't known. named: by the packet's id, or 0. *bite: what the limit in the flow's entry
+ * says, where the service has one. */
 SL_INLINE uint32_t sl_route_pick(const struct sl_tables *t, const struct sl_work *w, const void *l3,
 				 sl_be16 sport, uint16_t flags, uint8_t tcp_flags,
 				 const struct sl_limit_ask *packet, uint32_t named,

@@ -107,8 +107,8 @@ SL_INLINE uint32_t sl_quic_backend(const struct sl_tables *t, uint32_t servers, 
 	uint64_t hash = sl_server_hash(id);
 
 	for (int second = 0; second < 2; second++) {
-		uint32_t bucket = second ? sl_server_second(hash, mask)
-					 : sl_server_first(hash, mask);
+		uint32_t bucket =
+			second ? sl_server_second(hash, mask) : sl_server_first(hash, mask);
 		const struct sl_servers *s = sl_seam_servers(t, (uint64_t)servers + bucket);
 
 		for (uint32_t i = 0; s && i < SL_SERVERS; i++)

@@ -81,8 +81,8 @@ SL_INLINE void sl_seam_want(const struct sl_tables *t, const union sl_addr *addr
 SL_INLINE void sl_seam_prefetch(const void *at);
 
 /* Large parts that run for few packets. An engine defines each by calling the function of the same
- * name with _with (flow.h, route.h, limit.h, quic.h) from wherever its compiler does that best: gcc inline
- * or apart, clang in global functions that the verifier looks at once. */
+ * name with _with (flow.h, route.h, limit.h, quic.h) from wherever its compiler does that best: gcc
+ * inline or apart, clang in global functions that the verifier looks at once. */
 struct sl_ask;
 struct sl_limit_ask;
 static bool sl_flow_relocate(const struct sl_tables *t, uint64_t key, uint64_t now);

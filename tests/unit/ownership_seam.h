@@ -282,9 +282,8 @@ static __attribute__((unused)) bool sl_track_knows(const struct sl_tables *t, ui
 	return sl_track_knows_with(t, key, now);
 }
 
-static __attribute__((unused)) uint32_t sl_quic(const struct sl_tables *t,
-						const struct sl_packet *p, uint64_t where,
-						uint64_t table)
+static __attribute__((unused)) uint32_t
+sl_quic(const struct sl_tables *t, const struct sl_packet *p, uint64_t where, uint64_t table)
 {
 	return sl_quic_with(t, p, where, table);
 }
