@@ -97,7 +97,7 @@ static const struct refusal refusals[] = {
 	{ SERVICES(WEB("backends = ( );\n weight = 3;")),
 	  "t.conf:5: services[0].weight: unknown field; known here: name, vip, protocol, port, "
 	  "scheduler, mode, tunnel_source, tunnel_source6, gue_port, gue_variant, mss, track, "
-	  "flows, affinity, unavailable, table_size, idle_timeout, limits, backends" },
+	  "flows, affinity, unavailable, table_size, idle_timeout, quic, limits, backends" },
 	{ "dataplane = 3;\n", "t.conf:1: dataplane: is an integer; give a group { … }, such as: "
 			      "dataplane: { cores = [ 1 ]; ports = ( … ); };" },
 	{ SERVICES("3"), "t.conf:3: services[0]: is an integer; give a group { … }" },
