@@ -44,7 +44,12 @@
 #define HOPS(list)	    HEAD "next_hops = (\n" list ");\n"
 #define HOP(prefix, p, mac) "{ prefix = \"" prefix "\"; port = \"" p "\"; mac = \"" mac "\"; }"
 #define MAC		    "02:00:00:00:00:01"
-#define NAME_RULE	    "a name has 1 to 31 of the characters A-Z a-z 0-9 . _ : -"
+#define IDS(x, y)                                                                                  \
+	"backends = ( { name = \"x\"; address = \"10.1.0.2\"; server_id = " x "; },\n"             \
+	"{ name = \"y\"; address = \"10.1.0.3\"; server_id = " y "; }, { address = \"10.1.0.4\"; " \
+	"}, { address = \"10.1.0.5\"; } );"
+#define SERVER_ID "1 to 8 bytes in hexadecimal; write one such as \"0a0b\""
+#define NAME_RULE "a name has 1 to 31 of the characters A-Z a-z 0-9 . _ : -"
 
 /* libconfig 1.5 loses the string that it was reading when the syntax is wrong. */
 const char *__lsan_default_suppressions(void);
@@ -324,6 +329,34 @@ static const struct refusal refusals[] = {
 	  "t.conf:4: services[0].mss: \"on\" is not known; give \"off\" or \"auto\"" },
 	{ SERVICES(DNS("mss = 1200;")),
 	  "t.conf:4: services[0].mss: is for protocol = \"tcp\" alone; leave it out" },
+	/* QUIC. */
+	{ SERVICES(WEB("quic = true;")),
+	  "t.conf:4: services[0].quic: is for protocol = \"udp\" alone; leave it out" },
+	{ SERVICES(DNS("flows = \"none\"; quic = true;")),
+	  "t.conf:4: services[0].quic: tracks every flow, which flows = \"none\" contradicts; "
+	  "leave one of them out" },
+	{ SERVICES(DNS("quic = 1;")), "t.conf:4: services[0].quic: is an integer; give true or "
+				      "false, such as: quic = true;" },
+	{ SERVICES(DNS(IDS("\"0a0b\"", "\"0a0c\""))),
+	  "t.conf:4: services[0].backends[0].server_id: is for services with quic = true alone; "
+	  "leave it out, or set that" },
+	{ SERVICES(DNS("quic = true;\n" IDS("\"\"", "\"0a\""))),
+	  "t.conf:5: services[0].backends[0].server_id: \"\" is not " SERVER_ID },
+	{ SERVICES(DNS("quic = true;\n" IDS("\"0a0\"", "\"0a\""))),
+	  "t.conf:5: services[0].backends[0].server_id: \"0a0\" is not " SERVER_ID },
+	{ SERVICES(DNS("quic = true;\n" IDS("\"0x0a\"", "\"0a\""))),
+	  "t.conf:5: services[0].backends[0].server_id: \"0x0a\" is not " SERVER_ID },
+	{ SERVICES(DNS("quic = true;\n" IDS("\"010203040506070809\"", "\"0a\""))),
+	  "t.conf:5: services[0].backends[0].server_id: \"010203040506070809\" is not " SERVER_ID },
+	{ SERVICES(DNS("quic = true;\n" IDS("10", "11"))),
+	  "t.conf:5: services[0].backends[0].server_id: is an integer; give a string, such as: "
+	  "server_id = \"0a0b\";" },
+	{ SERVICES(DNS("quic = true;\n" IDS("\"0a\"", "\"0A\""))),
+	  "t.conf:6: services[0].backends[1].server_id: 0a is that of backend \"x\" already; give "
+	  "each one of its own" },
+	{ SERVICES(DNS("quic = true;\n" IDS("\"0a\"", "\"000a\""))),
+	  "t.conf:6: services[0].backends[1].server_id: 000a has 2 bytes, and that of backend "
+	  "\"x\" 1; give all of a service the same length" },
 	{ SERVICES(WEB("mode = \"direct\";\ngue_port = 9;")),
 	  "t.conf:5: services[0].gue_port: is for mode = \"gue\" alone, and this is \"direct\"; "
 	  "leave it out" },
@@ -661,6 +694,23 @@ static void test_values(void **state)
 	assert_string_equal(config.service[0].backend[0].name, "x");
 	assert_int_equal(config.service[0].backend[0].port, 5353);
 	assert_int_equal(config.service[0].backend[0].weight, 10000);
+	sl_config_free(&config);
+}
+
+static void test_server_ids(void **state)
+{
+	static const char text[] = SERVICES(DNS("quic = true;\n" IDS("\"00fF\"", "\"0000\"")));
+	static const struct sl_server_id want[] = { { 0xff, 2 }, { 0, 2 }, { 0, 0 }, { 0, 0 } };
+	struct sl_config config;
+	char error[SL_ERROR_MAX], id[SL_SERVER_ID_TEXT];
+
+	(void)state;
+	assert_int_equal(read_text(text, &config, error), 0);
+	assert_true(config.service[0].quic);
+	for (int i = 0; i < 4; i++)
+		assert_true(sl_server_id_same(&config.service[0].backend[i].server_id, &want[i]));
+	assert_string_equal(sl_server_id_format(&want[0], id), "00ff");
+	assert_string_equal(sl_server_id_format(&want[1], id), "0000");
 	sl_config_free(&config);
 }
 
@@ -1011,11 +1061,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_refusals),   cmocka_unit_test(test_backend_numbers),
 		cmocka_unit_test(test_defaults),   cmocka_unit_test(test_values),
-		cmocka_unit_test(test_limits),	   cmocka_unit_test(test_tables),
-		cmocka_unit_test(test_row_key),	   cmocka_unit_test(test_include),
-		cmocka_unit_test(test_unreadable), cmocka_unit_test(test_addresses),
-		cmocka_unit_test(test_texts),	   cmocka_unit_test(test_examples),
-		cmocka_unit_test(test_manual),
+		cmocka_unit_test(test_server_ids), cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_tables),	   cmocka_unit_test(test_row_key),
+		cmocka_unit_test(test_include),	   cmocka_unit_test(test_unreadable),
+		cmocka_unit_test(test_addresses),  cmocka_unit_test(test_texts),
+		cmocka_unit_test(test_examples),   cmocka_unit_test(test_manual),
 	};
 
 	return cmocka_run_group_tests_name("config", tests, enter, leave);
