@@ -161,7 +161,8 @@ static void test_lives(void **state)
 		"one of its own; it leaves, and has it until it is gone");
 	backend(0, "b3", "0a0a");
 	backend(1, "b2", "0b0b");
-	refused("service dns: backend b3: server_id 0a0a has 2 bytes, and that of backend \"b1\" 1; "
+	refused("service dns: backend b3: server_id 0a0a has 2 bytes, and that of backend \"b1\" "
+		"1; "
 		"give all of a service the same length; it leaves, and has it until it is gone");
 	set_state("b1", SL_STATE_GONE);
 	assert_string_equal(named("0a"), "");
