@@ -152,8 +152,9 @@ int sl_servers_clash(const struct sl_model_service *s, const struct sl_model_bac
 		    sl_server_id_clash(id, b->name, &b->server_id, why) == 0)
 			continue;
 		snprintf(error, SL_ERROR_MAX, "%.*s%s", SL_ERROR_MAX - 64, why,
-			 b->state == SL_STATE_LEAVING ? "; it leaves, and has it until it is gone"
-						      : "");
+			 b->state == SL_STATE_LEAVING
+				 ? "; that one has it until it is gone: remove it first"
+				 : "");
 		return -EINVAL;
 	}
 	return 0;

@@ -158,12 +158,13 @@ static void test_lives(void **state)
 	backend(0, "b3", "0a");
 	refused("service dns: backend b3: server_id 0a is that of backend \"b1\" already; give "
 		"each "
-		"one of its own; it leaves, and has it until it is gone");
+		"one of its own; that one has it until it is gone: remove it first");
 	backend(0, "b3", "0a0a");
 	backend(1, "b2", "0b0b");
 	refused("service dns: backend b3: server_id 0a0a has 2 bytes, and that of backend \"b1\" "
 		"1; "
-		"give all of a service the same length; it leaves, and has it until it is gone");
+		"give all of a service the same length; that one has it until it is gone: remove "
+		"it first");
 	set_state("b1", SL_STATE_GONE);
 	assert_string_equal(named("0a"), "");
 	backend(0, "b3", "0a");
