@@ -203,8 +203,8 @@ static void test_added(void **state)
 	json_t *o = sl_override_get(c->overrides, "dns", "10.1.0.9:53");
 
 	(void)state;
-	json_object_update(o, json_pack("{s:b, s:s, s:i, s:s}", "added", 1, "name", "x9", "weight",
-					1, "server_id", "0a0c"));
+	json_object_update_new(o, json_pack("{s:b, s:s, s:i, s:s}", "added", 1, "name", "x9",
+					    "weight", 1, "server_id", "0a0c"));
 	backend(0, "b1", "0a0b");
 	apply();
 	assert_string_equal(named("0a0c"), "x9");
