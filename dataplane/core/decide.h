@@ -150,7 +150,7 @@ SL_INLINE uint32_t sl_route_new(const struct sl_tables *t, uint64_t key, uint8_t
 	return packet->begin ? sl_limit_rest(t, packet) : SL_BITE_NONE;
 }
 
-/* The backend that a QUIC packet's id names; 0: none. */
+/* The backend that a packet's id names; 0: none, as in all services that aren't of QUIC. */
 SL_INLINE uint32_t sl_route_named(const struct sl_tables *t, const struct sl_packet *p,
 				  const struct sl_work *w, const void *l3, bool six)
 {
@@ -160,6 +160,17 @@ SL_INLINE uint32_t sl_route_named(const struct sl_tables *t, const struct sl_pac
 		       w->l4 | (uint64_t)(w->l3 + sl_l3_length(l3, six)) << 8 |
 			       (uint64_t)(s->server_bytes & 15) << 32,
 		       s->servers | (uint64_t)s->servers_mask << 32);
+}
+
+/* The row; where an id names a backend (*firm), one that leads there and has its flows entered.
+ * Without a branch: the verifier would walk all that follows twice. */
+SL_INLINE uint32_t sl_row_of_named(uint32_t row, uint32_t named, uint32_t *firm)
+{
+	uint32_t is = (named | -named) >> 31;
+
+	sl_opaque(is);
+	*firm = is;
+	return (row & (is - 1)) | (sl_row(named, 0, SL_ROW_OPEN) & -is);
 }
 
 /* The row of the work at hand, and through it the backend; 0 for none, in the steady copy also for
@@ -174,20 +185,20 @@ SL_INLINE uint32_t sl_route_pick(const struct sl_tables *t, const struct sl_work
 	const uint32_t *at = sl_seam_row(t, (uint64_t)s->rows * SL_ROWS_PER_RECORD + w->at);
 	const struct sl_limit *limit;
 	struct sl_flow_at entry;
-	uint32_t row, backend;
+	uint32_t row, backend, firm = 0;
 	struct sl_ask ask;
 
 	if (sl_unlikely(!at))
 		return 0;
 	row = *(const volatile uint32_t *)at;
-	if (copy == SL_COPY_LIMITED && named)
-		row = sl_row(named, 0, SL_ROW_OPEN); /* no row's: it is entered */
+	if (copy == SL_COPY_LIMITED)
+		row = sl_row_of_named(row, named, &firm);
 	if (sl_likely(sl_row_state(row) == SL_ROW_CLOSED && !(flags & SL_SERVICE_TRACK)))
 		return sl_row_cur(row);
 	ask = sl_route_track(t, s, w, sl_work_key(w, l3, sport, six), flags, six);
 	ask.row = row;
 	ask.event = (uint8_t)sl_event_of(tcp_flags);
-	ask.firm = copy == SL_COPY_LIMITED && named;
+	ask.firm = firm;
 	if (sl_likely(!(flags & SL_SERVICE_ENTRY))) {
 		ask.now = sl_seam_now(t);
 		return copy == SL_COPY_STEADY ? sl_track_known(t, &ask, &entry)
@@ -295,7 +306,7 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 			tally->ttl_exceeded++;
 		return SL_REASON_ttl_told;
 	}
-	if (copy == SL_COPY_LIMITED && s->flags & SL_SERVICE_QUIC)
+	if (copy == SL_COPY_LIMITED)
 		named = sl_route_named(t, p, w, l3, six);
 	wants = sl_limits_here(copy, s->flags);
 	if (sl_unlikely(wants & SL_SERVICE_LIMITED_TO)) {

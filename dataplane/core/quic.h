@@ -119,7 +119,12 @@ SL_INLINE uint32_t sl_quic_backend(const struct sl_tables *t, uint32_t servers, 
 }
 
 /* where: 0..7 the offset of the UDP header, 8..31 the end of the IP packet, 32..35 the bytes of a
- * server id. table: 0..31 its first record, 32..47 its mask. */
+ * server id, 0 where there are none. table: 0..31 its first record, 32..47 its mask. */
+SL_INLINE bool sl_quic_has_ids(uint64_t where)
+{
+	return where >> 32 & 15;
+}
+
 SL_INLINE uint32_t sl_quic_with(const struct sl_tables *t, const struct sl_packet *p,
 				uint64_t where, uint64_t table)
 {
@@ -128,7 +133,7 @@ SL_INLINE uint32_t sl_quic_with(const struct sl_tables *t, const struct sl_packe
 	struct sl_quic_where w;
 	uint64_t id;
 
-	if (!udp)
+	if (!sl_quic_has_ids(where) || !udp)
 		return 0;
 	length = l4 + sl_ntohs(udp->length);
 	w = (struct sl_quic_where){ .at = l4 + (uint32_t)sizeof(*udp),
