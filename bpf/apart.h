@@ -113,12 +113,13 @@ __attribute__((noinline)) int sl_track_knows_alone(uint64_t key, uint64_t now)
 	return sl_tables_look(&t) && sl_track_knows_with(&t, key, now);
 }
 
-/* where, table: as quic.h has them. */
-__attribute__((noinline)) uint32_t sl_quic_alone(struct xdp_md *ctx, uint64_t where, uint64_t table)
+/* where, servers: as quic.h has them. */
+__attribute__((noinline)) uint32_t sl_quic_alone(struct xdp_md *ctx, uint64_t where,
+						 uint32_t servers)
 {
 	struct sl_packet p = sl_packet_of(ctx);
 
-	return sl_quic_with(NULL, &p, where, table);
+	return sl_quic_with(NULL, &p, where, servers);
 }
 
 /* where: as fragment.h has it, and 32 whether the last datagram counts too. */
@@ -188,10 +189,10 @@ SL_INLINE bool sl_track_knows(const struct sl_tables *t, uint64_t key, uint64_t 
 }
 
 SL_INLINE uint32_t sl_quic(const struct sl_tables *t, const struct sl_packet *p, uint64_t where,
-			   uint64_t table)
+			   uint32_t servers)
 {
 	(void)t;
-	return sl_quic_alone(p->frame, where, table);
+	return sl_quic_alone(p->frame, where, servers);
 }
 
 SL_INLINE uint32_t sl_limit_one(const struct sl_tables *t, const struct sl_limit_ask *ask,

@@ -95,9 +95,7 @@ static void gather_service(struct gathered *g, const struct sl_model_service *s)
 		r.flags |= SL_SERVICE_REFUSES;
 	if (s->servers) {
 		r.flags |= SL_SERVICE_QUIC;
-		r.servers = s->servers->at;
-		r.servers_mask = (uint16_t)(s->servers->n - 1);
-		r.server_bytes = sl_servers_bytes(s);
+		r.servers = sl_servers_record(s);
 	}
 	gather(g, &r, r.endpoint);
 }

@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BUCKETS_MOST = UINT16_MAX + 1 };
-
 static bool has_id(const struct sl_model_backend *b)
 {
 	return sl_backend_serves(b) && b->server_id.bytes;
@@ -19,11 +17,12 @@ static bool is_named(const struct sl_model_service *s, uint32_t i)
 	return s->conf.quic && has_id(&s->backend[i]) && !s->backend[i].waiting;
 }
 
-uint8_t sl_servers_bytes(const struct sl_model_service *s)
+uint32_t sl_servers_record(const struct sl_model_service *s)
 {
 	for (uint32_t i = 0; i < s->n; i++)
 		if (is_named(s, i))
-			return s->backend[i].server_id.bytes;
+			return sl_servers_word(s->servers->at, s->servers->n,
+					       s->backend[i].server_id.bytes);
 	return 0;
 }
 
@@ -67,7 +66,7 @@ static bool place_all(const struct sl_model_service *s, struct sl_rows *table, u
 /* The table of so many ids, in the fewest buckets; NULL: no memory. */
 static struct sl_rows *make(const struct sl_model_service *s, uint32_t n, uint32_t *buckets)
 {
-	for (*buckets = sl_servers_for(n); *buckets <= BUCKETS_MOST; *buckets *= 2) {
+	for (*buckets = sl_servers_for(n); *buckets <= SL_SERVERS_MOST; *buckets *= 4) {
 		struct sl_rows *table = aligned_alloc(64, *buckets * sizeof(*table));
 
 		if (!table || place_all(s, table, *buckets))
@@ -124,8 +123,9 @@ int sl_servers_adopt(struct sl_control *c, struct sl_model_service *s,
 
 	if (!(record->flags & SL_SERVICE_QUIC))
 		return 0;
-	s->servers = sl_pool_adopt(c->rows, record->servers, record->servers_mask + 1u);
-	if (!s->servers || !record->server_bytes || record->server_bytes > SL_SERVER_ID_MAX)
+	s->servers = sl_pool_adopt(c->rows, sl_servers_at(record->servers),
+				   sl_servers_mask(record->servers) + 1);
+	if (!s->servers)
 		return -EPROTO;
 	for (uint32_t i = 0; i < s->servers->n * SL_SERVERS; i++) {
 		const struct sl_servers *bucket = &slots[s->servers->at + i / SL_SERVERS].servers;
@@ -134,9 +134,10 @@ int sl_servers_adopt(struct sl_control *c, struct sl_model_service *s,
 		if (backend > s->n)
 			return -EPROTO;
 		if (backend)
-			s->backend[backend - 1].server_id =
-				(struct sl_server_id){ .value = bucket->id[i % SL_SERVERS],
-						       .bytes = record->server_bytes };
+			s->backend[backend - 1].server_id = (struct sl_server_id){
+				.value = bucket->id[i % SL_SERVERS],
+				.bytes = (uint8_t)sl_servers_bytes(record->servers)
+			};
 	}
 	return 0;
 }

@@ -15,8 +15,8 @@
  * no room. */
 int sl_servers_build(struct sl_control *c, struct sl_model_service *s, char error[SL_ERROR_MAX]);
 
-/* Bytes of the service's ids; 0: it has none. */
-uint8_t sl_servers_bytes(const struct sl_model_service *s);
+/* What the record of a service that has any says of them: sl_servers_word(). */
+uint32_t sl_servers_record(const struct sl_model_service *s);
 
 /* The ids of a service record. -EPROTO: they contradict it. */
 int sl_servers_adopt(struct sl_control *c, struct sl_model_service *s,

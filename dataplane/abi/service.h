@@ -57,12 +57,9 @@ struct sl_service {
 	 * then have one row. */
 	uint8_t prefix6; /* bits of an IPv6 address that do, and the port doesn't; 0: all does */
 	sl_be16 ignore_port;
-	sl_be32 ignore4; /* bits of an IPv4 address that don't */
-	/* Server ids, where SL_SERVICE_QUIC says so. */
-	uint32_t servers;      /* first record of their extent in slots */
-	uint16_t servers_mask; /* records of it, a power of two, less one */
-	uint8_t server_bytes;  /* of an id: 1 to SL_SERVER_ID_MAX */
-	uint8_t reserved[5];
+	sl_be32 ignore4;  /* bits of an IPv4 address that don't */
+	uint32_t servers; /* with SL_SERVICE_QUIC: sl_servers_word() */
+	uint8_t reserved[8];
 } __attribute__((aligned(64)));
 
 /* ignore4 where that many bits of the address, 1 to 32, are to count. */

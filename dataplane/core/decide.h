@@ -155,11 +155,13 @@ SL_INLINE uint32_t sl_route_named(const struct sl_tables *t, const struct sl_pac
 				  const struct sl_work *w, const void *l3, bool six)
 {
 	const struct sl_service *s = w->service;
+	uint64_t quic = (s->flags & SL_SERVICE_QUIC) / SL_SERVICE_QUIC;
 
+	sl_opaque(quic);
 	return sl_quic(t, p,
 		       w->l4 | (uint64_t)(w->l3 + sl_l3_length(l3, six)) << 8 |
-			       (uint64_t)(s->server_bytes & 15) << 32,
-		       s->servers | (uint64_t)s->servers_mask << 32);
+			       quic * sl_servers_bytes(s->servers) << 32,
+		       s->servers);
 }
 
 /* The row; where an id names a backend (*firm), one that leads there and has its flows entered.

@@ -100,16 +100,16 @@ SL_INLINE bool sl_quic_server(const struct sl_packet *p, const struct sl_quic_wh
 	return true;
 }
 
-/* The backend of that id in a table of so many buckets less one; 0: it names none. */
-SL_INLINE uint32_t sl_quic_backend(const struct sl_tables *t, uint32_t servers, uint32_t mask,
-				   uint64_t id)
+/* The backend of that id in the table that a service's word tells of; 0: it names none. */
+SL_INLINE uint32_t sl_quic_backend(const struct sl_tables *t, uint32_t servers, uint64_t id)
 {
+	uint32_t at = sl_servers_at(servers), mask = sl_servers_mask(servers);
 	uint64_t hash = sl_server_hash(id);
 
 	for (int second = 0; second < 2; second++) {
 		uint32_t bucket =
 			second ? sl_server_second(hash, mask) : sl_server_first(hash, mask);
-		const struct sl_servers *s = sl_seam_servers(t, (uint64_t)servers + bucket);
+		const struct sl_servers *s = sl_seam_servers(t, (uint64_t)at + bucket);
 
 		for (uint32_t i = 0; s && i < SL_SERVERS; i++)
 			if (s->id[i] == id && s->backend[i])
@@ -119,14 +119,14 @@ SL_INLINE uint32_t sl_quic_backend(const struct sl_tables *t, uint32_t servers, 
 }
 
 /* where: 0..7 the offset of the UDP header, 8..31 the end of the IP packet, 32..35 the bytes of a
- * server id, 0 where there are none. table: 0..31 its first record, 32..47 its mask. */
+ * server id, 0 where there are none. servers: the service's word. */
 SL_INLINE bool sl_quic_has_ids(uint64_t where)
 {
 	return where >> 32 & 15;
 }
 
 SL_INLINE uint32_t sl_quic_with(const struct sl_tables *t, const struct sl_packet *p,
-				uint64_t where, uint64_t table)
+				uint64_t where, uint32_t servers)
 {
 	uint32_t l4 = where & 0xff, end = where >> 8 & 0xffffff, length;
 	const struct sl_udp *udp = sl_packet_at(p, l4, sizeof(*udp));
@@ -141,7 +141,7 @@ SL_INLINE uint32_t sl_quic_with(const struct sl_tables *t, const struct sl_packe
 				    .bytes = where >> 32 & 15 };
 	if (!sl_quic_server(p, &w, &id))
 		return 0;
-	return sl_quic_backend(t, (uint32_t)table, table >> 32 & 0xffff, id);
+	return sl_quic_backend(t, servers, id);
 }
 
 #endif

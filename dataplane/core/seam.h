@@ -92,7 +92,7 @@ static enum sl_reason sl_limited(const struct sl_tables *t, struct sl_packet *p,
 				 const struct sl_work *w, uint16_t *egress);
 static bool sl_track_knows(const struct sl_tables *t, uint64_t key, uint64_t now);
 static uint32_t sl_quic(const struct sl_tables *t, const struct sl_packet *p, uint64_t where,
-			uint64_t table);
+			uint32_t servers);
 static enum sl_bite sl_track_charge(const struct sl_tables *t, uint64_t key, bool ends,
 				    bool limited, const struct sl_limit_ask *packet);
 static uint32_t sl_limit_one(const struct sl_tables *t, const struct sl_limit_ask *ask,

@@ -136,8 +136,7 @@ static enum sl_accept check_record(const struct sl_acceptor *a, const struct sl_
 	uint64_t n = (uint64_t)e->row_mask + 1;
 
 	if (s->n_limits > SL_LIMITS_A_SERVICE || s->mode >= SL_MODES || s->pick > SL_PICK_HASH ||
-	    n & (n - 1) || n < SL_ROWS_PER_RECORD || e->n_servers & (e->n_servers - 1) ||
-	    (e->n_servers && s->server_bytes - 1u >= SL_SERVER_ID_MAX))
+	    n & (n - 1) || n < SL_ROWS_PER_RECORD)
 		return SL_ACCEPT_FORM;
 	if (!s->id || s->id >= count[SL_ARRAY_terms] ||
 	    e->rows + n / SL_ROWS_PER_RECORD > count[SL_ARRAY_slots] ||
@@ -165,7 +164,7 @@ static enum sl_accept check_service(struct sl_acceptor *a, const struct sl_servi
 			     .n_backends = s->n_backends,
 			     .limits = s->limits,
 			     .n_limits = s->n_limits,
-			     .servers = s->servers,
+			     .servers = sl_servers_at(s->servers),
 			     .generation = generation };
 	enum sl_accept answer;
 	struct extents *seen;
@@ -173,7 +172,7 @@ static enum sl_accept check_service(struct sl_acceptor *a, const struct sl_servi
 	if (s->flags & SL_SERVICE_VIP)
 		return SL_ACCEPT_OK;
 	if (s->flags & SL_SERVICE_QUIC)
-		e.n_servers = s->servers_mask + 1u;
+		e.n_servers = sl_servers_mask(s->servers) + 1;
 	answer = check_record(a, s, &e);
 	if (answer != SL_ACCEPT_OK)
 		return answer;

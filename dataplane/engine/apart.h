@@ -42,15 +42,15 @@ SL_APART bool sl_track_knows(const struct sl_tables *t, uint64_t key, uint64_t n
 }
 
 SL_APART uint32_t sl_quic_apart(const struct sl_tables *t, const struct sl_packet *p,
-				uint64_t where, uint64_t table)
+				uint64_t where, uint32_t servers)
 {
-	return sl_quic_with(t, p, where, table);
+	return sl_quic_with(t, p, where, servers);
 }
 
 SL_INLINE uint32_t sl_quic(const struct sl_tables *t, const struct sl_packet *p, uint64_t where,
-			   uint64_t table)
+			   uint32_t servers)
 {
-	return sl_quic_has_ids(where) ? sl_quic_apart(t, p, where, table) : 0;
+	return sl_quic_has_ids(where) ? sl_quic_apart(t, p, where, servers) : 0;
 }
 
 SL_APART uint32_t sl_limit_one(const struct sl_tables *t, const struct sl_limit_ask *ask,

@@ -270,15 +270,9 @@ static void spoil(struct world *w, uint64_t *state)
 
 	world_look_all(w);
 	s = world_live_service(w, i);
-	switch (chance_of(state, 9)) {
+	switch (chance_of(state, 7)) {
 	case 6:
 		s->servers = (uint32_t)world_random(state);
-		break;
-	case 7:
-		s->servers_mask = (uint16_t)world_random(state);
-		break;
-	case 8:
-		s->server_bytes = (uint8_t)world_random(state);
 		break;
 	case 4:
 		s->mode = (uint8_t)world_random(state);
@@ -412,7 +406,7 @@ static void tcp_options(uint64_t *state, struct frame *f)
 static void quic_header(const struct world *w, uint64_t *state, struct frame *f)
 {
 	static const uint32_t versions[] = { 1, 1, 1, 0x6b3343cf, 0x6b3343cf, 0, 0xff00001d };
-	uint32_t bytes = w->service[chance_of(state, w->services)].record.server_bytes;
+	uint32_t bytes = w->service[chance_of(state, w->services)].server_bytes;
 	uint32_t version = versions[chance_of(state, 7)], n = 0;
 	bool is_long = chance_once(state, 2);
 	uint8_t header[16];

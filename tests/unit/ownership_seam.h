@@ -283,9 +283,9 @@ static __attribute__((unused)) bool sl_track_knows(const struct sl_tables *t, ui
 }
 
 static __attribute__((unused)) uint32_t
-sl_quic(const struct sl_tables *t, const struct sl_packet *p, uint64_t where, uint64_t table)
+sl_quic(const struct sl_tables *t, const struct sl_packet *p, uint64_t where, uint32_t servers)
 {
-	return sl_quic_with(t, p, where, table);
+	return sl_quic_with(t, p, where, servers);
 }
 
 static __attribute__((unused)) enum sl_reason sl_limited(const struct sl_tables *t,

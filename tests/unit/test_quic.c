@@ -401,14 +401,11 @@ static void test_wrong_records(void **state)
 	struct world *w = *state;
 	struct sl_service *s = world_live_service(w, QUIC);
 
-	s->servers = w->store.count[SL_ARRAY_slots];
+	s->servers = sl_servers_word(w->store.count[SL_ARRAY_slots], WORLD_SERVERS, 2);
 	must_reach(w, PORT, 1, ROWS_TO);
 	s->servers = UINT32_MAX;
-	s->servers_mask = UINT16_MAX;
 	must_reach(w, PORT, 1, ROWS_TO);
-	s->server_bytes = 0;
-	must_reach(w, PORT, 1, ROWS_TO);
-	s->server_bytes = 255;
+	s->servers = 0; /* rows, which are no ids of one byte */
 	must_reach(w, PORT, 1, ROWS_TO);
 }
 

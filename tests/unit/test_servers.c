@@ -69,9 +69,9 @@ static const char *named(const char *text)
 	uint32_t number;
 
 	assert_int_equal(sl_config_parse_server_id(text, &id, error), 0);
-	if (!(r->flags & SL_SERVICE_QUIC) || r->server_bytes != id.bytes)
+	if (!(r->flags & SL_SERVICE_QUIC) || sl_servers_bytes(r->servers) != id.bytes)
 		return "";
-	number = find(r->servers, r->servers_mask, id.value);
+	number = find(sl_servers_at(r->servers), sl_servers_mask(r->servers), id.value);
 	s = c->model->service[sl_model_find(c->model, "dns")];
 	return number ? s->backend[number - 1].name : "";
 }
@@ -244,7 +244,7 @@ static void test_many(void **state)
 			s.backend[i].server_id = (struct sl_server_id){ id, 8 };
 		}
 		assert_int_equal(sl_servers_build(c, &s, error), 0);
-		assert_in_range(s.servers->n, 64, 128);
+		assert_int_equal(s.servers->n, 64);
 		for (uint32_t i = 0; i < MANY; i++)
 			assert_int_equal(
 				find(s.servers->at, s.servers->n - 1, s.backend[i].server_id.value),

@@ -303,12 +303,15 @@ static void write_extents(struct world *w, uint32_t bank)
 		struct world_service *s = &w->service[i];
 		struct sl_rows *rows = w->store.base[SL_ARRAY_slots];
 		struct sl_backend *backends = w->store.base[SL_ARRAY_backends];
+		uint32_t servers = bank * EXTENT_ROWS + EXTENT_SERVERS + i * WORLD_SERVERS;
 
 		s->record.rows = bank * EXTENT_ROWS + i * ROW_RECORDS;
 		s->record.backends = bank * EXTENT_BACKENDS + i * WORLD_BACKENDS;
-		s->record.servers = bank * EXTENT_ROWS + EXTENT_SERVERS + i * WORLD_SERVERS;
+		if (s->server_bytes)
+			s->record.servers =
+				sl_servers_word(servers, WORLD_SERVERS, s->server_bytes);
 		memcpy(rows + s->record.rows, s->row, sizeof(s->row));
-		memcpy(rows + s->record.servers, s->server, sizeof(s->server));
+		memcpy(rows + servers, s->server, sizeof(s->server));
 		memcpy(backends + s->record.backends, s->backend, sizeof(s->backend));
 		s->record.flags &= (uint16_t)~SL_SERVICE_LOOKUP;
 		if (s->record.flags & SL_SERVICE_TRACK)
@@ -413,8 +416,7 @@ void world_add_server_id(struct world *w, uint32_t service, uint32_t backend, ui
 			   sl_server_second(hash, WORLD_SERVERS - 1) };
 
 	s->record.flags |= SL_SERVICE_QUIC | SL_SERVICE_TRACK;
-	s->record.servers_mask = WORLD_SERVERS - 1;
-	s->record.server_bytes = bytes;
+	s->server_bytes = bytes;
 	for (uint32_t i = 0; i < 2 * SL_SERVERS; i++) {
 		struct sl_servers *bucket = &s->server[at[i / SL_SERVERS]].servers;
 

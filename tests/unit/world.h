@@ -31,6 +31,7 @@ struct world_service {
 	struct sl_reverse reverse[WORLD_BACKENDS];
 	struct sl_limit limit[WORLD_LIMITS];
 	struct sl_rows server[WORLD_SERVERS];
+	uint8_t server_bytes;
 };
 
 struct world {
