@@ -33,7 +33,8 @@ SL_INLINE bool sl_tables_look_again(struct sl_tables *t, uint32_t live, uint32_t
 	return true;
 }
 
-/* row: 0..31 the row, 32..39 the event, 40 always, 41 last, 42 the bank, 43 timed. */
+/* row: 0..31 the row, 32..39 the event, 40 always, 41 last, 42 the bank, 43 timed,
+ * 44 firm. */
 __attribute__((noinline)) uint32_t sl_track_rest_alone(uint64_t key, uint64_t extent, uint64_t row,
 						       uint64_t now, uint32_t seq)
 {
@@ -45,7 +46,8 @@ __attribute__((noinline)) uint32_t sl_track_rest_alone(uint64_t key, uint64_t ex
 			      .event = (uint8_t)(row >> 32),
 			      .always = row >> 40 & 1,
 			      .last = row >> 41 & 1,
-			      .timed = row >> 43 & 1 };
+			      .timed = row >> 43 & 1,
+			      .firm = row >> 44 & 1 };
 	struct sl_tables t;
 
 	if (!sl_tables_look_again(&t, row >> 42 & 1, seq))
@@ -111,6 +113,15 @@ __attribute__((noinline)) int sl_track_knows_alone(uint64_t key, uint64_t now)
 	return sl_tables_look(&t) && sl_track_knows_with(&t, key, now);
 }
 
+/* where, servers: as quic.h has them. */
+__attribute__((noinline)) uint32_t sl_quic_alone(struct xdp_md *ctx, uint64_t where,
+						 uint32_t servers)
+{
+	struct sl_packet p = sl_packet_of(ctx);
+
+	return sl_quic_with(NULL, &p, where, servers);
+}
+
 /* where: as fragment.h has it, and 32 whether the last datagram counts too. */
 __attribute__((noinline)) uint64_t sl_fragment_find_alone(struct xdp_md *ctx, uint64_t where)
 {
@@ -157,7 +168,7 @@ SL_INLINE uint32_t sl_track_rest(const struct sl_tables *t, const struct sl_ask 
 {
 	uint64_t row = ask->row | (uint64_t)ask->event << 32 | (uint64_t)ask->always << 40 |
 		       (uint64_t)ask->last << 41 | (uint64_t)t->live << 42 |
-		       (uint64_t)ask->timed << 43;
+		       (uint64_t)ask->timed << 43 | (uint64_t)ask->firm << 44;
 
 	return sl_track_rest_alone(ask->key, (uint64_t)ask->n_backends << 32 | ask->backends, row,
 				   ask->now, (uint32_t)t->seq);
@@ -175,6 +186,13 @@ SL_INLINE bool sl_track_knows(const struct sl_tables *t, uint64_t key, uint64_t 
 {
 	(void)t;
 	return sl_track_knows_alone(key, now);
+}
+
+SL_INLINE uint32_t sl_quic(const struct sl_tables *t, const struct sl_packet *p, uint64_t where,
+			   uint32_t servers)
+{
+	(void)t;
+	return sl_quic_alone(p->frame, where, servers);
 }
 
 SL_INLINE uint32_t sl_limit_one(const struct sl_tables *t, const struct sl_limit_ask *ask,

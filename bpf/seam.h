@@ -164,6 +164,15 @@ SL_INLINE const uint32_t *sl_seam_row(const struct sl_tables *t, uint64_t row)
 	return &rows->row[at & (SL_ROWS_PER_RECORD - 1)];
 }
 
+SL_INLINE const struct sl_servers *sl_seam_servers(const struct sl_tables *t, uint64_t record)
+{
+	const struct sl_rows *rows;
+
+	(void)t;
+	rows = record <= UINT32_MAX ? sl_map_at(slots, (uint32_t)record) : NULL;
+	return rows ? &rows->servers : NULL;
+}
+
 SL_INLINE const struct sl_backend *sl_seam_backend(const struct sl_tables *t, uint64_t index)
 {
 	(void)t;

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "../dataplane/abi/server.h"
 #include "../dataplane/abi/service.h"
 
 #define SL_NAME_MAX   32 /* bytes of a name, with the final 0 */
@@ -98,11 +99,18 @@ struct sl_config_capacity {
 	uint32_t clients;    /* with a bucket that isn't full, of all limits together */
 };
 
+/* By which ids of QUIC's connections name a backend. */
+struct sl_server_id {
+	uint64_t value; /* as in abi/server.h */
+	uint8_t bytes;	/* 0: there is none */
+};
+
 struct sl_config_backend {
 	char name[SL_NAME_MAX];
 	union sl_addr addr;
 	uint16_t port; /* host order; the service's when not given, of a range 0 */
 	uint32_t weight;
+	struct sl_server_id server_id;
 	int line;
 };
 
@@ -151,6 +159,7 @@ struct sl_config_service {
 	uint8_t affinity;    /* bits of the client's address that pick the row; 0: the flow does */
 	bool refuses;	     /* unavailable = "reject" */
 	bool vip_refuses;    /* closed_ports = "reject", of the file */
+	bool quic;	     /* ids of connections name backends */
 	uint32_t table_size; /* rows: a power of two */
 	uint32_t idle_timeout_ms;
 	struct sl_config_limit limit[SL_LIMITS_MAX];
@@ -266,6 +275,19 @@ int sl_mode_check_addr(const struct sl_config_service *service, const union sl_a
 		       char error[SL_ERROR_MAX]);
 int sl_mode_check_port(const struct sl_config_service *service, uint16_t port,
 		       char error[SL_ERROR_MAX]);
+
+/* "0a0b". */
+#define SL_SERVER_ID_TEXT (2 * SL_SERVER_ID_MAX + 1)
+const char *sl_server_id_format(const struct sl_server_id *id, char text[SL_SERVER_ID_TEXT]);
+int sl_config_parse_server_id(const char *text, struct sl_server_id *id, char error[SL_ERROR_MAX]);
+bool sl_server_id_same(const struct sl_server_id *a, const struct sl_server_id *b);
+
+/* Whether a backend of the service may have it, or none, and whether beside that of the other one
+ * called `name`. 0 or -EINVAL with a message. */
+int sl_server_id_check(const struct sl_config_service *service, const struct sl_server_id *id,
+		       char error[SL_ERROR_MAX]);
+int sl_server_id_clash(const struct sl_server_id *id, const char *name,
+		       const struct sl_server_id *other, char error[SL_ERROR_MAX]);
 
 /* "198.51.100.7" or "2001:db8::1". */
 #define SL_ADDR_TEXT 46

@@ -94,6 +94,14 @@ int sl_read_mss(struct sl_reader *, const struct sl_field *, config_setting_t *,
 int sl_mode_check(struct sl_reader *r, struct sl_config_service *service,
 		  config_setting_t *setting);
 
+/* Server ids (quic.c): into a struct sl_config_backend; what spans several fields of a service, and
+ * what several backends. */
+int sl_read_server_id(struct sl_reader *, const struct sl_field *, config_setting_t *, void *);
+int sl_quic_check(struct sl_reader *r, const struct sl_config_service *service,
+		  config_setting_t *setting);
+int sl_quic_check_backends(struct sl_reader *r, const struct sl_config_service *service,
+			   config_setting_t *list);
+
 /* Readers of whole parts, and the defaults that hold when the part isn't there. */
 int sl_read_dataplane(struct sl_reader *, const struct sl_field *, config_setting_t *, void *);
 int sl_read_next_hops(struct sl_reader *, const struct sl_field *, config_setting_t *, void *);

@@ -45,6 +45,8 @@ static const struct sl_field backend_fields[] = {
 	{ "port", SL_INTEGER, sl_read_integer, "port = 8080;", SL_MEMBER(sl_config_backend, port),
 	  .min = 1, .max = 65535 },
 	{ "weight", SL_INTEGER, read_weight, "weight = 10;", SL_MEMBER(sl_config_backend, weight) },
+	{ "server_id", SL_STRING, sl_read_server_id, "server_id = \"0a0b\";",
+	  SL_MEMBER(sl_config_backend, server_id) },
 };
 const struct sl_group sl_group_backend = SL_GROUP_OF("services.backends", backend_fields);
 
@@ -143,6 +145,7 @@ static const struct sl_field service_fields[] = {
 	  SL_MEMBER(sl_config_service, table_size), .min = TABLE_MIN, .max = TABLE_MAX },
 	{ "idle_timeout", SL_INTEGER | SL_STRING, sl_read_duration, "idle_timeout = \"15m\";",
 	  SL_MEMBER(sl_config_service, idle_timeout_ms), .min = 100, .max = IDLE_LONGEST_MS },
+	{ "quic", SL_BOOL, sl_read_bool, "quic = true;", SL_MEMBER(sl_config_service, quic) },
 	/* After flows and sources, which they depend on. */
 	{ "limits", SL_LIST, sl_read_limits,
 	  "limits = ( { per = \"client\"; rate = \"10Mbit\"; } );",
@@ -229,7 +232,7 @@ static int check_backends(struct sl_reader *r, const struct sl_config_service *s
 				  "each a name of its own",
 				  service->backend[second].name, where);
 	}
-	return err;
+	return err ? err : sl_quic_check_backends(r, service, list);
 }
 
 static int read_backends(struct sl_reader *r, const struct sl_field *field, config_setting_t *list,
@@ -322,6 +325,8 @@ static int check_service(struct sl_reader *r, struct sl_config_service *service,
 	err = check_affinity(r, service, setting);
 	if (!err)
 		err = sl_mode_check(r, service, setting);
+	if (!err)
+		err = sl_quic_check(r, service, setting);
 	return err ? err : check_table(r, service, setting);
 }
 
@@ -441,6 +446,9 @@ static int check_capacity(struct sl_reader *r, const struct sl_config *config,
 	for (i = 0; i < config->n_services; i++) {
 		backends += config->service[i].n_backends;
 		rows += config->service[i].table_size;
+		if (config->service[i].quic)
+			rows += sl_servers_for((uint32_t)config->service[i].n_backends) *
+				SL_ROWS_PER_RECORD;
 		limits += config->service[i].n_limits;
 	}
 	if (backends > config->capacity.backends)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "limit_records.h"
+#include "servers.h"
 #include "sweep.h"
 
 static enum sl_backend_state state_of(const struct sl_backend *b)
@@ -89,6 +90,7 @@ static int adopt_service(struct sl_control *c, struct sl_model *m, const struct 
 					  .affinity = adopt_affinity(record),
 					  .track_all = record->flags & SL_SERVICE_TRACK,
 					  .flowless = record->flags & SL_SERVICE_FLOWLESS,
+					  .quic = record->flags & SL_SERVICE_QUIC,
 					  .table_size = record->row_mask + 1,
 					  .idle_timeout_ms = 900000 };
 	struct sl_model_service *s;
@@ -118,6 +120,8 @@ static int adopt_service(struct sl_control *c, struct sl_model *m, const struct 
 		if (record->mode != SL_MODE_NAT) /* nobody's is another's, see abi/backend.h */
 			s->backend[i].port = sl_config_backend_port(&conf);
 	}
+	if (!err)
+		err = sl_servers_adopt(c, s, record);
 	return err ? err : adopt_rows(c, s);
 }
 

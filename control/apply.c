@@ -10,6 +10,7 @@
 #include "exempt.h"
 #include "overrides.h"
 #include "routes.h"
+#include "servers.h"
 #include "service_limits.h"
 
 __attribute__((format(printf, 2, 3))) static void note(json_t *changes, const char *format, ...)
@@ -44,7 +45,7 @@ static bool same_conf(const struct sl_config_service *a, const struct sl_config_
 	return strcmp(a->scheduler, b->scheduler) == 0 && same_mode(a, b) &&
 	       a->last_port == b->last_port && a->track_all == b->track_all &&
 	       a->flowless == b->flowless && a->affinity == b->affinity &&
-	       a->refuses == b->refuses && a->vip_refuses == b->vip_refuses &&
+	       a->refuses == b->refuses && a->vip_refuses == b->vip_refuses && a->quic == b->quic &&
 	       a->table_size == b->table_size && a->idle_timeout_ms == b->idle_timeout_ms;
 }
 
@@ -95,10 +96,13 @@ static bool want_from_override(const char *endpoint, const json_t *o, struct wan
 {
 	char error[SL_ERROR_MAX];
 	const char *name = json_string_value(json_object_get(o, "name"));
+	const char *id = json_string_value(json_object_get(o, "server_id"));
 
 	if (!json_is_true(json_object_get(o, "added")) || !name)
 		return false;
 	*w = (struct wanted){ .draining = json_object_get(o, "state") != NULL };
+	if (id && sl_config_parse_server_id(id, &w->conf.server_id, error) != 0)
+		return false;
 	w->conf.weight = (uint32_t)json_integer_value(json_object_get(o, "weight"));
 	return w->conf.weight &&
 	       sl_backend_parse(endpoint, &w->conf.addr, &w->conf.port, error) == 0 &&
@@ -112,6 +116,24 @@ static const struct sl_config_backend *endpoint_of(const struct sl_config_servic
 		if (conf->backend[i].port == port && sl_addr_equal(&conf->backend[i].addr, addr))
 			return &conf->backend[i];
 	return NULL;
+}
+
+/* Another id, or none any more. */
+static void set_server_id(struct sl_model_service *s, struct sl_model_backend *b,
+			  const struct sl_server_id *id, json_t *changes)
+{
+	char before[SL_SERVER_ID_TEXT] = "none", now[SL_SERVER_ID_TEXT] = "none";
+
+	if (sl_server_id_same(&b->server_id, id))
+		return;
+	if (b->server_id.bytes)
+		sl_server_id_format(&b->server_id, before);
+	if (id->bytes)
+		sl_server_id_format(id, now);
+	if (b->name[0])
+		note(changes, "service %s: backend %s: server_id %s -> %s", s->conf.name, b->name,
+		     before, now);
+	b->server_id = *id;
 }
 
 static int apply_backend(struct sl_model *m, struct sl_model_service *s, const struct wanted *w,
@@ -148,6 +170,7 @@ static int apply_backend(struct sl_model *m, struct sl_model_service *s, const s
 		     state == SL_STATE_READY ? "ready" : "draining");
 	memcpy(b->name, w->conf.name, sizeof(b->name));
 	b->file_weight = w->file_weight;
+	set_server_id(s, b, &w->conf.server_id, changes);
 	sl_backend_set_weight(s, b, w->conf.weight);
 	sl_backend_set_state(s, b, state);
 	return 0;
@@ -185,6 +208,22 @@ static int apply_one(struct sl_control *c, struct sl_model *m, struct sl_model_s
 	return 0;
 }
 
+/* An added backend keeps its server id where the file leaves room for it. */
+static void check_added_id(const struct sl_config_service *conf, struct sl_config_backend *added)
+{
+	char why[SL_ERROR_MAX];
+	int err = sl_server_id_check(conf, &added->server_id, why);
+
+	for (size_t i = 0; i < conf->n_backends && !err; i++)
+		err = sl_server_id_clash(&added->server_id, conf->backend[i].name,
+					 &conf->backend[i].server_id, why);
+	if (!err)
+		return;
+	sl_log("service %s: added backend %s has no server_id any more: %.*s", conf->name,
+	       added->name, SL_ERROR_MAX / 2, why);
+	added->server_id = (struct sl_server_id){ 0 };
+}
+
 static int apply_backends(struct sl_control *c, struct sl_model *m, struct sl_model_service *s,
 			  const struct sl_config_service *conf, json_t *changes,
 			  char error[SL_ERROR_MAX])
@@ -213,6 +252,7 @@ static int apply_backends(struct sl_control *c, struct sl_model *m, struct sl_mo
 			       SL_ERROR_MAX / 2, why);
 			continue;
 		}
+		check_added_id(conf, &w.conf);
 		named = sl_service_backend(s, w.conf.name);
 		if (!named || named == sl_service_endpoint(s, &w.conf.addr, w.conf.port))
 			err = apply_one(c, m, s, &w, keep, changes, error);
@@ -220,8 +260,10 @@ static int apply_backends(struct sl_control *c, struct sl_model *m, struct sl_mo
 			sl_log("service %s: added backend %s: the file has one of that name now",
 			       s->conf.name, w.conf.name);
 	}
-	if (!err)
+	if (!err) {
 		dismiss(s, keep, changes);
+		err = sl_servers_check(s, error);
+	}
 	free(keep);
 	return err;
 }

@@ -10,6 +10,7 @@
 #include "params.h"
 #include "publish.h"
 #include "report.h"
+#include "servers.h"
 #include "stats.h"
 
 /* A backend by its name or as ADDRESS:PORT. One that leaves may have handed on its name. */
@@ -112,6 +113,34 @@ static void drop_if_empty(const struct change *x)
 		sl_override_drop(x->c->overrides, x->service->conf.name, x->endpoint);
 }
 
+/* As in the file, where that has this backend. */
+static int read_server_id(const json_t *params, const struct sl_config_service *conf,
+			  const struct sl_config_backend *file, struct sl_server_id *id,
+			  char error[SL_ERROR_MAX])
+{
+	const json_t *value = json_object_get(params, "server_id");
+	char text[SL_SERVER_ID_TEXT] = "none", why[SL_ERROR_MAX] = "must be a text";
+	int err = 0;
+
+	if (file)
+		*id = file->server_id;
+	if (!value)
+		return 0;
+	if (!json_is_string(value) ||
+	    sl_config_parse_server_id(json_string_value(value), id, why) != 0 ||
+	    sl_server_id_check(conf, id, why) != 0)
+		err = -EINVAL;
+	if (!err && file && !sl_server_id_same(id, &file->server_id)) {
+		if (file->server_id.bytes)
+			sl_server_id_format(&file->server_id, text);
+		snprintf(why, sizeof(why), "the configuration says %s of this backend", text);
+		err = -EINVAL;
+	}
+	if (err)
+		snprintf(error, SL_ERROR_MAX, "server_id: %.*s", SL_ERROR_MAX - 16, why);
+	return err;
+}
+
 /* What params don't say is as in the file, where it has this backend, in `*file`. */
 static int read_new_backend(const struct sl_control *c, const json_t *params,
 			    const struct sl_model_service *s, struct sl_config_backend *conf,
@@ -167,7 +196,7 @@ static int read_new_backend(const struct sl_control *c, const json_t *params,
 		snprintf(error, SL_ERROR_MAX, "name: %.*s", SL_ERROR_MAX - 16, why);
 		return -EINVAL;
 	}
-	return 0;
+	return read_server_id(params, &s->conf, *file, &conf->server_id, error);
 }
 
 static int check_new_backend(struct sl_control *c, struct sl_model_service *s,
@@ -175,7 +204,7 @@ static int check_new_backend(struct sl_control *c, struct sl_model_service *s,
 {
 	const struct sl_model_backend *same = sl_service_endpoint(s, &conf->addr, conf->port);
 	struct sl_next_hop hop = { 0 };
-	char addr[SL_ADDR_TEXT];
+	char addr[SL_ADDR_TEXT], why[SL_ERROR_MAX];
 
 	sl_addr_format(&conf->addr, addr);
 	for (size_t i = 0; i < c->model->n; i++) {
@@ -193,6 +222,10 @@ static int check_new_backend(struct sl_control *c, struct sl_model_service *s,
 	if (sl_service_backend(s, conf->name) && sl_service_backend(s, conf->name) != same) {
 		snprintf(error, SL_ERROR_MAX, "name: service %s has a backend %s already",
 			 s->conf.name, conf->name);
+		return -EEXIST;
+	}
+	if (sl_servers_clash(s, same, &conf->server_id, why) != 0) {
+		snprintf(error, SL_ERROR_MAX, "server_id: %.*s", SL_ERROR_MAX - 16, why);
 		return -EEXIST;
 	}
 	sl_net_next_hop(c->net, &conf->addr, &hop);
@@ -213,12 +246,16 @@ static void remember_added(const struct change *x, const struct sl_config_backen
 			   const struct sl_config_backend *file)
 {
 	json_t *o = override_of(x);
+	char id[SL_SERVER_ID_TEXT];
 
 	json_object_clear(o);
 	if (!file) {
 		json_object_set_new(o, "added", json_true());
 		json_object_set_new(o, "name", json_string(conf->name));
 	}
+	if (!file && conf->server_id.bytes)
+		json_object_set_new(o, "server_id",
+				    json_string(sl_server_id_format(&conf->server_id, id)));
 	if (!file || file->weight != conf->weight)
 		json_object_set_new(o, "weight", json_integer(conf->weight));
 	if (file && file->weight != conf->weight)
@@ -229,7 +266,8 @@ static void remember_added(const struct change *x, const struct sl_config_backen
 int sl_backend_add_command(void *context, const json_t *params, json_t **result,
 			   char error[SL_ERROR_MAX])
 {
-	static const char *const keys[] = { "service", "address", "port", "name", "weight", NULL };
+	static const char *const keys[] = { "service", "address",   "port", "name",
+					    "weight",  "server_id", NULL };
 	const struct sl_config_backend *file = NULL;
 	struct sl_config_backend conf = { 0 };
 	struct sl_control *c = context;
@@ -249,6 +287,7 @@ int sl_backend_add_command(void *context, const json_t *params, json_t **result,
 	b = sl_service_endpoint(x.service, &conf.addr, conf.port);
 	if (b) { /* it was leaving, and comes back */
 		memcpy(b->name, conf.name, sizeof(b->name));
+		b->server_id = conf.server_id;
 		sl_backend_set_weight(x.service, b, conf.weight);
 		sl_backend_set_state(x.service, b, SL_STATE_READY);
 	} else {

@@ -12,6 +12,7 @@
 #include "modes.h"
 #include "place.h"
 #include "routes.h"
+#include "servers.h"
 #include "service_limits.h"
 
 enum { SEEDS_TRIED = 32, KINDS = 4 };
@@ -123,6 +124,10 @@ static void gather_service(struct gathered *g, const struct sl_model_service *s)
 		r.flags |= SL_SERVICE_RANGE;
 		r.endpoint = range_endpoint(g, &r.vip, s->conf.protocol);
 		g->ranges++;
+	}
+	if (s->servers) {
+		r.flags |= SL_SERVICE_QUIC;
+		r.servers = sl_servers_record(s);
 	}
 	gather(g, &r, r.endpoint);
 }

@@ -50,6 +50,8 @@ static void service_unref(struct sl_model_service *s, uint64_t generation)
 		sl_extent_unref(s->backends, generation);
 	if (s->limits)
 		sl_extent_unref(s->limits, generation);
+	if (s->servers)
+		sl_extent_unref(s->servers, generation);
 	free(s->backend);
 	free(s->exception);
 	free(s->opened_ms);
@@ -129,6 +131,8 @@ struct sl_model_service *sl_model_edit(struct sl_model *m, size_t index)
 		sl_extent_ref(c->backends);
 	if (c->limits)
 		sl_extent_ref(c->limits);
+	if (c->servers)
+		sl_extent_ref(c->servers);
 	s->refs--;
 	m->service[index] = c;
 	return c;
@@ -303,6 +307,7 @@ struct sl_model_backend *sl_service_add(struct sl_model *m, struct sl_model_serv
 	b->addr = conf->addr;
 	b->port = conf->port;
 	b->weight = conf->weight;
+	b->server_id = conf->server_id;
 	b->state = SL_STATE_READY;
 	b->traffic = traffic;
 	b->fresh = true;
@@ -320,7 +325,7 @@ uint16_t sl_model_take_limit(struct sl_model *m)
 
 bool sl_service_tracks(const struct sl_model_service *s)
 {
-	if (s->conf.track_all)
+	if (s->conf.track_all || s->conf.quic)
 		return true;
 	for (uint32_t i = 0; i < s->n_limits && !s->conf.flowless; i++) {
 		const struct sl_config_limit *l = &s->limit[i].conf;

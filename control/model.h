@@ -39,12 +39,13 @@ struct sl_model_backend {
 	uint32_t weight;
 	uint32_t file_weight; /* as the file says; 0: it was added live */
 	uint32_t traffic;     /* id in the counters */
-	bool known;	      /* its next hop was resolved once: it may be in the rows */
-	bool named;	      /* as of the last sweep something names it: a row or a flow */
-	bool fresh;	      /* to be published for the first time: its counters begin then */
-	uint64_t freed;	      /* the generation in which the number became free */
-	bool placed;	      /* of those that another service has too: see share.h */
-	bool waiting;	      /* until the other service has let go of it */
+	struct sl_server_id server_id;
+	bool known;	/* its next hop was resolved once: it may be in the rows */
+	bool named;	/* as of the last sweep something names it: a row or a flow */
+	bool fresh;	/* to be published for the first time: its counters begin then */
+	uint64_t freed; /* the generation in which the number became free */
+	bool placed;	/* of those that another service has too: see share.h */
+	bool waiting;	/* until the other service has let go of it */
 	struct sl_next_hop hop;
 };
 
@@ -83,8 +84,9 @@ struct sl_model_service {
 	/* As published. */
 	struct sl_extent *rows;
 	struct sl_extent *backends;
-	struct sl_extent *limits; /* NULL: it has none */
-	uint32_t *opened_ms;	  /* of each row; NULL while all are closed */
+	struct sl_extent *limits;  /* NULL: it has none */
+	struct sl_extent *servers; /* ids, in the pool of rows; NULL: it has none */
+	uint32_t *opened_ms;	   /* of each row; NULL while all are closed */
 	uint32_t n_rows;
 	struct sl_rows_count windows;
 	uint32_t track_since_ms; /* since when every flow is tracked, see sl_service_tracks() */
@@ -165,7 +167,8 @@ void sl_backend_set_weight(struct sl_model_service *s, struct sl_model_backend *
 /* Looks the next hops up again; true when something has to be published. */
 bool sl_service_resolve(struct sl_model_service *s, struct sl_net *net);
 
-/* Whether every flow gets an entry: because the file says so, or because a limit needs it. */
+/* Whether every flow gets an entry: because the file says so, or because QUIC or a limit needs
+ * it. */
 bool sl_service_tracks(const struct sl_model_service *s);
 
 /* Of a service that served and tracked only what moved until now: if it tracks all from now on. */

@@ -76,6 +76,7 @@ static void path_of(const struct sl_control *c, const char *suffix, char path[SL
 
 static int check_member(const char *key, const json_t *value, char why[SL_ERROR_MAX])
 {
+	struct sl_server_id id;
 	char name[SL_NAME_MAX];
 	uint32_t weight;
 
@@ -92,6 +93,10 @@ static int check_member(const char *key, const json_t *value, char why[SL_ERROR_
 	if (strcmp(key, "name") == 0)
 		return json_is_string(value)
 			       ? sl_config_parse_name(json_string_value(value), name, why)
+			       : snprintf(why, SL_ERROR_MAX, "must be a string");
+	if (strcmp(key, "server_id") == 0)
+		return json_is_string(value)
+			       ? sl_config_parse_server_id(json_string_value(value), &id, why)
 			       : snprintf(why, SL_ERROR_MAX, "must be a string");
 	return snprintf(why, SL_ERROR_MAX, "unknown field");
 }
@@ -323,6 +328,7 @@ static bool prune(json_t *override, const struct sl_config_backend *conf)
 	}
 	json_object_del(override, "added");
 	json_object_del(override, "name");
+	json_object_del(override, "server_id");
 	return json_object_size(override) != 0;
 }
 

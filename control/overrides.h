@@ -9,7 +9,8 @@
  *     "state"    "draining"
  *     "weight"   with "file_weight", the file's at that time: where the file's own weight has
  *                changed since, the file wins
- *     "added"    true: the file doesn't have it; with "name" and "weight"
+ *     "added"    true: the file doesn't have it; with "name" and "weight", and "server_id" if it
+ *                has one
  *     "removed"  true: the file has it, but it was removed live
  *
  * Limits are in limit_overrides.h; the member may be missing.

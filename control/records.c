@@ -10,6 +10,7 @@
 #include "limit_records.h"
 #include "modes.h"
 #include "schedulers/scheduler.h"
+#include "servers.h"
 #include "service_limits.h"
 #include "stats.h"
 
@@ -297,6 +298,8 @@ static int build_service(struct sl_control *c, struct sl_model_service *s, char 
 		err = build_backends(c, s, error);
 	if (!err)
 		err = sl_limit_records_build(c, s, error);
+	if (!err)
+		err = sl_servers_build(c, s, error);
 	free(s->disagree);
 	s->disagree = NULL;
 	s->refill = s->rewrite = s->rehash = false;

@@ -119,6 +119,8 @@ json_t *sl_report_service(const struct sl_control *c, const struct sl_model_serv
 		"no_backend", (json_int_t)tally.no_backend, "no_neighbour",
 		(json_int_t)tally.no_neighbour);
 	report_mode(o, &s->conf);
+	if (o && s->conf.quic)
+		json_object_set_new(o, "quic", json_true());
 	return o;
 }
 
@@ -143,26 +145,27 @@ void sl_report_backends(const struct sl_control *c, const struct sl_model_servic
 
 	for (uint32_t i = 0; i < s->n && rows; i++) {
 		const struct sl_model_backend *b = &s->backend[i];
+		char addr[SL_ADDR_TEXT], id[SL_SERVER_ID_TEXT];
 		struct sl_traffic t;
-		char addr[SL_ADDR_TEXT];
+		json_t *o;
 
 		if (b->state == SL_STATE_FREE || b->state == SL_STATE_GONE)
 			continue;
 		t = sl_stats_traffic(c, b->traffic);
-		json_array_append_new(
-			list,
-			json_pack(
-				"{s:s, s:s, s:s, s:i, s:I, s:s, s:f, s:I, s:I, s:I, s:I, s:I, s:o}",
-				"service", s->conf.name, "name", b->name, "address",
-				sl_addr_format(&b->addr, addr), "port", (int)b->port, "weight",
-				(json_int_t)b->weight, "state", state_text(b), "share",
-				100.0 * rows[i + 1] / s->conf.table_size, "connections",
-				(json_int_t)t.connections, "packets_in", (json_int_t)t.packets_in,
-				"bytes_in", (json_int_t)t.bytes_in, "packets_out",
-				(json_int_t)t.packets_out, "bytes_out", (json_int_t)t.bytes_out,
-				"next_hop",
-				b->hop.kind == SL_ROUTE_VIA ? mac_text(b->hop.dst_mac)
-							    : json_null()));
+		o = json_pack("{s:s, s:s, s:s, s:i, s:I, s:s, s:f, s:I, s:I, s:I, s:I, s:I, s:o}",
+			      "service", s->conf.name, "name", b->name, "address",
+			      sl_addr_format(&b->addr, addr), "port", (int)b->port, "weight",
+			      (json_int_t)b->weight, "state", state_text(b), "share",
+			      100.0 * rows[i + 1] / s->conf.table_size, "connections",
+			      (json_int_t)t.connections, "packets_in", (json_int_t)t.packets_in,
+			      "bytes_in", (json_int_t)t.bytes_in, "packets_out",
+			      (json_int_t)t.packets_out, "bytes_out", (json_int_t)t.bytes_out,
+			      "next_hop",
+			      b->hop.kind == SL_ROUTE_VIA ? mac_text(b->hop.dst_mac) : json_null());
+		if (o && b->server_id.bytes)
+			json_object_set_new(o, "server_id",
+					    json_string(sl_server_id_format(&b->server_id, id)));
+		json_array_append_new(list, o);
 	}
 	free(rows);
 }

@@ -26,13 +26,15 @@ static const struct sl_command COMMANDS[] = {
 	{ "backend list", "[SERVICE]", "backends, with their share and traffic",
 	  "backend.list", false, sl_print_backends,
 	  { { "service", SL_VALUE_TEXT, SL_GIVEN_SOMETIMES } } },
-	{ "backend add", "SERVICE ADDRESS[:PORT] [--name NAME] [--weight WEIGHT]",
+	{ "backend add", "SERVICE ADDRESS[:PORT] [--name NAME] [--weight WEIGHT] "
+	  "[--server-id HEX]",
 	  "a new backend, at once",
 	  "backend.add", true, sl_print_change,
 	  { { "service", SL_VALUE_TEXT, SL_GIVEN_ALWAYS },
 	    { "address", SL_VALUE_ENDPOINT, SL_GIVEN_ALWAYS },
 	    { "name", SL_VALUE_TEXT, SL_GIVEN_OPTION },
-	    { "weight", SL_VALUE_NUMBER, SL_GIVEN_OPTION } } },
+	    { "weight", SL_VALUE_NUMBER, SL_GIVEN_OPTION },
+	    { "server-id", SL_VALUE_TEXT, SL_GIVEN_OPTION } } },
 	{ "backend remove", "SERVICE BACKEND [--now]",
 	  "when its connections have ended; --now: cut them",
 	  "backend.remove", true, sl_print_change,
@@ -292,15 +294,20 @@ static int set_endpoint(json_t *params, const char *text, char error[SL_ERROR_MA
 static int set_value(json_t *params, const struct sl_parameter *parameter, const char *text,
 		     char error[SL_ERROR_MAX])
 {
+	char member[WORDS_MAX];
+
+	snprintf(member, sizeof(member), "%s", parameter->name);
+	for (char *dash; (dash = strchr(member, '-'));)
+		*dash = '_';
 	switch (parameter->value) {
 	case SL_VALUE_TEXT:
-		return set_text(params, parameter->name, text, error);
+		return set_text(params, member, text, error);
 	case SL_VALUE_NUMBER:
-		return set_number(params, parameter->name, text, error);
+		return set_number(params, member, text, error);
 	case SL_VALUE_ENDPOINT:
 		return set_endpoint(params, text, error);
 	case SL_VALUE_YES:
-		return json_object_set_new(params, parameter->name, json_true());
+		return json_object_set_new(params, member, json_true());
 	}
 	return -EINVAL;
 }

@@ -26,7 +26,7 @@ enum sl_given {
 };
 
 struct sl_parameter {
-	const char *name; /* of the member of params, and of the option */
+	const char *name; /* of the option, and with _ for - of the member of params */
 	enum sl_value value;
 	enum sl_given given;
 };

@@ -170,6 +170,7 @@ static void cell_decimal(const json_t *row, const char *key, char text[CELL_MAX]
 enum column_flags {
 	RIGHT = 1,  /* figures */
 	DETAIL = 2, /* only where one row is shown by itself */
+	RARE = 4,   /* in tables only where some row has it */
 };
 
 struct column {
@@ -273,6 +274,7 @@ static const struct column BACKENDS[] = {
 	{ "PACKETS-OUT", "packets_out", cell_count, RIGHT },
 	{ "BYTES-OUT", "bytes_out", cell_count, RIGHT },
 	{ "NEXT-HOP", "next_hop", cell_text, 0 },
+	{ "SERVER-ID", "server_id", cell_text, RARE },
 	{ 0 },
 };
 
@@ -357,14 +359,28 @@ static const struct column REASONS[] = {
 	{ 0 },
 };
 
-static int fill_line(struct libscols_line *line, const struct column *columns, const json_t *row)
+/* Whether a table of these rows has the column. */
+static bool has_column(const struct column *c, const json_t *rows)
+{
+	bool has = !(c->flags & (DETAIL | RARE));
+	const json_t *row;
+	size_t i;
+
+	if (c->flags & RARE)
+		json_array_foreach (rows, i, row)
+			has |= json_object_get(row, c->key) != NULL;
+	return has;
+}
+
+static int fill_line(struct libscols_line *line, const struct column *columns, const json_t *rows,
+		     const json_t *row)
 {
 	char text[CELL_MAX];
 	size_t at = 0;
 	int rc = 0;
 
 	for (const struct column *c = columns; c->heading && !rc; c++) {
-		if (c->flags & DETAIL)
+		if (!has_column(c, rows))
 			continue;
 		c->cell(row, c->key, text);
 		rc = scols_line_set_data(line, at++, text);
@@ -389,14 +405,14 @@ static void print_table(const struct column *columns, const json_t *rows, const 
 		goto out_of_memory;
 	scols_table_set_termforce(table, SCOLS_TERMFORCE_NEVER);
 	for (const struct column *c = columns; c->heading; c++) {
-		if (!(c->flags & DETAIL) &&
+		if (has_column(c, rows) &&
 		    !scols_table_new_column(table, c->heading, 0,
 					    c->flags & RIGHT ? SCOLS_FL_RIGHT : 0))
 			goto out_of_memory;
 	}
 	json_array_foreach (rows, i, row) {
 		line = scols_table_new_line(table, NULL);
-		if (!line || fill_line(line, columns, row))
+		if (!line || fill_line(line, columns, rows, row))
 			goto out_of_memory;
 	}
 	scols_print_table(table);

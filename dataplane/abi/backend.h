@@ -3,7 +3,8 @@
  *
  * A service's rows map a flow's hash to a backend; its backends hold everything that a rewrite
  * needs, precomputed. Both lie in pools, in extents that never change while a live bank names
- * them: a change builds a new extent and publishes a record that names it.
+ * them: a change builds a new extent and publishes a record that names it. What server ids a
+ * service has lies in extents of the rows' pool (server.h).
  *
  * A row is one 32-bit word, so that it is read whole and 65,536 of them fit a 256 kB of cache:
  *
@@ -16,6 +17,7 @@
 #define SL_ABI_BACKEND_H
 
 #include "address.h"
+#include "server.h"
 
 #define SL_BACKENDS_PER_SERVICE 16383
 #define SL_ROWS_PER_RECORD	16
@@ -27,7 +29,10 @@ enum sl_row_state {
 };
 
 struct sl_rows {
-	uint32_t row[SL_ROWS_PER_RECORD];
+	union {
+		uint32_t row[SL_ROWS_PER_RECORD];
+		struct sl_servers servers; /* in an extent of these */
+	};
 } __attribute__((aligned(64)));
 
 /* The rows of an extent that begins with this record, as one array. */

@@ -37,6 +37,7 @@ enum sl_service_flags {
 	SL_SERVICE_REFUSES = 512,   /* clients are told where there is no backend; of the bare
 				     * address: where there is no service */
 	SL_SERVICE_RANGE = 1024,    /* of a range of ports, which stay as they are */
+	SL_SERVICE_QUIC = 2048,	    /* ids of connections name backends (server.h) */
 };
 
 /* One service: VIP, protocol and port or ports. For each VIP there is also one record with endpoint
@@ -62,7 +63,7 @@ struct sl_service {
 	uint32_t row_endpoint; /* what is hashed for a row: sl_endpoint() of the first port */
 	uint16_t first_port;   /* of a range, in host order */
 	uint16_t last_port;
-	uint8_t reserved[4];
+	uint32_t servers; /* with SL_SERVICE_QUIC: sl_servers_word() */
 } __attribute__((aligned(64)));
 
 /* ignore4 where that many bits of the address, 1 to 32, are to count. */

@@ -27,20 +27,21 @@
 #include "mss.h"
 #include "nat.h"
 #include "nd.h"
-#include "route.h"
+#include "quic.h"
 
 #define SL_SERVICE_ENTRY	(SL_SERVICE_ENTRY_TO | SL_SERVICE_ENTRY_FROM)
 #define SL_SERVICE_LIMITED_TO	(SL_SERVICE_ENTRY | SL_SERVICE_LIMIT_TO | SL_SERVICE_LIMIT_NEW)
+#define SL_SERVICE_APART	(SL_SERVICE_LIMITED_TO | SL_SERVICE_QUIC)
 #define SL_SERVICE_LIMITED_FROM (SL_SERVICE_ENTRY_FROM | SL_SERVICE_LIMIT_FROM)
 /* What the steady copy knows nothing of. */
-#define SL_SERVICE_ODD_TO   (SL_SERVICE_LIMITED_TO | SL_SERVICE_RANGE)
+#define SL_SERVICE_ODD_TO   (SL_SERVICE_APART | SL_SERVICE_RANGE)
 #define SL_SERVICE_ODD_FROM (SL_SERVICE_LIMITED_FROM | SL_SERVICE_RANGE)
 
 /* The code below exists in copies, so that the steady path pays nothing for what is rare and one
  * test for all that limits need. Which copy it is is a constant wherever it is used. */
 enum sl_copy {
 	SL_COPY_STEADY,	 /* what is rare ends with SL_ELSEWHERE */
-	SL_COPY_WHOLE,	 /* all but limits */
+	SL_COPY_WHOLE,	 /* all but limits, and ids of QUIC's connections */
 	SL_COPY_LIMITED, /* all */
 };
 
@@ -54,13 +55,13 @@ SL_INLINE uint16_t sl_limits_here(enum sl_copy copy, uint16_t flags)
 		       : flags & (uint16_t) ~(SL_SERVICE_LIMITED_TO | SL_SERVICE_LIMITED_FROM);
 }
 
-/* Whether what classify found is limited. */
+/* Whether what classify found is limited, or may be followed by an id. */
 SL_INLINE bool sl_work_limited(const struct sl_work *w)
 {
 	bool to = w->todo == SL_TODO_SERVICE || w->todo == SL_TODO_SERVICE6;
 	bool from = w->todo == SL_TODO_REVERSE || w->todo == SL_TODO_REVERSE6;
 
-	return (to && w->service->flags & SL_SERVICE_LIMITED_TO) ||
+	return (to && w->service->flags & SL_SERVICE_APART) ||
 	       (from && w->reverse->flags & SL_SERVICE_LIMITED_FROM);
 }
 
@@ -152,29 +153,57 @@ SL_INLINE uint32_t sl_route_new(const struct sl_tables *t, uint64_t key, uint8_t
 	return packet->begin ? sl_limit_rest(t, packet) : SL_BITE_NONE;
 }
 
+/* The backend that a packet's id names; 0: none, as in all services that aren't of QUIC. */
+SL_INLINE uint32_t sl_route_named(const struct sl_tables *t, const struct sl_packet *p,
+				  const struct sl_work *w, const void *l3, bool six)
+{
+	const struct sl_service *s = w->service;
+	uint64_t quic = (s->flags & SL_SERVICE_QUIC) / SL_SERVICE_QUIC;
+
+	sl_opaque(quic);
+	return sl_quic(t, p,
+		       w->l4 | (uint64_t)(w->l3 + sl_l3_length(l3, six)) << 8 |
+			       quic * sl_servers_bytes(s->servers) << 32,
+		       s->servers);
+}
+
+/* The row; where an id names a backend (*firm), one that leads there and has its flows entered.
+ * Without a branch: the verifier would walk all that follows twice. */
+SL_INLINE uint32_t sl_row_of_named(uint32_t row, uint32_t named, uint32_t *firm)
+{
+	uint32_t is = (named | -named) >> 31;
+
+	sl_opaque(is);
+	*firm = is;
+	return (row & (is - 1)) | (sl_row(named, 0, SL_ROW_OPEN) & -is);
+}
+
 /* The row of the work at hand, and through it the backend; 0 for none, in the steady copy also for
- * one that isn't known. *bite: what the limit in the flow's entry says, where the service has
- * one. */
+ * one that isn't known. named: by the packet's id, or 0. *bite: what the limit in the flow's entry
+ * says, where the service has one. */
 SL_INLINE uint32_t sl_route_pick(const struct sl_tables *t, const struct sl_work *w, const void *l3,
 				 sl_be16 sport, uint16_t flags, uint8_t tcp_flags,
-				 const struct sl_limit_ask *packet, enum sl_bite *bite, bool six,
-				 enum sl_copy copy)
+				 const struct sl_limit_ask *packet, uint32_t named,
+				 enum sl_bite *bite, bool six, enum sl_copy copy)
 {
 	const struct sl_service *s = w->service;
 	const uint32_t *at = sl_seam_row(t, (uint64_t)s->rows * SL_ROWS_PER_RECORD + w->at);
 	const struct sl_limit *limit;
 	struct sl_flow_at entry;
-	uint32_t row, backend;
+	uint32_t row, backend, firm = 0;
 	struct sl_ask ask;
 
 	if (sl_unlikely(!at))
 		return 0;
 	row = *(const volatile uint32_t *)at;
+	if (copy == SL_COPY_LIMITED)
+		row = sl_row_of_named(row, named, &firm);
 	if (sl_likely(sl_row_state(row) == SL_ROW_CLOSED && !(flags & SL_SERVICE_TRACK)))
 		return sl_row_cur(row);
 	ask = sl_route_track(t, s, w, sl_work_key(w, l3, sport, six), flags, six);
 	ask.row = row;
 	ask.event = (uint8_t)sl_event_of(tcp_flags);
+	ask.firm = firm;
 	if (sl_likely(!(flags & SL_SERVICE_ENTRY))) {
 		ask.now = sl_seam_now(t);
 		return copy == SL_COPY_STEADY ? sl_track_known(t, &ask, &entry)
@@ -258,7 +287,7 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 	const struct sl_backend *b;
 	struct sl_service_tally *tally;
 	struct sl_traffic *traffic;
-	uint32_t backend, id, length = p->length;
+	uint32_t backend, id, length = p->length, named = 0;
 	uint8_t mode, protocol, tcp_flags = 0;
 	uint16_t wants;
 	bool odd, begin;
@@ -282,6 +311,8 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 			tally->ttl_exceeded++;
 		return SL_REASON_ttl_told;
 	}
+	if (copy == SL_COPY_LIMITED)
+		named = sl_route_named(t, p, w, l3, six);
 	wants = sl_limits_here(copy, s->flags);
 	if (sl_unlikely(wants & SL_SERVICE_LIMITED_TO)) {
 		union sl_addr client = sl_l3_src(l3, six);
@@ -298,7 +329,8 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 				return sl_limit_reason(answer);
 		}
 	}
-	backend = sl_route_pick(t, w, l3, ports->src, wants, tcp_flags, &packet, &bite, six, copy);
+	backend = sl_route_pick(t, w, l3, ports->src, wants, tcp_flags, &packet, named, &bite, six,
+				copy);
 	if (copy == SL_COPY_STEADY && sl_unlikely(!backend))
 		return SL_ELSEWHERE;
 	if (sl_unlikely(!backend || backend > s->n_backends)) {
@@ -499,7 +531,7 @@ SL_INLINE enum sl_reason sl_route_reverse(const struct sl_tables *t, struct sl_p
 	return SL_REASON_to_client;
 }
 
-/* Of a service or a backend that is limited. */
+/* Of a service or a backend that is limited, or of QUIC. */
 SL_INLINE enum sl_reason sl_limited_with(const struct sl_tables *t, struct sl_packet *p,
 					 const struct sl_work *w, uint16_t *egress, bool six)
 {
@@ -555,7 +587,8 @@ SL_INLINE enum sl_reason sl_route(const struct sl_tables *t, struct sl_packet *p
 	}
 }
 
-/* The same, where the packet is of IPv4, NAT, one port and without a limit; else SL_ELSEWHERE. */
+/* The same, where the packet is of IPv4, NAT, one port, without a limit and not of QUIC; else
+ * SL_ELSEWHERE. */
 SL_INLINE enum sl_reason sl_route_steady(const struct sl_tables *t, struct sl_packet *p,
 					 const struct sl_work *w, uint16_t *egress)
 {

@@ -22,6 +22,9 @@
  *
  * A service that tracks everything (SL_SERVICE_TRACK) looks up in closed rows too and enters what
  * it doesn't find.
+ *
+ * What a QUIC packet's id says (quic.h) is firm: it counts more than row and entry, and the entry
+ * is made or corrected to say the same, for what follows of this flow and can't tell.
  */
 #ifndef SL_CORE_ROUTE_H
 #define SL_CORE_ROUTE_H
@@ -63,6 +66,7 @@ struct sl_ask {
 	bool always;   /* the service tracks every flow */
 	bool last;     /* room was made, or there is none */
 	bool timed;    /* entries hold token buckets: their time is never set back */
+	bool firm;     /* to cur, whatever an entry says: it is made to say so */
 };
 
 #define SL_TRACK_CROWDED UINT32_MAX /* no backend's number */
@@ -76,6 +80,12 @@ SL_INLINE uint16_t sl_backend_flags(const struct sl_tables *t, const struct sl_a
 		return 0;
 	b = sl_seam_backend(t, (uint64_t)ask->backends + backend - 1);
 	return b ? b->flags : 0;
+}
+
+/* Whether the entry may say where the flow goes. */
+SL_INLINE bool sl_track_binds(const struct sl_ask *ask, uint64_t value)
+{
+	return !ask->firm || sl_flow_backend(value) == sl_row_cur(ask->row);
 }
 
 /* The time that an entry gets when it is rewritten without a charge. */
@@ -151,7 +161,8 @@ SL_INLINE uint32_t sl_track_known(const struct sl_tables *t, const struct sl_ask
 	*at = sl_track_peek(t, ask, false);
 	if (sl_unlikely(!at->bucket))
 		*at = sl_track_peek(t, ask, true);
-	if (sl_likely(terms && at->bucket && sl_flow_alive(at->value, terms, ask->now)))
+	if (sl_likely(terms && at->bucket && sl_flow_alive(at->value, terms, ask->now) &&
+		      sl_track_binds(ask, at->value)))
 		return sl_track_hit(t, ask, terms, at);
 	return 0;
 }
@@ -285,7 +296,7 @@ SL_INLINE uint32_t sl_track_rest_with(const struct sl_tables *t, const struct sl
 		return to;
 	at = sl_flow_find(t, ask->key, ask->hash);
 	alive = at.bucket && sl_flow_alive(at.value, terms, now);
-	if (alive) {
+	if (alive && sl_track_binds(ask, at.value)) {
 		backend = sl_track_hit(t, ask, terms, &at);
 		if (backend)
 			return backend;
@@ -304,7 +315,7 @@ SL_INLINE uint32_t sl_track_rest_with(const struct sl_tables *t, const struct sl
 	value = sl_flow_insert(t, ask->key, ask->hash, value, now);
 	if (sl_likely(value)) {
 		tally->tracked++;
-		return sl_flow_backend(value);
+		return ask->firm ? to : sl_flow_backend(value);
 	}
 	if (!ask->last)
 		return SL_TRACK_CROWDED;

@@ -36,6 +36,7 @@ SL_INLINE const struct sl_port *sl_seam_port(const struct sl_tables *t, uint32_t
 
 /* Extents. `row` counts rows, not records. */
 SL_INLINE const uint32_t *sl_seam_row(const struct sl_tables *t, uint64_t row);
+SL_INLINE const struct sl_servers *sl_seam_servers(const struct sl_tables *t, uint64_t record);
 SL_INLINE const struct sl_backend *sl_seam_backend(const struct sl_tables *t, uint64_t index);
 
 /* Flows. Whether hits are looked for in line; else by sl_track_rest() too. */
@@ -80,8 +81,8 @@ SL_INLINE void sl_seam_want(const struct sl_tables *t, const union sl_addr *addr
 SL_INLINE void sl_seam_prefetch(const void *at);
 
 /* Large parts that run for few packets. An engine defines each by calling the function of the same
- * name with _with (flow.h, route.h, limit.h) from wherever its compiler does that best: gcc inline
- * or apart, clang in global functions that the verifier looks at once. */
+ * name with _with (flow.h, route.h, limit.h, quic.h) from wherever its compiler does that best: gcc
+ * inline or apart, clang in global functions that the verifier looks at once. */
 struct sl_ask;
 struct sl_limit_ask;
 static bool sl_flow_relocate(const struct sl_tables *t, uint64_t key, uint64_t now);
@@ -90,6 +91,8 @@ struct sl_work;
 static enum sl_reason sl_limited(const struct sl_tables *t, struct sl_packet *p,
 				 const struct sl_work *w, uint16_t *egress);
 static bool sl_track_knows(const struct sl_tables *t, uint64_t key, uint64_t now);
+static uint32_t sl_quic(const struct sl_tables *t, const struct sl_packet *p, uint64_t where,
+			uint32_t servers);
 static enum sl_bite sl_track_charge(const struct sl_tables *t, uint64_t key, bool ends,
 				    bool limited, const struct sl_limit_ask *packet);
 static uint32_t sl_limit_one(const struct sl_tables *t, const struct sl_limit_ask *ask,

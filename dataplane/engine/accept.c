@@ -10,6 +10,8 @@ struct extents {
 	uint32_t n_backends;
 	uint32_t limits;
 	uint32_t n_limits;
+	uint32_t servers;
+	uint32_t n_servers;  /* records of them */
 	uint64_t generation; /* in which they were last found right; 0: never */
 };
 
@@ -74,6 +76,17 @@ static enum sl_accept check_backends(const struct sl_acceptor *a, const struct e
 	return SL_ACCEPT_OK;
 }
 
+static enum sl_accept check_servers(const struct sl_acceptor *a, const struct extents *e)
+{
+	const struct sl_rows *slots = a->store->base[SL_ARRAY_slots];
+	uint32_t wrong = 0;
+
+	for (uint32_t i = 0; i < e->n_servers; i++)
+		for (uint32_t k = 0; k < SL_SERVERS; k++)
+			wrong |= slots[e->servers + i].servers.backend[k] > e->n_backends;
+	return wrong ? SL_ACCEPT_INDEX : SL_ACCEPT_OK;
+}
+
 static enum sl_accept check_pace(const struct sl_pace *p)
 {
 	if ((p->byte && p->packet) || p->depth > SL_TIME_AHEAD || p->most > SL_TIME_AHEAD)
@@ -115,37 +128,57 @@ static enum sl_accept check_limits(const struct sl_acceptor *a, const struct ext
 	return SL_ACCEPT_OK;
 }
 
+/* What stands in the record itself. */
+static enum sl_accept check_record(const struct sl_acceptor *a, const struct sl_service *s,
+				   const struct extents *e)
+{
+	const uint32_t *count = a->store->count;
+	uint64_t n = (uint64_t)e->row_mask + 1;
+
+	if (s->n_limits > SL_LIMITS_A_SERVICE || s->mode >= SL_MODES || s->pick > SL_PICK_HASH ||
+	    n & (n - 1) || n < SL_ROWS_PER_RECORD)
+		return SL_ACCEPT_FORM;
+	if (!s->id || s->id >= count[SL_ARRAY_terms] ||
+	    e->rows + n / SL_ROWS_PER_RECORD > count[SL_ARRAY_slots] ||
+	    (uint64_t)e->servers + e->n_servers > count[SL_ARRAY_slots] ||
+	    (uint64_t)e->backends + e->n_backends > count[SL_ARRAY_backends] ||
+	    (uint64_t)e->limits + e->n_limits > count[SL_ARRAY_limits])
+		return SL_ACCEPT_INDEX;
+	return SL_ACCEPT_OK;
+}
+
+static bool same_extents(const struct extents *a, const struct extents *b)
+{
+	return a->rows == b->rows && a->row_mask == b->row_mask && a->backends == b->backends &&
+	       a->n_backends == b->n_backends && a->limits == b->limits &&
+	       a->n_limits == b->n_limits && a->servers == b->servers &&
+	       a->n_servers == b->n_servers;
+}
+
 static enum sl_accept check_service(struct sl_acceptor *a, const struct sl_service *s,
 				    uint64_t generation)
 {
-	const uint32_t *count = a->store->count;
 	struct extents e = { .rows = s->rows,
 			     .row_mask = s->row_mask,
 			     .backends = s->backends,
 			     .n_backends = s->n_backends,
 			     .limits = s->limits,
 			     .n_limits = s->n_limits,
+			     .servers = sl_servers_at(s->servers),
 			     .generation = generation };
-	uint64_t n = (uint64_t)s->row_mask + 1;
 	enum sl_accept answer;
 	struct extents *seen;
 
 	if (s->flags & SL_SERVICE_VIP)
 		return SL_ACCEPT_OK;
-	if (s->n_limits > SL_LIMITS_A_SERVICE || s->mode >= SL_MODES || s->pick > SL_PICK_HASH ||
-	    n & (n - 1) || n < SL_ROWS_PER_RECORD)
-		return SL_ACCEPT_FORM;
-	if (!s->id || s->id >= count[SL_ARRAY_terms] ||
-	    e.rows + n / SL_ROWS_PER_RECORD > count[SL_ARRAY_slots] ||
-	    (uint64_t)e.backends + e.n_backends > count[SL_ARRAY_backends] ||
-	    (uint64_t)e.limits + e.n_limits > count[SL_ARRAY_limits])
-		return SL_ACCEPT_INDEX;
+	if (s->flags & SL_SERVICE_QUIC)
+		e.n_servers = sl_servers_mask(s->servers) + 1;
+	answer = check_record(a, s, &e);
+	if (answer != SL_ACCEPT_OK)
+		return answer;
 	seen = &a->seen[s->id];
 	if (seen->generation && seen->generation == a->accepted &&
-	    a->accepted == sl_store_root(a->store)->generation && seen->rows == e.rows &&
-	    seen->row_mask == e.row_mask && seen->backends == e.backends &&
-	    seen->n_backends == e.n_backends && seen->limits == e.limits &&
-	    seen->n_limits == e.n_limits) {
+	    a->accepted == sl_store_root(a->store)->generation && same_extents(seen, &e)) {
 		seen->generation = generation;
 		return SL_ACCEPT_OK;
 	}
@@ -154,6 +187,8 @@ static enum sl_accept check_service(struct sl_acceptor *a, const struct sl_servi
 		answer = check_backends(a, &e);
 	if (answer == SL_ACCEPT_OK)
 		answer = check_limits(a, &e);
+	if (answer == SL_ACCEPT_OK)
+		answer = check_servers(a, &e);
 	if (answer == SL_ACCEPT_OK)
 		*seen = e;
 	return answer;

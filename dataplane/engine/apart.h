@@ -41,6 +41,18 @@ SL_APART bool sl_track_knows(const struct sl_tables *t, uint64_t key, uint64_t n
 	return sl_track_knows_with(t, key, now);
 }
 
+SL_APART uint32_t sl_quic_apart(const struct sl_tables *t, const struct sl_packet *p,
+				uint64_t where, uint32_t servers)
+{
+	return sl_quic_with(t, p, where, servers);
+}
+
+SL_INLINE uint32_t sl_quic(const struct sl_tables *t, const struct sl_packet *p, uint64_t where,
+			   uint32_t servers)
+{
+	return sl_quic_has_ids(where) ? sl_quic_apart(t, p, where, servers) : 0;
+}
+
 SL_APART uint32_t sl_limit_one(const struct sl_tables *t, const struct sl_limit_ask *ask,
 			       uint32_t place)
 {

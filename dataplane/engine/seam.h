@@ -190,6 +190,11 @@ SL_INLINE const uint32_t *sl_seam_row(const struct sl_tables *t, uint64_t row)
 	return sl_likely(row < t->n_rows) ? (const uint32_t *)t->rows + row : NULL;
 }
 
+SL_INLINE const struct sl_servers *sl_seam_servers(const struct sl_tables *t, uint64_t record)
+{
+	return record < t->n_rows / SL_ROWS_PER_RECORD ? &t->rows[record].servers : NULL;
+}
+
 SL_INLINE const struct sl_backend *sl_seam_backend(const struct sl_tables *t, uint64_t index)
 {
 	return sl_likely(index < t->n_backends) ? &t->backend[index] : NULL;

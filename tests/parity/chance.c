@@ -165,6 +165,19 @@ static void random_limits(struct world *w, uint64_t *state, uint32_t service)
 	}
 }
 
+/* Few ids, so that packets meet them. */
+static void random_servers(struct world *w, uint64_t *state, uint32_t service)
+{
+	uint8_t bytes = (uint8_t)(1 + chance_of(state, SL_SERVER_ID_MAX));
+	uint16_t *flags = &w->service[service].record.flags;
+
+	for (uint32_t k = 0; k < 2 * WORLD_BACKENDS; k++)
+		if (chance_once(state, 2))
+			world_add_server_id(w, service, 1 + k % WORLD_BACKENDS, k, bytes);
+	if (chance_once(state, 8))
+		*flags &= (uint16_t)~SL_SERVICE_TRACK;
+}
+
 static void random_service(struct world *w, uint64_t *state, uint32_t i)
 {
 	uint8_t protocol = chance_once(state, 2) ? FRAME_UDP : FRAME_TCP;
@@ -180,6 +193,8 @@ static void random_service(struct world *w, uint64_t *state, uint32_t i)
 	random_rows(w, state, i);
 	if (chance_once(state, 4))
 		w->service[i].record.flags |= SL_SERVICE_TRACK;
+	if (protocol == FRAME_UDP && chance_once(state, 2))
+		random_servers(w, state, i);
 	world_set_terms(w, i, (1 + life / 8) * CHANCE_MS, (1 + life) * CHANCE_MS,
 			(1 + life / 4) * CHANCE_MS);
 	if (chance_once(state, 3))
@@ -257,7 +272,10 @@ static void spoil(struct world *w, uint64_t *state)
 
 	world_look_all(w);
 	s = world_live_service(w, i);
-	switch (chance_of(state, 6)) {
+	switch (chance_of(state, 7)) {
+	case 6:
+		s->servers = (uint32_t)world_random(state);
+		break;
 	case 4:
 		s->mode = (uint8_t)world_random(state);
 		break;
@@ -396,6 +414,29 @@ static void tcp_options(uint64_t *state, struct frame *f)
 		f->bytes[at] = usual[chance_of(state, sizeof(usual))];
 }
 
+/* A header of QUIC instead of what it carries, mostly a good one. */
+static void quic_header(const struct world *w, uint64_t *state, struct frame *f)
+{
+	static const uint32_t versions[] = { 1, 1, 1, 0x6b3343cf, 0x6b3343cf, 0, 0xff00001d };
+	uint32_t bytes = w->service[chance_of(state, w->services)].server_bytes;
+	uint32_t version = versions[chance_of(state, 7)], n = 0;
+	bool is_long = chance_once(state, 2);
+	uint8_t header[16];
+
+	header[n++] = (uint8_t)((is_long ? 0x80 : 0) | (chance_once(state, 12) ? 0 : 0x40) |
+				chance_of(state, 64));
+	for (int i = 24; is_long && i >= 0; i -= 8)
+		header[n++] = (uint8_t)(version >> i);
+	if (is_long)
+		header[n++] = (uint8_t)chance_of(state, chance_once(state, 4) ? 256 : 21);
+	header[n++] = (uint8_t)(chance_once(state, 8) ? 0xe0 : chance_of(state, 256));
+	while (bytes-- > 1 && n < sizeof(header) - 1)
+		header[n++] = (uint8_t)chance_once(state, 100);
+	header[n++] = (uint8_t)chance_of(state, 20);
+	for (uint32_t i = 0; i < n && f->l4 + 8 + i < f->length; i++)
+		f->bytes[f->l4 + 8 + i] = header[i];
+}
+
 static void ip_packet(const struct world *w, uint64_t *state, struct frame *f)
 {
 	struct frame_spec s = { .flags = flags(state), .payload = (uint16_t)chance_of(state, 64) };
@@ -429,6 +470,8 @@ static void ip_packet(const struct world *w, uint64_t *state, struct frame *f)
 	frame_build(f, &s);
 	if (s.protocol == FRAME_TCP && chance_once(state, 2))
 		tcp_options(state, f);
+	if (s.protocol == FRAME_UDP && !reply)
+		quic_header(w, state, f);
 }
 
 /* An error about a packet the other way, now and then about another one. */
@@ -614,6 +657,8 @@ static void ip6_packet(const struct world *w, uint64_t *state, struct frame *f)
 	make_six(state, f, &s, n, at);
 	if (s.protocol == ICMP6 && f->l4 < f->length)
 		f->bytes[f->l4] = ICMP6_ECHO;
+	if (s.protocol == FRAME_UDP && !reply)
+		quic_header(w, state, f);
 	if (chance_once(state, 5))
 		f->length += chance_of(state, 20);
 }

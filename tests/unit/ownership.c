@@ -175,10 +175,10 @@ static int route(const struct sl_tables *t, const struct sl_service *s, uint8_t 
 
 	if (steady)
 		backend = sl_route_pick(t, &w, &ip, (sl_be16)key, s->flags, flags[packet % KINDS],
-					&unlimited, &bite, false, SL_COPY_STEADY);
+					&unlimited, 0, &bite, false, SL_COPY_STEADY);
 	if (!backend)
 		backend = sl_route_pick(t, &w, &ip, (sl_be16)key, s->flags, flags[packet % KINDS],
-					&unlimited, &bite, false, SL_COPY_WHOLE);
+					&unlimited, 0, &bite, false, SL_COPY_WHOLE);
 	if (!sl_seam_current(t))
 		return TORN;
 	return backend && backend <= s->n_backends ? (int)backend : NO_BACKEND;

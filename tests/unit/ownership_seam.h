@@ -132,6 +132,12 @@ SL_INLINE const uint32_t *sl_seam_row(const struct sl_tables *t, uint64_t row)
 	return row < (PUBLISHES + 2) * SL_ROWS_PER_RECORD ? &rows[0].row[0] + row : NULL;
 }
 
+SL_INLINE const struct sl_servers *sl_seam_servers(const struct sl_tables *t, uint64_t record)
+{
+	(void)t, (void)record;
+	return NULL;
+}
+
 SL_INLINE const struct sl_backend *sl_seam_backend(const struct sl_tables *t, uint64_t index)
 {
 	(void)t;
@@ -274,6 +280,12 @@ static __attribute__((unused)) bool sl_track_knows(const struct sl_tables *t, ui
 						   uint64_t now)
 {
 	return sl_track_knows_with(t, key, now);
+}
+
+static __attribute__((unused)) uint32_t
+sl_quic(const struct sl_tables *t, const struct sl_packet *p, uint64_t where, uint32_t servers)
+{
+	return sl_quic_with(t, p, where, servers);
 }
 
 static __attribute__((unused)) enum sl_reason sl_limited(const struct sl_tables *t,

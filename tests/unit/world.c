@@ -9,7 +9,8 @@
 
 #define PLACES		64 /* of a bank, of each kind */
 #define ROW_RECORDS	(WORLD_ROWS / SL_ROWS_PER_RECORD)
-#define EXTENT_ROWS	(WORLD_SERVICES * ROW_RECORDS) /* records of one bank's extents */
+#define EXTENT_SERVERS	(WORLD_SERVICES * ROW_RECORDS) /* records before those of server ids */
+#define EXTENT_ROWS	(EXTENT_SERVERS + WORLD_SERVICES * WORLD_SERVERS) /* of one bank */
 #define EXTENT_BACKENDS (WORLD_SERVICES * WORLD_BACKENDS)
 #define BALANCES	(WORLD_SERVICES * WORLD_LIMITS + 1 + SL_BALANCE_PLANES * (EXTENT_BACKENDS + 1))
 
@@ -335,10 +336,15 @@ static void write_extents(struct world *w, uint32_t bank)
 		struct world_service *s = &w->service[i];
 		struct sl_rows *rows = w->store.base[SL_ARRAY_slots];
 		struct sl_backend *backends = w->store.base[SL_ARRAY_backends];
+		uint32_t servers = bank * EXTENT_ROWS + EXTENT_SERVERS + i * WORLD_SERVERS;
 
 		s->record.rows = bank * EXTENT_ROWS + i * ROW_RECORDS;
 		s->record.backends = bank * EXTENT_BACKENDS + i * WORLD_BACKENDS;
+		if (s->server_bytes)
+			s->record.servers =
+				sl_servers_word(servers, WORLD_SERVERS, s->server_bytes);
 		memcpy(rows + s->record.rows, s->row, sizeof(s->row));
+		memcpy(rows + servers, s->server, sizeof(s->server));
 		memcpy(backends + s->record.backends, s->backend, sizeof(s->backend));
 		s->record.flags &= (uint16_t)~SL_SERVICE_LOOKUP;
 		if (s->record.flags & SL_SERVICE_TRACK)
@@ -432,6 +438,27 @@ void world_add_exception(struct world *w, uint32_t service, uint32_t limit, uint
 	w->exception[w->exceptions++] =
 		(struct sl_exception){ .key = { .q = { 0, sl_meter_key(l->id, subject) } },
 				       .pace = *pace };
+}
+
+void world_add_server_id(struct world *w, uint32_t service, uint32_t backend, uint64_t id,
+			 uint8_t bytes)
+{
+	struct world_service *s = &w->service[service];
+	uint64_t hash = sl_server_hash(id);
+	uint32_t at[2] = { sl_server_first(hash, WORLD_SERVERS - 1),
+			   sl_server_second(hash, WORLD_SERVERS - 1) };
+
+	s->record.flags |= SL_SERVICE_QUIC | SL_SERVICE_TRACK;
+	s->server_bytes = bytes;
+	for (uint32_t i = 0; i < 2 * SL_SERVERS; i++) {
+		struct sl_servers *bucket = &s->server[at[i / SL_SERVERS]].servers;
+
+		if (bucket->backend[i % SL_SERVERS])
+			continue;
+		bucket->id[i % SL_SERVERS] = id;
+		bucket->backend[i % SL_SERVERS] = backend;
+		return;
+	}
 }
 
 const struct sl_limit_tally *world_limit_tally(const struct world *w, uint32_t queue,

@@ -20,6 +20,7 @@
 #define WORLD_ROWS	 64
 #define WORLD_ROUTES	 16
 #define WORLD_LIMITS	 4 /* of a service */
+#define WORLD_SERVERS	 4 /* buckets of server ids of a service */
 #define WORLD_EXCEPTIONS 16
 
 struct world_service {
@@ -29,6 +30,8 @@ struct world_service {
 	struct sl_backend backend[WORLD_BACKENDS];
 	struct sl_reverse reverse[WORLD_BACKENDS];
 	struct sl_limit limit[WORLD_LIMITS];
+	struct sl_rows server[WORLD_SERVERS];
+	uint8_t server_bytes;
 };
 
 struct world {
@@ -62,6 +65,11 @@ uint32_t world_add_backend(struct world *w, uint32_t service, uint32_t addr, uin
 			   const uint8_t mac[12], uint16_t egress);
 struct sl_route *world_add_route(struct world *w, uint32_t prefix, uint32_t length,
 				 enum sl_route_kind kind);
+
+/* An id of so many bytes for a backend: its service is of QUIC from now on. What has no place is
+ * left out. */
+void world_add_server_id(struct world *w, uint32_t service, uint32_t backend, uint64_t id,
+			 uint8_t bytes);
 
 /* Limits of a service in the order in which they are added; id and balance are given here. */
 void world_add_limit(struct world *w, uint32_t service, const struct sl_limit *limit);
