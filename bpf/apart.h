@@ -202,16 +202,7 @@ SL_INLINE uint32_t sl_limit_one(const struct sl_tables *t, const struct sl_limit
 				  ask->traffic, ask->now);
 }
 
-/* None of these is called: the program hands such packets to another one (engine.bpf.c). */
-SL_INLINE uint32_t sl_answer(const struct sl_tables *t, struct sl_packet *p, uint32_t reason,
-			     uint32_t mtu)
-{
-	(void)t;
-	(void)p;
-	(void)mtu;
-	return (uint32_t)sl_reason_untold(reason);
-}
-
+/* live: the bank, which is the caller's. */
 __attribute__((noinline)) uint32_t sl_service_range_alone(uint64_t q0, uint64_t q1,
 							  uint32_t endpoint, uint32_t live)
 {
@@ -242,6 +233,16 @@ SL_INLINE uint32_t sl_reverse_range(const struct sl_tables *t, const union sl_ad
 				    uint32_t endpoint)
 {
 	return sl_reverse_range_alone(backend->q[0], backend->q[1], endpoint, t->live);
+}
+
+/* None of these is called: the program hands such packets to another one (engine.bpf.c). */
+SL_INLINE uint32_t sl_answer(const struct sl_tables *t, struct sl_packet *p, uint32_t reason,
+			     uint32_t mtu)
+{
+	(void)t;
+	(void)p;
+	(void)mtu;
+	return (uint32_t)sl_reason_untold(reason);
 }
 
 SL_INLINE enum sl_reason sl_limited(const struct sl_tables *t, struct sl_packet *p,
