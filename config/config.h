@@ -255,7 +255,7 @@ static inline bool sl_config_is_range(const struct sl_config_service *service)
 	return service->last_port > service->port;
 }
 
-/* The port that a backend has which names none, and that NAT puts in the place of the VIP's. */
+/* The port of a backend that names none; 0: the one that the packet has. */
 static inline uint16_t sl_config_backend_port(const struct sl_config_service *service)
 {
 	return sl_config_is_range(service) ? 0 : service->port;

@@ -54,7 +54,7 @@ static void attach_all(struct attaching *all, uint32_t n)
 
 int sl_attach_ports(struct sl_control *c, char error[SL_ERROR_MAX])
 {
-	struct attaching all[SL_PORTS_MAX];
+	struct attaching all[SL_PORTS_CONFIG_MAX];
 	uint32_t n = 0;
 	int err = 0;
 

@@ -164,7 +164,8 @@ static bool has_range(const struct gathered *g, const struct sl_reverse *r, uint
 static void gather_replies(struct gathered *g, const struct sl_model_service *s,
 			   const struct sl_model_backend *b)
 {
-	sl_be16 vip_port = sl_htons(sl_config_backend_port(&s->conf)), port = sl_htons(b->port);
+	sl_be16 port = sl_htons(b->port); /* of a range 0, and no checksum sees it */
+	sl_be16 vip_port = sl_config_is_range(&s->conf) ? port : sl_htons(s->conf.port);
 	struct sl_reverse r = {
 		.backend = b->addr,
 		.endpoint = sl_endpoint(port, s->conf.protocol),

@@ -6,8 +6,8 @@
  * in an exempt prefix is one, and the prefix itself has a record even where no route is as long.
  * Only the records of clients' routes change: backends in there are reached as ever.
  */
-#ifndef SL_EXEMPT_H
-#define SL_EXEMPT_H
+#ifndef SL_CONTROL_EXEMPT_H
+#define SL_CONTROL_EXEMPT_H
 
 #include "../config/config.h"
 #include "../dataplane/abi/service.h"

@@ -72,7 +72,8 @@ bool sl_mode_reaches(const struct sl_config_service *conf, const struct sl_model
 void sl_mode_fill(struct sl_backend *r, const struct sl_config_service *conf,
 		  const struct sl_model_backend *b)
 {
-	sl_be16 vip_port = sl_htons(sl_config_backend_port(conf)), port = sl_htons(b->port);
+	sl_be16 port = sl_htons(b->port); /* of a range 0, and no checksum sees it */
+	sl_be16 vip_port = sl_config_is_range(conf) ? port : sl_htons(conf->port);
 	const struct sl_config_source *source;
 
 	r->port = port;

@@ -28,7 +28,7 @@
  * Far sides spread what comes in over their cores by addresses and ports, and all that is in one
  * tunnel would come to one core: so the source's low bits, the UDP source port and IPv6's flow
  * label (RFC 6438) follow from the flow. All fragments of a datagram count as one flow of their
- * addresses.
+ * addresses; of IPv6 those alone whose fragment header comes first, and the others may differ.
  */
 #ifndef SL_CORE_TUNNEL_H
 #define SL_CORE_TUNNEL_H

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* Second half of the decision for a packet from a backend: its next hop, by the routes, the limits
+ * that concern it, and the VIP in the place of the backend. Nothing is looked up of the flow but
+ * where its end or a limit matters to its entry.
+ */
+#ifndef SL_CORE_REPLY_H
+#define SL_CORE_REPLY_H
+
+#include "copy.h"
+#include "mss.h"
+#include "nat.h"
+
+/* The key of the flow that a reply belongs to. */
+SL_INLINE uint64_t sl_reply_key(const struct sl_tables *t, uint16_t service,
+				const union sl_addr *client, sl_be16 port, bool six)
+{
+	const struct sl_root *root = sl_seam_root(t);
+
+	if (!six)
+		return sl_flow_key4(service, client->w[3], port);
+	return root ? sl_flow_key(service, sl_hash_source6(client, port, root->row_key)) : 0;
+}
+
+/* What a reply means to its flow's entry, and to the limits of its service. */
+SL_INLINE enum sl_reason sl_reverse_limit(const struct sl_tables *t, struct sl_packet *p,
+					  const struct sl_work *w, const void *l3, uint8_t protocol,
+					  const struct sl_udp *ports, uint16_t flags, bool six)
+{
+	union sl_addr client = sl_l3_dst(l3, six);
+	const struct sl_reverse *r = w->reverse;
+	bool entry = flags & SL_SERVICE_ENTRY_FROM, ends = false;
+	enum sl_bite bite = SL_BITE_NONE;
+	uint32_t answer = SL_BITE_NONE;
+	struct sl_limit_ask reply;
+
+	if (protocol == SL_PROTO_TCP) {
+		const struct sl_tcp *tcp = sl_packet_again(p, w->l4, sizeof(*tcp));
+
+		ends = tcp && tcp->flags & (SL_TCP_FIN | SL_TCP_RST);
+	}
+	if (!ends && !(flags & SL_SERVICE_LIMITED_FROM))
+		return SL_REASON_to_client;
+	reply = sl_route_about(t, p, l3, protocol, &client, ports->dst, SL_FROM_BACKEND, six);
+	reply.limits = r->limits;
+	reply.n_limits = r->n_limits;
+	reply.traffic = r->traffic;
+	reply.picked = true;
+	if (entry || ends)
+		bite = sl_track_charge(t, sl_reply_key(t, r->service, &client, ports->dst, six),
+				       ends, entry, &reply);
+	if (bite == SL_BITE_DROP)
+		return SL_REASON_limit_flow;
+	if (flags & SL_SERVICE_LIMIT_FROM)
+		answer = sl_limit_rest(t, &reply);
+	if (sl_limit_bite(answer) == SL_BITE_DROP)
+		return sl_limit_reason(answer);
+	if (bite == SL_BITE_MARK || sl_limit_bite(answer) == SL_BITE_MARK)
+		six ? sl_ecn_mark6(p, w->l3) : sl_ecn_mark(p, w->l3);
+	return SL_REASON_to_client;
+}
+
+/* Whether a reply matters to its flow's entry, or may be a SYN that is to say less. */
+SL_INLINE bool sl_reverse_odd(const struct sl_packet *p, const struct sl_work *w, uint8_t protocol,
+			      uint16_t flags, uint16_t mss)
+{
+	const struct sl_tcp *tcp = sl_packet_again(p, w->l4, sizeof(*tcp));
+
+	if (protocol != SL_PROTO_TCP || !tcp)
+		return false;
+	return (flags & SL_SERVICE_LOOKUP && tcp->flags & (SL_TCP_FIN | SL_TCP_RST)) ||
+	       (mss && tcp->flags & SL_TCP_SYN);
+}
+
+SL_INLINE enum sl_reason sl_route_reverse(const struct sl_tables *t, struct sl_packet *p,
+					  const struct sl_work *w, uint16_t *egress, bool six,
+					  enum sl_copy copy)
+{
+	const struct sl_reverse *r = w->reverse;
+	const void *l3;
+	const struct sl_udp *ports;
+	const struct sl_route *route = sl_seam_route(t, w->at);
+	uint16_t flags = sl_limits_here(copy, r->flags), mss = r->mss;
+	uint32_t id = r->traffic, mtu;
+	struct sl_traffic *traffic;
+	enum sl_reason reason;
+	union sl_addr hop;
+	struct sl_nat n;
+	uint8_t kind, protocol;
+
+	/* Each is checked at once: clang may look twice at what is checked later. */
+	if (!(l3 = sl_l3_again(p, w, six)) || !(ports = sl_packet_again(p, w->l4, sizeof(*ports))))
+		return SL_REASON_bad_header;
+	if (sl_unlikely(sl_l3_ttl(l3, six) <= 1))
+		return copy == SL_COPY_STEADY ? SL_ELSEWHERE : SL_REASON_ttl_told;
+	if (sl_unlikely(!route))
+		return sl_seam_current(t) ? SL_REASON_no_route : SL_REASON_torn_table;
+	__builtin_memcpy(n.mac, route->dst_mac, sizeof(n.mac));
+	n.addr = r->vip.w[3];
+	if (six)
+		n.addr6 = r->vip;
+	protocol = sl_l3_protocol(l3, r->endpoint, six);
+	n.port = copy == SL_COPY_STEADY || r->port ? r->port : ports->src;
+	n.ip_delta = r->ip_delta;
+	n.l4_delta = r->l4_delta;
+	*egress = route->port;
+	kind = route->kind;
+	mtu = route->mtu;
+	if (copy != SL_COPY_STEADY)
+		hop = route->gateway;
+	if (sl_unlikely(!sl_seam_current(t)))
+		return SL_REASON_torn_table;
+	if (copy == SL_COPY_STEADY &&
+	    sl_unlikely(kind != SL_ROUTE_VIA || sl_l3_length(l3, six) > mtu ||
+			sl_reverse_odd(p, w, protocol, flags, mss)))
+		return SL_ELSEWHERE;
+	if (sl_unlikely(kind != SL_ROUTE_VIA)) {
+		if (kind != SL_ROUTE_LINK && kind != SL_ROUTE_ASK)
+			return SL_REASON_no_route;
+		if (!(hop.q[0] | hop.q[1]))
+			hop = sl_l3_dst(l3, six);
+		sl_seam_want(t, &hop);
+		return SL_REASON_no_neighbour;
+	}
+	if (sl_unlikely(sl_l3_length(l3, six) > mtu)) {
+		p->mtu = (uint16_t)(mtu < UINT16_MAX ? mtu : UINT16_MAX);
+		return SL_REASON_too_big_told;
+	}
+	/* Before limits are asked: what both need wouldn't fit XDP's stack. */
+	if (copy != SL_COPY_STEADY && sl_unlikely(mss))
+		sl_mss_reply(p, w->l3, w->l4, protocol, mss);
+	if (copy != SL_COPY_STEADY &&
+	    sl_unlikely(flags & (SL_SERVICE_LOOKUP | SL_SERVICE_LIMITED_FROM))) {
+		reason = sl_reverse_limit(t, p, w, l3, protocol, ports, flags, six);
+		if (reason != SL_REASON_to_client)
+			return reason;
+	}
+	if (sl_unlikely(!(six ? sl_nat6(p, w->l3, w->l4, protocol, &n, true)
+			      : sl_nat_to_client(p, w->l3, w->l4, &n))))
+		return SL_REASON_bad_header;
+	traffic = sl_seam_traffic(t, id);
+	if (sl_likely(traffic)) {
+		traffic->packets_out++;
+		traffic->bytes_out += p->length;
+	}
+	return SL_REASON_to_client;
+}
+
+#endif
