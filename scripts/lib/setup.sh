@@ -21,6 +21,8 @@ sl_packages="
 "
 # What scripts/test-vm needs beside them.
 sl_vm_packages="qemu-system-x86 busybox-static cpio kmod"
+# And what scripts/test-captures does.
+sl_capture_packages="tshark"
 
 sl_huge_pages=${SLUICE_HUGE_PAGES:-256} # of 2 MB, to be free when we start: room for a few runs
 

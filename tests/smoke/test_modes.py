@@ -32,6 +32,8 @@ MODES = {
     "direct-6": {"mode": "direct"},
     "ipip-6in6": {"mode": "ipip", "tunnel_source6": SPREAD6},
     "ipip-4in6": {"mode": "ipip", "tunnel_source6": net.INSIDE6},
+    "ipip-6in4": {"mode": "ipip", "tunnel_source": net.INSIDE},
+    "gue-4in6": {"mode": "gue", "tunnel_source6": net.INSIDE6},
     "gue-6in6": {"mode": "gue", "tunnel_source6": net.INSIDE6},
     "gue-0-6in4": {"mode": "gue", "tunnel_source": net.INSIDE, "gue_variant": 0},
 }
@@ -40,6 +42,8 @@ SIX = {
     "direct-6": (True, True),
     "ipip-6in6": (True, True),
     "ipip-4in6": (False, True),
+    "ipip-6in4": (True, False),
+    "gue-4in6": (False, True),
     "gue-6in6": (True, True),
     "gue-0-6in4": (True, False),
 }

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Services of a range of ports, by both engines, between real stacks."""
+"""Services of another port than their backends, and of a range of ports, by both engines, between
+real stacks."""
 
 import socket
 import sys
@@ -40,11 +41,39 @@ def sluice(topology, engine):
         yield made
 
 
-def echo(client, port):
+def answer(client, port):
+    """Who answers at that port of the VIP, and from no other."""
     client.sendto(b"x", (net.VIP, port))
     name, peer = client.recvfrom(64)
     assert peer == (net.VIP, port)
     return name.split()[0].decode()
+
+
+@pytest.mark.parametrize("engine", ["auto", "xdp"])
+@pytest.mark.usefixtures("echo")
+def test_another_port(topology, idle, engine):
+    """TCP and UDP ports of the VIP that are other ones of the backends: clients see the VIP's."""
+    hosts = list(topology.backends.values())
+    idle.services[:] = [
+        gateway.service("web", [gateway.backend(h, 1) for h in hosts], port=8080),
+        gateway.service("echo", [gateway.backend(h, 1, port=7) for h in hosts], protocol="udp",
+                        port=7007),
+    ]  # fmt: skip
+    idle.settings["dataplane"]["engine"] = engine
+    idle.write()
+    idle.start()
+    net.wait_for("the backends' neighbours", lambda: all(
+        row["state"] == "ready" for row in idle.backends().values()))  # fmt: skip
+    assert {one_request(topology.client, port=8080) for _ in range(30)} == set(topology.backends)
+    answered = set()
+    for _ in range(30):
+        with topology.client.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.settimeout(2.0)
+            answered.add(answer(client, 7007))
+    assert answered == set(topology.backends)
+    for host in (topology.client, *hosts):
+        counters = host.counters()
+        assert counters["Tcp.InCsumErrors"] + counters["Udp.InCsumErrors"] == 0
 
 
 @pytest.mark.parametrize("engine", ["auto", "xdp"])
@@ -56,7 +85,7 @@ def test_range(topology, sluice):
     for _ in range(12):
         with topology.client.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
             client.settimeout(2.0)
-            names = {echo(client, port) for port in PORTS}
+            names = {answer(client, port) for port in PORTS}
         assert len(names) == 1
         answered |= names
     assert len(answered) > 1
