@@ -106,11 +106,69 @@ __attribute__((noinline)) uint32_t sl_track_charge_alone(uint64_t what, uint64_t
 	return sl_track_charge_with(&t, key, what >> 62 & 1, what >> 63 & 1, &packet);
 }
 
-__attribute__((noinline)) int sl_track_knows_alone(uint64_t key, uint64_t now)
+__attribute__((noinline)) uint64_t sl_track_value_alone(uint64_t key, uint64_t now)
 {
 	struct sl_tables t;
 
-	return sl_tables_look(&t) && sl_track_knows_with(&t, key, now);
+	return sl_tables_look(&t) ? sl_track_value_with(&t, key, now) : 0;
+}
+
+__attribute__((noinline)) uint64_t sl_bound_alone(uint64_t key, uint64_t now, uint32_t pool)
+{
+	struct sl_tables t;
+
+	return sl_tables_look(&t) ? sl_bound_with(&t, key, now, pool) : SL_BOUND_UNKNOWN;
+}
+
+/* What it looks at is in no bank. */
+__attribute__((noinline)) uint64_t sl_bound_anywhere_alone(uint64_t key, uint64_t hash,
+							   uint32_t pool)
+{
+	return sl_bound_anywhere_with(NULL, key, hash, pool);
+}
+
+__attribute__((noinline)) int sl_bind_stale_alone(uint64_t key, uint64_t now, uint32_t pool)
+{
+	struct sl_tables t;
+
+	return sl_tables_look(&t) && sl_bind_stale_with(&t, key, now, pool);
+}
+
+/* what: 0..31 the pool, 32..47 the client's port. */
+__attribute__((noinline)) uint64_t sl_bind_alone(uint64_t key, uint64_t now, uint64_t what,
+						 uint64_t q0, uint64_t q1)
+{
+	union sl_addr client = { .q = { q0, q1 } };
+	struct sl_tables t;
+
+	if (!sl_tables_look(&t))
+		return 0;
+	return sl_bind_with(&t, key, now, (uint32_t)what, &client, (sl_be16)(uint16_t)(what >> 32));
+}
+
+SL_INLINE uint64_t sl_bound(const struct sl_tables *t, uint64_t key, uint64_t now, uint32_t pool)
+{
+	(void)t;
+	return sl_bound_alone(key, now, pool);
+}
+
+SL_INLINE uint64_t sl_bound_anywhere(const struct sl_tables *t, uint64_t key, uint32_t pool)
+{
+	return sl_bound_anywhere_alone(key, sl_hash_flow(key, t->root->flow_key), pool);
+}
+
+SL_INLINE uint64_t sl_bind(const struct sl_tables *t, uint64_t key, uint64_t now, uint32_t pool,
+			   const union sl_addr *client, sl_be16 port)
+{
+	(void)t;
+	return sl_bind_alone(key, now, pool | (uint64_t)(uint16_t)port << 32, client->q[0],
+			     client->q[1]);
+}
+
+SL_INLINE bool sl_bind_stale(const struct sl_tables *t, uint64_t key, uint64_t now, uint32_t pool)
+{
+	(void)t;
+	return sl_bind_stale_alone(key, now, pool);
 }
 
 /* where, servers: as quic.h has them. */
@@ -182,10 +240,10 @@ SL_INLINE enum sl_bite sl_track_charge(const struct sl_tables *t, uint64_t key, 
 		packet->client.q[0], packet->client.q[1], key, packet->now);
 }
 
-SL_INLINE bool sl_track_knows(const struct sl_tables *t, uint64_t key, uint64_t now)
+SL_INLINE uint64_t sl_track_value(const struct sl_tables *t, uint64_t key, uint64_t now)
 {
 	(void)t;
-	return sl_track_knows_alone(key, now);
+	return sl_track_value_alone(key, now);
 }
 
 SL_INLINE uint32_t sl_quic(const struct sl_tables *t, const struct sl_packet *p, uint64_t where,
@@ -253,6 +311,25 @@ SL_INLINE enum sl_reason sl_limited(const struct sl_tables *t, struct sl_packet 
 	(void)w;
 	(void)egress;
 	return SL_REASON_bad_index;
+}
+
+SL_INLINE enum sl_reason sl_fullnat(const struct sl_tables *t, struct sl_packet *p,
+				    const struct sl_work *w, uint16_t *egress)
+{
+	return sl_limited(t, p, w, egress);
+}
+
+SL_INLINE enum sl_reason sl_fullnat_back(const struct sl_tables *t, struct sl_packet *p,
+					 const struct sl_work *w, uint16_t *egress)
+{
+	return sl_limited(t, p, w, egress);
+}
+
+SL_INLINE enum sl_reason sl_fullnat_error(const struct sl_tables *t, struct sl_packet *p,
+					  const struct sl_work *w, uint16_t *egress, bool six)
+{
+	(void)six;
+	return sl_limited(t, p, w, egress);
 }
 
 SL_INLINE enum sl_reason sl_rare(const struct sl_tables *t, struct sl_packet *p, uint8_t todo,

@@ -13,6 +13,7 @@
  * The names xsk_def_prog, xsks_map and xsk_prog_version are libxdp's: by them the worker's driver
  * takes this program for the one that it would load itself, and enters its socket in the map.
  */
+#include "../dataplane/abi/tails.h"
 #include "owner.h"
 
 struct {
@@ -34,24 +35,8 @@ __uint(xsk_prog_version, 1) SEC("xdp_metadata");
 
 char sl_licence[] SEC("license") = "Dual BSD/GPL";
 
-/* What is rare, limited, IPv6 or to be answered goes on in a program of its own, which has a stack
- * of its own and is verified apart; what isn't pays one comparison for that. libbpf fills the map
- * as it loads. The pin of the map (control/xdp.c) keeps the programs in it. The first ones are in
- * the order of enum sl_todo, and so are those from ICMP6 on. */
-enum {
-	SL_TAIL_IP6,
-	SL_TAIL_ICMP,
-	SL_TAIL_FIRST,
-	SL_TAIL_FRAGMENT,
-	SL_TAIL_LIMITED,
-	SL_TAIL_LIMITED6,
-	SL_TAIL_ICMP6,
-	SL_TAIL_FIRST6,
-	SL_TAIL_FRAGMENT6,
-	SL_TAIL_ANSWER,
-	SL_TAILS
-};
-
+/* libbpf fills the map as it loads, but for full NAT's (control/program.c). The pin of the map
+ * (control/xdp.c) keeps the programs in it. */
 int sl_xdp_icmp(struct xdp_md *ctx);
 int sl_xdp_first(struct xdp_md *ctx);
 int sl_xdp_fragment(struct xdp_md *ctx);
@@ -81,7 +66,8 @@ struct {
 		    [SL_TAIL_ANSWER] = (void *)&sl_xdp_answer },
 };
 
-/* What the answering program is to tell the sender of the packet that it gets. */
+/* What the next program has to know: the reason that a sender is to be told of; of full NAT what
+ * the search for a binding came to. */
 struct tell {
 	uint32_t reason;
 	uint32_t mtu;
@@ -144,21 +130,51 @@ SL_INLINE int leave(const struct sl_tables *t, enum sl_reason reason, uint16_t p
 	return verdict;
 }
 
+SL_INLINE void go_on(struct xdp_md *ctx, const struct sl_packet *p, uint32_t reason, uint32_t tail)
+{
+	uint32_t first = 0;
+	struct tell *tell = bpf_map_lookup_elem(&telling, &first);
+
+	if (!tell)
+		return;
+	*tell = (struct tell){ reason, p->mtu };
+	bpf_tail_call(ctx, &tails, tail);
+}
+
 /* The end of a packet that was decided here. */
 SL_INLINE int finish(struct xdp_md *ctx, const struct sl_tables *t, const struct sl_packet *p,
 		     enum sl_reason reason, uint16_t port)
 {
 	if (sl_unlikely(sl_reason_told(reason))) {
-		uint32_t first = 0;
-		struct tell *tell = bpf_map_lookup_elem(&telling, &first);
-
-		if (tell) {
-			*tell = (struct tell){ reason, p->mtu };
-			bpf_tail_call(ctx, &tails, SL_TAIL_ANSWER);
-		}
+		go_on(ctx, p, reason, SL_TAIL_ANSWER);
 		reason = sl_reason_untold(reason);
 	}
 	return leave(t, reason, port, p->ingress);
+}
+
+/* Goes on in the program for it where full NAT is its service's mode or has sent it; else false. */
+SL_INLINE bool to_fullnat(struct xdp_md *ctx, const struct sl_tables *t, const struct sl_work *w,
+			  bool six)
+{
+	if (w->todo == (six ? SL_TODO_BOUND6 : SL_TODO_BOUND) || w->todo == SL_TODO_ERROR_BOUND)
+		bpf_tail_call(ctx, &tails, six ? SL_TAIL_BOUND6 : SL_TAIL_BOUND);
+	else if (sl_work_fullnat(w))
+		bpf_tail_call(ctx, &tails, six ? SL_TAIL_FULLNAT6 : SL_TAIL_FULLNAT);
+	else
+		return false;
+	sl_tables_count(t, SL_REASON_no_port); /* no such program */
+	return true;
+}
+
+/* The same for limits, without which nothing passes. */
+SL_INLINE bool to_limited(struct xdp_md *ctx, const struct sl_tables *t, const struct sl_work *w,
+			  bool six)
+{
+	if (sl_likely(!sl_work_limited(w)))
+		return false;
+	bpf_tail_call(ctx, &tails, six ? SL_TAIL_LIMITED6 : SL_TAIL_LIMITED);
+	sl_tables_count(t, SL_REASON_no_port);
+	return true;
 }
 
 SL_INLINE int sl_engine(struct xdp_md *ctx)
@@ -183,12 +199,8 @@ SL_INLINE int sl_engine(struct xdp_md *ctx)
 	verdict = steer(&t, &w, engine, ctx->rx_queue_index);
 	if (verdict >= 0)
 		return verdict;
-	if (sl_unlikely(sl_work_limited(&w))) {
-		bpf_tail_call(ctx, &tails, SL_TAIL_LIMITED);
-		sl_tables_count(&t,
-				SL_REASON_no_port); /* no such program: nothing passes unlimited */
+	if (to_fullnat(ctx, &t, &w, false) || to_limited(ctx, &t, &w, false))
 		return XDP_DROP;
-	}
 	t.peeks = true;
 	reason = sl_route(&t, &p, &w, &port);
 	return finish(ctx, &t, &p, reason, port);
@@ -216,6 +228,8 @@ SL_INLINE int rare(struct xdp_md *ctx, uint8_t todo)
 	verdict = steer(&t, &w, t.bank->engine, ctx->rx_queue_index);
 	if (verdict >= 0)
 		return verdict;
+	if (todo != SL_TODO_FRAGMENT && to_fullnat(ctx, &t, &w, false))
+		return XDP_DROP;
 	reason = sl_rare_route(&t, &p, todo, &w, &port);
 	return finish(ctx, &t, &p, reason, port);
 }
@@ -264,11 +278,8 @@ int sl_xdp_ip6(struct xdp_md *ctx)
 	verdict = steer(&t, &w, t.bank->engine, ctx->rx_queue_index);
 	if (verdict >= 0)
 		return verdict;
-	if (sl_unlikely(sl_work_limited(&w))) {
-		bpf_tail_call(ctx, &tails, SL_TAIL_LIMITED6);
-		sl_tables_count(&t, SL_REASON_no_port);
+	if (to_fullnat(ctx, &t, &w, true) || to_limited(ctx, &t, &w, true))
 		return XDP_DROP;
-	}
 	t.peeks = true;
 	reason = sl_route6_with(&t, &p, &w, &port);
 	return finish(ctx, &t, &p, reason, port);
@@ -334,6 +345,8 @@ int sl_xdp_icmp6(struct xdp_md *ctx)
 	verdict = steer(&t, &w, t.bank->engine, ctx->rx_queue_index);
 	if (verdict >= 0)
 		return verdict;
+	if (to_fullnat(ctx, &t, &w, true))
+		return XDP_DROP;
 	reason = sl_icmp6_route(&t, &p, &w, &port);
 	return leave(&t, reason, port, p.ingress);
 }
@@ -369,6 +382,8 @@ int sl_xdp_first6(struct xdp_md *ctx)
 	verdict = steer(&t, &w, t.bank->engine, ctx->rx_queue_index);
 	if (verdict >= 0)
 		return verdict;
+	if (to_fullnat(ctx, &t, &w, true))
+		return XDP_DROP;
 	reason = sl_first6_route(&t, &p, &w, &port);
 	return finish(ctx, &t, &p, reason, port);
 }
@@ -393,3 +408,5 @@ int sl_xdp_fragment6(struct xdp_md *ctx)
 	reason = sl_fragment6_route(&t, &p, &w, client, &port);
 	return leave(&t, reason, port, p.ingress);
 }
+
+#include "fullnat.h"

@@ -150,27 +150,22 @@ SL_INLINE const struct sl_port *sl_seam_port(const struct sl_tables *t, uint32_t
 	return index < SL_PORTS_MAX ? sl_map_at(ports, t->live * SL_PORTS_MAX + index) : NULL;
 }
 
+SL_INLINE const struct sl_rows *sl_seam_extent(const struct sl_tables *t, uint64_t record)
+{
+	(void)t;
+	return record <= UINT32_MAX ? sl_map_at(slots, (uint32_t)record) : NULL;
+}
+
 SL_INLINE const uint32_t *sl_seam_row(const struct sl_tables *t, uint64_t row)
 {
 	uint64_t record = row / SL_ROWS_PER_RECORD;
 	uint32_t at = row % SL_ROWS_PER_RECORD;
-	const struct sl_rows *rows;
+	const struct sl_rows *rows = sl_seam_extent(t, record);
 
-	(void)t;
-	rows = record <= UINT32_MAX ? sl_map_at(slots, (uint32_t)record) : NULL;
 	if (!rows)
 		return NULL;
 	sl_opaque(at);
 	return &rows->row[at & (SL_ROWS_PER_RECORD - 1)];
-}
-
-SL_INLINE const struct sl_servers *sl_seam_servers(const struct sl_tables *t, uint64_t record)
-{
-	const struct sl_rows *rows;
-
-	(void)t;
-	rows = record <= UINT32_MAX ? sl_map_at(slots, (uint32_t)record) : NULL;
-	return rows ? &rows->servers : NULL;
 }
 
 SL_INLINE const struct sl_backend *sl_seam_backend(const struct sl_tables *t, uint64_t index)
@@ -201,6 +196,18 @@ SL_INLINE struct sl_fragments *sl_seam_fragments(const struct sl_tables *t, uint
 {
 	(void)t;
 	return sl_map_at(fragments, sl_hash_reduce(hash, sl_fragment_buckets));
+}
+
+SL_INLINE struct sl_bindings *sl_seam_bindings(const struct sl_tables *t, uint32_t line)
+{
+	(void)t;
+	return sl_map_at(bindings, line);
+}
+
+SL_INLINE struct sl_bound *sl_seam_bound(const struct sl_tables *t, uint32_t place)
+{
+	(void)t;
+	return sl_map_at(bound, place);
 }
 
 /* Where packets don't come as they are decided (sluice-replay), their time is told. */

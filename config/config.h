@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "../dataplane/abi/binding.h"
 #include "../dataplane/abi/server.h"
 #include "../dataplane/abi/service.h"
 
@@ -97,6 +98,16 @@ struct sl_config_capacity {
 	uint32_t limits;     /* of all services together */
 	uint32_t exceptions; /* clients and flows with a rate of their own */
 	uint32_t clients;    /* with a bucket that isn't full, of all limits together */
+	uint32_t addresses;  /* of all pools together */
+};
+
+/* Addresses that services of mode fullnat talk to their backends from. */
+struct sl_config_pool {
+	char name[SL_NAME_MAX];
+	union sl_addr addr[SL_POOL_ADDRESSES_MAX];
+	uint32_t n;
+	uint16_t first_port; /* host order */
+	uint16_t last_port;
 };
 
 /* By which ids of QUIC's connections name a backend. */
@@ -153,9 +164,10 @@ struct sl_config_service {
 	struct sl_config_source source6; /* of those to IPv6 backends; likewise */
 	uint16_t gue_port;
 	uint8_t gue_variant;
-	uint32_t mss;	     /* enum sl_mss_wish, or the number */
-	bool track_all;	     /* track = "all" */
-	bool flowless;	     /* flows = "none" */
+	struct sl_config_pool pool; /* of fullnat; else without addresses */
+	uint32_t mss;		    /* enum sl_mss_wish, or the number */
+	bool track_all;		    /* track = "all" */
+	bool flowless;		    /* flows = "none" */
 	uint8_t affinity;    /* bits of the client's address that pick the row; 0: the flow does */
 	bool refuses;	     /* unavailable = "reject" */
 	bool vip_refuses;    /* closed_ports = "reject", of the file */
@@ -187,6 +199,8 @@ struct sl_config {
 	struct sl_config_prefix
 		direct_from[SL_DIRECT_FROM_MAX]; /* who talks to backends directly */
 	size_t n_direct_from;
+	struct sl_config_pool *pool;
+	size_t n_pools;
 	struct sl_config_service *service;
 	size_t n_services;
 };
@@ -241,6 +255,12 @@ const char *sl_word_text(const struct sl_word *words, uint32_t value);		   /* or
 const struct sl_word *sl_word_find(const struct sl_word *words, const char *text); /* or NULL */
 /* "nat" and so on. */
 const char *sl_config_mode_text(enum sl_mode mode);
+
+/* Whether it's the gateway that answers clients, so that it sees both ways and translates ports. */
+static inline bool sl_config_translates(enum sl_mode mode)
+{
+	return mode == SL_MODE_NAT || mode == SL_MODE_FULLNAT;
+}
 
 /* Whether packets go behind an outer header. */
 bool sl_config_tunnels(const struct sl_config_service *service);

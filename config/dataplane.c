@@ -238,6 +238,8 @@ static const struct sl_field capacity_fields[] = {
 	  SL_MEMBER(sl_config_capacity, exceptions), .min = 1, .max = 1 << 20 },
 	{ "clients", SL_INTEGER, sl_read_integer, "clients = 65536;",
 	  SL_MEMBER(sl_config_capacity, clients), .min = 256, .max = 1 << 26 },
+	{ "addresses", SL_INTEGER, sl_read_integer, "addresses = 4;",
+	  SL_MEMBER(sl_config_capacity, addresses), .min = 0, .max = 4096 },
 };
 const struct sl_group sl_group_capacity = SL_GROUP_OF("dataplane.capacity", capacity_fields);
 

@@ -4,7 +4,7 @@
  * Invariant of what is read: a service of a tunnel mode has a source for outer headers of each
  * family that it has backends of (its own, or that of the file), others have none; TCP in a tunnel
  * has its MSS clamped by default; what belongs to one mode isn't given for another; no mode but NAT
- * translates ports, and none but tunnels goes to the other family.
+ * and full NAT translates ports, and none but tunnels goes to the other family.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -19,11 +19,8 @@
 #define ENTROPY_MOST 16
 
 const struct sl_word sl_mode_words[] = {
-	{ "nat", SL_MODE_NAT },
-	{ "direct", SL_MODE_DIRECT },
-	{ "ipip", SL_MODE_IPIP },
-	{ "gue", SL_MODE_GUE },
-	{ NULL, 0 },
+	{ "nat", SL_MODE_NAT },	  { "fullnat", SL_MODE_FULLNAT }, { "direct", SL_MODE_DIRECT },
+	{ "ipip", SL_MODE_IPIP }, { "gue", SL_MODE_GUE },	  { NULL, 0 },
 };
 
 const char *sl_config_mode_text(enum sl_mode mode)
@@ -167,7 +164,7 @@ int sl_mode_check(struct sl_reader *r, struct sl_config_service *service, config
 
 	if (err)
 		return err;
-	for (size_t i = 0; i < service->n_limits && service->mode != SL_MODE_NAT; i++)
+	for (size_t i = 0; i < service->n_limits && !sl_config_translates(service->mode); i++)
 		if (service->limit[i].direction == SL_FROM_BACKEND)
 			return sl_fail_in(
 				r, setting, "limits",
@@ -208,7 +205,7 @@ int sl_mode_check_port(const struct sl_config_service *service, uint16_t port,
 		       char error[SL_ERROR_MAX])
 {
 	if (port == sl_config_backend_port(service) ||
-	    (service->mode == SL_MODE_NAT && !sl_config_is_range(service)))
+	    (sl_config_translates(service->mode) && !sl_config_is_range(service)))
 		return 0;
 	if (sl_config_is_range(service)) {
 		snprintf(error, SL_ERROR_MAX,

@@ -89,6 +89,10 @@ static const struct sl_field root_fields[] = {
 	  SL_MEMBER(sl_config, next_hop) },
 	{ "direct_from", SL_ARRAY, sl_read_direct_from, "direct_from = [ \"10.9.0.0/16\" ];",
 	  SL_MEMBER(sl_config, direct_from) },
+	/* Before services, which name them. */
+	{ "pools", SL_LIST, sl_read_pools,
+	  "pools = ( { name = \"out\"; addresses = [ \"10.1.0.64/30\" ]; } );",
+	  SL_MEMBER(sl_config, pool) },
 	{ "services", SL_LIST, sl_read_services,
 	  "services = ( { name = \"web\"; vip = \"203.0.113.10\"; … } );",
 	  SL_MEMBER(sl_config, service) },
@@ -221,6 +225,7 @@ void sl_config_free(struct sl_config *config)
 	for (i = 0; i < config->n_services; i++)
 		free(config->service[i].backend);
 	free(config->service);
+	free(config->pool);
 	free(config->next_hop);
 	memset(config, 0, sizeof(*config));
 }

@@ -131,6 +131,8 @@ static const struct sl_field service_fields[] = {
 	  SL_MEMBER(sl_config_service, gue_port), .min = 1, .max = 65535 },
 	{ "gue_variant", SL_INTEGER, sl_read_integer, "gue_variant = 1;",
 	  SL_MEMBER(sl_config_service, gue_variant), .min = 0, .max = 1 },
+	{ "pool", SL_STRING, sl_read_pool_name, "pool = \"out\";",
+	  SL_MEMBER(sl_config_service, pool) },
 	{ "mss", SL_INTEGER | SL_STRING, sl_read_mss, "mss = \"auto\";",
 	  SL_MEMBER(sl_config_service, mss), .min = 88, .max = 65495 },
 	{ "track", SL_STRING, sl_read_word, "track = \"auto\";",
@@ -327,6 +329,8 @@ static int check_service(struct sl_reader *r, struct sl_config_service *service,
 		err = sl_mode_check(r, service, setting);
 	if (!err)
 		err = sl_quic_check(r, service, setting);
+	if (!err)
+		err = sl_pool_check(r, service, setting);
 	return err ? err : check_table(r, service, setting);
 }
 
@@ -449,6 +453,8 @@ static int check_capacity(struct sl_reader *r, const struct sl_config *config,
 		if (config->service[i].quic)
 			rows += sl_servers_for((uint32_t)config->service[i].n_backends) *
 				SL_ROWS_PER_RECORD;
+		if (config->service[i].pool.n)
+			rows += sl_pool_records(config->service[i].pool.n) * SL_ROWS_PER_RECORD;
 		limits += config->service[i].n_limits;
 	}
 	if (backends > config->capacity.backends)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bindings.h"
 #include "limit_records.h"
 #include "servers.h"
 #include "sweep.h"
@@ -117,11 +118,14 @@ static int adopt_service(struct sl_control *c, struct sl_model *m, const struct 
 		err = sl_limit_records_adopt(c, m, s, record);
 	for (uint32_t i = 0; i < s->n && !err; i++) {
 		adopt_backend(m, &s->backend[i], &backend[record->backends + i]);
-		if (record->mode != SL_MODE_NAT) /* nobody's is another's, see abi/backend.h */
+		if (!sl_config_translates(
+			    record->mode)) /* nobody's is another's, see abi/backend.h */
 			s->backend[i].port = sl_config_backend_port(&conf);
 	}
 	if (!err)
 		err = sl_servers_adopt(c, s, record);
+	if (!err)
+		err = sl_bindings_adopt(c, s, record);
 	return err ? err : adopt_rows(c, s);
 }
 

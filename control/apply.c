@@ -32,11 +32,19 @@ static bool same_source(const struct sl_config_source *a, const struct sl_config
 	return sl_addr_equal(&a->prefix, &b->prefix) && a->entropy == b->entropy;
 }
 
+static bool same_pool(const struct sl_config_pool *a, const struct sl_config_pool *b)
+{
+	return strcmp(a->name, b->name) == 0 && a->n == b->n && a->first_port == b->first_port &&
+	       a->last_port == b->last_port &&
+	       memcmp(a->addr, b->addr, a->n * sizeof(a->addr[0])) == 0;
+}
+
 static bool same_mode(const struct sl_config_service *a, const struct sl_config_service *b)
 {
 	return a->mode == b->mode && same_source(&a->source, &b->source) &&
 	       same_source(&a->source6, &b->source6) && a->gue_port == b->gue_port &&
-	       a->gue_variant == b->gue_variant && a->mss == b->mss;
+	       a->gue_variant == b->gue_variant && a->mss == b->mss &&
+	       same_pool(&a->pool, &b->pool);
 }
 
 /* But for the name. */
@@ -268,6 +276,25 @@ static int apply_backends(struct sl_control *c, struct sl_model *m, struct sl_mo
 	return err;
 }
 
+/* Where a flow's port stands follows from the pool's ports: with others no flow would be found. */
+static int check_pool(const struct sl_config_service *was, const struct sl_config_service *is,
+		      char error[SL_ERROR_MAX])
+{
+	const struct sl_config_pool *a = &was->pool, *b = &is->pool;
+	bool shared = false;
+
+	for (uint32_t i = 0; i < a->n; i++)
+		for (uint32_t k = 0; k < b->n; k++)
+			shared |= sl_addr_equal(&a->addr[i], &b->addr[k]);
+	if (!shared || (a->first_port == b->first_port && a->last_port == b->last_port))
+		return 0;
+	snprintf(error, SL_ERROR_MAX,
+		 "pool %s: ports can't change while service %s uses it, or its flows would lose "
+		 "theirs; make another pool of other addresses",
+		 b->name, is->name);
+	return -EBUSY;
+}
+
 static int apply_service(struct sl_control *c, struct sl_model *next,
 			 const struct sl_config_service *conf, json_t *changes,
 			 char error[SL_ERROR_MAX])
@@ -293,6 +320,9 @@ static int apply_service(struct sl_control *c, struct sl_model *next,
 		s = sl_model_edit(next, (size_t)at);
 		if (!s)
 			return -ENOMEM;
+		err = check_pool(&s->conf, conf, error);
+		if (err)
+			return err;
 		tracked = sl_service_tracks(s);
 		renamed = strcmp(s->conf.name, conf->name) != 0;
 		same = same_conf(&s->conf, conf);

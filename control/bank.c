@@ -8,6 +8,7 @@
 #include <sys/random.h>
 
 #include "../dataplane/abi/csum.h"
+#include "bindings.h"
 #include "limit_records.h"
 #include "modes.h"
 #include "place.h"
@@ -129,10 +130,28 @@ static void gather_service(struct gathered *g, const struct sl_model_service *s)
 		r.flags |= SL_SERVICE_QUIC;
 		r.servers = sl_servers_record(s);
 	}
+	if (s->pool) {
+		r.flags |= SL_SERVICE_FULLNAT;
+		r.pool = s->pool->at;
+	}
 	gather(g, &r, r.endpoint);
 }
 
-static void gather_services(struct gathered *g, const struct sl_model *m)
+/* The gateway answers for the addresses of pools too. */
+static void gather_pool(struct gathered *g, const struct sl_control *c,
+			const struct sl_config_pool *pool)
+{
+	for (uint32_t i = 0; i < pool->n; i++) {
+		struct sl_service r = { .vip = pool->addr[i],
+					.rows = sl_bindings_region(c, &pool->addr[i]),
+					.flags = SL_SERVICE_VIP | SL_SERVICE_POOL };
+
+		gather(g, &r, 0);
+	}
+}
+
+static void gather_services(struct gathered *g, const struct sl_control *c,
+			    const struct sl_model *m)
 {
 	for (size_t i = 0; i < m->n; i++) {
 		const struct sl_config_service *conf = &m->service[i]->conf;
@@ -142,6 +161,7 @@ static void gather_services(struct gathered *g, const struct sl_model *m)
 			vip.flags |= SL_SERVICE_REFUSES;
 		gather_service(g, m->service[i]);
 		gather(g, &vip, 0);
+		gather_pool(g, c, &conf->pool);
 	}
 }
 
@@ -179,6 +199,7 @@ static void gather_replies(struct gathered *g, const struct sl_model_service *s,
 		.flags =
 			sl_limit_records_flags(s) & (SL_SERVICE_ENTRY_FROM | SL_SERVICE_LIMIT_FROM),
 		.n_limits = (uint8_t)s->n_limits,
+		.protocol = s->conf.protocol,
 		.limits = s->limits ? s->limits->at : 0,
 	};
 
@@ -195,10 +216,31 @@ static void gather_replies(struct gathered *g, const struct sl_model_service *s,
 	gather(g, &r, r.endpoint);
 }
 
-/* Replies pass us in NAT alone. Two services may share a backend's endpoint: what comes from it
- * can't be told apart, and belongs to the first (share.h). Within a service a number that is gone
- * may have a successor under the same endpoint, whose replies they are: so those that serve come
- * first. */
+/* The way back of a service of full NAT, whichever of its backends it is from. */
+static void gather_bound(struct gathered *g, const struct sl_model_service *s)
+{
+	struct sl_reverse r = {
+		.backend = sl_reverse_id(s->id),
+		.endpoint = SL_ENDPOINT_ID,
+		.service = s->id,
+		.port = sl_config_is_range(&s->conf) ? 0 : sl_htons(s->conf.port),
+		.backends = s->backends->at,
+		.n_backends = (uint16_t)s->n,
+		.vip = s->conf.vip,
+		.flags = SL_SERVICE_LOOKUP | (sl_limit_records_flags(s) &
+					      (SL_SERVICE_ENTRY_FROM | SL_SERVICE_LIMIT_FROM)),
+		.n_limits = (uint8_t)s->n_limits,
+		.protocol = s->conf.protocol,
+		.limits = s->limits ? s->limits->at : 0,
+	};
+
+	gather(g, &r, r.endpoint);
+}
+
+/* Replies pass us in NAT and full NAT. Of NAT two services may share a backend's endpoint: what
+ * comes from it can't be told apart, and belongs to the first (share.h). Within a service a number
+ * that is gone may have a successor under the same endpoint, whose replies they are: so those that
+ * serve come first. */
 static void gather_reverse(struct gathered *g, const struct sl_model *m)
 {
 	for (int gone = 0; gone < 2; gone++) {
@@ -212,6 +254,8 @@ static void gather_reverse(struct gathered *g, const struct sl_model *m)
 				    (gone ? b->state == SL_STATE_GONE : sl_backend_serves(b)))
 					gather_replies(g, s, b);
 			}
+			if (s->pool && !gone)
+				gather_bound(g, s);
 		}
 	}
 }
@@ -228,12 +272,33 @@ static void gather_exceptions(struct gathered *g, const struct sl_model *m)
 	}
 }
 
+/* Hosts, the longest prefix of all. Before others: whatever the kernel's table says of them. */
+static void gather_pool_routes(struct gathered *g, struct sl_bank *bank, const struct sl_model *m,
+			       size_t n[2])
+{
+	for (size_t i = 0; i < m->n; i++) {
+		const struct sl_config_pool *pool = &m->service[i]->conf.pool;
+
+		for (uint32_t k = 0; k < pool->n; k++) {
+			struct sl_route r = { .prefix = pool->addr[k],
+					      .length = 128,
+					      .kind = SL_ROUTE_POOL };
+			bool four = sl_route_is4(&r);
+
+			(four ? bank->lengths4 : bank->lengths6)[0] = 128;
+			n[four] = 1;
+			gather(g, &r, r.length);
+		}
+	}
+}
+
 static void gather_routes(struct gathered *g, struct sl_bank *bank, const struct sl_model *m)
 {
 	size_t n[2] = { 0 };
 
 	memset(bank->lengths4, 0xff, sizeof(bank->lengths4));
 	memset(bank->lengths6, 0xff, sizeof(bank->lengths6));
+	gather_pool_routes(g, bank, m, n);
 	for (size_t i = 0; i < m->n_routes; i++) {
 		const struct sl_route *r = &m->route[i];
 		bool four = sl_route_is4(r);
@@ -298,23 +363,25 @@ int sl_bank_build(struct sl_control *c, const struct sl_model *m, uint64_t gener
 	struct gathered g[KINDS] = { 0 };
 	uint32_t size[KINDS];
 	uint64_t seed = root->bank[~generation & 1].seed; /* what placed all last time */
-	size_t backends = 0;
+	size_t backends = 0, addresses = 0;
 	int err;
 
-	for (size_t i = 0; i < m->n; i++)
+	for (size_t i = 0; i < m->n; i++) {
 		backends += m->service[i]->n;
+		addresses += m->service[i]->conf.pool.n;
+	}
 	for (int k = 0; k < KINDS; k++)
 		size[k] = c->store.count[array[k]] / 2;
-	err = gather_init(&g[0], sizeof(struct sl_service), m->n * 2);
+	err = gather_init(&g[0], sizeof(struct sl_service), m->n * 2 + addresses);
 	if (!err)
-		err = gather_init(&g[1], sizeof(struct sl_reverse), backends);
+		err = gather_init(&g[1], sizeof(struct sl_reverse), backends + m->n);
 	if (!err)
-		err = gather_init(&g[2], sizeof(struct sl_route), m->n_routes);
+		err = gather_init(&g[2], sizeof(struct sl_route), m->n_routes + addresses);
 	if (!err)
 		err = gather_init(&g[3], sizeof(struct sl_exception),
 				  sl_limits_count_exceptions(m));
 	if (!err) {
-		gather_services(&g[0], m);
+		gather_services(&g[0], c, m);
 		gather_reverse(&g[1], m);
 		gather_routes(&g[2], bank, m);
 		gather_exceptions(&g[3], m);

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "backend_commands.h"
+#include "bindings.h"
 #include "instance.h"
 #include "limit_commands.h"
 #include "limit_top.h"
@@ -104,6 +105,13 @@ static int stats(void *context, const json_t *params, json_t **result, char erro
 	return 0;
 }
 
+static int pool_list(void *context, const json_t *params, json_t **result, char error[SL_ERROR_MAX])
+{
+	(void)params, (void)error;
+	*result = json_pack("{s:o}", "pools", sl_bindings_report(context));
+	return 0;
+}
+
 static int generation(void *context, const json_t *params, json_t **result,
 		      char error[SL_ERROR_MAX])
 {
@@ -145,6 +153,7 @@ const struct sl_rpc_method sl_commands[] = {
 	{ "limit.set", true, sl_limit_set_command },
 	{ "limit.clear", true, sl_limit_clear_command },
 	{ "limit.top", false, sl_limit_top_command },
+	{ "pool.list", false, pool_list },
 	{ "stats", false, stats },
 	{ "generation", false, generation },
 	{ "reload", true, reload },

@@ -28,6 +28,8 @@ struct sl_control {
 	struct sl_traffic *baseline;	/* counters as they stood when a backend got its id */
 	struct sl_limit_tally *limit_baseline; /* when a limit did */
 	struct sl_sweep *sweep;
+	struct sl_region *region;   /* of pools' addresses, see bindings.h */
+	uint32_t binding;	    /* the next that is looked at, of all regions */
 	struct sl_top *top;	    /* see limit_top.h; NULL: not yet */
 	struct sl_rescale *rescale; /* buckets that are brought to a new rate; NULL: never */
 	struct event *every_tick;

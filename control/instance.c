@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "bindings.h"
 #include "limit_top.h"
 #include "publish.h"
 #include "rescale.h"
@@ -72,6 +73,7 @@ static struct sl_capacity capacity_of(const struct sl_config *config)
 		.limits = config->capacity.limits,
 		.exceptions = config->capacity.exceptions,
 		.clients = config->capacity.clients,
+		.addresses = config->capacity.addresses,
 		.workers = config->dataplane.n_cores ? (uint32_t)config->dataplane.n_cores : 1,
 		.cpus = (uint32_t)sysconf(_SC_NPROCESSORS_CONF),
 	};
@@ -187,8 +189,10 @@ int sl_instance_books(struct sl_control *c)
 	c->baseline = calloc(count[SL_ARRAY_traffic] / writers, sizeof(*c->baseline));
 	c->limit_baseline =
 		calloc(count[SL_ARRAY_limit_tally] / writers, sizeof(*c->limit_baseline));
-	return c->rows && c->backends && c->limits && c->baseline && c->limit_baseline ? 0
-										       : -ENOMEM;
+	c->region = calloc(count[SL_ARRAY_bindings] / SL_BINDING_LINES + 1, sizeof(*c->region));
+	return c->rows && c->backends && c->limits && c->baseline && c->limit_baseline && c->region
+		       ? 0
+		       : -ENOMEM;
 }
 
 int sl_instance_open(struct sl_control *c, bool fresh, char error[SL_ERROR_MAX])
@@ -211,6 +215,7 @@ void sl_instance_close(struct sl_control *c)
 	sl_rescale_free(c);
 	sl_limit_top_free(c);
 	free(c->baseline);
+	free(c->region);
 	free(c->limit_baseline);
 	sl_model_free(c->model, 0);
 	sl_pool_free(c->limits);

@@ -18,6 +18,7 @@
 #include "adopt.h"
 #include "apply.h"
 #include "attach.h"
+#include "bindings.h"
 #include "commands.h"
 #include "control.h"
 #include "groups.h"
@@ -147,6 +148,7 @@ static void tick(evutil_socket_t fd, short what, void *context)
 	sl_groups_follow(c);
 	sl_problems_watch(c);
 	sl_sweep_tick(c->sweep);
+	sl_bindings_tick(c);
 	sl_limits_tick(c);
 	sl_limit_top_tick(c);
 	sl_rescale_run(c);

@@ -52,6 +52,8 @@ static void service_unref(struct sl_model_service *s, uint64_t generation)
 		sl_extent_unref(s->limits, generation);
 	if (s->servers)
 		sl_extent_unref(s->servers, generation);
+	if (s->pool)
+		sl_extent_unref(s->pool, generation);
 	free(s->backend);
 	free(s->exception);
 	free(s->opened_ms);
@@ -133,6 +135,8 @@ struct sl_model_service *sl_model_edit(struct sl_model *m, size_t index)
 		sl_extent_ref(c->limits);
 	if (c->servers)
 		sl_extent_ref(c->servers);
+	if (c->pool)
+		sl_extent_ref(c->pool);
 	s->refs--;
 	m->service[index] = c;
 	return c;
@@ -325,7 +329,7 @@ uint16_t sl_model_take_limit(struct sl_model *m)
 
 bool sl_service_tracks(const struct sl_model_service *s)
 {
-	if (s->conf.track_all || s->conf.quic)
+	if (s->conf.track_all || s->conf.quic || s->conf.mode == SL_MODE_FULLNAT)
 		return true;
 	for (uint32_t i = 0; i < s->n_limits && !s->conf.flowless; i++) {
 		const struct sl_config_limit *l = &s->limit[i].conf;

@@ -86,6 +86,7 @@ struct sl_model_service {
 	struct sl_extent *backends;
 	struct sl_extent *limits;  /* NULL: it has none */
 	struct sl_extent *servers; /* ids, in the pool of rows; NULL: it has none */
+	struct sl_extent *pool;	   /* its pool of addresses, likewise */
 	uint32_t *opened_ms;	   /* of each row; NULL while all are closed */
 	uint32_t n_rows;
 	struct sl_rows_count windows;
@@ -167,8 +168,8 @@ void sl_backend_set_weight(struct sl_model_service *s, struct sl_model_backend *
 /* Looks the next hops up again; true when something has to be published. */
 bool sl_service_resolve(struct sl_model_service *s, struct sl_net *net);
 
-/* Whether every flow gets an entry: because the file says so, or because QUIC or a limit needs
- * it. */
+/* Whether every flow gets an entry: because the file says so, or because QUIC, full NAT or a limit
+ * needs it. */
 bool sl_service_tracks(const struct sl_model_service *s);
 
 /* Of a service that served and tracked only what moved until now: if it tracks all from now on. */

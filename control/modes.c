@@ -81,6 +81,7 @@ void sl_mode_fill(struct sl_backend *r, const struct sl_config_service *conf,
 	r->mss = sl_mode_mss(conf, b);
 	switch (conf->mode) {
 	case SL_MODE_NAT:
+	case SL_MODE_FULLNAT:
 		r->ip_delta = sl_csum_delta_addr(&conf->vip, &b->addr);
 		r->l4_delta = sl_csum_delta_endpoint(&conf->vip, vip_port, &b->addr, port);
 		break;

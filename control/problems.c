@@ -6,11 +6,15 @@
 #include <stdio.h>
 
 #include "apply.h"
+#include "bindings.h"
 #include "publish.h"
 #include "queues.h"
 #include "share.h"
 
-enum { AT_ONCE = 32 }; /* of one kind: a network that is down shouldn't fill the log */
+enum {
+	AT_ONCE = 32,  /* of one kind: a network that is down shouldn't fill the log */
+	POOL_FULL = 80 /* percent */
+};
 
 __attribute__((format(printf, 2, 3))) static void problem(json_t *list, const char *format, ...)
 {
@@ -133,6 +137,20 @@ static void dataplane_problems(const struct sl_control *c, json_t *list)
 			sl_accept_text(e->answer));
 }
 
+static void pool_problems(const struct sl_control *c, json_t *list)
+{
+	for (size_t i = 0; i < c->config.n_pools; i++) {
+		const struct sl_config_pool *pool = &c->config.pool[i];
+		struct sl_bindings_use use = sl_bindings_use(c, pool);
+
+		if (use.used * 100 >= use.ports * POOL_FULL)
+			problem(list,
+				"pool %s: %llu of %llu ports are in use: give it more addresses",
+				pool->name, (unsigned long long)use.used,
+				(unsigned long long)use.ports);
+	}
+}
+
 json_t *sl_problems(const struct sl_control *c)
 {
 	json_t *list = json_array();
@@ -151,6 +169,7 @@ json_t *sl_problems(const struct sl_control *c)
 		if (!ready)
 			problem(list, "service %s: no backend is ready", s->conf.name);
 	}
+	pool_problems(c, list);
 	backend_problems(c, false, list);
 	sl_share_list(c->model, list);
 	return list;

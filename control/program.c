@@ -3,8 +3,10 @@
 
 #include <errno.h>
 
+#include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "../dataplane/abi/tails.h"
 #include "engine.skel.h"
 
 static int reuse_arrays(struct sl_xdp_engine *skel, const struct sl_store *store)
@@ -38,6 +40,26 @@ static void set_sizes(struct sl_xdp_engine *skel, const uint32_t *n, uint32_t po
 	skel->rodata->sl_port = port;
 }
 
+/* Whether there can be services of full NAT. */
+static bool has_pools(const struct sl_store *store)
+{
+	return store->count[SL_ARRAY_bindings] >= SL_BINDING_LINES;
+}
+
+int sl_program_load(struct sl_xdp_engine *skel, const struct sl_store *store)
+{
+	int err = sl_xdp_engine__load(skel);
+
+#define ENTER(program, place)                                                                      \
+	if (!err && has_pools(store))                                                              \
+		err = bpf_map_update_elem(bpf_map__fd(skel->maps.tails), &(uint32_t){ place },     \
+					  &(int){ bpf_program__fd(skel->progs.program) },          \
+					  BPF_ANY);
+	SL_TAILS_FULLNAT(ENTER)
+#undef ENTER
+	return err;
+}
+
 int sl_program_open(struct sl_xdp_engine **skel, const struct sl_store *store, uint32_t port,
 		    char *log, size_t log_size)
 {
@@ -50,6 +72,10 @@ int sl_program_open(struct sl_xdp_engine **skel, const struct sl_store *store, u
 		return -errno;
 	set_sizes(*skel, store->count, port);
 	err = reuse_arrays(*skel, store);
+#define AUTOLOAD(program, place)                                                                   \
+	bpf_program__set_autoload((*skel)->progs.program, has_pools(store));
+	SL_TAILS_FULLNAT(AUTOLOAD)
+#undef AUTOLOAD
 	if (!err)
 		return 0;
 	sl_xdp_engine__destroy(*skel);

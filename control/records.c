@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "bank.h"
+#include "bindings.h"
 #include "limit_records.h"
 #include "modes.h"
 #include "schedulers/scheduler.h"
@@ -300,6 +301,8 @@ static int build_service(struct sl_control *c, struct sl_model_service *s, char 
 		err = sl_limit_records_build(c, s, error);
 	if (!err)
 		err = sl_servers_build(c, s, error);
+	if (!err)
+		err = sl_bindings_build(c, s, error);
 	free(s->disagree);
 	s->disagree = NULL;
 	s->refill = s->rewrite = s->rehash = false;

@@ -72,6 +72,8 @@ static void report_mode(json_t *o, const struct sl_config_service *conf)
 				    conf->mss == SL_MSS_OFF    ? json_string("off")
 				    : conf->mss == SL_MSS_AUTO ? json_string("auto")
 							       : json_sprintf("%u", conf->mss));
+	if (o && conf->mode == SL_MODE_FULLNAT)
+		json_object_set_new(o, "pool", json_string(conf->pool.name));
 	if (!o || !sl_config_tunnels(conf))
 		return;
 	report_source(o, "tunnel_source", &conf->source);

@@ -118,7 +118,7 @@ static void want(struct wanted *w, const struct sl_config_service *conf,
 	else if (l->scope == SL_SCOPE_BACKEND && backends > SL_BALANCE_PLANES)
 		snprintf(why, sizeof(why), "a service has at most %d limits per backend",
 			 SL_BALANCE_PLANES);
-	else if (l->direction == SL_FROM_BACKEND && conf->mode != SL_MODE_NAT)
+	else if (l->direction == SL_FROM_BACKEND && !sl_config_translates(conf->mode))
 		snprintf(why, sizeof(why), "with mode \"%s\" replies bypass the gateway",
 			 sl_config_mode_text(conf->mode));
 	else if (sl_config_check_limit(l, conf->flowless, why) == 0)

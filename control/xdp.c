@@ -199,7 +199,7 @@ static int program_load(struct sl_xdp_engine **skel, const struct sl_store *stor
 	if (!err)
 		err = bpf_map__reuse_fd((*skel)->maps.egress, a->egress);
 	if (!err)
-		err = sl_xdp_engine__load(*skel);
+		err = sl_program_load(*skel, store);
 	if (err) {
 		sl_xdp_engine__destroy(*skel);
 		load_fail(a->device, err, log, error);

@@ -54,6 +54,8 @@ static const struct sl_command COMMANDS[] = {
 	  { { "service", SL_VALUE_TEXT, SL_GIVEN_ALWAYS },
 	    { "backend", SL_VALUE_TEXT, SL_GIVEN_ALWAYS },
 	    { "weight", SL_VALUE_NUMBER, SL_GIVEN_ALWAYS } } },
+	{ "pool list", "", "pools of addresses, and how many of their ports are in use",
+	  "pool.list", false, sl_print_pools, { { 0 } } },
 	{ "limit list", "[SERVICE]", "limits, with what passed and what didn't",
 	  "limit.list", false, sl_print_limits,
 	  { { "service", SL_VALUE_TEXT, SL_GIVEN_SOMETIMES } } },

@@ -103,6 +103,11 @@ static void cell_ms(const json_t *row, const char *key, char text[CELL_MAX])
 		format_seconds(ms / 1000, text);
 }
 
+static void cell_length(const json_t *row, const char *key, char text[CELL_MAX])
+{
+	snprintf(text, CELL_MAX, "%zu", json_array_size(json_object_get(row, key)));
+}
+
 static void cell_up(const json_t *row, const char *key, char text[CELL_MAX])
 {
 	const json_t *value = json_object_get(row, key);
@@ -232,6 +237,15 @@ static const struct column SERVICE_SUMMARIES[] = {
 	{ "SERVICE", "name", cell_text, 0 },	  { "VIP", "vip", cell_endpoint, 0 },
 	{ "PROTOCOL", "protocol", cell_text, 0 }, { "BACKENDS", "backends", cell_number, RIGHT },
 	{ "READY", "ready", cell_number, RIGHT }, { 0 },
+};
+
+static const struct column POOLS[] = {
+	{ "POOL", "name", cell_text, 0 },
+	{ "ADDRESSES", "addresses", cell_length, RIGHT },
+	{ "PORTS", "ports", cell_count, RIGHT },
+	{ "IN-USE", "used", cell_count, RIGHT },
+	{ "SERVICES", "services", cell_length, RIGHT },
+	{ 0 },
 };
 
 static const struct column SERVICES[] = {
@@ -524,6 +538,11 @@ void sl_print_service(const json_t *result)
 	}
 	putchar('\n');
 	print_table(BACKENDS, json_object_get(result, "backend_list"), "no backends");
+}
+
+void sl_print_pools(const json_t *result)
+{
+	print_table(POOLS, json_object_get(result, "pools"), "no pools");
 }
 
 void sl_print_backends(const json_t *result)

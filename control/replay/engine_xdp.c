@@ -72,7 +72,7 @@ static int load(struct sl_replay_engine *e, const struct sl_store *store, uint32
 
 	if (!err) {
 		e->skel->rodata->sl_time_told = true;
-		err = sl_xdp_engine__load(e->skel);
+		err = sl_program_load(e->skel, store);
 	}
 	return err ? fail(err, "the program can't be loaded", error) : 0;
 }

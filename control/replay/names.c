@@ -211,7 +211,7 @@ static const struct named *sent_to(const struct sl_names *names, const struct na
 
 	if (sl_config_is_range(of))
 		key = portless(key);
-	if (mode == SL_MODE_NAT)
+	if (sl_config_translates(mode))
 		return first(names->backend, names->n_backends, &key, by_service);
 	for (size_t i = 0; i < names->n_backends; i++) {
 		const struct named *b = &names->backend[i];
@@ -224,7 +224,28 @@ static const struct named *sent_to(const struct sl_names *names, const struct na
 	return NULL;
 }
 
-/* Whose reply it is: with NAT alone they come by here. */
+/* Whose reply it was, of full NAT: its service is who it comes from now. */
+static const struct named *bound_reply(const struct sl_names *names,
+				       const struct sl_names_key *before,
+				       const struct sl_frame *after)
+{
+	struct sl_names_key sent = sl_names_key(after);
+	struct named key = { .addr = sent.src, .endpoint = sent.src_endpoint };
+	const struct named *service = first(names->service, names->n_services, &key, by_endpoint);
+
+	if (!service)
+		service = first_range(names, &key);
+	if (!service || names->of[service->service]->mode != SL_MODE_FULLNAT)
+		return NULL;
+	key = (struct named){ .addr = before->src,
+			      .endpoint = before->src_endpoint,
+			      .service = service->service };
+	if (sl_config_is_range(names->of[service->service]))
+		key = portless(key);
+	return first(names->backend, names->n_backends, &key, by_service);
+}
+
+/* Whose reply it is: with NAT alone they come by here, and tell. */
 static const struct named *reply_of(const struct sl_names *names, const struct named *key)
 {
 	uint16_t port = sl_ntohs((sl_be16)(uint16_t)key->endpoint);
@@ -263,7 +284,10 @@ struct sl_subject sl_names_find(const struct sl_names *names, const struct sl_na
 		found = sent_to(names, found, after);
 	} else {
 		key = (struct named){ .addr = before->src, .endpoint = before->src_endpoint };
-		found = reply_of(names, &key);
+		if (reason == SL_REASON_to_client || reason == SL_REASON_icmp_to_client)
+			found = bound_reply(names, before, after);
+		if (!found)
+			found = reply_of(names, &key);
 	}
 	if (found) {
 		subject.backend = found->name;

@@ -56,6 +56,7 @@ static int make(struct sl_control *c, bool bpf, char error[SL_ERROR_MAX])
 					      .limits = c->config.capacity.limits,
 					      .exceptions = c->config.capacity.exceptions,
 					      .clients = c->config.capacity.clients,
+					      .addresses = c->config.capacity.addresses,
 					      .workers = 1,
 					      .cpus = (uint32_t)sysconf(_SC_NPROCESSORS_CONF) };
 	uint32_t count[SL_ARRAY_COUNT];

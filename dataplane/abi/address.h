@@ -84,4 +84,7 @@ static inline uint32_t sl_endpoint_range(uint32_t n, uint8_t protocol)
 	return (n + 1) << 24 | (uint32_t)protocol << 16;
 }
 
+/* Beside what isn't an address but a service's id. No packet has that protocol. */
+#define SL_ENDPOINT_ID 0xffff0000u
+
 #endif

@@ -17,6 +17,7 @@
 #define SL_ABI_BACKEND_H
 
 #include "address.h"
+#include "binding.h"
 #include "server.h"
 
 #define SL_BACKENDS_PER_SERVICE 16383
@@ -31,7 +32,9 @@ enum sl_row_state {
 struct sl_rows {
 	union {
 		uint32_t row[SL_ROWS_PER_RECORD];
-		struct sl_servers servers; /* in an extent of these */
+		struct sl_servers servers;   /* in an extent of these */
+		struct sl_address_pool pool; /* in one of a pool of addresses, as the next */
+		struct sl_pool_address address[SL_POOL_ADDRESSES];
 	};
 } __attribute__((aligned(64)));
 

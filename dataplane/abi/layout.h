@@ -11,6 +11,7 @@
 #define SL_ABI_LAYOUT_H
 
 #include "backend.h"
+#include "binding.h"
 #include "flow.h"
 #include "fragment.h"
 #include "limit.h"
@@ -45,6 +46,8 @@ enum sl_array_writer { SL_BY_CONTROL, SL_BY_ENGINE, SL_BY_BOTH };
 	X(bitten, struct sl_bitten, SL_BY_ENGINE)                                                  \
 	X(balances, struct sl_balance, SL_BY_BOTH)                                                 \
 	X(meters, struct sl_meters, SL_BY_BOTH)                                                    \
+	X(bindings, struct sl_bindings, SL_BY_BOTH)                                                \
+	X(bound, struct sl_bound, SL_BY_ENGINE)                                                    \
 	X(flows, struct sl_bucket, SL_BY_BOTH)
 
 #define SL_ARRAY_ENUM(name, record, writer) SL_ARRAY_##name,
@@ -65,6 +68,7 @@ struct sl_capacity {
 	uint32_t limits;     /* of all services together */
 	uint32_t exceptions; /* clients and flows with a rate of their own */
 	uint32_t clients;    /* that are below a full bucket at a time, of all limits together */
+	uint32_t addresses;  /* of all pools together */
 	uint32_t workers;
 	uint32_t cpus; /* that XDP may run on */
 };

@@ -50,7 +50,10 @@ enum sl_verdict {
 	X(no_room, SL_DROP, "no room in front of the frame for what a tunnel adds")                \
 	X(ttl_told, SL_REPLY, "TTL would reach zero here: answered with time exceeded by ICMP")    \
 	X(no_backend_told, SL_REPLY, "the service has no backend: refused, as it is to be")        \
-	X(no_service_told, SL_REPLY, "to a VIP, but to no service of it: refused, as it is to be")
+	X(no_service_told, SL_REPLY, "to a VIP, but to no service of it: refused, as it is to be") \
+	X(pool_full, SL_DROP, "full NAT: the pool has no port that is free for the flow")          \
+	X(no_entry, SL_DROP, "full NAT: the flow table has no room for the flow")                  \
+	X(not_bound, SL_DROP, "to an address of a pool, but of no flow that is bound there")
 
 #define SL_REASON_ENUM(name, verdict, help) SL_REASON_##name,
 enum sl_reason { SL_REASONS(SL_REASON_ENUM) SL_REASON_COUNT };

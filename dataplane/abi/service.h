@@ -16,6 +16,7 @@ enum sl_mode {
 			 */
 	SL_MODE_IPIP,	/* put behind an IP header */
 	SL_MODE_GUE,	/* put behind an IP and a UDP header */
+	SL_MODE_FULLNAT, /* as NAT, and the source too: an address and a port of a pool's */
 	SL_MODES,
 };
 
@@ -38,6 +39,8 @@ enum sl_service_flags {
 				     * address: where there is no service */
 	SL_SERVICE_RANGE = 1024,    /* of a range of ports, which stay as they are */
 	SL_SERVICE_QUIC = 2048,	    /* ids of connections name backends (server.h) */
+	SL_SERVICE_FULLNAT = 4096,  /* its mode, for who looks at flags alone */
+	SL_SERVICE_POOL = 8192,	    /* of a bare address: one of a pool (binding.h) */
 };
 
 /* One service: VIP, protocol and port or ports. For each VIP there is also one record with endpoint
@@ -47,13 +50,13 @@ struct sl_service {
 	uint32_t endpoint; /* sl_endpoint(port, protocol); of a range sl_endpoint_range() */
 	uint16_t id;	   /* 1..: stable while the service lives, part of flow keys and counters */
 	uint16_t n_backends; /* records in its extent */
-	uint32_t rows;	     /* first record of its extent in slots */
-	uint32_t row_mask;   /* rows - 1; rows is a power of two, at least SL_ROWS_PER_RECORD */
-	uint32_t backends;   /* first record of its extent in backends */
-	uint8_t mode;	     /* enum sl_mode */
-	uint8_t pick;	     /* enum sl_pick */
-	uint16_t flags;	     /* enum sl_service_flags */
-	uint32_t limits;     /* first record of its extent in limits */
+	uint32_t rows;	   /* first record of its extent in slots; of a pool's address its region */
+	uint32_t row_mask; /* rows - 1; rows is a power of two, at least SL_ROWS_PER_RECORD */
+	uint32_t backends; /* first record of its extent in backends */
+	uint8_t mode;	   /* enum sl_mode */
+	uint8_t pick;	   /* enum sl_pick */
+	uint16_t flags;	   /* enum sl_service_flags */
+	uint32_t limits;   /* first record of its extent in limits */
 	uint8_t n_limits;
 	/* Affinity: what of a client doesn't count when its row is picked. All of a client's flows
 	 * then have one row. */
@@ -63,7 +66,10 @@ struct sl_service {
 	uint32_t row_endpoint; /* what is hashed for a row: sl_endpoint() of the first port */
 	uint16_t first_port;   /* of a range, in host order */
 	uint16_t last_port;
-	uint32_t servers; /* with SL_SERVICE_QUIC: sl_servers_word() */
+	union {
+		uint32_t servers; /* with SL_SERVICE_QUIC: sl_servers_word() */
+		uint32_t pool;	  /* with SL_SERVICE_FULLNAT: first record of its pool, in slots */
+	};
 } __attribute__((aligned(64)));
 
 /* ignore4 where that many bits of the address, 1 to 32, are to count. */
@@ -72,7 +78,9 @@ static inline sl_be32 sl_affinity_ignore4(uint32_t bits)
 	return sl_htonl(UINT32_MAX >> 1 >> (bits - 1));
 }
 
-/* (backend address, port, protocol) of a reply names its service. */
+/* (backend address, port, protocol) of a reply names its service. Those of full NAT are named by
+ * the flow's key: sl_reverse_id() and SL_ENDPOINT_ID, and what is the backend's is found by the
+ * flow's entry. */
 struct sl_reverse {
 	union sl_addr backend;
 	uint32_t endpoint;
@@ -80,22 +88,32 @@ struct sl_reverse {
 	uint16_t ip_delta; /* checksum deltas of backend → VIP, see csum.h; network order as summed
 			    */
 	uint16_t l4_delta;
-	sl_be16 port;	  /* of the VIP; 0: as it is */
-	uint32_t traffic; /* the backend's id in the counters */
+	sl_be16 port; /* of the VIP; 0: as it is */
+	union {
+		uint32_t traffic;  /* the backend's id in the counters */
+		uint32_t backends; /* of full NAT: first record of the service's extent */
+	};
 	union sl_addr vip;
 	uint16_t flags; /* enum sl_service_flags of the service */
 	uint8_t n_limits;
-	uint8_t pad;
+	uint8_t protocol;
 	uint32_t limits;     /* as the service's */
 	uint16_t mss;	     /* as the backend's */
 	uint16_t first_port; /* of a range, in host order */
 	uint16_t last_port;
-	uint8_t reserved[2];
+	uint16_t n_backends; /* of full NAT */
 } __attribute__((aligned(64)));
 
+static inline union sl_addr sl_reverse_id(uint16_t service)
+{
+	return (union sl_addr){ .q = { 0, (uint64_t)service << 48 } };
+}
+
 enum sl_route_kind {
-	SL_ROUTE_NONE = 1, /* unreachable, or no port of ours leads there */
-	SL_ROUTE_LOCAL,	   /* the gateway's own, or exempt from the reverse rewrite: the kernel's */
+	SL_ROUTE_LOCAL =
+		1,     /* the gateway's own, or exempt from the reverse rewrite: the kernel's */
+	SL_ROUTE_POOL, /* an address of a pool, whose flows have a way back of their own */
+	SL_ROUTE_NONE, /* unreachable, or no port of ours leads there */
 	SL_ROUTE_LINK, /* a connected prefix: the host's own record says the rest, or it is asked */
 	SL_ROUTE_ASK,  /* the next hop's MAC is being asked for */
 	SL_ROUTE_VIA,  /* next hop known */

@@ -87,7 +87,8 @@ void sl_store_size(const struct sl_capacity *capacity, uint32_t count[SL_ARRAY_C
 	if (ids > SL_FLOW_SERVICE_MAX + 1)
 		ids = SL_FLOW_SERVICE_MAX + 1;
 	count[SL_ARRAY_root] = 1;
-	count[SL_ARRAY_services] = banks(2 * (uint64_t)capacity->services); /* and their VIPs */
+	/* And their VIPs, and what else is answered for. */
+	count[SL_ARRAY_services] = banks(2 * (uint64_t)capacity->services + capacity->addresses);
 	count[SL_ARRAY_reverse] = banks(numbers);
 	count[SL_ARRAY_routes] = banks(capacity->routes);
 	count[SL_ARRAY_ports] = 2 * SL_PORTS_MAX;
@@ -113,6 +114,8 @@ void sl_store_size(const struct sl_capacity *capacity, uint32_t count[SL_ARRAY_C
 	count[SL_ARRAY_balances] = bounded(balances);
 	/* At half load: nothing is moved to make room. */
 	count[SL_ARRAY_meters] = bounded(((uint64_t)capacity->clients + 1) / 2);
+	count[SL_ARRAY_bindings] = bounded((uint64_t)capacity->addresses * SL_BINDING_LINES);
+	count[SL_ARRAY_bound] = bounded((uint64_t)capacity->addresses * 65536);
 	/* Four to a bucket, at three quarters of the load that the table bears. */
 	count[SL_ARRAY_flows] = bounded(((uint64_t)capacity->flows + 2) / 3);
 }

@@ -23,9 +23,11 @@ enum sl_todo {
 	SL_TODO_SERVICE,
 	SL_TODO_REVERSE,
 	SL_TODO_ARP,
+	SL_TODO_BOUND,	  /* to an address of a pool (fullnat.h) */
 	SL_TODO_SERVICE6, /* these by sl_route6() */
 	SL_TODO_REVERSE6,
 	SL_TODO_ND,
+	SL_TODO_BOUND6,
 	SL_TODO_ICMP6, /* ICMPv6 but ND: rare.h finds out whose, of the next two as well */
 	SL_TODO_FIRST6,
 	SL_TODO_FRAGMENT6,
@@ -36,9 +38,11 @@ enum sl_todo {
 	SL_TODO_ECHO, /* from here on by rare.h alone */
 	SL_TODO_ERROR_TO_BACKEND,
 	SL_TODO_ERROR_TO_CLIENT,
+	SL_TODO_ERROR_BOUND,
 	SL_TODO_FRAGMENT_ECHO, /* fragments but the first */
 	SL_TODO_FRAGMENT_TO_BACKEND,
 	SL_TODO_FRAGMENT_TO_CLIENT,
+	SL_TODO_FRAGMENT_BOUND,
 };
 
 /* What classify hands to route. */
@@ -47,7 +51,8 @@ struct sl_work {
 		const struct sl_service *service;
 		const struct sl_reverse *reverse;
 	};
-	uint32_t at;	/* of a service: the row in its table; of a reply: the place of its route */
+	uint32_t at;	/* of a service: the row in its table; of a reply: the place of its route;
+			 * to a pool: the protocol */
 	uint8_t todo;	/* enum sl_todo */
 	uint8_t reason; /* enum sl_reason */
 	uint8_t l3;
@@ -124,6 +129,13 @@ SL_INLINE void sl_work_end(struct sl_work *w, enum sl_reason reason)
 {
 	w->todo = SL_TODO_NOTHING;
 	w->reason = (uint8_t)reason;
+}
+
+/* To an address of a pool. */
+SL_INLINE void sl_work_bound(struct sl_work *w, uint8_t protocol, bool six)
+{
+	w->todo = six ? SL_TODO_BOUND6 : SL_TODO_BOUND;
+	w->at = protocol;
 }
 
 /* A source that no host has (RFC 1122, 3.2.1.3; RFC 6890): of this network, loopback, multicast,
@@ -212,31 +224,35 @@ SL_INLINE void sl_classify_reverse(const struct sl_tables *t, const struct sl_re
 
 	w->reverse = r;
 	w->at = place;
-	if (route && route->kind == SL_ROUTE_LOCAL)
-		sl_work_end(w, SL_REASON_not_ours);
+	w->todo = (uint8_t)todo;
+	if (sl_likely(!route || route->kind > SL_ROUTE_POOL))
+		return;
+	if (route->kind == SL_ROUTE_POOL)
+		sl_work_bound(w, (uint8_t)(r->endpoint >> 16), todo == SL_TODO_REVERSE6);
 	else
-		w->todo = (uint8_t)todo;
+		sl_work_end(w, SL_REASON_not_ours);
 }
 
 /* Neither to a service nor from a backend: what is to a VIP still is ours. */
-SL_INLINE enum sl_reason sl_classify_rest(const struct sl_tables *t, const union sl_addr *dst,
-					  uint8_t kind, bool martian)
+SL_INLINE void sl_classify_rest(const struct sl_tables *t, const union sl_addr *dst,
+				const struct sl_parsed *o, bool martian, struct sl_work *w,
+				bool six)
 {
 	const struct sl_service *vip = sl_service_find(t, dst, 0);
 
 	if (!vip)
-		return SL_REASON_not_ours;
-	switch (kind) {
-	case SL_PARSED_BAD:
-		return SL_REASON_bad_header;
-	case SL_PARSED_CHAIN:
-		return SL_REASON_header_chain;
-	default:
-		if (martian)
-			return SL_REASON_martian;
-		return vip->flags & SL_SERVICE_REFUSES ? SL_REASON_no_service_told
-						       : SL_REASON_no_service;
-	}
+		sl_work_end(w, SL_REASON_not_ours);
+	else if (o->kind == SL_PARSED_BAD)
+		sl_work_end(w, SL_REASON_bad_header);
+	else if (o->kind == SL_PARSED_CHAIN)
+		sl_work_end(w, SL_REASON_header_chain);
+	else if (martian)
+		sl_work_end(w, SL_REASON_martian);
+	else if (o->kind == SL_PARSED_FLOW && vip->flags & SL_SERVICE_POOL)
+		sl_work_bound(w, o->protocol, six);
+	else
+		sl_work_end(w, vip->flags & SL_SERVICE_REFUSES ? SL_REASON_no_service_told
+							       : SL_REASON_no_service);
 }
 
 SL_INLINE bool sl_classify_arp(const struct sl_tables *t, const struct sl_packet *p, uint32_t l3)
@@ -313,9 +329,10 @@ SL_INLINE void sl_classify6_with(const struct sl_tables *t, const struct sl_pack
 		w->todo = o.kind == SL_PARSED_FIRST ? SL_TODO_FIRST6 : SL_TODO_FRAGMENT6;
 		return;
 	}
-	sl_work_end(w, o.kind == SL_PARSED_OTHER ? SL_REASON_not_ours
-						 : sl_classify_rest(t, &o.dst6, o.kind,
-								    sl_martian6(&o.src6, &o.dst6)));
+	if (o.kind == SL_PARSED_OTHER)
+		sl_work_end(w, SL_REASON_not_ours);
+	else
+		sl_classify_rest(t, &o.dst6, &o, sl_martian6(&o.src6, &o.dst6), w, true);
 }
 
 /* All but IPv6, which is left as SL_TODO_IP6. */
@@ -374,9 +391,10 @@ SL_INLINE void sl_classify_steady(const struct sl_tables *t, const struct sl_pac
 		return;
 	}
 	to = sl_addr4(o.dst);
-	sl_work_end(w, o.kind >= SL_PARSED_IP4
-			       ? sl_classify_rest(t, &to, o.kind, sl_martian4(o.src, o.dst))
-			       : SL_REASON_not_ours);
+	if (o.kind >= SL_PARSED_IP4)
+		sl_classify_rest(t, &to, &o, sl_martian4(o.src, o.dst), w, false);
+	else
+		sl_work_end(w, SL_REASON_not_ours);
 }
 
 SL_INLINE void sl_classify(const struct sl_tables *t, const struct sl_packet *p, struct sl_work *w)

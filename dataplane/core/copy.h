@@ -12,7 +12,7 @@
 
 #define SL_SERVICE_ENTRY	(SL_SERVICE_ENTRY_TO | SL_SERVICE_ENTRY_FROM)
 #define SL_SERVICE_LIMITED_TO	(SL_SERVICE_ENTRY | SL_SERVICE_LIMIT_TO | SL_SERVICE_LIMIT_NEW)
-#define SL_SERVICE_APART	(SL_SERVICE_LIMITED_TO | SL_SERVICE_QUIC)
+#define SL_SERVICE_APART	(SL_SERVICE_LIMITED_TO | SL_SERVICE_QUIC | SL_SERVICE_FULLNAT)
 #define SL_SERVICE_LIMITED_FROM (SL_SERVICE_ENTRY_FROM | SL_SERVICE_LIMIT_FROM)
 /* What the steady copy knows nothing of. */
 #define SL_SERVICE_ODD_TO   (SL_SERVICE_APART | SL_SERVICE_RANGE)
@@ -23,7 +23,8 @@
 enum sl_copy {
 	SL_COPY_STEADY,	 /* what is rare ends with SL_ELSEWHERE */
 	SL_COPY_WHOLE,	 /* all but limits, and ids of QUIC's connections */
-	SL_COPY_LIMITED, /* all */
+	SL_COPY_LIMITED, /* all but full NAT */
+	SL_COPY_FULLNAT, /* that, limited or not; and no ids */
 };
 
 /* No reason, but: decide it by another copy. Nothing has changed but what may change so twice. */
@@ -31,12 +32,12 @@ enum sl_copy {
 
 SL_INLINE uint16_t sl_limits_here(enum sl_copy copy, uint16_t flags)
 {
-	return copy == SL_COPY_LIMITED
+	return copy >= SL_COPY_LIMITED
 		       ? flags
 		       : flags & (uint16_t) ~(SL_SERVICE_LIMITED_TO | SL_SERVICE_LIMITED_FROM);
 }
 
-/* Whether what classify found is limited, or may be followed by an id. */
+/* Whether what classify found is limited, may be followed by an id, or is of full NAT. */
 SL_INLINE bool sl_work_limited(const struct sl_work *w)
 {
 	bool to = w->todo == SL_TODO_SERVICE || w->todo == SL_TODO_SERVICE6;
@@ -44,6 +45,14 @@ SL_INLINE bool sl_work_limited(const struct sl_work *w)
 
 	return (to && w->service->flags & SL_SERVICE_APART) ||
 	       (from && w->reverse->flags & SL_SERVICE_LIMITED_FROM);
+}
+
+/* Of these, whether it is to a service of full NAT. */
+SL_INLINE bool sl_work_fullnat(const struct sl_work *w)
+{
+	bool to = w->todo == SL_TODO_SERVICE || w->todo == SL_TODO_SERVICE6;
+
+	return to && w->service->flags & SL_SERVICE_FULLNAT;
 }
 
 /* The network header, whichever it is; parse.h has found it whole. */

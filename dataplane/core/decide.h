@@ -3,6 +3,7 @@
  *
  *     sl_classify()   parse.h → classify.h    whose is it, and which row?
  *     sl_route()      forward.h or reply.h    where to, and the rewritten bytes
+ *                     or fullnat.h
  *     sl_decide_end() answer.h                what the sender is told, if it can't go on
  *
  * sl_route_steady() is sl_route() for what nearly all packets are, with nothing else in the way.
@@ -21,6 +22,7 @@
 #include "answer.h"
 #include "arp.h"
 #include "forward.h"
+#include "fullnat.h"
 #include "nd.h"
 #include "reply.h"
 
@@ -31,6 +33,13 @@ SL_INLINE enum sl_reason sl_limited_with(const struct sl_tables *t, struct sl_pa
 	return w->todo == (six ? SL_TODO_SERVICE6 : SL_TODO_SERVICE)
 		       ? sl_route_service(t, p, w, egress, six, SL_COPY_LIMITED)
 		       : sl_route_reverse(t, p, w, egress, six, SL_COPY_LIMITED);
+}
+
+/* Of a service of full NAT. */
+SL_INLINE enum sl_reason sl_fullnat_with(const struct sl_tables *t, struct sl_packet *p,
+					 const struct sl_work *w, uint16_t *egress, bool six)
+{
+	return sl_route_service(t, p, w, egress, six, SL_COPY_FULLNAT);
 }
 
 SL_INLINE enum sl_reason sl_route6_with(const struct sl_tables *t, struct sl_packet *p,
@@ -54,12 +63,16 @@ SL_INLINE enum sl_reason sl_route(const struct sl_tables *t, struct sl_packet *p
 				  const struct sl_work *w, uint16_t *egress)
 {
 	if (sl_unlikely(sl_work_limited(w)))
-		return sl_limited(t, p, w, egress);
+		return sl_work_fullnat(w) ? sl_fullnat(t, p, w, egress)
+					  : sl_limited(t, p, w, egress);
 	switch (w->todo) {
 	case SL_TODO_SERVICE:
 		return sl_route_service(t, p, w, egress, false, SL_COPY_WHOLE);
 	case SL_TODO_REVERSE:
 		return sl_route_reverse(t, p, w, egress, false, SL_COPY_WHOLE);
+	case SL_TODO_BOUND:
+	case SL_TODO_BOUND6:
+		return sl_fullnat_back(t, p, w, egress);
 	case SL_TODO_SERVICE6:
 	case SL_TODO_REVERSE6:
 	case SL_TODO_ND:

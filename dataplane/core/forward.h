@@ -8,6 +8,7 @@
 #ifndef SL_CORE_FORWARD_H
 #define SL_CORE_FORWARD_H
 
+#include "bind.h"
 #include "copy.h"
 #include "mode.h"
 #include "mss.h"
@@ -46,7 +47,7 @@ SL_INLINE uint32_t sl_route_new(const struct sl_tables *t, uint64_t key, uint8_t
 {
 	packet->begin = begin;
 	if (protocol == SL_PROTO_UDP)
-		packet->begin = !sl_track_knows(t, key, packet->now);
+		packet->begin = !sl_track_value(t, key, packet->now);
 	return packet->begin ? sl_limit_rest(t, packet) : SL_BITE_NONE;
 }
 
@@ -167,9 +168,20 @@ SL_INLINE enum sl_reason sl_route_odd(const struct sl_tables *t, struct sl_packe
 	}
 	if (begin && mss)
 		sl_mss_clamp(*p, w->l3, w->l4, mss);
-	if (mode == SL_MODE_NAT)
+	if (mode == SL_MODE_NAT || mode == SL_MODE_FULLNAT)
 		return SL_REASON_to_backend;
 	return (enum sl_reason)sl_mode(t, p, index, w->l3, w->l4, mode);
+}
+
+/* The packet comes from the address and port that its flow is bound to. */
+SL_INLINE bool sl_route_from(const struct sl_tables *t, struct sl_packet *p,
+			     const struct sl_work *w, uint8_t protocol, uint64_t bound, bool six)
+{
+	const struct sl_pool_address *a =
+		sl_pool_address(t, w->service->pool, sl_bound_index(bound));
+
+	return a && sl_nat_end(p, w->l3, w->l4, protocol, &a->addr, sl_htons(sl_bound_port(bound)),
+			       true, six);
 }
 
 SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_packet *p,
@@ -185,9 +197,10 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 	struct sl_service_tally *tally;
 	struct sl_traffic *traffic;
 	uint32_t backend, id, length = p->length, named = 0;
+	uint64_t key = 0, bound = 0; /* of full NAT */
 	uint8_t mode, protocol, tcp_flags = 0;
 	uint16_t wants;
-	bool odd, begin;
+	bool nat, odd, begin;
 	struct sl_nat n;
 
 	/* Each is checked at once: clang may look twice at what is checked later. */
@@ -210,6 +223,10 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 	}
 	if (copy == SL_COPY_LIMITED)
 		named = sl_route_named(t, p, w, l3, six);
+	if (copy == SL_COPY_FULLNAT) {
+		key = sl_work_key(w, l3, ports->src, six);
+		bound = sl_bound(t, key, sl_seam_now(t), s->pool);
+	}
 	wants = sl_limits_here(copy, s->flags);
 	if (sl_unlikely(wants & SL_SERVICE_LIMITED_TO)) {
 		union sl_addr client = sl_l3_src(l3, six);
@@ -219,8 +236,10 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 		packet.limits = s->limits;
 		packet.n_limits = s->n_limits;
 		if (wants & SL_SERVICE_LIMIT_NEW) {
-			uint64_t key = sl_work_key(w, l3, ports->src, six);
-			uint32_t answer = sl_route_new(t, key, protocol, begin, &packet);
+			uint32_t answer;
+
+			key = sl_work_key(w, l3, ports->src, six);
+			answer = sl_route_new(t, key, protocol, begin, &packet);
 
 			if (sl_limit_bite(answer) == SL_BITE_DROP)
 				return sl_limit_reason(answer);
@@ -256,6 +275,10 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 		if (reason != SL_REASON_to_backend)
 			return sl_seam_current(t) ? reason : SL_REASON_torn_table;
 	}
+	if (copy == SL_COPY_FULLNAT && sl_unlikely(!(bound & SL_BOUND))) {
+		p->mtu = (uint16_t)bound;
+		return sl_seam_current(t) ? SL_ELSEWHERE : SL_REASON_torn_table;
+	}
 	__builtin_memcpy(n.mac, b->dst_mac, sizeof(n.mac));
 	n.addr = b->addr.w[3];
 	if (six)
@@ -264,9 +287,12 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 	n.ip_delta = b->ip_delta;
 	n.l4_delta = b->l4_delta;
 	*egress = b->egress;
-	mode = copy == SL_COPY_STEADY ? SL_MODE_NAT : s->mode;
-	odd = mode != SL_MODE_NAT || !(b->flags & SL_BACKEND_RESOLVED) ||
-	      sl_l3_length(l3, six) > b->mtu || (begin && b->mss);
+	mode = copy == SL_COPY_STEADY	 ? SL_MODE_NAT
+	       : copy == SL_COPY_FULLNAT ? SL_MODE_FULLNAT
+					 : s->mode;
+	nat = copy == SL_COPY_FULLNAT || mode == SL_MODE_NAT;
+	odd = !nat || !(b->flags & SL_BACKEND_RESOLVED) || sl_l3_length(l3, six) > b->mtu ||
+	      (begin && b->mss);
 	if (sl_unlikely(!sl_seam_current(t)))
 		return SL_REASON_torn_table;
 	if (sl_unlikely(odd)) {
@@ -279,9 +305,10 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 		if (reason != SL_REASON_to_backend)
 			return reason;
 	}
-	if (sl_likely(mode == SL_MODE_NAT) &&
-	    sl_unlikely(!(six ? sl_nat6(p, w->l3, w->l4, protocol, &n, false)
-			      : sl_nat_to_backend(p, w->l3, w->l4, &n))))
+	if (copy == SL_COPY_FULLNAT && !sl_route_from(t, p, w, protocol, bound, six))
+		return SL_REASON_bad_header;
+	if (sl_likely(nat) && sl_unlikely(!(six ? sl_nat6(p, w->l3, w->l4, protocol, &n, false)
+						: sl_nat_to_backend(p, w->l3, w->l4, &n))))
 		return SL_REASON_bad_header;
 	traffic = sl_seam_traffic(t, id);
 	if (sl_likely(traffic)) {

@@ -181,7 +181,14 @@ SL_INLINE void sl_fragment_classify_first(const struct sl_tables *t, const struc
 		return;
 	}
 	if (w->reason != SL_REASON_not_ours) {
+		s = sl_service_find(t, &dst, 0);
 		w->reason = SL_REASON_no_service;
+		if (!s || !(s->flags & SL_SERVICE_POOL))
+			return;
+		sl_fragment_enter(t, p, where,
+				  sl_fragment_value(o->sport, o->dport, udp, SL_FRAGMENT_REPLY),
+				  false);
+		sl_work_bound(w, o->protocol, six);
 		return;
 	}
 	r = sl_reverse_of(t, &src, sl_endpoint(o->sport, o->protocol));
@@ -270,7 +277,12 @@ SL_INLINE uint64_t sl_fragment_classify_rest(const struct sl_tables *t, const st
 		sl_fragment_classify_service(t, l3, value, w, six);
 		break;
 	case SL_FRAGMENT_REPLY:
-		sl_fragment_classify_reply(t, l3, value, w, six);
+		if (to_vip) { /* an address of a pool is answered for too */
+			w->todo = SL_TODO_FRAGMENT_BOUND;
+			w->hash = (uint16_t)sl_fragment_dport(value);
+		} else {
+			sl_fragment_classify_reply(t, l3, value, w, six);
+		}
 		break;
 	case SL_FRAGMENT_ECHO:
 		w->todo = SL_TODO_FRAGMENT_ECHO;
@@ -313,7 +325,7 @@ SL_INLINE void sl_fragment_classify(const struct sl_tables *t, const struct sl_p
 	}
 }
 
-/* The client's port, where w->hash is a key of IPv4. */
+/* The client's port, where w->hash is a key of IPv4; or a pool's. */
 SL_INLINE sl_be16 sl_fragment_port4(const struct sl_work *w)
 {
 	return (sl_be16)(uint16_t)w->hash;
@@ -322,8 +334,9 @@ SL_INLINE sl_be16 sl_fragment_port4(const struct sl_work *w)
 /* The limits that count every packet. The one in the flow's entry is asked there: a fragment is no
  * hit that keeps an entry alive, but it costs what it is long. port: the client's. */
 SL_INLINE enum sl_reason sl_fragment_limit(const struct sl_tables *t, struct sl_packet *p,
-					   const struct sl_work *w, const void *l3, sl_be16 port,
-					   uint32_t id, enum sl_limit_direction direction, bool six)
+					   const struct sl_work *w, const void *l3,
+					   const union sl_addr *client, sl_be16 port, uint32_t id,
+					   enum sl_limit_direction direction, bool six)
 {
 	bool to = direction == SL_TO_BACKEND;
 	uint16_t flags = to ? w->service->flags : w->reverse->flags;
@@ -331,15 +344,12 @@ SL_INLINE enum sl_reason sl_fragment_limit(const struct sl_tables *t, struct sl_
 	uint16_t others = to ? SL_SERVICE_LIMIT_TO : SL_SERVICE_LIMIT_FROM;
 	enum sl_bite bite = SL_BITE_NONE;
 	struct sl_limit_ask packet;
-	union sl_addr client;
-	uint32_t endpoint;
+	uint8_t protocol;
 
 	if (!(flags & (entry | others)))
 		return SL_REASON_to_backend;
-	client = to ? sl_l3_src(l3, six) : sl_l3_dst(l3, six);
-	endpoint = to ? w->service->endpoint : w->reverse->endpoint;
-	packet = sl_route_about(t, p, l3, sl_l3_protocol(l3, endpoint, six), &client, port,
-				direction, six);
+	protocol = to ? sl_l3_protocol(l3, w->service->endpoint, six) : w->reverse->protocol;
+	packet = sl_route_about(t, p, l3, protocol, client, port, direction, six);
 	packet.limits = to ? w->service->limits : w->reverse->limits;
 	packet.n_limits = to ? w->service->n_limits : w->reverse->n_limits;
 	packet.traffic = id;
@@ -378,21 +388,36 @@ SL_INLINE enum sl_reason sl_fragment_to_backend(const struct sl_tables *t, struc
 	uint8_t mode = w->service->mode;
 	struct sl_traffic *traffic;
 	enum sl_reason reason;
+	union sl_addr client;
+	uint64_t bound = 0;
 	struct sl_nat n;
 
 	if (!l3 || !eth)
 		return SL_REASON_bad_header;
 	if (sl_l3_ttl(l3, six) <= 1 && mode != SL_MODE_DIRECT)
 		return SL_REASON_ttl_exceeded;
+	if (mode == SL_MODE_FULLNAT) {
+		bound = sl_bound_anywhere(t, w->hash, w->service->pool);
+		if (!bound)
+			return sl_seam_current(t) ? SL_REASON_fragment : SL_REASON_torn_table;
+	}
+	client = sl_l3_src(l3, six);
 	reason = sl_look_backend(t, w, w->hash, &n, &id, egress);
 	if (reason == SL_REASON_to_backend && sl_l3_length(l3, six) > n.mtu)
 		reason = SL_REASON_too_big;
 	if (reason == SL_REASON_to_backend)
-		reason = sl_fragment_limit(t, p, w, l3, port, id, SL_TO_BACKEND, six);
+		reason = sl_fragment_limit(t, p, w, l3, &client, port, id, SL_TO_BACKEND, six);
 	if (reason != SL_REASON_to_backend)
 		return reason;
-	if (mode == SL_MODE_NAT) {
+	if (mode == SL_MODE_NAT || mode == SL_MODE_FULLNAT) {
 		sl_fragment_rewrite(l3, eth, &n, false, six);
+		if (mode == SL_MODE_FULLNAT) {
+			const struct sl_pool_address *a =
+				sl_pool_address(t, w->service->pool, sl_bound_index(bound));
+
+			if (a)
+				sl_nat_address(l3, &a->addr, true, six);
+		}
 	} else {
 		reason = (enum sl_reason)sl_mode(t, p, n.index, w->l3, w->l4, mode);
 		if (reason != SL_REASON_to_backend)
@@ -431,7 +456,7 @@ SL_INLINE enum sl_reason sl_fragment_to_client(const struct sl_tables *t, struct
 	reason = sl_route_out(t, w->at, &dst, n.mac, egress);
 	if (reason != SL_REASON_to_client)
 		return reason;
-	reason = sl_fragment_limit(t, p, w, l3, port, id, SL_FROM_BACKEND, six);
+	reason = sl_fragment_limit(t, p, w, l3, &dst, port, id, SL_FROM_BACKEND, six);
 	if (reason != SL_REASON_to_backend)
 		return reason;
 	sl_fragment_rewrite(l3, eth, &n, true, six);
@@ -440,6 +465,49 @@ SL_INLINE enum sl_reason sl_fragment_to_client(const struct sl_tables *t, struct
 		traffic->packets_out++;
 		traffic->bytes_out += p->length;
 	}
+	return SL_REASON_to_client;
+}
+
+/* To an address of a pool. port: the one that the first fragment was to. */
+SL_INLINE enum sl_reason sl_fragment_bound(const struct sl_tables *t, struct sl_packet *p,
+					   const struct sl_work *w, sl_be16 port, uint16_t *egress,
+					   bool six)
+{
+	void *l3 = sl_packet_at(p, w->l3, six ? sizeof(struct sl_ip6) : sizeof(struct sl_ip4));
+	uint8_t mac[12] __attribute__((aligned(8)));
+	struct sl_work mine = *w;
+	enum sl_reason reason;
+	union sl_addr src, dst;
+	struct sl_back b;
+	uint32_t at, mtu, id;
+
+	if (!l3)
+		return SL_REASON_bad_header;
+	if (sl_l3_ttl(l3, six) <= 1)
+		return SL_REASON_ttl_exceeded;
+	src = sl_l3_src(l3, six);
+	dst = sl_l3_dst(l3, six);
+	if (!sl_back_find(t, &dst, port, &b, six) || !sl_back_is(&b, &src, b.backend->port))
+		return sl_seam_current(t) ? SL_REASON_not_bound : SL_REASON_torn_table;
+	id = b.backend->traffic;
+	mine.reverse = b.r;
+	mine.hash = b.key;
+	dst = b.r->vip;
+	reason = sl_back_route(t, &b, &at, &mtu, six);
+	if (reason != SL_REASON_to_client)
+		return reason;
+	if (sl_l3_length(l3, six) > mtu)
+		return SL_REASON_too_big;
+	reason = sl_fragment_limit(t, p, &mine, l3, &b.client, b.port, id, SL_FROM_BACKEND, six);
+	if (reason != SL_REASON_to_backend)
+		return reason;
+	if (!sl_back_take(t, at, mac, egress))
+		return SL_REASON_torn_table;
+	sl_nat_address(l3, &b.client, false, six);
+	sl_nat_address(l3, &dst, true, six);
+	if (!sl_back_hop(p, w->l3, mac, six))
+		return SL_REASON_bad_header;
+	sl_back_count(t, p, id);
 	return SL_REASON_to_client;
 }
 

@@ -77,7 +77,7 @@ SL_INLINE void sl_first6_classify(const struct sl_tables *t, const struct sl_pac
 	}
 }
 
-/* Any other. shape: sl_shape6_with(). The client's port, where it goes on. */
+/* Any other. shape: sl_shape6_with(). The client's port, where it goes on, or the pool's. */
 SL_INLINE sl_be16 sl_fragment6_classify(const struct sl_tables *t, const struct sl_packet *p,
 					uint32_t shape, struct sl_work *w)
 {
@@ -96,10 +96,10 @@ SL_INLINE sl_be16 sl_fragment6_classify(const struct sl_tables *t, const struct 
 		return (sl_be16)0;
 	if (!sl_fragment_udp(value) &&
 	    ((e->type << 8 | e->left) & SL_IP6_OFFSET) < (int)sizeof(struct sl_tcp))
-		sl_work_end(w, w->todo == SL_TODO_FRAGMENT_TO_BACKEND ? SL_REASON_fragment_bad
-								      : SL_REASON_not_ours);
-	return w->todo == SL_TODO_FRAGMENT_TO_CLIENT ? sl_fragment_dport(value)
-						     : sl_fragment_sport(value);
+		sl_work_end(w, w->todo == SL_TODO_FRAGMENT_TO_CLIENT ? SL_REASON_not_ours
+								     : SL_REASON_fragment_bad);
+	return w->todo == SL_TODO_FRAGMENT_TO_BACKEND ? sl_fragment_sport(value)
+						      : sl_fragment_dport(value);
 }
 
 #endif

@@ -5,9 +5,10 @@
  *   an error to a VIP        quotes a packet VIP → client: to the backend that sent it. Which one
  *                            that is, the flow's row and entry say, as for the flow itself; but an
  *                            error enters and refreshes nothing, since anybody can send one.
- *   an error elsewhere       that quotes a packet client → backend of a service: to the client,
- *                            with the VIP as its source, be it from the backend itself or from a
- *                            router on the way there: an inner address would be filtered outside.
+ *   an error to a pool       of full NAT, that quotes a packet pool → backend: to the client, as
+ * the next. an error elsewhere       that quotes a packet client → backend of a service: to the
+ * client, with the VIP as its source, be it from the backend itself or from a router on the way
+ * there: an inner address would be filtered outside.
  *
  * What is quoted is changed back to what its sender knows (quote.h). A backend that has the VIP
  * itself (all modes but NAT) sent the packet as it is quoted, and gets the error as it came.
@@ -17,6 +18,7 @@
 #ifndef SL_CORE_ICMP_H
 #define SL_CORE_ICMP_H
 
+#include "fullnat.h"
 #include "mode.h"
 #include "quote.h"
 #include "route.h"
@@ -48,7 +50,10 @@ SL_INLINE void sl_icmp_classify_error(const struct sl_tables *t, const struct sl
 
 	s = sl_service_of(t, &vip, sl_endpoint(q->sport, q->protocol));
 	if (!s || !root) {
+		s = sl_service_find(t, &vip, 0);
 		sl_work_end(w, SL_REASON_icmp_unknown);
+		if (s && s->flags & SL_SERVICE_POOL)
+			w->todo = SL_TODO_ERROR_BOUND;
 		return;
 	}
 	w->service = s;
@@ -68,7 +73,7 @@ SL_INLINE void sl_icmp_classify_transit(const struct sl_tables *t, const struct 
 	w->reverse = r;
 	w->at = r ? sl_route_find4(t, q->src) : ~0u;
 	route = sl_seam_route(t, w->at);
-	if (!r || (route && route->kind == SL_ROUTE_LOCAL))
+	if (!r || (route && route->kind <= SL_ROUTE_POOL))
 		sl_work_end(w, SL_REASON_not_ours);
 	else
 		w->todo = SL_TODO_ERROR_TO_CLIENT;
@@ -141,9 +146,11 @@ SL_INLINE enum sl_reason sl_icmp_echo(const struct sl_tables *t, struct sl_packe
 	return SL_REASON_echo_reply;
 }
 
-/* Rewrites the message and what it quotes; the tables were found current. */
+/* Rewrites the message and what it quotes; the tables were found current. more: what its sum has
+ * grown by already. */
 SL_INLINE bool sl_icmp_rewrite(struct sl_packet *p, const struct sl_work *w,
-			       const struct sl_quote *q, const struct sl_nat *n, bool to_backend)
+			       const struct sl_quote *q, const struct sl_nat *n, uint32_t more,
+			       bool to_backend)
 {
 	struct sl_eth *eth = sl_packet_at(p, 0, sizeof(*eth));
 	struct sl_ip4 *ip = sl_packet_at(p, w->l3, sizeof(*ip));
@@ -152,7 +159,7 @@ SL_INLINE bool sl_icmp_rewrite(struct sl_packet *p, const struct sl_work *w,
 
 	if (!eth || !ip || !icmp || !sl_quote_move(p, q, n, to_backend, &grown))
 		return false;
-	icmp->csum = sl_csum_apply(icmp->csum, grown);
+	icmp->csum = sl_csum_apply(icmp->csum, grown + more);
 	sl_eth_address(eth, n->mac);
 	if (to_backend) {
 		ip->dst = n->addr;
@@ -166,6 +173,21 @@ SL_INLINE bool sl_icmp_rewrite(struct sl_packet *p, const struct sl_work *w,
 	return true;
 }
 
+/* The flow's client, whom its backend knows by a port of a pool's; *grown: by how much more the
+ * message's sum grows. False: it has none. */
+SL_INLINE bool sl_icmp_bind(const struct sl_tables *t, struct sl_packet *p,
+			    const struct sl_quote *q, uint64_t key, uint32_t pool, uint32_t *grown,
+			    bool six)
+{
+	uint64_t bound = sl_bound_anywhere(t, key, pool);
+	const struct sl_pool_address *a = sl_pool_address(t, pool, sl_bound_index(bound));
+
+	if (!bound || !a || !sl_seam_current(t))
+		return false;
+	*grown = sl_quote_end(p, q, &a->addr, sl_htons(sl_bound_port(bound)), false, six);
+	return true;
+}
+
 SL_INLINE enum sl_reason sl_icmp_to_backend(const struct sl_tables *t, struct sl_packet *p,
 					    const struct sl_work *w, uint16_t *egress)
 {
@@ -174,21 +196,24 @@ SL_INLINE enum sl_reason sl_icmp_to_backend(const struct sl_tables *t, struct sl
 	struct sl_quote q;
 	uint8_t mode = w->service->mode;
 	struct sl_nat n;
-	uint32_t id;
+	uint32_t id, more = 0;
+	uint64_t key;
 
 	if (!ip || !sl_quote_parse(p, w->l4 + sizeof(struct sl_icmp), sl_icmp_end(p, w->l3), &q))
 		return SL_REASON_bad_header;
 	if (ip->ttl <= 1 && mode != SL_MODE_DIRECT)
 		return SL_REASON_ttl_exceeded;
-	reason = sl_look_backend(t, w, sl_flow_key4(w->service->id, q.dst, q.dport), &n, &id,
-				 egress);
+	key = sl_flow_key4(w->service->id, q.dst, q.dport);
+	reason = sl_look_backend(t, w, key, &n, &id, egress);
 	if (reason != SL_REASON_to_backend)
 		return reason;
 	if (!n.port)
 		n.port = q.sport;
-	if (mode == SL_MODE_NAT)
-		return sl_icmp_rewrite(p, w, &q, &n, true) ? SL_REASON_icmp_to_backend
-							   : SL_REASON_bad_header;
+	if (mode == SL_MODE_FULLNAT && !sl_icmp_bind(t, p, &q, key, w->service->pool, &more, false))
+		return sl_seam_current(t) ? SL_REASON_icmp_unknown : SL_REASON_torn_table;
+	if (mode == SL_MODE_NAT || mode == SL_MODE_FULLNAT)
+		return sl_icmp_rewrite(p, w, &q, &n, more, true) ? SL_REASON_icmp_to_backend
+								 : SL_REASON_bad_header;
 	reason = (enum sl_reason)sl_mode(t, p, n.index, w->l3, w->l4, mode);
 	return reason == SL_REASON_to_backend ? SL_REASON_icmp_to_backend : reason;
 }
@@ -215,8 +240,61 @@ SL_INLINE enum sl_reason sl_icmp_to_client(const struct sl_tables *t, struct sl_
 	reason = sl_route_out(t, w->at, &dst, n.mac, egress);
 	if (reason != SL_REASON_to_client)
 		return reason;
-	return sl_icmp_rewrite(p, w, &q, &n, false) ? SL_REASON_icmp_to_client
-						    : SL_REASON_bad_header;
+	return sl_icmp_rewrite(p, w, &q, &n, 0, false) ? SL_REASON_icmp_to_client
+						       : SL_REASON_bad_header;
+}
+
+/* To an address of a pool, which a backend sent to, or a router on the way there: what is quoted is
+ * of the flow that is bound there. src, dst: the quoted packet's. */
+SL_INLINE enum sl_reason sl_icmp_bound_with(const struct sl_tables *t, struct sl_packet *p,
+					    const struct sl_work *w, const struct sl_quote *q,
+					    const union sl_addr *src, const union sl_addr *dst,
+					    uint16_t *egress, bool six)
+{
+	uint8_t mac[12] __attribute__((aligned(8)));
+	enum sl_reason reason;
+	struct sl_icmp *icmp;
+	uint32_t at, mtu, grown, outer;
+	union sl_addr vip;
+	struct sl_back b;
+	sl_be16 port;
+	void *l3;
+
+	if (!sl_back_find(t, src, q->sport, &b, six) || b.r->protocol != q->protocol ||
+	    !sl_back_is(&b, dst, q->dport))
+		return sl_seam_current(t) ? SL_REASON_icmp_unknown : SL_REASON_torn_table;
+	vip = b.r->vip;
+	port = b.r->port ? b.r->port : q->dport;
+	reason = sl_back_route(t, &b, &at, &mtu, six);
+	if (reason != SL_REASON_to_client)
+		return reason;
+	l3 = sl_packet_at(p, w->l3, six ? sizeof(struct sl_ip6) : sizeof(struct sl_ip4));
+	if (!l3 || sl_l3_ttl(l3, six) <= 1)
+		return l3 ? SL_REASON_ttl_exceeded : SL_REASON_bad_header;
+	if (!sl_back_take(t, at, mac, egress))
+		return SL_REASON_torn_table;
+	grown = sl_quote_end(p, q, &b.client, b.port, true, six) +
+		sl_quote_end(p, q, &vip, port, false, six);
+	outer = sl_nat_address(l3, &b.client, false, six);
+	outer += sl_nat_address(l3, &vip, true, six);
+	icmp = sl_packet_at(p, w->l4, sizeof(*icmp));
+	if (!icmp || !sl_back_hop(p, w->l3, mac, six))
+		return SL_REASON_bad_header;
+	icmp->csum = sl_csum_apply(icmp->csum, grown + (six ? outer : 0));
+	return SL_REASON_icmp_to_client;
+}
+
+SL_INLINE enum sl_reason sl_icmp_bound(const struct sl_tables *t, struct sl_packet *p,
+				       const struct sl_work *w, uint16_t *egress)
+{
+	union sl_addr src, dst;
+	struct sl_quote q;
+
+	if (!sl_quote_parse(p, w->l4 + sizeof(struct sl_icmp), sl_icmp_end(p, w->l3), &q))
+		return SL_REASON_bad_header;
+	src = sl_addr4(q.src);
+	dst = sl_addr4(q.dst);
+	return sl_icmp_bound_with(t, p, w, &q, &src, &dst, egress, false);
 }
 
 #endif

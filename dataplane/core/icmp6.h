@@ -17,8 +17,12 @@ SL_INLINE void sl_icmp6_classify_error(const struct sl_tables *t, const struct s
 		sl_service_of(t, &q->src, sl_endpoint(q->in.sport, q->in.protocol));
 	uint64_t source;
 
-	if (!s || !root)
+	if (!s || !root) {
+		s = sl_service_find(t, &q->src, 0);
+		if (s && s->flags & SL_SERVICE_POOL)
+			w->todo = SL_TODO_ERROR_BOUND;
 		return;
+	}
 	source = sl_hash_source6(&q->dst, q->in.dport, root->row_key);
 	w->service = s;
 	w->todo = SL_TODO_ERROR_TO_BACKEND;
@@ -130,9 +134,10 @@ SL_INLINE enum sl_reason sl_icmp6_echo(const struct sl_tables *t, struct sl_pack
 }
 
 /* The message and what it quotes: the quoted source becomes the backend, or the quoted destination
- * the VIP, and so the packet's own other end. */
+ * the VIP, and so the packet's own other end. more: what its sum has grown by already. */
 SL_INLINE bool sl_icmp6_rewrite(struct sl_packet *p, const struct sl_work *w,
-				const struct sl_quote6 *q, const struct sl_nat *n, bool to_backend)
+				const struct sl_quote6 *q, const struct sl_nat *n, uint32_t more,
+				bool to_backend)
 {
 	union sl_addr before;
 	struct sl_udp *ports;
@@ -159,7 +164,7 @@ SL_INLINE bool sl_icmp6_rewrite(struct sl_packet *p, const struct sl_work *w,
 			ports->dst = n->port;
 		}
 	}
-	grown += sl_quote_csum(p, &q->in, n->l4_delta);
+	grown += more + sl_quote_csum(p, &q->in, n->l4_delta);
 	if (!(eth = sl_packet_at(p, 0, sizeof(*eth))) ||
 	    !(ip = sl_packet_at(p, w->l3, sizeof(*ip))) ||
 	    !(icmp = sl_packet_at(p, w->l4, sizeof(*icmp))))
@@ -183,7 +188,7 @@ SL_INLINE enum sl_reason sl_icmp6_forward(const struct sl_tables *t, struct sl_p
 	struct sl_quote6 q;
 	union sl_addr dst;
 	struct sl_nat n;
-	uint32_t id;
+	uint32_t id, more = 0;
 
 	if (!ip || !sl_quote6_find(t, p, w, sl_icmp6_end(ip, w->l3), &q))
 		return SL_REASON_bad_header;
@@ -193,7 +198,11 @@ SL_INLINE enum sl_reason sl_icmp6_forward(const struct sl_tables *t, struct sl_p
 		reason = sl_look_backend(t, w, w->hash, &n, &id, egress);
 		if (reason != SL_REASON_to_backend)
 			return reason;
-		if (mode != SL_MODE_NAT) { /* it has the VIP itself, and gets it as it came */
+		if (mode == SL_MODE_FULLNAT &&
+		    !sl_icmp_bind(t, p, &q.in, w->hash, w->service->pool, &more, true))
+			return sl_seam_current(t) ? SL_REASON_icmp_unknown : SL_REASON_torn_table;
+		if (mode != SL_MODE_NAT &&
+		    mode != SL_MODE_FULLNAT) { /* it has the VIP itself, and gets it as it came */
 			reason = (enum sl_reason)sl_mode(t, p, n.index, w->l3, w->l4, mode);
 			return reason == SL_REASON_to_backend ? SL_REASON_icmp_to_backend : reason;
 		}
@@ -206,9 +215,20 @@ SL_INLINE enum sl_reason sl_icmp6_forward(const struct sl_tables *t, struct sl_p
 		if (reason != SL_REASON_to_client)
 			return reason;
 	}
-	if (!sl_icmp6_rewrite(p, w, &q, &n, to_backend))
+	if (!sl_icmp6_rewrite(p, w, &q, &n, more, to_backend))
 		return SL_REASON_bad_header;
 	return to_backend ? SL_REASON_icmp_to_backend : SL_REASON_icmp_to_client;
+}
+
+SL_INLINE enum sl_reason sl_icmp6_bound(const struct sl_tables *t, struct sl_packet *p,
+					const struct sl_work *w, uint16_t *egress)
+{
+	const struct sl_ip6 *ip = sl_packet_at(p, w->l3, sizeof(*ip));
+	struct sl_quote6 q;
+
+	if (!ip || !sl_quote6_find(t, p, w, sl_icmp6_end(ip, w->l3), &q))
+		return SL_REASON_bad_header;
+	return sl_icmp_bound_with(t, p, w, &q.in, &q.src, &q.dst, egress, true);
 }
 
 SL_INLINE enum sl_reason sl_icmp6_route(const struct sl_tables *t, struct sl_packet *p,
@@ -222,6 +242,8 @@ SL_INLINE enum sl_reason sl_icmp6_route(const struct sl_tables *t, struct sl_pac
 		return sl_icmp6_forward(t, p, w, egress, true);
 	case SL_TODO_ERROR_TO_CLIENT:
 		return sl_icmp6_forward(t, p, w, egress, false);
+	case SL_TODO_ERROR_BOUND:
+		return sl_fullnat_error(t, p, w, egress, true);
 	default:
 		return sl_seam_current(t) ? (enum sl_reason)w->reason : SL_REASON_torn_table;
 	}

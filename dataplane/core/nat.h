@@ -90,6 +90,60 @@ SL_INLINE bool sl_nat6(struct sl_packet *p, uint32_t l3, uint32_t l4, uint8_t pr
 	return true;
 }
 
+/* Source or destination of a network header, where nobody has computed what the checksums change
+ * by: what those of the transport do. */
+SL_INLINE uint16_t sl_nat_address(void *l3, const union sl_addr *addr, bool source, bool six)
+{
+	struct sl_ip4 *ip = l3;
+	struct sl_ip6 *ip6 = l3;
+	union sl_addr before;
+	uint16_t delta;
+
+	if (six) {
+		before = sl_addr_load(source ? ip6->src : ip6->dst);
+		sl_addr_store(source ? ip6->src : ip6->dst, addr);
+		return sl_csum_delta_addr(&before, addr);
+	}
+	before = sl_addr4(source ? ip->src : ip->dst);
+	if (source)
+		ip->src = addr->w[3];
+	else
+		ip->dst = addr->w[3];
+	delta = sl_csum_delta_addr(&before, addr);
+	ip->csum = sl_csum_add(ip->csum, delta);
+	return delta;
+}
+
+SL_INLINE sl_be16 sl_nat_port(struct sl_udp *ports, sl_be16 port, bool source)
+{
+	sl_be16 before = source ? ports->src : ports->dst;
+
+	if (source)
+		ports->src = port;
+	else
+		ports->dst = port;
+	return before;
+}
+
+/* An end of the packet, address and port, with all checksums. */
+SL_INLINE bool sl_nat_end(struct sl_packet *p, uint32_t l3, uint32_t l4, uint8_t protocol,
+			  const union sl_addr *addr, sl_be16 port, bool source, bool six)
+{
+	struct sl_udp *ports;
+	uint16_t delta;
+	sl_be16 before;
+	void *ip;
+
+	if (!(ports = sl_packet_again(p, l4, sizeof(*ports))) ||
+	    !(ip = sl_packet_again(p, l3, six ? sizeof(struct sl_ip6) : sizeof(struct sl_ip4))))
+		return false;
+	before = sl_nat_port(ports, port, source);
+	delta = sl_nat_address(ip, addr, source, six);
+	sl_l4_csum(p, l4, protocol,
+		   sl_csum_fold((uint32_t)delta + (uint16_t)~before + (uint16_t)port));
+	return true;
+}
+
 /* Towards the backend: destination address and port. */
 SL_INLINE bool sl_nat_to_backend(struct sl_packet *p, uint32_t l3, uint32_t l4,
 				 const struct sl_nat *n)

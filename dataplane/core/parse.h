@@ -123,4 +123,17 @@ SL_INLINE void sl_parse(const struct sl_packet *p, struct sl_parsed *o)
 		o->kind = sl_parse_transport(p, o, length - header);
 }
 
+/* The same of a first fragment as if it were the whole packet. */
+SL_INLINE void sl_parse_whole(const struct sl_packet *p, struct sl_parsed *o)
+{
+	const struct sl_ip4 *ip;
+
+	sl_parse(p, o);
+	if (o->kind != SL_PARSED_FIRST)
+		return;
+	ip = sl_packet_again(p, o->l3, sizeof(*ip));
+	if (ip)
+		o->kind = sl_parse_transport(p, o, sl_ntohs(ip->length) - (o->l4 - o->l3));
+}
+
 #endif

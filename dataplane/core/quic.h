@@ -109,11 +109,11 @@ SL_INLINE uint32_t sl_quic_backend(const struct sl_tables *t, uint32_t servers, 
 	for (int second = 0; second < 2; second++) {
 		uint32_t bucket =
 			second ? sl_server_second(hash, mask) : sl_server_first(hash, mask);
-		const struct sl_servers *s = sl_seam_servers(t, (uint64_t)at + bucket);
+		const struct sl_rows *r = sl_seam_extent(t, (uint64_t)at + bucket);
 
-		for (uint32_t i = 0; s && i < SL_SERVERS; i++)
-			if (s->id[i] == id && s->backend[i])
-				return s->backend[i];
+		for (uint32_t i = 0; r && i < SL_SERVERS; i++)
+			if (r->servers.id[i] == id && r->servers.backend[i])
+				return r->servers.backend[i];
 	}
 	return 0;
 }

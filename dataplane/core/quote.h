@@ -91,6 +91,31 @@ SL_INLINE uint32_t sl_quote_csum(struct sl_packet *p, const struct sl_quote *q, 
 	return sl_word_delta(before, after);
 }
 
+/* Source or destination of what is quoted, of either family, where nobody has computed what the
+ * checksums change by: what the message's sum grows by. */
+SL_INLINE uint32_t sl_quote_end(struct sl_packet *p, const struct sl_quote *q,
+				const union sl_addr *addr, sl_be16 port, bool source, bool six)
+{
+	void *l3 = sl_packet_at(p, q->l3, six ? sizeof(struct sl_ip6) : sizeof(struct sl_ip4));
+	struct sl_udp *ports = sl_packet_at(p, q->l4, sizeof(*ports));
+	uint16_t csum = 0, delta;
+	uint32_t grown;
+	sl_be16 before;
+
+	if (!l3 || !ports)
+		return 0;
+	if (!six)
+		csum = ((struct sl_ip4 *)l3)->csum;
+	delta = sl_nat_address(l3, addr, source, six);
+	grown = delta;
+	if (!six)
+		grown += sl_word_delta(csum, ((struct sl_ip4 *)l3)->csum);
+	before = sl_nat_port(ports, port, source);
+	grown += sl_word_delta((uint16_t)before, (uint16_t)port);
+	delta = sl_csum_fold((uint32_t)delta + (uint16_t)~before + (uint16_t)port);
+	return grown + sl_quote_csum(p, q, delta);
+}
+
 /* The quoted source or destination becomes n's address and port; what the message's sum grows by in
  * *grown. */
 SL_INLINE bool sl_quote_move(struct sl_packet *p, const struct sl_quote *q, const struct sl_nat *n,

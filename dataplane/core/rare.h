@@ -45,6 +45,8 @@ SL_INLINE enum sl_reason sl_icmp_route(const struct sl_tables *t, struct sl_pack
 		return sl_icmp_to_backend(t, p, w, egress);
 	case SL_TODO_ERROR_TO_CLIENT:
 		return sl_icmp_to_client(t, p, w, egress);
+	case SL_TODO_ERROR_BOUND:
+		return sl_fullnat_error(t, p, w, egress, false);
 	default:
 		return sl_rare_end(t, w);
 	}
@@ -55,7 +57,11 @@ SL_INLINE enum sl_reason sl_first_route(const struct sl_tables *t, struct sl_pac
 					const struct sl_work *w, uint16_t *egress)
 {
 	switch (w->todo) {
+	case SL_TODO_BOUND:
+		return sl_fullnat_back(t, p, w, egress);
 	case SL_TODO_SERVICE:
+		if (w->service->flags & SL_SERVICE_FULLNAT)
+			return sl_fullnat(t, p, w, egress);
 		return sl_route_service(t, p, w, egress, false, SL_COPY_LIMITED);
 	case SL_TODO_REVERSE:
 		return sl_route_reverse(t, p, w, egress, false, SL_COPY_LIMITED);
@@ -78,6 +84,8 @@ SL_INLINE enum sl_reason sl_fragment_route(const struct sl_tables *t, struct sl_
 		return sl_fragment_to_backend(t, p, w, sl_fragment_port4(w), egress, false);
 	case SL_TODO_FRAGMENT_TO_CLIENT:
 		return sl_fragment_to_client(t, p, w, sl_fragment_port4(w), egress, false);
+	case SL_TODO_FRAGMENT_BOUND:
+		return sl_fragment_bound(t, p, w, sl_fragment_port4(w), egress, false);
 	default:
 		return sl_rare_end(t, w);
 	}
@@ -97,7 +105,11 @@ SL_INLINE enum sl_reason sl_first6_route(const struct sl_tables *t, struct sl_pa
 					 const struct sl_work *w, uint16_t *egress)
 {
 	switch (w->todo) {
+	case SL_TODO_BOUND6:
+		return sl_fullnat_back(t, p, w, egress);
 	case SL_TODO_SERVICE6:
+		if (w->service->flags & SL_SERVICE_FULLNAT)
+			return sl_fullnat(t, p, w, egress);
 		return sl_route_service(t, p, w, egress, true, SL_COPY_LIMITED);
 	case SL_TODO_REVERSE6:
 		return sl_route_reverse(t, p, w, egress, true, SL_COPY_LIMITED);
@@ -120,6 +132,8 @@ SL_INLINE enum sl_reason sl_fragment6_route(const struct sl_tables *t, struct sl
 		return sl_fragment_to_backend(t, p, w, port, egress, true);
 	case SL_TODO_FRAGMENT_TO_CLIENT:
 		return sl_fragment_to_client(t, p, w, port, egress, true);
+	case SL_TODO_FRAGMENT_BOUND:
+		return sl_fragment_bound(t, p, w, port, egress, true);
 	default:
 		return sl_rare_end(t, w);
 	}

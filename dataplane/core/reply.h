@@ -21,12 +21,13 @@ SL_INLINE uint64_t sl_reply_key(const struct sl_tables *t, uint16_t service,
 	return root ? sl_flow_key(service, sl_hash_source6(client, port, root->row_key)) : 0;
 }
 
-/* What a reply means to its flow's entry, and to the limits of its service. */
+/* What a reply means to its flow's entry, and to the limits of its service. traffic: the backend's
+ * id. */
 SL_INLINE enum sl_reason sl_reverse_limit(const struct sl_tables *t, struct sl_packet *p,
 					  const struct sl_work *w, const void *l3, uint8_t protocol,
-					  const struct sl_udp *ports, uint16_t flags, bool six)
+					  const union sl_addr *client, sl_be16 port,
+					  uint32_t traffic, uint16_t flags, bool six)
 {
-	union sl_addr client = sl_l3_dst(l3, six);
 	const struct sl_reverse *r = w->reverse;
 	bool entry = flags & SL_SERVICE_ENTRY_FROM, ends = false;
 	enum sl_bite bite = SL_BITE_NONE;
@@ -40,14 +41,14 @@ SL_INLINE enum sl_reason sl_reverse_limit(const struct sl_tables *t, struct sl_p
 	}
 	if (!ends && !(flags & SL_SERVICE_LIMITED_FROM))
 		return SL_REASON_to_client;
-	reply = sl_route_about(t, p, l3, protocol, &client, ports->dst, SL_FROM_BACKEND, six);
+	reply = sl_route_about(t, p, l3, protocol, client, port, SL_FROM_BACKEND, six);
 	reply.limits = r->limits;
 	reply.n_limits = r->n_limits;
-	reply.traffic = r->traffic;
+	reply.traffic = traffic;
 	reply.picked = true;
 	if (entry || ends)
-		bite = sl_track_charge(t, sl_reply_key(t, r->service, &client, ports->dst, six),
-				       ends, entry, &reply);
+		bite = sl_track_charge(t, sl_reply_key(t, r->service, client, port, six), ends,
+				       entry, &reply);
 	if (bite == SL_BITE_DROP)
 		return SL_REASON_limit_flow;
 	if (flags & SL_SERVICE_LIMIT_FROM)
@@ -130,7 +131,10 @@ SL_INLINE enum sl_reason sl_route_reverse(const struct sl_tables *t, struct sl_p
 		sl_mss_reply(p, w->l3, w->l4, protocol, mss);
 	if (copy != SL_COPY_STEADY &&
 	    sl_unlikely(flags & (SL_SERVICE_LOOKUP | SL_SERVICE_LIMITED_FROM))) {
-		reason = sl_reverse_limit(t, p, w, l3, protocol, ports, flags, six);
+		union sl_addr client = sl_l3_dst(l3, six);
+
+		reason = sl_reverse_limit(t, p, w, l3, protocol, &client, ports->dst, id, flags,
+					  six);
 		if (reason != SL_REASON_to_client)
 			return reason;
 	}

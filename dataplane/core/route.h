@@ -325,8 +325,8 @@ SL_INLINE uint32_t sl_track_rest_with(const struct sl_tables *t, const struct sl
 	return to;
 }
 
-/* Whether a live entry knows the flow. */
-SL_INLINE bool sl_track_knows_with(const struct sl_tables *t, uint64_t key, uint64_t now)
+/* What a flow's live entry says, or 0. */
+SL_INLINE uint64_t sl_track_value_with(const struct sl_tables *t, uint64_t key, uint64_t now)
 {
 	const struct sl_root *root = sl_seam_root(t);
 	const struct sl_terms *terms = sl_seam_terms(t, sl_flow_key_service(key));
@@ -334,7 +334,7 @@ SL_INLINE bool sl_track_knows_with(const struct sl_tables *t, uint64_t key, uint
 
 	if (root && terms)
 		at = sl_flow_find(t, key, sl_hash_flow(key, root->flow_key));
-	return at.bucket && sl_flow_alive(at.value, terms, now);
+	return at.bucket && sl_flow_alive(at.value, terms, now) ? at.value : 0;
 }
 
 /* Charges a packet to the limit that is kept in the flow's entry. */

@@ -34,9 +34,9 @@ SL_INLINE const struct sl_route *sl_seam_route(const struct sl_tables *t, uint32
 SL_INLINE uint32_t sl_seam_routes(const struct sl_tables *t);
 SL_INLINE const struct sl_port *sl_seam_port(const struct sl_tables *t, uint32_t index);
 
-/* Extents. `row` counts rows, not records. */
+/* Extents. `row` counts rows, not records, which may hold something else than rows. */
 SL_INLINE const uint32_t *sl_seam_row(const struct sl_tables *t, uint64_t row);
-SL_INLINE const struct sl_servers *sl_seam_servers(const struct sl_tables *t, uint64_t record);
+SL_INLINE const struct sl_rows *sl_seam_extent(const struct sl_tables *t, uint64_t record);
 SL_INLINE const struct sl_backend *sl_seam_backend(const struct sl_tables *t, uint64_t index);
 
 /* Flows. Whether hits are looked for in line; else by sl_track_rest() too. */
@@ -45,6 +45,9 @@ SL_INLINE const struct sl_terms *sl_seam_terms(const struct sl_tables *t, uint32
 SL_INLINE struct sl_bucket *sl_seam_bucket(const struct sl_tables *t, uint32_t index);
 SL_INLINE uint32_t sl_seam_buckets(const struct sl_tables *t);
 SL_INLINE struct sl_fragments *sl_seam_fragments(const struct sl_tables *t, uint32_t hash);
+/* Ports of pools, and IPv6 clients that they are bound to (abi/binding.h). */
+SL_INLINE struct sl_bindings *sl_seam_bindings(const struct sl_tables *t, uint32_t line);
+SL_INLINE struct sl_bound *sl_seam_bound(const struct sl_tables *t, uint32_t place);
 /* Ticks since root->origin_ns. The clock that is cheap may be milliseconds behind; limits ask the
  * other. */
 SL_INLINE uint64_t sl_seam_now(const struct sl_tables *t);
@@ -90,7 +93,18 @@ static uint32_t sl_track_rest(const struct sl_tables *t, const struct sl_ask *as
 struct sl_work;
 static enum sl_reason sl_limited(const struct sl_tables *t, struct sl_packet *p,
 				 const struct sl_work *w, uint16_t *egress);
-static bool sl_track_knows(const struct sl_tables *t, uint64_t key, uint64_t now);
+static enum sl_reason sl_fullnat(const struct sl_tables *t, struct sl_packet *p,
+				 const struct sl_work *w, uint16_t *egress);
+static enum sl_reason sl_fullnat_back(const struct sl_tables *t, struct sl_packet *p,
+				      const struct sl_work *w, uint16_t *egress);
+static enum sl_reason sl_fullnat_error(const struct sl_tables *t, struct sl_packet *p,
+				       const struct sl_work *w, uint16_t *egress, bool six);
+static uint64_t sl_bound(const struct sl_tables *t, uint64_t key, uint64_t now, uint32_t pool);
+static uint64_t sl_bound_anywhere(const struct sl_tables *t, uint64_t key, uint32_t pool);
+static uint64_t sl_bind(const struct sl_tables *t, uint64_t key, uint64_t now, uint32_t pool,
+			const union sl_addr *client, sl_be16 port);
+static bool sl_bind_stale(const struct sl_tables *t, uint64_t key, uint64_t now, uint32_t pool);
+static uint64_t sl_track_value(const struct sl_tables *t, uint64_t key, uint64_t now);
 static uint32_t sl_quic(const struct sl_tables *t, const struct sl_packet *p, uint64_t where,
 			uint32_t servers);
 static enum sl_bite sl_track_charge(const struct sl_tables *t, uint64_t key, bool ends,

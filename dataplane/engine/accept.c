@@ -87,6 +87,34 @@ static enum sl_accept check_servers(const struct sl_acceptor *a, const struct ex
 	return wrong ? SL_ACCEPT_INDEX : SL_ACCEPT_OK;
 }
 
+static bool is_region(const struct sl_acceptor *a, uint64_t region)
+{
+	return (region + 1) * SL_BINDING_LINES <= a->store->count[SL_ARRAY_bindings];
+}
+
+/* The addresses that flows of full NAT come from. */
+static enum sl_accept check_pool(const struct sl_acceptor *a, uint32_t at)
+{
+	const struct sl_rows *head = (const struct sl_rows *)a->store->base[SL_ARRAY_slots] + at;
+	const uint32_t *count = a->store->count, *row = sl_rows_of(head, 1);
+	const struct sl_rows *address = head + 1 + SL_POOL_ROWS / SL_ROWS_PER_RECORD;
+
+	if (at >= count[SL_ARRAY_slots] || !head->pool.n || head->pool.n > SL_POOL_ADDRESSES_MAX ||
+	    (uint64_t)at + sl_pool_records(head->pool.n) > count[SL_ARRAY_slots])
+		return SL_ACCEPT_INDEX;
+	if (head->pool.first_port > head->pool.last_port)
+		return SL_ACCEPT_FORM;
+	for (uint32_t i = 0; i < SL_POOL_ROWS; i++)
+		if (row[i] >= head->pool.n)
+			return SL_ACCEPT_INDEX;
+	for (uint32_t i = 0; i < head->pool.n; i++)
+		if (!is_region(
+			    a,
+			    address[i / SL_POOL_ADDRESSES].address[i % SL_POOL_ADDRESSES].region))
+			return SL_ACCEPT_INDEX;
+	return SL_ACCEPT_OK;
+}
+
 static enum sl_accept check_pace(const struct sl_pace *p)
 {
 	if ((p->byte && p->packet) || p->depth > SL_TIME_AHEAD || p->most > SL_TIME_AHEAD)
@@ -169,8 +197,12 @@ static enum sl_accept check_service(struct sl_acceptor *a, const struct sl_servi
 	enum sl_accept answer;
 	struct extents *seen;
 
+	if (s->flags & SL_SERVICE_POOL)
+		return is_region(a, s->rows) ? SL_ACCEPT_OK : SL_ACCEPT_INDEX;
 	if (s->flags & SL_SERVICE_VIP)
 		return SL_ACCEPT_OK;
+	if (!(s->flags & SL_SERVICE_FULLNAT) != (s->mode != SL_MODE_FULLNAT))
+		return SL_ACCEPT_FORM;
 	if (s->flags & SL_SERVICE_QUIC)
 		e.n_servers = sl_servers_mask(s->servers) + 1;
 	answer = check_record(a, s, &e);
@@ -189,6 +221,8 @@ static enum sl_accept check_service(struct sl_acceptor *a, const struct sl_servi
 		answer = check_limits(a, &e);
 	if (answer == SL_ACCEPT_OK)
 		answer = check_servers(a, &e);
+	if (answer == SL_ACCEPT_OK && s->flags & SL_SERVICE_FULLNAT)
+		answer = check_pool(a, s->pool);
 	if (answer == SL_ACCEPT_OK)
 		*seen = e;
 	return answer;

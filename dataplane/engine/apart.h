@@ -36,9 +36,9 @@ SL_APART enum sl_bite sl_track_charge(const struct sl_tables *t, uint64_t key, b
 	return sl_track_charge_with(t, key, ends, limited, packet);
 }
 
-SL_APART bool sl_track_knows(const struct sl_tables *t, uint64_t key, uint64_t now)
+SL_APART uint64_t sl_track_value(const struct sl_tables *t, uint64_t key, uint64_t now)
 {
-	return sl_track_knows_with(t, key, now);
+	return sl_track_value_with(t, key, now);
 }
 
 SL_APART uint32_t sl_quic_apart(const struct sl_tables *t, const struct sl_packet *p,
@@ -89,6 +89,59 @@ SL_APART enum sl_reason sl_limited(const struct sl_tables *t, struct sl_packet *
 	if (w->todo >= SL_TODO_SERVICE6)
 		return SL_ON_COPY(p, sl_limited_with(t, &copy, w, egress, true));
 	return SL_ON_COPY(p, sl_limited_with(t, &copy, w, egress, false));
+}
+
+SL_INLINE enum sl_reason sl_fullnat_both(const struct sl_tables *t, struct sl_packet *p,
+					 const struct sl_work *w, uint16_t *egress, bool six)
+{
+	enum sl_reason reason = sl_fullnat_with(t, p, w, egress, six);
+
+	return reason == SL_ELSEWHERE ? sl_fullnat_first_with(t, p, w, egress, six) : reason;
+}
+
+SL_APART enum sl_reason sl_fullnat(const struct sl_tables *t, struct sl_packet *p,
+				   const struct sl_work *w, uint16_t *egress)
+{
+	if (w->todo >= SL_TODO_SERVICE6)
+		return SL_ON_COPY(p, sl_fullnat_both(t, &copy, w, egress, true));
+	return SL_ON_COPY(p, sl_fullnat_both(t, &copy, w, egress, false));
+}
+
+SL_APART enum sl_reason sl_fullnat_back(const struct sl_tables *t, struct sl_packet *p,
+					const struct sl_work *w, uint16_t *egress)
+{
+	struct sl_work found = *w;
+
+	if (w->todo == SL_TODO_BOUND6)
+		return SL_ON_COPY(p, sl_fullnat_back_with(t, &copy, &found, egress, true));
+	return SL_ON_COPY(p, sl_fullnat_back_with(t, &copy, &found, egress, false));
+}
+
+SL_INLINE enum sl_reason sl_fullnat_error(const struct sl_tables *t, struct sl_packet *p,
+					  const struct sl_work *w, uint16_t *egress, bool six)
+{
+	return six ? sl_icmp6_bound(t, p, w, egress) : sl_icmp_bound(t, p, w, egress);
+}
+
+SL_APART uint64_t sl_bound(const struct sl_tables *t, uint64_t key, uint64_t now, uint32_t pool)
+{
+	return sl_bound_with(t, key, now, pool);
+}
+
+SL_APART uint64_t sl_bound_anywhere(const struct sl_tables *t, uint64_t key, uint32_t pool)
+{
+	return sl_bound_anywhere_with(t, key, sl_hash_flow(key, sl_seam_root(t)->flow_key), pool);
+}
+
+SL_APART uint64_t sl_bind(const struct sl_tables *t, uint64_t key, uint64_t now, uint32_t pool,
+			  const union sl_addr *client, sl_be16 port)
+{
+	return sl_bind_with(t, key, now, pool, client, port);
+}
+
+SL_APART bool sl_bind_stale(const struct sl_tables *t, uint64_t key, uint64_t now, uint32_t pool)
+{
+	return sl_bind_stale_with(t, key, now, pool);
 }
 
 SL_APART enum sl_reason sl_rare(const struct sl_tables *t, struct sl_packet *p, uint8_t todo,

@@ -35,6 +35,8 @@ struct sl_tables {
 	struct sl_lease *lease;
 	struct sl_wanted *wanted;
 	struct sl_fragments *fragments;
+	struct sl_bindings *bindings;
+	struct sl_bound *bound;
 	uint64_t generation;
 	uint64_t seq;
 	uint64_t now; /* ticks */
@@ -53,6 +55,8 @@ struct sl_tables {
 	uint32_t balances;
 	uint32_t limit_tallies;
 	uint32_t n_fragments;
+	uint32_t binding_lines;
+	uint32_t n_bound;
 };
 
 /* What doesn't change while the instance is attached. */
@@ -87,6 +91,10 @@ static inline void sl_tables_init(struct sl_tables *t, const struct sl_store *st
 		.limit_tallies = n[SL_ARRAY_limit_tally] / writers,
 		.fragments = store->base[SL_ARRAY_fragments],
 		.n_fragments = n[SL_ARRAY_fragments],
+		.bindings = store->base[SL_ARRAY_bindings],
+		.binding_lines = n[SL_ARRAY_bindings],
+		.bound = store->base[SL_ARRAY_bound],
+		.n_bound = n[SL_ARRAY_bound],
 		.wanted = (struct sl_wanted *)store->base[SL_ARRAY_wanted] + writer,
 	};
 	t->traffic =
@@ -190,9 +198,9 @@ SL_INLINE const uint32_t *sl_seam_row(const struct sl_tables *t, uint64_t row)
 	return sl_likely(row < t->n_rows) ? (const uint32_t *)t->rows + row : NULL;
 }
 
-SL_INLINE const struct sl_servers *sl_seam_servers(const struct sl_tables *t, uint64_t record)
+SL_INLINE const struct sl_rows *sl_seam_extent(const struct sl_tables *t, uint64_t record)
 {
-	return record < t->n_rows / SL_ROWS_PER_RECORD ? &t->rows[record].servers : NULL;
+	return record < t->n_rows / SL_ROWS_PER_RECORD ? &t->rows[record] : NULL;
 }
 
 SL_INLINE const struct sl_backend *sl_seam_backend(const struct sl_tables *t, uint64_t index)
@@ -218,6 +226,16 @@ SL_INLINE uint32_t sl_seam_buckets(const struct sl_tables *t)
 SL_INLINE struct sl_fragments *sl_seam_fragments(const struct sl_tables *t, uint32_t hash)
 {
 	return &t->fragments[sl_hash_reduce(hash, t->n_fragments)];
+}
+
+SL_INLINE struct sl_bindings *sl_seam_bindings(const struct sl_tables *t, uint32_t line)
+{
+	return line < t->binding_lines ? &t->bindings[line] : NULL;
+}
+
+SL_INLINE struct sl_bound *sl_seam_bound(const struct sl_tables *t, uint32_t place)
+{
+	return place < t->n_bound ? &t->bound[place] : NULL;
 }
 
 SL_INLINE uint64_t sl_seam_now(const struct sl_tables *t)

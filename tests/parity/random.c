@@ -41,6 +41,8 @@ enum {
 	BITTEN,
 	BALANCES,
 	METERS,
+	BINDINGS,
+	BOUND,
 	WRITTEN
 };
 
@@ -59,6 +61,8 @@ static const struct {
 	[BITTEN] = { SL_ARRAY_bitten, false, "record of who was limited" },
 	[BALANCES] = { SL_ARRAY_balances, true, "balances" },
 	[METERS] = { SL_ARRAY_meters, true, "meters" },
+	[BINDINGS] = { SL_ARRAY_bindings, true, "bindings" },
+	[BOUND] = { SL_ARRAY_bound, true, "clients of bindings" },
 };
 
 /* One side: an engine over its own copy of the tables. */

@@ -46,7 +46,7 @@ char error[SL_ERROR_MAX];
 static void make_arrays(void)
 {
 	static const size_t size[] = { SL_ARRAYS(RECORD_SIZE) };
-	const struct sl_capacity capacity = { 2, 4, 1024, 1024, 8, 8, 8, 64, 1, 1 };
+	const struct sl_capacity capacity = { 2, 4, 1024, 1024, 8, 8, 8, 64, 1, 1, 1 };
 
 	sl_store_size(&capacity, c->store.count);
 	for (int i = 0; i < SL_ARRAY_COUNT; i++) {
@@ -54,7 +54,7 @@ static void make_arrays(void)
 
 		c->store.base[i] = memset(aligned_alloc(128, bytes), 0, bytes);
 	}
-	c->config.capacity = (struct sl_config_capacity){ 2, 4, 1024, 1024, 8, 8, 8, 64 };
+	c->config.capacity = (struct sl_config_capacity){ 2, 4, 1024, 1024, 8, 8, 8, 64, 1 };
 	c->config.dataplane.engine = SL_WISH_XDP;
 	sl_store_root(&c->store)->origin_ns = now_ns;
 	sl_store_root(&c->store)->flow_key[1] = 4711;

@@ -132,7 +132,7 @@ SL_INLINE const uint32_t *sl_seam_row(const struct sl_tables *t, uint64_t row)
 	return row < (PUBLISHES + 2) * SL_ROWS_PER_RECORD ? &rows[0].row[0] + row : NULL;
 }
 
-SL_INLINE const struct sl_servers *sl_seam_servers(const struct sl_tables *t, uint64_t record)
+SL_INLINE const struct sl_rows *sl_seam_extent(const struct sl_tables *t, uint64_t record)
 {
 	(void)t, (void)record;
 	return NULL;
@@ -179,7 +179,7 @@ SL_INLINE uint64_t sl_seam_clock(const struct sl_tables *t)
 	return t->now;
 }
 
-/* Nothing is limited here. */
+/* Nothing is limited here, or bound. */
 #define SEAM_NONE(type, name, index)                                                               \
 	SL_INLINE type *sl_seam_##name(const struct sl_tables *t, index at)                        \
 	{                                                                                          \
@@ -193,6 +193,8 @@ SEAM_NONE(struct sl_balance, balance, uint32_t)
 SEAM_NONE(struct sl_lease, lease, uint32_t)
 SEAM_NONE(struct sl_limit_tally, limit_tally, uint32_t)
 SEAM_NONE(struct sl_bitten, bitten, uint32_t)
+SEAM_NONE(struct sl_bindings, bindings, uint32_t)
+SEAM_NONE(struct sl_bound, bound, uint32_t)
 #undef SEAM_NONE
 
 SL_INLINE bool sl_seam_peeks(const struct sl_tables *t)
@@ -276,10 +278,10 @@ static __attribute__((unused)) enum sl_bite sl_track_charge(const struct sl_tabl
 	return sl_track_charge_with(t, key, ends, limited, packet);
 }
 
-static __attribute__((unused)) bool sl_track_knows(const struct sl_tables *t, uint64_t key,
-						   uint64_t now)
+static __attribute__((unused)) uint64_t sl_track_value(const struct sl_tables *t, uint64_t key,
+						       uint64_t now)
 {
-	return sl_track_knows_with(t, key, now);
+	return sl_track_value_with(t, key, now);
 }
 
 static __attribute__((unused)) uint32_t
@@ -294,6 +296,57 @@ static __attribute__((unused)) enum sl_reason sl_limited(const struct sl_tables 
 {
 	return w->todo >= SL_TODO_SERVICE6 ? sl_limited_with(t, p, w, egress, true)
 					   : sl_limited_with(t, p, w, egress, false);
+}
+
+static __attribute__((unused)) enum sl_reason sl_fullnat(const struct sl_tables *t,
+							 struct sl_packet *p,
+							 const struct sl_work *w, uint16_t *egress)
+{
+	(void)t, (void)p, (void)w, (void)egress;
+	return SL_REASON_pool_full;
+}
+
+static __attribute__((unused)) enum sl_reason sl_fullnat_back(const struct sl_tables *t,
+							      struct sl_packet *p,
+							      const struct sl_work *w,
+							      uint16_t *egress)
+{
+	(void)t, (void)p, (void)w, (void)egress;
+	return SL_REASON_not_bound;
+}
+
+static __attribute__((unused)) enum sl_reason sl_fullnat_error(const struct sl_tables *t,
+							       struct sl_packet *p,
+							       const struct sl_work *w,
+							       uint16_t *egress, bool six)
+{
+	(void)t, (void)p, (void)w, (void)egress, (void)six;
+	return SL_REASON_not_bound;
+}
+
+static __attribute__((unused)) uint64_t sl_bound(const struct sl_tables *t, uint64_t key,
+						 uint64_t now, uint32_t pool)
+{
+	return sl_bound_with(t, key, now, pool);
+}
+
+static __attribute__((unused)) uint64_t sl_bound_anywhere(const struct sl_tables *t, uint64_t key,
+							  uint32_t pool)
+{
+	return sl_bound_anywhere_with(t, key, sl_hash_flow(key, sl_seam_root(t)->flow_key), pool);
+}
+
+static __attribute__((unused)) uint64_t sl_bind(const struct sl_tables *t, uint64_t key,
+						uint64_t now, uint32_t pool,
+						const union sl_addr *client, sl_be16 port)
+{
+	return sl_bind_with(t, key, now, pool, client, port);
+}
+
+static __attribute__((unused)) bool sl_bind_stale(const struct sl_tables *t, uint64_t key,
+						  uint64_t now, uint32_t pool)
+{
+	return sl_bind_stale_with(t, key, now, pool);
 }
 
 static __attribute__((unused)) uint32_t sl_limit_one(const struct sl_tables *t,

@@ -109,12 +109,13 @@ static const struct refusal refusals[] = {
 	{ HEAD "colour = 3;\n",
 	  "t.conf:2: colour: unknown field; known here: instance, group, run_dir, state_dir, "
 	  "bpf_dir, huge_dir, tunnel_source, tunnel_source6, closed_ports, dataplane, next_hops, "
-	  "direct_from, services" },
+	  "direct_from, pools, services" },
 	{ BACKENDS("{ address = \"10.1.0.2\";\n wieght = 3; }"),
 	  "t.conf:6: services[0].backends[0].wieght: unknown field; did you mean \"weight\"?" },
 	{ SERVICES(WEB("backends = ( );\n weight = 3;")),
 	  "t.conf:5: services[0].weight: unknown field; known here: name, vip, protocol, port, "
-	  "scheduler, mode, tunnel_source, tunnel_source6, gue_port, gue_variant, mss, track, "
+	  "scheduler, mode, tunnel_source, tunnel_source6, gue_port, gue_variant, pool, mss, "
+	  "track, "
 	  "flows, affinity, unavailable, table_size, idle_timeout, quic, limits, backends" },
 	{ "dataplane = 3;\n", "t.conf:1: dataplane: is an integer; give a group { … }, such as: "
 			      "dataplane: { cores = [ 1 ]; ports = ( … ); };" },
@@ -306,9 +307,10 @@ static const struct refusal refusals[] = {
 	  "t.conf:3: services[0].port: 0 is out of range; give 1 to 65535" },
 	{ SERVICES(WEB("scheduler = \"rr\";")),
 	  "t.conf:4: services[0].scheduler: \"rr\" is not known; give \"maglev\"" },
-	{ SERVICES(WEB("mode = \"dsr\";")), "t.conf:4: services[0].mode: \"dsr\" is not known; "
-					    "give \"nat\" or \"direct\" or \"ipip\" or "
-					    "\"gue\"" },
+	{ SERVICES(WEB("mode = \"dsr\";")),
+	  "t.conf:4: services[0].mode: \"dsr\" is not known; "
+	  "give \"nat\" or \"fullnat\" or \"direct\" or \"ipip\" or "
+	  "\"gue\"" },
 	{ SERVICES(WEB("mode = \"ipip\";")),
 	  "t.conf:3: services[0].tunnel_source: missing here and in the file itself, and mode = "
 	  "\"ipip\" needs one, or a tunnel_source6 for IPv6 backends; give an address of the "

@@ -288,7 +288,7 @@ static void test_exceptions(void **state)
 		sl_meter_key(limits_of(80)[0].id, sl_flow_key4(0, addr.w[3], sl_htons(12345)))));
 
 	limit_world_restart(); /* ids and exceptions are found again */
-	assert_int_equal(c->model->service[0]->n_exceptions, 3);
+	assert_int_equal(sl_limits_count_exceptions(c->model), 3);
 	json_decref(limit_world_apply());
 	assert_int_equal(limits_of(80)[1].id, id);
 	assert_non_null(exception_of(sl_meter_key(id, 0xc63364070000)));

@@ -69,7 +69,7 @@ static struct sl_terms *terms_of(uint32_t id)
 static int begin(void **state)
 {
 	static const size_t size[] = { SL_ARRAYS(RECORD_SIZE) };
-	const struct sl_capacity capacity = { 2, 4, 1024, 1024, 8, 4, 4, 64, 1, 1 };
+	const struct sl_capacity capacity = { 2, 4, 1024, 1024, 8, 4, 4, 64, 1, 1, 1 };
 
 	(void)state;
 	c = calloc(1, sizeof(*c));
@@ -83,7 +83,7 @@ static int begin(void **state)
 	now_ns = 1000ull * MS;
 	root()->origin_ns = now_ns;
 	root()->instance = 7;
-	c->config.capacity = (struct sl_config_capacity){ 2, 4, 1024, 1024, 8, 4, 4, 64 };
+	c->config.capacity = (struct sl_config_capacity){ 2, 4, 1024, 1024, 8, 4, 4, 64, 1 };
 	c->config.dataplane.engine = SL_WISH_XDP;
 	assert_int_equal(sl_instance_books(c), 0);
 	assert_int_equal(sl_adopt(c, error), 0);

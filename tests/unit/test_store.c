@@ -45,6 +45,7 @@ static const struct sl_capacity small = {
 	.limits = 6,
 	.exceptions = 5,
 	.clients = 100,
+	.addresses = 1,
 	.workers = 2,
 	.cpus = 2,
 };
@@ -96,7 +97,7 @@ static void sizes(void **state)
 		uint32_t count;
 	} expected[] = {
 		{ SL_ARRAY_root, 1 },
-		{ SL_ARRAY_services, 2 * 64 }, /* 10 services and 10 VIPs, at most half full */
+		{ SL_ARRAY_services, 2 * 64 }, /* 10 services, 10 VIPs and a pool's address */
 		{ SL_ARRAY_reverse, 2 * 128 }, /* 20 backends, and 20 that rest */
 		{ SL_ARRAY_routes, 2 * 16 },
 		{ SL_ARRAY_ports, 2 * SL_PORTS_MAX },
@@ -118,12 +119,13 @@ static void sizes(void **state)
 		{ SL_ARRAY_bitten, 4 * SL_BITTEN },
 		{ SL_ARRAY_balances, 13 + 4 * 40 }, /* limits, and four for each backend */
 		{ SL_ARRAY_meters, 50 },
+		{ SL_ARRAY_bindings, SL_BINDING_LINES },
+		{ SL_ARRAY_bound, 65536 },
 		{ SL_ARRAY_flows, 334 },
 	};
 	static const struct sl_capacity none = { 0 };
-	static const struct sl_capacity absurd = {
-		~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u
-	};
+	static const struct sl_capacity absurd = { ~0u, ~0u, ~0u, ~0u, ~0u, ~0u,
+						   ~0u, ~0u, ~0u, ~0u, ~0u };
 	uint32_t count[SL_ARRAY_COUNT];
 
 	(void)state;

@@ -44,6 +44,8 @@ static const uint32_t record_count[SL_ARRAY_COUNT] = {
 	[SL_ARRAY_balances] = BALANCES,
 	[SL_ARRAY_meters] = 256,
 	[SL_ARRAY_fragments] = 8,
+	[SL_ARRAY_bindings] = SL_BINDING_LINES,
+	[SL_ARRAY_bound] = 65536,
 };
 
 static void make_root(struct world *w)
