@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* The instance's arrays as XDP sees them: one map for each line of SL_ARRAYS, of the same name.
  *
- * Control makes and pins the arrays (abi/store.c) and, when it loads a program, puts them in the
+ * Control makes and pins the arrays (abi/array.c) and, when it loads a program, puts them in the
  * place of these definitions; the size that stands here is never used. What belongs to a program
  * alone (its xsks_map) stands beside the program.
  */

@@ -1,22 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* See store.h. Two kinds of array, told apart in the few functions array_*() below; everything else
- * is the same for both.
+/* An instance: how large its arrays are, where they stand, what its root promises. What one array
+ * is, of either kind, array.h knows.
  *
  * The root is made last and removed first: an instance without a root, or whose root has no magic
  * yet, was never published and is nobody's. Whoever creates an instance (one process: control holds
  * the instance's socket by then) replaces what a predecessor left half-made.
- *
- * Nothing has to be locked in memory: BPF arrays are kernel memory and mapped whole by mmap itself,
- * pages of hugetlbfs are never swapped and populated here.
  */
 #include "store.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -27,26 +22,9 @@
 
 #include <linux/magic.h>
 
-#include <bpf/bpf.h>
+#include "array.h"
 
 #define ERROR_MAX 512
-
-struct array {
-	const char *name;
-	uint32_t record;
-	enum sl_array_writer writer;
-};
-
-static const struct array arrays[SL_ARRAY_COUNT] = {
-#define ARRAY(name_, record_, writer_) { #name_, sizeof(record_), writer_ },
-	SL_ARRAYS(ARRAY)
-#undef ARRAY
-};
-
-#define CHECK_RECORD(name, record, writer)                                                         \
-	_Static_assert(sizeof(record) % 8 == 0, "a BPF array pads other records");
-SL_ARRAYS(CHECK_RECORD)
-#undef CHECK_RECORD
 
 static __attribute__((format(printf, 3, 4))) int fail(char *error, int err, const char *format, ...)
 {
@@ -59,11 +37,6 @@ static __attribute__((format(printf, 3, 4))) int fail(char *error, int err, cons
 }
 
 /* ---- sizes ---- */
-
-static uint32_t bounded(uint64_t n)
-{
-	return n < 1 ? 1 : n > UINT32_MAX ? UINT32_MAX : (uint32_t)n;
-}
 
 /* Two banks, each at most half full with n records. */
 static uint32_t banks(uint64_t n)
@@ -94,30 +67,32 @@ void sl_store_size(const struct sl_capacity *capacity, uint32_t count[SL_ARRAY_C
 	count[SL_ARRAY_ports] = 2 * SL_PORTS_MAX;
 	/* Three times the live ones: control/pool.c finds room for a change whatever came before.
 	 */
-	count[SL_ARRAY_slots] = bounded(((uint64_t)capacity->rows * 3 + SL_ROWS_PER_RECORD - 1) /
-					SL_ROWS_PER_RECORD);
-	count[SL_ARRAY_backends] = bounded(numbers * 4); /* their sizes are no powers of two */
-	count[SL_ARRAY_terms] = bounded(ids);
-	count[SL_ARRAY_limits] = bounded((uint64_t)capacity->limits * 4);
+	count[SL_ARRAY_slots] = sl_array_bounded(
+		((uint64_t)capacity->rows * 3 + SL_ROWS_PER_RECORD - 1) / SL_ROWS_PER_RECORD);
+	/* Their sizes are no powers of two. */
+	count[SL_ARRAY_backends] = sl_array_bounded(numbers * 4);
+	count[SL_ARRAY_terms] = sl_array_bounded(ids);
+	count[SL_ARRAY_limits] = sl_array_bounded((uint64_t)capacity->limits * 4);
 	count[SL_ARRAY_exceptions] = banks(capacity->exceptions);
 	count[SL_ARRAY_engine] = 1;
-	count[SL_ARRAY_workers] = bounded(capacity->workers);
+	count[SL_ARRAY_workers] = sl_array_bounded(capacity->workers);
 	count[SL_ARRAY_queues] = SL_PORTS_MAX * SL_QUEUES_PER_PORT;
-	count[SL_ARRAY_tally] = bounded(writers);
-	count[SL_ARRAY_traffic] = bounded(writers * numbers);
-	count[SL_ARRAY_service_tally] = bounded(writers * ids);
-	count[SL_ARRAY_wanted] = bounded(writers);
+	count[SL_ARRAY_tally] = sl_array_bounded(writers);
+	count[SL_ARRAY_traffic] = sl_array_bounded(writers * numbers);
+	count[SL_ARRAY_service_tally] = sl_array_bounded(writers * ids);
+	count[SL_ARRAY_wanted] = sl_array_bounded(writers);
 	count[SL_ARRAY_fragments] = SL_FRAGMENT_BUCKETS;
-	count[SL_ARRAY_leases] = bounded(writers * balances);
-	count[SL_ARRAY_limit_tally] = bounded(writers * limit_ids);
-	count[SL_ARRAY_bitten] = bounded(writers * SL_BITTEN);
-	count[SL_ARRAY_balances] = bounded(balances);
+	count[SL_ARRAY_leases] = sl_array_bounded(writers * balances);
+	count[SL_ARRAY_limit_tally] = sl_array_bounded(writers * limit_ids);
+	count[SL_ARRAY_bitten] = sl_array_bounded(writers * SL_BITTEN);
+	count[SL_ARRAY_balances] = sl_array_bounded(balances);
 	/* At half load: nothing is moved to make room. */
-	count[SL_ARRAY_meters] = bounded(((uint64_t)capacity->clients + 1) / 2);
-	count[SL_ARRAY_bindings] = bounded((uint64_t)capacity->addresses * SL_BINDING_LINES);
-	count[SL_ARRAY_bound] = bounded((uint64_t)capacity->addresses * 65536);
+	count[SL_ARRAY_meters] = sl_array_bounded(((uint64_t)capacity->clients + 1) / 2);
+	count[SL_ARRAY_bindings] =
+		sl_array_bounded((uint64_t)capacity->addresses * SL_BINDING_LINES);
+	count[SL_ARRAY_bound] = sl_array_bounded((uint64_t)capacity->addresses * 65536);
 	/* Four to a bucket, at three quarters of the load that the table bears. */
-	count[SL_ARRAY_flows] = bounded(((uint64_t)capacity->flows + 2) / 3);
+	count[SL_ARRAY_flows] = sl_array_bounded(((uint64_t)capacity->flows + 2) / 3);
 }
 
 /* ---- places in the file system ---- */
@@ -127,17 +102,6 @@ int sl_store_pin_path(const struct sl_store_where *where, const char *name, char
 	int n = snprintf(path, size, "%s/%s", where->bpf_dir, name);
 
 	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
-}
-
-static int array_path(const struct sl_store_where *where, int i, char path[PATH_MAX])
-{
-	int n;
-
-	if (!where->huge)
-		return sl_store_pin_path(where, arrays[i].name, path, PATH_MAX);
-	n = snprintf(path, PATH_MAX, "%s/sluice.%s.%s", where->huge_dir, where->instance,
-		     arrays[i].name);
-	return n < 0 || n >= PATH_MAX ? -ENAMETOOLONG : 0;
 }
 
 /* The nearest directory on the way to dir that exists has to lie in a file system of this type. */
@@ -224,180 +188,7 @@ static int place_make(const struct sl_store_where *where, char *error)
 	return check_dir(where->bpf_dir, error);
 }
 
-/* ---- one array ---- */
-
-struct found {
-	int fd;
-	uint32_t record;
-	uint32_t count; /* at least; a file in hugetlbfs has room for some more */
-	uint64_t bytes; /* that can be mapped */
-};
-
-static uint64_t round_up(uint64_t n, uint64_t unit)
-{
-	return (n + unit - 1) / unit * unit;
-}
-
-static uint64_t free_huge_pages(uint64_t page)
-{
-	char path[128];
-	unsigned long long n = 0;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/sys/kernel/mm/hugepages/hugepages-%llukB/free_hugepages",
-		 (unsigned long long)page / 1024);
-	f = fopen(path, "re");
-	if (f) {
-		if (fscanf(f, "%llu", &n) != 1)
-			n = 0;
-		fclose(f);
-	}
-	return n;
-}
-
-static int array_fail(const struct sl_store_where *where, int i, uint64_t bytes, uint64_t page,
-		      int err, char *error)
-{
-	const char *name = arrays[i].name;
-
-	if (where->huge && err == -ENOMEM)
-		return fail(error, err,
-			    "array %s: needs %llu huge pages of %llu kB, %llu are free; reserve "
-			    "more (sysctl vm.nr_hugepages)",
-			    name, (unsigned long long)(bytes / page),
-			    (unsigned long long)page / 1024,
-			    (unsigned long long)free_huge_pages(page));
-	if (err == -EPERM)
-		return fail(error, err, "array %s: not allowed; it takes CAP_BPF and CAP_SYS_ADMIN",
-			    name);
-	if (err == -ENOMEM || err == -E2BIG)
-		return fail(error, err, "array %s: no memory for its %llu MB; lower the capacities",
-			    name, (unsigned long long)bytes >> 20);
-	return fail(error, err, "array %s: %s", name, strerror(-err));
-}
-
-static int array_create(const struct sl_store_where *where, int i, uint32_t count,
-			struct found *found, char *error)
-{
-	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE);
-	uint64_t bytes = (uint64_t)count * arrays[i].record, page = (uint64_t)getpagesize();
-	char path[PATH_MAX];
-	struct statfs fs;
-	int fd, err;
-
-	err = array_path(where, i, path);
-	if (err)
-		return fail(error, err, "array %s: its path is too long", arrays[i].name);
-	if (where->huge) {
-		fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-		if (fd == -1)
-			return fail(error, -errno, "%s: %s", path, strerror(errno));
-		if (fstatfs(fd, &fs) == 0)
-			page = (uint64_t)fs.f_bsize;
-		bytes = round_up(bytes, page);
-		err = ftruncate(fd, (off_t)bytes) == -1 ? -errno : 0;
-	} else {
-		bytes = round_up(bytes, page);
-		fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, arrays[i].name, 4, arrays[i].record, count,
-				    &opts);
-		if (fd < 0)
-			return array_fail(where, i, bytes, page, fd, error);
-		err = bpf_obj_pin(fd, path);
-	}
-	if (err) {
-		close(fd);
-		return array_fail(where, i, bytes, page, err, error);
-	}
-	*found = (struct found){ fd, arrays[i].record, count, bytes };
-	return 0;
-}
-
-static int found_file(int i, const char *path, struct found *found, char *error)
-{
-	struct stat st;
-
-	if (fstat(found->fd, &st) == -1)
-		return fail(error, -errno, "%s: %s", path, strerror(errno));
-	if (!S_ISREG(st.st_mode) || st.st_uid != geteuid() || st.st_mode & 0077)
-		return fail(error, -EPERM, "%s: not ours alone (user %u, mode %04o): not trusted",
-			    path, st.st_uid, st.st_mode & 07777);
-	found->record = arrays[i].record;
-	found->bytes = (uint64_t)st.st_size;
-	found->count = bounded(found->bytes / found->record);
-	return 0;
-}
-
-static int found_map(const char *path, struct found *found, char *error)
-{
-	struct bpf_map_info info = { 0 };
-	uint32_t length = sizeof(info);
-	int err = bpf_obj_get_info_by_fd(found->fd, &info, &length);
-
-	if (err)
-		return fail(error, err, "%s: %s", path, strerror(-err));
-	if (info.type != BPF_MAP_TYPE_ARRAY || info.key_size != 4 ||
-	    !(info.map_flags & BPF_F_MMAPABLE))
-		return fail(error, -EPROTO, "%s: not an array of Sluice", path);
-	found->record = info.value_size;
-	found->count = info.max_entries;
-	found->bytes = round_up((uint64_t)info.max_entries * round_up(info.value_size, 8),
-				(uint64_t)getpagesize());
-	return 0;
-}
-
-/* The array as it stands there, whatever its size. */
-static int array_open(const struct sl_store_where *where, int i, bool write, struct found *found,
-		      char *error)
-{
-	char path[PATH_MAX];
-	int err = array_path(where, i, path);
-
-	if (err)
-		return fail(error, err, "array %s: its path is too long", arrays[i].name);
-	if (where->huge) {
-		found->fd = open(path, (write ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_CLOEXEC);
-		err = found->fd == -1 ? -errno : 0;
-	} else {
-		found->fd = bpf_obj_get(path);
-		err = found->fd < 0 ? found->fd : 0;
-	}
-	if (err == -ENOENT)
-		return fail(error, err, "%s: no instance yet", path);
-	if (err == -EPERM)
-		return fail(error, err, "%s: not allowed; it takes CAP_BPF and CAP_SYS_ADMIN",
-			    path);
-	if (err)
-		return fail(error, err, "%s: %s", path, strerror(-err));
-	err = where->huge ? found_file(i, path, found, error) : found_map(path, found, error);
-	if (err)
-		close(found->fd);
-	return err;
-}
-
-/* Maps found and closes its descriptor, but where control will need it. */
-static int array_map(struct sl_store *s, const struct sl_store_where *where, int i, bool write,
-		     bool keep, const struct found *found, char *error)
-{
-	int protection = write ? PROT_READ | PROT_WRITE : PROT_READ, err = 0;
-	struct statfs fs;
-	void *base;
-
-	base = mmap(NULL, found->bytes, protection, MAP_SHARED | MAP_POPULATE, found->fd, 0);
-	if (base == MAP_FAILED) {
-		err = -errno;
-		array_fail(where, i, found->bytes,
-			   fstatfs(found->fd, &fs) == 0 ? (uint64_t)fs.f_bsize : 4096, err, error);
-	} else {
-		s->base[i] = base;
-		s->bytes[i] = found->bytes;
-		s->count[i] = found->count;
-	}
-	if (!err && keep && !where->huge)
-		s->fd[i] = found->fd;
-	else
-		close(found->fd);
-	return err;
-}
+/* ---- an instance ---- */
 
 static void clear(struct sl_store *s)
 {
@@ -408,24 +199,18 @@ static void clear(struct sl_store *s)
 
 void sl_store_detach(struct sl_store *s)
 {
-	for (int i = 0; i < SL_ARRAY_COUNT; i++) {
-		if (s->base[i])
-			munmap(s->base[i], s->bytes[i]);
-		if (s->fd[i] >= 0)
-			close(s->fd[i]);
-	}
+	for (int i = 0; i < SL_ARRAY_COUNT; i++)
+		sl_array_unmap(s, i);
 	clear(s);
 }
-
-/* ---- an instance ---- */
 
 /* The root's words, by a mapping that presumes nothing of its size. magic 0: none. */
 static int root_peek(const struct sl_store_where *where, uint64_t *magic, uint32_t *version,
 		     char *error)
 {
 	const struct sl_root *root;
-	struct found found;
-	int err = array_open(where, SL_ARRAY_root, false, &found, error);
+	struct sl_array_found found;
+	int err = sl_array_open(where, SL_ARRAY_root, false, &found, error);
 
 	if (err)
 		return err;
@@ -473,15 +258,17 @@ static int root_check(const struct sl_store_where *where, char *error)
 }
 
 /* What the root says of an array, what the array itself says, and what we were built for. */
-static int layout_check(const struct sl_root *root, int i, const struct found *found, char *error)
+static int layout_check(const struct sl_root *root, int i, const struct sl_array_found *found,
+			char *error)
 {
-	if (root->record_size[i] != arrays[i].record || found->record != arrays[i].record)
+	if (root->record_size[i] != sl_arrays[i].record || found->record != sl_arrays[i].record)
 		return fail(error, -EPROTO,
 			    "array %s: records of %u bytes, %u by its root; this program has %u",
-			    arrays[i].name, found->record, root->record_size[i], arrays[i].record);
+			    sl_arrays[i].name, found->record, root->record_size[i],
+			    sl_arrays[i].record);
 	if (!root->count[i] || root->count[i] > found->count)
 		return fail(error, -EPROTO, "array %s: %u records, its root says %u",
-			    arrays[i].name, found->count, root->count[i]);
+			    sl_arrays[i].name, found->count, root->count[i]);
 	return 0;
 }
 
@@ -496,11 +283,11 @@ int sl_store_attach(struct sl_store *s, const struct sl_store_where *where, enum
 	if (!err)
 		err = root_check(where, error);
 	for (int i = 0; !err && i < SL_ARRAY_COUNT; i++) {
-		bool write = (role == SL_STORE_CONTROL && arrays[i].writer != SL_BY_ENGINE) ||
-			     (role == SL_STORE_ENGINE && arrays[i].writer != SL_BY_CONTROL);
-		struct found found;
+		bool write = (role == SL_STORE_CONTROL && sl_arrays[i].writer != SL_BY_ENGINE) ||
+			     (role == SL_STORE_ENGINE && sl_arrays[i].writer != SL_BY_CONTROL);
+		struct sl_array_found found;
 
-		err = array_open(where, i, write, &found, error);
+		err = sl_array_open(where, i, write, &found, error);
 		if (err == -ENOENT)
 			err = -EPROTO; /* there is a root, so it should be there */
 		if (err)
@@ -514,7 +301,7 @@ int sl_store_attach(struct sl_store *s, const struct sl_store_where *where, enum
 			close(found.fd);
 			break;
 		}
-		err = array_map(s, where, i, write, role == SL_STORE_CONTROL, &found, error);
+		err = sl_array_map(s, where, i, write, role == SL_STORE_CONTROL, &found, error);
 		if (err)
 			break;
 		root = sl_store_root(s);
@@ -542,7 +329,7 @@ static int root_fill(struct sl_root *root, const uint32_t count[SL_ARRAY_COUNT],
 	if (getrandom(&root->instance, sizeof(root->instance), 0) != sizeof(root->instance))
 		return fail(error, -errno, "no random numbers: %s", strerror(errno));
 	for (int i = 0; i < SL_ARRAY_COUNT; i++) {
-		root->record_size[i] = arrays[i].record;
+		root->record_size[i] = sl_arrays[i].record;
 		root->count[i] = count[i];
 	}
 	return 0;
@@ -554,7 +341,7 @@ static int unlink_arrays(const struct sl_store_where *where, char *error)
 	int err = 0;
 
 	for (int i = 0; i < SL_ARRAY_COUNT; i++) { /* the root first */
-		if (array_path(where, i, path) == 0 && unlink(path) == -1 && errno != ENOENT &&
+		if (sl_array_path(where, i, path) == 0 && unlink(path) == -1 && errno != ENOENT &&
 		    !err)
 			err = fail(error, -errno, "%s: %s", path, strerror(errno));
 	}
@@ -580,12 +367,12 @@ int sl_store_create(struct sl_store *s, const struct sl_store_where *where,
 		return fail(error, -EEXIST, "instance %s stands already", where->instance);
 	err = unlink_arrays(where, error);
 	for (int i = SL_ARRAY_COUNT - 1; !err && i >= 0; i--) { /* the root last */
-		struct found found;
+		struct sl_array_found found;
 
-		err = array_create(where, i, count[i], &found, error);
+		err = sl_array_create(where, i, count[i], &found, error);
 		if (!err)
-			err = array_map(s, where, i, arrays[i].writer != SL_BY_ENGINE, true, &found,
-					error);
+			err = sl_array_map(s, where, i, sl_arrays[i].writer != SL_BY_ENGINE, true,
+					   &found, error);
 	}
 	if (!err)
 		err = root_fill(sl_store_root(s), count, error);

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* One array of an instance, for store.c: made, found where it stands, mapped. `i` is its enum
+ * sl_array. 0 or -errno; all errors but those of sl_array_path() leave a message in error.
+ */
+#ifndef SL_ABI_ARRAY_H
+#define SL_ABI_ARRAY_H
+
+#include <limits.h>
+
+#include "store.h"
+
+struct sl_array_kind {
+	const char *name;
+	uint32_t record; /* bytes */
+	enum sl_array_writer writer;
+};
+
+extern const struct sl_array_kind sl_arrays[SL_ARRAY_COUNT];
+
+struct sl_array_found {
+	int fd;
+	uint32_t record;
+	uint32_t count; /* at least; a file in hugetlbfs has room for some more */
+	uint64_t bytes; /* that can be mapped */
+};
+
+/* As many records as an array can have. */
+static inline uint32_t sl_array_bounded(uint64_t n)
+{
+	return n < 1 ? 1 : n > UINT32_MAX ? UINT32_MAX : (uint32_t)n;
+}
+
+int sl_array_path(const struct sl_store_where *where, int i, char path[PATH_MAX]);
+
+/* Makes it, zeroed, where none stands. */
+int sl_array_create(const struct sl_store_where *where, int i, uint32_t count,
+		    struct sl_array_found *found, char error[512]);
+
+/* The array as it stands there, whatever its size. -ENOENT: none does. */
+int sl_array_open(const struct sl_store_where *where, int i, bool write,
+		  struct sl_array_found *found, char error[512]);
+
+/* Maps found into the store and closes its descriptor, but where control will need it (keep). */
+int sl_array_map(struct sl_store *s, const struct sl_store_where *where, int i, bool write,
+		 bool keep, const struct sl_array_found *found, char error[512]);
+void sl_array_unmap(struct sl_store *s, int i);
+
+#endif
