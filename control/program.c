@@ -43,7 +43,7 @@ static void set_sizes(struct sl_xdp_engine *skel, const uint32_t *n, uint32_t po
 /* Whether there can be services of full NAT. */
 static bool has_pools(const struct sl_store *store)
 {
-	return store->count[SL_ARRAY_bindings] >= SL_BINDING_LINES;
+	return store->count[SL_ARRAY_bindings] > 1; /* no array is empty */
 }
 
 int sl_program_load(struct sl_xdp_engine *skel, const struct sl_store *store)

@@ -227,7 +227,7 @@ SL_INLINE void sl_classify_reverse(const struct sl_tables *t, const struct sl_re
 	w->todo = (uint8_t)todo;
 	if (sl_likely(!route || route->kind > SL_ROUTE_POOL))
 		return;
-	if (route->kind == SL_ROUTE_POOL)
+	if (route->kind == SL_ROUTE_POOL && todo != SL_TODO_ERROR_TO_CLIENT)
 		sl_work_bound(w, (uint8_t)(r->endpoint >> 16), todo == SL_TODO_REVERSE6);
 	else
 		sl_work_end(w, SL_REASON_not_ours);

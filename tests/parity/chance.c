@@ -89,6 +89,10 @@ static void random_mode(struct world *w, uint64_t *state, uint32_t service)
 	struct world_service *s = &w->service[service];
 
 	s->record.mode = (uint8_t)(chance_once(state, 2) ? 0 : chance_of(state, SL_MODES));
+	if (s->record.mode == SL_MODE_FULLNAT)
+		world_make_fullnat(w, service);
+	if (s->record.mode == SL_MODE_FULLNAT && !chance_once(state, 8))
+		return;
 	for (uint32_t k = 0; k < s->record.n_backends && s->record.mode; k++) {
 		struct sl_backend *b = &s->backend[k];
 
@@ -193,7 +197,8 @@ static void random_service(struct world *w, uint64_t *state, uint32_t i)
 	random_rows(w, state, i);
 	if (chance_once(state, 4))
 		w->service[i].record.flags |= SL_SERVICE_TRACK;
-	if (protocol == FRAME_UDP && chance_once(state, 2))
+	if (protocol == FRAME_UDP && w->service[i].record.mode != SL_MODE_FULLNAT &&
+	    chance_once(state, 2))
 		random_servers(w, state, i);
 	world_set_terms(w, i, (1 + life / 8) * CHANCE_MS, (1 + life) * CHANCE_MS,
 			(1 + life / 4) * CHANCE_MS);
@@ -355,6 +360,11 @@ static void from_backend(const struct world *w, uint64_t *state, struct frame_sp
 	s->dst = client(state);
 	s->dport = client_port(state);
 	s->protocol = (uint8_t)(w->service[i].record.endpoint >> 16);
+	if (w->service[i].record.mode == SL_MODE_FULLNAT || chance_once(state, 40)) {
+		s->dst = WORLD_POOL_ADDR;
+		s->dport = (uint16_t)(WORLD_POOL_FIRST - 1 +
+				      chance_of(state, WORLD_POOL_LAST - WORLD_POOL_FIRST + 3));
+	}
 }
 
 static uint8_t flags(uint64_t *state)

@@ -10,7 +10,9 @@
 #define PLACES		64 /* of a bank, of each kind */
 #define ROW_RECORDS	(WORLD_ROWS / SL_ROWS_PER_RECORD)
 #define EXTENT_SERVERS	(WORLD_SERVICES * ROW_RECORDS) /* records before those of server ids */
-#define EXTENT_ROWS	(EXTENT_SERVERS + WORLD_SERVICES * WORLD_SERVERS) /* of one bank */
+#define EXTENT_POOLS	(EXTENT_SERVERS + WORLD_SERVICES * WORLD_SERVERS) /* of IPv4, of IPv6 */
+#define POOL_RECORDS	18
+#define EXTENT_ROWS	(EXTENT_POOLS + 2 * POOL_RECORDS) /* of one bank */
 #define EXTENT_BACKENDS (WORLD_SERVICES * WORLD_BACKENDS)
 #define BALANCES	(WORLD_SERVICES * WORLD_LIMITS + 1 + SL_BALANCE_PLANES * (EXTENT_BACKENDS + 1))
 
@@ -44,8 +46,8 @@ static const uint32_t record_count[SL_ARRAY_COUNT] = {
 	[SL_ARRAY_balances] = BALANCES,
 	[SL_ARRAY_meters] = 256,
 	[SL_ARRAY_fragments] = 8,
-	[SL_ARRAY_bindings] = SL_BINDING_LINES,
-	[SL_ARRAY_bound] = 65536,
+	[SL_ARRAY_bindings] = WORLD_POOL_LINES,
+	[SL_ARRAY_bound] = WORLD_POOL_LINES * SL_BINDINGS,
 };
 
 static void make_root(struct world *w)
@@ -153,6 +155,14 @@ void world_make_range(struct world *w, uint32_t service, uint16_t last)
 	s->last_port = last;
 	s->endpoint = sl_endpoint_range(n, protocol);
 	s->flags |= SL_SERVICE_RANGE;
+}
+
+void world_make_fullnat(struct world *w, uint32_t service)
+{
+	struct sl_service *s = &w->service[service].record;
+
+	s->mode = SL_MODE_FULLNAT;
+	s->flags |= SL_SERVICE_FULLNAT | SL_SERVICE_TRACK;
 }
 
 /* The backends of a range are of one service alone here. */
@@ -265,9 +275,43 @@ static bool place_service(struct world *w, uint32_t bank, const struct sl_servic
 	return at;
 }
 
+static bool place_reverse(struct world *w, uint32_t bank, const struct sl_reverse *record,
+			  uint64_t seed)
+{
+	struct sl_reverse *base = (struct sl_reverse *)w->store.base[SL_ARRAY_reverse];
+	void *at = place(base + bank * PLACES, &record->backend, record->endpoint, seed);
+
+	if (at)
+		memcpy(at, record, sizeof(*record));
+	return at;
+}
+
+/* The way back of a service of full NAT, and its pool's address. */
+static bool place_bound(struct world *w, uint32_t bank, struct world_service *s, uint64_t seed,
+			bool known)
+{
+	struct sl_service pool = { .vip = world_addr(WORLD_POOL_ADDR, s->six),
+				   .flags = SL_SERVICE_VIP | SL_SERVICE_POOL };
+	struct sl_reverse r = s->reverse[0];
+
+	r.backend = sl_reverse_id(s->record.id);
+	r.endpoint = SL_ENDPOINT_ID;
+	r.service = s->record.id;
+	r.port = s->record.flags & SL_SERVICE_RANGE ? (sl_be16)0
+						    : (sl_be16)(uint16_t)s->record.endpoint;
+	r.vip = s->record.vip;
+	r.backends = s->record.backends;
+	r.n_backends = s->record.n_backends;
+	r.flags = s->record.flags;
+	r.protocol = (uint8_t)(s->record.endpoint >> 16);
+	r.limits = s->record.limits;
+	r.n_limits = s->record.n_limits;
+	return place_reverse(w, bank, &r, seed) && (known || place_service(w, bank, &pool, seed));
+}
+
 static bool place_services(struct world *w, uint32_t bank, uint64_t seed)
 {
-	struct sl_reverse *reverses = (struct sl_reverse *)w->store.base[SL_ARRAY_reverse];
+	bool pools[2] = { false };
 
 	for (uint32_t i = 0; i < w->services; i++) {
 		struct world_service *s = &w->service[i];
@@ -281,13 +325,17 @@ static bool place_services(struct world *w, uint32_t bank, uint64_t seed)
 			return false;
 		for (uint32_t b = 0; b < s->record.n_backends; b++) {
 			struct sl_reverse *r = &s->reverse[b];
-			void *at = place(reverses + bank * PLACES, &r->backend, r->endpoint, seed);
 
-			if (!at)
-				return false;
 			r->flags = s->record.flags;
-			memcpy(at, r, sizeof(*r));
+			r->protocol = (uint8_t)(s->record.endpoint >> 16);
+			if (s->record.mode != SL_MODE_FULLNAT && !place_reverse(w, bank, r, seed))
+				return false;
 		}
+		if (s->record.mode != SL_MODE_FULLNAT)
+			continue;
+		if (!place_bound(w, bank, s, seed, pools[s->six]))
+			return false;
+		pools[s->six] = true;
 	}
 	return true;
 }
@@ -331,6 +379,18 @@ static void clear_bank(struct world *w, uint32_t bank)
 		       PLACES * 64);
 }
 
+/* One address, whose ports are the first of region 0. */
+static void write_pool(struct world *w, uint32_t at, bool six)
+{
+	struct sl_rows *rows = (struct sl_rows *)w->store.base[SL_ARRAY_slots] + at;
+
+	memset(rows, 0, POOL_RECORDS * sizeof(*rows));
+	rows->pool = (struct sl_address_pool){ .n = 1,
+					       .first_port = WORLD_POOL_FIRST,
+					       .last_port = WORLD_POOL_LAST };
+	rows[POOL_RECORDS - 1].address[0].addr = world_addr(WORLD_POOL_ADDR, six);
+}
+
 /* Each bank has extents of its own. */
 static void write_extents(struct world *w, uint32_t bank)
 {
@@ -345,6 +405,10 @@ static void write_extents(struct world *w, uint32_t bank)
 		if (s->server_bytes)
 			s->record.servers =
 				sl_servers_word(servers, WORLD_SERVERS, s->server_bytes);
+		if (s->record.mode == SL_MODE_FULLNAT) {
+			s->record.pool = bank * EXTENT_ROWS + EXTENT_POOLS + s->six * POOL_RECORDS;
+			write_pool(w, s->record.pool, s->six);
+		}
 		memcpy(rows + s->record.rows, s->row, sizeof(s->row));
 		memcpy(rows + servers, s->server, sizeof(s->server));
 		memcpy(backends + s->record.backends, s->backend, sizeof(s->backend));

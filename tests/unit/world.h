@@ -23,6 +23,12 @@
 #define WORLD_SERVERS	 4 /* buckets of server ids of a service */
 #define WORLD_EXCEPTIONS 16
 
+/* The pool of all services of full NAT: one address, and few ports, so that they are met. */
+#define WORLD_POOL_ADDR	 0x0a020001 /* 10.2.0.1, or its IPv6 form */
+#define WORLD_POOL_FIRST 18
+#define WORLD_POOL_LAST	 45
+#define WORLD_POOL_LINES 8
+
 struct world_service {
 	bool six; /* its addresses are of IPv6 */
 	struct sl_service record;
@@ -60,6 +66,8 @@ uint32_t world_add_service(struct world *w, uint32_t vip, uint16_t port, uint8_t
 void world_make_six(struct world *w, uint32_t service);
 /* It has the ports up to `last`, and so have its backends, which are added after. */
 void world_make_range(struct world *w, uint32_t service, uint16_t last);
+/* It's of full NAT, from WORLD_POOL_ADDR. Its family and its ports don't change any more. */
+void world_make_fullnat(struct world *w, uint32_t service);
 union sl_addr world_addr(uint32_t addr, bool six);
 uint32_t world_add_backend(struct world *w, uint32_t service, uint32_t addr, uint16_t port,
 			   const uint8_t mac[12], uint16_t egress);
