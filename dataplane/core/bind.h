@@ -2,7 +2,7 @@
 /* Full NAT: which port of a pool's a flow is bound to, and which one it gets; what stands in memory
  * is abi/binding.h's.
  *
- * The search goes through 64 ports of an address: two runs of four lines, which follow from the
+ * The search goes through 128 ports of an address: two runs of eight lines, which follow from the
  * flow's hash, a line of each in turn. A flow that isn't known takes the first of them that is
  * free, so that nearly all are found in one of the first two lines; where none is, those of the
  * pool's other addresses are asked too.
@@ -20,7 +20,7 @@
 #define SL_BOUND_NO_ENTRY  2 /* none does, though it was tracked: the flow table is full */
 
 enum {
-	SL_BIND_TRIES = 8, /* lines of an address */
+	SL_BIND_TRIES = 16, /* lines of an address */
 	SL_BIND_PORTS = SL_BIND_TRIES * SL_BINDINGS,
 };
 
