@@ -91,6 +91,22 @@ def test_path_mtu(topology, idle, far, engine):
 
 
 @BOTH
+def test_filtered(topology, idle, far, engine):
+    """A client behind MTU 1280 and a router that tells nobody: 10 MB come through all the same
+    where the service says what segments fit."""
+    idle.services[0]["mss"] = 1240
+    idle.write()
+    start(idle, engine)
+    topology.client.run("nft", "add table ip quiet; add chain ip quiet out { type filter hook output"
+                        " priority 0; }; add rule ip quiet out icmp type destination-unreachable drop")
+    blob = load.Blob(topology, 10)
+    far.run("ip", "route", "replace", "default", "via", "192.0.2.1", "advmss", 1460)
+    far.run("curl", "-sS", "--fail", "-o", "/dev/null", "--max-time", 15,
+            f"http://{net.VIP}/{blob.name}")  # fmt: skip
+    assert reason(idle, "icmp_to_backend") == 0
+
+
+@BOTH
 @pytest.mark.usefixtures("echo")
 def test_port_unreachable_to_the_backend(topology, idle, engine):
     """A client that is gone when its answer comes: its kernel's error reaches the backend that

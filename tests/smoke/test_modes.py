@@ -119,6 +119,7 @@ def served(topology, idle, decap, engine, mode):
     topology.gateway.sysctl(net__ipv4__conf__be0__rp_filter=0)
     sink = [gateway.backend(host, 10, port=9) for host in topology.backends.values()]
     idle.services.append(gateway.service("sink", sink, port=9))
+    idle.settings["closed_ports"] = "reject"  # where traceroute ends
     for service in idle.services:
         service.update(MODES[mode], vip=vip_of(mode))
         for host, backend in zip(topology.backends.values(), service["backends"]):
@@ -161,6 +162,38 @@ def give_ipv6(topology, far):  # pylint: disable=redefined-outer-name
     topology.gateway.run("ip", "route", "add", "2001:db8:9::/64", "via", net.CLIENT6)
 
 
+def make_room(topology):
+    """Links behind the gateway take fragments of 1,500 bytes in a tunnel; what backends send to
+    clients still fits the links before it."""
+    topology.gateway.run("ip", "link", "set", "be0", "mtu", 1600)
+    for device in ("gw", *(f"p{n + 1}" for n in range(len(topology.backends)))):
+        topology.switch.run("ip", "link", "set", device, "mtu", 1600)
+    for host in topology.backends.values():
+        host.run("ip", "link", "set", "eth0", "mtu", 1600)
+        host.run("ip", "route", "change", "default", "via", net.INSIDE, "mtu", 1500)
+        if host.run("ip", "-6", "route", "show", "default"):
+            host.run("ip", "route", "change", "default", "via", net.INSIDE6, "mtu", 1500)
+
+
+def large_datagram(client, vip):
+    """Whether 8,000 bytes came back as they were."""
+    payload = os.urandom(8000)
+    with client.socket(family_of(vip), socket.SOCK_DGRAM) as peer:
+        peer.settimeout(1.0)
+        peer.sendto(payload, (vip, 7))
+        try:
+            return peer.recvfrom(65536)[0] == payload
+        except TimeoutError:
+            return False
+
+
+def assert_seen(client, vip):
+    """The VIP answers pings, and ends a traceroute as a host would."""
+    assert "2 received" in client.run("ping", "-c", 2, "-i", 0.2, vip)
+    hops = client.run("traceroute", "-n", "-q", 1, "-m", 4, vip).splitlines()[1:]
+    assert [hop.split()[1] for hop in hops] == [vip]
+
+
 def assert_sums(*hosts):
     """No stack found a checksum that is wrong."""
     for host in hosts:
@@ -176,7 +209,8 @@ def test_mode(topology, served, far, mode):  # pylint: disable=redefined-outer-n
     """Requests, a download, UDP, and an upload whose full-size segments outgrow the tunnel: the
     client is told once and goes on with smaller ones. Then a client with MTU 1280 behind a router:
     the router's errors about what the backend sends reach that backend, which has the VIP itself,
-    and 10 MB come through without a stall."""
+    and 10 MB come through without a stall, and 10 the other way. Pings, traceroute; and, where the
+    links take it, datagrams of 8,000 bytes."""
     client, blob, vip = topology.client, load.Blob(topology, 10), vip_of(mode)
     assert {one_request(client, vip=vip) for _ in range(60)} == NAMES
     assert load.Download(topology, blob, seconds=1, vip=in_url(mode)).wait(30)[0] == "ok"
@@ -201,6 +235,11 @@ def test_mode(topology, served, far, mode):  # pylint: disable=redefined-outer-n
     far.run("curl", "-sS", "--fail", "-o", "/dev/null", "--max-time", 15,
             f"http://{in_url(mode)}/{blob.name}")  # fmt: skip
     assert reasons(served)["icmp_to_backend"] >= 1
+    assert upload(far, 10, vip) == 10 << 20
+    assert_seen(client, vip)
+    make_room(topology)
+    net.wait_for("8,000 bytes", lambda: large_datagram(client, vip))
+    assert all(large_datagram(client, vip) for _ in range(10))
     assert_sums(far, topology.client, *topology.backends.values())
 
 
