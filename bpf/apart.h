@@ -313,25 +313,6 @@ SL_INLINE enum sl_reason sl_limited(const struct sl_tables *t, struct sl_packet 
 	return SL_REASON_bad_index;
 }
 
-SL_INLINE enum sl_reason sl_fullnat(const struct sl_tables *t, struct sl_packet *p,
-				    const struct sl_work *w, uint16_t *egress)
-{
-	return sl_limited(t, p, w, egress);
-}
-
-SL_INLINE enum sl_reason sl_fullnat_back(const struct sl_tables *t, struct sl_packet *p,
-					 const struct sl_work *w, uint16_t *egress)
-{
-	return sl_limited(t, p, w, egress);
-}
-
-SL_INLINE enum sl_reason sl_fullnat_error(const struct sl_tables *t, struct sl_packet *p,
-					  const struct sl_work *w, uint16_t *egress, bool six)
-{
-	(void)six;
-	return sl_limited(t, p, w, egress);
-}
-
 SL_INLINE enum sl_reason sl_rare(const struct sl_tables *t, struct sl_packet *p, uint8_t todo,
 				 uint16_t *egress)
 {

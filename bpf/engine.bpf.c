@@ -66,6 +66,33 @@ struct {
 		    [SL_TAIL_ANSWER] = (void *)&sl_xdp_answer },
 };
 
+/* What is of full NAT goes on in its programs from where it's found out: a branch before that would
+ * have the verifier of Linux 6.1 walk all that follows twice. */
+SL_INLINE enum sl_reason sl_fullnat(const struct sl_tables *t, struct sl_packet *p,
+				    const struct sl_work *w, uint16_t *egress)
+{
+	(void)t, (void)egress;
+	bpf_tail_call(p->frame, &tails,
+		      w->todo == SL_TODO_SERVICE6 ? SL_TAIL_FULLNAT6 : SL_TAIL_FULLNAT);
+	return SL_REASON_no_port; /* no such program */
+}
+
+SL_INLINE enum sl_reason sl_fullnat_back(const struct sl_tables *t, struct sl_packet *p,
+					 const struct sl_work *w, uint16_t *egress)
+{
+	(void)t, (void)egress;
+	bpf_tail_call(p->frame, &tails, w->todo == SL_TODO_BOUND6 ? SL_TAIL_BOUND6 : SL_TAIL_BOUND);
+	return SL_REASON_no_port;
+}
+
+SL_INLINE enum sl_reason sl_fullnat_error(const struct sl_tables *t, struct sl_packet *p,
+					  const struct sl_work *w, uint16_t *egress, bool six)
+{
+	(void)t, (void)w, (void)egress;
+	bpf_tail_call(p->frame, &tails, six ? SL_TAIL_BOUND6 : SL_TAIL_BOUND);
+	return SL_REASON_no_port;
+}
+
 /* What the next program has to know: the reason that a sender is to be told of; of full NAT what
  * the search for a binding came to. */
 struct tell {
@@ -156,7 +183,7 @@ SL_INLINE int finish(struct xdp_md *ctx, const struct sl_tables *t, const struct
 SL_INLINE bool to_fullnat(struct xdp_md *ctx, const struct sl_tables *t, const struct sl_work *w,
 			  bool six)
 {
-	if (w->todo == (six ? SL_TODO_BOUND6 : SL_TODO_BOUND) || w->todo == SL_TODO_ERROR_BOUND)
+	if (w->todo == (six ? SL_TODO_BOUND6 : SL_TODO_BOUND))
 		bpf_tail_call(ctx, &tails, six ? SL_TAIL_BOUND6 : SL_TAIL_BOUND);
 	else if (sl_work_fullnat(w))
 		bpf_tail_call(ctx, &tails, six ? SL_TAIL_FULLNAT6 : SL_TAIL_FULLNAT);
@@ -228,8 +255,6 @@ SL_INLINE int rare(struct xdp_md *ctx, uint8_t todo)
 	verdict = steer(&t, &w, t.bank->engine, ctx->rx_queue_index);
 	if (verdict >= 0)
 		return verdict;
-	if (todo != SL_TODO_FRAGMENT && to_fullnat(ctx, &t, &w, false))
-		return XDP_DROP;
 	reason = sl_rare_route(&t, &p, todo, &w, &port);
 	return finish(ctx, &t, &p, reason, port);
 }
@@ -345,8 +370,6 @@ int sl_xdp_icmp6(struct xdp_md *ctx)
 	verdict = steer(&t, &w, t.bank->engine, ctx->rx_queue_index);
 	if (verdict >= 0)
 		return verdict;
-	if (to_fullnat(ctx, &t, &w, true))
-		return XDP_DROP;
 	reason = sl_icmp6_route(&t, &p, &w, &port);
 	return leave(&t, reason, port, p.ingress);
 }
@@ -382,8 +405,6 @@ int sl_xdp_first6(struct xdp_md *ctx)
 	verdict = steer(&t, &w, t.bank->engine, ctx->rx_queue_index);
 	if (verdict >= 0)
 		return verdict;
-	if (to_fullnat(ctx, &t, &w, true))
-		return XDP_DROP;
 	reason = sl_first6_route(&t, &p, &w, &port);
 	return finish(ctx, &t, &p, reason, port);
 }

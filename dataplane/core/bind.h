@@ -82,18 +82,12 @@ SL_INLINE uint32_t sl_bind_line(const struct sl_bind *b, uint32_t try)
 	return first + (sl_hash_reduce(run, lines) + try / 2) % lines;
 }
 
-/* The word of a flow that is dead, or of an engine. */
+/* The word of a flow that is dead and takeable, or of an engine. */
 SL_INLINE bool sl_binding_dead(const struct sl_tables *t, uint64_t word, uint64_t now)
 {
-	const struct sl_root *root = sl_seam_root(t);
-	struct sl_flow_at at;
-
 	if (word & SL_BINDING_BUSY)
 		return ((now - word) & SL_TIME_MASK) > SL_BINDING_PATIENCE;
-	if (!root)
-		return false;
-	at = sl_flow_find(t, word, sl_hash_flow(word, root->flow_key));
-	return !at.bucket || sl_flow_takeable(t, word, at.value, now);
+	return !sl_track_value_with(t, word, now - SL_FLOW_GRACE);
 }
 
 /* Takes a port that is free. */
