@@ -116,6 +116,62 @@ static unsigned long chain(const struct bpf_program *program, const char *depths
 	return deepest(insn, begin, n, depth, 0);
 }
 
+/* Where instruction i may lead: at most two places. Gives back their number. */
+static int leads_to(const struct bpf_insn *insn, size_t i, size_t to[2])
+{
+	uint8_t class = BPF_CLASS(insn[i].code), op = BPF_OP(insn[i].code);
+	bool wide = insn[i].code == (BPF_LD | BPF_IMM | BPF_DW);
+	int n = 0;
+
+	if (class == BPF_JMP && op == BPF_EXIT)
+		return 0;
+	if (class != BPF_JMP || op != BPF_JA)
+		to[n++] = i + 1 + wide;
+	if (class == BPF_JMP32 || (class == BPF_JMP && op != BPF_CALL))
+		to[n++] = i + 1 + (size_t)insn[i].off;
+	return n;
+}
+
+/* Linux 6.1 lets a jump close a loop, but no other instruction that runs on into its beginning: as
+ * clang lays loops out now and then. */
+static void check_loops(const struct bpf_program *program)
+{
+	const struct bpf_insn *insn = bpf_program__insns(program);
+	size_t n = bpf_program__insn_cnt(program), begin[MOST_FUNCTIONS + 1], to[2];
+	size_t *stack = calloc(n + 1, sizeof(*stack));
+	uint8_t *seen = calloc(n + 2, 1); /* edges taken + 1; 4: left for good */
+	size_t all = functions(insn, n, begin);
+
+	assert_true(stack && seen);
+	for (size_t f = 0; f < all; f++) {
+		size_t depth = 1;
+
+		stack[0] = begin[f];
+		seen[begin[f]] = 1;
+		while (depth) {
+			size_t at = stack[depth - 1];
+			int edges = leads_to(insn, at, to);
+			uint8_t class = BPF_CLASS(insn[at].code);
+			bool jump = (class == BPF_JMP || class == BPF_JMP32) &&
+				    BPF_OP(insn[at].code) != BPF_CALL;
+
+			if (seen[at] > edges) {
+				seen[at] = 4;
+				depth--;
+				continue;
+			}
+			at = to[seen[at]++ - 1];
+			if (!seen[at])
+				seen[stack[depth++] = at] = 1;
+			else if (seen[at] != 4 && !jump)
+				fail_msg("%s: instruction %zu runs on into a loop",
+					 bpf_program__name(program), stack[depth - 1]);
+		}
+	}
+	free(stack);
+	free(seen);
+}
+
 /* What the verifier said of one of the programs, while all of them were loaded. */
 static void check(const struct bpf_program *program, const char *log)
 {
@@ -129,6 +185,7 @@ static void check(const struct bpf_program *program, const char *log)
 	print_message("%s: %lu instructions verified; %.*s, at most %lu together\n",
 		      bpf_program__name(program), n, (int)strcspn(stack, "\n"), stack, bytes);
 	assert_true(n < MOST_INSTRUCTIONS);
+	check_loops(program);
 	assert_true(bytes <= MOST_STACK);
 }
 
