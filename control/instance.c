@@ -210,7 +210,7 @@ int sl_instance_open(struct sl_control *c, bool fresh, char error[SL_ERROR_MAX])
 	return err ? err : sl_instance_books(c);
 }
 
-void sl_instance_close(struct sl_control *c)
+void sl_instance_close_books(struct sl_control *c)
 {
 	sl_rescale_free(c);
 	sl_limit_top_free(c);
@@ -221,5 +221,10 @@ void sl_instance_close(struct sl_control *c)
 	sl_pool_free(c->limits);
 	sl_pool_free(c->backends);
 	sl_pool_free(c->rows);
+}
+
+void sl_instance_close(struct sl_control *c)
+{
+	sl_instance_close_books(c);
 	sl_store_detach(&c->store);
 }

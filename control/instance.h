@@ -18,8 +18,9 @@ int sl_instance_open(struct sl_control *c, bool fresh, char error[SL_ERROR_MAX])
 int sl_instance_remove(struct sl_control *c, char error[SL_ERROR_MAX]);
 
 /* What control itself keeps beside arrays that stand: who has which records, and where counters
- * began. sl_instance_close() frees it. -ENOMEM. */
+ * began. sl_instance_close() frees it, or the second. -ENOMEM. */
 int sl_instance_books(struct sl_control *c);
+void sl_instance_close_books(struct sl_control *c);
 
 void sl_instance_close(struct sl_control *c);
 

@@ -91,22 +91,10 @@ int limit_world_begin(void **state)
 	return 0;
 }
 
-static void close_books(void)
-{
-	sl_rescale_free(c);
-	sl_limit_top_free(c);
-	sl_model_free(c->model, 0);
-	sl_pool_free(c->rows);
-	sl_pool_free(c->backends);
-	sl_pool_free(c->limits);
-	free(c->baseline);
-	free(c->limit_baseline);
-}
-
 int limit_world_end(void **state)
 {
 	(void)state;
-	close_books();
+	sl_instance_close_books(c);
 	json_decref(c->overrides);
 	for (int i = 0; i < SL_ARRAY_COUNT; i++)
 		free(c->store.base[i]);
@@ -117,7 +105,7 @@ int limit_world_end(void **state)
 /* Control, killed and started again: it knows the records, the file and the overrides. */
 void limit_world_restart(void)
 {
-	close_books();
+	sl_instance_close_books(c);
 	assert_int_equal(sl_instance_books(c), 0);
 	assert_int_equal(sl_adopt(c, error), 0);
 }

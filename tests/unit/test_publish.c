@@ -97,13 +97,7 @@ static int end(void **state)
 	(void)state;
 	at_clock = NULL;
 	sl_sweep_free(c->sweep);
-	sl_model_free(c->model, 0);
-	sl_rescale_free(c);
-	sl_pool_free(c->rows);
-	sl_pool_free(c->backends);
-	sl_pool_free(c->limits);
-	free(c->baseline);
-	free(c->limit_baseline);
+	sl_instance_close_books(c);
 	for (int i = 0; i < SL_ARRAY_COUNT; i++)
 		free(c->store.base[i]);
 	free(c);
