@@ -189,6 +189,14 @@ int sl_mode_check_addr(const struct sl_config_service *service, const union sl_a
 			 text, sl_config_mode_text(service->mode), family_text(&service->vip));
 		return -EINVAL;
 	}
+	for (uint32_t i = 0; i < service->pool.n; i++) {
+		if (!sl_addr_equal(&service->pool.addr[i], addr))
+			continue;
+		snprintf(error, SL_ERROR_MAX,
+			 "%s is in pool \"%s\"; give the backend's own address", text,
+			 service->pool.name);
+		return -EINVAL;
+	}
 	if (tunnels && !is_set(sl_config_source(service, addr))) {
 		snprintf(
 			error, SL_ERROR_MAX,

@@ -27,7 +27,8 @@ enum sl_copy {
 	SL_COPY_FULLNAT, /* that, limited or not; and no ids */
 };
 
-/* No reason, but: decide it by another copy. Nothing has changed but what may change so twice. */
+/* No reason, but: decide it by another copy. Nothing has changed but what may change so twice. Of
+ * full NAT: all is done but what follows from the port, see sl_fullnat_first_with(). */
 #define SL_ELSEWHERE SL_REASON_COUNT
 
 SL_INLINE uint16_t sl_limits_here(enum sl_copy copy, uint16_t flags)
