@@ -145,8 +145,9 @@ static __attribute__((noinline)) void write_frame6(const struct sl_generator *g,
 	memcpy(at + 70, &end, 4);
 }
 
+/* back: of an answer, whose ends have changed places; no sum notices. */
 static inline void write_frame4(const struct sl_generator *g, const struct sl_frame_kind *kind,
-				struct rte_mbuf *m, uint64_t flow)
+				struct rte_mbuf *m, uint64_t flow, bool back)
 {
 	uint8_t *at = rte_pktmbuf_mtod(m, uint8_t *);
 	uint64_t tuple = mix(flow);
@@ -155,8 +156,10 @@ static inline void write_frame4(const struct sl_generator *g, const struct sl_fr
 	uint32_t src_sum = (src & 0xffff) + (src >> 16);
 	uint16_t ip_csum = (uint16_t)~sl_csum_fold(g->ip_sum + src_sum);
 	uint16_t tcp_csum = (uint16_t)~sl_csum_fold(kind->sum + src_sum + sport);
-	uint64_t ip_rest = g->ttl_protocol | (uint64_t)ip_csum << 16 | (uint64_t)src << 32;
-	uint64_t ends = (uint32_t)g->vip | (uint64_t)sport << 32 | (uint64_t)g->port << 48;
+	uint32_t from = back ? (uint32_t)g->vip : src, to = back ? src : (uint32_t)g->vip;
+	uint64_t from_port = back ? g->port : sport, to_port = back ? sport : g->port;
+	uint64_t ip_rest = g->ttl_protocol | (uint64_t)ip_csum << 16 | (uint64_t)from << 32;
+	uint64_t ends = to | from_port << 32 | to_port << 48;
 	uint64_t tcp_rest = kind->flags_window | (uint64_t)tcp_csum << 32;
 
 	_mm_storeu_si128((__m128i *)(void *)(at + PIECE_LINK), g->link);
@@ -173,7 +176,7 @@ static inline void write_frame(const struct sl_generator *g, const struct sl_fra
 	if (__builtin_expect(g->six, false))
 		write_frame6(g, kind, m, flow);
 	else
-		write_frame4(g, kind, m, flow);
+		write_frame4(g, kind, m, flow, false);
 }
 
 /* As write_frame(), of UDP; the payload is the flow's number and zeros. */
@@ -251,6 +254,10 @@ void sl_generator_write(struct sl_generator *g, struct rte_mbuf **frame, uint16_
 	case SL_ORDER_CHURN:
 		for (; i < n; i++)
 			write_churn(&local, frame[i]);
+		break;
+	case SL_ORDER_REPLIES:
+		for (; i < n; i++)
+			write_frame4(&local, &local.usual, frame[i], next_flow(&local), true);
 		break;
 	case SL_ORDER_DATAGRAMS:
 		for (; i < n; i++)

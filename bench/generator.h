@@ -33,6 +33,7 @@ enum sl_order {
 	SL_ORDER_ONCE,	    /* one after the other, and beyond `flows` on and on */
 	SL_ORDER_CHURN,	    /* of each flow a SYN, two ACKs and a FIN, with many open at a time */
 	SL_ORDER_FLOOD,	    /* random, and SYNs of strangers as often as flood_every says */
+	SL_ORDER_REPLIES,   /* random, and the other way round: from what is the VIP otherwise */
 	SL_ORDER_DATAGRAMS, /* random, and UDP: the flow's number is the first word of the payload
 			     */
 };

@@ -84,11 +84,12 @@ static const struct traffic {
 	enum sl_order order;
 	bool syn;
 } TRAFFIC[] = {
-	{ "steady", SL_ORDER_RANDOM, false }, /* packets of flows that stand */
-	{ "new", SL_ORDER_ONCE, true },	      /* each packet the SYN of a new flow */
-	{ "churn", SL_ORDER_CHURN, false },   /* connections of four packets */
-	{ "flood", SL_ORDER_FLOOD, false },   /* steady, and SYNs of strangers */
-	{ "udp", SL_ORDER_DATAGRAMS, false }, /* steady, of UDP */
+	{ "steady", SL_ORDER_RANDOM, false },	/* packets of flows that stand */
+	{ "new", SL_ORDER_ONCE, true },		/* each packet the SYN of a new flow */
+	{ "churn", SL_ORDER_CHURN, false },	/* connections of four packets */
+	{ "flood", SL_ORDER_FLOOD, false },	/* steady, and SYNs of strangers */
+	{ "udp", SL_ORDER_DATAGRAMS, false },	/* steady, of UDP */
+	{ "replies", SL_ORDER_REPLIES, false }, /* of the first backend, to all clients */
 };
 
 static const char *const reason_name[] = {
@@ -281,8 +282,8 @@ static uint32_t used(const struct path *p, uint64_t *packets)
 
 	*packets = 0;
 	for (uint32_t i = 0; i < n; i++) {
-		found += traffic[i].packets_in != 0;
-		*packets += traffic[i].packets_in;
+		found += traffic[i].packets_in + traffic[i].packets_out != 0;
+		*packets += traffic[i].packets_in + traffic[i].packets_out;
 	}
 	return found;
 }
@@ -295,13 +296,13 @@ static void report(const struct path *p, const struct count *from, const struct 
 	printf("{\"packets\": %lu, \"cycles\": %lu, \"restarts\": %lu, \"tracked\": %lu, "
 	       "\"untrackable\": %lu, \"backends_used\": %u, \"all_packets\": %lu, "
 	       "\"all_to_backends\": %lu, \"checked\": %lu, \"wrong\": %lu, \"strangers\": %lu, "
-	       "\"forms\": [%lu, %lu, %lu, %lu], \"reasons\": {",
+	       "\"forms\": [%lu, %lu, %lu, %lu, %lu], \"reasons\": {",
 	       to->packets - from->packets, to->cycles - from->cycles,
 	       to->restarts - from->restarts, to->tracked - from->tracked,
 	       to->untrackable - from->untrackable, backends, to->packets, to_backends,
 	       p->sink.frames, p->sink.wrong, p->generator.strangers - p->strangers,
 	       p->sink.form[SL_FORM_NAT], p->sink.form[SL_FORM_DIRECT], p->sink.form[SL_FORM_IPIP],
-	       p->sink.form[SL_FORM_GUE]);
+	       p->sink.form[SL_FORM_GUE], p->sink.form[SL_FORM_REPLY]);
 	for (int i = 0, n = 0; i < SL_REASON_COUNT; i++)
 		if (to->reason[i] != from->reason[i])
 			printf("%s\"%s\": %lu", n++ ? ", " : "", reason_name[i],
@@ -501,8 +502,12 @@ static int start(struct path *p, uint32_t flows, const struct traffic *traffic)
 	p->storm.root = sl_store_root(&p->store);
 	p->storm.self = p->store.base[SL_ARRAY_workers];
 	sl_ports_mac(&p->ports, 0, mac);
-	sl_generator_init(&p->generator, &s->vip, sl_htons(s->port), mac, traffic->syn,
-			  traffic->order == SL_ORDER_DATAGRAMS);
+	if (traffic->order == SL_ORDER_REPLIES)
+		sl_generator_init(&p->generator, &s->backend[0].addr, sl_htons(s->backend[0].port),
+				  mac, false, false);
+	else
+		sl_generator_init(&p->generator, &s->vip, sl_htons(s->port), mac, traffic->syn,
+				  traffic->order == SL_ORDER_DATAGRAMS);
 	p->order = traffic->order;
 	p->generator.flows = flows;
 	p->generator.stop = &p->stop;
@@ -542,7 +547,7 @@ int main(int argc, char **argv)
 	}
 	if (!file || optind != argc || !flows || !traffic) {
 		fputs("usage: sluice-bench-path -c FILE [--flows N] [--traffic "
-		      "steady|new|churn|flood|udp]\n"
+		      "steady|new|churn|flood|udp|replies]\n"
 		      "  --flows N  so many flows in random order\n",
 		      stderr);
 		return SL_EXIT_USAGE;

@@ -5,13 +5,15 @@
 #include <string.h>
 
 #include <rte_ip.h>
+#include <rte_udp.h>
 
 #include "../dataplane/core/wire.h"
 
-enum { ETH_IP4 = 0x0800, ETH_IP6 = 0x86dd, IN_IP4 = 4, IN_IP6 = 41, GUE_BYTES = 12, SENT_TTL = 64 };
+enum { ETH_IP4 = 0x0800, ETH_IP6 = 0x86dd, IN_IP4 = 4, IN_IP6 = 41, GUE_HEADER = 4, SENT_TTL = 64 };
 
 /* An IP header of either version, and where what it carries begins. */
 struct layer {
+	union sl_addr src;
 	union sl_addr dst;
 	uint8_t protocol;
 	uint8_t ttl;
@@ -28,6 +30,7 @@ static struct layer layer_at(const uint8_t *at, bool six)
 	if (six) {
 		const struct rte_ipv6_hdr *ip = (const void *)at;
 
+		memcpy(&l.src, ip->src_addr, sizeof(l.src));
 		memcpy(&l.dst, ip->dst_addr, sizeof(l.dst));
 		l.protocol = ip->proto;
 		l.ttl = ip->hop_limits;
@@ -35,6 +38,7 @@ static struct layer layer_at(const uint8_t *at, bool six)
 	} else {
 		const struct rte_ipv4_hdr *ip = (const void *)at;
 
+		l.src = sl_addr4(ip->src_addr);
 		l.dst = sl_addr4(ip->dst_addr);
 		l.protocol = ip->next_proto_id;
 		l.ttl = ip->time_to_live;
@@ -95,8 +99,8 @@ static const char *wrong_with(struct sl_sink *sink, const struct rte_mbuf *m)
 		sink->form[SL_FORM_DIRECT]++;
 		return wrong_inside(s, &l);
 	}
-	if (!tunnel && is_backend(s, &l, true)) {
-		sink->form[SL_FORM_NAT]++;
+	if (sl_addr_equal(&l.src, &s->vip) || (!tunnel && is_backend(s, &l, true))) {
+		sink->form[sl_addr_equal(&l.src, &s->vip) ? SL_FORM_REPLY : SL_FORM_NAT]++;
 		if (l.ttl != SENT_TTL - 1)
 			return "its TTL isn't one less";
 		return sums_up(&l) ? NULL : "its TCP or UDP checksum is wrong";
@@ -104,7 +108,11 @@ static const char *wrong_with(struct sl_sink *sink, const struct rte_mbuf *m)
 	if (!is_backend(s, &l, false))
 		return "it goes to no backend";
 	sink->form[tunnel ? SL_FORM_IPIP : SL_FORM_GUE]++;
-	data = l.next + (tunnel ? 0 : GUE_BYTES);
+	data = l.next;
+	if (!tunnel) {
+		data += sizeof(struct rte_udp_hdr);
+		data += *data >> 6 ? 0 : GUE_HEADER; /* variant 1 begins with the packet itself */
+	}
 	inner = layer_at(data, *data >> 4 == 6);
 	return wrong_inside(s, &inner);
 }

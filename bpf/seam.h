@@ -117,12 +117,6 @@ SL_INLINE uint32_t sl_seam_services(const struct sl_tables *t)
 }
 
 /* Packets come one by one here. */
-SL_INLINE const struct sl_service *sl_seam_recent(const struct sl_tables *t)
-{
-	(void)t;
-	return NULL;
-}
-
 SL_INLINE const struct sl_reverse *sl_seam_reverse(const struct sl_tables *t, uint32_t place)
 {
 	return place < sl_reverses ? sl_map_at(reverse, t->live * sl_reverses + place) : NULL;

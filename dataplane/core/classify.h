@@ -336,8 +336,7 @@ SL_INLINE void sl_classify6_with(const struct sl_tables *t, const struct sl_pack
 }
 
 /* All but IPv6, which is left as SL_TODO_IP6. */
-SL_INLINE void sl_classify_steady(const struct sl_tables *t, const struct sl_packet *p,
-				  struct sl_work *w)
+SL_INLINE void sl_classify4(const struct sl_tables *t, const struct sl_packet *p, struct sl_work *w)
 {
 	struct sl_parsed o = {
 		0
@@ -399,7 +398,7 @@ SL_INLINE void sl_classify_steady(const struct sl_tables *t, const struct sl_pac
 
 SL_INLINE void sl_classify(const struct sl_tables *t, const struct sl_packet *p, struct sl_work *w)
 {
-	sl_classify_steady(t, p, w);
+	sl_classify4(t, p, w);
 	if (sl_unlikely(w->todo == SL_TODO_IP6))
 		sl_classify6(t, p, w);
 }

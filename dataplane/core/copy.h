@@ -14,14 +14,13 @@
 #define SL_SERVICE_LIMITED_TO	(SL_SERVICE_ENTRY | SL_SERVICE_LIMIT_TO | SL_SERVICE_LIMIT_NEW)
 #define SL_SERVICE_APART	(SL_SERVICE_LIMITED_TO | SL_SERVICE_QUIC | SL_SERVICE_FULLNAT)
 #define SL_SERVICE_LIMITED_FROM (SL_SERVICE_ENTRY_FROM | SL_SERVICE_LIMIT_FROM)
-/* What the steady copy knows nothing of. */
+/* What steady packets have nothing to do with. */
 #define SL_SERVICE_ODD_TO   (SL_SERVICE_APART | SL_SERVICE_RANGE)
 #define SL_SERVICE_ODD_FROM (SL_SERVICE_LIMITED_FROM | SL_SERVICE_RANGE)
 
 /* The code below exists in copies, so that the steady path pays nothing for what is rare and one
  * test for all that limits need. Which copy it is is a constant wherever it is used. */
 enum sl_copy {
-	SL_COPY_STEADY,	 /* what is rare ends with SL_ELSEWHERE */
 	SL_COPY_WHOLE,	 /* all but limits, and ids of QUIC's connections */
 	SL_COPY_LIMITED, /* all but full NAT */
 	SL_COPY_FULLNAT, /* that, limited or not; and no ids */

@@ -6,8 +6,6 @@
  *                     or fullnat.h
  *     sl_decide_end() answer.h                what the sender is told, if it can't go on
  *
- * sl_route_steady() is sl_route() for what nearly all packets are, with nothing else in the way.
- *
  * ICMP and fragments take another way, from classify on: rare.h.
  *
  * Both are pure but for the tables: no clock, no log, no system call, no allocation. The verdict is
@@ -91,33 +89,6 @@ SL_INLINE enum sl_reason sl_route(const struct sl_tables *t, struct sl_packet *p
 		return sl_likely(sl_seam_current(t)) ? (enum sl_reason)w->reason
 						     : SL_REASON_torn_table;
 	}
-}
-
-/* The same, where the packet is of IPv4, NAT, one port, without a limit and not of QUIC; else
- * SL_ELSEWHERE. */
-SL_INLINE enum sl_reason sl_route_steady(const struct sl_tables *t, struct sl_packet *p,
-					 const struct sl_work *w, uint16_t *egress)
-{
-	if (sl_likely(w->todo == SL_TODO_SERVICE)) {
-		if (sl_unlikely(w->service->flags & SL_SERVICE_ODD_TO ||
-				w->service->mode != SL_MODE_NAT))
-			return SL_ELSEWHERE;
-		return sl_route_service(t, p, w, egress, false, SL_COPY_STEADY);
-	}
-	if (w->todo != SL_TODO_REVERSE || w->reverse->flags & SL_SERVICE_ODD_FROM)
-		return SL_ELSEWHERE;
-	return sl_route_reverse(t, p, w, egress, false, SL_COPY_STEADY);
-}
-
-/* All of it after classify, as a worker has it. */
-SL_INLINE enum sl_reason sl_route_both(const struct sl_tables *t, struct sl_packet *p,
-				       const struct sl_work *w, uint16_t *egress)
-{
-	enum sl_reason reason = sl_route_steady(t, p, w, egress);
-
-	if (reason != SL_ELSEWHERE)
-		return reason;
-	return sl_decide_end(t, p, sl_route(t, p, w, egress), egress);
 }
 
 #endif

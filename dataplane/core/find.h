@@ -48,11 +48,8 @@ SL_INLINE const struct sl_reverse *sl_reverse_placed(const struct sl_tables *t,
 SL_INLINE const struct sl_service *sl_service_find(const struct sl_tables *t,
 						   const union sl_addr *vip, uint32_t endpoint)
 {
-	const struct sl_service *s = sl_seam_recent(t);
 	uint32_t place;
 
-	if (s && s->endpoint == endpoint && sl_addr_equal(&s->vip, vip))
-		return s;
 	return sl_service_placed(t, vip, endpoint, &place);
 }
 

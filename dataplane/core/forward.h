@@ -76,9 +76,8 @@ SL_INLINE uint32_t sl_row_of_named(uint32_t row, uint32_t named, uint32_t *firm)
 	return (row & (is - 1)) | (sl_row(named, 0, SL_ROW_OPEN) & -is);
 }
 
-/* The row of the work at hand, and through it the backend; 0 for none, in the steady copy also for
- * one that isn't known. named: by the packet's id, or 0. *bite: what the limit in the flow's entry
- * says, where the service has one. */
+/* The row of the work at hand, and through it the backend; 0 for none. named: by the packet's id,
+ * or 0. *bite: what the limit in the flow's entry says, where the service has one. */
 SL_INLINE uint32_t sl_route_pick(const struct sl_tables *t, const struct sl_work *w, const void *l3,
 				 sl_be16 sport, uint16_t flags, uint8_t tcp_flags,
 				 const struct sl_limit_ask *packet, uint32_t named,
@@ -104,8 +103,7 @@ SL_INLINE uint32_t sl_route_pick(const struct sl_tables *t, const struct sl_work
 	ask.firm = firm;
 	if (sl_likely(!(flags & SL_SERVICE_ENTRY))) {
 		ask.now = sl_seam_now(t);
-		return copy == SL_COPY_STEADY ? sl_track_known(t, &ask, &entry)
-					      : sl_track(t, &ask, &entry);
+		return sl_track(t, &ask, &entry);
 	}
 	ask.now = packet->now;
 	backend = sl_track(t, &ask, &entry);
@@ -214,8 +212,6 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 	}
 	begin = sl_begins(tcp_flags);
 	if (sl_unlikely(sl_l3_ttl(l3, six) <= 1) && s->mode != SL_MODE_DIRECT) {
-		if (copy == SL_COPY_STEADY)
-			return SL_ELSEWHERE;
 		tally = sl_seam_tally(t, s->id);
 		if (tally)
 			tally->ttl_exceeded++;
@@ -247,8 +243,6 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 	}
 	backend = sl_route_pick(t, w, l3, ports->src, wants, tcp_flags, &packet, named, &bite, six,
 				copy);
-	if (copy == SL_COPY_STEADY && sl_unlikely(!backend))
-		return SL_ELSEWHERE;
 	if (sl_unlikely(!backend || backend > s->n_backends)) {
 		tally = sl_seam_tally(t, s->id);
 		if (!sl_seam_current(t))
@@ -283,22 +277,17 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 	n.addr = b->addr.w[3];
 	if (six)
 		n.addr6 = b->addr;
-	n.port = copy == SL_COPY_STEADY || b->port ? b->port : ports->dst;
+	n.port = b->port ? b->port : ports->dst;
 	n.ip_delta = b->ip_delta;
 	n.l4_delta = b->l4_delta;
 	*egress = b->egress;
-	mode = copy == SL_COPY_STEADY	 ? SL_MODE_NAT
-	       : copy == SL_COPY_FULLNAT ? SL_MODE_FULLNAT
-					 : s->mode;
+	mode = copy == SL_COPY_FULLNAT ? SL_MODE_FULLNAT : s->mode;
 	nat = copy == SL_COPY_FULLNAT || mode == SL_MODE_NAT;
 	odd = !nat || !(b->flags & SL_BACKEND_RESOLVED) || sl_l3_length(l3, six) > b->mtu ||
 	      (begin && b->mss);
 	if (sl_unlikely(!sl_seam_current(t)))
 		return SL_REASON_torn_table;
 	if (sl_unlikely(odd)) {
-		if (copy == SL_COPY_STEADY)
-			return SL_ELSEWHERE;
-
 		enum sl_reason reason = sl_route_odd(
 			t, p, w, l3, (uint64_t)s->backends + backend - 1, mode, begin, six);
 

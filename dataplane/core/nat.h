@@ -30,6 +30,19 @@ SL_INLINE void sl_ip4_hop(struct sl_ip4 *ip, uint16_t delta)
 	ip->csum = sl_csum_add(ip->csum, (uint16_t)(delta - 1 - !delta));
 }
 
+/* RFC 768: 0 means that the sender computed none. Over IPv6 the receiver is to drop that, unless it
+ * was told to expect it (RFC 8200, 8.1; RFC 6936): so it stays as it is there too, and the backend
+ * decides. */
+SL_INLINE void sl_udp_csum(struct sl_udp *udp, uint16_t delta)
+{
+	uint16_t sum;
+
+	if (!udp->csum)
+		return;
+	sum = sl_csum_add(udp->csum, delta);
+	udp->csum = sum ? sum : 0xffff;
+}
+
 SL_INLINE void sl_l4_csum(struct sl_packet *p, uint32_t l4, uint8_t protocol, uint16_t delta)
 {
 	if (sl_likely(protocol == SL_PROTO_TCP)) {
@@ -39,15 +52,9 @@ SL_INLINE void sl_l4_csum(struct sl_packet *p, uint32_t l4, uint8_t protocol, ui
 			tcp->csum = sl_csum_add(tcp->csum, delta);
 	} else {
 		struct sl_udp *udp = sl_packet_again(p, l4, sizeof(*udp));
-		uint16_t sum;
 
-		/* RFC 768: 0 means that the sender computed none. Over IPv6 the receiver is to
-		 * drop that, unless it was told to expect it (RFC 8200, 8.1; RFC 6936): so it stays
-		 * as it is there too, and the backend decides. */
-		if (!udp || !udp->csum)
-			return;
-		sum = sl_csum_add(udp->csum, delta);
-		udp->csum = sum ? sum : 0xffff;
+		if (udp)
+			sl_udp_csum(udp, delta);
 	}
 }
 

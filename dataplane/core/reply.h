@@ -60,18 +60,6 @@ SL_INLINE enum sl_reason sl_reverse_limit(const struct sl_tables *t, struct sl_p
 	return SL_REASON_to_client;
 }
 
-/* Whether a reply matters to its flow's entry, or may be a SYN that is to say less. */
-SL_INLINE bool sl_reverse_odd(const struct sl_packet *p, const struct sl_work *w, uint8_t protocol,
-			      uint16_t flags, uint16_t mss)
-{
-	const struct sl_tcp *tcp = sl_packet_again(p, w->l4, sizeof(*tcp));
-
-	if (protocol != SL_PROTO_TCP || !tcp)
-		return false;
-	return (flags & SL_SERVICE_LOOKUP && tcp->flags & (SL_TCP_FIN | SL_TCP_RST)) ||
-	       (mss && tcp->flags & SL_TCP_SYN);
-}
-
 SL_INLINE enum sl_reason sl_route_reverse(const struct sl_tables *t, struct sl_packet *p,
 					  const struct sl_work *w, uint16_t *egress, bool six,
 					  enum sl_copy copy)
@@ -92,7 +80,7 @@ SL_INLINE enum sl_reason sl_route_reverse(const struct sl_tables *t, struct sl_p
 	if (!(l3 = sl_l3_again(p, w, six)) || !(ports = sl_packet_again(p, w->l4, sizeof(*ports))))
 		return SL_REASON_bad_header;
 	if (sl_unlikely(sl_l3_ttl(l3, six) <= 1))
-		return copy == SL_COPY_STEADY ? SL_ELSEWHERE : SL_REASON_ttl_told;
+		return SL_REASON_ttl_told;
 	if (sl_unlikely(!route))
 		return sl_seam_current(t) ? SL_REASON_no_route : SL_REASON_torn_table;
 	__builtin_memcpy(n.mac, route->dst_mac, sizeof(n.mac));
@@ -100,20 +88,15 @@ SL_INLINE enum sl_reason sl_route_reverse(const struct sl_tables *t, struct sl_p
 	if (six)
 		n.addr6 = r->vip;
 	protocol = sl_l3_protocol(l3, r->endpoint, six);
-	n.port = copy == SL_COPY_STEADY || r->port ? r->port : ports->src;
+	n.port = r->port ? r->port : ports->src;
 	n.ip_delta = r->ip_delta;
 	n.l4_delta = r->l4_delta;
 	*egress = route->port;
 	kind = route->kind;
 	mtu = route->mtu;
-	if (copy != SL_COPY_STEADY)
-		hop = route->gateway;
+	hop = route->gateway;
 	if (sl_unlikely(!sl_seam_current(t)))
 		return SL_REASON_torn_table;
-	if (copy == SL_COPY_STEADY &&
-	    sl_unlikely(kind != SL_ROUTE_VIA || sl_l3_length(l3, six) > mtu ||
-			sl_reverse_odd(p, w, protocol, flags, mss)))
-		return SL_ELSEWHERE;
 	if (sl_unlikely(kind != SL_ROUTE_VIA)) {
 		if (kind != SL_ROUTE_LINK && kind != SL_ROUTE_ASK)
 			return SL_REASON_no_route;
@@ -127,10 +110,9 @@ SL_INLINE enum sl_reason sl_route_reverse(const struct sl_tables *t, struct sl_p
 		return SL_REASON_too_big_told;
 	}
 	/* Before limits are asked: what both need wouldn't fit XDP's stack. */
-	if (copy != SL_COPY_STEADY && sl_unlikely(mss))
+	if (sl_unlikely(mss))
 		sl_mss_reply(p, w->l3, w->l4, protocol, mss);
-	if (copy != SL_COPY_STEADY &&
-	    sl_unlikely(flags & (SL_SERVICE_LOOKUP | SL_SERVICE_LIMITED_FROM))) {
+	if (sl_unlikely(flags & (SL_SERVICE_LOOKUP | SL_SERVICE_LIMITED_FROM))) {
 		union sl_addr client = sl_l3_dst(l3, six);
 
 		reason = sl_reverse_limit(t, p, w, l3, protocol, &client, ports->dst, id, flags,

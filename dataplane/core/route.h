@@ -134,21 +134,33 @@ SL_INLINE uint32_t sl_track_hit(const struct sl_tables *t, const struct sl_ask *
 	return backend;
 }
 
-/* An entry that stands where it is looked for first. */
-SL_INLINE struct sl_flow_at sl_track_peek(const struct sl_tables *t, const struct sl_ask *ask,
-					  bool second)
+/* The flow's entry in this bucket. */
+SL_INLINE struct sl_flow_at sl_track_in(struct sl_bucket *b, uint64_t key)
 {
-	struct sl_bucket *b = sl_flow_bucket(t, ask->hash, second);
-	uint32_t ways = b ? sl_bucket_match(b, ask->key) : 0;
+	uint32_t ways = b ? sl_bucket_match(b, key) : 0;
 	struct sl_flow_at at = { .bucket = NULL };
 
 	if (sl_unlikely(!ways))
 		return at;
 	at.way = sl_way_first(ways) & (SL_FLOW_WAYS - 1);
 	at.value = sl_entry_load(&b->value[at.way]);
-	if (sl_likely(sl_entry_load(&b->key[at.way]) == ask->key))
+	if (sl_likely(sl_entry_load(&b->key[at.way]) == key))
 		at.bucket = b;
 	return at;
+}
+
+SL_INLINE struct sl_flow_at sl_track_peek(const struct sl_tables *t, const struct sl_ask *ask,
+					  bool second)
+{
+	return sl_track_in(sl_flow_bucket(t, ask->hash, second), ask->key);
+}
+
+/* Whether data of the flow leave its entry as it is: it is established, and was seen lately. Where
+ * it goes, if its backend serves, then is what the entry says. */
+SL_INLINE bool sl_track_settled(uint64_t value, const struct sl_terms *terms, uint64_t now)
+{
+	return sl_flow_state(value) == SL_FLOW_ESTABLISHED &&
+	       sl_flow_within(value, now, terms->lifetime[SL_FLOW_ESTABLISHED] / 16);
 }
 
 /* The backend of a flow whose live entry binds, which is the common case and small: *at is its
@@ -172,8 +184,10 @@ SL_INLINE uint32_t sl_track_known(const struct sl_tables *t, const struct sl_ask
 SL_INLINE uint32_t sl_track(const struct sl_tables *t, const struct sl_ask *ask,
 			    struct sl_flow_at *at)
 {
-	uint32_t backend = sl_seam_peeks(t) ? sl_track_known(t, ask, at) : 0;
+	uint32_t backend = 0;
 
+	if (sl_seam_peeks(t) && ask->event != SL_EVENT_BEGIN)
+		backend = sl_track_known(t, ask, at);
 	if (sl_likely(backend))
 		return backend;
 	at->bucket = NULL;

@@ -26,8 +26,6 @@ SL_INLINE bool sl_seam_current(const struct sl_tables *t);
 /* Small records of the live bank by their place, and how many places a bank has (powers of 2). */
 SL_INLINE const struct sl_service *sl_seam_service(const struct sl_tables *t, uint32_t place);
 SL_INLINE uint32_t sl_seam_services(const struct sl_tables *t);
-/* The service that was found last, tried first where packets come in bursts; NULL: none. */
-SL_INLINE const struct sl_service *sl_seam_recent(const struct sl_tables *t);
 SL_INLINE const struct sl_reverse *sl_seam_reverse(const struct sl_tables *t, uint32_t place);
 SL_INLINE uint32_t sl_seam_reverses(const struct sl_tables *t);
 SL_INLINE const struct sl_route *sl_seam_route(const struct sl_tables *t, uint32_t place);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "decide_one.h"
 
-#include "seam.h"
+#include "steady.h"
 
 enum sl_reason sl_decide_one(const struct sl_store *store, uint32_t writer, uint64_t now,
 			     struct sl_packet *p, uint16_t *egress)
@@ -9,7 +9,7 @@ enum sl_reason sl_decide_one(const struct sl_store *store, uint32_t writer, uint
 	struct sl_tally *tally = (struct sl_tally *)store->base[SL_ARRAY_tally] + writer;
 	enum sl_reason reason = SL_REASON_torn_table;
 	struct sl_tables tables;
-	struct sl_work work;
+	struct sl_halves halves;
 
 	*egress = 0;
 	sl_tables_init(&tables, store, writer);
@@ -18,8 +18,8 @@ enum sl_reason sl_decide_one(const struct sl_store *store, uint32_t writer, uint
 	for (int i = 0; i < 2 && reason == SL_REASON_torn_table; i++) {
 		if (!sl_tables_look(&tables, store))
 			continue;
-		sl_classify(&tables, p, &work);
-		reason = sl_route_both(&tables, p, &work, egress);
+		sl_halves_classify(&halves, &tables, p);
+		reason = sl_halves_route(&halves, &tables, p, egress);
 	}
 	tally->packets[reason]++;
 	return reason;

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The DPDK side of the seam (core/seam.h): the arrays of the instance as plain memory.
  *
- * A worker keeps one struct sl_tables on its stack and fills it once a burst, so that base
- * addresses and counts stay in registers. sl_tables_look() is the only place that reads the
- * generation.
+ * A worker keeps one struct sl_tables on its stack and fills it once a burst. sl_tables_look() is
+ * the only place that reads the generation.
  */
 #ifndef SL_ENGINE_SEAM_H
 #define SL_ENGINE_SEAM_H
@@ -15,7 +14,6 @@
 struct sl_tables {
 	const struct sl_root *root;
 	const struct sl_bank *bank;
-	const struct sl_service *recent;  /* of this burst; NULL */
 	const struct sl_service *service; /* of the live bank, as the next two */
 	const struct sl_reverse *reverse;
 	const struct sl_route *route;
@@ -125,7 +123,6 @@ static inline bool sl_tables_look(struct sl_tables *t, const struct sl_store *st
 	} while (
 		sl_unlikely(__atomic_load_n(&t->root->generation, __ATOMIC_ACQUIRE) != generation));
 	t->generation = generation;
-	t->recent = NULL;
 	t->service = (const struct sl_service *)store->base[SL_ARRAY_services] +
 		     (size_t)bank * t->services;
 	t->reverse = (const struct sl_reverse *)store->base[SL_ARRAY_reverse] +
@@ -161,11 +158,6 @@ SL_INLINE const struct sl_service *sl_seam_service(const struct sl_tables *t, ui
 SL_INLINE uint32_t sl_seam_services(const struct sl_tables *t)
 {
 	return t->services;
-}
-
-SL_INLINE const struct sl_service *sl_seam_recent(const struct sl_tables *t)
-{
-	return t->recent;
 }
 
 SL_INLINE const struct sl_reverse *sl_seam_reverse(const struct sl_tables *t, uint32_t place)

@@ -12,13 +12,7 @@
 #include "../abi/life.h"
 #include "clean.h"
 #include "hold.h"
-#include "seam.h"
-
-/* What leaves by one port, gathered over a burst. */
-struct outbox {
-	uint32_t n;
-	struct rte_mbuf *frame[SL_BURST];
-};
+#include "steady.h"
 
 struct turn {
 	const struct sl_worker_run *run;
@@ -33,8 +27,11 @@ struct turn {
 	uint64_t turned;     /* TSC at which this turn began */
 	uint64_t patience;   /* TSC: of XDP with us */
 	struct sl_clean clean;
+	struct sl_known known;
 	struct sl_hold hold[SL_LANES_MAX]; /* on the queue of each receive lane */
-	struct outbox out[SL_PORTS_CONFIG_MAX];
+	/* What leaves by each port, gathered over a burst. */
+	uint32_t n_out[SL_PORTS_CONFIG_MAX];
+	struct rte_mbuf *out[SL_PORTS_CONFIG_MAX][SL_BURST];
 };
 
 enum {
@@ -81,21 +78,20 @@ static bool was_away(const struct turn *turn, uint64_t tsc)
 static void flush(struct turn *turn, uint32_t port, const struct sl_hold *hold)
 {
 	const struct sl_lane *lane = &turn->run->tx[port];
-	struct outbox *out = &turn->out[port];
-	uint32_t sent = 0;
+	struct rte_mbuf **out = turn->out[port];
+	uint32_t n = turn->n_out[port], sent = 0;
 	bool ours;
 
 	if (sl_unlikely(lane->lock != NULL))
 		rte_spinlock_lock(lane->lock);
 	ours = sl_hold_is_ours(hold) && !was_away(turn, rte_rdtsc());
 	if (sl_likely(ours))
-		sent = rte_eth_tx_burst(lane->device, lane->queue, out->frame, (uint16_t)out->n);
+		sent = rte_eth_tx_burst(lane->device, lane->queue, out, (uint16_t)n);
 	if (sl_unlikely(lane->lock != NULL))
 		rte_spinlock_unlock(lane->lock);
-	if (sl_unlikely(sent < out->n))
-		drop(turn, out->frame + sent, out->n - sent,
-		     ours ? SL_REASON_tx_full : SL_REASON_stale);
-	out->n = 0;
+	if (sl_unlikely(sent < n))
+		drop(turn, out + sent, n - sent, ours ? SL_REASON_tx_full : SL_REASON_stale);
+	turn->n_out[port] = 0;
 }
 
 static struct sl_packet packet_of(struct rte_mbuf *m, uint16_t ingress)
@@ -125,41 +121,6 @@ static void follow(struct rte_mbuf *m, const struct sl_packet *p)
 	}
 }
 
-/* What isn't steady, from the buffer on: so the common path, in burst(), keeps the packet in
- * registers, and has none that is another afterwards. */
-static __attribute__((noinline)) void classify(const struct sl_tables *t, struct sl_work *work,
-					       struct rte_mbuf *m, uint16_t ingress)
-{
-	struct sl_packet p = packet_of(m, ingress);
-
-	sl_classify(t, &p, work);
-}
-
-static __attribute__((noinline)) enum sl_reason elsewhere(const struct sl_tables *t,
-							  const struct sl_work *work,
-							  struct rte_mbuf *m, uint16_t ingress,
-							  uint16_t *egress)
-{
-	struct sl_packet p = packet_of(m, ingress);
-	enum sl_reason reason = sl_decide_end(t, &p, sl_route(t, &p, work, egress), egress);
-
-	follow(m, &p);
-	return reason;
-}
-
-/* The tables moved while a packet was decided: once more, from the root. */
-static __attribute__((noinline)) enum sl_reason again(struct turn *turn, struct rte_mbuf *m,
-						      uint16_t ingress, uint16_t *egress)
-{
-	struct sl_work work;
-
-	turn->self->restarts++;
-	if (!sl_tables_look(&turn->tables, turn->run->store))
-		return SL_REASON_torn_table;
-	classify(&turn->tables, &work, m, ingress);
-	return elsewhere(&turn->tables, &work, m, ingress, egress);
-}
-
 /* How often the same reason came in a row: counted once. */
 struct run {
 	enum sl_reason reason;
@@ -183,9 +144,7 @@ static void finish(struct turn *turn, struct run *run, struct rte_mbuf *m, enum 
 
 	if (sl_likely(verdict == SL_FORWARD || verdict == SL_REPLY)) {
 		if (sl_likely(egress < turn->run->n_ports)) {
-			struct outbox *out = &turn->out[egress];
-
-			out->frame[out->n++] = m;
+			turn->out[egress][turn->n_out[egress]++] = m;
 			count(turn, run, reason);
 			return;
 		}
@@ -197,53 +156,135 @@ static void finish(struct turn *turn, struct run *run, struct rte_mbuf *m, enum 
 	rte_pktmbuf_free(m);
 }
 
+/* A burst on its way through the two halves of the decision. */
+struct batch {
+	const struct sl_lane *lane;
+	struct rte_mbuf **frame;
+	uint32_t n;
+	struct sl_step step[SL_BURST]; /* of what is steady (steady.h) */
+	struct sl_work work[SL_BURST]; /* of the others */
+	const struct sl_service *met;  /* whom it will know from the next burst on */
+};
+
+/* The first half of what isn't steady, from the buffer on. */
+static __attribute__((noinline)) void classify_other(struct turn *turn, struct batch *b, uint32_t i)
+{
+	struct sl_packet p = packet_of(b->frame[i], b->lane->port);
+	struct sl_work *work = &b->work[i];
+
+	b->step[i].kind = SL_STEADY_NOT;
+	sl_classify(&turn->tables, &p, work);
+	if (work->todo == SL_TODO_SERVICE)
+		b->met = work->service;
+}
+
+/* The second half of what isn't steady, or isn't sent: then with the reason. Where the tables moved
+ * while it was decided, it is once more, from the root. */
+static __attribute__((noinline)) void route_other(struct turn *turn, struct batch *b, uint32_t i,
+						  struct run *run, enum sl_reason reason)
+{
+	struct rte_mbuf *m = b->frame[i];
+	struct sl_work *work = &b->work[i];
+	uint16_t egress = 0;
+
+	if (reason == SL_ELSEWHERE && b->step[i].kind != SL_STEADY_NOT)
+		sl_step_work(&turn->tables, &b->step[i], work);
+	for (bool again = false;; again = true) {
+		if (reason == SL_ELSEWHERE) {
+			struct sl_packet p = packet_of(m, b->lane->port);
+
+			reason = sl_decide_end(&turn->tables, &p,
+					       sl_route(&turn->tables, &p, work, &egress), &egress);
+			follow(m, &p);
+		}
+		if (sl_likely(reason != SL_REASON_torn_table) || again)
+			break;
+		turn->self->restarts++;
+		if (!sl_tables_look(&turn->tables, turn->run->store))
+			break;
+		/* What comes after was classified before. */
+		for (uint32_t j = i; j < b->n; j++)
+			classify_other(turn, b, j);
+		reason = SL_ELSEWHERE;
+	}
+	finish(turn, run, m, reason, egress);
+}
+
+/* The second half of packets of one kind, from packet i on: up to which. *reason: what came of that
+ * one, if it isn't sent. */
+static inline __attribute__((always_inline)) uint32_t route_steady(struct turn *turn,
+								   struct batch *b, uint32_t i,
+								   enum sl_steady_kind kind,
+								   enum sl_reason *reason)
+{
+	uint32_t n = b->n, ports = turn->run->n_ports, begin = i;
+	enum sl_reason sent = kind == SL_STEADY_REPLY ? SL_REASON_to_client : SL_REASON_to_backend;
+
+	*reason = sent;
+	for (; i < n && b->step[i].kind == kind; i++) {
+		struct rte_mbuf *m = b->frame[i];
+		uint16_t egress;
+
+		*reason = sl_steady_route(&turn->tables, &b->step[i], kind, ports,
+					  rte_pktmbuf_pkt_len(m), &egress);
+		if (sl_unlikely(*reason != sent))
+			break;
+		turn->out[egress][turn->n_out[egress]++] = m;
+	}
+	turn->tally->packets[sent] += i - begin;
+	return i;
+}
+
 static void burst(struct turn *turn, const struct sl_lane *lane, const struct sl_hold *hold,
 		  struct rte_mbuf **frame, uint32_t n)
 {
-	struct sl_tables t = turn->tables; /* ours alone: gcc keeps in registers what it needs */
+	const struct sl_tables *t = &turn->tables;
+	struct sl_steady_keys keys = sl_steady_keys(t->root);
 	struct run run = { SL_REASON_to_backend, 0 };
-	struct sl_work work[SL_BURST];
-	struct sl_packet p;
+	struct batch b;
 
-	for (uint32_t i = 0; i < n && i < PREFETCH_AHEAD; i++)
+	b.lane = lane;
+	b.frame = frame;
+	b.n = n;
+	b.met = NULL;
+	if (sl_unlikely(turn->known.generation != t->generation))
+		sl_known_forget(&turn->known, t->generation);
+	/* There is room behind the last, so that the loop needn't ask where it is. */
+	for (uint32_t i = n; i < n + PREFETCH_AHEAD; i++)
+		frame[i] = frame[n - 1];
+	for (uint32_t i = 0; i < PREFETCH_AHEAD; i++)
 		rte_prefetch0(rte_pktmbuf_mtod(frame[i], void *));
 	for (uint32_t i = 0; i < n; i++) {
-		if (i + PREFETCH_AHEAD < n)
-			rte_prefetch0(rte_pktmbuf_mtod(frame[i + PREFETCH_AHEAD], void *));
-		p = packet_of(frame[i], lane->port);
-		sl_classify_steady(&t, &p, &work[i]);
-		if (sl_likely(work[i].todo == SL_TODO_SERVICE)) {
-			t.recent = work[i].service;
-		} else if (work[i].todo == SL_TODO_IP6) {
-			struct sl_packet six = packet_of(frame[i], lane->port);
+		struct rte_mbuf *m = frame[i];
 
-			sl_classify6(&t, &six, &work[i]);
-		}
+		rte_prefetch0(rte_pktmbuf_mtod(frame[i + PREFETCH_AHEAD], void *));
+		if (sl_unlikely(sl_steady_classify(t, &turn->known, keys,
+						   rte_pktmbuf_mtod(m, uint8_t *),
+						   rte_pktmbuf_data_len(m), rte_pktmbuf_pkt_len(m),
+						   &b.step[i]) == SL_STEADY_NOT))
+			classify_other(turn, &b, i);
 	}
-	for (uint32_t i = 0; i < n; i++) {
-		enum sl_reason reason;
-		uint16_t egress = 0;
+	for (uint32_t i = 0; i < n;) {
+		enum sl_reason reason = SL_ELSEWHERE;
 
-		p = packet_of(frame[i], lane->port);
-		reason = sl_route_steady(&t, &p, &work[i], &egress);
-		if (sl_unlikely(reason == SL_ELSEWHERE)) {
-			uint16_t port = 0; /* whose address may be known */
-
-			reason = elsewhere(&t, &work[i], frame[i], lane->port, &port);
-			egress = port;
+		switch (b.step[i].kind) {
+		case SL_STEADY_NAT:
+			i = route_steady(turn, &b, i, SL_STEADY_NAT, &reason);
+			break;
+		case SL_STEADY_REPLY:
+			i = route_steady(turn, &b, i, SL_STEADY_REPLY, &reason);
+			break;
+		case SL_STEADY_DIRECT:
+			i = route_steady(turn, &b, i, SL_STEADY_DIRECT, &reason);
 		}
-		if (sl_unlikely(reason == SL_REASON_torn_table)) {
-			reason = again(turn, frame[i], lane->port, &egress);
-			t = turn->tables;
-			/* What was classified before the tables moved is classified again. */
-			for (uint32_t j = i + 1; j < n; j++)
-				classify(&t, &work[j], frame[j], lane->port);
-		}
-		finish(turn, &run, frame[i], reason, egress);
+		if (sl_unlikely(reason != SL_REASON_to_backend && reason != SL_REASON_to_client))
+			route_other(turn, &b, i++, &run, reason);
 	}
 	turn->tally->packets[run.reason] += run.n;
+	if (sl_unlikely(b.met != NULL))
+		sl_known_learn(t, &turn->known, b.met);
 	for (uint32_t port = 0; port < turn->run->n_ports; port++)
-		if (turn->out[port].n)
+		if (turn->n_out[port])
 			flush(turn, port, hold);
 }
 
@@ -365,7 +406,7 @@ static void take_back(struct turn *turn, size_t i)
 /* One burst from each lane; whether there was any. */
 static bool serve(struct turn *turn)
 {
-	struct rte_mbuf *frame[SL_BURST];
+	struct rte_mbuf *frame[SL_BURST + PREFETCH_AHEAD];
 	bool busy = false;
 
 	for (size_t i = 0; i < turn->run->n_rx; i++) {

@@ -19,6 +19,7 @@ Path = collections.namedtuple("Path", "name title flows target unit traffic serv
 Xdp = collections.namedtuple("Xdp", "name title flows target vip flags capacity curve")
 Start = collections.namedtuple("Start", "name title flows target")
 
+TUNNEL = {"tunnel_source": "192.0.2.1"}
 TRACKED = {"track": "all"}
 IPV6 = {"vip": "2001:db8::10"}  # backends and next hop follow
 LIMITED = {"limits": [{"per": "flow", "rate": "1Gbit"}]}  # more than any flow has: all pass
@@ -48,6 +49,10 @@ PATH = [
     path("nat-64k", "NAT, steady, 64k flows", K64, 28, curve="steady", extra=True),
     path("nat-1m", "NAT, steady, 1M flows", M1, 28, curve="steady"),
     path("nat-10m", "NAT, steady, 10M flows", M10, 28, curve="steady", extra=True),
+    path("replies-1m", "NAT, replies of a backend to 1M clients", M1, None, traffic="replies"),
+    path("direct-1m", "direct, steady, 1M flows", M1, 28, service={"mode": "direct"}),
+    path("ipip-1m", "IP in IP, steady, 1M flows", M1, 28, service={**TUNNEL, "mode": "ipip"}),
+    path("gue-1m", "GUE, steady, 1M flows", M1, None, service={**TUNNEL, "mode": "gue"}),
     path("ipv6-1m", "NAT, IPv6, steady, 1M flows", M1, 28, service=IPV6),
     path("ipv6-tracked-1m", "NAT, IPv6, tracked, 1M flows", M1, 62, service={**IPV6, **TRACKED}),
     path("tracked-1k", "NAT, tracked, 1,000 flows", 1000, 58, service=TRACKED, curve="tracked",

@@ -162,6 +162,35 @@ static struct sl_service classify(const struct sl_tables *t)
 
 enum { NO_BACKEND = 0, TORN = -1 };
 
+/* A steady packet, as far as it is about backends (engine/steady.h). */
+static uint32_t route_steady(const struct sl_tables *t, const struct sl_work *w, uint64_t key,
+			     uint8_t flags)
+{
+	struct sl_ask ask = sl_route_track(t, w->service, w, key, w->service->flags, false);
+	const uint32_t *row =
+		sl_seam_row(t, (uint64_t)w->service->rows * SL_ROWS_PER_RECORD + w->at);
+	const struct sl_terms *terms = sl_seam_terms(t, sl_flow_key_service(key));
+	struct sl_flow_at entry;
+	uint32_t backend;
+
+	ask.row = *row;
+	ask.event = (uint8_t)sl_event_of(flags);
+	ask.now = sl_seam_now(t);
+	if (sl_row_state(ask.row) == SL_ROW_CLOSED && !ask.always)
+		return sl_row_cur(ask.row);
+	entry = sl_track_peek(t, &ask, false);
+	if (!entry.bucket)
+		entry = sl_track_peek(t, &ask, true);
+	if (!entry.bucket)
+		return 0;
+	if (ask.event != SL_EVENT_DATA || !sl_track_settled(entry.value, terms, ask.now))
+		return sl_flow_alive(entry.value, terms, ask.now)
+			       ? sl_track_hit(t, &ask, terms, &entry)
+			       : 0;
+	backend = sl_flow_backend(entry.value);
+	return sl_backend_flags(t, &ask, backend) & SL_BACKEND_SERVES ? backend : 0;
+}
+
 /* sl_route_service() as far as it is about backends; a worker's steady copy goes first. */
 static int route(const struct sl_tables *t, const struct sl_service *s, uint8_t packet, bool steady)
 {
@@ -174,8 +203,7 @@ static int route(const struct sl_tables *t, const struct sl_service *s, uint8_t 
 	uint32_t backend = 0;
 
 	if (steady)
-		backend = sl_route_pick(t, &w, &ip, (sl_be16)key, s->flags, flags[packet % KINDS],
-					&unlimited, 0, &bite, false, SL_COPY_STEADY);
+		backend = route_steady(t, &w, key, flags[packet % KINDS]);
 	if (!backend)
 		backend = sl_route_pick(t, &w, &ip, (sl_be16)key, s->flags, flags[packet % KINDS],
 					&unlimited, 0, &bite, false, SL_COPY_WHOLE);

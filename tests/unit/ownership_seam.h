@@ -83,12 +83,6 @@ SL_INLINE const struct sl_service *sl_seam_service(const struct sl_tables *t, ui
 	return NULL;
 }
 
-SL_INLINE const struct sl_service *sl_seam_recent(const struct sl_tables *t)
-{
-	(void)t;
-	return NULL;
-}
-
 SL_INLINE uint32_t sl_seam_services(const struct sl_tables *t)
 {
 	(void)t;

@@ -678,7 +678,7 @@ static void test_counters(void **state)
 static void test_torn(void **state)
 {
 	struct fixture *f = *state;
-	struct sl_work work;
+	struct sl_halves halves;
 	struct sl_packet p;
 
 	for (int reply = 0; reply < 2; reply++) {
@@ -688,9 +688,9 @@ static void test_torn(void **state)
 					.end = f->out.bytes + f->in.length,
 					.length = f->in.length };
 		world_look_all(&f->w);
-		sl_classify(&f->w.queue[0], &p, &work);
+		sl_halves_classify(&halves, &f->w.queue[0], &p);
 		world_live_bank(&f->w)->seq += 2;
-		assert_int_equal(sl_route_both(&f->w.queue[0], &p, &work, &f->egress),
+		assert_int_equal(sl_halves_route(&halves, &f->w.queue[0], &p, &f->egress),
 				 SL_REASON_torn_table);
 		assert_frame(&f->out, &f->in);
 		world_look_all(&f->w);

@@ -181,14 +181,14 @@ static void decide(struct reader *r, struct sl_tables *t, const struct frame *fr
 {
 	struct frame f = *frame;
 	struct sl_packet p = { f.bytes, f.bytes + f.length, NULL, f.length, 0, 0 };
-	struct sl_work work = { 0 };
+	struct sl_halves halves;
 	enum sl_reason reason;
 	uint16_t egress = 0;
 
-	sl_classify(t, &p, &work);
+	sl_halves_classify(&halves, t, &p);
 	if (r->decided % SLEEP_EVERY == 1)
 		sched_yield();
-	reason = sl_route_both(t, &p, &work, &egress);
+	reason = sl_halves_route(&halves, t, &p, &egress);
 	r->decided++;
 	if (reason == SL_REASON_to_backend)
 		r->torn += !is_whole(frame, &f, t->generation, egress);

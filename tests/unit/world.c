@@ -600,10 +600,10 @@ struct sl_reverse *world_live_reverse(struct world *w, uint32_t service, uint32_
 
 enum sl_reason world_decide(struct world *w, uint32_t queue, struct sl_packet *p, uint16_t *egress)
 {
-	struct sl_work work;
+	struct sl_halves halves;
 
-	sl_classify(&w->queue[queue], p, &work);
-	return sl_route_both(&w->queue[queue], p, &work, egress);
+	sl_halves_classify(&halves, &w->queue[queue], p);
+	return sl_halves_route(&halves, &w->queue[queue], p, egress);
 }
 
 uint64_t world_flow_key(uint32_t service, uint32_t client, uint16_t port)
