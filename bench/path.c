@@ -13,6 +13,8 @@
  *     check N   the worker, and every frame that leaves is looked at
  *     syns N    the worker, N SYNs of flows that nobody knows
  *     pace N    with --traffic flood: so many such a second, from now on
+ *     together K N, floors K N, ios K N
+ *               K workers or bare loops at once, with N packets each (together.h)
  *     stage S N a loop with a part of the worker's work (stages.h)
  *     clear     empties the flow table
  *     learn N   the worker, N packets that storm.h looks at and learns from
@@ -47,6 +49,7 @@
 #include "sink.h"
 #include "stages.h"
 #include "storm.h"
+#include "together.h"
 
 enum { LCORE = 1, LOOK_EVERY_MS = 1, WAIT_SECONDS = 20, REFUSED = -1 };
 
@@ -59,6 +62,7 @@ struct path {
 	struct sl_generator generator;
 	struct sl_sink sink;
 	struct sl_storm storm;
+	struct sl_together together;
 	int wake;	     /* control's knock, as sluice-dataplane has it */
 	enum sl_order order; /* of the traffic that was asked for */
 	uint64_t strangers;  /* before this window */
@@ -162,7 +166,7 @@ static int announce(struct path *p)
 	for (uint32_t i = 0; i < p->config.dataplane.n_ports; i++)
 		sl_ports_mac(&p->ports, i, queues[i * SL_QUEUES_PER_PORT].mac);
 	self->instance = sl_store_root(&p->store)->instance;
-	self->workers = 1;
+	self->workers = (uint32_t)p->config.dataplane.n_cores;
 	self->accepted = 0;
 	self->pid = (uint32_t)getpid();
 	return sl_life_begin(&self->alive) ? refuse("no life sign") : 0;
@@ -419,13 +423,36 @@ static int storm(struct path *p, uint64_t packets, bool learn)
 	return err;
 }
 
+static int together(struct path *p, const char *what, uint32_t n, uint64_t packets)
+{
+	struct sl_together *t = &p->together;
+
+	if (!sl_together_begin(t, n, packets, !strcmp(what, "together"), strcmp(what, "ios") != 0))
+		return refuse("there aren't so many workers, or a core is busy");
+	while (!sl_together_done(t, n)) {
+		sl_acceptor_run(p->acceptor);
+		usleep(LOOK_EVERY_MS * 1000);
+	}
+	printf("{\"cycles\": [");
+	for (uint32_t i = 0; i < n; i++)
+		printf("%s%.3f", i ? ", " : "",
+		       (double)t->seat[i].cycles / (double)t->seat[i].packets);
+	puts("]}");
+	return 0;
+}
+
 static int obey(struct path *p, const char *line)
 {
 	char word[16] = "", name[16] = "";
+	uint32_t workers = 0;
 	uint64_t n = 0;
 
 	if (sscanf(line, "stage %15s %lu", name, &n) == 2 && n && sl_stage_named(name) != SL_STAGES)
 		return staged(p, sl_stage_named(name), n, true, p->order);
+	if (sscanf(line, "%15s %u %lu", word, &workers, &n) == 3 &&
+	    (!strcmp(word, "together") || !strcmp(word, "floors") || !strcmp(word, "ios")))
+		return together(p, word, workers, n);
+	n = 0;
 	if (sscanf(line, "%15s %lu", word, &n) < 1)
 		return refuse("an empty line");
 	if (!strcmp(word, "fill"))
@@ -486,11 +513,11 @@ static int start(struct path *p, uint32_t flows, const struct traffic *traffic)
 	char error[SL_ERROR_MAX];
 	uint8_t mac[6];
 
-	if (p->config.n_services != 1 || p->config.dataplane.n_cores != 1 ||
-	    p->config.dataplane.n_ports != 1 || !p->config.n_next_hops ||
+	if (p->config.n_services != 1 || p->config.dataplane.n_ports != 1 ||
+	    !p->config.n_next_hops ||
 	    (s->protocol == SL_PROTO_UDP) != (traffic->order == SL_ORDER_DATAGRAMS))
-		return refuse("wants a configuration of one core, port and service of the "
-			      "traffic's protocol, and a next hop");
+		return refuse("wants a configuration of one port and service of the traffic's "
+			      "protocol, and a next hop");
 	if (attach(p) || start_eal(&p->config))
 		return REFUSED;
 	if (sl_ports_start(&p->ports, &p->config, error) != 0)
@@ -511,6 +538,8 @@ static int start(struct path *p, uint32_t flows, const struct traffic *traffic)
 	p->order = traffic->order;
 	p->generator.flows = flows;
 	p->generator.stop = &p->stop;
+	sl_together_init(&p->together, &p->store, &p->ports, (uint32_t)p->config.dataplane.n_cores,
+			 &p->generator);
 	return announce(p) || settle(p) ? REFUSED : 0;
 }
 

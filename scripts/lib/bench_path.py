@@ -198,18 +198,18 @@ class Control:
             return "".join(f"\n  {line}" for line in log.read().splitlines()[-5:])
 
 
-def settings(flows, tables, service, device=None):
-    """An instance of one worker, one port, one next hop and one service."""
+def settings(flows, tables, service, device=None, cores=(CORE,)):
+    """An instance of one port with a worker for each core, one next hop and one service."""
     six = ":" in service.get("vip", "")
     device = device or f"net_null0,size={SIZE6 if six else SIZE}"
     port = {} if service.get("mode", "nat") == "nat" else {"port": 80}  # tunnels keep the VIP's
     return {
         "dataplane": {
-            "cores": [CORE],
+            "cores": list(cores),
             "main_core": MAIN_CORE,
-            "memory": "64M",
+            "memory": f"{48 + 16 * len(cores)}M",
             "tables": tables,
-            "ports": [{"name": "wire", "device": device}],
+            "ports": [{"name": "wire", "device": device, "queues": len(cores)}],
             "capacity": {"services": 16, "backends": 256, "rows": 131072, "flows": flows,
                          "routes": 64},
         },

@@ -11,6 +11,9 @@ PATH_HEAD = f"  {'scenario':<42}{'cycles':>8}{'over io':>9}{'±':>6}{'target':>8
 XDP_HEAD = f"  {'scenario':<42}{'ns':>8}{'±':>15}{'target':>8}"
 START_HEAD = f"  {'scenario':<42}{'bytes a flow':>17}{'target':>14}  {'':<5}{'tables':>9}{'serving':>10}"
 
+SCALING_HEAD = f"  {'scenario':<42}{'workers':>8}{'over io':>9}{'±':>6}{'worst':>8}{'io':>8}{'Mpps':>9}" \
+               f"{'of linear':>11}"  # fmt: skip
+
 
 def verdict(screen, result):
     if result["target"] is None:
@@ -60,6 +63,14 @@ def start_row(screen, title, r):
     return (
         f"  {title:<42}{r['bytes_per_flow']:>17.1f}{r['target']:>14}  {verdict(screen, r)}"
         f"{r['all_tables_mb']:>6.0f} MB{r['serving_s']:>8.2f} s"
+    )
+
+
+def scaling_row(screen, title, r):
+    return (
+        f"  {title:<42}{r['workers']:>8}{r['cycles_over_io']:>9.1f}{r['spread'] / 2:>6.1f}"
+        f"{r['worst_worker']:>8.1f}{r['io']:>8.1f}{r['mpps']:>9.1f}{r['linear']:>11.3f}"
+        + (f"  {verdict(screen, r)}" if r["workers"] > 1 else "")
     )
 
 

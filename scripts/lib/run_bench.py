@@ -15,6 +15,7 @@ import sys
 import tempfile
 
 import bench_path
+import bench_scaling
 import bench_scenarios
 import bench_show
 import bench_start
@@ -25,6 +26,7 @@ from screen import Screen
 
 ROUNDS, QUICK_ROUNDS = 30, 8
 STAGED = ["nat-1m", "tracked-64k", "tracked-1m"]
+SCALED = ["nat-1m", "tracked-1m", "limited-1m"]
 TEMPORARY = tempfile.gettempdir()
 LOCK = "/run/lock/sluice-bench"
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -61,6 +63,8 @@ def arguments():
                         help="cost against number of flows, as SVG; measures a few points more")  # fmt: skip
     parser.add_argument("--stages", action="store_true",
                         help="instead of all that: where a worker's cycles go")  # fmt: skip
+    parser.add_argument("--scaling", action="store_true",
+                        help="instead of all that: 1, 2, 4, 8 workers at once, where there are cores")  # fmt: skip
     parser.add_argument("--document", action="store_true",
                         help="put the tables, the plot and the stages into docs/performance.md")  # fmt: skip
     parser.add_argument("--list", action="store_true", help="list the scenarios")
@@ -151,6 +155,15 @@ class Bench:
                 lines.append(f"| {s.title} | " + " | ".join(f"{c:.1f}" for c in cells) + " |")
         return lines
 
+    def scaling(self):
+        named = self.options.scenario or SCALED
+        rounds = self.rounds() // 2
+        self.screen.say(self.screen.dim(bench_show.SCALING_HEAD))
+        with temporary() as directory:
+            for s in (s for s in bench_scenarios.PATH if s.name in named):
+                for r in bench_scaling.measure(directory, s, self.options.tables, rounds):
+                    self.keep(bench_show.scaling_row(self.screen, s.title, r), r)
+
 
 def write(bench, options):
     if options.plot:
@@ -178,6 +191,8 @@ def main():
             bench = Bench(screen, options)
             if options.stages:
                 bench.stages()
+            elif options.scaling:
+                bench.scaling()
             else:
                 bench.run()
                 write(bench, options)
