@@ -142,7 +142,7 @@ def test_fullnat(topology, served, far, engine, six):  # pylint: disable=redefin
         if engine == "auto":
             served.start_dataplane()
             assert held.get() == backend
-    with connections(client, 20, vip=vip) as many:
+    with connections(client, 60, vip=vip) as many:
         assert len({backend for _, backend in many}) == 3
     served.settings["pools"][0]["ports"] = "2000-3000"
     served.write()
