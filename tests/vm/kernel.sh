@@ -21,7 +21,7 @@ store()
 
 parity()
 {
-	timeout 120 "$here/test_parity" 20000 1
+	timeout 300 "$here/test_parity" 20000 1
 }
 
 check "the verifier takes the XDP program" budget
