@@ -423,22 +423,37 @@ static int storm(struct path *p, uint64_t packets, bool learn)
 	return err;
 }
 
+static uint64_t forwarded(const struct path *p, uint32_t writers)
+{
+	const struct sl_tally *tally = p->store.base[SL_ARRAY_tally];
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < writers; i++)
+		n += tally[i].packets[SL_REASON_to_backend] + tally[i].packets[SL_REASON_to_client];
+	return n;
+}
+
 static int together(struct path *p, const char *what, uint32_t n, uint64_t packets)
 {
 	struct sl_together *t = &p->together;
+	bool workers = !strcmp(what, "together");
+	uint64_t before = forwarded(p, n), all = 0;
 
-	if (!sl_together_begin(t, n, packets, !strcmp(what, "together"), strcmp(what, "ios") != 0))
+	if (!sl_together_begin(t, n, packets, workers, strcmp(what, "ios") != 0))
 		return refuse("there aren't so many workers, or a core is busy");
 	while (!sl_together_done(t, n)) {
 		sl_acceptor_run(p->acceptor);
 		usleep(LOOK_EVERY_MS * 1000);
 	}
 	printf("{\"cycles\": [");
-	for (uint32_t i = 0; i < n; i++)
+	for (uint32_t i = 0; i < n; i++) {
+		all += t->seat[i].packets;
 		printf("%s%.3f", i ? ", " : "",
 		       (double)t->seat[i].cycles / (double)t->seat[i].packets);
+	}
 	puts("]}");
-	return 0;
+	return workers && forwarded(p, n) - before != all ? refuse("not all packets went their way")
+							  : 0;
 }
 
 static int obey(struct path *p, const char *line)
@@ -538,6 +553,7 @@ static int start(struct path *p, uint32_t flows, const struct traffic *traffic)
 	p->order = traffic->order;
 	p->generator.flows = flows;
 	p->generator.stop = &p->stop;
+	p->generator.order = traffic->order;
 	sl_together_init(&p->together, &p->store, &p->ports, (uint32_t)p->config.dataplane.n_cores,
 			 &p->generator);
 	return announce(p) || settle(p) ? REFUSED : 0;

@@ -34,7 +34,7 @@ static inline __attribute__((always_inline)) void work_on(struct sl_tables *tabl
 			continue;
 		sl_classify(tables, &p, &work);
 		if (work.todo == SL_TODO_SERVICE)
-			sl_known_learn(tables, known, work.service);
+			sl_known_learn(tables, known, work.service, NULL, 0);
 	}
 	__asm__ volatile("" : : "r"(step) : "memory");
 	if (stage == SL_STAGE_CLASSIFY)
@@ -73,7 +73,7 @@ static inline __attribute__((always_inline)) uint64_t loop(const struct sl_worke
 
 uint64_t sl_stage_loop(const struct sl_worker_run *run, enum sl_stage stage, uint64_t *packets)
 {
-	static struct sl_known known;
+	struct sl_known known;
 	struct sl_tables t;
 	struct timespec ts;
 

@@ -14,8 +14,7 @@
 #define SL_SERVICE_LIMITED_TO	(SL_SERVICE_ENTRY | SL_SERVICE_LIMIT_TO | SL_SERVICE_LIMIT_NEW)
 #define SL_SERVICE_APART	(SL_SERVICE_LIMITED_TO | SL_SERVICE_QUIC | SL_SERVICE_FULLNAT)
 #define SL_SERVICE_LIMITED_FROM (SL_SERVICE_ENTRY_FROM | SL_SERVICE_LIMIT_FROM)
-/* What steady packets have nothing to do with. */
-#define SL_SERVICE_ODD_TO   (SL_SERVICE_APART | SL_SERVICE_RANGE)
+/* Of replies, what a worker's steady ones have nothing to do with. */
 #define SL_SERVICE_ODD_FROM (SL_SERVICE_LIMITED_FROM | SL_SERVICE_RANGE)
 
 /* The code below exists in copies, so that the steady path pays nothing for what is rare and one

@@ -5,7 +5,8 @@
  * - What a packet has to be is compared a word at a time, and stands where it always stands.
  * - What is asked of a service's record was asked when the service was first met, and is at hand
  *   in a line of the worker's own, found by what the packet says. It holds until the worker takes
- *   another generation; the bank's sequence word is read before anything is written, as always.
+ *   another generation; the bank's sequence word is read before the packet is written to, as
+ * always.
  *
  * Whatever is otherwise ends with SL_STEADY_NOT or SL_ELSEWHERE, before anything has changed that
  * may not change twice, and is decided by core/ from the buffer on. So this file may be taken out,
@@ -17,7 +18,7 @@
 #include "seam.h"
 
 enum {
-	SL_STEADY_BITS = 5,
+	SL_STEADY_BITS = 6,
 	SL_STEADY_PLACES = 1 << SL_STEADY_BITS,
 	SL_STEADY_TCP = sizeof(struct sl_ip4) + sizeof(struct sl_tcp),
 	SL_STEADY_UDP = sizeof(struct sl_ip4) + sizeof(struct sl_udp),
@@ -26,8 +27,7 @@ enum {
 /* Of a service: that packets to it are decided in core/, as those of tunnels are. Of limits there
  * is one here, that which is kept in the flow's entry. */
 #define SL_STEADY_NEVER                                                                            \
-	(SL_SERVICE_LIMIT_TO | SL_SERVICE_LIMIT_NEW | SL_SERVICE_QUIC | SL_SERVICE_FULLNAT |       \
-	 SL_SERVICE_RANGE)
+	(SL_SERVICE_LIMIT_TO | SL_SERVICE_LIMIT_NEW | SL_SERVICE_QUIC | SL_SERVICE_FULLNAT)
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "words are compared as they lie there");
 
@@ -74,7 +74,10 @@ SL_INLINE uint64_t sl_steady_to(sl_be32 dst, uint8_t protocol, sl_be16 port)
 
 SL_INLINE uint32_t sl_steady_place(uint64_t to)
 {
-	return (uint32_t)(to * 0x9e3779b97f4a7c15ull >> (64 - SL_STEADY_BITS));
+	uint32_t folded =
+		(uint32_t)(to ^ to >> 32); /* a port alone would stay in the highest bits */
+
+	return (uint32_t)(folded * 0x9e3779b97f4a7c15ull >> (64 - SL_STEADY_BITS));
 }
 
 /* Nothing is known in the generation that the tables are of. */
@@ -85,9 +88,25 @@ static inline void sl_known_forget(struct sl_known *known, uint64_t generation)
 		known->steady[i].to = ~0ull;
 }
 
-/* What core/ has found for a packet to a service is at hand from now on. */
+/* What the first half hands to the second. */
+struct sl_step {
+	union {
+		const struct sl_steady *steady;
+		const struct sl_reverse *reverse; /* of a reply */
+	};
+	uint8_t *l3;
+	uint32_t at;	    /* row; of a reply the place of its route */
+	uint16_t l3_at;	    /* from the frame's first byte */
+	uint16_t kind;	    /* enum sl_steady_kind */
+	uint32_t bucket[2]; /* of the flow, where the service looks flows up */
+};
+
+/* What core/ has found for a packet to a service is at hand from now on, unless its place is one of
+ * which the n steps make use: two services that share a place, and are both busy, would push each
+ * other out for ever. Steps hold no longer than until the next is learned. */
 static inline void sl_known_learn(const struct sl_tables *t, struct sl_known *known,
-				  const struct sl_service *service)
+				  const struct sl_service *service, const struct sl_step *step,
+				  uint32_t n)
 {
 	struct sl_service s = *service;
 	uint8_t protocol = (uint8_t)(s.endpoint >> 16);
@@ -114,24 +133,16 @@ static inline void sl_known_learn(const struct sl_tables *t, struct sl_known *kn
 		.limits = s.limits,
 	};
 
+	struct sl_steady *place = &known->steady[sl_steady_place(new.to)];
+
+	for (uint32_t i = 0; i < n; i++)
+		if (step[i].kind != SL_STEADY_NOT && step[i].steady == place)
+			return;
 	if (known->generation == t->generation && sl_addr_is4(&s.vip) && s.id < t->n_terms &&
 	    !(s.flags & SL_SERVICE_RANGE) && s.n_backends && sl_seam_row(t, rows + s.row_mask) &&
 	    sl_seam_backend(t, (uint64_t)s.backends + s.n_backends - 1) && sl_seam_current(t))
-		known->steady[sl_steady_place(new.to)] = new;
+		*place = new;
 }
-
-/* What the first half hands to the second. */
-struct sl_step {
-	union {
-		const struct sl_steady *steady;
-		const struct sl_reverse *reverse; /* of a reply */
-	};
-	uint8_t *l3;
-	uint32_t at;	    /* row; of a reply the place of its route */
-	uint16_t l3_at;	    /* from the frame's first byte */
-	uint16_t kind;	    /* enum sl_steady_kind */
-	uint32_t bucket[2]; /* of the flow, where the service looks flows up */
-};
 
 /* What gcc is to keep in registers over a burst: nobody else can be writing here. */
 struct sl_steady_keys {
@@ -475,7 +486,7 @@ static inline void sl_halves_classify(struct sl_halves *h, const struct sl_table
 	sl_known_forget(&h->known, t->generation);
 	sl_classify(t, p, &h->work);
 	if (h->work.todo == SL_TODO_SERVICE)
-		sl_known_learn(t, &h->known, h->work.service);
+		sl_known_learn(t, &h->known, h->work.service, NULL, 0);
 	if (sl_steady_classify(t, &h->known, keys, p->data, linear, p->length, &h->step))
 		sl_step_work(t, &h->step, &h->work);
 }

@@ -174,7 +174,7 @@ static __attribute__((noinline)) void classify_other(struct turn *turn, struct b
 
 	b->step[i].kind = SL_STEADY_NOT;
 	sl_classify(&turn->tables, &p, work);
-	if (work->todo == SL_TODO_SERVICE)
+	if (work->todo == SL_TODO_SERVICE && !(work->service->flags & SL_SERVICE_RANGE))
 		b->met = work->service;
 }
 
@@ -282,7 +282,7 @@ static void burst(struct turn *turn, const struct sl_lane *lane, const struct sl
 	}
 	turn->tally->packets[run.reason] += run.n;
 	if (sl_unlikely(b.met != NULL))
-		sl_known_learn(t, &turn->known, b.met);
+		sl_known_learn(t, &turn->known, b.met, b.step, n);
 	for (uint32_t port = 0; port < turn->run->n_ports; port++)
 		if (turn->n_out[port])
 			flush(turn, port, hold);

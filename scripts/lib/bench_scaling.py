@@ -28,7 +28,9 @@ def cores():
 
 
 def measure(directory, scenario, tables, rounds):
-    """[{workers, cycles_over_io, mpps, linear, ...}], beginning with one worker."""
+    """Of a scenario whose traffic is steady or replies: [{workers, cycles_over_io, mpps, linear, ...}], beginning with one worker."""
+    if scenario.traffic not in ("steady", "replies"):
+        raise Failure(f"{scenario.name}: --scaling is for traffic that goes on and on")
     counts = [n for n in COUNTS if n <= len(cores())]
     samples = collections.defaultdict(list)
     instance = settings(bench_path.capacity(scenario), tables, scenario.service, cores=cores())
@@ -50,17 +52,15 @@ def one_round(path, n, samples):
     floor = path.ask("floors", n, window)["cycles"]
     worker = path.ask("together", n, window)["cycles"]
     io = path.ask("ios", n, window)["cycles"]
+    over = [w - f for w, f in zip(worker, floor)]
     samples[n, "io"].append(statistics.mean(io))
-    samples[n, "over"].append(statistics.mean(worker) - statistics.mean(floor))
-    samples[n, "worst"].append(max(worker) - statistics.mean(floor))
+    samples[n, "over"].append(statistics.mean(over))
+    samples[n, "worst"].append(max(over))
+    samples[n, "rate"].append(sum(1 / (i + o) for i, o in zip(io, over)))
 
 
 def result(scenario, n, samples, hz):
-    def cycles(workers):
-        return statistics.median(samples[workers, "io"]) + statistics.median(
-            samples[workers, "over"]
-        )
-
+    rate, alone = (statistics.median(samples[workers, "rate"]) for workers in (n, 1))
     return {
         "scenario": scenario.name,
         "workers": n,
@@ -68,9 +68,9 @@ def result(scenario, n, samples, hz):
         "worst_worker": round(statistics.median(samples[n, "worst"]), 2),
         "spread": round(quartiles(samples[n, "over"]), 2),
         "io": round(statistics.median(samples[n, "io"]), 2),
-        "mpps": round(n * hz / cycles(n) / 1e6, 2),
-        "linear": round(cycles(1) / cycles(n), 3),
+        "mpps": round(hz * rate / 1e6, 2),
+        "linear": round(rate / n / alone, 3),
         "target": TARGET,
-        "met": cycles(1) / cycles(n) >= TARGET,
+        "met": rate / n / alone >= TARGET,
         "tsc_mhz": hz // 1000000,
     }

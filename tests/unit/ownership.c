@@ -181,7 +181,7 @@ static uint32_t route_steady(const struct sl_tables *t, const struct sl_work *w,
 	entry = sl_track_peek(t, &ask, false);
 	if (!entry.bucket)
 		entry = sl_track_peek(t, &ask, true);
-	if (!entry.bucket)
+	if (!entry.bucket || ask.event == SL_EVENT_BEGIN)
 		return 0;
 	if (ask.event != SL_EVENT_DATA || !sl_track_settled(entry.value, terms, ask.now))
 		return sl_flow_alive(entry.value, terms, ask.now)

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What a worker knows of services (engine/steady.h), and for how long: a place is one service's at
+ * a time, never another's; who is busy stays; a generation ends it all. That what is decided so is
+ * right is said by test_packets, test_parity and the vectors.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "frames.h"
+#include "world.h"
+
+#define VIP	FRAME_IP(198, 51, 100, 7)
+#define CLIENT	FRAME_IP(203, 0, 113, 9)
+#define BACKEND FRAME_IP(10, 1, 0, 1)
+
+enum { SERVICES = 200, FIRST_PORT = 8000 };
+
+struct fixture {
+	struct world w;
+	struct sl_known known;
+	struct sl_service service[SERVICES]; /* of one VIP, port after port */
+};
+
+static int setup(void **state)
+{
+	static const uint8_t mac[12] = { 2 };
+	static struct fixture f;
+
+	if (world_make(&f.w, 64))
+		return -1;
+	world_add_service(&f.w, VIP, FIRST_PORT, FRAME_TCP, WORLD_ROWS);
+	world_add_backend(&f.w, 0, BACKEND, 80, mac, 0);
+	world_set_rows(&f.w, 0, sl_row(1, 0, SL_ROW_CLOSED));
+	world_publish(&f.w);
+	world_look_all(&f.w);
+	for (uint32_t i = 0; i < SERVICES; i++) {
+		f.service[i] = *world_live_service(&f.w, 0);
+		f.service[i].endpoint =
+			sl_endpoint(sl_htons((uint16_t)(FIRST_PORT + i)), FRAME_TCP);
+	}
+	sl_known_forget(&f.known, f.w.queue[0].generation);
+	*state = &f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	world_free(&f->w);
+	return 0;
+}
+
+static void learn(struct fixture *f, uint32_t service, const struct sl_step *step, uint32_t n)
+{
+	sl_known_learn(&f->w.queue[0], &f->known, &f->service[service], step, n);
+}
+
+/* Whether a packet to the service is known to be its. */
+static bool is_known(struct fixture *f, uint32_t service, struct sl_step *step)
+{
+	const struct sl_tables *t = &f->w.queue[0];
+	struct frame_spec spec = { .src = CLIENT,
+				   .sport = 40000,
+				   .dst = VIP,
+				   .dport = (uint16_t)(FIRST_PORT + service),
+				   .flags = FRAME_ACK };
+	struct frame frame;
+
+	frame_build(&frame, &spec);
+	if (sl_steady_classify(t, &f->known, sl_steady_keys(t->root), frame.bytes, frame.length,
+			       frame.length, step) == SL_STEADY_NOT)
+		return false;
+	assert_ptr_equal(step->steady->service, &f->service[service]);
+	return true;
+}
+
+static void test_places(void **state)
+{
+	struct fixture *f = *state;
+	struct sl_step step;
+	uint32_t known = 0;
+
+	for (uint32_t i = 0; i < SERVICES; i++)
+		assert_false(is_known(f, i, &step));
+	for (uint32_t i = 0; i < SERVICES; i++) {
+		learn(f, i, NULL, 0);
+		assert_true(is_known(f, i, &step));
+	}
+	for (uint32_t i = 0; i < SERVICES; i++)
+		known += is_known(f, i, &step);
+	assert_in_range(known, SL_STEADY_PLACES * 3 / 4, SL_STEADY_PLACES);
+}
+
+/* Two of one place: the one that a burst makes use of stays. */
+static void test_busy(void **state)
+{
+	struct fixture *f = *state;
+	struct sl_step step[2];
+	uint32_t other = 1;
+
+	learn(f, 0, NULL, 0);
+	for (; other < SERVICES; other++) {
+		learn(f, other, NULL, 0);
+		if (!is_known(f, 0, &step[0]))
+			break;
+	}
+	assert_true(other < SERVICES);
+	learn(f, 0, NULL, 0);
+	assert_true(is_known(f, 0, &step[0]));
+	step[1].kind = SL_STEADY_NOT;
+	learn(f, other, step, 2);
+	assert_true(is_known(f, 0, &step[0]));
+	assert_false(is_known(f, other, &step[1]));
+	step[0].kind = SL_STEADY_NOT;
+	learn(f, other, step, 2);
+	assert_true(is_known(f, other, &step[1]));
+}
+
+static void test_generations(void **state)
+{
+	struct fixture *f = *state;
+	struct sl_step step;
+
+	learn(f, 0, NULL, 0);
+	world_publish(&f->w);
+	world_look_all(&f->w);
+	learn(f, 1, NULL, 0); /* what is known is of the generation before */
+	assert_false(is_known(f, 1, &step));
+	sl_known_forget(&f->known, f->w.queue[0].generation);
+	assert_false(is_known(f, 0, &step));
+	learn(f, 1, NULL, 0);
+	assert_true(is_known(f, 1, &step));
+}
+
+/* What a record says must be there; and ranges have no port to be found by. */
+static void test_wrong(void **state)
+{
+	struct fixture *f = *state;
+	struct sl_step step;
+
+	f->service[0].rows = UINT32_MAX;
+	f->service[1].backends = UINT32_MAX;
+	f->service[2].n_backends = UINT16_MAX;
+	f->service[3].row_mask = UINT32_MAX;
+	f->service[4].id = UINT16_MAX;
+	f->service[5].flags |= SL_SERVICE_RANGE;
+	for (uint32_t i = 0; i < 6; i++) {
+		learn(f, i, NULL, 0);
+		assert_false(is_known(f, i, &step));
+	}
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_places),
+		TEST(test_busy),
+		TEST(test_generations),
+		TEST(test_wrong),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
