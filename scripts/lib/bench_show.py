@@ -178,6 +178,10 @@ def plot(file, scenarios, results):
 # ---- tables in a document ----
 
 
+def said(r):
+    return "" if r["target"] is None else "met" if r["met"] else "not met"
+
+
 def target_of(r):
     if r["target"] is None:
         return "-"
@@ -207,14 +211,14 @@ def markdown(scenarios, results):
             "|---|---|---|---|---|---|---|",
         ] + [
             f"| {titles[r['scenario']]} | {figure_of(r)} | {r['spread'] / 2:.1f} | {target_of(r)} | "
-            f"{'met' if r['met'] else 'not met'} | {r['mpps']:.1f} | {r['ratio_to_macswap']:.2f} |"
+            f"{said(r)} | {r['mpps']:.1f} | {r['ratio_to_macswap']:.2f} |"
             for r in path
         ]
         tables["path"] += ["", floors(path, "the last").strip().replace("\n  ", " ")]
     if xdp:
         tables["xdp"] = ["| scenario | ns | ± | target | |", "|---|---|---|---|---|"] + [
             f"| {titles[r['scenario']]} | {r['ns_per_packet']:.0f} | {r['spread'] / 2:.1f} | "
-            f"{target_of(r)} | {'' if r['target'] is None else 'met' if r['met'] else 'not met'} |"
+            f"{target_of(r)} | {said(r)} |"
             for r in xdp
         ]
     if start:
