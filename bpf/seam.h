@@ -116,7 +116,6 @@ SL_INLINE uint32_t sl_seam_services(const struct sl_tables *t)
 	return sl_services;
 }
 
-/* Packets come one by one here. */
 SL_INLINE const struct sl_reverse *sl_seam_reverse(const struct sl_tables *t, uint32_t place)
 {
 	return place < sl_reverses ? sl_map_at(reverse, t->live * sl_reverses + place) : NULL;

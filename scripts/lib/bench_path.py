@@ -244,14 +244,14 @@ def remove_eal(prefix):
 
 
 def verify(scenario, answer, fresh=0):
-    """Every packet was forwarded to a backend (or by one), each backend had its share, and what is tracked was
-    found, or entered (`fresh` flows): a figure for anything else would be worthless."""
+    """Every packet went to a backend, or was a reply of one; each backend had its share, and what
+    is tracked was found, or entered (`fresh` flows): a figure for anything else would be worthless."""
     packets = answer["packets"]
     replies = scenario.traffic == "replies"
     few = replies or (scenario.flows <= 100 * BACKENDS and scenario.traffic == "steady")
     expected = 1 if few else BACKENDS
     if answer["reasons"] != {"to_client" if replies else "to_backend": packets}:
-        raise Failure(f"of {packets} packets these went their way: {answer['reasons']}")
+        raise Failure(f"of {packets} packets not all went their way: {answer['reasons']}")
     if answer["all_to_backends"] != answer["all_packets"]:
         raise Failure(f"backends count {answer['all_to_backends']} of {answer['all_packets']}")
     if answer["wrong"]:

@@ -191,7 +191,7 @@ static uint32_t route_steady(const struct sl_tables *t, const struct sl_work *w,
 	return sl_backend_flags(t, &ask, backend) & SL_BACKEND_SERVES ? backend : 0;
 }
 
-/* sl_route_service() as far as it is about backends; a worker's steady copy goes first. */
+/* sl_route_service() as far as it is about backends; a worker's steady way goes first. */
 static int route(const struct sl_tables *t, const struct sl_service *s, uint8_t packet, bool steady)
 {
 	static const uint8_t flags[KINDS] = { [SYN] = SL_TCP_SYN, [FIN] = SL_TCP_FIN };
