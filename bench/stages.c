@@ -34,17 +34,18 @@ static inline __attribute__((always_inline)) void work_on(struct sl_tables *tabl
 			continue;
 		sl_classify(tables, &p, &work);
 		if (work.todo == SL_TODO_SERVICE)
-			sl_known_learn(tables, known, work.service, NULL, 0);
+			sl_known_learn(tables, known, work.service);
 	}
 	__asm__ volatile("" : : "r"(step) : "memory");
 	if (stage == SL_STAGE_CLASSIFY)
 		return;
 	for (uint16_t i = 0; i < n; i++) {
+		struct sl_packet p = { .data = step[i].l3 - step[i].l3_at,
+				       .length = rte_pktmbuf_pkt_len(frame[i]) };
 		uint16_t egress = 0;
 
 		if (sl_likely(step[i].kind == SL_STEADY_NAT))
-			sl_steady_route(tables, &step[i], SL_STEADY_NAT, 1,
-					rte_pktmbuf_pkt_len(frame[i]), &egress);
+			sl_steady_route(tables, &step[i], SL_STEADY_NAT, 1, &p, &egress);
 		__asm__ volatile("" : : "r"(egress));
 	}
 }

@@ -273,13 +273,9 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 		p->mtu = (uint16_t)bound;
 		return sl_seam_current(t) ? SL_ELSEWHERE : SL_REASON_torn_table;
 	}
-	__builtin_memcpy(n.mac, b->dst_mac, sizeof(n.mac));
-	n.addr = b->addr.w[3];
-	if (six)
-		n.addr6 = b->addr;
-	n.port = b->port ? b->port : ports->dst;
-	n.ip_delta = b->ip_delta;
-	n.l4_delta = b->l4_delta;
+	sl_nat_of_backend(&n, b);
+	if (!n.port)
+		n.port = ports->dst;
 	*egress = b->egress;
 	mode = copy == SL_COPY_FULLNAT ? SL_MODE_FULLNAT : s->mode;
 	nat = copy == SL_COPY_FULLNAT || mode == SL_MODE_NAT;
@@ -296,8 +292,7 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 	}
 	if (copy == SL_COPY_FULLNAT && !sl_route_from(t, p, w, protocol, bound, six))
 		return SL_REASON_bad_header;
-	if (sl_likely(nat) && sl_unlikely(!(six ? sl_nat6(p, w->l3, w->l4, protocol, &n, false)
-						: sl_nat_to_backend(p, w->l3, w->l4, &n))))
+	if (sl_likely(nat) && sl_unlikely(!sl_nat(p, w->l3, w->l4, protocol, &n, false, six)))
 		return SL_REASON_bad_header;
 	traffic = sl_seam_traffic(t, id);
 	if (sl_likely(traffic)) {

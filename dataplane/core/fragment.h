@@ -362,20 +362,8 @@ SL_INLINE enum sl_reason sl_fragment_limit(const struct sl_tables *t, struct sl_
 SL_INLINE void sl_fragment_rewrite(void *l3, struct sl_eth *eth, const struct sl_nat *n,
 				   bool to_client, bool six)
 {
-	struct sl_ip4 *ip = l3;
-	struct sl_ip6 *ip6 = l3;
-
 	sl_eth_address(eth, n->mac);
-	if (six) {
-		sl_addr_store(to_client ? ip6->src : ip6->dst, &n->addr6);
-		ip6->hops--;
-		return;
-	}
-	if (to_client)
-		ip->src = n->addr;
-	else
-		ip->dst = n->addr;
-	sl_ip4_hop(ip, n->ip_delta);
+	sl_nat_l3(l3, n, to_client, six);
 }
 
 SL_INLINE enum sl_reason sl_fragment_to_backend(const struct sl_tables *t, struct sl_packet *p,
@@ -448,10 +436,7 @@ SL_INLINE enum sl_reason sl_fragment_to_client(const struct sl_tables *t, struct
 		return SL_REASON_bad_header;
 	if (sl_l3_ttl(l3, six) <= 1)
 		return SL_REASON_ttl_exceeded;
-	n.addr = r->vip.w[3];
-	if (six)
-		n.addr6 = r->vip;
-	n.ip_delta = r->ip_delta;
+	sl_nat_of_reverse(&n, r);
 	dst = sl_l3_dst(l3, six);
 	reason = sl_route_out(t, w->at, &dst, n.mac, egress);
 	if (reason != SL_REASON_to_client)

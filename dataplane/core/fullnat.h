@@ -61,8 +61,7 @@ SL_INLINE enum sl_reason sl_fullnat_first_with(const struct sl_tables *t, struct
 	if (reason != SL_REASON_to_backend)
 		return reason;
 	if (!sl_route_from(t, p, w, protocol, bound, six) ||
-	    !(six ? sl_nat6(p, w->l3, w->l4, protocol, &n, false)
-		  : sl_nat_to_backend(p, w->l3, w->l4, &n)))
+	    !sl_nat(p, w->l3, w->l4, protocol, &n, false, six))
 		return SL_REASON_bad_header;
 	traffic = sl_seam_traffic(t, id);
 	if (traffic) {

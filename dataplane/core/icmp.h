@@ -155,19 +155,19 @@ SL_INLINE bool sl_icmp_rewrite(struct sl_packet *p, const struct sl_work *w,
 	struct sl_eth *eth = sl_packet_at(p, 0, sizeof(*eth));
 	struct sl_ip4 *ip = sl_packet_at(p, w->l3, sizeof(*ip));
 	struct sl_icmp *icmp = sl_packet_at(p, w->l4, sizeof(*icmp));
-	uint32_t grown, delta = n->ip_delta;
+	uint32_t grown, delta = n->ip_delta, addr = (uint32_t)n->addr.w[3];
 
 	if (!eth || !ip || !icmp || !sl_quote_move(p, q, n, to_backend, &grown))
 		return false;
 	icmp->csum = sl_csum_apply(icmp->csum, grown + more);
 	sl_eth_address(eth, n->mac);
 	if (to_backend) {
-		ip->dst = n->addr;
+		ip->dst = n->addr.w[3];
 	} else {
 		/* From whoever found the fault: control's delta is that of the backend. */
-		delta = sl_word_delta((uint16_t)(uint32_t)ip->src, (uint16_t)(uint32_t)n->addr) +
-			sl_word_delta((uint32_t)ip->src >> 16, (uint32_t)n->addr >> 16);
-		ip->src = n->addr;
+		delta = sl_word_delta((uint16_t)(uint32_t)ip->src, (uint16_t)addr) +
+			sl_word_delta((uint32_t)ip->src >> 16, addr >> 16);
+		ip->src = n->addr.w[3];
 	}
 	sl_ip4_hop(ip, sl_csum_fold(delta));
 	return true;
@@ -232,10 +232,9 @@ SL_INLINE enum sl_reason sl_icmp_to_client(const struct sl_tables *t, struct sl_
 		return SL_REASON_bad_header;
 	if (ip->ttl <= 1)
 		return SL_REASON_ttl_exceeded;
-	n.addr = r->vip.w[3];
-	n.port = r->port ? r->port : q.dport;
-	n.ip_delta = r->ip_delta;
-	n.l4_delta = r->l4_delta;
+	sl_nat_of_reverse(&n, r);
+	if (!n.port)
+		n.port = q.dport;
 	dst = sl_addr4(ip->dst);
 	reason = sl_route_out(t, w->at, &dst, n.mac, egress);
 	if (reason != SL_REASON_to_client)

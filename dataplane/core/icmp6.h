@@ -150,15 +150,15 @@ SL_INLINE bool sl_icmp6_rewrite(struct sl_packet *p, const struct sl_work *w,
 	    !(ports = sl_packet_at(p, q->in.l4, sizeof(*ports))))
 		return false;
 	if (to_backend) {
-		grown = sl_csum_delta_addr(&q->src, &n->addr6);
-		sl_addr_store(ip->src, &n->addr6);
+		grown = sl_csum_delta_addr(&q->src, &n->addr);
+		sl_addr_store(ip->src, &n->addr);
 		if (sl_likely(n->port)) {
 			grown += sl_word_delta(ports->src, n->port);
 			ports->src = n->port;
 		}
 	} else {
-		grown = sl_csum_delta_addr(&q->dst, &n->addr6);
-		sl_addr_store(ip->dst, &n->addr6);
+		grown = sl_csum_delta_addr(&q->dst, &n->addr);
+		sl_addr_store(ip->dst, &n->addr);
 		if (sl_likely(n->port)) {
 			grown += sl_word_delta(ports->dst, n->port);
 			ports->dst = n->port;
@@ -170,8 +170,8 @@ SL_INLINE bool sl_icmp6_rewrite(struct sl_packet *p, const struct sl_work *w,
 	    !(icmp = sl_packet_at(p, w->l4, sizeof(*icmp))))
 		return false;
 	before = sl_addr_load(to_backend ? ip->dst : ip->src);
-	sl_addr_store(to_backend ? ip->dst : ip->src, &n->addr6);
-	grown += sl_csum_delta_addr(&before, &n->addr6);
+	sl_addr_store(to_backend ? ip->dst : ip->src, &n->addr);
+	grown += sl_csum_delta_addr(&before, &n->addr);
 	ip->hops--;
 	icmp->csum = sl_csum_apply(icmp->csum, grown);
 	sl_eth_address(eth, n->mac);
@@ -207,9 +207,7 @@ SL_INLINE enum sl_reason sl_icmp6_forward(const struct sl_tables *t, struct sl_p
 			return reason == SL_REASON_to_backend ? SL_REASON_icmp_to_backend : reason;
 		}
 	} else {
-		n.addr6 = w->reverse->vip;
-		n.port = w->reverse->port;
-		n.l4_delta = w->reverse->l4_delta;
+		sl_nat_of_reverse(&n, w->reverse);
 		dst = sl_addr_load(ip->dst);
 		reason = sl_route_out(t, w->at, &dst, n.mac, egress);
 		if (reason != SL_REASON_to_client)

@@ -12,7 +12,9 @@
 #ifndef SL_CORE_NAT_H
 #define SL_CORE_NAT_H
 
+#include "../abi/backend.h"
 #include "../abi/csum.h"
+#include "../abi/service.h"
 #include "wire.h"
 
 /* In the order of the frame: destination, then source. */
@@ -43,7 +45,7 @@ SL_INLINE void sl_udp_csum(struct sl_udp *udp, uint16_t delta)
 	udp->csum = sum ? sum : 0xffff;
 }
 
-SL_INLINE void sl_l4_csum(struct sl_packet *p, uint32_t l4, uint8_t protocol, uint16_t delta)
+SL_INLINE void sl_l4_csum(const struct sl_packet *p, uint32_t l4, uint8_t protocol, uint16_t delta)
 {
 	if (sl_likely(protocol == SL_PROTO_TCP)) {
 		struct sl_tcp *tcp = sl_packet_again(p, l4, sizeof(*tcp));
@@ -64,36 +66,68 @@ struct sl_nat {
 		index; /* of the backend's record, and what fits the way there: sl_look_backend() */
 	uint32_t mtu;
 	uint8_t mac[12] __attribute__((aligned(8)));
-	sl_be32 addr; /* of IPv4 */
+	union sl_addr addr;
 	sl_be16 port;
 	uint16_t ip_delta; /* of IPv4 */
 	uint16_t l4_delta;
-	union sl_addr addr6;
 };
 
-/* The address and the port that are replaced stand at other places towards the client. */
-SL_INLINE bool sl_nat6(struct sl_packet *p, uint32_t l3, uint32_t l4, uint8_t protocol,
-		       const struct sl_nat *n, bool to_client)
+/* All but where it leaves, of a packet from a backend. */
+SL_INLINE void sl_nat_of_reverse(struct sl_nat *n, const struct sl_reverse *r)
+{
+	n->addr = r->vip;
+	n->port = r->port;
+	n->ip_delta = r->ip_delta;
+	n->l4_delta = r->l4_delta;
+}
+
+SL_INLINE void sl_nat_of_backend(struct sl_nat *n, const struct sl_backend *b)
+{
+	__builtin_memcpy(n->mac, b->dst_mac, sizeof(n->mac));
+	n->addr = b->addr;
+	n->port = b->port;
+	n->ip_delta = b->ip_delta;
+	n->l4_delta = b->l4_delta;
+}
+
+/* An address of the network header, and one hop less. */
+SL_INLINE void sl_nat_l3(void *l3, const struct sl_nat *n, bool to_client, bool six)
+{
+	struct sl_ip4 *ip = l3;
+	struct sl_ip6 *ip6 = l3;
+
+	if (six) {
+		sl_addr_store(to_client ? ip6->src : ip6->dst, &n->addr);
+		ip6->hops--;
+		return;
+	}
+	if (to_client)
+		ip->src = n->addr.w[3];
+	else
+		ip->dst = n->addr.w[3];
+	sl_ip4_hop(ip, n->ip_delta);
+}
+
+/* Towards the backend destination address and port are replaced, towards the client the source's. */
+SL_INLINE bool sl_nat(const struct sl_packet *p, uint32_t l3, uint32_t l4, uint8_t protocol,
+		      const struct sl_nat *n, bool to_client, bool six)
 {
 	struct sl_eth *eth;
-	struct sl_ip6 *ip;
-	struct sl_udp *ports;
+	struct sl_udp *ports; /* TCP's stand there too */
+	void *ip;
 
 	/* Each is checked at once: clang may look twice at what is checked later. */
 	if (!(eth = sl_packet_again(p, 0, sizeof(*eth))) ||
-	    !(ip = sl_packet_again(p, l3, sizeof(*ip))) ||
+	    !(ip = sl_packet_again(p, l3, six ? sizeof(struct sl_ip6) : sizeof(struct sl_ip4))) ||
 	    !(ports = sl_packet_again(p, l4, sizeof(*ports))))
 		return false;
 	sl_eth_address(eth, n->mac);
-	ip->hops--;
-	if (to_client) {
-		sl_addr_store(ip->src, &n->addr6);
+	if (to_client)
 		ports->src = n->port;
-	} else {
-		sl_addr_store(ip->dst, &n->addr6);
+	else
 		ports->dst = n->port;
-	}
 	sl_l4_csum(p, l4, protocol, n->l4_delta);
+	sl_nat_l3(ip, n, to_client, six);
 	return true;
 }
 
@@ -148,42 +182,6 @@ SL_INLINE bool sl_nat_end(struct sl_packet *p, uint32_t l3, uint32_t l4, uint8_t
 	delta = sl_nat_address(ip, addr, source, six);
 	sl_l4_csum(p, l4, protocol,
 		   sl_csum_fold((uint32_t)delta + (uint16_t)~before + (uint16_t)port));
-	return true;
-}
-
-/* Towards the backend: destination address and port. */
-SL_INLINE bool sl_nat_to_backend(struct sl_packet *p, uint32_t l3, uint32_t l4,
-				 const struct sl_nat *n)
-{
-	struct sl_eth *eth = sl_packet_again(p, 0, sizeof(*eth));
-	struct sl_ip4 *ip = sl_packet_again(p, l3, sizeof(*ip));
-	struct sl_udp *ports = sl_packet_again(p, l4, sizeof(*ports)); /* TCP's stand there too */
-
-	if (!eth || !ip || !ports)
-		return false;
-	sl_eth_address(eth, n->mac);
-	ip->dst = n->addr;
-	ports->dst = n->port;
-	sl_l4_csum(p, l4, ip->protocol, n->l4_delta);
-	sl_ip4_hop(ip, n->ip_delta);
-	return true;
-}
-
-/* Towards the client: source address and port. */
-SL_INLINE bool sl_nat_to_client(struct sl_packet *p, uint32_t l3, uint32_t l4,
-				const struct sl_nat *n)
-{
-	struct sl_eth *eth = sl_packet_again(p, 0, sizeof(*eth));
-	struct sl_ip4 *ip = sl_packet_again(p, l3, sizeof(*ip));
-	struct sl_udp *ports = sl_packet_again(p, l4, sizeof(*ports));
-
-	if (!eth || !ip || !ports)
-		return false;
-	sl_eth_address(eth, n->mac);
-	ip->src = n->addr;
-	ports->src = n->port;
-	sl_l4_csum(p, l4, ip->protocol, n->l4_delta);
-	sl_ip4_hop(ip, n->ip_delta);
 	return true;
 }
 

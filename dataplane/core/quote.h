@@ -132,11 +132,11 @@ SL_INLINE bool sl_quote_move(struct sl_packet *p, const struct sl_quote *q, cons
 	*grown = n->ip_delta + sl_word_delta(before, ip->csum);
 	if (source) {
 		*grown += sl_word_delta(ports->src, n->port);
-		ip->src = n->addr;
+		ip->src = n->addr.w[3];
 		ports->src = n->port;
 	} else {
 		*grown += sl_word_delta(ports->dst, n->port);
-		ip->dst = n->addr;
+		ip->dst = n->addr.w[3];
 		ports->dst = n->port;
 	}
 	*grown += sl_quote_csum(p, q, n->l4_delta);

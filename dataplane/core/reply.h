@@ -84,13 +84,10 @@ SL_INLINE enum sl_reason sl_route_reverse(const struct sl_tables *t, struct sl_p
 	if (sl_unlikely(!route))
 		return sl_seam_current(t) ? SL_REASON_no_route : SL_REASON_torn_table;
 	__builtin_memcpy(n.mac, route->dst_mac, sizeof(n.mac));
-	n.addr = r->vip.w[3];
-	if (six)
-		n.addr6 = r->vip;
+	sl_nat_of_reverse(&n, r);
+	if (!n.port)
+		n.port = ports->src;
 	protocol = sl_l3_protocol(l3, r->endpoint, six);
-	n.port = r->port ? r->port : ports->src;
-	n.ip_delta = r->ip_delta;
-	n.l4_delta = r->l4_delta;
 	*egress = route->port;
 	kind = route->kind;
 	mtu = route->mtu;
@@ -120,8 +117,7 @@ SL_INLINE enum sl_reason sl_route_reverse(const struct sl_tables *t, struct sl_p
 		if (reason != SL_REASON_to_client)
 			return reason;
 	}
-	if (sl_unlikely(!(six ? sl_nat6(p, w->l3, w->l4, protocol, &n, true)
-			      : sl_nat_to_client(p, w->l3, w->l4, &n))))
+	if (sl_unlikely(!sl_nat(p, w->l3, w->l4, protocol, &n, true, six)))
 		return SL_REASON_bad_header;
 	traffic = sl_seam_traffic(t, id);
 	if (sl_likely(traffic)) {

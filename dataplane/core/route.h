@@ -248,14 +248,9 @@ SL_INLINE enum sl_reason sl_look_backend(const struct sl_tables *t, const struct
 					 : NULL;
 	if (!b)
 		return sl_seam_current(t) ? SL_REASON_no_backend : SL_REASON_torn_table;
-	__builtin_memcpy(n->mac, b->dst_mac, sizeof(n->mac));
+	sl_nat_of_backend(n, b);
 	n->index = (uint64_t)ask.backends + backend - 1;
 	n->mtu = b->mtu;
-	n->addr = b->addr.w[3];
-	n->addr6 = b->addr;
-	n->port = b->port;
-	n->ip_delta = b->ip_delta;
-	n->l4_delta = b->l4_delta;
 	*egress = b->egress;
 	*id = b->traffic;
 	flags = b->flags;

@@ -180,6 +180,19 @@ SL_INLINE void sl_tunnel_spread(struct sl_tunnel *o, uint32_t hash, uint8_t entr
 	o->sum = sl_csum_fold((uint32_t)o->sum + (bits & 0xffff) + (bits >> 16));
 }
 
+/* Of a backend's record, for a flow of that hash. */
+SL_INLINE void sl_tunnel_read(struct sl_tunnel *o, const struct sl_backend *b, uint32_t hash)
+{
+	__builtin_memcpy(o->mac, b->dst_mac, sizeof(o->mac));
+	o->src = b->source;
+	o->dst = b->addr;
+	o->six = !sl_addr_is4(&o->dst);
+	o->port = b->port;
+	o->sum = b->ip_delta;
+	o->header = b->flags & SL_BACKEND_GUE_HEADER;
+	sl_tunnel_spread(o, hash, b->entropy);
+}
+
 /* size: of all that goes in front of the packet, as below. */
 SL_INLINE void sl_outer4_write(struct sl_ip4 *ip, const struct sl_tunnel *o,
 			       const struct sl_inner *in, uint32_t size)
@@ -282,14 +295,7 @@ SL_INLINE int sl_tunnel(const struct sl_tables *t, struct sl_packet *p, const st
 		return SL_REASON_bad_index;
 	if (!sl_inner_read(p, l3, l4, root->row_key, &in))
 		return SL_REASON_bad_header;
-	__builtin_memcpy(o.mac, b->dst_mac, sizeof(o.mac));
-	o.src = b->source;
-	o.dst = b->addr;
-	o.six = !sl_addr_is4(&o.dst);
-	o.port = b->port;
-	o.sum = b->ip_delta;
-	o.header = b->flags & SL_BACKEND_GUE_HEADER;
-	sl_tunnel_spread(&o, in.hash, b->entropy);
+	sl_tunnel_read(&o, b, in.hash);
 	if (!sl_seam_current(t))
 		return SL_REASON_torn_table;
 	size = (o.six ? sizeof(struct sl_ip6) : sizeof(struct sl_ip4)) + sl_gue_size(&o);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "decide_one.h"
 
-#include "steady.h"
+#include "halves.h"
 
 enum sl_reason sl_decide_one(const struct sl_store *store, uint32_t writer, uint64_t now,
 			     struct sl_packet *p, uint16_t *egress)

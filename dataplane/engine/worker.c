@@ -105,20 +105,21 @@ static struct sl_packet packet_of(struct rte_mbuf *m, uint16_t ingress)
 				   .ingress = ingress };
 }
 
-/* The verdict made the frame longer or shorter: the buffer follows. */
-static void follow(struct rte_mbuf *m, const struct sl_packet *p)
+static __attribute__((noinline)) void cut_chain(struct rte_mbuf *m)
 {
-	if (sl_likely(p->data == rte_pktmbuf_mtod(m, uint8_t *) &&
-		      p->length == rte_pktmbuf_pkt_len(m)))
-		return;
+	rte_pktmbuf_free(m->next);
+	m->next = NULL;
+	m->nb_segs = 1;
+}
+
+/* The verdict made the frame longer or shorter: the buffer follows. */
+static inline void follow(struct rte_mbuf *m, const struct sl_packet *p)
+{
 	m->data_off = (uint16_t)(p->data - (uint8_t *)m->buf_addr);
 	m->data_len = (uint16_t)(p->end - p->data);
 	m->pkt_len = p->length;
-	if (m->data_len == m->pkt_len && m->next) {
-		rte_pktmbuf_free(m->next);
-		m->next = NULL;
-		m->nb_segs = 1;
-	}
+	if (sl_unlikely(m->nb_segs > 1 && m->data_len == m->pkt_len))
+		cut_chain(m);
 }
 
 /* How often the same reason came in a row: counted once. */
@@ -174,7 +175,8 @@ static __attribute__((noinline)) void classify_other(struct turn *turn, struct b
 
 	b->step[i].kind = SL_STEADY_NOT;
 	sl_classify(&turn->tables, &p, work);
-	if (work->todo == SL_TODO_SERVICE && !(work->service->flags & SL_SERVICE_RANGE))
+	if ((work->todo == SL_TODO_SERVICE || work->todo == SL_TODO_SERVICE6) &&
+	    !(work->service->flags & SL_SERVICE_RANGE))
 		b->met = work->service;
 }
 
@@ -210,6 +212,17 @@ static __attribute__((noinline)) void route_other(struct turn *turn, struct batc
 	finish(turn, run, m, reason, egress);
 }
 
+/* The same as a step has found it. */
+static inline struct sl_packet packet_of_step(const struct rte_mbuf *m, const struct sl_step *step)
+{
+	uint8_t *data = step->l3 - step->l3_at;
+
+	return (struct sl_packet){ .data = data,
+				   .end = data + rte_pktmbuf_data_len(m),
+				   .frame = m->buf_addr,
+				   .length = rte_pktmbuf_pkt_len(m) };
+}
+
 /* The second half of packets of one kind, from packet i on: up to which. *reason: what came of that
  * one, if it isn't sent. */
 static inline __attribute__((always_inline)) uint32_t route_steady(struct turn *turn,
@@ -218,22 +231,40 @@ static inline __attribute__((always_inline)) uint32_t route_steady(struct turn *
 								   enum sl_reason *reason)
 {
 	uint32_t n = b->n, ports = turn->run->n_ports, begin = i;
-	enum sl_reason sent = kind == SL_STEADY_REPLY ? SL_REASON_to_client : SL_REASON_to_backend;
+	enum sl_steady_kind way = kind & ~SL_STEADY_SIX;
+	enum sl_reason sent = way == SL_STEADY_REPLY ? SL_REASON_to_client : SL_REASON_to_backend;
 
 	*reason = sent;
 	for (; i < n && b->step[i].kind == kind; i++) {
 		struct rte_mbuf *m = b->frame[i];
+		struct sl_packet p = packet_of_step(m, &b->step[i]);
 		uint16_t egress;
 
-		*reason = sl_steady_route(&turn->tables, &b->step[i], kind, ports,
-					  rte_pktmbuf_pkt_len(m), &egress);
+		*reason = sl_steady_route(&turn->tables, &b->step[i], kind, ports, &p, &egress);
 		if (sl_unlikely(*reason != sent))
 			break;
+		if (way == SL_STEADY_TUNNEL)
+			follow(m, &p);
 		turn->out[egress][turn->n_out[egress]++] = m;
 	}
 	turn->tally->packets[sent] += i - begin;
 	return i;
 }
+
+#define ROUTE_KIND(name, kind)                                                                     \
+	static __attribute__((noinline)) uint32_t name(struct turn *turn, struct batch *b,         \
+						       uint32_t i, enum sl_reason *reason)         \
+	{                                                                                          \
+		return route_steady(turn, b, i, kind, reason);                                     \
+	}
+ROUTE_KIND(route_nat, SL_STEADY_NAT)
+ROUTE_KIND(route_reply, SL_STEADY_REPLY)
+ROUTE_KIND(route_direct, SL_STEADY_DIRECT)
+ROUTE_KIND(route_tunnel, SL_STEADY_TUNNEL)
+ROUTE_KIND(route_nat6, SL_STEADY_NAT6)
+ROUTE_KIND(route_reply6, SL_STEADY_REPLY6)
+ROUTE_KIND(route_direct6, SL_STEADY_DIRECT6)
+ROUTE_KIND(route_tunnel6, SL_STEADY_TUNNEL6)
 
 static void burst(struct turn *turn, const struct sl_lane *lane, const struct sl_hold *hold,
 		  struct rte_mbuf **frame, uint32_t n)
@@ -268,21 +299,21 @@ static void burst(struct turn *turn, const struct sl_lane *lane, const struct sl
 		enum sl_reason reason = SL_ELSEWHERE;
 
 		switch (b.step[i].kind) {
-		case SL_STEADY_NAT:
-			i = route_steady(turn, &b, i, SL_STEADY_NAT, &reason);
-			break;
-		case SL_STEADY_REPLY:
-			i = route_steady(turn, &b, i, SL_STEADY_REPLY, &reason);
-			break;
-		case SL_STEADY_DIRECT:
-			i = route_steady(turn, &b, i, SL_STEADY_DIRECT, &reason);
+		case SL_STEADY_NAT: i = route_nat(turn, &b, i, &reason); break;
+		case SL_STEADY_REPLY: i = route_reply(turn, &b, i, &reason); break;
+		case SL_STEADY_DIRECT: i = route_direct(turn, &b, i, &reason); break;
+		case SL_STEADY_TUNNEL: i = route_tunnel(turn, &b, i, &reason); break;
+		case SL_STEADY_NAT6: i = route_nat6(turn, &b, i, &reason); break;
+		case SL_STEADY_REPLY6: i = route_reply6(turn, &b, i, &reason); break;
+		case SL_STEADY_DIRECT6: i = route_direct6(turn, &b, i, &reason); break;
+		case SL_STEADY_TUNNEL6: i = route_tunnel6(turn, &b, i, &reason); break;
 		}
 		if (sl_unlikely(reason != SL_REASON_to_backend && reason != SL_REASON_to_client))
 			route_other(turn, &b, i++, &run, reason);
 	}
 	turn->tally->packets[run.reason] += run.n;
 	if (sl_unlikely(b.met != NULL))
-		sl_known_learn(t, &turn->known, b.met, b.step, n);
+		sl_steady_learn(t, &turn->known, b.met, b.step, n);
 	for (uint32_t port = 0; port < turn->run->n_ports; port++)
 		if (turn->n_out[port])
 			flush(turn, port, hold);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a worker knows of services (engine/steady.h), and for how long: a place is one service's at
+/* What a worker knows of services (engine/known.h), and for how long: a place is one service's at
  * a time, never another's; who is busy stays; a generation ends it all. That what is decided so is
  * right is said by test_packets, test_parity and the vectors.
  */
@@ -57,7 +57,7 @@ static int teardown(void **state)
 
 static void learn(struct fixture *f, uint32_t service, const struct sl_step *step, uint32_t n)
 {
-	sl_known_learn(&f->w.queue[0], &f->known, &f->service[service], step, n);
+	sl_steady_learn(&f->w.queue[0], &f->known, &f->service[service], step, n);
 }
 
 /* Whether a packet to the service is known to be its. */
@@ -75,7 +75,7 @@ static bool is_known(struct fixture *f, uint32_t service, struct sl_step *step)
 	if (sl_steady_classify(t, &f->known, sl_steady_keys(t->root), frame.bytes, frame.length,
 			       frame.length, step) == SL_STEADY_NOT)
 		return false;
-	assert_ptr_equal(step->steady->service, &f->service[service]);
+	assert_ptr_equal(step->service->service, &f->service[service]);
 	return true;
 }
 
@@ -93,7 +93,7 @@ static void test_places(void **state)
 	}
 	for (uint32_t i = 0; i < SERVICES; i++)
 		known += is_known(f, i, &step);
-	assert_in_range(known, SL_STEADY_PLACES * 3 / 4, SL_STEADY_PLACES);
+	assert_in_range(known, SL_KNOWN_PLACES * 3 / 4, SL_KNOWN_PLACES);
 }
 
 /* Two of one place: the one that a burst makes use of stays. */

@@ -12,7 +12,7 @@
 #ifndef SL_TEST_WORLD_H
 #define SL_TEST_WORLD_H
 
-#include "../../dataplane/engine/steady.h"
+#include "../../dataplane/engine/halves.h"
 
 #define WORLD_QUEUES	 2
 #define WORLD_SERVICES	 4 /* and as many VIPs */
