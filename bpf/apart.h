@@ -33,8 +33,7 @@ SL_INLINE bool sl_tables_look_again(struct sl_tables *t, uint32_t live, uint32_t
 	return true;
 }
 
-/* row: 0..31 the row, 32..39 the event, 40 always, 41 last, 42 the bank, 43 timed,
- * 44 firm. */
+/* row: 0..31 the row, 32..39 the event, 40 always, 41 full, 42 timed, 43 firm, 44 the bank. */
 __attribute__((noinline)) uint32_t sl_track_rest_alone(uint64_t key, uint64_t extent, uint64_t row,
 						       uint64_t now, uint32_t seq)
 {
@@ -45,12 +44,12 @@ __attribute__((noinline)) uint32_t sl_track_rest_alone(uint64_t key, uint64_t ex
 			      .n_backends = (uint32_t)(extent >> 32),
 			      .event = (uint8_t)(row >> 32),
 			      .always = row >> 40 & 1,
-			      .last = row >> 41 & 1,
-			      .timed = row >> 43 & 1,
-			      .firm = row >> 44 & 1 };
+			      .full = row >> 41 & 1,
+			      .timed = row >> 42 & 1,
+			      .firm = row >> 43 & 1 };
 	struct sl_tables t;
 
-	if (!sl_tables_look_again(&t, row >> 42 & 1, seq))
+	if (!sl_tables_look_again(&t, row >> 44 & 1, seq))
 		return 0;
 	ask.hash = sl_hash_flow(key, t.root->flow_key);
 	return sl_track_rest_with(&t, &ask);
@@ -225,8 +224,8 @@ SL_INLINE bool sl_flow_relocate(const struct sl_tables *t, uint64_t flow, uint64
 SL_INLINE uint32_t sl_track_rest(const struct sl_tables *t, const struct sl_ask *ask)
 {
 	uint64_t row = ask->row | (uint64_t)ask->event << 32 | (uint64_t)ask->always << 40 |
-		       (uint64_t)ask->last << 41 | (uint64_t)t->live << 42 |
-		       (uint64_t)ask->timed << 43 | (uint64_t)ask->firm << 44;
+		       (uint64_t)ask->full << 41 | (uint64_t)ask->timed << 42 |
+		       (uint64_t)ask->firm << 43 | (uint64_t)t->live << 44;
 
 	return sl_track_rest_alone(ask->key, (uint64_t)ask->n_backends << 32 | ask->backends, row,
 				   ask->now, (uint32_t)t->seq);

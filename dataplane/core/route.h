@@ -64,7 +64,7 @@ struct sl_ask {
 	uint32_t n_backends;
 	uint8_t event; /* enum sl_event */
 	bool always;   /* the service tracks every flow */
-	bool last;     /* room was made, or there is none */
+	bool full;     /* there is no room for an entry */
 	bool timed;    /* entries hold token buckets: their time is never set back */
 	bool firm;     /* to cur, whatever an entry says: it is made to say so */
 };
@@ -179,6 +179,27 @@ SL_INLINE uint32_t sl_track_known(const struct sl_tables *t, const struct sl_ask
 	return 0;
 }
 
+/* The same of a flow that isn't known, and gets an entry. SL_TRACK_CROWDED: there is no room. */
+SL_INLINE uint32_t sl_track_unknown(const struct sl_tables *t, const struct sl_ask *ask)
+{
+	uint32_t backend = sl_track_rest(t, ask);
+
+	if (sl_unlikely(backend == SL_TRACK_CROWDED) && sl_flow_relocate(t, ask->key, ask->now))
+		backend = sl_track_rest(t, ask);
+	return backend;
+}
+
+/* Where a flow goes for which there is no room. */
+SL_INLINE uint32_t sl_track_full(const struct sl_tables *t, const struct sl_ask *ask)
+{
+	uint32_t prev = sl_row_prev(ask->row);
+
+	return sl_row_state(ask->row) == SL_ROW_OPEN &&
+			       sl_backend_flags(t, ask, prev) & SL_BACKEND_SERVES
+		       ? prev
+		       : sl_row_cur(ask->row);
+}
+
 /* The backend of a flow whose row isn't closed, or that is tracked anyway. Counts from 1; 0: none.
  * What isn't known is sl_track_rest()'s, which doesn't say where. */
 SL_INLINE uint32_t sl_track(const struct sl_tables *t, const struct sl_ask *ask,
@@ -191,13 +212,12 @@ SL_INLINE uint32_t sl_track(const struct sl_tables *t, const struct sl_ask *ask,
 	if (sl_likely(backend))
 		return backend;
 	at->bucket = NULL;
-	backend = sl_track_rest(t, ask);
+	backend = sl_track_unknown(t, ask);
 	if (sl_unlikely(backend == SL_TRACK_CROWDED)) {
-		struct sl_ask again = *ask;
+		struct sl_ask full = *ask;
 
-		sl_flow_relocate(t, ask->key, ask->now);
-		again.last = true;
-		backend = sl_track_rest(t, &again);
+		full.full = true;
+		backend = sl_track_rest(t, &full);
 	}
 	return backend;
 }
@@ -288,7 +308,7 @@ SL_INLINE enum sl_reason sl_route_out(const struct sl_tables *t, uint32_t at,
 }
 
 /* What a flow without an entry, or with one that doesn't bind, comes to: a backend, 0, or
- * SL_TRACK_CROWDED where there is no room yet. The tables are checked to be current before anything
+ * SL_TRACK_CROWDED where there is no room. The tables are checked to be current before anything
  * is entered. */
 SL_INLINE uint32_t sl_track_rest_with(const struct sl_tables *t, const struct sl_ask *ask)
 {
@@ -303,6 +323,10 @@ SL_INLINE uint32_t sl_track_rest_with(const struct sl_tables *t, const struct sl
 
 	if (!root || !terms || !tally)
 		return to;
+	if (sl_unlikely(ask->full)) {
+		tally->untrackable++;
+		return sl_track_full(t, ask);
+	}
 	at = sl_flow_find(t, ask->key, ask->hash);
 	alive = at.bucket && sl_flow_alive(at.value, terms, now);
 	if (alive && sl_track_binds(ask, at.value)) {
@@ -326,12 +350,7 @@ SL_INLINE uint32_t sl_track_rest_with(const struct sl_tables *t, const struct sl
 		tally->tracked++;
 		return ask->firm ? to : sl_flow_backend(value);
 	}
-	if (!ask->last)
-		return SL_TRACK_CROWDED;
-	tally->untrackable++;
-	if (open && sl_backend_flags(t, ask, prev) & SL_BACKEND_SERVES)
-		return prev;
-	return to;
+	return SL_TRACK_CROWDED;
 }
 
 /* What a flow's live entry says, or 0. */

@@ -33,6 +33,8 @@ static inline enum sl_reason sl_halves_route(struct sl_halves *h, const struct s
 	enum sl_reason reason = sl_steady_route(t, &h->step, (enum sl_steady_kind)h->step.kind,
 						SL_PORTS_MAX, p, egress);
 
+	if (reason == SL_UNKNOWN_FLOW)
+		reason = sl_steady_enter(t, &h->step, SL_PORTS_MAX, p, egress);
 	if (reason == SL_ELSEWHERE)
 		reason = sl_route(t, p, &h->work, egress);
 	return sl_decide_end(t, p, reason, egress);

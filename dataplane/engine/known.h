@@ -126,7 +126,7 @@ static inline bool sl_known_can(const struct sl_tables *t, const struct sl_servi
 	uint64_t rows = (uint64_t)s->rows * SL_ROWS_PER_RECORD;
 
 	return !(s->flags & SL_SERVICE_RANGE) && !(six && s->prefix6) && s->id < t->n_terms &&
-	       s->n_backends && sl_seam_row(t, rows + s->row_mask) &&
+	       s->id < t->tallies && s->n_backends && sl_seam_row(t, rows + s->row_mask) &&
 	       sl_seam_backend(t, (uint64_t)s->backends + s->n_backends - 1);
 }
 

@@ -43,6 +43,9 @@ struct sl_step {
 
 _Static_assert(sizeof(struct sl_step) == 32, "a power of two: a burst of them is indexed");
 
+/* No reason, as SL_ELSEWHERE. */
+#define SL_UNKNOWN_FLOW (SL_REASON_COUNT + 1)
+
 /* What gcc is to keep in registers over a burst: nobody else can be writing here. */
 struct sl_steady_keys {
 	uint64_t row[2];
@@ -284,6 +287,26 @@ SL_APART uint32_t sl_steady_hit(const struct sl_tables *t, const struct sl_known
 							   : 0;
 }
 
+/* The backend of a flow that isn't known, which is entered. *full: there was no room, and nobody has
+ * counted that yet. */
+SL_APART uint32_t sl_steady_unknown(const struct sl_tables *t, const struct sl_known_service *s,
+				    uint64_t key, uint32_t row, uint8_t tcp_flags, bool *full)
+{
+	struct sl_ask ask = { .key = key,
+			      .hash = sl_hash_flow(key, t->root->flow_key),
+			      .now = sl_seam_now(t),
+			      .row = row,
+			      .backends = (uint32_t)(s->backends - t->backend),
+			      .n_backends = s->n_backends,
+			      .event = (uint8_t)sl_event_of(tcp_flags),
+			      .always = s->flags & SL_SERVICE_TRACK,
+			      .timed = s->flags & SL_SERVICE_ENTRY };
+	uint32_t backend = sl_track_unknown(t, &ask);
+
+	*full = backend == SL_TRACK_CROWDED;
+	return *full ? sl_track_full(t, &ask) : backend;
+}
+
 /* The backend of a flow that is looked up and known, or 0; *entry is its place. */
 SL_INLINE uint32_t sl_steady_track(const struct sl_tables *t, const struct sl_step *step,
 				   uint8_t tcp_flags, struct sl_flow_at *entry, bool six)
@@ -370,29 +393,37 @@ SL_INLINE enum sl_reason sl_steady_tunnel(const struct sl_tables *t, struct sl_p
 	return SL_REASON_to_backend;
 }
 
+/* unknown: the flow is looked up, and isn't known. */
 SL_INLINE enum sl_reason sl_steady_forward(const struct sl_tables *t, const struct sl_step *step,
 					   enum sl_steady_kind kind, uint32_t ports,
 					   struct sl_packet *p, uint8_t protocol, bool six,
-					   uint16_t *egress)
+					   bool unknown, uint16_t *egress)
 {
 	const struct sl_known_service *s = step->service;
 	bool is_tcp = protocol == SL_PROTO_TCP;
 	const struct sl_tcp *tcp = sl_steady_tcp(step->l3, six);
 	uint32_t row = *(const volatile uint32_t *)(s->rows + step->at), backend, id;
 	uint32_t frame_length = p->length, l4 = sl_steady_l4(step, six);
-	bool begin = is_tcp && sl_begins(tcp->flags);
+	uint8_t tcp_flags = is_tcp ? tcp->flags : 0;
+	bool begin = sl_begins(tcp_flags);
 	uint16_t able = SL_BACKEND_RESOLVED;
 	enum sl_bite bite = SL_BITE_NONE;
+	bool full = false;
 	struct sl_flow_at entry;
 	struct sl_traffic *traffic;
 	const struct sl_backend *b;
 	struct sl_nat n;
 
-	if (sl_likely(sl_row_state(row) == SL_ROW_CLOSED && !(s->flags & SL_SERVICE_TRACK))) {
+	if (unknown) {
+		backend = sl_steady_unknown(t, s, sl_step_key(step, six), row, tcp_flags, &full);
+	} else if (sl_likely(sl_row_state(row) == SL_ROW_CLOSED &&
+			     !(s->flags & SL_SERVICE_TRACK))) {
 		backend = sl_row_cur(row);
 	} else {
-		backend = sl_steady_track(t, step, is_tcp ? tcp->flags : 0, &entry, six);
+		backend = sl_steady_track(t, step, tcp_flags, &entry, six);
 		able |= SL_BACKEND_SERVES;
+		if (sl_unlikely(!backend))
+			return SL_UNKNOWN_FLOW;
 	}
 	if (sl_unlikely(backend - 1 >= s->n_backends))
 		return SL_ELSEWHERE;
@@ -402,6 +433,8 @@ SL_INLINE enum sl_reason sl_steady_forward(const struct sl_tables *t, const stru
 	if (sl_unlikely((b->flags & able) != able || sl_l3_length(step->l3, six) > b->mtu ||
 			id >= t->traffics || *egress >= ports || (begin && b->mss)))
 		return SL_ELSEWHERE;
+	if (unknown && full)
+		t->tally[s->id].untrackable++;
 	if (kind == SL_STEADY_TUNNEL && sl_unlikely(!sl_steady_tunnels(step, b)))
 		return SL_ELSEWHERE;
 	if (sl_unlikely(s->flags & SL_SERVICE_ENTRY_TO))
@@ -464,9 +497,23 @@ SL_INLINE enum sl_reason sl_steady_reply(const struct sl_tables *t, const struct
 	return SL_REASON_to_client;
 }
 
+/* The second half once it has said SL_UNKNOWN_FLOW: the flow is entered. */
+SL_APART enum sl_reason sl_steady_enter(const struct sl_tables *t, const struct sl_step *step,
+					uint32_t ports, struct sl_packet *p, uint16_t *egress)
+{
+	uint16_t flags = step->service->flags & (SL_SERVICE_LOOKUP | SL_SERVICE_ENTRY);
+	bool six = step->kind & SL_STEADY_SIX;
+
+	if (flags != SL_SERVICE_LOOKUP)
+		return SL_ELSEWHERE;
+	return sl_steady_forward(t, step, step->kind & ~SL_STEADY_SIX, ports, p,
+				 sl_steady_protocol(step->l3, six), six, true, egress);
+}
+
 /* The second half, of a step of that kind. p: the frame, of which data, end, frame and length are
  * asked for, and which a tunnel makes longer. SL_REASON_to_backend or SL_REASON_to_client, and
- * *egress, one of so many ports, once it is rewritten; why it can't; or SL_ELSEWHERE. */
+ * *egress, one of so many ports, once it is rewritten; why it can't; SL_ELSEWHERE; or
+ * SL_UNKNOWN_FLOW, which sl_steady_enter() may do something about. */
 SL_INLINE enum sl_reason sl_steady_route(const struct sl_tables *t, const struct sl_step *step,
 					 enum sl_steady_kind kind, uint32_t ports,
 					 struct sl_packet *p, uint16_t *egress)
@@ -484,10 +531,11 @@ SL_INLINE enum sl_reason sl_steady_route(const struct sl_tables *t, const struct
 		protocol = sl_steady_protocol(step->l3, six);
 		/* NAT of each in code of its own. */
 		if (way == SL_STEADY_NAT && sl_likely(protocol == SL_PROTO_TCP))
-			return sl_steady_forward(t, step, way, ports, p, SL_PROTO_TCP, six, egress);
+			return sl_steady_forward(t, step, way, ports, p, SL_PROTO_TCP, six, false,
+						 egress);
 		if (way == SL_STEADY_NAT)
 			protocol = SL_PROTO_UDP;
-		return sl_steady_forward(t, step, way, ports, p, protocol, six, egress);
+		return sl_steady_forward(t, step, way, ports, p, protocol, six, false, egress);
 	default:
 		return SL_ELSEWHERE;
 	}

@@ -105,6 +105,17 @@ static struct sl_packet packet_of(struct rte_mbuf *m, uint16_t ingress)
 				   .ingress = ingress };
 }
 
+/* The same as a step has found it. */
+static inline struct sl_packet packet_of_step(const struct rte_mbuf *m, const struct sl_step *step)
+{
+	uint8_t *data = step->l3 - step->l3_at;
+
+	return (struct sl_packet){ .data = data,
+				   .end = data + rte_pktmbuf_data_len(m),
+				   .frame = m->buf_addr,
+				   .length = rte_pktmbuf_pkt_len(m) };
+}
+
 static __attribute__((noinline)) void cut_chain(struct rte_mbuf *m)
 {
 	rte_pktmbuf_free(m->next);
@@ -212,15 +223,16 @@ static __attribute__((noinline)) void route_other(struct turn *turn, struct batc
 	finish(turn, run, m, reason, egress);
 }
 
-/* The same as a step has found it. */
-static inline struct sl_packet packet_of_step(const struct rte_mbuf *m, const struct sl_step *step)
+/* The second half of a flow that isn't known. */
+static __attribute__((noinline)) enum sl_reason enter(struct turn *turn, struct rte_mbuf *m,
+						      const struct sl_step *step, uint16_t *egress)
 {
-	uint8_t *data = step->l3 - step->l3_at;
+	struct sl_packet p = packet_of_step(m, step);
+	enum sl_reason reason =
+		sl_steady_enter(&turn->tables, step, turn->run->n_ports, &p, egress);
 
-	return (struct sl_packet){ .data = data,
-				   .end = data + rte_pktmbuf_data_len(m),
-				   .frame = m->buf_addr,
-				   .length = rte_pktmbuf_pkt_len(m) };
+	follow(m, &p);
+	return reason;
 }
 
 /* The second half of packets of one kind, from packet i on: up to which. *reason: what came of that
@@ -241,6 +253,15 @@ static inline __attribute__((always_inline)) uint32_t route_steady(struct turn *
 		uint16_t egress;
 
 		*reason = sl_steady_route(&turn->tables, &b->step[i], kind, ports, &p, &egress);
+		if (sl_unlikely(*reason == SL_UNKNOWN_FLOW)) {
+			uint16_t to;
+
+			*reason = enter(turn, m, &b->step[i], &to);
+			if (*reason == sent) {
+				turn->out[to][turn->n_out[to]++] = m;
+				continue;
+			}
+		}
 		if (sl_unlikely(*reason != sent))
 			break;
 		if (way == SL_STEADY_TUNNEL)
