@@ -23,7 +23,8 @@
 #include <smmintrin.h>
 #endif
 
-#define SL_FLOW_CROWDED 16 /* failures in a row */
+#define SL_FLOW_TRIES	10 /* then one flow in 2^10 */
+#define SL_FLOW_CROWDED 4 /* failures in a row: of flows in a table that isn't full, one in 100,000 */
 
 struct sl_flow_at {
 	struct sl_bucket *bucket; /* NULL: not found */
@@ -256,7 +257,7 @@ SL_INLINE bool sl_flow_relocate_with(const struct sl_tables *t, uint64_t key, ui
 	if (!root || !tally)
 		return false;
 	room.hash = sl_hash_flow(key, root->flow_key);
-	if (tally->crowded >= SL_FLOW_CROWDED && room.hash >> 56)
+	if (tally->crowded >= SL_FLOW_CROWDED && room.hash >> (64 - SL_FLOW_TRIES))
 		return false;
 	sl_loop(SL_FLOW_ROUNDS, sl_flow_make_room, &room);
 	tally->crowded = room.made ? 0 : tally->crowded + 1;
