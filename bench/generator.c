@@ -159,9 +159,15 @@ static inline void write_frame4(const struct sl_generator *g, const struct sl_fr
 	uint32_t from = back ? (uint32_t)g->vip : src, to = back ? src : (uint32_t)g->vip;
 	uint64_t from_port = back ? g->port : sport, to_port = back ? sport : g->port;
 	uint64_t ip_rest = g->ttl_protocol | (uint64_t)ip_csum << 16 | (uint64_t)from << 32;
-	uint64_t ends = to | from_port << 32 | to_port << 48;
-	uint64_t tcp_rest = kind->flags_window | (uint64_t)tcp_csum << 32;
+	uint64_t ends, tcp_rest;
 
+	if (__builtin_expect(g->more_ports, false)) {
+		to_port = sl_htons((uint16_t)(sl_ntohs(g->port) + (flow & g->more_ports)));
+		tcp_csum = (uint16_t)~sl_csum_fold((uint16_t)~tcp_csum + (uint16_t)~g->port +
+						   (uint32_t)to_port);
+	}
+	ends = to | from_port << 32 | to_port << 48;
+	tcp_rest = kind->flags_window | (uint64_t)tcp_csum << 32;
 	_mm_storeu_si128((__m128i *)(void *)(at + PIECE_LINK), g->link);
 	_mm_storeu_si128((__m128i *)(void *)(at + PIECE_IP),
 			 _mm_set_epi64x((long long)ip_rest, (long long)g->ip_head));

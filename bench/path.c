@@ -177,8 +177,11 @@ static int settle(struct path *p)
 {
 	const struct sl_backend *backend = p->store.base[SL_ARRAY_backends];
 	uint64_t until = seconds() + WAIT_SECONDS;
+	size_t all = 0;
 	uint8_t mac[6];
 
+	for (size_t i = 0; i < p->config.n_services; i++)
+		all += p->config.service[i].n_backends;
 	sl_ports_mac(&p->ports, 0, mac);
 	while (seconds() < until) {
 		const struct sl_root *root = sl_store_root(&p->store);
@@ -198,7 +201,7 @@ static int settle(struct path *p)
 					 !memcmp(at->src_mac, mac, sizeof(mac));
 			}
 		}
-		if (ready == p->config.service[0].n_backends)
+		if (ready == all)
 			return 0;
 	}
 	return refuse("the backends don't become ready");
@@ -522,17 +525,30 @@ static int serve(struct path *p)
 	return err;
 }
 
+/* One VIP's services, as the generator's flows are dealt to them. */
+static bool are_in_a_row(const struct sl_config *config)
+{
+	const struct sl_config_service *s = config->service;
+	size_t n = config->n_services;
+
+	for (size_t i = 1; i < n; i++)
+		if (!sl_addr_equal(&s[i].vip, &s->vip) || s[i].port != s->port + i ||
+		    s[i].protocol != SL_PROTO_TCP || !sl_addr_is4(&s->vip))
+			return false;
+	return n && n <= UINT16_MAX && !(n & (n - 1));
+}
+
 static int start(struct path *p, uint32_t flows, const struct traffic *traffic)
 {
 	const struct sl_config_service *s = &p->config.service[0];
 	char error[SL_ERROR_MAX];
 	uint8_t mac[6];
 
-	if (p->config.n_services != 1 || p->config.dataplane.n_ports != 1 ||
+	if (!are_in_a_row(&p->config) || p->config.dataplane.n_ports != 1 ||
 	    !p->config.n_next_hops ||
 	    (s->protocol == SL_PROTO_UDP) != (traffic->order == SL_ORDER_DATAGRAMS))
-		return refuse("wants a configuration of one port and service of the traffic's "
-			      "protocol, and a next hop");
+		return refuse("wants a configuration of one port, a next hop, and one service of "
+			      "the traffic's protocol or a power of two of them, port by port");
 	if (attach(p) || start_eal(&p->config))
 		return REFUSED;
 	if (sl_ports_start(&p->ports, &p->config, error) != 0)
@@ -551,6 +567,7 @@ static int start(struct path *p, uint32_t flows, const struct traffic *traffic)
 		sl_generator_init(&p->generator, &s->vip, sl_htons(s->port), mac, traffic->syn,
 				  traffic->order == SL_ORDER_DATAGRAMS);
 	p->order = traffic->order;
+	p->generator.more_ports = (uint16_t)(p->config.n_services - 1);
 	p->generator.flows = flows;
 	p->generator.stop = &p->stop;
 	p->generator.order = traffic->order;

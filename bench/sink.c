@@ -56,15 +56,19 @@ static bool sums_up(const struct layer *l)
 	return sum == (l->protocol == SL_PROTO_UDP ? 0xffff : 0);
 }
 
-static bool is_backend(const struct sl_config_service *s, const struct layer *l, bool port_too)
+static bool is_backend(const struct sl_config *config, const struct layer *l, bool port_too)
 {
 	sl_be16 port;
 
 	memcpy(&port, l->next + 2, sizeof(port));
-	for (size_t i = 0; i < s->n_backends; i++)
-		if (sl_addr_equal(&s->backend[i].addr, &l->dst) &&
-		    (!port_too || sl_htons(s->backend[i].port) == port))
-			return true;
+	for (size_t i = 0; i < config->n_services; i++) {
+		const struct sl_config_service *s = &config->service[i];
+
+		for (size_t j = 0; j < s->n_backends; j++)
+			if (sl_addr_equal(&s->backend[j].addr, &l->dst) &&
+			    (!port_too || sl_htons(s->backend[j].port) == port))
+				return true;
+	}
 	return false;
 }
 
@@ -99,13 +103,13 @@ static const char *wrong_with(struct sl_sink *sink, const struct rte_mbuf *m)
 		sink->form[SL_FORM_DIRECT]++;
 		return wrong_inside(s, &l);
 	}
-	if (sl_addr_equal(&l.src, &s->vip) || (!tunnel && is_backend(s, &l, true))) {
+	if (sl_addr_equal(&l.src, &s->vip) || (!tunnel && is_backend(sink->config, &l, true))) {
 		sink->form[sl_addr_equal(&l.src, &s->vip) ? SL_FORM_REPLY : SL_FORM_NAT]++;
 		if (l.ttl != SENT_TTL - 1)
 			return "its TTL isn't one less";
 		return sums_up(&l) ? NULL : "its TCP or UDP checksum is wrong";
 	}
-	if (!is_backend(s, &l, false))
+	if (!is_backend(sink->config, &l, false))
 		return "it goes to no backend";
 	sink->form[tunnel ? SL_FORM_IPIP : SL_FORM_GUE]++;
 	data = l.next;

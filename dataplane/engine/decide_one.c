@@ -9,7 +9,7 @@ enum sl_reason sl_decide_one(const struct sl_store *store, uint32_t writer, uint
 	struct sl_tally *tally = (struct sl_tally *)store->base[SL_ARRAY_tally] + writer;
 	enum sl_reason reason = SL_REASON_torn_table;
 	struct sl_tables tables;
-	struct sl_halves halves;
+	static _Thread_local struct sl_halves halves;
 
 	*egress = 0;
 	sl_tables_init(&tables, store, writer);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Both halves of the decision as a worker goes them, for who has one packet at a time (replay,
- * tests): the steady way, and core/ for what isn't for it. A service is known as soon as it is met.
+ * tests): the steady way, and core/ for what isn't for it. A service is known as soon as it is met,
+ * and for that packet alone. A struct sl_halves begins as zero and serves any tables after another.
  */
 #ifndef SL_ENGINE_HALVES_H
 #define SL_ENGINE_HALVES_H

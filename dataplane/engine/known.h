@@ -9,7 +9,7 @@
 #include "seam.h"
 
 enum {
-	SL_KNOWN_BITS = 6,
+	SL_KNOWN_BITS = 12,
 	SL_KNOWN_PLACES = 1 << SL_KNOWN_BITS,
 };
 
@@ -36,7 +36,7 @@ enum sl_steady_kind {
 
 /* A service, as far as it is asked for each packet. */
 struct sl_known_service {
-	uint64_t to; /* sl_known_to() or sl_known_to6(); ~0 in an empty place */
+	uint64_t to; /* sl_known_to() or sl_known_to6(); in an empty place all is 0 */
 	const struct sl_service *service;
 	const uint32_t *rows; /* row_mask + 1 of them, and n_backends: checked to be there */
 	const struct sl_backend *backends;
@@ -49,15 +49,16 @@ struct sl_known_service {
 	uint16_t flags;
 	uint8_t least; /* bytes of its packets' headers */
 	uint8_t kind;  /* enum sl_steady_kind */
-	uint32_t limits;
-	uint8_t mode; /* enum sl_mode */
+	uint8_t mode;  /* enum sl_mode */
 } __attribute__((aligned(64)));
 
 _Static_assert(sizeof(struct sl_known_service) == 64, "one cache line");
 
-/* Two services that share a place are known one at a time. */
+/* Two services that share a place are known one at a time. Begins as zero. */
 struct sl_known {
-	uint64_t generation;
+	uint64_t generation; /* in which all that holds */
+	uint32_t n_taken;
+	struct sl_known_service *taken[2 * SL_KNOWN_PLACES];
 	struct sl_known_service four[SL_KNOWN_PLACES];
 	struct sl_known_service six[SL_KNOWN_PLACES];
 };
@@ -69,11 +70,11 @@ SL_INLINE uint64_t sl_known_to(sl_be32 dst, uint8_t protocol, sl_be16 port)
 	return (uint32_t)dst | (uint64_t)protocol << 32 | (uint64_t)(uint16_t)port << 48;
 }
 
-/* Of IPv6 a digest, which finds a service; its record says whether it is that one. Never ~0, as
- * little as the other. */
+/* Of IPv6 a digest, which finds a service; its record says whether it is that one. Never 0.
+ */
 SL_INLINE uint64_t sl_known_to6(const union sl_addr *dst, uint32_t endpoint)
 {
-	return ((dst->q[0] + endpoint) * 0x9e3779b97f4a7c15ull ^ dst->q[1]) >> 1;
+	return ((dst->q[0] + endpoint) * 0x9e3779b97f4a7c15ull ^ dst->q[1]) | 1;
 }
 
 SL_INLINE uint32_t sl_known_place(uint64_t to)
@@ -88,8 +89,8 @@ SL_INLINE uint32_t sl_known_place(uint64_t to)
 static inline void sl_known_forget(struct sl_known *known, uint64_t generation)
 {
 	known->generation = generation;
-	for (int i = 0; i < SL_KNOWN_PLACES; i++)
-		known->four[i].to = known->six[i].to = ~0ull;
+	while (known->n_taken)
+		*known->taken[--known->n_taken] = (struct sl_known_service){ 0 };
 }
 
 /* What of a service's packets the second half does here. */
@@ -154,12 +155,14 @@ static inline void sl_known_learn(const struct sl_tables *t, struct sl_known *kn
 		.flags = s.flags,
 		.least = (uint8_t)(l3 + l4),
 		.kind = (uint8_t)(sl_known_kind(&s) | (six ? SL_STEADY_SIX : 0)),
-		.limits = s.limits,
 		.mode = s.mode,
 	};
 
-	if (known->generation == t->generation && sl_known_can(t, &s, six) && sl_seam_current(t))
-		*place = new;
+	if (known->generation != t->generation || !sl_known_can(t, &s, six) || !sl_seam_current(t))
+		return;
+	if (!place->service)
+		known->taken[known->n_taken++] = place;
+	*place = new;
 }
 
 #endif

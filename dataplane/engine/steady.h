@@ -137,15 +137,37 @@ SL_INLINE bool sl_steady_from(const struct sl_tables *t, uint8_t *l3, uint32_t l
 }
 
 /* Where a flow's entry is looked for, which comes in meanwhile. */
-SL_INLINE void sl_steady_buckets(const struct sl_tables *t, uint64_t flow, const uint64_t key[2],
+SL_INLINE void sl_steady_buckets(const struct sl_tables *t, uint64_t hash, const uint64_t key[2],
 				 uint32_t bucket[2])
 {
-	uint64_t hash = sl_hash_flow(flow, key);
-
 	bucket[0] = sl_hash_bucket(hash, t->buckets);
 	bucket[1] = sl_hash_bucket2(hash, t->buckets, key);
 	sl_seam_prefetch(&t->bucket[bucket[0]]);
 	sl_seam_prefetch(&t->bucket[bucket[1]]);
+}
+
+/* Where full NAT looks first for the flow's port, or NULL. */
+SL_APART const struct sl_bindings *sl_steady_port(const struct sl_tables *t,
+						  const struct sl_known_service *s, uint64_t flow,
+						  uint64_t hash)
+{
+	uint32_t port, region, index;
+	struct sl_bind b;
+
+	return sl_bind_begin(&b, t, flow, hash, s->service->pool)
+		       ? sl_bind_at(&b, 0, &port, &region, &index)
+		       : NULL;
+}
+
+/* All that is looked up of a flow. */
+SL_INLINE void sl_steady_look(const struct sl_tables *t, const struct sl_known_service *s,
+			      uint64_t flow, const uint64_t key[2], uint32_t bucket[2])
+{
+	uint64_t hash = sl_hash_flow(flow, key);
+
+	sl_steady_buckets(t, hash, key, bucket);
+	if (sl_unlikely(s->flags & SL_SERVICE_FULLNAT))
+		sl_seam_prefetch(sl_steady_port(t, s, flow, hash));
 }
 
 /* The first half of IPv6. Its digest is the price of telling clients apart (abi/hash.h). */
@@ -176,7 +198,7 @@ sl_steady_classify6(const struct sl_tables *t, const struct sl_known *known, uin
 	step->at = sl_hash_row_of(source, &dst, s->row_endpoint, root->row_key) & s->row_mask;
 	sl_seam_prefetch(s->rows + step->at);
 	if (s->flags & SL_SERVICE_LOOKUP)
-		sl_steady_buckets(t, step->key, root->flow_key, bucket);
+		sl_steady_look(t, s, step->key, root->flow_key, bucket);
 	step->kind = s->kind;
 	return (enum sl_steady_kind)step->kind;
 }
@@ -234,8 +256,8 @@ SL_INLINE enum sl_steady_kind sl_steady_classify(const struct sl_tables *t,
 		   s->row_mask;
 	sl_seam_prefetch(s->rows + step->at);
 	if (s->flags & SL_SERVICE_LOOKUP)
-		sl_steady_buckets(t, sl_flow_key4(s->id, ip->src, tcp->src), keys.flow,
-				  step->bucket);
+		sl_steady_look(t, s, sl_flow_key4(s->id, ip->src, tcp->src), keys.flow,
+			       step->bucket);
 	step->kind = s->kind;
 	return (enum sl_steady_kind)step->kind;
 }
@@ -320,7 +342,7 @@ SL_INLINE uint32_t sl_steady_track(const struct sl_tables *t, const struct sl_st
 	if (sl_unlikely(!(s->flags & SL_SERVICE_LOOKUP) || sl_begins(tcp_flags)))
 		return 0;
 	if (six)
-		sl_steady_buckets(t, key, t->root->flow_key, own);
+		sl_steady_buckets(t, sl_hash_flow(key, t->root->flow_key), t->root->flow_key, own);
 	*entry = sl_track_in(&t->bucket[bucket[0]], key);
 	if (sl_unlikely(!entry->bucket))
 		*entry = sl_track_in(&t->bucket[bucket[1]], key);
@@ -339,7 +361,7 @@ SL_APART enum sl_bite sl_steady_charge(const struct sl_tables *t, const struct s
 	const struct sl_known_service *s = step->service;
 	bool six = step->kind & SL_STEADY_SIX;
 	const struct sl_tcp *tcp = sl_steady_tcp(step->l3, six);
-	const struct sl_limit *limit = sl_seam_limit(t, s->limits);
+	const struct sl_limit *limit = sl_seam_limit(t, s->service->limits);
 	union sl_addr client = sl_l3_src(step->l3, six);
 	struct sl_packet p = { .length = frame_length };
 	struct sl_limit_ask packet =

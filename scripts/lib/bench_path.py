@@ -23,7 +23,7 @@ import gateway
 import topology as net
 from bench_scenarios import tracks
 
-BACKENDS = 100
+BACKENDS, BACKENDS_EACH = 100, 4  # of one service; of each of many
 WINDOW = 3 << 20  # packets
 CHECKED = 1 << 20  # packets that are looked at when they leave
 SLICE_SECONDS = 0.1  # of testpmd
@@ -200,7 +200,11 @@ class Control:
 
 def settings(flows, tables, service, device=None, cores=(CORE,)):
     """An instance of one port with a worker for each core, one next hop and one service."""
+    service = dict(service)
     six = ":" in service.get("vip", "")
+    each = service.pop("services", 1)
+    pools = service.pop("pools", [])
+    addresses = service.pop("addresses", 0)
     device = device or f"net_null0,size={SIZE6 if six else SIZE}"
     port = {} if service.get("mode", "nat") == "nat" else {"port": 80}  # tunnels keep the VIP's
     return {
@@ -210,17 +214,26 @@ def settings(flows, tables, service, device=None, cores=(CORE,)):
             "memory": f"{48 + 16 * len(cores)}M",
             "tables": tables,
             "ports": [{"name": "wire", "device": device, "queues": len(cores)}],
-            "capacity": {"services": 16, "backends": 256, "rows": 131072, "flows": flows,
-                         "routes": 64},
+            "capacity": {"services": 4 * each + 16, "backends": 4 * BACKENDS_EACH * each + 256,
+                         "rows": 131072 + 2048 * each, "flows": flows, "routes": 64,
+                         "addresses": addresses},
         },
+        **({"pools": pools} if pools else {}),
         "next_hops": [{"prefix": "::/0" if six else "0.0.0.0/0", "port": "wire", "mac": "02:00:00:00:00:01"}],
-        "services": [gateway.service("web", [{**b, **port} for b in backends(six)], **service)],
+        "services": [
+            gateway.service(f"web{i}", [{**b, **port} for b in backends(six, i, each)],
+                            port=80 + i, **service)
+            for i in range(each)
+        ],
     }  # fmt: skip
 
 
-def backends(six=False):
-    prefix = "2001:db8:1::" if six else "10.1.0."
-    return [{"address": f"{prefix}{i}", "port": 8080} for i in range(1, BACKENDS + 1)]
+def backends(six=False, service=0, services=1):
+    """Of each service its own, where there are several."""
+    prefix = "2001:db8:1::" if six else f"10.1.{service % 256}."
+    first = 1 + service // 256 * BACKENDS_EACH
+    return [{"address": f"{prefix}{i}", "port": 8080}
+            for i in range(first, first + (BACKENDS if services == 1 else BACKENDS_EACH))]
 
 
 def capacity(scenario):
@@ -256,7 +269,8 @@ def verify(scenario, answer, fresh=0):
         raise Failure(f"backends count {answer['all_to_backends']} of {answer['all_packets']}")
     if answer["wrong"]:
         raise Failure(f"{answer['wrong']} of {answer['checked']} frames left wrong")
-    form = FORMS.index("reply" if replies else scenario.service.get("mode", "nat"))
+    mode = scenario.service.get("mode", "nat")
+    form = FORMS.index("reply" if replies else "nat" if mode == "fullnat" else mode)
     if answer["forms"][form] != answer["checked"]:
         raise Failure(f"frames left in other shapes than asked for: {FORMS} {answer['forms']}")
     if answer["backends_used"] < expected:

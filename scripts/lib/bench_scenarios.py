@@ -21,6 +21,8 @@ Start = collections.namedtuple("Start", "name title flows target")
 
 TUNNEL = {"tunnel_source": "192.0.2.1"}
 TRACKED = {"track": "all"}
+FULLNAT = {"mode": "fullnat", "pool": "out", "addresses": 32,
+           "pools": [{"name": "out", "addresses": ["10.2.0.0/27"]}]}  # fmt: skip
 IPV6 = {"vip": "2001:db8::10"}  # backends and next hop follow
 LIMITED = {"limits": [{"per": "flow", "rate": "1Gbit"}]}  # more than any flow has: all pass
 PLAIN_VIP, TRACKED_VIP, LIMITED_VIP = "198.51.100.10", "198.51.100.11", "198.51.100.12"
@@ -30,7 +32,8 @@ K64, M1, M10 = 1 << 16, 1 << 20, 10_000_000
 
 def tracks(scenario):
     """Whether each flow has an entry."""
-    return scenario.service.get("track") == "all" or "limits" in scenario.service
+    service = scenario.service
+    return service.get("track") == "all" or "limits" in service or "pools" in service
 
 
 def path(name, title, flows, target, unit="cycles", traffic="steady", service=None, curve=None,
@@ -49,10 +52,15 @@ PATH = [
     path("nat-64k", "NAT, steady, 64k flows", K64, 28, curve="steady", extra=True),
     path("nat-1m", "NAT, steady, 1M flows", M1, 28, curve="steady"),
     path("nat-10m", "NAT, steady, 10M flows", M10, 28, curve="steady", extra=True),
+    path("services-64", "NAT, steady, 64 services, 1M flows", M1, 28, 
+         service={"services": 64, "table_size": 2048}),
+    path("services-1k", "NAT, steady, 1,024 services, 1M flows", M1, None,
+         service={"services": 1024, "table_size": 256}),
     path("replies-1m", "NAT, replies of a backend to 1M clients", M1, None, traffic="replies"),
     path("direct-1m", "direct, steady, 1M flows", M1, 28, service={"mode": "direct"}),
     path("ipip-1m", "IP in IP, steady, 1M flows", M1, 28, service={**TUNNEL, "mode": "ipip"}),
     path("gue-1m", "GUE, steady, 1M flows", M1, None, service={**TUNNEL, "mode": "gue"}),
+    path("fullnat-1m", "full NAT, 1M flows", M1, None, service=FULLNAT),
     path("ipv6-1m", "NAT, IPv6, steady, 1M flows", M1, 28, service=IPV6),
     path("ipv6-tracked-1m", "NAT, IPv6, tracked, 1M flows", M1, 62, service={**IPV6, **TRACKED}),
     path("tracked-1k", "NAT, tracked, 1,000 flows", 1000, 58, service=TRACKED, curve="tracked",

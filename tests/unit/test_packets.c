@@ -678,7 +678,7 @@ static void test_counters(void **state)
 static void test_torn(void **state)
 {
 	struct fixture *f = *state;
-	struct sl_halves halves;
+	static _Thread_local struct sl_halves halves;
 	struct sl_packet p;
 
 	for (int reply = 0; reply < 2; reply++) {

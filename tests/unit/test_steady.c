@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -17,7 +18,7 @@
 #define CLIENT	FRAME_IP(203, 0, 113, 9)
 #define BACKEND FRAME_IP(10, 1, 0, 1)
 
-enum { SERVICES = 200, FIRST_PORT = 8000 };
+enum { SERVICES = 3 * SL_KNOWN_PLACES, FIRST_PORT = 8000 };
 
 struct fixture {
 	struct world w;
@@ -42,6 +43,7 @@ static int setup(void **state)
 		f.service[i].endpoint =
 			sl_endpoint(sl_htons((uint16_t)(FIRST_PORT + i)), FRAME_TCP);
 	}
+	memset(&f.known, 0, sizeof(f.known));
 	sl_known_forget(&f.known, f.w.queue[0].generation);
 	*state = &f;
 	return 0;
@@ -96,25 +98,35 @@ static void test_places(void **state)
 	assert_in_range(known, SL_KNOWN_PLACES * 3 / 4, SL_KNOWN_PLACES);
 }
 
-/* Two of one place: the one that a burst makes use of stays. */
+/* Two services of one place. */
+static void of_one_place(struct fixture *f, uint32_t *one, uint32_t *other)
+{
+	struct sl_step step;
+
+	for (*one = 0; *one < SERVICES; ++*one) {
+		learn(f, *one, NULL, 0);
+		for (*other = *one + 1; *other < SERVICES; ++*other) {
+			learn(f, *other, NULL, 0);
+			if (!is_known(f, *one, &step))
+				return;
+		}
+	}
+	fail_msg("no two services share a place");
+}
+
+/* Of two the one that a burst makes use of stays. */
 static void test_busy(void **state)
 {
 	struct fixture *f = *state;
 	struct sl_step step[2];
-	uint32_t other = 1;
+	uint32_t one, other;
 
-	learn(f, 0, NULL, 0);
-	for (; other < SERVICES; other++) {
-		learn(f, other, NULL, 0);
-		if (!is_known(f, 0, &step[0]))
-			break;
-	}
-	assert_true(other < SERVICES);
-	learn(f, 0, NULL, 0);
-	assert_true(is_known(f, 0, &step[0]));
+	of_one_place(f, &one, &other);
+	learn(f, one, NULL, 0);
+	assert_true(is_known(f, one, &step[0]));
 	step[1].kind = SL_STEADY_NOT;
 	learn(f, other, step, 2);
-	assert_true(is_known(f, 0, &step[0]));
+	assert_true(is_known(f, one, &step[0]));
 	assert_false(is_known(f, other, &step[1]));
 	step[0].kind = SL_STEADY_NOT;
 	learn(f, other, step, 2);
@@ -135,6 +147,7 @@ static void test_generations(void **state)
 	assert_false(is_known(f, 0, &step));
 	learn(f, 1, NULL, 0);
 	assert_true(is_known(f, 1, &step));
+	assert_int_equal(f->known.n_taken, 1);
 }
 
 /* What a record says must be there; and ranges have no port to be found by. */

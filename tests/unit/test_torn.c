@@ -181,7 +181,7 @@ static void decide(struct reader *r, struct sl_tables *t, const struct frame *fr
 {
 	struct frame f = *frame;
 	struct sl_packet p = { f.bytes, f.bytes + f.length, NULL, f.length, 0, 0 };
-	struct sl_halves halves;
+	static _Thread_local struct sl_halves halves;
 	enum sl_reason reason;
 	uint16_t egress = 0;
 

@@ -600,7 +600,7 @@ struct sl_reverse *world_live_reverse(struct world *w, uint32_t service, uint32_
 
 enum sl_reason world_decide(struct world *w, uint32_t queue, struct sl_packet *p, uint16_t *egress)
 {
-	struct sl_halves halves;
+	static _Thread_local struct sl_halves halves;
 
 	sl_halves_classify(&halves, &w->queue[queue], p);
 	return sl_halves_route(&halves, &w->queue[queue], p, egress);
