@@ -159,19 +159,21 @@ static inline void write_frame4(const struct sl_generator *g, const struct sl_fr
 	uint32_t from = back ? (uint32_t)g->vip : src, to = back ? src : (uint32_t)g->vip;
 	uint64_t from_port = back ? g->port : sport, to_port = back ? sport : g->port;
 	uint64_t ip_rest = g->ttl_protocol | (uint64_t)ip_csum << 16 | (uint64_t)from << 32;
-	uint64_t ends, tcp_rest;
+	uint64_t seq = 0, ends, tcp_rest;
 
 	if (__builtin_expect(g->more_ports, false)) {
 		to_port = sl_htons((uint16_t)(sl_ntohs(g->port) + (flow & g->more_ports)));
+		seq = to_port;
 		tcp_csum = (uint16_t)~sl_csum_fold((uint16_t)~tcp_csum + (uint16_t)~g->port +
-						   (uint32_t)to_port);
+						   2 * (uint32_t)to_port);
 	}
 	ends = to | from_port << 32 | to_port << 48;
 	tcp_rest = kind->flags_window | (uint64_t)tcp_csum << 32;
 	_mm_storeu_si128((__m128i *)(void *)(at + PIECE_LINK), g->link);
 	_mm_storeu_si128((__m128i *)(void *)(at + PIECE_IP),
 			 _mm_set_epi64x((long long)ip_rest, (long long)g->ip_head));
-	_mm_storeu_si128((__m128i *)(void *)(at + PIECE_TUPLE), _mm_set_epi64x(0, (long long)ends));
+	_mm_storeu_si128((__m128i *)(void *)(at + PIECE_TUPLE),
+			 _mm_set_epi64x((long long)seq, (long long)ends));
 	_mm_storeu_si128((__m128i *)(void *)(at + PIECE_TCP),
 			 _mm_set_epi64x(0, (long long)tcp_rest));
 }

@@ -71,7 +71,9 @@ struct sl_generator {
 	uint64_t ip6_head; /* flow label to hop limit */
 	uint64_t source6;  /* first half of all sources */
 	sl_be16 port;
-	uint16_t more_ports; /* of IPv4: so many behind it are other services', a power of two - 1 */
+	/* Of IPv4 to VIPs: so many ports behind that one are other services', a power of two - 1.
+	 * Where there are any the first two bytes of the sequence number say which it was. */
+	uint16_t more_ports;
 	struct sl_frame_kind syn, ack, fin;
 	struct sl_frame_kind usual; /* of SL_ORDER_RANDOM and SL_ORDER_ONCE */
 };

@@ -303,13 +303,14 @@ static void report(const struct path *p, const struct count *from, const struct 
 	printf("{\"packets\": %lu, \"cycles\": %lu, \"restarts\": %lu, \"tracked\": %lu, "
 	       "\"untrackable\": %lu, \"backends_used\": %u, \"all_packets\": %lu, "
 	       "\"all_to_backends\": %lu, \"checked\": %lu, \"wrong\": %lu, \"strangers\": %lu, "
-	       "\"forms\": [%lu, %lu, %lu, %lu, %lu], \"reasons\": {",
+	       "\"forms\": [%lu, %lu, %lu, %lu, %lu, %lu], \"reasons\": {",
 	       to->packets - from->packets, to->cycles - from->cycles,
 	       to->restarts - from->restarts, to->tracked - from->tracked,
 	       to->untrackable - from->untrackable, backends, to->packets, to_backends,
 	       p->sink.frames, p->sink.wrong, p->generator.strangers - p->strangers,
 	       p->sink.form[SL_FORM_NAT], p->sink.form[SL_FORM_DIRECT], p->sink.form[SL_FORM_IPIP],
-	       p->sink.form[SL_FORM_GUE], p->sink.form[SL_FORM_REPLY]);
+	       p->sink.form[SL_FORM_GUE], p->sink.form[SL_FORM_REPLY],
+	       p->sink.form[SL_FORM_FULLNAT]);
 	for (int i = 0, n = 0; i < SL_REASON_COUNT; i++)
 		if (to->reason[i] != from->reason[i])
 			printf("%s\"%s\": %lu", n++ ? ", " : "", reason_name[i],
@@ -426,37 +427,19 @@ static int storm(struct path *p, uint64_t packets, bool learn)
 	return err;
 }
 
-static uint64_t forwarded(const struct path *p, uint32_t writers)
-{
-	const struct sl_tally *tally = p->store.base[SL_ARRAY_tally];
-	uint64_t n = 0;
-
-	for (uint32_t i = 0; i < writers; i++)
-		n += tally[i].packets[SL_REASON_to_backend] + tally[i].packets[SL_REASON_to_client];
-	return n;
-}
-
 static int together(struct path *p, const char *what, uint32_t n, uint64_t packets)
 {
-	struct sl_together *t = &p->together;
 	bool workers = !strcmp(what, "together");
-	uint64_t before = forwarded(p, n), all = 0;
 
-	if (!sl_together_begin(t, n, packets, workers, strcmp(what, "ios") != 0))
+	if (!sl_together_begin(&p->together, n, packets, workers, strcmp(what, "ios") != 0))
 		return refuse("there aren't so many workers, or a core is busy");
-	while (!sl_together_done(t, n)) {
+	while (!sl_together_done(&p->together, n)) {
 		sl_acceptor_run(p->acceptor);
 		usleep(LOOK_EVERY_MS * 1000);
 	}
-	printf("{\"cycles\": [");
-	for (uint32_t i = 0; i < n; i++) {
-		all += t->seat[i].packets;
-		printf("%s%.3f", i ? ", " : "",
-		       (double)t->seat[i].cycles / (double)t->seat[i].packets);
-	}
-	puts("]}");
-	return workers && forwarded(p, n) - before != all ? refuse("not all packets went their way")
-							  : 0;
+	return sl_together_report(&p->together, n, workers)
+		       ? 0
+		       : refuse("not all packets went their way");
 }
 
 static int obey(struct path *p, const char *line)
@@ -531,7 +514,7 @@ static bool are_in_a_row(const struct sl_config *config)
 	const struct sl_config_service *s = config->service;
 	size_t n = config->n_services;
 
-	for (size_t i = 1; i < n; i++)
+	for (size_t i = 0; i < n && n > 1; i++)
 		if (!sl_addr_equal(&s[i].vip, &s->vip) || s[i].port != s->port + i ||
 		    s[i].protocol != SL_PROTO_TCP || !sl_addr_is4(&s->vip))
 			return false;
@@ -567,7 +550,8 @@ static int start(struct path *p, uint32_t flows, const struct traffic *traffic)
 		sl_generator_init(&p->generator, &s->vip, sl_htons(s->port), mac, traffic->syn,
 				  traffic->order == SL_ORDER_DATAGRAMS);
 	p->order = traffic->order;
-	p->generator.more_ports = (uint16_t)(p->config.n_services - 1);
+	if (traffic->order != SL_ORDER_REPLIES)
+		p->generator.more_ports = (uint16_t)(p->config.n_services - 1);
 	p->generator.flows = flows;
 	p->generator.stop = &p->stop;
 	p->generator.order = traffic->order;

@@ -56,19 +56,37 @@ static bool sums_up(const struct layer *l)
 	return sum == (l->protocol == SL_PROTO_UDP ? 0xffff : 0);
 }
 
-static bool is_backend(const struct sl_config *config, const struct layer *l, bool port_too)
+/* Of several services the one that the generator meant. */
+static const struct sl_config_service *service_of(const struct sl_config *config,
+						  const struct layer *l)
+{
+	sl_be16 port;
+	size_t nth;
+
+	if (config->n_services == 1)
+		return config->service;
+	memcpy(&port, l->next + offsetof(struct sl_tcp, seq), sizeof(port));
+	nth = (size_t)(sl_ntohs(port) - config->service[0].port);
+	return nth < config->n_services ? &config->service[nth] : NULL;
+}
+
+static bool is_backend(const struct sl_config_service *s, const struct layer *l, bool port_too)
 {
 	sl_be16 port;
 
 	memcpy(&port, l->next + 2, sizeof(port));
-	for (size_t i = 0; i < config->n_services; i++) {
-		const struct sl_config_service *s = &config->service[i];
+	for (size_t i = 0; s && i < s->n_backends; i++)
+		if (sl_addr_equal(&s->backend[i].addr, &l->dst) &&
+		    (!port_too || sl_htons(s->backend[i].port) == port))
+			return true;
+	return false;
+}
 
-		for (size_t j = 0; j < s->n_backends; j++)
-			if (sl_addr_equal(&s->backend[j].addr, &l->dst) &&
-			    (!port_too || sl_htons(s->backend[j].port) == port))
-				return true;
-	}
+static bool is_of_pool(const struct sl_config_pool *pool, const union sl_addr *addr)
+{
+	for (uint32_t i = 0; i < pool->n; i++)
+		if (sl_addr_equal(&pool->addr[i], addr))
+			return true;
 	return false;
 }
 
@@ -103,13 +121,16 @@ static const char *wrong_with(struct sl_sink *sink, const struct rte_mbuf *m)
 		sink->form[SL_FORM_DIRECT]++;
 		return wrong_inside(s, &l);
 	}
-	if (sl_addr_equal(&l.src, &s->vip) || (!tunnel && is_backend(sink->config, &l, true))) {
-		sink->form[sl_addr_equal(&l.src, &s->vip) ? SL_FORM_REPLY : SL_FORM_NAT]++;
+	if (sl_addr_equal(&l.src, &s->vip) ||
+	    (!tunnel && is_backend(service_of(sink->config, &l), &l, true))) {
+		bool reply = sl_addr_equal(&l.src, &s->vip), pool = is_of_pool(&s->pool, &l.src);
+
+		sink->form[reply ? SL_FORM_REPLY : pool ? SL_FORM_FULLNAT : SL_FORM_NAT]++;
 		if (l.ttl != SENT_TTL - 1)
 			return "its TTL isn't one less";
 		return sums_up(&l) ? NULL : "its TCP or UDP checksum is wrong";
 	}
-	if (!is_backend(sink->config, &l, false))
+	if (!is_backend(s, &l, false))
 		return "it goes to no backend";
 	sink->form[tunnel ? SL_FORM_IPIP : SL_FORM_GUE]++;
 	data = l.next;

@@ -15,7 +15,8 @@ enum sl_form {
 	SL_FORM_DIRECT,
 	SL_FORM_IPIP,
 	SL_FORM_GUE,
-	SL_FORM_REPLY, /* and from the VIP */
+	SL_FORM_REPLY,	 /* and from the VIP */
+	SL_FORM_FULLNAT, /* and from its pool */
 	SL_FORMS,
 };
 
@@ -28,7 +29,7 @@ struct sl_sink {
 };
 
 /* A function for rte_eth_add_tx_callback(); user: the sink. A frame is right when it goes to a
- * backend of a service, or in a tunnel to one, or as it was to the VIP, or comes from it;
+ * backend of its service, or in a tunnel to one, or as it was to the VIP, or comes from it;
  * to the MAC address of the first next hop; with checksums that are right; and with NAT with one
  * hop less. */
 uint16_t sl_sink_check(uint16_t device, uint16_t queue, struct rte_mbuf **frame, uint16_t n,

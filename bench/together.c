@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "together.h"
 
+#include <stdio.h>
+
 #include <rte_lcore.h>
 #include <rte_malloc.h>
 
@@ -44,11 +46,23 @@ void sl_together_init(struct sl_together *t, const struct sl_store *store, struc
 	}
 }
 
+/* What went to backends or clients since the instance began. */
+static uint64_t forwarded(const struct sl_together *t, uint32_t workers)
+{
+	const struct sl_tally *tally = t->seat[0].run.store->base[SL_ARRAY_tally];
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < workers; i++)
+		n += tally[i].packets[SL_REASON_to_backend] + tally[i].packets[SL_REASON_to_client];
+	return n;
+}
+
 bool sl_together_begin(struct sl_together *t, uint32_t n, uint64_t packets, bool workers,
 		       bool generated)
 {
 	bool begun = n && n <= t->n;
 
+	t->forwarded = begun ? forwarded(t, n) : 0;
 	for (uint32_t i = 0; i < n && begun; i++) {
 		struct sl_seat *seat = &t->seat[i];
 
@@ -80,4 +94,18 @@ bool sl_together_done(struct sl_together *t, uint32_t n)
 		rte_free((void *)(uintptr_t)seat->callback);
 	}
 	return true;
+}
+
+bool sl_together_report(const struct sl_together *t, uint32_t n, bool workers)
+{
+	uint64_t all = 0;
+
+	printf("{\"cycles\": [");
+	for (uint32_t i = 0; i < n; i++) {
+		all += t->seat[i].packets;
+		printf("%s%.3f", i ? ", " : "",
+		       (double)t->seat[i].cycles / (double)t->seat[i].packets);
+	}
+	puts("]}");
+	return !workers || forwarded(t, n) - t->forwarded == all;
 }

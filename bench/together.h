@@ -22,6 +22,7 @@ struct sl_seat {
 
 struct sl_together {
 	uint32_t n;
+	uint64_t forwarded; /* before they began */
 	struct sl_seat seat[SL_SEATS];
 };
 
@@ -37,5 +38,9 @@ bool sl_together_begin(struct sl_together *t, uint32_t n, uint64_t packets, bool
 
 /* Whether all are done, and if so what each counted is in its seat. */
 bool sl_together_done(struct sl_together *t, uint32_t n);
+
+/* One line of JSON with the cycles a packet of each; false: of workers' packets not all went their
+ * way. */
+bool sl_together_report(const struct sl_together *t, uint32_t n, bool workers);
 
 #endif

@@ -23,8 +23,9 @@
 #include <smmintrin.h>
 #endif
 
-#define SL_FLOW_TRIES	10 /* then one flow in 2^10 */
-#define SL_FLOW_CROWDED 4 /* failures in a row: of flows in a table that isn't full, one in 100,000 */
+#define SL_FLOW_TRIES 10 /* then one flow in 2^10 */
+#define SL_FLOW_CROWDED                                                                            \
+	4 /* failures in a row: of flows in a table that isn't full, one in 100,000 */
 
 struct sl_flow_at {
 	struct sl_bucket *bucket; /* NULL: not found */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A worker's share of keeping the flow table clean: a few buckets each tick, the whole table in
- * seconds.
+ * seconds. And that it was full is forgotten as often.
  *
  * Entries that are long dead go (flow.h). An entry that is busy is being filled right now, or was
  * left so by an engine that died in those three stores: it is noted, and goes if it stays busy with
@@ -45,12 +45,25 @@ static inline void sl_clean_suspect(struct sl_clean *c, uint64_t *word, uint64_t
 		*free_one = (struct sl_suspect){ .word = word, .key = key, .round = c->round };
 }
 
+/* Services whose flows found no room may look for some again, whatever it takes (core/flow.h): of
+ * all of them the part that falls to this bucket. */
+static inline void sl_clean_crowded(const struct sl_tables *t, uint32_t bucket)
+{
+	uint32_t from = (uint32_t)((uint64_t)bucket * t->tallies / t->buckets);
+	uint32_t to = (uint32_t)((bucket + 1ull) * t->tallies / t->buckets);
+
+	for (; from < to; from++)
+		if (sl_unlikely(t->tally[from].crowded))
+			t->tally[from].crowded = 0;
+}
+
 static inline void sl_clean_turn(struct sl_clean *c, const struct sl_tables *t)
 {
 	for (uint32_t i = 0; i < c->step; i++) {
 		struct sl_bucket *b = &t->bucket[c->next];
 
 		sl_flow_sweep(t, b, t->now);
+		sl_clean_crowded(t, c->next);
 		for (int way = 0; way < SL_FLOW_WAYS; way++)
 			if (sl_unlikely(b->key[way] & SL_FLOW_BUSY))
 				sl_clean_suspect(c, &b->key[way], b->key[way]);

@@ -93,18 +93,29 @@ static inline void sl_known_forget(struct sl_known *known, uint64_t generation)
 		*known->taken[--known->n_taken] = (struct sl_known_service){ 0 };
 }
 
+/* Whether the backend of the first row is of IPv4: nearly always all are of one family. */
+static inline bool sl_known_outer4(const struct sl_known_service *k)
+{
+	uint32_t backend = sl_row_cur(k->rows[0]);
+
+	return backend - 1 < k->n_backends && sl_addr_is4(&k->backends[backend - 1].addr);
+}
+
 /* What of a service's packets the second half does here. */
-static inline enum sl_steady_kind sl_known_kind(const struct sl_service *s)
+static inline enum sl_steady_kind sl_known_kind(const struct sl_service *s,
+						const struct sl_known_service *k)
 {
 	static const uint8_t kind_of[SL_MODES] = {
-		[SL_MODE_NAT] = SL_STEADY_NAT,	   [SL_MODE_DIRECT] = SL_STEADY_DIRECT,
-		[SL_MODE_IPIP] = SL_STEADY_TUNNEL, [SL_MODE_GUE] = SL_STEADY_TUNNEL,
+		[SL_MODE_NAT] = SL_STEADY_NAT,	     [SL_MODE_DIRECT] = SL_STEADY_DIRECT,
+		[SL_MODE_IPIP] = SL_STEADY_TUNNEL,   [SL_MODE_GUE] = SL_STEADY_TUNNEL,
 		[SL_MODE_FULLNAT] = SL_STEADY_KNOWN,
 	};
 	bool never = s->flags & SL_STEADY_NEVER || s->mode >= SL_MODES ||
 		     (s->flags & SL_SERVICE_ENTRY_TO && !(s->flags & SL_SERVICE_TRACK));
 
-	return never ? SL_STEADY_KNOWN : (enum sl_steady_kind)kind_of[s->mode];
+	if (never || (kind_of[s->mode] == SL_STEADY_TUNNEL && !sl_known_outer4(k)))
+		return SL_STEADY_KNOWN;
+	return (enum sl_steady_kind)kind_of[s->mode];
 }
 
 /* Where a service is known, if it is. */
@@ -154,11 +165,13 @@ static inline void sl_known_learn(const struct sl_tables *t, struct sl_known *kn
 		.id = s.id,
 		.flags = s.flags,
 		.least = (uint8_t)(l3 + l4),
-		.kind = (uint8_t)(sl_known_kind(&s) | (six ? SL_STEADY_SIX : 0)),
 		.mode = s.mode,
 	};
 
-	if (known->generation != t->generation || !sl_known_can(t, &s, six) || !sl_seam_current(t))
+	if (known->generation != t->generation || !sl_known_can(t, &s, six))
+		return;
+	new.kind = (uint8_t)(sl_known_kind(&s, &new) | (six ? SL_STEADY_SIX : 0));
+	if (!sl_seam_current(t))
 		return;
 	if (!place->service)
 		known->taken[known->n_taken++] = place;

@@ -8,7 +8,8 @@
  *   before the packet is written to, as always.
  *
  * Whatever is otherwise ends with SL_STEADY_NOT or SL_ELSEWHERE, before anything has changed that
- * may not change twice, and is decided by core/ from the buffer on. So this file may be taken out,
+ * may not change twice (a flow may have been entered, or found no room), and is decided by core/
+ * from the buffer on. So this file may be taken out,
  * and nothing changes but the speed: replay and the tests go the same two ways (halves.h).
  *
  * Both families go by the same lines, in which `six` is a constant wherever they are used.
@@ -32,9 +33,9 @@ struct sl_step {
 		const struct sl_reverse *reverse; /* of a reply */
 	};
 	uint8_t *l3;
-	uint32_t at;	    /* row; of a reply the place of its route */
-	uint16_t l3_at;	    /* from the frame's first byte */
-	uint16_t kind;	    /* enum sl_steady_kind */
+	uint32_t at;	/* row; of a reply the place of its route */
+	uint16_t l3_at; /* from the frame's first byte */
+	uint16_t kind;	/* enum sl_steady_kind */
 	union {
 		uint32_t bucket[2]; /* of an IPv4 flow, where its service looks flows up */
 		uint64_t key;	    /* of an IPv6 one */
@@ -107,7 +108,8 @@ SL_INLINE bool sl_steady_from(const struct sl_tables *t, uint8_t *l3, uint32_t l
 {
 	const struct sl_tcp *tcp = sl_steady_tcp(l3, six);
 	uint8_t protocol = sl_steady_protocol(l3, six);
-	uint32_t l4_length = protocol == SL_PROTO_TCP ? sizeof(struct sl_tcp) : sizeof(struct sl_udp);
+	uint32_t l4_length =
+		protocol == SL_PROTO_TCP ? sizeof(struct sl_tcp) : sizeof(struct sl_udp);
 	uint32_t least = (uint32_t)((const uint8_t *)tcp - l3) + l4_length;
 	uint32_t length = sl_l3_length(l3, six), place;
 	union sl_addr dst = sl_l3_dst(l3, six), src = sl_l3_src(l3, six);
@@ -309,8 +311,8 @@ SL_APART uint32_t sl_steady_hit(const struct sl_tables *t, const struct sl_known
 							   : 0;
 }
 
-/* The backend of a flow that isn't known, which is entered. *full: there was no room, and nobody has
- * counted that yet. */
+/* The backend of a flow that isn't known, which is entered. *full: there was no room, and nobody
+ * has counted that yet. */
 SL_APART uint32_t sl_steady_unknown(const struct sl_tables *t, const struct sl_known_service *s,
 				    uint64_t key, uint32_t row, uint8_t tcp_flags, bool *full)
 {
@@ -373,13 +375,7 @@ SL_APART enum sl_bite sl_steady_charge(const struct sl_tables *t, const struct s
 		     : SL_BITE_FREE;
 }
 
-/* Tags, or an outer header of IPv6, are core's. */
-SL_INLINE bool sl_steady_tunnels(const struct sl_step *step, const struct sl_backend *b)
-{
-	return step->l3_at == sizeof(struct sl_eth) && sl_addr_is4(&b->addr);
-}
-
-/* Into a tunnel, as tunnel.h has it. */
+/* Into a tunnel, as tunnel.h has it, without tags and with an outer header of IPv4. */
 SL_INLINE enum sl_reason sl_steady_tunnel(const struct sl_tables *t, struct sl_packet *p,
 					  const struct sl_step *step, const struct sl_backend *b,
 					  bool six)
@@ -428,7 +424,7 @@ SL_INLINE enum sl_reason sl_steady_forward(const struct sl_tables *t, const stru
 	uint32_t frame_length = p->length, l4 = sl_steady_l4(step, six);
 	uint8_t tcp_flags = is_tcp ? tcp->flags : 0;
 	bool begin = sl_begins(tcp_flags);
-	uint16_t able = SL_BACKEND_RESOLVED;
+	uint16_t able = SL_BACKEND_RESOLVED, mss;
 	enum sl_bite bite = SL_BITE_NONE;
 	bool full = false;
 	struct sl_flow_at entry;
@@ -436,6 +432,8 @@ SL_INLINE enum sl_reason sl_steady_forward(const struct sl_tables *t, const stru
 	const struct sl_backend *b;
 	struct sl_nat n;
 
+	if (kind == SL_STEADY_TUNNEL && sl_unlikely(step->l3_at != sizeof(struct sl_eth)))
+		return SL_ELSEWHERE;
 	if (unknown) {
 		backend = sl_steady_unknown(t, s, sl_step_key(step, six), row, tcp_flags, &full);
 	} else if (sl_likely(sl_row_state(row) == SL_ROW_CLOSED &&
@@ -451,14 +449,15 @@ SL_INLINE enum sl_reason sl_steady_forward(const struct sl_tables *t, const stru
 		return SL_ELSEWHERE;
 	b = &s->backends[backend - 1];
 	id = b->traffic;
+	mss = unknown ? b->mss : 0;
 	*egress = b->egress;
 	if (sl_unlikely((b->flags & able) != able || sl_l3_length(step->l3, six) > b->mtu ||
-			id >= t->traffics || *egress >= ports || (begin && b->mss)))
+			id >= t->traffics || *egress >= ports || (begin && b->mss && !unknown)))
+		return SL_ELSEWHERE;
+	if (kind == SL_STEADY_TUNNEL && sl_unlikely(!sl_addr_is4(&b->addr)))
 		return SL_ELSEWHERE;
 	if (unknown && full)
 		t->tally[s->id].untrackable++;
-	if (kind == SL_STEADY_TUNNEL && sl_unlikely(!sl_steady_tunnels(step, b)))
-		return SL_ELSEWHERE;
 	if (sl_unlikely(s->flags & SL_SERVICE_ENTRY_TO))
 		bite = sl_steady_charge(t, step, frame_length, &entry);
 	sl_nat_of_backend(&n, b);
@@ -470,6 +469,8 @@ SL_INLINE enum sl_reason sl_steady_forward(const struct sl_tables *t, const stru
 		if (bite == SL_BITE_MARK)
 			six ? sl_ecn_mark6(p, step->l3_at) : sl_ecn_mark(p, step->l3_at);
 	}
+	if (unknown && begin && mss)
+		sl_mss_clamp(*p, step->l3_at, l4, mss);
 	if (kind == SL_STEADY_TUNNEL) {
 		enum sl_reason reason = sl_steady_tunnel(t, p, step, b, six);
 

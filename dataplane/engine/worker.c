@@ -320,14 +320,30 @@ static void burst(struct turn *turn, const struct sl_lane *lane, const struct sl
 		enum sl_reason reason = SL_ELSEWHERE;
 
 		switch (b.step[i].kind) {
-		case SL_STEADY_NAT: i = route_nat(turn, &b, i, &reason); break;
-		case SL_STEADY_REPLY: i = route_reply(turn, &b, i, &reason); break;
-		case SL_STEADY_DIRECT: i = route_direct(turn, &b, i, &reason); break;
-		case SL_STEADY_TUNNEL: i = route_tunnel(turn, &b, i, &reason); break;
-		case SL_STEADY_NAT6: i = route_nat6(turn, &b, i, &reason); break;
-		case SL_STEADY_REPLY6: i = route_reply6(turn, &b, i, &reason); break;
-		case SL_STEADY_DIRECT6: i = route_direct6(turn, &b, i, &reason); break;
-		case SL_STEADY_TUNNEL6: i = route_tunnel6(turn, &b, i, &reason); break;
+		case SL_STEADY_NAT:
+			i = route_nat(turn, &b, i, &reason);
+			break;
+		case SL_STEADY_REPLY:
+			i = route_reply(turn, &b, i, &reason);
+			break;
+		case SL_STEADY_DIRECT:
+			i = route_direct(turn, &b, i, &reason);
+			break;
+		case SL_STEADY_TUNNEL:
+			i = route_tunnel(turn, &b, i, &reason);
+			break;
+		case SL_STEADY_NAT6:
+			i = route_nat6(turn, &b, i, &reason);
+			break;
+		case SL_STEADY_REPLY6:
+			i = route_reply6(turn, &b, i, &reason);
+			break;
+		case SL_STEADY_DIRECT6:
+			i = route_direct6(turn, &b, i, &reason);
+			break;
+		case SL_STEADY_TUNNEL6:
+			i = route_tunnel6(turn, &b, i, &reason);
+			break;
 		}
 		if (sl_unlikely(reason != SL_REASON_to_backend && reason != SL_REASON_to_client))
 			route_other(turn, &b, i++, &run, reason);

@@ -52,7 +52,7 @@ PATH = [
     path("nat-64k", "NAT, steady, 64k flows", K64, 28, curve="steady", extra=True),
     path("nat-1m", "NAT, steady, 1M flows", M1, 28, curve="steady"),
     path("nat-10m", "NAT, steady, 10M flows", M10, 28, curve="steady", extra=True),
-    path("services-64", "NAT, steady, 64 services, 1M flows", M1, 28, 
+    path("services-64", "NAT, steady, 64 services, 1M flows", M1, 28,
          service={"services": 64, "table_size": 2048}),
     path("services-1k", "NAT, steady, 1,024 services, 1M flows", M1, None,
          service={"services": 1024, "table_size": 256}),

@@ -150,6 +150,47 @@ static void test_generations(void **state)
 	assert_int_equal(f->known.n_taken, 1);
 }
 
+static bool is_known6(struct fixture *f, const union sl_addr *dst, uint32_t endpoint)
+{
+	const struct sl_tables *t = &f->w.queue[0];
+	uint8_t frame[74] = { [12] = 0x86, 0xdd, 0x60, [19] = 20, FRAME_TCP, 64 };
+	union sl_addr src = world_addr(CLIENT, true);
+	sl_be16 port = (sl_be16)(uint16_t)endpoint;
+	struct sl_step step;
+
+	memcpy(frame + 22, &src, 16);
+	memcpy(frame + 38, dst, 16);
+	memcpy(frame + 56, &port, 2);
+	return sl_steady_classify(t, &f->known, sl_steady_keys(t->root), frame, sizeof(frame),
+				  sizeof(frame), &step) != SL_STEADY_NOT;
+}
+
+/* IPv6 services are found by a digest, and others of the same one aren't taken for them. */
+static void test_digest(void **state)
+{
+	struct fixture *f = *state;
+	struct sl_service *s = &f->service[0];
+	union sl_addr other;
+	uint64_t to;
+
+	s->vip = world_addr(VIP, true);
+	to = sl_known_to6(&s->vip, s->endpoint);
+	assert_false(is_known6(f, &s->vip, s->endpoint));
+	learn(f, 0, NULL, 0);
+	assert_true(is_known6(f, &s->vip, s->endpoint));
+	other = s->vip;
+	other.q[0] -= 1;
+	assert_int_equal(sl_known_to6(&other, s->endpoint + 1), to);
+	assert_false(is_known6(f, &other, s->endpoint + 1));
+	other.q[1] ^= (sl_known_to6(&other, s->endpoint) ^ to) & ~1ull;
+	assert_int_equal(sl_known_to6(&other, s->endpoint), to);
+	assert_false(is_known6(f, &other, s->endpoint));
+	s->prefix6 = 64; /* affinity that isn't for here */
+	sl_known_forget(&f->known, f->w.queue[0].generation);
+	learn(f, 0, NULL, 0);
+	assert_false(is_known6(f, &s->vip, s->endpoint));
+}
+
 /* What a record says must be there; and ranges have no port to be found by. */
 static void test_wrong(void **state)
 {
@@ -172,10 +213,8 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_places),
-		TEST(test_busy),
-		TEST(test_generations),
-		TEST(test_wrong),
+		TEST(test_places), TEST(test_busy),  TEST(test_generations),
+		TEST(test_digest), TEST(test_wrong),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
