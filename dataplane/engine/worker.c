@@ -235,39 +235,41 @@ static __attribute__((noinline)) enum sl_reason enter(struct turn *turn, struct 
 	return reason;
 }
 
-/* The second half of packets of one kind, from packet i on: up to which. *reason: what came of that
+/* The second half of packets of one kind, from packet i on: up to which. *why: what came of that
  * one, if it isn't sent. */
 static inline __attribute__((always_inline)) uint32_t route_steady(struct turn *turn,
 								   struct batch *b, uint32_t i,
 								   enum sl_steady_kind kind,
-								   enum sl_reason *reason)
+								   enum sl_reason *why)
 {
 	uint32_t n = b->n, ports = turn->run->n_ports, begin = i;
 	enum sl_steady_kind way = kind & ~SL_STEADY_SIX;
-	enum sl_reason sent = way == SL_STEADY_REPLY ? SL_REASON_to_client : SL_REASON_to_backend;
+	enum sl_reason reason,
+		sent = way == SL_STEADY_REPLY ? SL_REASON_to_client : SL_REASON_to_backend;
 
-	*reason = sent;
+	reason = sent;
 	for (; i < n && b->step[i].kind == kind; i++) {
 		struct rte_mbuf *m = b->frame[i];
 		struct sl_packet p = packet_of_step(m, &b->step[i]);
 		uint16_t egress;
 
-		*reason = sl_steady_route(&turn->tables, &b->step[i], kind, ports, &p, &egress);
-		if (sl_unlikely(*reason == SL_UNKNOWN_FLOW)) {
+		reason = sl_steady_route(&turn->tables, &b->step[i], kind, ports, &p, &egress);
+		if (sl_unlikely(reason == SL_UNKNOWN_FLOW)) {
 			uint16_t to;
 
-			*reason = enter(turn, m, &b->step[i], &to);
-			if (*reason == sent) {
+			reason = enter(turn, m, &b->step[i], &to);
+			if (reason == sent) {
 				turn->out[to][turn->n_out[to]++] = m;
 				continue;
 			}
 		}
-		if (sl_unlikely(*reason != sent))
+		if (sl_unlikely(reason != sent))
 			break;
 		if (way == SL_STEADY_TUNNEL)
 			follow(m, &p);
 		turn->out[egress][turn->n_out[egress]++] = m;
 	}
+	*why = reason;
 	turn->tally->packets[sent] += i - begin;
 	return i;
 }
