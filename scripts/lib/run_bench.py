@@ -53,7 +53,7 @@ def arguments():
         description="What the packet path costs, beside testpmd. Exit status 0 when all was "
         "measured, whether or not targets are met.",
     )
-    parser.add_argument("--quick", action="store_true", help="about a minute, less exact")
+    parser.add_argument("--quick", action="store_true", help="about two minutes, less exact")
     parser.add_argument("--scenario", action="append", metavar="NAME", choices=names,
                         help="only this one; may be repeated: " + ", ".join(names))  # fmt: skip
     parser.add_argument("--tables", choices=["huge", "bpf"], default="huge",
