@@ -209,12 +209,58 @@ static void test_wrong(void **state)
 	}
 }
 
+/* A SYN to a service that tracks all, with some room in front of it. */
+static enum sl_reason decide_syn(struct fixture *f, uint16_t sport, bool tag)
+{
+	struct frame_spec spec = {
+		.src = CLIENT, .sport = sport, .dst = VIP, .dport = FIRST_PORT, .flags = FRAME_SYN
+	};
+	struct frame frame;
+	uint8_t buffer[64 + FRAME_MAX];
+	struct sl_packet p = { .frame = buffer, .data = buffer + 64 };
+	uint16_t egress;
+
+	if (tag)
+		spec.tag_type[0] = SL_ETH_VLAN;
+	frame_build(&frame, &spec);
+	memcpy(p.data, frame.bytes, frame.length);
+	p.length = frame.length;
+	p.end = p.data + p.length;
+	return world_decide(&f->w, 0, &p, &egress);
+}
+
+/* A flow for which there is no room is counted once, whichever way it goes from there. */
+static void test_full(void **state)
+{
+	struct fixture *f = *state;
+	struct sl_tables *t = &f->w.queue[0];
+	struct sl_service *s = world_live_service(&f->w, 0);
+	struct sl_backend *b = (struct sl_backend *)(uintptr_t)&t->backend[s->backends];
+	uint64_t *untrackable = &t->tally[s->id].untrackable, seed = 1, expected = 0;
+	uint16_t sport = 1024;
+
+	s->flags |= SL_SERVICE_TRACK | SL_SERVICE_LOOKUP;
+	world_set_terms(&f->w, 0, 1000, 1000, 1000);
+	for (int i = 0; i < 4000; i++)
+		world_flow_insert(t, sl_flow_key(s->id, world_random(&seed) >> 16),
+				  sl_flow_value(1, SL_FLOW_ESTABLISHED, 0), 0);
+	for (int mode = SL_MODE_NAT; mode <= SL_MODE_GUE; mode++) {
+		for (int kind = 0; kind < 4; kind++) {
+			s->mode = (uint8_t)mode;
+			b->mss = kind == 1 ? 1000 : 0;
+			b->addr = world_addr(BACKEND, kind == 2);
+			assert_int_equal(decide_syn(f, sport++, kind == 3), SL_REASON_to_backend);
+			assert_int_equal(*untrackable, ++expected);
+		}
+	}
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_places), TEST(test_busy),  TEST(test_generations),
-		TEST(test_digest), TEST(test_wrong),
+		TEST(test_digest), TEST(test_wrong), TEST(test_full),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
