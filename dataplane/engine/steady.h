@@ -295,17 +295,24 @@ SL_INLINE void sl_step_work(const struct sl_tables *t, const struct sl_step *ste
 		w->hash = sl_hash_flow(sl_step_key(step, false), sl_seam_root(t)->flow_key);
 }
 
+/* What tracking has to know of a flow that is known. */
+SL_INLINE struct sl_ask sl_steady_ask(const struct sl_tables *t, const struct sl_known_service *s,
+				      uint64_t key, uint8_t tcp_flags)
+{
+	return (struct sl_ask){ .key = key,
+				.now = sl_seam_now(t),
+				.backends = (uint32_t)(s->backends - t->backend),
+				.n_backends = s->n_backends,
+				.event = (uint8_t)sl_event_of(tcp_flags),
+				.timed = s->flags & SL_SERVICE_ENTRY };
+}
+
 /* What happens to the entry of a flow that is known: the backend, or 0. */
 SL_APART uint32_t sl_steady_hit(const struct sl_tables *t, const struct sl_known_service *s,
 				uint64_t key, uint8_t tcp_flags, struct sl_flow_at *entry)
 {
 	const struct sl_terms *terms = &t->terms[s->id];
-	struct sl_ask ask = { .key = key,
-			      .now = sl_seam_now(t),
-			      .backends = (uint32_t)(s->backends - t->backend),
-			      .n_backends = s->n_backends,
-			      .event = (uint8_t)sl_event_of(tcp_flags),
-			      .timed = s->flags & SL_SERVICE_ENTRY };
+	struct sl_ask ask = sl_steady_ask(t, s, key, tcp_flags);
 
 	return sl_flow_alive(entry->value, terms, ask.now) ? sl_track_hit(t, &ask, terms, entry)
 							   : 0;
@@ -316,17 +323,13 @@ SL_APART uint32_t sl_steady_hit(const struct sl_tables *t, const struct sl_known
 SL_APART uint32_t sl_steady_unknown(const struct sl_tables *t, const struct sl_known_service *s,
 				    uint64_t key, uint32_t row, uint8_t tcp_flags, bool *full)
 {
-	struct sl_ask ask = { .key = key,
-			      .hash = sl_hash_flow(key, t->root->flow_key),
-			      .now = sl_seam_now(t),
-			      .row = row,
-			      .backends = (uint32_t)(s->backends - t->backend),
-			      .n_backends = s->n_backends,
-			      .event = (uint8_t)sl_event_of(tcp_flags),
-			      .always = s->flags & SL_SERVICE_TRACK,
-			      .timed = s->flags & SL_SERVICE_ENTRY };
-	uint32_t backend = sl_track_unknown(t, &ask);
+	struct sl_ask ask = sl_steady_ask(t, s, key, tcp_flags);
+	uint32_t backend;
 
+	ask.hash = sl_hash_flow(key, t->root->flow_key);
+	ask.row = row;
+	ask.always = s->flags & SL_SERVICE_TRACK;
+	backend = sl_track_unknown(t, &ask);
 	*full = backend == SL_TRACK_CROWDED;
 	return *full ? sl_track_full(t, &ask) : backend;
 }
