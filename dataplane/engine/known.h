@@ -70,8 +70,7 @@ SL_INLINE uint64_t sl_known_to(sl_be32 dst, uint8_t protocol, sl_be16 port)
 	return (uint32_t)dst | (uint64_t)protocol << 32 | (uint64_t)(uint16_t)port << 48;
 }
 
-/* Of IPv6 a digest, which finds a service; its record says whether it is that one. Never 0.
- */
+/* Of IPv6 a digest, which finds a service; its record says whether it is that one. Never 0. */
 SL_INLINE uint64_t sl_known_to6(const union sl_addr *dst, uint32_t endpoint)
 {
 	return ((dst->q[0] + endpoint) * 0x9e3779b97f4a7c15ull ^ dst->q[1]) | 1;
