@@ -74,7 +74,7 @@ static inline __attribute__((always_inline)) uint64_t loop(const struct sl_worke
 
 uint64_t sl_stage_loop(const struct sl_worker_run *run, enum sl_stage stage, uint64_t *packets)
 {
-	static struct sl_known known; /* begins as zero */
+	static _Thread_local struct sl_known known; /* begins as zero */
 	struct sl_tables t;
 	struct timespec ts;
 

@@ -23,9 +23,10 @@
 #include <smmintrin.h>
 #endif
 
-#define SL_FLOW_TRIES 10 /* then one flow in 2^10 */
-#define SL_FLOW_CROWDED                                                                            \
-	4 /* failures in a row: of flows in a table that isn't full, one in 100,000 */
+/* So many failures in a row, of flows that in a table that isn't full are one in 100,000, tell that
+ * it is. Then one flow in 2^SL_FLOW_TRIES tries. */
+#define SL_FLOW_CROWDED 4
+#define SL_FLOW_TRIES	10
 
 struct sl_flow_at {
 	struct sl_bucket *bucket; /* NULL: not found */

@@ -108,8 +108,7 @@ SL_INLINE void sl_nat_l3(void *l3, const struct sl_nat *n, bool to_client, bool 
 	sl_ip4_hop(ip, n->ip_delta);
 }
 
-/* Towards the backend destination address and port are replaced, towards the client the source's.
- */
+/* Towards the backend destination address and port are replaced, towards the client the source. */
 SL_INLINE bool sl_nat(const struct sl_packet *p, uint32_t l3, uint32_t l4, uint8_t protocol,
 		      const struct sl_nat *n, bool to_client, bool six)
 {

@@ -244,10 +244,9 @@ static inline __attribute__((always_inline)) uint32_t route_steady(struct turn *
 {
 	uint32_t n = b->n, ports = turn->run->n_ports, begin = i;
 	enum sl_steady_kind way = kind & ~SL_STEADY_SIX;
-	enum sl_reason reason,
-		sent = way == SL_STEADY_REPLY ? SL_REASON_to_client : SL_REASON_to_backend;
+	enum sl_reason sent = way == SL_STEADY_REPLY ? SL_REASON_to_client : SL_REASON_to_backend;
+	enum sl_reason reason = sent;
 
-	reason = sent;
 	for (; i < n && b->step[i].kind == kind; i++) {
 		struct rte_mbuf *m = b->frame[i];
 		struct sl_packet p = packet_of_step(m, &b->step[i]);
@@ -274,20 +273,24 @@ static inline __attribute__((always_inline)) uint32_t route_steady(struct turn *
 	return i;
 }
 
-#define ROUTE_KIND(name, kind)                                                                     \
-	static __attribute__((noinline)) uint32_t name(struct turn *turn, struct batch *b,         \
-						       uint32_t i, enum sl_reason *reason)         \
+/* A loop for each kind. */
+#define STEADY_KINDS(X)                                                                            \
+	X(NAT)                                                                                     \
+	X(REPLY)                                                                                   \
+	X(DIRECT)                                                                                  \
+	X(TUNNEL)                                                                                  \
+	X(NAT6)                                                                                    \
+	X(REPLY6)                                                                                  \
+	X(DIRECT6)                                                                                 \
+	X(TUNNEL6)
+#define ROUTE_FUNCTION(kind)                                                                       \
+	static __attribute__((noinline))                                                           \
+	uint32_t route_##kind(struct turn *turn, struct batch *b, uint32_t i, enum sl_reason *why) \
 	{                                                                                          \
-		return route_steady(turn, b, i, kind, reason);                                     \
+		return route_steady(turn, b, i, SL_STEADY_##kind, why);                            \
 	}
-ROUTE_KIND(route_nat, SL_STEADY_NAT)
-ROUTE_KIND(route_reply, SL_STEADY_REPLY)
-ROUTE_KIND(route_direct, SL_STEADY_DIRECT)
-ROUTE_KIND(route_tunnel, SL_STEADY_TUNNEL)
-ROUTE_KIND(route_nat6, SL_STEADY_NAT6)
-ROUTE_KIND(route_reply6, SL_STEADY_REPLY6)
-ROUTE_KIND(route_direct6, SL_STEADY_DIRECT6)
-ROUTE_KIND(route_tunnel6, SL_STEADY_TUNNEL6)
+STEADY_KINDS(ROUTE_FUNCTION)
+#undef ROUTE_FUNCTION
 
 static void burst(struct turn *turn, const struct sl_lane *lane, const struct sl_hold *hold,
 		  struct rte_mbuf **frame, uint32_t n)
@@ -322,30 +325,12 @@ static void burst(struct turn *turn, const struct sl_lane *lane, const struct sl
 		enum sl_reason reason = SL_ELSEWHERE;
 
 		switch (b.step[i].kind) {
-		case SL_STEADY_NAT:
-			i = route_nat(turn, &b, i, &reason);
-			break;
-		case SL_STEADY_REPLY:
-			i = route_reply(turn, &b, i, &reason);
-			break;
-		case SL_STEADY_DIRECT:
-			i = route_direct(turn, &b, i, &reason);
-			break;
-		case SL_STEADY_TUNNEL:
-			i = route_tunnel(turn, &b, i, &reason);
-			break;
-		case SL_STEADY_NAT6:
-			i = route_nat6(turn, &b, i, &reason);
-			break;
-		case SL_STEADY_REPLY6:
-			i = route_reply6(turn, &b, i, &reason);
-			break;
-		case SL_STEADY_DIRECT6:
-			i = route_direct6(turn, &b, i, &reason);
-			break;
-		case SL_STEADY_TUNNEL6:
-			i = route_tunnel6(turn, &b, i, &reason);
-			break;
+#define ROUTE_CASE(kind)                                                                           \
+	case SL_STEADY_##kind:                                                                     \
+		i = route_##kind(turn, &b, i, &reason);                                            \
+		break;
+			STEADY_KINDS(ROUTE_CASE)
+#undef ROUTE_CASE
 		}
 		if (sl_unlikely(reason != SL_REASON_to_backend && reason != SL_REASON_to_client))
 			route_other(turn, &b, i++, &run, reason);
