@@ -93,16 +93,50 @@ __attribute__((noinline)) uint32_t sl_limit_one_alone(uint64_t what, uint64_t q0
 	return sl_limit_one_with(&t, &ask, 0);
 }
 
-/* what: 62 ends, 63 limited. */
+/* what: 62 ends, 63 limited; key: 63 ends one side alone. */
 __attribute__((noinline)) uint32_t sl_track_charge_alone(uint64_t what, uint64_t q0, uint64_t q1,
 							 uint64_t key, uint64_t now)
 {
 	struct sl_limit_ask packet = sl_limit_unpack(what, q0, q1, now);
+	uint8_t event = what >> 62 & 1	     ? SL_EVENT_END
+			: key & SL_FLOW_BUSY ? SL_EVENT_HALF_CLOSE
+					     : SL_EVENT_DATA;
 	struct sl_tables t;
 
 	if (!sl_tables_look_again(&t, what >> 61 & 1, 0))
 		return SL_BITE_FREE;
-	return sl_track_charge_with(&t, key, what >> 62 & 1, what >> 63 & 1, &packet);
+	return sl_track_charge_with(&t, key & ~SL_FLOW_BUSY, event, what >> 63 & 1, &packet);
+}
+
+/* What it looks at is in no bank. */
+__attribute__((noinline)) uint32_t sl_window_alone(uint64_t place, uint64_t seq_ack, uint64_t what)
+{
+	return sl_window_with(NULL, (uint32_t)place, seq_ack, (uint32_t)what);
+}
+
+SL_INLINE uint32_t sl_window(const struct sl_tables *t, uint32_t place, uint64_t seq_ack,
+			     uint32_t what)
+{
+	(void)t;
+	return sl_window_alone(place, seq_ack, what);
+}
+
+/* place: 32..63 what. */
+__attribute__((noinline)) int sl_segment_alone(uint64_t place, uint64_t seq_ack, uint64_t flow,
+					       uint64_t now)
+{
+	struct sl_tables t;
+
+	if (sl_tables_look(&t))
+		sl_segment_with(&t, (uint32_t)place, seq_ack, place >> 32, flow, now);
+	return 0;
+}
+
+SL_INLINE void sl_segment(const struct sl_tables *t, uint32_t place, uint64_t seq_ack,
+			  uint32_t what, uint64_t key, uint64_t now)
+{
+	(void)t;
+	sl_segment_alone(place | (uint64_t)what << 32, seq_ack, key, now);
 }
 
 __attribute__((noinline)) uint64_t sl_track_value_alone(uint64_t key, uint64_t now)
@@ -231,12 +265,14 @@ SL_INLINE uint32_t sl_track_rest(const struct sl_tables *t, const struct sl_ask 
 				   ask->now, (uint32_t)t->seq);
 }
 
-SL_INLINE enum sl_bite sl_track_charge(const struct sl_tables *t, uint64_t key, bool ends,
+SL_INLINE enum sl_bite sl_track_charge(const struct sl_tables *t, uint64_t key, uint8_t event,
 				       bool limited, const struct sl_limit_ask *packet)
 {
+	uint64_t ends = event == SL_EVENT_END, half = event == SL_EVENT_HALF_CLOSE;
+
 	return (enum sl_bite)sl_track_charge_alone(
-		sl_limit_what(t, packet, 0) | (uint64_t)ends << 62 | (uint64_t)limited << 63,
-		packet->client.q[0], packet->client.q[1], key, packet->now);
+		sl_limit_what(t, packet, 0) | ends << 62 | (uint64_t)limited << 63,
+		packet->client.q[0], packet->client.q[1], key | half << 63, packet->now);
 }
 
 SL_INLINE uint64_t sl_track_value(const struct sl_tables *t, uint64_t key, uint64_t now)

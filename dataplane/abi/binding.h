@@ -10,6 +10,10 @@
  * region of one address, which a table of the pool's names; in those of all others for a flow that
  * is known and isn't found there, since the pool had other addresses when it began, or no room.
  *
+ * Beside the key stands what is known of the flow's TCP connection, so that the flow's own FIN and
+ * RST can be told from strangers'. Whoever takes a port sets that word to 0; engines change it by
+ * compare-and-swap.
+ *
  * A binding has no time of its own. It holds while its flow's entry lives, and as long again as
  * nobody else needs the port. Writers of all engines meet here:
  *
@@ -33,7 +37,8 @@
 
 struct sl_bindings {
 	uint64_t key[SL_BINDINGS]; /* of flows */
-} __attribute__((aligned(64)));
+	uint64_t tcp[SL_BINDINGS]; /* the windows of each one's TCP connection (core/window.h) */
+} __attribute__((aligned(128)));
 
 /* Never a key's: that bit is the flow table's own. Below: ticks, of 48 bits. */
 #define SL_BINDING_BUSY	    (1ull << 63)
@@ -75,7 +80,7 @@ static inline uint32_t sl_binding_at(uint32_t region, uint16_t port)
 	return region * 65536 + port;
 }
 
-_Static_assert(sizeof(struct sl_bindings) == 64, "one cache line");
+_Static_assert(sizeof(struct sl_bindings) == 128, "two cache lines, of which a search reads one");
 _Static_assert(sizeof(struct sl_bound) == 32, "half a cache line");
 _Static_assert(sizeof(struct sl_address_pool) == 64, "one record");
 _Static_assert(sizeof(struct sl_pool_address) * SL_POOL_ADDRESSES == 64, "two a record");

@@ -47,7 +47,8 @@
 enum sl_flow_state {
 	SL_FLOW_OPENING,     /* only SYNs were seen */
 	SL_FLOW_ESTABLISHED, /* anything else was */
-	SL_FLOW_CLOSING,     /* FIN or RST, from either side */
+	SL_FLOW_CLOSING,     /* FIN or RST, from either side; in full NAT RST, or FIN from both */
+	SL_FLOW_HALF_CLOSED, /* full NAT: FIN from one side */
 	SL_FLOW_STATES = 4,  /* the field's width */
 };
 

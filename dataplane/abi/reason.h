@@ -53,7 +53,9 @@ enum sl_verdict {
 	X(no_service_told, SL_REPLY, "to a VIP, but to no service of it: refused, as it is to be") \
 	X(pool_full, SL_DROP, "full NAT: the pool has no port that is free for the flow")          \
 	X(no_entry, SL_DROP, "full NAT: the flow table has no room for the flow")                  \
-	X(not_bound, SL_DROP, "to an address of a pool, but of no flow that is bound there")
+	X(not_bound, SL_DROP, "to an address of a pool, but of no flow that is bound there")       \
+	X(no_flow, SL_DROP, "full NAT: TCP of no flow that is known, and no SYN to begin one")     \
+	X(no_flow_told, SL_REPLY, "full NAT: the same, refused by a reset, as it is to be")
 
 #define SL_REASON_ENUM(name, verdict, help) SL_REASON_##name,
 enum sl_reason { SL_REASONS(SL_REASON_ENUM) SL_REASON_COUNT };
@@ -75,7 +77,8 @@ static inline int sl_reason_leaves(unsigned int reason)
 	X(too_big_told, too_big)                                                                   \
 	X(ttl_told, ttl_exceeded)                                                                  \
 	X(no_backend_told, no_backend)                                                             \
-	X(no_service_told, no_service)
+	X(no_service_told, no_service)                                                             \
+	X(no_flow_told, no_flow)
 
 static inline int sl_reason_told(unsigned int reason)
 {

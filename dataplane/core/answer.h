@@ -9,6 +9,7 @@
  *
  * no_backend_told, no_service_told: a reset of TCP, else port unreachable, so that the client
  * needn't wait. The first where the service says so, the other for a VIP's ports that are nobody's.
+ * no_flow_told: a reset for TCP of full NAT that is of no flow, where the service says so too.
  *
  * Such a verdict is a wish at first. It becomes the plain drop of the same kind where no answer is
  * in order (RFC 1122, 3.2.2; RFC 4443, 2.4), and where none is due: each writer sends no more than
@@ -125,7 +126,8 @@ SL_INLINE uint32_t sl_answer_what(uint32_t reason, uint32_t mtu, bool six)
 SL_INLINE bool sl_answer_build(const struct sl_tables *t, struct sl_packet *p, uint32_t reason,
 			       uint32_t mtu, uint64_t *errors)
 {
-	bool refuses = reason == SL_REASON_no_backend_told || reason == SL_REASON_no_service_told;
+	bool refuses = reason == SL_REASON_no_backend_told || reason == SL_REASON_no_service_told ||
+		       reason == SL_REASON_no_flow_told;
 	const struct sl_eth *eth = sl_packet_at(p, 0, sizeof(*eth));
 	struct sl_asker a = { 0 };
 	const struct sl_ip4 *ip;

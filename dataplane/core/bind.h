@@ -18,6 +18,7 @@
 #define SL_BOUND_UNKNOWN   0 /* no live entry knows the flow, or: the pool has no port for it */
 #define SL_BOUND_ELSEWHERE 1 /* one does, but the search that is quick didn't find it */
 #define SL_BOUND_NO_ENTRY  2 /* none does, though it was tracked: the flow table is full */
+#define SL_BOUND_ENDING	   3 /* as elsewhere; but FIN or RST, for which no port is taken */
 
 enum {
 	SL_BIND_TRIES = 16, /* lines of an address */
@@ -90,19 +91,25 @@ SL_INLINE bool sl_binding_dead(const struct sl_tables *t, uint64_t word, uint64_
 	return !sl_track_value_with(t, word, now - SL_FLOW_GRACE);
 }
 
-/* Takes a port that is free. */
-SL_INLINE bool sl_bind_swap(const struct sl_bind_take *b, uint64_t *at, uint32_t index)
+/* Takes a port that is free; tcp: the word beside its own. */
+SL_INLINE bool sl_bind_swap(const struct sl_bind_take *b, uint64_t *at, uint64_t *tcp,
+			    uint32_t index)
 {
 	uint64_t busy = SL_BINDING_BUSY | (b->now & SL_TIME_MASK);
 	struct sl_bound *bound;
 
-	if (!b->six)
-		return sl_entry_swap(at, 0, b->in.key);
+	if (!b->six) {
+		if (!sl_entry_swap(at, 0, b->in.key))
+			return false;
+		sl_entry_store(tcp, 0);
+		return true;
+	}
 	bound = sl_seam_bound(b->in.t, index);
 	if (!bound || !sl_entry_swap(at, 0, busy))
 		return false;
 	bound->addr = b->client;
 	bound->port = b->port;
+	sl_entry_store(tcp, 0);
 	return sl_entry_swap(at, busy, b->in.key);
 }
 
@@ -161,7 +168,7 @@ static long sl_bind_take_round(uint32_t i, void *state)
 	at = &l->key[i % SL_BINDINGS];
 	port += i % SL_BINDINGS;
 	if (port < b->in.first_port || port > b->in.last_port || sl_entry_load(at) ||
-	    !sl_bind_swap(b, at, sl_binding_at(region, (uint16_t)port)))
+	    !sl_bind_swap(b, at, &l->tcp[i % SL_BINDINGS], sl_binding_at(region, (uint16_t)port)))
 		return 0;
 	b->in.found = SL_BOUND | index << 16 | port;
 	return 1;
@@ -284,17 +291,18 @@ SL_INLINE bool sl_bind_stale_with(const struct sl_tables *t, uint64_t key, uint6
 	return b.in.found;
 }
 
-/* The binding of a flow that has just been tracked, and for which sl_bound() said `before`. Makes
- * one, if there is none; else SL_BOUND_UNKNOWN or SL_BOUND_NO_ENTRY. */
+/* The binding of a flow that has just been tracked, and for which sl_bound() said `before`, or
+ * SL_BOUND_ENDING. Makes one, if there is none; else SL_BOUND_UNKNOWN, SL_BOUND_NO_ENTRY or
+ * SL_BOUND_ENDING. */
 SL_INLINE uint64_t sl_bind_new(const struct sl_tables *t, uint64_t key, uint64_t now, uint32_t pool,
 			       uint64_t before, const union sl_addr *client, sl_be16 port)
 {
 	uint64_t bound = 0;
 
-	if (before == SL_BOUND_ELSEWHERE)
+	if (before != SL_BOUND_UNKNOWN)
 		bound = sl_bound_anywhere(t, key, pool);
-	if (bound)
-		return bound;
+	if (bound || before == SL_BOUND_ENDING)
+		return bound ? bound : before;
 	if (!sl_track_value(t, key, now))
 		return SL_BOUND_NO_ENTRY;
 	bound = sl_bind(t, key, now, pool, client, port);

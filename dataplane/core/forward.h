@@ -14,6 +14,7 @@
 #include "mss.h"
 #include "nat.h"
 #include "quic.h"
+#include "window.h"
 
 /* What tracking has to know. Classify had the flow's hash at hand if the service looked flows up
  * then. */
@@ -41,12 +42,13 @@ SL_INLINE uint64_t sl_work_key(const struct sl_work *w, const void *l3, sl_be16 
 }
 
 /* Limits on new connections, before a backend is picked and anything is remembered. The first
- * packet of a UDP flow is one that no live entry knows. */
+ * packet of a UDP flow is one that no live entry knows; of full NAT (`all`) that of TCP too, if no
+ * SYN is. */
 SL_INLINE uint32_t sl_route_new(const struct sl_tables *t, uint64_t key, uint8_t protocol,
-				bool begin, struct sl_limit_ask *packet)
+				bool begin, bool all, struct sl_limit_ask *packet)
 {
 	packet->begin = begin;
-	if (protocol == SL_PROTO_UDP)
+	if (protocol == SL_PROTO_UDP || (all && !begin))
 		packet->begin = !sl_track_value(t, key, packet->now);
 	return packet->begin ? sl_limit_rest(t, packet) : SL_BITE_NONE;
 }
@@ -79,7 +81,7 @@ SL_INLINE uint32_t sl_row_of_named(uint32_t row, uint32_t named, uint32_t *firm)
 /* The row of the work at hand, and through it the backend; 0 for none. named: by the packet's id,
  * or 0. *bite: what the limit in the flow's entry says, where the service has one. */
 SL_INLINE uint32_t sl_route_pick(const struct sl_tables *t, const struct sl_work *w, const void *l3,
-				 sl_be16 sport, uint16_t flags, uint8_t tcp_flags,
+				 sl_be16 sport, uint16_t flags, uint8_t event,
 				 const struct sl_limit_ask *packet, uint32_t named,
 				 enum sl_bite *bite, bool six, enum sl_copy copy)
 {
@@ -99,7 +101,7 @@ SL_INLINE uint32_t sl_route_pick(const struct sl_tables *t, const struct sl_work
 		return sl_row_cur(row);
 	ask = sl_route_track(t, s, w, sl_work_key(w, l3, sport, six), flags, six);
 	ask.row = row;
-	ask.event = (uint8_t)sl_event_of(tcp_flags);
+	ask.event = event;
 	ask.firm = firm;
 	if (sl_likely(!(flags & SL_SERVICE_ENTRY))) {
 		ask.now = sl_seam_now(t);
@@ -112,7 +114,7 @@ SL_INLINE uint32_t sl_route_pick(const struct sl_tables *t, const struct sl_work
 	limit = entry.bucket ? sl_seam_limit(t, packet->limits) : NULL;
 	*bite = limit ? sl_track_charge_at(t, limit, packet, ask.key, sl_flow_state(entry.value),
 					   &entry)
-		      : sl_track_charge(t, ask.key, false, true, packet);
+		      : sl_track_charge(t, ask.key, SL_EVENT_DATA, true, packet);
 	return backend;
 }
 
@@ -171,6 +173,64 @@ SL_INLINE enum sl_reason sl_route_odd(const struct sl_tables *t, struct sl_packe
 	return (enum sl_reason)sl_mode(t, p, index, w->l3, w->l4, mode);
 }
 
+/* Full NAT: whether a packet that nothing is known of begins a flow. Of TCP a SYN does and nothing
+ * else, so that neither ports nor entries can be had for less: no connection survives that its
+ * backend would see come from another port. */
+SL_INLINE bool sl_fullnat_begins(uint8_t protocol, uint8_t tcp_flags)
+{
+	return protocol != SL_PROTO_TCP ||
+	       (tcp_flags & (SL_TCP_SYN | SL_TCP_ACK | SL_TCP_FIN | SL_TCP_RST)) == SL_TCP_SYN;
+}
+
+SL_INLINE enum sl_reason sl_fullnat_refuses(const struct sl_tables *t, const struct sl_service *s)
+{
+	uint16_t flags = s->flags;
+
+	if (!sl_seam_current(t))
+		return SL_REASON_torn_table;
+	return flags & SL_SERVICE_REFUSES ? SL_REASON_no_flow_told : SL_REASON_no_flow;
+}
+
+/* What window.h has to know of a segment. */
+SL_INLINE uint64_t sl_segment_numbers(const struct sl_tcp *tcp)
+{
+	return sl_ntohl(tcp->seq) | (uint64_t)sl_ntohl(tcp->ack) << 32;
+}
+
+SL_INLINE uint32_t sl_segment_what(const struct sl_work *w, const void *l3,
+				   const struct sl_tcp *tcp, bool six)
+{
+	uint32_t header = (uint32_t)(w->l4 - w->l3) + (tcp->offset >> 4) * 4u;
+	uint32_t length = sl_l3_length(l3, six);
+
+	return tcp->flags | (length > header ? length - header : 0) << 16;
+}
+
+/* What a segment means for its flow; from: flags that say who sent it. */
+SL_INLINE uint8_t sl_route_window(const struct sl_tables *t, const struct sl_packet *p,
+				  const struct sl_work *w, const void *l3, uint32_t place,
+				  uint32_t from, bool six)
+{
+	const struct sl_tcp *tcp = sl_packet_again(p, w->l4, sizeof(*tcp));
+
+	return tcp ? (uint8_t)sl_window(t, place, sl_segment_numbers(tcp),
+					sl_segment_what(w, l3, tcp, six) | from)
+		   : SL_EVENT_STRAY;
+}
+
+/* The same of a packet to a service, before it is tracked. */
+SL_INLINE uint8_t sl_route_event(const struct sl_tables *t, const struct sl_packet *p,
+				 const struct sl_work *w, const void *l3, uint64_t bound,
+				 uint8_t tcp_flags, bool six)
+{
+	if (bound & SL_BOUND)
+		return sl_route_window(t, p, w, l3, sl_bound_place(t, w->service->pool, bound), 0,
+				       six);
+	if (bound == SL_BOUND_ENDING)
+		return SL_EVENT_STRAY; /* until its binding is found */
+	return (uint8_t)sl_event_of(tcp_flags);
+}
+
 /* The packet comes from the address and port that its flow is bound to. */
 SL_INLINE bool sl_route_from(const struct sl_tables *t, struct sl_packet *p,
 			     const struct sl_work *w, uint8_t protocol, uint64_t bound, bool six)
@@ -196,7 +256,7 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 	struct sl_traffic *traffic;
 	uint32_t backend, id, length = p->length, named = 0;
 	uint64_t key = 0, bound = 0; /* of full NAT */
-	uint8_t mode, protocol, tcp_flags = 0;
+	uint8_t mode, protocol, tcp_flags = 0, event;
 	uint16_t wants;
 	bool nat, odd, begin;
 	struct sl_nat n;
@@ -222,7 +282,18 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 	if (copy == SL_COPY_FULLNAT) {
 		key = sl_work_key(w, l3, ports->src, six);
 		bound = sl_bound(t, key, sl_seam_now(t), s->pool);
+		if (sl_unlikely(begin) && bound & SL_BOUND)
+			bound = SL_BOUND_ELSEWHERE; /* what it means is found out there */
+		if (bound == SL_BOUND_ELSEWHERE && protocol == SL_PROTO_TCP &&
+		    tcp_flags & (SL_TCP_FIN | SL_TCP_RST))
+			bound = SL_BOUND_ENDING;
+		if (sl_unlikely(bound == SL_BOUND_UNKNOWN) &&
+		    !sl_fullnat_begins(protocol, tcp_flags))
+			return sl_fullnat_refuses(t, s);
 	}
+	event = (uint8_t)sl_event_of(tcp_flags);
+	if (copy == SL_COPY_FULLNAT && sl_likely(protocol == SL_PROTO_TCP))
+		event = sl_route_event(t, p, w, l3, bound, tcp_flags, six);
 	wants = sl_limits_here(copy, s->flags);
 	if (sl_unlikely(wants & SL_SERVICE_LIMITED_TO)) {
 		union sl_addr client = sl_l3_src(l3, six);
@@ -235,14 +306,15 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 			uint32_t answer;
 
 			key = sl_work_key(w, l3, ports->src, six);
-			answer = sl_route_new(t, key, protocol, begin, &packet);
+			answer = sl_route_new(t, key, protocol, begin, copy == SL_COPY_FULLNAT,
+					      &packet);
 
 			if (sl_limit_bite(answer) == SL_BITE_DROP)
 				return sl_limit_reason(answer);
 		}
 	}
-	backend = sl_route_pick(t, w, l3, ports->src, wants, tcp_flags, &packet, named, &bite, six,
-				copy);
+	backend =
+		sl_route_pick(t, w, l3, ports->src, wants, event, &packet, named, &bite, six, copy);
 	if (sl_unlikely(!backend || backend > s->n_backends)) {
 		tally = sl_seam_tally(t, s->id);
 		if (!sl_seam_current(t))

@@ -354,7 +354,7 @@ SL_INLINE enum sl_reason sl_fragment_limit(const struct sl_tables *t, struct sl_
 	packet.n_limits = to ? w->service->n_limits : w->reverse->n_limits;
 	packet.traffic = id;
 	if (flags & entry)
-		bite = sl_track_charge(t, w->hash, false, true, &packet);
+		bite = sl_track_charge(t, w->hash, SL_EVENT_DATA, true, &packet);
 	return sl_route_limit(t, p, w, flags & others, &packet, bite, six);
 }
 

@@ -47,11 +47,16 @@ SL_INLINE enum sl_reason sl_fullnat_first_with(const struct sl_tables *t, struct
 	tcp = protocol == SL_PROTO_TCP ? sl_packet_again(p, w->l4, sizeof(*tcp)) : NULL;
 	begin = tcp && sl_begins(tcp->flags);
 	bound = sl_bind_new(t, key, sl_seam_now(t), w->service->pool, p->mtu, &client, ports->src);
+	if (bound == SL_BOUND_ENDING)
+		return sl_fullnat_refuses(t, w->service);
 	if (!(bound & SL_BOUND)) {
 		if (!sl_seam_current(t))
 			return SL_REASON_torn_table;
 		return bound == SL_BOUND_NO_ENTRY ? SL_REASON_no_entry : SL_REASON_pool_full;
 	}
+	if (protocol == SL_PROTO_TCP && (tcp = sl_packet_again(p, w->l4, sizeof(*tcp))))
+		sl_segment(t, sl_bound_place(t, w->service->pool, bound), sl_segment_numbers(tcp),
+			   sl_segment_what(w, l3, tcp, six), key, sl_seam_now(t));
 	reason = sl_look_backend(t, w, key, &n, &id, egress);
 	if (reason != SL_REASON_to_backend)
 		return reason;
@@ -78,7 +83,8 @@ struct sl_back {
 	const struct sl_backend *backend;
 	uint64_t key;
 	union sl_addr client;
-	sl_be16 port; /* the client's */
+	sl_be16 port;	/* the client's */
+	uint32_t place; /* of the binding */
 };
 
 /* The flow that a port of a pool's address is bound to; 0: none. */
@@ -94,6 +100,7 @@ SL_INLINE uint64_t sl_back_key(const struct sl_tables *t, const union sl_addr *a
 	if (!pool || !(pool->flags & SL_SERVICE_POOL))
 		return 0;
 	place = sl_binding_at(pool->rows, sl_ntohs(port));
+	b->place = place;
 	line = sl_seam_bindings(t, place / SL_BINDINGS);
 	if (!line)
 		return 0;
@@ -215,6 +222,7 @@ SL_INLINE enum sl_reason sl_fullnat_back_with(const struct sl_tables *t, struct 
 	struct sl_back b;
 	const void *l3;
 	uint16_t flags;
+	uint8_t event = SL_EVENT_DATA;
 	uint32_t id, at, mtu;
 	sl_be16 port;
 
@@ -240,7 +248,9 @@ SL_INLINE enum sl_reason sl_fullnat_back_with(const struct sl_tables *t, struct 
 		p->mtu = (uint16_t)(mtu < UINT16_MAX ? mtu : UINT16_MAX);
 		return SL_REASON_too_big_told;
 	}
-	reason = sl_reverse_limit(t, p, w, l3, protocol, &b.client, b.port, id, flags, six);
+	if (sl_likely(protocol == SL_PROTO_TCP))
+		event = sl_route_window(t, p, w, l3, b.place, SL_WINDOW_BACK, six);
+	reason = sl_reverse_limit(t, p, w, l3, protocol, &b.client, b.port, id, flags, event, six);
 	if (reason != SL_REASON_to_client)
 		return reason;
 	port = b.r->port ? b.r->port : ports->src;

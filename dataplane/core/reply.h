@@ -21,24 +21,32 @@ SL_INLINE uint64_t sl_reply_key(const struct sl_tables *t, uint16_t service,
 	return root ? sl_flow_key(service, sl_hash_source6(client, port, root->row_key)) : 0;
 }
 
+/* Outside full NAT any FIN or RST ends the flow. */
+SL_INLINE uint8_t sl_reply_event(const struct sl_packet *p, const struct sl_work *w,
+				 uint8_t protocol)
+{
+	const struct sl_tcp *tcp;
+
+	if (protocol != SL_PROTO_TCP)
+		return SL_EVENT_DATA;
+	tcp = sl_packet_again(p, w->l4, sizeof(*tcp));
+	return tcp && tcp->flags & (SL_TCP_FIN | SL_TCP_RST) ? SL_EVENT_END : SL_EVENT_DATA;
+}
+
 /* What a reply means to its flow's entry, and to the limits of its service. traffic: the backend's
  * id. */
 SL_INLINE enum sl_reason sl_reverse_limit(const struct sl_tables *t, struct sl_packet *p,
 					  const struct sl_work *w, const void *l3, uint8_t protocol,
 					  const union sl_addr *client, sl_be16 port,
-					  uint32_t traffic, uint16_t flags, bool six)
+					  uint32_t traffic, uint16_t flags, uint8_t event, bool six)
 {
 	const struct sl_reverse *r = w->reverse;
-	bool entry = flags & SL_SERVICE_ENTRY_FROM, ends = false;
+	bool entry = flags & SL_SERVICE_ENTRY_FROM;
+	bool ends = event == SL_EVENT_END || event == SL_EVENT_HALF_CLOSE;
 	enum sl_bite bite = SL_BITE_NONE;
 	uint32_t answer = SL_BITE_NONE;
 	struct sl_limit_ask reply;
 
-	if (protocol == SL_PROTO_TCP) {
-		const struct sl_tcp *tcp = sl_packet_again(p, w->l4, sizeof(*tcp));
-
-		ends = tcp && tcp->flags & (SL_TCP_FIN | SL_TCP_RST);
-	}
 	if (!ends && !(flags & SL_SERVICE_LIMITED_FROM))
 		return SL_REASON_to_client;
 	reply = sl_route_about(t, p, l3, protocol, client, port, SL_FROM_BACKEND, six);
@@ -47,7 +55,7 @@ SL_INLINE enum sl_reason sl_reverse_limit(const struct sl_tables *t, struct sl_p
 	reply.traffic = traffic;
 	reply.picked = true;
 	if (entry || ends)
-		bite = sl_track_charge(t, sl_reply_key(t, r->service, client, port, six), ends,
+		bite = sl_track_charge(t, sl_reply_key(t, r->service, client, port, six), event,
 				       entry, &reply);
 	if (bite == SL_BITE_DROP)
 		return SL_REASON_limit_flow;
@@ -113,7 +121,7 @@ SL_INLINE enum sl_reason sl_route_reverse(const struct sl_tables *t, struct sl_p
 		union sl_addr client = sl_l3_dst(l3, six);
 
 		reason = sl_reverse_limit(t, p, w, l3, protocol, &client, ports->dst, id, flags,
-					  six);
+					  sl_reply_event(p, w, protocol), six);
 		if (reason != SL_REASON_to_client)
 			return reason;
 	}

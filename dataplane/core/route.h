@@ -35,9 +35,11 @@
 
 /* What of a packet matters to tracking. */
 enum sl_event {
-	SL_EVENT_DATA,	/* of a flow that exists, as far as the packet tells; all of UDP */
-	SL_EVENT_BEGIN, /* SYN without ACK */
-	SL_EVENT_END,	/* FIN or RST */
+	SL_EVENT_DATA,	     /* of a flow that exists, as far as the packet tells; all of UDP */
+	SL_EVENT_BEGIN,	     /* SYN without ACK */
+	SL_EVENT_END,	     /* FIN or RST; in full NAT RST, or the second side's FIN */
+	SL_EVENT_HALF_CLOSE, /* full NAT: the first side's FIN */
+	SL_EVENT_STRAY,	     /* full NAT: FIN or RST that isn't the connection's (window.h) */
 };
 
 SL_INLINE bool sl_begins(uint8_t tcp_flags)
@@ -115,14 +117,20 @@ SL_INLINE uint32_t sl_track_hit(const struct sl_tables *t, const struct sl_ask *
 
 	if (!(flags & SL_BACKEND_SERVES))
 		return 0;
+	if (ask->event == SL_EVENT_STRAY)
+		return backend;
 	if (ask->event == SL_EVENT_BEGIN) {
 		if (old == SL_FLOW_CLOSING ||
 		    (old == SL_FLOW_OPENING && !(flags & SL_BACKEND_TAKES_NEW)))
 			return 0;
 	} else if (ask->event == SL_EVENT_END) {
 		state = SL_FLOW_CLOSING;
-	} else if (old == SL_FLOW_OPENING || sl_track_late(ask) ||
-		   sl_flow_age(at->value, now) > terms->lifetime[old] / 16) {
+	} else if (ask->event == SL_EVENT_HALF_CLOSE) {
+		if (old != SL_FLOW_CLOSING)
+			state = SL_FLOW_HALF_CLOSED;
+	} else if (old != SL_FLOW_HALF_CLOSED &&
+		   (old == SL_FLOW_OPENING || sl_track_late(ask) ||
+		    sl_flow_age(at->value, now) > terms->lifetime[old] / 16)) {
 		/* Data long after a FIN or RST: half closed, or a new flow that no look-up saw
 		 * begin, or the RST was a lie. */
 		state = SL_FLOW_ESTABLISHED;
@@ -307,6 +315,21 @@ SL_INLINE enum sl_reason sl_route_out(const struct sl_tables *t, uint32_t at,
 	return SL_REASON_no_neighbour;
 }
 
+/* The state of an entry that is made for a packet. */
+SL_INLINE enum sl_flow_state sl_track_state(uint8_t event)
+{
+	switch (event) {
+	case SL_EVENT_BEGIN:
+		return SL_FLOW_OPENING;
+	case SL_EVENT_END:
+		return SL_FLOW_CLOSING;
+	case SL_EVENT_HALF_CLOSE:
+		return SL_FLOW_HALF_CLOSED;
+	default:
+		return SL_FLOW_ESTABLISHED;
+	}
+}
+
 /* What a flow without an entry, or with one that doesn't bind, comes to: a backend, 0, or
  * SL_TRACK_CROWDED where there is no room. The tables are checked to be current before anything
  * is entered. */
@@ -337,11 +360,10 @@ SL_INLINE uint32_t sl_track_rest_with(const struct sl_tables *t, const struct sl
 	if (open && ask->event != SL_EVENT_BEGIN && !alive &&
 	    sl_backend_flags(t, ask, prev) & SL_BACKEND_SERVES)
 		to = prev;
-	if (!(at.bucket || open || ask->always) || !to || !sl_seam_current(t))
+	if (!(at.bucket || open || ask->always) || !to || ask->event == SL_EVENT_STRAY ||
+	    !sl_seam_current(t))
 		return to;
-	state = ask->event == SL_EVENT_BEGIN ? SL_FLOW_OPENING
-		: ask->event == SL_EVENT_END ? SL_FLOW_CLOSING
-					     : SL_FLOW_ESTABLISHED;
+	state = sl_track_state(ask->event);
 	value = sl_flow_value(to, state, alive ? sl_track_time(ask, at.value) : now);
 	if (at.bucket && sl_flow_update(&at, ask->key, value))
 		return to;
@@ -379,9 +401,10 @@ SL_INLINE enum sl_bite sl_track_charge_at(const struct sl_tables *t, const struc
 	return bite;
 }
 
-/* A packet that the flow's entry has to know of: a reply that ends the flow, so that a reused port
- * begins anew, or one that is charged to the limit in the entry (`limited`). */
-SL_INLINE enum sl_bite sl_track_charge_with(const struct sl_tables *t, uint64_t key, bool ends,
+/* A packet that the flow's entry has to know of: a reply that ends the flow or half of it, so that
+ * a reused port begins anew (`event`; any other changes no state), or one that is charged to the
+ * limit in the entry (`limited`). */
+SL_INLINE enum sl_bite sl_track_charge_with(const struct sl_tables *t, uint64_t key, uint8_t event,
 					    bool limited, const struct sl_limit_ask *packet)
 {
 	const struct sl_root *root = sl_seam_root(t);
@@ -397,7 +420,9 @@ SL_INLINE enum sl_bite sl_track_charge_with(const struct sl_tables *t, uint64_t 
 	/* A dead one stays dead: it may be an earlier flow's, and name another backend. */
 	if (!at.bucket || !sl_flow_alive(at.value, terms, packet->now))
 		return SL_BITE_FREE;
-	state = ends ? SL_FLOW_CLOSING : sl_flow_state(at.value);
+	state = sl_flow_state(at.value);
+	if (event == SL_EVENT_END || (event == SL_EVENT_HALF_CLOSE && state != SL_FLOW_CLOSING))
+		state = sl_track_state(event);
 	if (limit)
 		return sl_track_charge_at(t, limit, packet, key, state, &at);
 	time = packet->now +

@@ -105,8 +105,12 @@ static bool sl_bind_stale(const struct sl_tables *t, uint64_t key, uint64_t now,
 static uint64_t sl_track_value(const struct sl_tables *t, uint64_t key, uint64_t now);
 static uint32_t sl_quic(const struct sl_tables *t, const struct sl_packet *p, uint64_t where,
 			uint32_t servers);
-static enum sl_bite sl_track_charge(const struct sl_tables *t, uint64_t key, bool ends,
+static enum sl_bite sl_track_charge(const struct sl_tables *t, uint64_t key, uint8_t event,
 				    bool limited, const struct sl_limit_ask *packet);
+static uint32_t sl_window(const struct sl_tables *t, uint32_t place, uint64_t seq_ack,
+			  uint32_t what);
+static void sl_segment(const struct sl_tables *t, uint32_t place, uint64_t seq_ack, uint32_t what,
+		       uint64_t key, uint64_t now);
 static uint32_t sl_limit_one(const struct sl_tables *t, const struct sl_limit_ask *ask,
 			     uint32_t place);
 static uint64_t sl_fragment_find(const struct sl_tables *t, const struct sl_packet *p,

@@ -30,10 +30,22 @@ SL_APART uint32_t sl_track_rest(const struct sl_tables *t, const struct sl_ask *
 	return sl_track_rest_with(t, ask);
 }
 
-SL_APART enum sl_bite sl_track_charge(const struct sl_tables *t, uint64_t key, bool ends,
+SL_APART enum sl_bite sl_track_charge(const struct sl_tables *t, uint64_t key, uint8_t event,
 				      bool limited, const struct sl_limit_ask *packet)
 {
-	return sl_track_charge_with(t, key, ends, limited, packet);
+	return sl_track_charge_with(t, key, event, limited, packet);
+}
+
+SL_INLINE uint32_t sl_window(const struct sl_tables *t, uint32_t place, uint64_t seq_ack,
+			     uint32_t what)
+{
+	return sl_window_with(t, place, seq_ack, what);
+}
+
+SL_APART void sl_segment(const struct sl_tables *t, uint32_t place, uint64_t seq_ack, uint32_t what,
+			 uint64_t key, uint64_t now)
+{
+	sl_segment_with(t, place, seq_ack, what, key, now);
 }
 
 SL_APART uint64_t sl_track_value(const struct sl_tables *t, uint64_t key, uint64_t now)

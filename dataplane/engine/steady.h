@@ -168,8 +168,12 @@ SL_INLINE void sl_steady_look(const struct sl_tables *t, const struct sl_known_s
 	uint64_t hash = sl_hash_flow(flow, key);
 
 	sl_steady_buckets(t, hash, key, bucket);
-	if (sl_unlikely(s->flags & SL_SERVICE_FULLNAT))
-		sl_seam_prefetch(sl_steady_port(t, s, flow, hash));
+	if (sl_unlikely(s->flags & SL_SERVICE_FULLNAT)) {
+		const struct sl_bindings *line = sl_steady_port(t, s, flow, hash);
+
+		sl_seam_prefetch(line->key);
+		sl_seam_prefetch(line->tcp);
+	}
 }
 
 /* The first half of IPv6. Its digest is the price of telling clients apart (abi/hash.h). */

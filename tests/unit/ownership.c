@@ -205,8 +205,9 @@ static int route(const struct sl_tables *t, const struct sl_service *s, uint8_t 
 	if (steady)
 		backend = route_steady(t, &w, key, flags[packet % KINDS]);
 	if (!backend)
-		backend = sl_route_pick(t, &w, &ip, (sl_be16)key, s->flags, flags[packet % KINDS],
-					&unlimited, 0, &bite, false, SL_COPY_WHOLE);
+		backend = sl_route_pick(t, &w, &ip, (sl_be16)key, s->flags,
+					(uint8_t)sl_event_of(flags[packet % KINDS]), &unlimited, 0,
+					&bite, false, SL_COPY_WHOLE);
 	if (!sl_seam_current(t))
 		return TORN;
 	return backend && backend <= s->n_backends ? (int)backend : NO_BACKEND;

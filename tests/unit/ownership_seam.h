@@ -266,10 +266,23 @@ static bool sl_flow_relocate(const struct sl_tables *t, uint64_t key, uint64_t a
 }
 
 static __attribute__((unused)) enum sl_bite sl_track_charge(const struct sl_tables *t, uint64_t key,
-							    bool ends, bool limited,
+							    uint8_t event, bool limited,
 							    const struct sl_limit_ask *packet)
 {
-	return sl_track_charge_with(t, key, ends, limited, packet);
+	return sl_track_charge_with(t, key, event, limited, packet);
+}
+
+static __attribute__((unused)) uint32_t sl_window(const struct sl_tables *t, uint32_t place,
+						  uint64_t seq_ack, uint32_t what)
+{
+	return sl_window_with(t, place, seq_ack, what);
+}
+
+static __attribute__((unused)) void sl_segment(const struct sl_tables *t, uint32_t place,
+					       uint64_t seq_ack, uint32_t what, uint64_t key,
+					       uint64_t now)
+{
+	sl_segment_with(t, place, seq_ack, what, key, now);
 }
 
 static __attribute__((unused)) uint64_t sl_track_value(const struct sl_tables *t, uint64_t key,
