@@ -235,6 +235,43 @@ __attribute__((noinline)) int sl_fragment_enter_alone(struct xdp_md *ctx, uint64
 	return 0;
 }
 
+/* where, to: as fragment_id.h has them. */
+__attribute__((noinline)) int sl_fragment_rename_alone(struct xdp_md *ctx, uint64_t where,
+						       uint64_t to)
+{
+	struct sl_packet p = sl_packet_of(ctx);
+	struct sl_tables t;
+
+	if (sl_tables_look(&t))
+		sl_fragment_rename_with(&t, &p, (uint32_t)where, to);
+	return 0;
+}
+
+SL_INLINE void sl_fragment_rename(const struct sl_tables *t, struct sl_packet *p, uint32_t where,
+				  uint64_t to)
+{
+	(void)t;
+	sl_fragment_rename_alone(p->frame, where, to);
+}
+
+/* where: 0..7 the offset of the message, 32 whether it's IPv6. */
+__attribute__((noinline)) int sl_quote_rename_alone(struct xdp_md *ctx, uint64_t where)
+{
+	struct sl_packet p = sl_packet_of(ctx);
+	struct sl_tables t;
+
+	if (sl_tables_look(&t))
+		sl_quote_rename_with(&t, &p, where & 0xff, where >> 32 & 1);
+	return 0;
+}
+
+SL_INLINE void sl_quote_rename(const struct sl_tables *t, struct sl_packet *p, uint32_t l4,
+			       bool six)
+{
+	(void)t;
+	sl_quote_rename_alone(p->frame, l4 | (uint64_t)six << 32);
+}
+
 SL_INLINE uint64_t sl_fragment_find(const struct sl_tables *t, const struct sl_packet *p,
 				    uint32_t where, bool guess)
 {

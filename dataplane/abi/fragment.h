@@ -10,6 +10,9 @@
  * A key is stored together with its value (xor), so that of two writers who take the same place
  * neither leaves a key beside the other's value that anybody would match: no swap is needed.
  *
+ * Among them are records of full NAT, of whose an identification is (core/fragment_id.h has what
+ * stands in their values).
+ *
  * The hash is of (source, destination, identification, protocol) under the instance's secret keys,
  * of IPv6 without the protocol, which only the first fragment tells (RFC 8200, 4.5): nobody can aim
  * at the place of somebody else's datagram. Time is in units of 2^20 ns (about 1.05 ms) since
@@ -23,7 +26,8 @@
 #define SL_FRAGMENT_BUCKETS 4096
 #define SL_FRAGMENT_WAYS    4
 #define SL_FRAGMENT_SHIFT   20
-#define SL_FRAGMENT_LIFE    2861 /* of the units: 3 s */
+#define SL_FRAGMENT_LIFE    2861  /* of the units: 3 s */
+#define SL_FRAGMENT_ID_LIFE 28610 /* 30 s, as Linux waits for the rest of a datagram */
 #define SL_FRAGMENT_TIME    0x1fffffff
 
 enum sl_fragment_kind {

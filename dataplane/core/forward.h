@@ -191,6 +191,8 @@ SL_INLINE enum sl_reason sl_fullnat_refuses(const struct sl_tables *t, const str
 	return flags & SL_SERVICE_REFUSES ? SL_REASON_no_flow_told : SL_REASON_no_flow;
 }
 
+#define SL_FRAGMENT_FIND 0xff /* no header stands there: where it does has to be found out */
+
 /* What window.h has to know of a segment. */
 SL_INLINE uint64_t sl_segment_numbers(const struct sl_tcp *tcp)
 {
@@ -231,15 +233,36 @@ SL_INLINE uint8_t sl_route_event(const struct sl_tables *t, const struct sl_pack
 	return (uint8_t)sl_event_of(tcp_flags);
 }
 
-/* The packet comes from the address and port that its flow is bound to. */
+/* Full NAT: a first fragment gets another identification (fragment_id.h), before its addresses
+ * change to src and dst. */
+SL_INLINE void sl_route_fragment(const struct sl_tables *t, struct sl_packet *p,
+				 const struct sl_work *w, sl_be32 src, sl_be32 dst, bool six)
+{
+	const struct sl_ip4 *ip;
+
+	if (six) {
+		if (sl_unlikely(w->l4 != w->l3 + sizeof(struct sl_ip6)))
+			sl_fragment_rename(t, p, w->l3 | SL_FRAGMENT_FIND << 8, 0);
+		return;
+	}
+	ip = sl_packet_again(p, w->l3, sizeof(*ip));
+	if (ip && sl_unlikely(ip->fragment & sl_htons(SL_IP4_FRAGMENT)))
+		sl_fragment_rename(t, p, w->l3, (uint64_t)(uint32_t)src << 32 | (uint32_t)dst);
+}
+
+/* The packet comes from the address and port that its flow is bound to. backend: where it goes. */
 SL_INLINE bool sl_route_from(const struct sl_tables *t, struct sl_packet *p,
-			     const struct sl_work *w, uint8_t protocol, uint64_t bound, bool six)
+			     const struct sl_work *w, uint8_t protocol, uint64_t bound,
+			     const union sl_addr *backend, bool six)
 {
 	const struct sl_pool_address *a =
 		sl_pool_address(t, w->service->pool, sl_bound_index(bound));
 
-	return a && sl_nat_end(p, w->l3, w->l4, protocol, &a->addr, sl_htons(sl_bound_port(bound)),
-			       true, six);
+	if (!a)
+		return false;
+	sl_route_fragment(t, p, w, a->addr.w[3], backend->w[3], six);
+	return sl_nat_end(p, w->l3, w->l4, protocol, &a->addr, sl_htons(sl_bound_port(bound)), true,
+			  six);
 }
 
 SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_packet *p,
@@ -362,7 +385,7 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 		if (reason != SL_REASON_to_backend)
 			return reason;
 	}
-	if (copy == SL_COPY_FULLNAT && !sl_route_from(t, p, w, protocol, bound, six))
+	if (copy == SL_COPY_FULLNAT && !sl_route_from(t, p, w, protocol, bound, &n.addr, six))
 		return SL_REASON_bad_header;
 	if (sl_likely(nat) && sl_unlikely(!sl_nat(p, w->l3, w->l4, protocol, &n, false, six)))
 		return SL_REASON_bad_header;

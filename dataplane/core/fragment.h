@@ -12,6 +12,8 @@
  *             is dropped. From a backend it can't be told from what isn't ours, and is the
  *             kernel's.
  *
+ * In full NAT all of a datagram get another identification (fragment_id.h).
+ *
  * docs/decisions/ has why. What a first fragment hides from a filter, a second one must not bring
  * (RFC 1858, RFC 3128): a first fragment holds the whole TCP or UDP header, and no other one
  * reaches into a TCP header.
@@ -74,7 +76,8 @@ SL_INLINE uint64_t sl_fragment_hash(const struct sl_root *root, const struct sl_
 	return sl_hash_mix(a, b | ip->protocol, root->flow_key);
 }
 
-SL_INLINE uint64_t sl_fragment_look(const struct sl_tables *t, uint64_t hash)
+/* life: how old it may be. */
+SL_INLINE uint64_t sl_fragment_look(const struct sl_tables *t, uint64_t hash, uint32_t life)
 {
 	const struct sl_fragments *f = sl_seam_fragments(t, (uint32_t)hash);
 	uint32_t now = sl_fragment_time(sl_seam_now(t));
@@ -83,7 +86,7 @@ SL_INLINE uint64_t sl_fragment_look(const struct sl_tables *t, uint64_t hash)
 		uint64_t value = sl_entry_load(&f->value[way]);
 
 		if ((sl_entry_load(&f->key[way]) ^ value) == hash &&
-		    sl_fragment_age(value, now) <= SL_FRAGMENT_LIFE)
+		    sl_fragment_age(value, now) <= life)
 			return value;
 	}
 	return 0;
@@ -98,9 +101,10 @@ SL_INLINE uint64_t sl_fragment_find_with(const struct sl_tables *t, const struct
 
 	if (!root)
 		return 0;
-	value = sl_fragment_look(t, sl_fragment_hash(root, p, where, false));
+	value = sl_fragment_look(t, sl_fragment_hash(root, p, where, false), SL_FRAGMENT_LIFE);
 	if (!value && guess)
-		value = sl_fragment_look(t, sl_fragment_hash(root, p, where, true));
+		value = sl_fragment_look(t, sl_fragment_hash(root, p, where, true),
+					 SL_FRAGMENT_LIFE);
 	return value;
 }
 
@@ -397,15 +401,18 @@ SL_INLINE enum sl_reason sl_fragment_to_backend(const struct sl_tables *t, struc
 		reason = sl_fragment_limit(t, p, w, l3, &client, port, id, SL_TO_BACKEND, six);
 	if (reason != SL_REASON_to_backend)
 		return reason;
+	if (mode == SL_MODE_FULLNAT) {
+		const struct sl_pool_address *a =
+			sl_pool_address(t, w->service->pool, sl_bound_index(bound));
+
+		if (!a)
+			return SL_REASON_bad_index;
+		sl_fragment_rename(t, p, sl_fragment_where(w->l3, six ? w->l4 : 0),
+				   (uint64_t)(uint32_t)a->addr.w[3] << 32 | (uint32_t)n.addr.w[3]);
+		sl_nat_address(l3, &a->addr, true, six);
+	}
 	if (mode == SL_MODE_NAT || mode == SL_MODE_FULLNAT) {
 		sl_fragment_rewrite(l3, eth, &n, false, six);
-		if (mode == SL_MODE_FULLNAT) {
-			const struct sl_pool_address *a =
-				sl_pool_address(t, w->service->pool, sl_bound_index(bound));
-
-			if (a)
-				sl_nat_address(l3, &a->addr, true, six);
-		}
 	} else {
 		reason = (enum sl_reason)sl_mode(t, p, n.index, w->l3, w->l4, mode);
 		if (reason != SL_REASON_to_backend)
@@ -488,6 +495,8 @@ SL_INLINE enum sl_reason sl_fragment_bound(const struct sl_tables *t, struct sl_
 		return reason;
 	if (!sl_back_take(t, at, mac, egress))
 		return SL_REASON_torn_table;
+	sl_fragment_rename(t, p, sl_fragment_where(w->l3, six ? w->l4 : 0),
+			   (uint64_t)(uint32_t)dst.w[3] << 32 | (uint32_t)b.client.w[3]);
 	sl_nat_address(l3, &b.client, false, six);
 	sl_nat_address(l3, &dst, true, six);
 	if (!sl_back_hop(p, w->l3, mac, six))

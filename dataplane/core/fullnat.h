@@ -65,7 +65,7 @@ SL_INLINE enum sl_reason sl_fullnat_first_with(const struct sl_tables *t, struct
 	reason = sl_route_odd(t, p, w, l3, n.index, SL_MODE_FULLNAT, begin, six);
 	if (reason != SL_REASON_to_backend)
 		return reason;
-	if (!sl_route_from(t, p, w, protocol, bound, six) ||
+	if (!sl_route_from(t, p, w, protocol, bound, &n.addr, six) ||
 	    !sl_nat(p, w->l3, w->l4, protocol, &n, false, six))
 		return SL_REASON_bad_header;
 	traffic = sl_seam_traffic(t, id);
@@ -256,6 +256,7 @@ SL_INLINE enum sl_reason sl_fullnat_back_with(const struct sl_tables *t, struct 
 	port = b.r->port ? b.r->port : ports->src;
 	if (!sl_back_take(t, at, mac, egress))
 		return SL_REASON_torn_table;
+	sl_route_fragment(t, p, w, b.r->vip.w[3], b.client.w[3], six);
 	/* The VIP isn't copied, which wouldn't fit XDP's stack either. Should it be another's by
 	 * now, what this has become is of no flow. */
 	if (!sl_nat_end(p, w->l3, w->l4, protocol, &b.r->vip, port, true, six))

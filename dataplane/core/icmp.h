@@ -184,6 +184,8 @@ SL_INLINE bool sl_icmp_bind(const struct sl_tables *t, struct sl_packet *p,
 
 	if (!bound || !a || !sl_seam_current(t))
 		return false;
+	if (!six)
+		sl_quote_rename(t, p, q->l3 - (uint32_t)sizeof(struct sl_icmp), false);
 	*grown = sl_quote_end(p, q, &a->addr, sl_htons(sl_bound_port(bound)), false, six);
 	return true;
 }
@@ -272,6 +274,8 @@ SL_INLINE enum sl_reason sl_icmp_bound_with(const struct sl_tables *t, struct sl
 		return l3 ? SL_REASON_ttl_exceeded : SL_REASON_bad_header;
 	if (!sl_back_take(t, at, mac, egress))
 		return SL_REASON_torn_table;
+	if (!six)
+		sl_quote_rename(t, p, w->l4, false);
 	grown = sl_quote_end(p, q, &b.client, b.port, true, six) +
 		sl_quote_end(p, q, &vip, port, false, six);
 	outer = sl_nat_address(l3, &b.client, false, six);
@@ -280,6 +284,8 @@ SL_INLINE enum sl_reason sl_icmp_bound_with(const struct sl_tables *t, struct sl
 	if (!icmp || !sl_back_hop(p, w->l3, mac, six))
 		return SL_REASON_bad_header;
 	icmp->csum = sl_csum_apply(icmp->csum, grown + (six ? outer : 0));
+	if (six)
+		sl_quote_rename(t, p, w->l4, true);
 	return SL_REASON_icmp_to_client;
 }
 

@@ -7,7 +7,7 @@
 #ifndef SL_CORE_RARE_H
 #define SL_CORE_RARE_H
 
-#include "fragment6.h"
+#include "fragment_id.h"
 
 /* Whose is it? What ends here is the kernel's or dropped. todo, as classify said: ICMP, a
  * datagram's first fragment, or another one. */

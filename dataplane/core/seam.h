@@ -117,6 +117,9 @@ static uint64_t sl_fragment_find(const struct sl_tables *t, const struct sl_pack
 				 uint32_t where, bool guess);
 static void sl_fragment_enter(const struct sl_tables *t, const struct sl_packet *p, uint32_t where,
 			      uint64_t what, bool last);
+static void sl_fragment_rename(const struct sl_tables *t, struct sl_packet *p, uint32_t where,
+			       uint64_t to);
+static void sl_quote_rename(const struct sl_tables *t, struct sl_packet *p, uint32_t l4, bool six);
 static uint32_t sl_service_range(const struct sl_tables *t, const union sl_addr *vip,
 				 uint32_t endpoint);
 static uint32_t sl_reverse_range(const struct sl_tables *t, const union sl_addr *backend,

@@ -201,6 +201,24 @@ SL_INLINE uint64_t sl_fragment_find(const struct sl_tables *t, const struct sl_p
 	return sl_fragment_find_with(t, p, where, guess);
 }
 
+SL_APART void sl_fragment_rename_apart(const struct sl_tables *t, struct sl_packet p,
+				       uint32_t where, uint64_t to)
+{
+	sl_fragment_rename_with(t, &p, where, to);
+}
+
+SL_INLINE void sl_fragment_rename(const struct sl_tables *t, struct sl_packet *p, uint32_t where,
+				  uint64_t to)
+{
+	sl_fragment_rename_apart(t, *p, where, to);
+}
+
+SL_INLINE void sl_quote_rename(const struct sl_tables *t, struct sl_packet *p, uint32_t l4,
+			       bool six)
+{
+	sl_quote_rename_with(t, p, l4, six);
+}
+
 SL_INLINE void sl_fragment_enter(const struct sl_tables *t, const struct sl_packet *p,
 				 uint32_t where, uint64_t what, bool last)
 {

@@ -370,6 +370,18 @@ sl_fragment_find(const struct sl_tables *t, const struct sl_packet *p, uint32_t 
 	return sl_fragment_find_with(t, p, where, guess);
 }
 
+static __attribute__((unused)) void
+sl_fragment_rename(const struct sl_tables *t, struct sl_packet *p, uint32_t where, uint64_t to)
+{
+	sl_fragment_rename_with(t, p, where, to);
+}
+
+static __attribute__((unused)) void sl_quote_rename(const struct sl_tables *t, struct sl_packet *p,
+						    uint32_t l4, bool six)
+{
+	sl_quote_rename_with(t, p, l4, six);
+}
+
 static __attribute__((unused)) void sl_fragment_enter(const struct sl_tables *t,
 						      const struct sl_packet *p, uint32_t where,
 						      uint64_t what, bool last)
