@@ -32,7 +32,7 @@ static bool same_source(const struct sl_config_source *a, const struct sl_config
 	return sl_addr_equal(&a->prefix, &b->prefix) && a->entropy == b->entropy;
 }
 
-static bool same_pool(const struct sl_config_pool *a, const struct sl_config_pool *b)
+static bool same_pool(const struct sl_config_snat_pool *a, const struct sl_config_snat_pool *b)
 {
 	return strcmp(a->name, b->name) == 0 && a->n == b->n && a->first_port == b->first_port &&
 	       a->last_port == b->last_port &&
@@ -53,7 +53,7 @@ static bool same_conf(const struct sl_config_service *a, const struct sl_config_
 	return strcmp(a->scheduler, b->scheduler) == 0 && same_mode(a, b) &&
 	       a->last_port == b->last_port && a->track_all == b->track_all &&
 	       a->flowless == b->flowless && a->affinity == b->affinity &&
-	       a->refuses == b->refuses && a->vip_refuses == b->vip_refuses && a->quic == b->quic &&
+	       a->rejects == b->rejects && a->vip_rejects == b->vip_rejects && a->quic == b->quic &&
 	       a->table_size == b->table_size && a->idle_timeout_ms == b->idle_timeout_ms;
 }
 
@@ -72,20 +72,20 @@ static void set_conf(struct sl_model_service *s, const struct sl_config_service 
 
 /* Backends */
 
-struct wanted {
+struct desired {
 	struct sl_config_backend conf;
 	uint32_t file_weight;
 	bool draining;
 };
 
 /* What the file and an override make of one backend; false: it isn't wanted. */
-static bool want_from_file(struct sl_control *c, const char *service,
-			   const struct sl_config_backend *conf, struct wanted *w)
+static bool desired_from_file(struct sl_control *c, const char *service,
+			      const struct sl_config_backend *conf, struct desired *w)
 {
 	char endpoint[SL_ENDPOINT_TEXT];
 	json_t *o, *weight;
 
-	*w = (struct wanted){ .conf = *conf, .file_weight = conf->weight };
+	*w = (struct desired){ .conf = *conf, .file_weight = conf->weight };
 	sl_endpoint_format(&conf->addr, conf->port, endpoint);
 	o = sl_override_find(c->overrides, service, endpoint);
 	if (!o)
@@ -100,7 +100,7 @@ static bool want_from_file(struct sl_control *c, const char *service,
 }
 
 /* One that only an override names. */
-static bool want_from_override(const char *endpoint, const json_t *o, struct wanted *w)
+static bool desired_from_override(const char *endpoint, const json_t *o, struct desired *w)
 {
 	char error[SL_ERROR_MAX];
 	const char *name = json_string_value(json_object_get(o, "name"));
@@ -108,7 +108,7 @@ static bool want_from_override(const char *endpoint, const json_t *o, struct wan
 
 	if (!json_is_true(json_object_get(o, "added")) || !name)
 		return false;
-	*w = (struct wanted){ .draining = json_object_get(o, "state") != NULL };
+	*w = (struct desired){ .draining = json_object_get(o, "state") != NULL };
 	if (id && sl_config_parse_server_id(id, &w->conf.server_id, error) != 0)
 		return false;
 	w->conf.weight = (uint32_t)json_integer_value(json_object_get(o, "weight"));
@@ -144,7 +144,7 @@ static void set_server_id(struct sl_model_service *s, struct sl_model_backend *b
 	b->server_id = *id;
 }
 
-static int apply_backend(struct sl_model *m, struct sl_model_service *s, const struct wanted *w,
+static int apply_backend(struct sl_model *m, struct sl_model_service *s, const struct desired *w,
 			 json_t *changes)
 {
 	struct sl_model_backend *b = sl_service_endpoint(s, &w->conf.addr, w->conf.port);
@@ -200,7 +200,7 @@ static void dismiss(struct sl_model_service *s, const bool *keep, json_t *change
 }
 
 static int apply_one(struct sl_control *c, struct sl_model *m, struct sl_model_service *s,
-		     const struct wanted *w, bool *keep, json_t *changes, char error[SL_ERROR_MAX])
+		     const struct desired *w, bool *keep, json_t *changes, char error[SL_ERROR_MAX])
 {
 	int err = apply_backend(m, s, w, changes);
 
@@ -208,7 +208,7 @@ static int apply_one(struct sl_control *c, struct sl_model *m, struct sl_model_s
 		snprintf(error, SL_ERROR_MAX,
 			 "service %s: no room for backend %s: %u rest until their flows end; try "
 			 "again later or raise capacity.backends (%u)",
-			 s->conf.name, w->conf.name, sl_model_resting_backends(m),
+			 s->conf.name, w->conf.name, sl_model_quarantined_backends(m),
 			 c->config.capacity.backends);
 		return err;
 	}
@@ -241,17 +241,17 @@ static int apply_backends(struct sl_control *c, struct sl_model *m, struct sl_mo
 	bool *keep = calloc(most, sizeof(*keep));
 	const char *endpoint;
 	char why[SL_ERROR_MAX];
-	struct wanted w;
+	struct desired w;
 	json_t *o;
 	int err = keep ? 0 : -ENOMEM;
 
 	for (size_t i = 0; i < conf->n_backends && !err; i++)
-		if (want_from_file(c, conf->name, &conf->backend[i], &w))
+		if (desired_from_file(c, conf->name, &conf->backend[i], &w))
 			err = apply_one(c, m, s, &w, keep, changes, error);
 	json_object_foreach (overrides, endpoint, o) {
 		const struct sl_model_backend *named;
 
-		if (err || !want_from_override(endpoint, o, &w) ||
+		if (err || !desired_from_override(endpoint, o, &w) ||
 		    endpoint_of(conf, &w.conf.addr, w.conf.port))
 			continue;
 		if (sl_mode_check_addr(conf, &w.conf.addr, why) != 0 ||
@@ -270,7 +270,7 @@ static int apply_backends(struct sl_control *c, struct sl_model *m, struct sl_mo
 	}
 	if (!err) {
 		dismiss(s, keep, changes);
-		err = sl_servers_check(s, error);
+		err = sl_server_ids_check(s, error);
 	}
 	free(keep);
 	return err;
@@ -280,7 +280,7 @@ static int apply_backends(struct sl_control *c, struct sl_model *m, struct sl_mo
 static int check_pool(const struct sl_config_service *was, const struct sl_config_service *is,
 		      char error[SL_ERROR_MAX])
 {
-	const struct sl_config_pool *a = &was->pool, *b = &is->pool;
+	const struct sl_config_snat_pool *a = &was->pool, *b = &is->pool;
 	bool shared = false;
 
 	for (uint32_t i = 0; i < a->n; i++)
@@ -310,7 +310,7 @@ static int apply_service(struct sl_control *c, struct sl_model *next,
 			snprintf(error, SL_ERROR_MAX,
 				 "service %s: no room: %u that were removed rest until their flows "
 				 "end; try again later or raise capacity.services (%u)",
-				 conf->name, sl_model_resting_services(next),
+				 conf->name, sl_model_quarantined_services(next),
 				 c->config.capacity.services);
 			return err;
 		}
@@ -359,12 +359,12 @@ int sl_apply(struct sl_control *c, const struct sl_config *config, struct sl_mod
 
 	for (size_t i = next->n; i-- > 0;) {
 		const struct sl_config_service *have = &next->service[i]->conf;
-		bool wanted = false;
+		bool desired = false;
 
-		for (size_t k = 0; k < config->n_services && !wanted; k++) {
-			wanted = sl_config_same_service(&config->service[k], have);
+		for (size_t k = 0; k < config->n_services && !desired; k++) {
+			desired = sl_config_same_service(&config->service[k], have);
 		}
-		if (wanted)
+		if (desired)
 			continue;
 		note(changes, "service %s removed", have->name);
 		sl_model_remove(next, i, 0);
@@ -415,7 +415,7 @@ static bool apply_routes(struct sl_control *c, struct sl_model *next)
 	for (size_t i = 0; i < n; i++)
 		if (worth_a_record(&route[i]))
 			route[kept++] = route[i];
-	n = sl_exempt_routes(&c->config, route, kept);
+	n = sl_direct_from_routes(&c->config, route, kept);
 	kept = sl_routes_fit(route, n, c->config.capacity.routes, SL_PREFIX_LENGTHS);
 	if (n > kept && !c->routes_left_out)
 		sl_log("routes: %zu don't fit; %zu are left out, hosts first, then the longest "

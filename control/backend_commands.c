@@ -224,7 +224,7 @@ static int check_new_backend(struct sl_control *c, struct sl_model_service *s,
 			 s->conf.name, conf->name);
 		return -EEXIST;
 	}
-	if (sl_servers_clash(s, same, &conf->server_id, why) != 0) {
+	if (sl_server_ids_clash(s, same, &conf->server_id, why) != 0) {
 		snprintf(error, SL_ERROR_MAX, "server_id: %.*s", SL_ERROR_MAX - 16, why);
 		return -EEXIST;
 	}
@@ -296,7 +296,7 @@ int sl_backend_add_command(void *context, const json_t *params, json_t **result,
 			snprintf(error, SL_ERROR_MAX,
 				 "service %s has no room for another backend: %u rest until their "
 				 "flows end; try again later or raise capacity.backends (%u)",
-				 x.service->conf.name, sl_model_resting_backends(x.next),
+				 x.service->conf.name, sl_model_quarantined_backends(x.next),
 				 c->config.capacity.backends);
 			goto fail;
 		}

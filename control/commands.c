@@ -108,7 +108,7 @@ static int stats(void *context, const json_t *params, json_t **result, char erro
 static int pool_list(void *context, const json_t *params, json_t **result, char error[SL_ERROR_MAX])
 {
 	(void)params, (void)error;
-	*result = json_pack("{s:o}", "pools", sl_bindings_report(context));
+	*result = json_pack("{s:o}", "pools", sl_nat_pools_report(context));
 	return 0;
 }
 

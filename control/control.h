@@ -18,15 +18,15 @@ struct sl_control {
 	struct sl_config config;
 	struct sl_store_where where;
 	struct sl_store store;
-	struct sl_pool *rows;	  /* extents of slots */
-	struct sl_pool *backends; /* extents of backends */
-	struct sl_pool *limits;	  /* extents of limits */
-	struct sl_model *model;	  /* as published */
+	struct sl_extents *slots;    /* extents of slots */
+	struct sl_extents *backends; /* extents of backends */
+	struct sl_extents *limits;   /* extents of limits */
+	struct sl_model *model;	     /* as published */
 	struct sl_net *net;
-	struct sl_rpc *changes, *reads; /* the two sockets */
-	json_t *overrides;		/* what operators set live, see overrides.h */
-	struct sl_traffic *baseline;	/* counters as they stood when a backend got its id */
-	struct sl_limit_tally *limit_baseline; /* when a limit did */
+	struct sl_rpc *changes, *reads;	      /* the two sockets */
+	json_t *overrides;		      /* what operators set live, see overrides.h */
+	struct sl_backend_counters *baseline; /* counters as they stood when a backend got its id */
+	struct sl_limit_counters *limit_baseline; /* when a limit did */
 	struct sl_sweep *sweep;
 	struct sl_region *region;   /* of pools' addresses, see bindings.h */
 	uint32_t binding;	    /* the next that is looked at, of all regions */
@@ -42,12 +42,12 @@ struct sl_control {
 	uint32_t attached[SL_PORTS_CONFIG_MAX]; /* ifindex that XDP is attached to; 0: none */
 	char *unattached[SL_PORTS_CONFIG_MAX];	/* why it is not, as logged; NULL */
 	bool xdp_alone; /* an interface isn't the dataplane's any more, see sl_queues_stranded() */
-	uint64_t stranded;	/* ports, by bit, of which that was logged */
-	size_t routes_left_out; /* that don't fit */
-	json_t *told;		/* problems of backends that were logged, see problems.h */
-	uint64_t told_at;	/* the generation that they are of */
-	uint64_t told_refused;	/* the generation whose refusal was logged */
-	bool limits_failed;	/* the last attempt to end what has expired, see service_limits.h */
+	uint64_t stranded;	    /* ports, by bit, of which that was logged */
+	size_t routes_left_out;	    /* that don't fit */
+	json_t *logged;		    /* problems of backends that were logged, see problems.h */
+	uint64_t logged_generation; /* the generation that they are of */
+	uint64_t logged_refused;    /* the generation whose refusal was logged */
+	bool limits_failed; /* the last attempt to end what has expired, see service_limits.h */
 	uint32_t limits_failed_ms;
 };
 

@@ -6,14 +6,14 @@
  * in an exempt prefix is one, and the prefix itself has a record even where no route is as long.
  * Only the records of clients' routes change: backends in there are reached as ever.
  */
-#ifndef SL_CONTROL_EXEMPT_H
-#define SL_CONTROL_EXEMPT_H
+#ifndef SL_CONTROL_DIRECT_FROM_H
+#define SL_CONTROL_DIRECT_FROM_H
 
 #include "../config/config.h"
 #include "../dataplane/abi/service.h"
 
 /* Over n routes, longest prefix first and then by address, with room for SL_DIRECT_FROM_MAX more;
  * in that order afterwards. Returns how many there are. */
-size_t sl_exempt_routes(const struct sl_config *config, struct sl_route *route, size_t n);
+size_t sl_direct_from_routes(const struct sl_config *config, struct sl_route *route, size_t n);
 
 #endif

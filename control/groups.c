@@ -86,7 +86,7 @@ static void change(const struct sl_control *c, int fd, const struct group *group
 		       group->mac[4], group->mac[5], strerror(errno));
 }
 
-void sl_groups_follow(struct sl_control *c)
+void sl_multicast_follow(struct sl_control *c)
 {
 	static struct groups joined;
 	struct groups now;

@@ -6,13 +6,13 @@
  * The interface keeps that when control ends, as the program does, and it is no harm where it stays
  * behind: a frame more that comes in. A device that a worker opened itself is promiscuous.
  */
-#ifndef SL_CONTROL_GROUPS_H
-#define SL_CONTROL_GROUPS_H
+#ifndef SL_CONTROL_MULTICAST_H
+#define SL_CONTROL_MULTICAST_H
 
 #include "control.h"
 
 /* Joins what the VIPs of the live model need, on the interfaces that are there, and leaves what
  * they don't need any more. To be called every now and then. */
-void sl_groups_follow(struct sl_control *c);
+void sl_multicast_follow(struct sl_control *c);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Limits as JSON, in the shapes that docs/control-socket.md gives: a row for each limit and for
+/* Limits as JSON, in the shapes that docs/control-socket.md gives: a slot for each limit and for
  * each client or flow with a rate of its own. */
 #ifndef SL_CONTROL_LIMIT_REPORT_H
 #define SL_CONTROL_LIMIT_REPORT_H
@@ -10,7 +10,7 @@
 /* Which limit: the members that name it. */
 json_t *sl_limit_report_name(const struct sl_model_service *s, const struct sl_config_limit *l);
 
-/* Appends the rows of a service, each exception behind its limit. */
+/* Appends the slots of a service, each exception behind its limit. */
 void sl_limit_report(const struct sl_control *c, const struct sl_model_service *s, json_t *list);
 
 /* The same with what is left of each burst, where that is one bucket: of a service, of each

@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../dataplane/abi/life.h"
+#include "../dataplane/abi/liveness.h"
 #include "records.h"
 #include "rescale.h"
 #include "share.h"
@@ -30,7 +30,7 @@ bool sl_dataplane_alive(const struct sl_control *c)
 	const struct sl_engine *e = c->store.base[SL_ARRAY_engine];
 
 	return e->pid && e->instance == sl_store_root(&c->store)->instance &&
-	       sl_life_is_alive(&e->alive);
+	       sl_liveness_is_alive(&e->alive);
 }
 
 uint32_t sl_workers(const struct sl_control *c)
@@ -52,7 +52,7 @@ static bool holds_mutex(const struct sl_control *c, uint32_t worker)
 {
 	const struct sl_worker *w = worker_at(c, worker);
 
-	return w->pid && sl_life_is_alive(&w->alive);
+	return w->pid && sl_liveness_is_alive(&w->alive);
 }
 
 bool sl_worker_alive(const struct sl_control *c, uint32_t worker)
@@ -100,9 +100,9 @@ void sl_acknowledged(struct sl_control *c, struct sl_published *out)
 		if (fresh && generation < oldest)
 			oldest = generation;
 	}
-	sl_pool_acknowledged(c->rows, oldest);
-	sl_pool_acknowledged(c->backends, oldest);
-	sl_pool_acknowledged(c->limits, oldest);
+	sl_extents_acknowledged(c->slots, oldest);
+	sl_extents_acknowledged(c->backends, oldest);
+	sl_extents_acknowledged(c->limits, oldest);
 }
 
 static void wake_dataplane(const struct sl_control *c)
@@ -211,7 +211,7 @@ int sl_publish(struct sl_control *c, struct sl_model *next, struct sl_published 
 	/* Odd: whoever still reads this bank sees it move, before a byte of it does. */
 	__atomic_store_n(&bank->seq, bank->seq | 1, __ATOMIC_SEQ_CST);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	sl_share_settle(next);
+	sl_share_claim(next);
 	err = sl_records_build(c, next, generation, error);
 	/* Release: even only when all is written. */
 	__atomic_store_n(&bank->seq, bank->seq + 1, __ATOMIC_RELEASE);
@@ -228,7 +228,7 @@ int sl_publish(struct sl_control *c, struct sl_model *next, struct sl_published 
 	}
 	sl_records_begin(c, next);
 	commit(c, generation, out);
-	sl_records_settle(c, next);
+	sl_records_set_final_timeouts(c, next);
 	sl_rescale_note(c, c->model, next);
 	sl_model_free(c->model, generation);
 	c->model = next;

@@ -27,7 +27,7 @@ static int check_same_instance(const struct sl_config *old, const struct sl_conf
 		what = "instance";
 	else if (memcmp(&old->capacity, &new->capacity, sizeof(old->capacity)) != 0)
 		what = "dataplane.capacity";
-	else if (memcmp(old->row_key, new->row_key, sizeof(old->row_key)) != 0)
+	else if (memcmp(old->slot_key, new->slot_key, sizeof(old->slot_key)) != 0)
 		what = "group";
 	else if (a->n_ports != b->n_ports || a->tables != b->tables)
 		what = "dataplane.ports";
@@ -175,7 +175,7 @@ static void note_shared(const struct sl_control *c, const json_t *before, json_t
 static int publish_difference(struct sl_control *c, const struct sl_config *config, json_t *changes,
 			      char error[SL_ERROR_MAX])
 {
-	enum sl_engine_wish engine = c->config.dataplane.engine;
+	enum sl_config_engine engine = c->config.dataplane.engine;
 	struct sl_model *next = sl_model_clone(c->model);
 	json_t *shared = json_array();
 	struct sl_published out;

@@ -48,13 +48,13 @@ uint64_t sl_limits_subject(const struct sl_control *c, const struct sl_config_li
 	const struct sl_root *root = sl_store_root(&c->store);
 
 	if (l->scope == SL_SCOPE_FLOW)
-		return sl_hash_source(addr, sl_htons(port), root->row_key);
+		return sl_hash_source(addr, sl_htons(port), root->slot_key);
 	return sl_meter_client(addr, l->prefix4, l->prefix6, root->flow_key);
 }
 
 /* What is wanted */
 
-struct wanted {
+struct desired {
 	struct sl_config_limit limit[SL_LIMITS_MAX];
 	uint32_t n;
 	struct sl_live_limit *exception;
@@ -74,8 +74,8 @@ static bool belongs(const struct sl_config_limit *base, const struct sl_live_lim
 }
 
 /* As the file has it, or as it was set on top of that; false: it isn't wanted. */
-static bool want_from_file(const struct sl_config_limit *file, const struct sl_live_limit *live,
-			   size_t n_live, struct sl_config_limit *limit)
+static bool desired_from_file(const struct sl_config_limit *file, const struct sl_live_limit *live,
+			      size_t n_live, struct sl_config_limit *limit)
 {
 	*limit = *file;
 	for (size_t i = 0; i < n_live; i++) {
@@ -101,8 +101,8 @@ static bool in_file(const struct sl_config_service *conf, const struct sl_config
 }
 
 /* One that isn't in the file. */
-static void want(struct wanted *w, const struct sl_config_service *conf,
-		 const struct sl_config_limit *l)
+static void add_desired(struct desired *w, const struct sl_config_service *conf,
+			const struct sl_config_limit *l)
 {
 	uint32_t backends = l->scope == SL_SCOPE_BACKEND;
 	char why[SL_ERROR_MAX], name[SL_LIMIT_NAME];
@@ -115,9 +115,9 @@ static void want(struct wanted *w, const struct sl_config_service *conf,
 	why[0] = '\0';
 	if (w->n == SL_LIMITS_MAX)
 		snprintf(why, sizeof(why), "a service has at most %d limits", SL_LIMITS_MAX);
-	else if (l->scope == SL_SCOPE_BACKEND && backends > SL_BALANCE_PLANES)
+	else if (l->scope == SL_SCOPE_BACKEND && backends > SL_SHARED_BUCKET_PLANES)
 		snprintf(why, sizeof(why), "a service has at most %d limits per backend",
-			 SL_BALANCE_PLANES);
+			 SL_SHARED_BUCKET_PLANES);
 	else if (l->direction == SL_FROM_BACKEND && !sl_config_translates(conf->mode))
 		snprintf(why, sizeof(why), "with mode \"%s\" replies bypass the gateway",
 			 sl_config_mode_text(conf->mode));
@@ -129,7 +129,7 @@ static void want(struct wanted *w, const struct sl_config_service *conf,
 	w->left_out++;
 }
 
-static void want_exception(struct wanted *w, const struct sl_config_service *conf,
+static void want_exception(struct desired *w, const struct sl_config_service *conf,
 			   const struct sl_live_limit *l)
 {
 	struct sl_config_limit base = l->limit;
@@ -144,7 +144,7 @@ static void want_exception(struct wanted *w, const struct sl_config_service *con
 		i++;
 	base.rate = base.burst = 0;
 	if (i == w->n)
-		want(w, conf, &base);
+		add_desired(w, conf, &base);
 	if (i == w->n)
 		return;
 	if (!w->limit[i].rate)
@@ -152,14 +152,14 @@ static void want_exception(struct wanted *w, const struct sl_config_service *con
 	w->exception[w->n_exceptions++] = *l;
 }
 
-static int want_all(struct wanted *w, const struct sl_config_service *conf, const json_t *list)
+static int want_all(struct desired *w, const struct sl_config_service *conf, const json_t *list)
 {
 	size_t n = json_array_size(list), n_live = 0;
 	struct sl_live_limit *live = calloc(n + 1, sizeof(*live));
 	uint64_t now = (uint64_t)time(NULL);
 	char ignored[SL_ERROR_MAX];
 
-	*w = (struct wanted){ .exception = calloc(n + 1, sizeof(*w->exception)) };
+	*w = (struct desired){ .exception = calloc(n + 1, sizeof(*w->exception)) };
 	if (!live || !w->exception) {
 		free(live);
 		free(w->exception);
@@ -168,11 +168,11 @@ static int want_all(struct wanted *w, const struct sl_config_service *conf, cons
 	for (size_t i = 0; i < n; i++)
 		n_live += sl_live_limit_read(json_array_get(list, i), &live[n_live], ignored) == 0;
 	for (size_t i = 0; i < conf->n_limits; i++)
-		w->n += want_from_file(&conf->limit[i], live, n_live, &w->limit[w->n]);
+		w->n += desired_from_file(&conf->limit[i], live, n_live, &w->limit[w->n]);
 	for (size_t i = 0; i < n_live; i++)
 		if (!live[i].exception && !live[i].removed && !live[i].of_file &&
 		    !in_file(conf, &live[i].limit))
-			want(w, conf, &live[i].limit);
+			add_desired(w, conf, &live[i].limit);
 	for (size_t i = 0; i < n_live; i++)
 		if (live[i].exception && (!live[i].until || live[i].until > now))
 			want_exception(w, conf, &live[i]);
@@ -184,7 +184,7 @@ int sl_limits_fit(const struct sl_config_service *conf, const json_t *before, co
 		  char error[SL_ERROR_MAX])
 {
 	uint32_t left_out;
-	struct wanted w;
+	struct desired w;
 	int err = want_all(&w, conf, before);
 
 	if (err)
@@ -258,8 +258,8 @@ static void insert(struct sl_model_limit *limit, uint32_t *n, const struct sl_mo
 	limit[i] = *l;
 }
 
-static const struct sl_config_limit *find_wanted(const struct wanted *w,
-						 const struct sl_config_limit *l)
+static const struct sl_config_limit *find_desired(const struct desired *w,
+						  const struct sl_config_limit *l)
 {
 	for (uint32_t i = 0; i < w->n; i++)
 		if (sl_limit_same(&w->limit[i], l))
@@ -268,7 +268,7 @@ static const struct sl_config_limit *find_wanted(const struct wanted *w,
 }
 
 /* Those that stand first, in their order; then those that are new. */
-static int set_limits(struct sl_model *m, struct sl_model_service *s, const struct wanted *w,
+static int set_limits(struct sl_model *m, struct sl_model_service *s, const struct desired *w,
 		      json_t *changes)
 {
 	struct sl_model_limit limit[SL_LIMITS_MAX];
@@ -277,7 +277,7 @@ static int set_limits(struct sl_model *m, struct sl_model_service *s, const stru
 
 	for (uint32_t i = 0; i < s->n_limits; i++) {
 		struct sl_model_limit l = s->limit[i];
-		const struct sl_config_limit *is = find_wanted(w, &l.conf);
+		const struct sl_config_limit *is = find_desired(w, &l.conf);
 
 		if (is && known[is - w->limit])
 			is = NULL; /* another one is it already */
@@ -330,7 +330,7 @@ const struct sl_model_exception *sl_limits_exception(const struct sl_model_servi
 }
 
 static int set_exceptions(const struct sl_control *c, struct sl_model_service *s,
-			  const struct wanted *w)
+			  const struct desired *w)
 {
 	struct sl_model_exception *list = NULL;
 	uint32_t n = 0;
@@ -387,7 +387,7 @@ int sl_limits_apply(const struct sl_control *c, struct sl_model *m, struct sl_mo
 {
 	size_t said = json_array_size(changes);
 	bool same = same_list(&s->conf, conf);
-	struct wanted w;
+	struct desired w;
 	int err = want_all(&w, conf, live);
 
 	if (err)

@@ -88,8 +88,8 @@ static long sl_fragment_id_round(uint32_t i, void *state)
 	if (!root)
 		return 1;
 	own = sl_fragment_id_nth(root, s->from, s->protocol, s->id, i);
-	there = sl_fragment_look(s->t, sl_fragment_id_hash(root, s->to, s->protocol, own),
-				 SL_FRAGMENT_ID_LIFE);
+	there = sl_fragment_lookup(s->t, sl_fragment_id_hash(root, s->to, s->protocol, own),
+				   SL_FRAGMENT_ID_LIFE);
 	s->known = there && (there ^ s->what) >> SL_FRAGMENT_ID_TAG == 0;
 	if (s->known || !s->found)
 		s->own = own;
@@ -113,7 +113,7 @@ SL_INLINE uint16_t sl_fragment_id_new(struct sl_fragment_id *s, const struct sl_
 /* What is added to the identification of a sender of IPv6. */
 SL_INLINE uint32_t sl_fragment_id_offset6(const struct sl_root *root, const union sl_addr *src)
 {
-	return (uint32_t)sl_hash_source6(src, (sl_be16)0, root->row_key);
+	return (uint32_t)sl_hash_source6(src, (sl_be16)0, root->slot_key);
 }
 
 /* A fragment gets its new identification; what isn't one stays as it is. where: as fragment.h has
@@ -143,14 +143,14 @@ SL_INLINE void sl_fragment_rename_with(const struct sl_tables *t, struct sl_pack
 		new.protocol = ip->protocol;
 		own = sl_htons(
 			sl_fragment_id_new(&new, root, sl_fragment_hash(root, p, where, false)));
-		if (!(ip = sl_packet_again(p, l3, sizeof(*ip))))
+		if (!(ip = sl_packet_at_parsed(p, l3, sizeof(*ip))))
 			return;
 		ip->csum = sl_csum_apply(ip->csum, sl_word_delta((uint16_t)ip->id, (uint16_t)own));
 		ip->id = own;
 		return;
 	}
 	if (at == SL_FRAGMENT_FIND)
-		at = sl_shape6_first_with(p, l3) >> 32 & 0xff;
+		at = sl_layout6_first_fragment_impl(p, l3) >> 32 & 0xff;
 	if (!at || !(ip6 = sl_packet_at(p, l3, sizeof(*ip6))) ||
 	    !(e = sl_packet_at(p, at, sizeof(*e))))
 		return;
@@ -163,7 +163,7 @@ SL_INLINE void sl_fragment_rename_with(const struct sl_tables *t, struct sl_pack
  * on, and the message's sum stays as it is, since that of the quoted header does; of IPv6 they are
  * those with which it came. */
 SL_INLINE void sl_quote_rename_with(const struct sl_tables *t, struct sl_packet *p, uint32_t l4,
-				    bool six)
+				    bool is_ipv6)
 {
 	uint32_t l3 = l4 + (uint32_t)sizeof(struct sl_icmp), at;
 	const struct sl_root *root = sl_seam_root(t);
@@ -178,15 +178,15 @@ SL_INLINE void sl_quote_rename_with(const struct sl_tables *t, struct sl_packet 
 
 	if (!root)
 		return;
-	if (!six) {
+	if (!is_ipv6) {
 		ip = sl_packet_at(p, l3, sizeof(*ip));
 		if (!ip || !(ip->fragment & sl_htons(SL_IP4_FRAGMENT)))
 			return;
-		there = sl_fragment_look(t,
-					 sl_fragment_id_hash(root,
-							     sl_fragment_pair(ip->src, ip->dst),
-							     ip->protocol, sl_ntohs(ip->id)),
-					 SL_FRAGMENT_ID_LIFE);
+		there = sl_fragment_lookup(t,
+					   sl_fragment_id_hash(root,
+							       sl_fragment_pair(ip->src, ip->dst),
+							       ip->protocol, sl_ntohs(ip->id)),
+					   SL_FRAGMENT_ID_LIFE);
 		if (!there)
 			return;
 		id = sl_htons((uint16_t)(there >> SL_FRAGMENT_ID_AT));

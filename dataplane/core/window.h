@@ -22,7 +22,7 @@
 #ifndef SL_CORE_WINDOW_H
 #define SL_CORE_WINDOW_H
 
-#include "bind.h"
+#include "snat.h"
 
 enum {
 	SL_WINDOW_SHIFT = 17,
@@ -149,13 +149,13 @@ SL_INLINE uint64_t sl_window_moved(uint64_t word, uint64_t seq_ack, uint32_t wha
 SL_INLINE enum sl_event sl_window_with(const struct sl_tables *t, uint32_t place, uint64_t seq_ack,
 				       uint32_t what)
 {
-	struct sl_bindings *line = sl_seam_bindings(t, place / SL_BINDINGS);
+	struct sl_snat_line *line = sl_seam_snat_line(t, place / SL_SNAT_PORTS_PER_LINE);
 	bool side = what & SL_WINDOW_BACK, own;
 	uint64_t *at, word, next;
 
 	if (!line)
 		return SL_EVENT_DATA;
-	at = &line->tcp[place % SL_BINDINGS];
+	at = &line->tcp[place % SL_SNAT_PORTS_PER_LINE];
 	word = sl_entry_load(at);
 	own = sl_window_holds(what & SL_WINDOW_FRESH ? 0 : word, seq_ack, what);
 	if (what & SL_TCP_RST)
@@ -181,27 +181,27 @@ SL_INLINE enum sl_event sl_window_with(const struct sl_tables *t, uint32_t place
 SL_INLINE void sl_segment_with(const struct sl_tables *t, uint32_t place, uint64_t seq_ack,
 			       uint32_t what, uint64_t key, uint64_t now)
 {
-	struct sl_limit_ask packet = { .now = now };
+	struct sl_policer_query packet = { .now = now };
 	enum sl_event event;
 	uint64_t value;
 
-	if (sl_begins((uint8_t)what)) {
-		value = sl_track_value_with(t, key, now);
+	if (sl_is_syn((uint8_t)what)) {
+		value = sl_track_value_impl(t, key, now);
 		if (!value || sl_flow_state(value) != SL_FLOW_OPENING)
 			return;
 		what |= SL_WINDOW_FRESH;
 	}
 	event = sl_window_with(t, place, seq_ack, what);
 	if (event == SL_EVENT_END || event == SL_EVENT_HALF_CLOSE)
-		sl_track_charge_with(t, key, (uint8_t)event, false, &packet);
+		sl_track_charge_impl(t, key, (uint8_t)event, false, &packet);
 }
 
 /* The place of a binding among all, or ~0. */
 SL_INLINE uint32_t sl_bound_place(const struct sl_tables *t, uint32_t pool, uint64_t bound)
 {
-	const struct sl_pool_address *a = sl_pool_address(t, pool, sl_bound_index(bound));
+	const struct sl_snat_address *a = sl_snat_address(t, pool, sl_snat_address_index(bound));
 
-	return a ? sl_binding_at(a->region, sl_bound_port(bound)) : ~0u;
+	return a ? sl_snat_port_index(a->region, sl_snat_port(bound)) : ~0u;
 }
 
 #endif

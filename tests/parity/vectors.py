@@ -60,7 +60,7 @@ def moved(checksum, words, others):
     return 0xFFFF ^ fold((0xFFFF ^ checksum) + sum(0xFFFF ^ w for w in words) + sum(others))
 
 
-def row_key(group):
+def slot_key(group):
     """The three keys of a group, as docs/configuration.md says."""
     state, mask = 0xCBF29CE484222325, 2**64 - 1
     for byte in group.encode():
@@ -77,7 +77,7 @@ BUCKET_KEY = (0x9E3779B97F4A7C15, 0xD1B54A32D192ED03)  # of sluice-replay's inst
 
 def mix(a, b, key=None):
     """abi/hash.h, over the group's keys."""
-    first, second = key or tuple(row_key("sluice"))[:2]
+    first, second = key or tuple(slot_key("sluice"))[:2]
     mask = 2**64 - 1
     h = (a ^ first) * (second | 1) & mask
     h = ((h ^ h >> 32) + b) * (first | 1) & mask
@@ -99,7 +99,7 @@ def entropy(packet):
 
 def digest6(address):
     """abi/hash.h, sl_hash_source6() with port 0."""
-    first, _, third = row_key("sluice")
+    first, _, third = slot_key("sluice")
     mask = 2**64 - 1
     raw = socket.inet_pton(socket.AF_INET6, address)
     v = [third ^ 0x736F6D6570736575, first ^ 0x646F72616E646F6D,
