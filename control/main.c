@@ -2,8 +2,9 @@
 /* sluice-control: the daemon of an instance.
  *
  * It makes the shared arrays or adopts those that stand, attaches the XDP programs, publishes what
- * the file and the operators want, and then serves: commands (commands.h), the network's changes
- * (net.h), time (sweep.h). Both engines go on without it; when it stops it takes nothing down.
+ * the file and the operators want, and then serves: commands (commands/table.h), the network's
+ * changes (network/net.h), time (upkeep/sweep.h). Both engines go on without it; when it stops it
+ * takes nothing down.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -15,23 +16,23 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "adopt.h"
-#include "apply.h"
-#include "attach.h"
-#include "bindings.h"
-#include "commands.h"
-#include "control.h"
-#include "groups.h"
-#include "instance.h"
-#include "limit_top.h"
-#include "overrides.h"
-#include "problems.h"
-#include "publish.h"
-#include "queues.h"
-#include "reload.h"
-#include "rescale.h"
-#include "service_limits.h"
-#include "sweep.h"
+#include "commands/reload.h"
+#include "commands/table.h"
+#include "daemon.h"
+#include "desired/apply.h"
+#include "desired/apply_limits.h"
+#include "desired/overrides.h"
+#include "network/multicast.h"
+#include "report/limit_top.h"
+#include "report/problems.h"
+#include "tables/adopt.h"
+#include "tables/instance.h"
+#include "tables/nat_pools.h"
+#include "tables/publish.h"
+#include "tables/rescale.h"
+#include "upkeep/sweep.h"
+#include "xdp/ports.h"
+#include "xdp/queues.h"
 
 enum { TICK_MS = 10, RESOLVE_MS = 1500 };
 

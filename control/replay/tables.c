@@ -9,10 +9,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../adopt.h"
-#include "../apply.h"
-#include "../instance.h"
-#include "../publish.h"
+#include "../desired/apply.h"
+#include "../tables/adopt.h"
+#include "../tables/instance.h"
+#include "../tables/publish.h"
 #include "memory.h"
 
 /* What control's code asks of its program. */

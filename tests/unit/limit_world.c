@@ -11,13 +11,13 @@
 
 #include <netinet/in.h>
 
-#include "../../control/adopt.h"
-#include "../../control/apply.h"
-#include "../../control/instance.h"
-#include "../../control/limit_top.h"
-#include "../../control/publish.h"
-#include "../../control/rescale.h"
-#include "../../control/service_limits.h"
+#include "../../control/desired/apply.h"
+#include "../../control/desired/apply_limits.h"
+#include "../../control/report/limit_top.h"
+#include "../../control/tables/adopt.h"
+#include "../../control/tables/instance.h"
+#include "../../control/tables/publish.h"
+#include "../../control/tables/rescale.h"
 #include "../../dataplane/engine/accept.h"
 #include "limit_world.h"
 

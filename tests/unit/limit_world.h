@@ -5,8 +5,8 @@
 #ifndef SL_TEST_LIMIT_WORLD_H
 #define SL_TEST_LIMIT_WORLD_H
 
-#include "../../control/control.h"
-#include "../../control/limit_overrides.h"
+#include "../../control/daemon.h"
+#include "../../control/desired/limit_overrides.h"
 
 extern struct sl_control *c;
 extern struct sl_config_service file[2];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* limit.set and limit.clear at their edges (control/limit_commands.c): what is refused changes
+/* limit.set and limit.clear at their edges (control/commands/limit.c): what is refused changes
  * nothing, neither what is live nor what is kept. */
 #include <errno.h>
 #include <setjmp.h>
@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
-#include "../../control/limit_commands.h"
-#include "../../control/service_limits.h"
+#include "../../control/commands/limit.h"
+#include "../../control/desired/apply_limits.h"
 #include "limit_world.h"
 
 typedef int command(void *context, const json_t *params, json_t **result,

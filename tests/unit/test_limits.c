@@ -15,15 +15,15 @@
 
 #include <netinet/in.h>
 
-#include "../../control/apply.h"
-#include "../../control/buckets.h"
-#include "../../control/overrides.h"
-#include "../../control/pace.h"
-#include "../../control/publish.h"
-#include "../../control/records.h"
-#include "../../control/service_limits.h"
-#include "../../control/stats.h"
-#include "../../control/sweep.h"
+#include "../../control/desired/apply.h"
+#include "../../control/desired/apply_limits.h"
+#include "../../control/desired/overrides.h"
+#include "../../control/model/pace.h"
+#include "../../control/tables/buckets.h"
+#include "../../control/tables/counters.h"
+#include "../../control/tables/publish.h"
+#include "../../control/tables/records.h"
+#include "../../control/upkeep/sweep.h"
 #include "limit_world.h"
 
 static const struct sl_exception *exception_of(uint64_t key)

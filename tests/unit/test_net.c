@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* control/net.c against a real kernel, as root, in a network namespace of its own:
+/* control/network/net.c against a real kernel, as root, in a network namespace of its own:
  *
  *       gateway (this process)                    peer (a child)
  *       eth-a 10.1.0.1/24 02::a1 ---------------- peer-a 10.1.0.2, .3, .4/24 02::b1
@@ -30,8 +30,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../../control/net.h"
-#include "../../control/net_watch.h"
+#include "../../control/network/neighbours.h"
+#include "../../control/network/net.h"
 
 #define WAIT_MS 1500
 

@@ -25,7 +25,7 @@
 
 #include <event2/event.h>
 
-#include "../../control/rpc.h"
+#include "../../control/rpc/server.h"
 
 #define WAIT_MS 10000 /* for what must happen */
 

@@ -14,7 +14,7 @@
 
 #include <event2/buffer.h>
 
-#include "../../control/rpc_message.h"
+#include "../../control/rpc/message.h"
 
 #define SIZE(array) (sizeof(array) / sizeof((array)[0]))
 

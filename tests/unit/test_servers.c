@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* control/servers.c: server ids of the file and of operators as records that engines find, through
- * reloads, restarts and the lives of backends. */
+/* control/tables/server_ids.c: server ids of the file and of operators as records that engines
+ * find, through reloads, restarts and the lives of backends. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,10 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../control/apply.h"
-#include "../../control/overrides.h"
-#include "../../control/publish.h"
-#include "../../control/servers.h"
+#include "../../control/desired/apply.h"
+#include "../../control/desired/overrides.h"
+#include "../../control/tables/publish.h"
+#include "../../control/tables/server_ids.h"
 #include "limit_world.h"
 
 enum { DNS = 1, PORT = 53 };

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "table.h"
+
+#include <errno.h>
+
+#include "../desired/overrides.h"
+#include "../report/limit_top.h"
+#include "../report/status.h"
+#include "../tables/instance.h"
+#include "../tables/nat_pools.h"
+#include "../tables/publish.h"
+#include "backend.h"
+#include "limit.h"
+#include "params.h"
+#include "reload.h"
+
+/* reload */
+
+static int reload(void *context, const json_t *params, json_t **result, char error[SL_ERROR_MAX])
+{
+	struct sl_control *c = context;
+	json_t *changes = json_array();
+	struct sl_published out = { 0 };
+	int err;
+
+	(void)params;
+	if (!changes)
+		return -ENOMEM;
+	err = sl_reload(c, changes, error);
+	if (err) {
+		json_decref(changes);
+		return err;
+	}
+	sl_acknowledged(c, &out);
+	*result = sl_report_published(&out);
+	json_object_set_new(*result, "changes", changes);
+	return 0;
+}
+
+/* Reading */
+
+static int status(void *context, const json_t *params, json_t **result, char error[SL_ERROR_MAX])
+{
+	(void)params, (void)error;
+	*result = sl_report_status(context);
+	return 0;
+}
+
+static int service_list(void *context, const json_t *params, json_t **result,
+			char error[SL_ERROR_MAX])
+{
+	const struct sl_control *c = context;
+	json_t *list = json_array();
+
+	(void)params, (void)error;
+	for (size_t i = 0; i < c->model->n; i++)
+		json_array_append_new(list, sl_report_service(c, c->model->service[i]));
+	*result = json_pack("{s:o}", "services", list);
+	return 0;
+}
+
+static int service_show(void *context, const json_t *params, json_t **result,
+			char error[SL_ERROR_MAX])
+{
+	const struct sl_control *c = context;
+	int at = sl_param_service(c, params, error);
+	json_t *list = json_array(), *removed;
+
+	if (at < 0) {
+		json_decref(list);
+		return at;
+	}
+	sl_report_backends(c, c->model->service[at], list);
+	removed = sl_overrides_removed(c, c->model->service[at]->conf.name);
+	*result = sl_report_service(c, c->model->service[at]);
+	json_object_set_new(*result, "backend_list", list);
+	json_object_set_new(*result, "removed_live", removed);
+	return 0;
+}
+
+static int backend_list(void *context, const json_t *params, json_t **result,
+			char error[SL_ERROR_MAX])
+{
+	const struct sl_control *c = context;
+	int at = -1;
+	json_t *list;
+
+	if (json_object_get(params, "service")) {
+		at = sl_param_service(c, params, error);
+		if (at < 0)
+			return at;
+	}
+	list = json_array();
+	for (size_t i = 0; i < c->model->n; i++)
+		if (at < 0 || (size_t)at == i)
+			sl_report_backends(c, c->model->service[i], list);
+	*result = json_pack("{s:o}", "backends", list);
+	return 0;
+}
+
+static int stats(void *context, const json_t *params, json_t **result, char error[SL_ERROR_MAX])
+{
+	(void)params, (void)error;
+	*result = sl_report_stats(context);
+	return 0;
+}
+
+static int pool_list(void *context, const json_t *params, json_t **result, char error[SL_ERROR_MAX])
+{
+	(void)params, (void)error;
+	*result = json_pack("{s:o}", "pools", sl_bindings_report(context));
+	return 0;
+}
+
+static int generation(void *context, const json_t *params, json_t **result,
+		      char error[SL_ERROR_MAX])
+{
+	(void)params, (void)error;
+	*result = sl_report_generation(context);
+	return 0;
+}
+
+/* Answers first, then ends: nothing is left to serve. */
+static int detach(void *context, const json_t *params, json_t **result, char error[SL_ERROR_MAX])
+{
+	static const struct timeval soon = { .tv_usec = 100000 };
+	struct sl_control *c = context;
+	int err = sl_instance_remove(c, error);
+
+	(void)params;
+	if (err)
+		return err;
+	sl_log("detached: the XDP programs are off, the pins are removed");
+	event_base_loopexit(c->base, &soon);
+	*result = json_pack("{s:s}", "text",
+			    "detached: the XDP programs are off and the pins removed; "
+			    "sluice-control ends");
+	return 0;
+}
+
+const struct sl_rpc_method sl_commands[] = {
+	{ "status", false, status },
+	{ "service.list", false, service_list },
+	{ "service.show", false, service_show },
+	{ "backend.list", false, backend_list },
+	{ "backend.add", true, sl_backend_add_command },
+	{ "backend.remove", true, sl_backend_remove_command },
+	{ "backend.drain", true, sl_backend_drain_command },
+	{ "backend.ready", true, sl_backend_ready_command },
+	{ "backend.weight", true, sl_backend_weight_command },
+	{ "limit.list", false, sl_limit_list_command },
+	{ "limit.show", false, sl_limit_show_command },
+	{ "limit.set", true, sl_limit_set_command },
+	{ "limit.clear", true, sl_limit_clear_command },
+	{ "limit.top", false, sl_limit_top_command },
+	{ "pool.list", false, pool_list },
+	{ "stats", false, stats },
+	{ "generation", false, generation },
+	{ "reload", true, reload },
+	{ "detach", true, detach },
+};
+const size_t sl_n_commands = sizeof(sl_commands) / sizeof(sl_commands[0]);

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the daemon holds together: one instance, served from one event loop. */
+#ifndef SL_CONTROL_DAEMON_H
+#define SL_CONTROL_DAEMON_H
+
+#include <event2/event.h>
+#include <jansson.h>
+
+#include "../config/config.h"
+#include "../dataplane/abi/store.h"
+#include "model/model.h"
+#include "network/net.h"
+#include "rpc/server.h"
+
+struct sl_control {
+	struct event_base *base;
+	const char *file;
+	struct sl_config config;
+	struct sl_store_where where;
+	struct sl_store store;
+	struct sl_pool *rows;	  /* extents of slots */
+	struct sl_pool *backends; /* extents of backends */
+	struct sl_pool *limits;	  /* extents of limits */
+	struct sl_model *model;	  /* as published */
+	struct sl_net *net;
+	struct sl_rpc *changes, *reads; /* the two sockets */
+	json_t *overrides;		/* what operators set live, see desired/overrides.h */
+	struct sl_traffic *baseline;	/* counters as they stood when a backend got its id */
+	struct sl_limit_tally *limit_baseline; /* when a limit did */
+	struct sl_sweep *sweep;
+	struct sl_region *region;   /* of pools' addresses, see tables/nat_pools.h */
+	uint32_t binding;	    /* the next that is looked at, of all regions */
+	struct sl_top *top;	    /* see report/limit_top.h; NULL: not yet */
+	struct sl_rescale *rescale; /* buckets that are brought to a new rate; NULL: never */
+	struct event *every_tick;
+	int lock;
+	uint64_t started_ns;
+	uint64_t refused; /* generations that the dataplane refused */
+	double commit_us; /* of the live generation, see tables/publish.h; 0: adopted */
+	bool dataplane_seen;
+	uint64_t owner[SL_PORTS_CONFIG_MAX]
+		      [SL_QUEUES_PER_PORT];	/* as last seen, see xdp/queues.h */
+	uint32_t attached[SL_PORTS_CONFIG_MAX]; /* ifindex that XDP is attached to; 0: none */
+	char *unattached[SL_PORTS_CONFIG_MAX];	/* why it is not, as logged; NULL */
+	bool xdp_alone; /* an interface isn't the dataplane's any more, see sl_queues_stranded() */
+	uint64_t stranded;	/* ports, by bit, of which that was logged */
+	size_t routes_left_out; /* that don't fit */
+	json_t *told;		/* problems of backends that were logged, see report/problems.h */
+	uint64_t told_at;	/* the generation that they are of */
+	uint64_t told_refused;	/* the generation whose refusal was logged */
+	bool limits_failed; /* the last attempt to end what has expired, see desired/apply_limits.h
+			     */
+	uint32_t limits_failed_ms;
+};
+
+__attribute__((format(printf, 1, 2))) void sl_log(const char *format, ...);
+
+uint64_t sl_clock_ns(void); /* CLOCK_MONOTONIC */
+
+static inline uint32_t sl_clock_ms(void)
+{
+	return (uint32_t)(sl_clock_ns() / 1000000u);
+}
+
+#endif

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "counters.h"
+
+/* Adds up words: all records of counters are nothing else. */
+static void add_words(void *to, const void *from, size_t size)
+{
+	uint64_t *sum = to;
+	const uint64_t *word = from;
+
+	for (size_t i = 0; i < size / sizeof(*sum); i++)
+		sum[i] += __atomic_load_n(&word[i], __ATOMIC_RELAXED);
+}
+
+static struct sl_traffic total(const struct sl_control *c, uint32_t traffic)
+{
+	const struct sl_traffic *record = c->store.base[SL_ARRAY_traffic];
+	uint32_t writers = c->store.count[SL_ARRAY_tally];
+	uint32_t ids = c->store.count[SL_ARRAY_traffic] / writers;
+	struct sl_traffic sum = { 0 };
+
+	for (uint32_t w = 0; w < writers && traffic < ids; w++)
+		add_words(&sum, &record[(size_t)w * ids + traffic], sizeof(sum));
+	return sum;
+}
+
+void sl_stats_begin(struct sl_control *c, uint32_t traffic)
+{
+	c->baseline[traffic] = total(c, traffic);
+}
+
+struct sl_traffic sl_stats_traffic(const struct sl_control *c, uint32_t traffic)
+{
+	struct sl_traffic sum = total(c, traffic);
+	const struct sl_traffic *base = &c->baseline[traffic];
+
+	sum.packets_in -= base->packets_in;
+	sum.bytes_in -= base->bytes_in;
+	sum.connections -= base->connections;
+	sum.packets_out -= base->packets_out;
+	sum.bytes_out -= base->bytes_out;
+	return sum;
+}
+
+static struct sl_limit_tally limit_total(const struct sl_control *c, uint16_t limit)
+{
+	const struct sl_limit_tally *record = c->store.base[SL_ARRAY_limit_tally];
+	uint32_t writers = c->store.count[SL_ARRAY_tally];
+	uint32_t ids = c->store.count[SL_ARRAY_limit_tally] / writers;
+	struct sl_limit_tally sum = { 0 };
+
+	for (uint32_t w = 0; w < writers && limit < ids; w++)
+		add_words(&sum, &record[(size_t)w * ids + limit], sizeof(sum));
+	return sum;
+}
+
+void sl_stats_begin_limit(struct sl_control *c, uint16_t limit)
+{
+	c->limit_baseline[limit] = limit_total(c, limit);
+}
+
+struct sl_limit_tally sl_stats_limit(const struct sl_control *c, uint16_t limit)
+{
+	struct sl_limit_tally sum = limit_total(c, limit);
+	const struct sl_limit_tally *base = &c->limit_baseline[limit];
+
+	sum.passed -= base->passed;
+	sum.dropped -= base->dropped;
+	sum.dropped_bytes -= base->dropped_bytes;
+	sum.marked -= base->marked;
+	sum.observed -= base->observed;
+	sum.observed_bytes -= base->observed_bytes;
+	sum.evicted -= base->evicted;
+	return sum;
+}
+
+struct sl_service_tally sl_stats_service(const struct sl_control *c, uint32_t service)
+{
+	const struct sl_service_tally *record = c->store.base[SL_ARRAY_service_tally];
+	uint32_t writers = c->store.count[SL_ARRAY_tally];
+	uint32_t ids = c->store.count[SL_ARRAY_service_tally] / writers;
+	struct sl_service_tally sum = { 0 };
+
+	for (uint32_t w = 0; w < writers && service < ids; w++)
+		add_words(&sum, &record[(size_t)w * ids + service], sizeof(sum));
+	return sum;
+}
+
+uint64_t sl_stats_reason(const struct sl_control *c, enum sl_reason reason)
+{
+	const struct sl_tally *record = c->store.base[SL_ARRAY_tally];
+	uint64_t sum = 0;
+
+	for (uint32_t w = 0; w < c->store.count[SL_ARRAY_tally]; w++)
+		sum += __atomic_load_n(&record[w].packets[reason], __ATOMIC_RELAXED);
+	return sum;
+}
+
+static uint64_t backend_bytes(const struct sl_control *c, uint32_t traffic, uint32_t writer,
+			      uint32_t n)
+{
+	const struct sl_traffic *record = c->store.base[SL_ARRAY_traffic];
+	uint32_t ids = c->store.count[SL_ARRAY_traffic] / c->store.count[SL_ARRAY_tally];
+	struct sl_traffic sum = { 0 };
+
+	for (uint32_t w = writer; w < writer + n && traffic < ids; w++)
+		add_words(&sum, &record[(size_t)w * ids + traffic], sizeof(sum));
+	return sum.bytes_in + sum.bytes_out;
+}
+
+uint64_t sl_stats_bytes(const struct sl_control *c, uint32_t writer, uint32_t n)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < c->model->n; i++) {
+		const struct sl_model_service *s = c->model->service[i];
+
+		for (uint32_t b = 0; b < s->n; b++)
+			if (s->backend[b].state != SL_STATE_FREE)
+				sum += backend_bytes(c, s->backend[b].traffic, writer, n);
+	}
+	return sum;
+}
+
+uint64_t sl_stats_decided(const struct sl_control *c, uint32_t writer, uint32_t n)
+{
+	static const bool ours[] = {
+#define OURS(name, verdict, help) (verdict) != SL_PUNT,
+		SL_REASONS(OURS)
+#undef OURS
+	};
+	const struct sl_tally *record = c->store.base[SL_ARRAY_tally];
+	uint64_t sum = 0;
+
+	for (uint32_t w = writer; w < writer + n; w++)
+		for (size_t i = 0; i < sizeof(ours); i++)
+			if (ours[i])
+				sum += __atomic_load_n(&record[w].packets[i], __ATOMIC_RELAXED);
+	return sum;
+}

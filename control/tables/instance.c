@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "instance.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../report/limit_top.h"
+#include "../xdp/link.h"
+#include "nat_pools.h"
+#include "publish.h"
+#include "rescale.h"
+
+/* As mkdir -p; the last part gets this mode. */
+static int make_directory(const char *path, mode_t mode, char error[SL_ERROR_MAX])
+{
+	char part[SL_PATH_MAX];
+
+	for (size_t i = 1; i < sizeof(part); i++) {
+		if (path[i] && path[i] != '/')
+			continue;
+		snprintf(part, sizeof(part), "%.*s", (int)i, path);
+		if (mkdir(part, path[i] ? 0755 : mode) != 0 && errno != EEXIST) {
+			int err = errno;
+
+			snprintf(error, SL_ERROR_MAX, "%s: %s", part, strerror(err));
+			return -err;
+		}
+		if (!path[i])
+			return 0;
+	}
+	return -ENAMETOOLONG;
+}
+
+int sl_instance_lock(struct sl_control *c, char error[SL_ERROR_MAX])
+{
+	char path[SL_PATH_MAX + 32];
+	int err = make_directory(c->config.run_dir, 0755, error);
+
+	if (!err)
+		err = make_directory(c->config.state_dir, 0700, error);
+	if (err)
+		return err;
+	snprintf(path, sizeof(path), "%s/control.lock", c->config.run_dir);
+	c->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (c->lock >= 0 && flock(c->lock, LOCK_EX | LOCK_NB) == 0)
+		return 0;
+	err = errno;
+	if (c->lock >= 0 && err == EWOULDBLOCK) {
+		snprintf(error, SL_ERROR_MAX,
+			 "instance %s has a control process already (%s is locked)",
+			 c->config.instance, path);
+		return -EBUSY;
+	}
+	snprintf(error, SL_ERROR_MAX, "%s: %s", path, strerror(err));
+	return -err;
+}
+
+static struct sl_capacity capacity_of(const struct sl_config *config)
+{
+	return (struct sl_capacity){
+		.services = config->capacity.services,
+		.backends = config->capacity.backends,
+		.rows = config->capacity.rows,
+		.flows = config->capacity.flows,
+		.routes = config->capacity.routes,
+		.limits = config->capacity.limits,
+		.exceptions = config->capacity.exceptions,
+		.clients = config->capacity.clients,
+		.addresses = config->capacity.addresses,
+		.workers = config->dataplane.n_cores ? (uint32_t)config->dataplane.n_cores : 1,
+		.cpus = (uint32_t)sysconf(_SC_NPROCESSORS_CONF),
+	};
+}
+
+static int make(struct sl_control *c, const struct sl_capacity *capacity, char error[SL_ERROR_MAX])
+{
+	struct sl_root *root;
+	int err = sl_store_create(&c->store, &c->where, capacity, error);
+
+	if (err)
+		return err;
+	root = sl_store_root(&c->store);
+	memcpy(root->row_key, c->config.row_key, sizeof(root->row_key));
+	if (getrandom(root->flow_key, sizeof(root->flow_key), 0) != sizeof(root->flow_key) ||
+	    getrandom(&root->bank[0].seed, sizeof(root->bank[0].seed), 0) < 0)
+		return -EIO;
+	root->bank[1].seed = root->bank[0].seed;
+	sl_store_publish(&c->store);
+	return 0;
+}
+
+/* Whether the arrays that stand are those that the configuration asks for. */
+static int check_capacity(struct sl_control *c, const struct sl_capacity *capacity,
+			  char error[SL_ERROR_MAX])
+{
+	uint32_t count[SL_ARRAY_COUNT];
+	static const char *const name[] = {
+#define SL_ARRAY_NAME(name, record, writer) #name,
+		SL_ARRAYS(SL_ARRAY_NAME)
+#undef SL_ARRAY_NAME
+	};
+
+	sl_store_size(capacity, count);
+	for (int i = 0; i < SL_ARRAY_COUNT; i++) {
+		if (count[i] == c->store.count[i])
+			continue;
+		snprintf(error, SL_ERROR_MAX,
+			 "instance %s was made for other capacities or cores (%s: %u records, now "
+			 "%u); go back to those, or stop its dataplane and start over with "
+			 "`sluice-control --fresh`",
+			 c->config.instance, name[i], c->store.count[i], count[i]);
+		return -EINVAL;
+	}
+	if (memcmp(sl_store_root(&c->store)->row_key, c->config.row_key,
+		   sizeof(c->config.row_key)) == 0)
+		return 0;
+	snprintf(error, SL_ERROR_MAX,
+		 "instance %s belongs to another group: its rows would all move; start over with "
+		 "`sluice-control --fresh`",
+		 c->config.instance);
+	return -EINVAL;
+}
+
+static int runs(const struct sl_control *c, char error[SL_ERROR_MAX])
+{
+	snprintf(error, SL_ERROR_MAX, "instance %s has a dataplane that runs: stop it first",
+		 c->config.instance);
+	return -EBUSY;
+}
+
+static int remove_pins(struct sl_control *c, char error[SL_ERROR_MAX])
+{
+	int err = c->where.huge ? 0 : sl_xdp_detach_all(&c->where, error);
+
+	return err ? err : sl_store_remove(&c->where, error);
+}
+
+/* Whether a dataplane of this name runs, whatever its version: it holds a lock while it lives. */
+static bool is_locked(const struct sl_control *c)
+{
+	char path[SL_PATH_MAX + 32];
+	bool locked;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/dataplane.lock", c->config.run_dir);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	locked = flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+	close(fd);
+	return locked;
+}
+
+int sl_instance_remove(struct sl_control *c, char error[SL_ERROR_MAX])
+{
+	bool alive;
+	int err;
+
+	if (sl_store_root(&c->store)) /* we serve it */
+		return sl_dataplane_alive(c) ? runs(c, error) : remove_pins(c, error);
+	err = sl_store_attach(&c->store, &c->where, SL_STORE_READER, error);
+	if (!err) {
+		alive = sl_dataplane_alive(c);
+		sl_store_detach(&c->store);
+		c->store = (struct sl_store){ 0 };
+	} else {
+		/* One that waits for us may; one of another version may live on what stands. */
+		alive = err != -ENOENT && is_locked(c);
+	}
+	error[0] = '\0';
+	return alive ? runs(c, error) : remove_pins(c, error);
+}
+
+int sl_instance_books(struct sl_control *c)
+{
+	const uint32_t *count = c->store.count;
+	uint32_t writers = count[SL_ARRAY_tally];
+
+	c->rows = sl_pool_new(count[SL_ARRAY_slots]);
+	c->backends = sl_pool_new(count[SL_ARRAY_backends]);
+	c->limits = sl_pool_new(count[SL_ARRAY_limits]);
+	c->baseline = calloc(count[SL_ARRAY_traffic] / writers, sizeof(*c->baseline));
+	c->limit_baseline =
+		calloc(count[SL_ARRAY_limit_tally] / writers, sizeof(*c->limit_baseline));
+	c->region = calloc(count[SL_ARRAY_bindings] / SL_BINDING_LINES + 1, sizeof(*c->region));
+	return c->rows && c->backends && c->limits && c->baseline && c->limit_baseline && c->region
+		       ? 0
+		       : -ENOMEM;
+}
+
+int sl_instance_open(struct sl_control *c, bool fresh, char error[SL_ERROR_MAX])
+{
+	struct sl_capacity capacity = capacity_of(&c->config);
+	int err = fresh ? sl_instance_remove(c, error) : 0;
+
+	if (err)
+		return err;
+	err = sl_store_attach(&c->store, &c->where, SL_STORE_CONTROL, error);
+	if (err == -ENOENT)
+		err = make(c, &capacity, error);
+	else if (!err)
+		err = check_capacity(c, &capacity, error);
+	return err ? err : sl_instance_books(c);
+}
+
+void sl_instance_close_books(struct sl_control *c)
+{
+	sl_rescale_free(c);
+	sl_limit_top_free(c);
+	free(c->baseline);
+	free(c->region);
+	free(c->limit_baseline);
+	sl_model_free(c->model, 0);
+	sl_pool_free(c->limits);
+	sl_pool_free(c->backends);
+	sl_pool_free(c->rows);
+}
+
+void sl_instance_close(struct sl_control *c)
+{
+	sl_instance_close_books(c);
+	sl_store_detach(&c->store);
+}

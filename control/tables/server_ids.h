@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Server ids as records (abi/server.h): from the model to what engines read, and back for a control
+ * that was restarted.
+ *
+ * Who serves is named by its id, also while it drains or leaves: the connections that have such ids
+ * are established. Who waits (model/shared_endpoints.h) isn't yet. The id is another's to have once
+ * its backend is gone.
+ */
+#ifndef SL_CONTROL_TABLES_SERVER_IDS_H
+#define SL_CONTROL_TABLES_SERVER_IDS_H
+
+#include "../daemon.h"
+
+/* The extent of a service that is being published, made anew if it differs. -ENOSPC with a message:
+ * no room. */
+int sl_servers_build(struct sl_control *c, struct sl_model_service *s, char error[SL_ERROR_MAX]);
+
+/* What the record of a service that has any says of them: sl_servers_word(). */
+uint32_t sl_servers_record(const struct sl_model_service *s);
+
+/* The ids of a service record. -EPROTO: they contradict it. */
+int sl_servers_adopt(struct sl_control *c, struct sl_model_service *s,
+		     const struct sl_service *record);
+
+/* Whether a backend may have this id beside those of the others; `but`: the one that it is of, or
+ * NULL. 0 or -EINVAL with a message. */
+int sl_servers_clash(const struct sl_model_service *s, const struct sl_model_backend *but,
+		     const struct sl_server_id *id, char error[SL_ERROR_MAX]);
+
+/* Whether all ids of the service stand beside each other, those of backends that leave included. 0
+ * or -EINVAL with a message. */
+int sl_servers_check(const struct sl_model_service *s, char error[SL_ERROR_MAX]);
+
+#endif
