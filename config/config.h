@@ -221,6 +221,13 @@ enum sl_exit {
 int sl_config_read(const char *file, struct sl_config *config, char error[SL_ERROR_MAX]);
 void sl_config_free(struct sl_config *config);
 
+/* What it says of the backend at this address and port (host order); NULL: nothing. */
+const struct sl_config_backend *sl_config_endpoint(const struct sl_config_service *service,
+						   const union sl_addr *addr, uint16_t port);
+const struct sl_config_backend *sl_config_find_backend(const struct sl_config *config,
+						       const char *service,
+						       const union sl_addr *addr, uint16_t port);
+
 /* Parts of it that commands check by the same rules. 0 or -EINVAL with a message in error. */
 int sl_config_parse_addr(const char *text, union sl_addr *addr, char error[SL_ERROR_MAX]);
 int sl_config_parse_name(const char *text, char name[SL_NAME_MAX], char error[SL_ERROR_MAX]);

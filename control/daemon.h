@@ -7,10 +7,12 @@
 #include <jansson.h>
 
 #include "../config/config.h"
+#include "../config/process.h"
 #include "../dataplane/abi/store.h"
 #include "model/model.h"
 #include "network/net.h"
-#include "rpc/server.h"
+
+struct sl_rpc;
 
 struct sl_control {
 	struct event_base *base;
@@ -39,7 +41,7 @@ struct sl_control {
 	double commit_us; /* of the live generation, see tables/publish.h; 0: adopted */
 	bool dataplane_seen;
 	uint64_t owner[SL_PORTS_CONFIG_MAX]
-		      [SL_QUEUES_PER_PORT];	/* as last seen, see xdp/queues.h */
+		      [SL_QUEUES_PER_PORT];	/* as last seen, see tables/queues.h */
 	uint32_t attached[SL_PORTS_CONFIG_MAX]; /* ifindex that XDP is attached to; 0: none */
 	char *unattached[SL_PORTS_CONFIG_MAX];	/* why it is not, as logged; NULL */
 	bool xdp_alone; /* an interface isn't the dataplane's any more, see sl_queues_stranded() */
@@ -52,14 +54,5 @@ struct sl_control {
 			     */
 	uint32_t limits_failed_ms;
 };
-
-__attribute__((format(printf, 1, 2))) void sl_log(const char *format, ...);
-
-uint64_t sl_clock_ns(void); /* CLOCK_MONOTONIC */
-
-static inline uint32_t sl_clock_ms(void)
-{
-	return (uint32_t)(sl_clock_ns() / 1000000u);
-}
 
 #endif

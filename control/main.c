@@ -9,51 +9,34 @@
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "commands/detach.h"
 #include "commands/reload.h"
 #include "commands/table.h"
 #include "daemon.h"
 #include "desired/apply.h"
-#include "desired/apply_limits.h"
 #include "desired/overrides.h"
 #include "network/multicast.h"
 #include "report/limit_top.h"
 #include "report/problems.h"
+#include "rpc/server.h"
 #include "tables/adopt.h"
 #include "tables/instance.h"
+#include "tables/liveness.h"
 #include "tables/nat_pools.h"
 #include "tables/publish.h"
+#include "tables/queues.h"
 #include "tables/rescale.h"
+#include "upkeep/limit_expiry.h"
 #include "upkeep/sweep.h"
 #include "xdp/ports.h"
-#include "xdp/queues.h"
 
 enum { TICK_MS = 10, RESOLVE_MS = 1500 };
-
-void sl_log(const char *format, ...)
-{
-	va_list list;
-
-	va_start(list, format);
-	fputs("sluice-control: ", stderr);
-	vfprintf(stderr, format, list);
-	fputc('\n', stderr);
-	va_end(list);
-}
-
-uint64_t sl_clock_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
 
 /* Publishes what the network has become; or, if it must be, even if that is nothing new. */
 static void follow(struct sl_control *c, bool must)
@@ -137,6 +120,18 @@ static void watch_dataplane(struct sl_control *c)
 		sl_net_set_mac(c->net, i, queues[i * SL_QUEUES_PER_PORT].mac);
 }
 
+/* Of the live model, as often as there are services. */
+static void follow_vips(struct sl_control *c)
+{
+	union sl_addr *vips = calloc(c->model->n + 1, sizeof(*vips));
+
+	for (size_t i = 0; vips && i < c->model->n; i++)
+		vips[i] = c->model->service[i]->conf.vip;
+	if (vips)
+		sl_multicast_follow(&c->config, c->net, vips, c->model->n);
+	free(vips);
+}
+
 static void tick(evutil_socket_t fd, short what, void *context)
 {
 	struct sl_control *c = context;
@@ -146,11 +141,11 @@ static void tick(evutil_socket_t fd, short what, void *context)
 	watch_dataplane(c);
 	sl_queues_watch(c);
 	follow_interfaces(c);
-	sl_groups_follow(c);
+	follow_vips(c);
 	sl_problems_watch(c);
 	sl_sweep_tick(c->sweep);
 	sl_bindings_tick(c);
-	sl_limits_tick(c);
+	sl_limit_expiry_tick(c);
 	sl_limit_top_tick(c);
 	sl_rescale_run(c);
 }
@@ -311,7 +306,9 @@ static int start(struct sl_control *c, bool fresh, char error[SL_ERROR_MAX])
 	int err = sl_instance_lock(c, error);
 
 	if (!err)
-		err = sl_instance_open(c, fresh, error);
+		err = fresh ? sl_detach(c, error) : 0;
+	if (!err)
+		err = sl_instance_open(c, error);
 	if (!err)
 		err = sl_overrides_load(c, error);
 	if (!err)
@@ -376,6 +373,7 @@ static int serve(struct sl_control *c, bool fresh)
 	sl_rpc_close(c->changes);
 	sl_sweep_free(c->sweep);
 	sl_net_close(c->net);
+	sl_limit_top_free(c);
 	sl_instance_close(c);
 	json_decref(c->overrides);
 	json_decref(c->told);
@@ -397,7 +395,7 @@ static int detach(struct sl_control *c)
 		return SL_EXIT_BUSY;
 	}
 	if (!err)
-		err = sl_instance_remove(c, error);
+		err = sl_detach(c, error);
 	if (err)
 		sl_log("%s", error[0] ? error : strerror(-err));
 	return err ? exit_status(err) : SL_EXIT_OK;

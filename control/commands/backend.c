@@ -7,10 +7,10 @@
 
 #include "../desired/apply.h"
 #include "../desired/overrides.h"
+#include "../model/server_ids.h"
 #include "../report/status.h"
 #include "../tables/counters.h"
 #include "../tables/publish.h"
-#include "../tables/server_ids.h"
 #include "params.h"
 
 /* A backend by its name or as ADDRESS:PORT. One that leaves may have handed on its name. */
@@ -174,7 +174,7 @@ static int read_new_backend(const struct sl_control *c, const json_t *params,
 		snprintf(error, SL_ERROR_MAX, "port: %.*s", SL_ERROR_MAX - 16, why);
 		return -EINVAL;
 	}
-	*file = sl_file_backend(c, s->conf.name, &conf->addr, conf->port);
+	*file = sl_config_find_backend(&c->config, s->conf.name, &conf->addr, conf->port);
 	conf->weight = *file ? (*file)->weight : 1;
 	if (weight && !json_is_integer(weight)) {
 		snprintf(error, SL_ERROR_MAX, "weight: must be a number");
@@ -224,7 +224,7 @@ static int check_new_backend(struct sl_control *c, struct sl_model_service *s,
 			 s->conf.name, conf->name);
 		return -EEXIST;
 	}
-	if (sl_servers_clash(s, same, &conf->server_id, why) != 0) {
+	if (sl_service_id_clash(s, same, &conf->server_id, why) != 0) {
 		snprintf(error, SL_ERROR_MAX, "server_id: %.*s", SL_ERROR_MAX - 16, why);
 		return -EEXIST;
 	}
@@ -328,7 +328,8 @@ int sl_backend_remove_command(void *context, const json_t *params, json_t **resu
 		err = change_backend(&x, c, params, error);
 	if (err)
 		return err;
-	in_file = sl_file_backend(c, x.service->conf.name, &x.backend->addr, x.backend->port);
+	in_file = sl_config_find_backend(&c->config, x.service->conf.name, &x.backend->addr,
+					 x.backend->port);
 	sl_backend_set_state(x.service, x.backend,
 			     json_is_true(json_object_get(params, "now")) ? SL_STATE_GONE
 									  : SL_STATE_LEAVING);

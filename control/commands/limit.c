@@ -10,6 +10,7 @@
 
 #include "../desired/apply_limits.h"
 #include "../desired/overrides.h"
+#include "../report/limit_top.h"
 #include "../report/limits.h"
 #include "../report/status.h"
 #include "../tables/publish.h"
@@ -544,4 +545,28 @@ int sl_limit_clear_command(void *context, const json_t *params, json_t **result,
 	if (l.removed && sl_live_limits_set(x.overrides, conf->name, &l) != 0)
 		return drop(&x, -ENOMEM);
 	return end(&x, text, result, error);
+}
+
+/* top */
+
+int sl_limit_top_command(void *context, const json_t *params, json_t **result,
+			 char error[SL_ERROR_MAX])
+{
+	static const char *const keys[] = { "service", NULL };
+	const struct sl_control *c = context;
+	int at = -1, err = sl_params_known(params, keys, error);
+	json_t *rows;
+
+	if (err)
+		return err;
+	if (json_object_get(params, "service")) {
+		at = sl_param_service(c, params, error);
+		if (at < 0)
+			return at;
+	}
+	rows = sl_limit_top_report(c, at);
+	if (!rows)
+		return -ENOMEM;
+	*result = json_pack("{s:o}", "top", rows);
+	return 0;
 }

@@ -17,4 +17,7 @@ int sl_limit_set_command(void *context, const json_t *params, json_t **result,
 int sl_limit_clear_command(void *context, const json_t *params, json_t **result,
 			   char error[SL_ERROR_MAX]);
 
+int sl_limit_top_command(void *context, const json_t *params, json_t **result,
+			 char error[SL_ERROR_MAX]);
+
 #endif

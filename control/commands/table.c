@@ -4,12 +4,11 @@
 #include <errno.h>
 
 #include "../desired/overrides.h"
-#include "../report/limit_top.h"
 #include "../report/status.h"
-#include "../tables/instance.h"
 #include "../tables/nat_pools.h"
 #include "../tables/publish.h"
 #include "backend.h"
+#include "detach.h"
 #include "limit.h"
 #include "params.h"
 #include "reload.h"
@@ -125,7 +124,7 @@ static int detach(void *context, const json_t *params, json_t **result, char err
 {
 	static const struct timeval soon = { .tv_usec = 100000 };
 	struct sl_control *c = context;
-	int err = sl_instance_remove(c, error);
+	int err = sl_detach(c, error);
 
 	(void)params;
 	if (err)

@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../model/server_ids.h"
 #include "../network/direct_from.h"
 #include "../network/routes.h"
-#include "../tables/server_ids.h"
 #include "apply_limits.h"
 #include "overrides.h"
 
@@ -115,15 +115,6 @@ static bool want_from_override(const char *endpoint, const json_t *o, struct wan
 	return w->conf.weight &&
 	       sl_backend_parse(endpoint, &w->conf.addr, &w->conf.port, error) == 0 &&
 	       sl_config_parse_name(name, w->conf.name, error) == 0;
-}
-
-static const struct sl_config_backend *endpoint_of(const struct sl_config_service *conf,
-						   const union sl_addr *addr, uint16_t port)
-{
-	for (size_t i = 0; i < conf->n_backends; i++)
-		if (conf->backend[i].port == port && sl_addr_equal(&conf->backend[i].addr, addr))
-			return &conf->backend[i];
-	return NULL;
 }
 
 /* Another id, or none any more. */
@@ -252,7 +243,7 @@ static int apply_backends(struct sl_control *c, struct sl_model *m, struct sl_mo
 		const struct sl_model_backend *named;
 
 		if (err || !want_from_override(endpoint, o, &w) ||
-		    endpoint_of(conf, &w.conf.addr, w.conf.port))
+		    sl_config_endpoint(conf, &w.conf.addr, w.conf.port))
 			continue;
 		if (sl_mode_check_addr(conf, &w.conf.addr, why) != 0 ||
 		    sl_mode_check_port(conf, w.conf.port, why) != 0) {
@@ -270,7 +261,7 @@ static int apply_backends(struct sl_control *c, struct sl_model *m, struct sl_mo
 	}
 	if (!err) {
 		dismiss(s, keep, changes);
-		err = sl_servers_check(s, error);
+		err = sl_service_check_ids(s, error);
 	}
 	free(keep);
 	return err;
@@ -340,16 +331,6 @@ static int apply_service(struct sl_control *c, struct sl_model *next,
 	if (!tracked)
 		sl_service_begin_tracking(s, sl_clock_ms());
 	return apply_backends(c, next, s, conf, changes, error);
-}
-
-const struct sl_config_backend *sl_file_backend(const struct sl_control *c, const char *service,
-						const union sl_addr *addr, uint16_t port)
-{
-	for (size_t i = 0; i < c->config.n_services; i++) {
-		if (strcmp(c->config.service[i].name, service) == 0)
-			return endpoint_of(&c->config.service[i], addr, port);
-	}
-	return NULL;
 }
 
 int sl_apply(struct sl_control *c, const struct sl_config *config, struct sl_model *next,

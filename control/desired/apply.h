@@ -15,10 +15,6 @@
 int sl_apply(struct sl_control *c, const struct sl_config *config, struct sl_model *next,
 	     json_t *changes, char error[SL_ERROR_MAX]);
 
-/* What the file, as it was last applied, says of a backend; NULL: nothing. */
-const struct sl_config_backend *sl_file_backend(const struct sl_control *c, const char *service,
-						const union sl_addr *addr, uint16_t port);
-
 /* Ports, routes and next hops as the network has them now; true when something differs from what
  * `next` says. */
 bool sl_apply_network(struct sl_control *c, struct sl_model *next);

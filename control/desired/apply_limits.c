@@ -8,11 +8,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "../model/limits.h"
 #include "../model/pace.h"
-#include "../tables/publish.h"
 #include "overrides.h"
-
-enum { RETRY_MS = 1000 };
 
 __attribute__((format(printf, 2, 3))) static void note(json_t *changes, const char *format, ...)
 {
@@ -24,22 +22,6 @@ __attribute__((format(printf, 2, 3))) static void note(json_t *changes, const ch
 	va_end(list);
 	if (changes)
 		json_array_append_new(changes, json_string(text));
-}
-
-const char *sl_limits_name(const struct sl_config_limit *l, char text[SL_LIMIT_NAME])
-{
-	char prefixes[32] = "";
-
-	if (l->scope == SL_SCOPE_CLIENT && (l->prefix4 != 32 || l->prefix6 != 128))
-		snprintf(prefixes, sizeof(prefixes), l->prefix6 == 128 ? " /%u" : " /%u, /%u",
-			 l->prefix4, l->prefix6);
-	snprintf(text, SL_LIMIT_NAME, "per %s%s%s", sl_word_text(sl_limit_scopes, l->scope),
-		 prefixes,
-		 l->unit == SL_UNIT_CONNECTIONS	   ? ""
-		 : l->direction == SL_TO_BACKEND   ? " to backends"
-		 : l->direction == SL_FROM_BACKEND ? " from backends"
-						   : "");
-	return text;
 }
 
 uint64_t sl_limits_subject(const struct sl_control *c, const struct sl_config_limit *l,
@@ -320,15 +302,6 @@ const struct sl_model_limit *sl_limits_base(const struct sl_model_service *s,
 	return NULL;
 }
 
-const struct sl_model_exception *sl_limits_exception(const struct sl_model_service *s,
-						     uint16_t limit, uint64_t subject)
-{
-	for (uint32_t i = 0; i < s->n_exceptions; i++)
-		if (s->exception[i].limit == limit && s->exception[i].subject == subject)
-			return &s->exception[i];
-	return NULL;
-}
-
 static int set_exceptions(const struct sl_control *c, struct sl_model_service *s,
 			  const struct wanted *w)
 {
@@ -424,102 +397,4 @@ void sl_limits_removed(const struct sl_control *c, const struct sl_model_service
 			     "service %s: limit %s was cleared live and stays cleared; `limit "
 			     "set` takes it back",
 			     s->conf.name, sl_limits_name(&l.limit, name));
-}
-
-uint32_t sl_limits_count(const struct sl_model *m)
-{
-	uint32_t n = 0;
-
-	for (size_t i = 0; i < m->n; i++)
-		n += m->service[i]->n_limits;
-	return n;
-}
-
-uint32_t sl_limits_count_exceptions(const struct sl_model *m)
-{
-	uint32_t n = 0;
-
-	for (size_t i = 0; i < m->n; i++)
-		n += m->service[i]->n_exceptions;
-	return n;
-}
-
-/* Time */
-
-static bool any_ended(const struct sl_model_service *s, uint64_t now)
-{
-	for (uint32_t i = 0; i < s->n_exceptions; i++)
-		if (s->exception[i].until && s->exception[i].until <= now)
-			return true;
-	return false;
-}
-
-static void log_ended(const struct sl_model_service *s, uint64_t now)
-{
-	char text[SL_SUBJECT_TEXT];
-
-	for (uint32_t i = 0; i < s->n_exceptions; i++) {
-		const struct sl_model_exception *e = &s->exception[i];
-		struct sl_live_limit l = { .addr = e->addr, .port = e->port };
-
-		for (uint32_t k = 0; k < s->n_limits; k++)
-			if (s->limit[k].id == e->limit)
-				l.limit = s->limit[k].conf;
-		if (e->until && e->until <= now)
-			sl_log("service %s: the rate of %s has ended", s->conf.name,
-			       sl_live_limit_subject(&l, text));
-	}
-}
-
-/* The overrides themselves are pruned once that is live. */
-static int end_all(struct sl_control *c, uint64_t now, char error[SL_ERROR_MAX])
-{
-	struct sl_model *next = sl_model_clone(c->model);
-	struct sl_published out;
-	int err = next ? 0 : -ENOMEM;
-
-	for (size_t i = 0; next && i < next->n && !err; i++) {
-		struct sl_model_service *s = next->service[i];
-		bool tracked;
-
-		if (!any_ended(s, now))
-			continue;
-		log_ended(s, now);
-		s = sl_model_edit(next, i);
-		tracked = s && sl_service_tracks(s);
-		err = s ? sl_limits_apply(c, next, s, &s->conf,
-					  sl_live_limits(c->overrides, s->conf.name), NULL, error)
-			: -ENOMEM;
-		if (!err && !tracked)
-			sl_service_begin_tracking(s, sl_clock_ms());
-	}
-	if (err) {
-		sl_model_free(next, 0);
-		return err;
-	}
-	err = sl_publish(c, next, &out, error);
-	if (err)
-		return err;
-	sl_overrides_prune(c);
-	return sl_overrides_save(c, error);
-}
-
-void sl_limits_tick(struct sl_control *c)
-{
-	uint64_t now = (uint64_t)time(NULL);
-	char error[SL_ERROR_MAX] = "";
-	bool any = false;
-
-	if (c->limits_failed && sl_clock_ms() - c->limits_failed_ms < RETRY_MS)
-		return;
-	for (size_t i = 0; i < c->model->n && !any; i++)
-		any = any_ended(c->model->service[i], now);
-	if (!any || end_all(c, now, error) == 0) {
-		c->limits_failed = false;
-		return;
-	}
-	if (!c->limits_failed)
-		sl_log("%s", error);
-	c->limits_failed = true;
-	c->limits_failed_ms = sl_clock_ms();
 }

@@ -14,6 +14,7 @@
 #define SL_CONTROL_DESIRED_APPLY_LIMITS_H
 
 #include "../daemon.h"
+#include "../model/limits.h"
 #include "limit_overrides.h"
 
 /* Makes the limits of `s`, which is being edited, what `conf` (the file's) and `live` (the array of
@@ -35,21 +36,7 @@ uint64_t sl_limits_subject(const struct sl_control *c, const struct sl_config_li
 /* The limit of this scope, unit, direction and prefix length, of the address's family; NULL. */
 const struct sl_model_limit *sl_limits_base(const struct sl_model_service *s,
 					    const struct sl_live_limit *l);
-const struct sl_model_exception *sl_limits_exception(const struct sl_model_service *s,
-						     uint16_t limit, uint64_t subject);
-
-/* "per client /24 to backends". */
-#define SL_LIMIT_NAME 64
-const char *sl_limits_name(const struct sl_config_limit *l, char text[SL_LIMIT_NAME]);
-
 /* Sentences about what the file has and was cleared live. */
 void sl_limits_removed(const struct sl_control *c, const struct sl_model_service *s, json_t *list);
-
-/* Of all services. */
-uint32_t sl_limits_count(const struct sl_model *m);
-uint32_t sl_limits_count_exceptions(const struct sl_model *m);
-
-/* Ends exceptions whose time has come, by publishing; from the daemon's tick. */
-void sl_limits_tick(struct sl_control *c);
 
 #endif

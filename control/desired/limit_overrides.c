@@ -20,53 +20,6 @@ __attribute__((format(printf, 2, 3))) static int wrong(char why[SL_ERROR_MAX], c
 	return -EINVAL;
 }
 
-/* Prefixes */
-
-union sl_addr sl_prefix_of(const union sl_addr *addr, uint8_t length)
-{
-	union sl_addr prefix = *addr;
-
-	for (uint32_t i = length + (sl_addr_is4(addr) ? 96u : 0); i < 128; i++)
-		prefix.b[i / 8] &= (uint8_t) ~(0x80 >> i % 8);
-	return prefix;
-}
-
-int sl_prefix_parse(const char *text, union sl_addr *addr, uint8_t *length,
-		    char error[SL_ERROR_MAX])
-{
-	const char *slash = strchr(text, '/');
-	char bare[SL_ADDR_TEXT], *end = NULL;
-	size_t n = slash ? (size_t)(slash - text) : strlen(text);
-	unsigned long bits, most;
-	union sl_addr prefix;
-
-	if (n >= sizeof(bare))
-		return wrong(error, "\"%.64s\" is no address", text);
-	memcpy(bare, text, n);
-	bare[n] = '\0';
-	if (sl_config_parse_addr(bare, addr, error) != 0)
-		return -EINVAL;
-	most = sl_addr_is4(addr) ? 32 : 128;
-	bits = most;
-	if (slash)
-		bits = strtoul(slash + 1, &end, 10);
-	if (slash && (slash[1] < '0' || slash[1] > '9' || *end || bits < 1 || bits > most))
-		return wrong(error, "\"%.64s\": the length of a prefix is 1 to %lu", text, most);
-	*length = (uint8_t)bits;
-	prefix = sl_prefix_of(addr, *length);
-	if (!sl_addr_equal(&prefix, addr))
-		return wrong(error, "\"%.64s\": there are bits beyond the prefix's length", text);
-	return 0;
-}
-
-const char *sl_prefix_format(const union sl_addr *addr, uint8_t length, char text[SL_PREFIX_TEXT])
-{
-	char bare[SL_ADDR_TEXT];
-
-	snprintf(text, SL_PREFIX_TEXT, "%s/%u", sl_addr_format(addr, bare), length);
-	return text;
-}
-
 static uint8_t prefix_of(const struct sl_live_limit *l)
 {
 	return sl_addr_is4(&l->addr) ? l->limit.prefix4 : l->limit.prefix6;

@@ -16,6 +16,7 @@
 #ifndef SL_CONTROL_DESIRED_LIMIT_OVERRIDES_H
 #define SL_CONTROL_DESIRED_LIMIT_OVERRIDES_H
 
+#include "../../config/endpoint.h"
 #include "../daemon.h"
 
 struct sl_live_limit {
@@ -28,15 +29,6 @@ struct sl_live_limit {
 	uint16_t port;	    /* or a flow */
 	uint64_t until;	    /* 0: no end */
 };
-
-/* "198.51.100.7/32"; the length may be left out. What lies beyond it has to be 0. */
-#define SL_PREFIX_TEXT (SL_ADDR_TEXT + 4)
-int sl_prefix_parse(const char *text, union sl_addr *addr, uint8_t *length,
-		    char error[SL_ERROR_MAX]);
-const char *sl_prefix_format(const union sl_addr *addr, uint8_t length, char text[SL_PREFIX_TEXT]);
-
-/* The address without the bits beyond. */
-union sl_addr sl_prefix_of(const union sl_addr *addr, uint8_t length);
 
 /* "client 198.51.100.7/32", "flow 198.51.100.7:12345". */
 #define SL_SUBJECT_TEXT (SL_PREFIX_TEXT + 16)

@@ -12,61 +12,6 @@
 #include "apply.h"
 #include "limit_overrides.h"
 
-const char *sl_endpoint_format(const union sl_addr *addr, uint16_t port,
-			       char text[SL_ENDPOINT_TEXT])
-{
-	char bare[SL_ADDR_TEXT];
-
-	sl_addr_format(addr, bare);
-	if (port)
-		snprintf(text, SL_ENDPOINT_TEXT, sl_addr_is4(addr) ? "%s:%u" : "[%s]:%u", bare,
-			 port);
-	else
-		snprintf(text, SL_ENDPOINT_TEXT, sl_addr_is4(addr) ? "%s:any" : "[%s]:any", bare);
-	return text;
-}
-
-int sl_endpoint_parse(const char *text, union sl_addr *addr, uint16_t *port,
-		      char error[SL_ERROR_MAX])
-{
-	const char *colon = strrchr(text, ':');
-	char bare[SL_ENDPOINT_TEXT], *end;
-	size_t length = colon ? (size_t)(colon - text) : 0;
-	unsigned long number;
-
-	if (!length || length >= sizeof(bare) || colon[1] < '0' || colon[1] > '9')
-		goto fail;
-	memcpy(bare, text, length);
-	bare[length] = '\0';
-	if (bare[0] == '[' && bare[length - 1] == ']') {
-		memmove(bare, bare + 1, length - 2);
-		bare[length - 2] = '\0';
-	}
-	number = strtoul(colon + 1, &end, 10);
-	if (*end || number < 1 || number > 65535)
-		goto fail;
-	*port = (uint16_t)number;
-	return sl_config_parse_addr(bare, addr, error);
-fail:
-	snprintf(error, SL_ERROR_MAX, "must be ADDRESS:PORT");
-	return -EINVAL;
-}
-
-int sl_backend_parse(const char *text, union sl_addr *addr, uint16_t *port,
-		     char error[SL_ERROR_MAX])
-{
-	size_t length = strlen(text);
-	char one[SL_ENDPOINT_TEXT];
-	int err;
-
-	if (length <= 4 || length >= sizeof(one) || strcmp(text + length - 4, ":any") != 0)
-		return sl_endpoint_parse(text, addr, port, error);
-	snprintf(one, sizeof(one), "%.*s:1", (int)length - 4, text);
-	err = sl_endpoint_parse(one, addr, port, error);
-	*port = 0;
-	return err;
-}
-
 static void path_of(const struct sl_control *c, const char *suffix, char path[SL_PATH_MAX + 32])
 {
 	snprintf(path, SL_PATH_MAX + 32, "%s/overrides.json%s", c->config.state_dir, suffix);
@@ -340,7 +285,7 @@ static const struct sl_config_backend *in_file(const struct sl_control *c, const
 	uint16_t port;
 
 	return sl_backend_parse(endpoint, &addr, &port, ignored) == 0
-		       ? sl_file_backend(c, service, &addr, port)
+		       ? sl_config_find_backend(&c->config, service, &addr, port)
 		       : NULL;
 }
 

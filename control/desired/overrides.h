@@ -21,20 +21,8 @@
 #ifndef SL_CONTROL_DESIRED_OVERRIDES_H
 #define SL_CONTROL_DESIRED_OVERRIDES_H
 
+#include "../../config/endpoint.h"
 #include "../daemon.h"
-
-#define SL_ENDPOINT_TEXT (SL_ADDR_TEXT + 8)
-
-/* "10.1.0.11:80", "[2001:db8::1]:80"; port 0, which a backend has in a service of a range: ":any".
- */
-const char *sl_endpoint_format(const union sl_addr *addr, uint16_t port,
-			       char text[SL_ENDPOINT_TEXT]);
-
-/* 0, or -EINVAL with a message. The second takes no ":any". */
-int sl_backend_parse(const char *text, union sl_addr *addr, uint16_t *port,
-		     char error[SL_ERROR_MAX]);
-int sl_endpoint_parse(const char *text, union sl_addr *addr, uint16_t *port,
-		      char error[SL_ERROR_MAX]);
 
 /* No file is no override. 0 or -errno with a message. */
 int sl_overrides_load(struct sl_control *c, char error[SL_ERROR_MAX]);

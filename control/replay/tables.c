@@ -2,11 +2,9 @@
 #include "tables.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "../desired/apply.h"
@@ -16,25 +14,6 @@
 #include "memory.h"
 
 /* What control's code asks of its program. */
-
-void sl_log(const char *format, ...)
-{
-	va_list list;
-
-	va_start(list, format);
-	fputs("sluice-replay: ", stderr);
-	vfprintf(stderr, format, list);
-	fputc('\n', stderr);
-	va_end(list);
-}
-
-uint64_t sl_clock_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
 
 /* Room for what mirror.c makes up, whatever the file provides for the kernel's routes. */
 static uint32_t routes_needed(const struct sl_config *config, size_t n_local)

@@ -7,9 +7,10 @@
 
 #include "../desired/apply.h"
 #include "../model/shared_endpoints.h"
+#include "../tables/liveness.h"
 #include "../tables/nat_pools.h"
 #include "../tables/publish.h"
-#include "../xdp/queues.h"
+#include "../tables/queues.h"
 
 enum {
 	AT_ONCE = 32,  /* of one kind: a network that is down shouldn't fill the log */
@@ -48,7 +49,8 @@ static const char *unreachable(const struct sl_model_backend *b)
 static void backend_problem(const struct sl_control *c, const struct sl_model_service *s,
 			    const struct sl_model_backend *b, const char *why, json_t *list)
 {
-	const struct sl_config_backend *file = sl_file_backend(c, s->conf.name, &b->addr, b->port);
+	const struct sl_config_backend *file =
+		sl_config_find_backend(&c->config, s->conf.name, &b->addr, b->port);
 	char endpoint[SL_ENDPOINT_TEXT], place[SL_PATH_MAX + 32] = "";
 
 	if (file)

@@ -7,8 +7,9 @@
 #include <unistd.h>
 
 #include "../tables/counters.h"
+#include "../tables/liveness.h"
 #include "../tables/publish.h"
-#include "../xdp/queues.h"
+#include "../tables/queues.h"
 #include "limits.h"
 #include "problems.h"
 

@@ -38,13 +38,6 @@ struct sl_published {
 int sl_publish(struct sl_control *c, struct sl_model *next, struct sl_published *out,
 	       char error[SL_ERROR_MAX]);
 
-/* Life of the other side, as its shared words say it; all of it is hostile input. */
-bool sl_dataplane_alive(const struct sl_control *c);
-uint32_t sl_workers(const struct sl_control *c);		   /* records to look at */
-bool sl_worker_alive(const struct sl_control *c, uint32_t worker); /* a fresh heartbeat too */
-bool sl_workers_hang(const struct sl_control *c); /* all that live, and there is one */
-uint64_t sl_worker_generation(const struct sl_control *c, uint32_t worker);
-
 /* What the dataplane's answer to a proposal means. */
 const char *sl_accept_text(uint32_t answer);
 

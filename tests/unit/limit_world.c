@@ -94,6 +94,7 @@ int limit_world_begin(void **state)
 int limit_world_end(void **state)
 {
 	(void)state;
+	sl_limit_top_free(c);
 	sl_instance_close_books(c);
 	json_decref(c->overrides);
 	for (int i = 0; i < SL_ARRAY_COUNT; i++)
@@ -105,6 +106,7 @@ int limit_world_end(void **state)
 /* Control, killed and started again: it knows the records, the file and the overrides. */
 void limit_world_restart(void)
 {
+	sl_limit_top_free(c);
 	sl_instance_close_books(c);
 	assert_int_equal(sl_instance_books(c), 0);
 	assert_int_equal(sl_adopt(c, error), 0);

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "../../control/commands/limit.h"
 #include "../../control/desired/apply_limits.h"
 #include "../../control/report/limit_top.h"
 #include "../../control/report/limits.h"

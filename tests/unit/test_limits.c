@@ -23,6 +23,7 @@
 #include "../../control/tables/counters.h"
 #include "../../control/tables/publish.h"
 #include "../../control/tables/records.h"
+#include "../../control/upkeep/limit_expiry.h"
 #include "../../control/upkeep/sweep.h"
 #include "limit_world.h"
 
@@ -315,7 +316,7 @@ static void test_expiry(void **state)
 	live("web", client("198.51.100.8", "2Mbit", now + 1));
 	json_decref(limit_world_apply());
 	assert_int_equal(c->model->service[0]->n_exceptions, 2);
-	sl_limits_tick(c);
+	sl_limit_expiry_tick(c);
 	assert_int_equal(c->model->service[0]->n_exceptions, 2);
 	for (uint32_t i = 0; i < 2; i++)
 		if (c->model->service[0]->exception[i].until == now + 1)
@@ -323,14 +324,14 @@ static void test_expiry(void **state)
 	json_array_clear(sl_live_limits(c->overrides, "web"));
 	live("web", client("198.51.100.7", "2Mbit", now + 3600));
 	live("web", client("198.51.100.8", "2Mbit", now));
-	sl_limits_tick(c);
+	sl_limit_expiry_tick(c);
 	limit_world_accepted();
 	assert_int_equal(c->model->service[0]->n_exceptions, 1);
 	assert_int_equal(json_array_size(sl_live_limits(c->overrides, "web")), 1);
 	now_ns += 2000000000;
 	json_array_clear(sl_live_limits(c->overrides, "web"));
 	c->model->service[0]->exception[0].until = now;
-	sl_limits_tick(c);
+	sl_limit_expiry_tick(c);
 	assert_int_equal(c->model->service[0]->n_limits, 0);
 	assert_null(json_object_get(c->overrides, "limits"));
 }
