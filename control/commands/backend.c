@@ -263,8 +263,8 @@ static void remember_added(const struct change *x, const struct sl_config_backen
 	drop_if_empty(x);
 }
 
-int sl_backend_add_command(void *context, const json_t *params, json_t **result,
-			   char error[SL_ERROR_MAX])
+int sl_backend_add_command(void *context, struct sl_rpc_call *call, const json_t *params,
+			   json_t **result, char error[SL_ERROR_MAX])
 {
 	static const char *const keys[] = { "service", "address",   "port", "name",
 					    "weight",  "server_id", NULL };
@@ -275,6 +275,7 @@ int sl_backend_add_command(void *context, const json_t *params, json_t **result,
 	struct change x;
 	int err = sl_params_known(params, keys, error);
 
+	(void)call;
 	if (!err)
 		err = change_service(&x, c, params, error);
 	if (err)
@@ -315,8 +316,8 @@ fail:
 	return err;
 }
 
-int sl_backend_remove_command(void *context, const json_t *params, json_t **result,
-			      char error[SL_ERROR_MAX])
+int sl_backend_remove_command(void *context, struct sl_rpc_call *call, const json_t *params,
+			      json_t **result, char error[SL_ERROR_MAX])
 {
 	static const char *const keys[] = { "service", "backend", "now", NULL };
 	struct sl_control *c = context;
@@ -324,6 +325,7 @@ int sl_backend_remove_command(void *context, const json_t *params, json_t **resu
 	bool in_file;
 	int err = sl_params_known(params, keys, error);
 
+	(void)call;
 	if (!err)
 		err = change_backend(&x, c, params, error);
 	if (err)
@@ -375,20 +377,22 @@ static int set_state(struct sl_control *c, const json_t *params, enum sl_backend
 	return write_down(c, *result);
 }
 
-int sl_backend_drain_command(void *context, const json_t *params, json_t **result,
-			     char error[SL_ERROR_MAX])
+int sl_backend_drain_command(void *context, struct sl_rpc_call *call, const json_t *params,
+			     json_t **result, char error[SL_ERROR_MAX])
 {
+	(void)call;
 	return set_state(context, params, SL_STATE_DRAINING, result, error);
 }
 
-int sl_backend_ready_command(void *context, const json_t *params, json_t **result,
-			     char error[SL_ERROR_MAX])
+int sl_backend_ready_command(void *context, struct sl_rpc_call *call, const json_t *params,
+			     json_t **result, char error[SL_ERROR_MAX])
 {
+	(void)call;
 	return set_state(context, params, SL_STATE_READY, result, error);
 }
 
-int sl_backend_weight_command(void *context, const json_t *params, json_t **result,
-			      char error[SL_ERROR_MAX])
+int sl_backend_weight_command(void *context, struct sl_rpc_call *call, const json_t *params,
+			      json_t **result, char error[SL_ERROR_MAX])
 {
 	static const char *const keys[] = { "service", "backend", "weight", NULL };
 	const json_t *value = json_object_get(params, "weight");
@@ -398,6 +402,7 @@ int sl_backend_weight_command(void *context, const json_t *params, json_t **resu
 	struct change x;
 	int err = sl_params_known(params, keys, error);
 
+	(void)call;
 	if (err)
 		return err;
 	if (!json_is_integer(value)) {

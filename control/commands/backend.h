@@ -8,15 +8,17 @@
 
 #include "../daemon.h"
 
-int sl_backend_add_command(void *context, const json_t *params, json_t **result,
-			   char error[SL_ERROR_MAX]);
-int sl_backend_remove_command(void *context, const json_t *params, json_t **result,
-			      char error[SL_ERROR_MAX]);
-int sl_backend_drain_command(void *context, const json_t *params, json_t **result,
-			     char error[SL_ERROR_MAX]);
-int sl_backend_ready_command(void *context, const json_t *params, json_t **result,
-			     char error[SL_ERROR_MAX]);
-int sl_backend_weight_command(void *context, const json_t *params, json_t **result,
-			      char error[SL_ERROR_MAX]);
+struct sl_rpc_call;
+
+int sl_backend_add_command(void *context, struct sl_rpc_call *call, const json_t *params,
+			   json_t **result, char error[SL_ERROR_MAX]);
+int sl_backend_remove_command(void *context, struct sl_rpc_call *call, const json_t *params,
+			      json_t **result, char error[SL_ERROR_MAX]);
+int sl_backend_drain_command(void *context, struct sl_rpc_call *call, const json_t *params,
+			     json_t **result, char error[SL_ERROR_MAX]);
+int sl_backend_ready_command(void *context, struct sl_rpc_call *call, const json_t *params,
+			     json_t **result, char error[SL_ERROR_MAX]);
+int sl_backend_weight_command(void *context, struct sl_rpc_call *call, const json_t *params,
+			      json_t **result, char error[SL_ERROR_MAX]);
 
 #endif

@@ -132,14 +132,15 @@ static int read_which(const json_t *params, const struct sl_model_service *s, st
 
 /* Reading */
 
-int sl_limit_list_command(void *context, const json_t *params, json_t **result,
-			  char error[SL_ERROR_MAX])
+int sl_limit_list_command(void *context, struct sl_rpc_call *call, const json_t *params,
+			  json_t **result, char error[SL_ERROR_MAX])
 {
 	static const char *const keys[] = { "service", NULL };
 	const struct sl_control *c = context;
 	int at = -1, err = sl_params_known(params, keys, error);
 	json_t *list;
 
+	(void)call;
 	if (err)
 		return err;
 	if (json_object_get(params, "service")) {
@@ -155,8 +156,8 @@ int sl_limit_list_command(void *context, const json_t *params, json_t **result,
 	return 0;
 }
 
-int sl_limit_show_command(void *context, const json_t *params, json_t **result,
-			  char error[SL_ERROR_MAX])
+int sl_limit_show_command(void *context, struct sl_rpc_call *call, const json_t *params,
+			  json_t **result, char error[SL_ERROR_MAX])
 {
 	static const char *const keys[] = { "service", "client", "flow", NULL };
 	const struct sl_control *c = context;
@@ -164,6 +165,7 @@ int sl_limit_show_command(void *context, const json_t *params, json_t **result,
 	struct which w;
 	json_t *list;
 
+	(void)call;
 	if (err)
 		return err;
 	at = sl_param_service(c, params, error);
@@ -404,8 +406,8 @@ static void understood(const struct sl_live_limit *l, const char *service, char 
 		 sl_word_text(sl_limit_actions, l->limit.action), until);
 }
 
-int sl_limit_set_command(void *context, const json_t *params, json_t **result,
-			 char error[SL_ERROR_MAX])
+int sl_limit_set_command(void *context, struct sl_rpc_call *call, const json_t *params,
+			 json_t **result, char error[SL_ERROR_MAX])
 {
 	static const char *const keys[] = { "service", "per",	  "client",    "flow",
 					    "rate",    "burst",	  "direction", "action",
@@ -416,6 +418,7 @@ int sl_limit_set_command(void *context, const json_t *params, json_t **result,
 	json_t *row;
 	int err = sl_params_known(params, keys, error);
 
+	(void)call;
 	if (!err)
 		err = begin(&x, context, params, error);
 	if (err)
@@ -515,8 +518,8 @@ static int pick(const struct change *x, const struct which *w, struct sl_live_li
 	return err;
 }
 
-int sl_limit_clear_command(void *context, const json_t *params, json_t **result,
-			   char error[SL_ERROR_MAX])
+int sl_limit_clear_command(void *context, struct sl_rpc_call *call, const json_t *params,
+			   json_t **result, char error[SL_ERROR_MAX])
 {
 	static const char *const keys[] = { "service",	 "per",	    "client",  "flow", "unit",
 					    "direction", "prefix4", "prefix6", NULL };
@@ -527,6 +530,7 @@ int sl_limit_clear_command(void *context, const json_t *params, json_t **result,
 	struct which w;
 	int err = sl_params_known(params, keys, error);
 
+	(void)call;
 	if (!err)
 		err = begin(&x, context, params, error);
 	if (err)
@@ -549,14 +553,15 @@ int sl_limit_clear_command(void *context, const json_t *params, json_t **result,
 
 /* top */
 
-int sl_limit_top_command(void *context, const json_t *params, json_t **result,
-			 char error[SL_ERROR_MAX])
+int sl_limit_top_command(void *context, struct sl_rpc_call *call, const json_t *params,
+			 json_t **result, char error[SL_ERROR_MAX])
 {
 	static const char *const keys[] = { "service", NULL };
 	const struct sl_control *c = context;
 	int at = -1, err = sl_params_known(params, keys, error);
 	json_t *rows;
 
+	(void)call;
 	if (err)
 		return err;
 	if (json_object_get(params, "service")) {

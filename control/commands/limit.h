@@ -8,16 +8,18 @@
 
 #include "../daemon.h"
 
-int sl_limit_list_command(void *context, const json_t *params, json_t **result,
-			  char error[SL_ERROR_MAX]);
-int sl_limit_show_command(void *context, const json_t *params, json_t **result,
-			  char error[SL_ERROR_MAX]);
-int sl_limit_set_command(void *context, const json_t *params, json_t **result,
-			 char error[SL_ERROR_MAX]);
-int sl_limit_clear_command(void *context, const json_t *params, json_t **result,
-			   char error[SL_ERROR_MAX]);
+struct sl_rpc_call;
 
-int sl_limit_top_command(void *context, const json_t *params, json_t **result,
-			 char error[SL_ERROR_MAX]);
+int sl_limit_list_command(void *context, struct sl_rpc_call *call, const json_t *params,
+			  json_t **result, char error[SL_ERROR_MAX]);
+int sl_limit_show_command(void *context, struct sl_rpc_call *call, const json_t *params,
+			  json_t **result, char error[SL_ERROR_MAX]);
+int sl_limit_set_command(void *context, struct sl_rpc_call *call, const json_t *params,
+			 json_t **result, char error[SL_ERROR_MAX]);
+int sl_limit_clear_command(void *context, struct sl_rpc_call *call, const json_t *params,
+			   json_t **result, char error[SL_ERROR_MAX]);
+
+int sl_limit_top_command(void *context, struct sl_rpc_call *call, const json_t *params,
+			 json_t **result, char error[SL_ERROR_MAX]);
 
 #endif

@@ -15,13 +15,15 @@
 
 /* reload */
 
-static int reload(void *context, const json_t *params, json_t **result, char error[SL_ERROR_MAX])
+static int reload(void *context, struct sl_rpc_call *call, const json_t *params, json_t **result,
+		  char error[SL_ERROR_MAX])
 {
 	struct sl_control *c = context;
 	json_t *changes = json_array();
 	struct sl_published out = { 0 };
 	int err;
 
+	(void)call;
 	(void)params;
 	if (!changes)
 		return -ENOMEM;
@@ -38,19 +40,22 @@ static int reload(void *context, const json_t *params, json_t **result, char err
 
 /* Reading */
 
-static int status(void *context, const json_t *params, json_t **result, char error[SL_ERROR_MAX])
+static int status(void *context, struct sl_rpc_call *call, const json_t *params, json_t **result,
+		  char error[SL_ERROR_MAX])
 {
+	(void)call;
 	(void)params, (void)error;
 	*result = sl_report_status(context);
 	return 0;
 }
 
-static int service_list(void *context, const json_t *params, json_t **result,
-			char error[SL_ERROR_MAX])
+static int service_list(void *context, struct sl_rpc_call *call, const json_t *params,
+			json_t **result, char error[SL_ERROR_MAX])
 {
 	const struct sl_control *c = context;
 	json_t *list = json_array();
 
+	(void)call;
 	(void)params, (void)error;
 	for (size_t i = 0; i < c->model->n; i++)
 		json_array_append_new(list, sl_report_service(c, c->model->service[i]));
@@ -58,13 +63,14 @@ static int service_list(void *context, const json_t *params, json_t **result,
 	return 0;
 }
 
-static int service_show(void *context, const json_t *params, json_t **result,
-			char error[SL_ERROR_MAX])
+static int service_show(void *context, struct sl_rpc_call *call, const json_t *params,
+			json_t **result, char error[SL_ERROR_MAX])
 {
 	const struct sl_control *c = context;
 	int at = sl_param_service(c, params, error);
 	json_t *list = json_array(), *removed;
 
+	(void)call;
 	if (at < 0) {
 		json_decref(list);
 		return at;
@@ -77,13 +83,14 @@ static int service_show(void *context, const json_t *params, json_t **result,
 	return 0;
 }
 
-static int backend_list(void *context, const json_t *params, json_t **result,
-			char error[SL_ERROR_MAX])
+static int backend_list(void *context, struct sl_rpc_call *call, const json_t *params,
+			json_t **result, char error[SL_ERROR_MAX])
 {
 	const struct sl_control *c = context;
 	int at = -1;
 	json_t *list;
 
+	(void)call;
 	if (json_object_get(params, "service")) {
 		at = sl_param_service(c, params, error);
 		if (at < 0)
@@ -97,35 +104,42 @@ static int backend_list(void *context, const json_t *params, json_t **result,
 	return 0;
 }
 
-static int stats(void *context, const json_t *params, json_t **result, char error[SL_ERROR_MAX])
+static int stats(void *context, struct sl_rpc_call *call, const json_t *params, json_t **result,
+		 char error[SL_ERROR_MAX])
 {
+	(void)call;
 	(void)params, (void)error;
 	*result = sl_report_stats(context);
 	return 0;
 }
 
-static int pool_list(void *context, const json_t *params, json_t **result, char error[SL_ERROR_MAX])
+static int pool_list(void *context, struct sl_rpc_call *call, const json_t *params, json_t **result,
+		     char error[SL_ERROR_MAX])
 {
+	(void)call;
 	(void)params, (void)error;
 	*result = json_pack("{s:o}", "pools", sl_bindings_report(context));
 	return 0;
 }
 
-static int generation(void *context, const json_t *params, json_t **result,
-		      char error[SL_ERROR_MAX])
+static int generation(void *context, struct sl_rpc_call *call, const json_t *params,
+		      json_t **result, char error[SL_ERROR_MAX])
 {
+	(void)call;
 	(void)params, (void)error;
 	*result = sl_report_generation(context);
 	return 0;
 }
 
 /* Answers first, then ends: nothing is left to serve. */
-static int detach(void *context, const json_t *params, json_t **result, char error[SL_ERROR_MAX])
+static int detach(void *context, struct sl_rpc_call *call, const json_t *params, json_t **result,
+		  char error[SL_ERROR_MAX])
 {
 	static const struct timeval soon = { .tv_usec = 100000 };
 	struct sl_control *c = context;
 	int err = sl_detach(c, error);
 
+	(void)call;
 	(void)params;
 	if (err)
 		return err;
