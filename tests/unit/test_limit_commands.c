@@ -15,7 +15,7 @@
 #include "../../control/desired/apply_limits.h"
 #include "limit_world.h"
 
-typedef int command(void *context, const json_t *params, json_t **result,
+typedef int command(void *context, struct sl_rpc_call *call, const json_t *params, json_t **result,
 		    char message[SL_ERROR_MAX]);
 
 /* Params as JSON with ' for ". */
@@ -31,7 +31,7 @@ static int call(command *what, const char *params, json_t **result)
 	object = json_loads(text, 0, NULL);
 	assert_non_null(object);
 	strcpy(error, "");
-	err = what(c, object, result, error);
+	err = what(c, NULL, object, result, error);
 	json_decref(object);
 	return err;
 }
