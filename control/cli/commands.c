@@ -310,8 +310,7 @@ static int set_endpoint(json_t *params, const char *text, char error[SL_ERROR_MA
 }
 
 /* "idle_timeout=5m": a number, true or false, or a text; nothing is null. */
-static int set_field(json_t *params, const char *member, const char *text,
-		     char error[SL_ERROR_MAX])
+static int set_field(json_t *params, const char *member, const char *text, char error[SL_ERROR_MAX])
 {
 	json_t *fields = json_object_get(params, member);
 	const char *equals = strchr(text, '=');

@@ -91,7 +91,8 @@ static uint64_t next_generation(const struct sl_root *root)
 /* A generation on its way: proposed, or committed and not yet acknowledged by all. */
 struct sl_publication {
 	struct sl_control *c;
-	struct sl_model *next; /* until the commit */
+	struct sl_model *next;	 /* until the commit */
+	struct sl_model *before; /* since then: what it took the place of */
 	uint64_t generation;
 	bool committed;
 	uint64_t since_ns; /* proposed, or committed */
@@ -161,11 +162,21 @@ static void commit(struct sl_publication *p)
 	/* Release: everything that the generation names stands before it does. */
 	__atomic_store_n(&sl_store_root(&c->store)->generation, p->generation, __ATOMIC_RELEASE);
 	p->committed = true;
-	sl_records_settle(c, next);
 	sl_rescale_note(c, c->model, next);
-	sl_model_free(c->model, p->generation);
+	p->before = c->model;
 	c->model = next;
 	p->next = NULL;
+}
+
+/* Nobody, or only who hangs, reads the generation before this one any more. */
+static void settle(struct sl_publication *p)
+{
+	struct sl_control *c = p->c;
+
+	sl_records_settle(c, c->model);
+	sl_model_free(p->before, p->generation);
+	for (int i = 0; i < RESCALE_SLICES && sl_rescale_run(c); i++)
+		; /* the rest is the tick's */
 }
 
 /* Whether all that live have acknowledged it, or have had their time. */
@@ -205,8 +216,7 @@ static bool go_on(struct sl_publication *p)
 	}
 	if (!acknowledged(p))
 		return false;
-	for (int i = 0; i < RESCALE_SLICES && sl_rescale_run(c); i++)
-		; /* the rest is the tick's */
+	settle(p);
 	finish(p, 0, "");
 	return true;
 }

@@ -155,7 +155,7 @@ static struct sl_model *apply(struct sl_transaction *t, int *err)
 	}
 	if (t->adjust)
 		t->adjust(t, next);
-	if (!sl_apply_network(c, next) && !json_array_size(t->changes) && !t->always) {
+	if (!(c->net && sl_apply_network(c, next)) && !json_array_size(t->changes) && !t->always) {
 		sl_model_free(next, 0);
 		return NULL;
 	}
