@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* backend.add and its like: one backend of one service changes.
- *
- * A change begins on a clone of the model, is published, and only then written down among the
- * overrides, so that what survives a restart is what was live. */
+/* backend.add and its like: one backend of one service changes, by a word of the operators about it
+ * (desired/operators.h) in a transaction (transaction.h). */
 #ifndef SL_CONTROL_COMMANDS_BACKEND_H
 #define SL_CONTROL_COMMANDS_BACKEND_H
 

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* limit.list and its like.
- *
- * A change is made to a copy of the overrides, from which and the file the service's limits follow
- * (desired/apply_limits.h). The copy takes the place of the overrides once that is published. */
+/* limit.list and its like. A change edits the layer of operators in a transaction
+ * (transaction.h); the service's limits follow from that and the file (desired/effective.h). */
 #ifndef SL_CONTROL_COMMANDS_LIMIT_H
 #define SL_CONTROL_COMMANDS_LIMIT_H
 
