@@ -211,16 +211,12 @@ static void client_serve(struct sl_rpc_client *client)
 		}
 		event_del(client->late);
 		rc = answer_line(client);
-		if (rc < 0) {
-			client_close(client);
-			return;
-		}
 		if (rc == SL_RPC_WAIT)
 			client_wait_turn(client);
-		if (rc) {
-			client_hold(client);
+		else if (rc < 0)
+			client_close(client);
+		if (rc)
 			return;
-		}
 	}
 	event_add(client->again, &(struct timeval){ 0 });
 }

@@ -372,6 +372,72 @@ static void test_busy_large(void **state)
 	free(text);
 }
 
+/* More is sent behind a change that waits than the server takes in: it rests, and all is answered.
+ */
+static void test_busy_many(void **state)
+{
+	enum { N = 1000 };
+	static const char ask[] = CALL("echo", ",\"id\":1") "\n";
+	static const char ok[] = OK("null", "1") "\n";
+	struct sl_rpc_limits limits = SL_RPC_LIMITS;
+	struct fixture *f = *state;
+	char *all = malloc(N * sizeof(ask)), *text = malloc(N * sizeof(ok) + 100);
+	int a = client(f->path), b;
+	size_t sent = 0;
+
+	turns(f, 5);
+	limits.request_bytes = 1000;
+	limit(f, limits);
+	b = client(f->path);
+	for (int i = 0; i < N; i++)
+		memcpy(all + (size_t)i * (sizeof(ask) - 1), ask, sizeof(ask) - 1);
+	sl_rpc_set_busy(f->rpc, busy);
+	say_text(f, a, CALL("publish", ",\"id\":1") "\n");
+	turns(f, 5);
+	say_text(f, b, CALL("change", ",\"id\":1") "\n");
+	for (ssize_t n; sent < N * (sizeof(ask) - 1); sent += (size_t)n) {
+		n = send(b, all + sent, N * (sizeof(ask) - 1) - sent, MSG_NOSIGNAL);
+		if (n <= 0)
+			break;
+		turns(f, 5);
+	}
+	assert_int_equal(f->calls, 0);
+	finish(f, 0, "done");
+	expect(f, a, OK("\"done\"", "1") "\n");
+	say(f, b, all + sent, N * (sizeof(ask) - 1) - sent);
+	assert_int_equal(hear(f, b, N + 1, text, N * sizeof(ok) + 100), (N + 1) * (sizeof(ok) - 1));
+	assert_int_equal(f->calls, N + 1);
+	close(a);
+	close(b);
+	free(all);
+	free(text);
+}
+
+/* Changes that are done at once take turns all the same while others wait. */
+static void test_busy_turns(void **state)
+{
+	struct fixture *f = *state;
+	int a = client(f->path), b = client(f->path), c = client(f->path);
+
+	sl_rpc_set_busy(f->rpc, busy);
+	say_text(f, a, NAMED("publish", "A", "1") "\n");
+	turns(f, 5);
+	say_text(f, b,
+		 "[" NAMED("change", "B", "1") "," NAMED("change", "b",
+							 "2") "]\n" NAMED("change", "y", "3") "\n");
+	turns(f, 5);
+	say_text(f, c, NAMED("change", "C", "1") "\n" NAMED("change", "c", "2") "\n");
+	turns(f, 5);
+	finish(f, 0, "done");
+	expect(f, a, OK("\"done\"", "1") "\n");
+	expect(f, b, "[" NAMED_OK("B", "1") "," NAMED_OK("b", "2") "]\n" NAMED_OK("y", "3") "\n");
+	expect(f, c, NAMED_OK("C", "1") "\n" NAMED_OK("c", "2") "\n");
+	assert_string_equal(f->called, "ABCbcy");
+	close(a);
+	close(b);
+	close(c);
+}
+
 /* The socket is closed while calls are due and clients wait: they are finished, unheard. */
 static void test_close(void **state)
 {
@@ -421,11 +487,11 @@ static void test_close_finished(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		TEST(test_order),	   TEST(test_batch),	  TEST(test_notification),
-		TEST(test_soon),	   TEST(test_peer),	  TEST(test_gone),
-		TEST(test_half_open),	   TEST(test_patience),	  TEST(test_busy),
-		TEST(test_busy_gone),	   TEST(test_busy_large), TEST(test_close),
-		TEST(test_close_finished),
+		TEST(test_order),      TEST(test_batch),      TEST(test_notification),
+		TEST(test_soon),       TEST(test_peer),	      TEST(test_gone),
+		TEST(test_half_open),  TEST(test_patience),   TEST(test_busy),
+		TEST(test_busy_gone),  TEST(test_busy_large), TEST(test_busy_many),
+		TEST(test_busy_turns), TEST(test_close),      TEST(test_close_finished),
 	};
 
 	return cmocka_run_group_tests_name("rpc_later", tests, NULL, NULL);
