@@ -11,6 +11,7 @@ import time
 
 import pytest
 from test_operators import ctl, reload, restart_control
+from test_operators import overrides as kept
 
 import gateway
 import topology as net
@@ -19,8 +20,7 @@ CLIENT = ("limit", "set", "web", "--client", "198.51.100.7")
 
 
 def overrides(sluice):
-    with open(f"{sluice.directory}/state/overrides.json", encoding="utf-8") as file:
-        return json.load(file).get("limits", {})
+    return kept(sluice, "limits")
 
 
 def limits(sluice, service="web"):
