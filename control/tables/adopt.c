@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../schedulers/scheduler.h"
 #include "flow_scan.h"
 #include "limit_records.h"
 #include "nat_pools.h"
@@ -87,7 +88,6 @@ static int adopt_service(struct sl_control *c, struct sl_model *m, const struct 
 					  .protocol = (uint8_t)(record->endpoint >> 16),
 					  .port = sl_ntohs((sl_be16)record->slot_endpoint),
 					  .last_port = sl_ntohs((sl_be16)record->slot_endpoint),
-					  .scheduler = "maglev",
 					  .mode = record->mode,
 					  .affinity = adopt_affinity(record),
 					  .track_all = record->flags & SL_SERVICE_TRACK,
@@ -95,15 +95,17 @@ static int adopt_service(struct sl_control *c, struct sl_model *m, const struct 
 					  .quic = record->flags & SL_SERVICE_QUIC,
 					  .table_size = record->slot_mask + 1,
 					  .idle_timeout_ms = 900000 };
+	const struct sl_scheduler *scheduler = sl_scheduler_of_pick(record->pick);
 	struct sl_model_service *s;
 	int err;
 
-	if (!record->id || record->id >= m->n_ids || sl_bit(m->ids, record->id) ||
+	if (!scheduler || !record->id || record->id >= m->n_ids || sl_bit(m->ids, record->id) ||
 	    record->mode >= SL_MODES || record->n_backends > SL_BACKENDS_PER_SERVICE)
 		return -EPROTO;
 	if (record->flags & SL_SERVICE_RANGE)
 		conf.last_port = record->last_port;
 	snprintf(conf.name, sizeof(conf.name), "adopted-%u", record->id);
+	snprintf(conf.scheduler, sizeof(conf.scheduler), "%s", scheduler->name);
 	s = sl_model_add(m, &conf, sl_clock_ms(), &err);
 	if (!s)
 		return err;
