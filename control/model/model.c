@@ -368,27 +368,41 @@ void sl_backend_set_weight(struct sl_model_service *s, struct sl_model_backend *
 	s->refill = true;
 }
 
-bool sl_service_resolve(struct sl_model_service *s, struct sl_net *net)
+/* Whether its next hop is another than it has: that one in *hop. */
+static bool is_stale(const struct sl_model_backend *b, struct sl_net *net, struct sl_next_hop *hop)
 {
-	bool changed = false;
+	if (b->state == SL_STATE_FREE)
+		return false;
+	sl_net_next_hop(net, &b->addr, hop);
+	return hop->kind != b->hop.kind || hop->port != b->hop.port || hop->mtu != b->hop.mtu ||
+	       memcmp(hop->dst_mac, b->hop.dst_mac, 6) != 0 ||
+	       memcmp(hop->src_mac, b->hop.src_mac, 6) != 0;
+}
+
+bool sl_service_is_stale(const struct sl_model_service *s, struct sl_net *net)
+{
+	struct sl_next_hop hop;
+
+	for (uint32_t i = 0; i < s->n; i++)
+		if (is_stale(&s->backend[i], net, &hop))
+			return true;
+	return false;
+}
+
+void sl_service_resolve(struct sl_model_service *s, struct sl_net *net)
+{
+	struct sl_next_hop hop;
 
 	for (uint32_t i = 0; i < s->n; i++) {
 		struct sl_model_backend *b = &s->backend[i];
-		struct sl_next_hop hop = { 0 };
 
-		if (b->state == SL_STATE_FREE)
-			continue;
-		sl_net_next_hop(net, &b->addr, &hop);
-		if (hop.kind == b->hop.kind && hop.port == b->hop.port && hop.mtu == b->hop.mtu &&
-		    memcmp(hop.dst_mac, b->hop.dst_mac, 6) == 0 &&
-		    memcmp(hop.src_mac, b->hop.src_mac, 6) == 0)
+		if (!is_stale(b, net, &hop))
 			continue;
 		b->hop = hop;
-		s->rewrite = changed = true;
+		s->rewrite = true;
 		if (hop.kind == SL_ROUTE_VIA && !b->known) {
 			b->known = true;
 			s->refill = true;
 		}
 	}
-	return changed;
 }

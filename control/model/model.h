@@ -171,8 +171,10 @@ void sl_backend_set_state(struct sl_model_service *s, struct sl_model_backend *b
 			  enum sl_backend_state state);
 void sl_backend_set_weight(struct sl_model_service *s, struct sl_model_backend *b, uint32_t weight);
 
-/* Looks the next hops up again; true when something has to be published. */
-bool sl_service_resolve(struct sl_model_service *s, struct sl_net *net);
+/* Whether a next hop is another than the service has. Then: takes what there is now, which has to
+ * be published. */
+bool sl_service_is_stale(const struct sl_model_service *s, struct sl_net *net);
+void sl_service_resolve(struct sl_model_service *s, struct sl_net *net);
 
 /* Whether every flow gets an entry: because the file says so, or because QUIC, full NAT or a limit
  * needs it. */
