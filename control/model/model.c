@@ -29,9 +29,10 @@ struct sl_model *sl_model_new(uint32_t n_ids, uint32_t n_traffics, uint32_t n_li
 	m->n_limits = n_limits;
 	m->ids = calloc(words(n_ids), sizeof(uint64_t));
 	m->resting = calloc(words(n_ids), sizeof(uint64_t));
+	m->resting_since = calloc(n_ids, sizeof(uint64_t));
 	m->traffics = calloc(words(n_traffics), sizeof(uint64_t));
 	m->limits = calloc(words(n_limits), sizeof(uint64_t));
-	if (!m->ids || !m->resting || !m->traffics || !m->limits) {
+	if (!m->ids || !m->resting || !m->resting_since || !m->traffics || !m->limits) {
 		sl_model_free(m, 0);
 		return NULL;
 	}
@@ -70,6 +71,7 @@ void sl_model_free(struct sl_model *m, uint64_t generation)
 	free(m->service);
 	free(m->ids);
 	free(m->resting);
+	free(m->resting_since);
 	free(m->traffics);
 	free(m->limits);
 	free(m->route);
@@ -84,6 +86,7 @@ struct sl_model *sl_model_clone(const struct sl_model *m)
 		return NULL;
 	memcpy(c->ids, m->ids, words(m->n_ids) * sizeof(uint64_t));
 	memcpy(c->resting, m->resting, words(m->n_ids) * sizeof(uint64_t));
+	memcpy(c->resting_since, m->resting_since, m->n_ids * sizeof(uint64_t));
 	memcpy(c->traffics, m->traffics, words(m->n_traffics) * sizeof(uint64_t));
 	memcpy(c->limits, m->limits, words(m->n_limits) * sizeof(uint64_t));
 	memcpy(c->port, m->port, sizeof(c->port));

@@ -106,18 +106,23 @@ static void forget_windows(uint32_t *row, uint32_t n)
 }
 
 /* What has to happen to the rows, on a copy of them. */
-static int work_rows(struct sl_control *c, struct sl_model_service *s, uint32_t *row, uint32_t now)
+static int work_rows(struct sl_control *c, struct sl_model_service *s, uint32_t *row,
+		     uint64_t generation)
 {
+	uint32_t now = sl_clock_ms();
 	uint32_t n = s->conf.table_size;
 	uint32_t *cur;
 	int err = 0;
 
-	if (s->rehash && s->rows)
+	if (s->rehash && s->rows) {
 		sl_rows_mix(row, n);
+		s->mixed_in = generation;
+	}
 	if (s->disagree && !s->rehash)
 		sl_rows_settle(row, n, s->disagree);
-	if (s->close)
-		sl_rows_close(row, s->opened_ms, n, now, sl_records_window_ms(&s->conf), false);
+	if (s->close &&
+	    sl_rows_close(row, s->opened_ms, n, now, sl_records_window_ms(&s->conf), false))
+		s->mixed_in = generation;
 	if (s->refill) {
 		cur = malloc(n * sizeof(*cur));
 		if (!cur)
@@ -141,7 +146,8 @@ static bool all_tracked(const struct sl_model_service *s, uint32_t now)
 }
 
 /* The rows as they are live, in a buffer that has the configured size. */
-static int copy_rows(struct sl_control *c, struct sl_model_service *s, uint32_t **row)
+static int copy_rows(struct sl_control *c, struct sl_model_service *s, uint32_t **row,
+		     uint64_t generation)
 {
 	const struct sl_rows *slots = c->store.base[SL_ARRAY_slots];
 	uint32_t n = s->conf.table_size, now = sl_clock_ms();
@@ -167,7 +173,28 @@ static int copy_rows(struct sl_control *c, struct sl_model_service *s, uint32_t 
 	free(s->opened_ms);
 	s->opened_ms = opened;
 	s->n_rows = n;
+	s->mixed_in = generation;
 	return err;
+}
+
+/* Which backends the rows name, in the generation that they are made for. */
+static void note_rows(struct sl_model_service *s, const uint32_t *row, uint64_t generation)
+{
+	uint64_t named[SL_BACKENDS_PER_SERVICE / 64 + 1] = { 0 };
+
+	for (uint32_t i = 0; i < s->conf.table_size; i++) {
+		sl_bit_set(named, sl_row_cur(row[i]));
+		if (sl_row_state(row[i]) == SL_ROW_OPEN)
+			sl_bit_set(named, sl_row_prev(row[i]));
+	}
+	for (uint32_t i = 0; i < s->n; i++) {
+		struct sl_model_backend *b = &s->backend[i];
+
+		if (sl_bit(named, i + 1))
+			b->no_row_since = 0;
+		else if (!b->no_row_since)
+			b->no_row_since = generation;
+	}
 }
 
 static int no_room(const char *what, uint32_t needed, const struct sl_pool *pool, uint32_t unit,
@@ -180,7 +207,8 @@ static int no_room(const char *what, uint32_t needed, const struct sl_pool *pool
 	return -ENOSPC;
 }
 
-static int build_rows(struct sl_control *c, struct sl_model_service *s, char error[SL_ERROR_MAX])
+static int build_rows(struct sl_control *c, struct sl_model_service *s, uint64_t generation,
+		      char error[SL_ERROR_MAX])
 {
 	struct sl_rows *slots = c->store.base[SL_ARRAY_slots];
 	uint32_t records = s->conf.table_size / SL_ROWS_PER_RECORD;
@@ -196,9 +224,9 @@ static int build_rows(struct sl_control *c, struct sl_model_service *s, char err
 			 s->conf.name);
 		return -EBUSY;
 	}
-	err = copy_rows(c, s, &row);
+	err = copy_rows(c, s, &row, generation);
 	if (!err)
-		err = work_rows(c, s, row, sl_clock_ms());
+		err = work_rows(c, s, row, generation);
 	if (err) {
 		snprintf(error, SL_ERROR_MAX,
 			 err == -EBUSY
@@ -221,6 +249,7 @@ static int build_rows(struct sl_control *c, struct sl_model_service *s, char err
 		sl_extent_unref(s->rows, sl_store_root(&c->store)->generation + 1);
 		s->rows = extent;
 	}
+	note_rows(s, row, generation);
 	s->windows = sl_rows_count(row, s->opened_ms, s->conf.table_size);
 	if (!s->windows.open && !s->windows.mixed) {
 		free(s->opened_ms);
@@ -288,13 +317,27 @@ static int build_backends(struct sl_control *c, struct sl_model_service *s,
 	return 0;
 }
 
-static int build_service(struct sl_control *c, struct sl_model_service *s, char error[SL_ERROR_MAX])
+/* Which backends server ids lead to, likewise. */
+static void note_ids(struct sl_model_service *s, uint64_t generation)
+{
+	for (uint32_t i = 0; i < s->n; i++) {
+		struct sl_model_backend *b = &s->backend[i];
+
+		if (sl_servers_name(s, i + 1))
+			b->no_id_since = 0;
+		else if (!b->no_id_since)
+			b->no_id_since = generation;
+	}
+}
+
+static int build_service(struct sl_control *c, struct sl_model_service *s, uint64_t generation,
+			 char error[SL_ERROR_MAX])
 {
 	int err = 0;
 
 	if (!s->rows || s->refill || s->rehash || s->close || s->disagree ||
 	    s->n_rows != s->conf.table_size)
-		err = build_rows(c, s, error);
+		err = build_rows(c, s, generation, error);
 	if (!err && (!s->backends || s->rewrite))
 		err = build_backends(c, s, error);
 	if (!err)
@@ -303,6 +346,7 @@ static int build_service(struct sl_control *c, struct sl_model_service *s, char 
 		err = sl_servers_build(c, s, error);
 	if (!err)
 		err = sl_bindings_build(c, s, error);
+	note_ids(s, generation);
 	free(s->disagree);
 	s->disagree = NULL;
 	s->refill = s->rewrite = s->rehash = false;
@@ -320,7 +364,8 @@ static int by_size(const void *a, const void *b)
 }
 
 /* The largest first, while room is whole. */
-static int build_services(struct sl_control *c, const struct sl_model *m, char error[SL_ERROR_MAX])
+static int build_services(struct sl_control *c, const struct sl_model *m, uint64_t generation,
+			  char error[SL_ERROR_MAX])
 {
 	struct sl_model_service **edited = calloc(m->n + 1, sizeof(struct sl_model_service *));
 	size_t n = 0;
@@ -332,7 +377,7 @@ static int build_services(struct sl_control *c, const struct sl_model *m, char e
 	if (n)
 		qsort(edited, n, sizeof(struct sl_model_service *), by_size);
 	for (size_t i = 0; i < n && !err; i++)
-		err = build_service(c, edited[i], error);
+		err = build_service(c, edited[i], generation, error);
 	free(edited);
 	return err;
 }
@@ -369,13 +414,25 @@ static int check_capacity(const struct sl_control *c, const struct sl_model *m,
 	return -ENOSPC;
 }
 
+/* Which ids are nobody's, likewise. */
+static void note_resting(struct sl_model *m, uint64_t generation)
+{
+	for (uint32_t id = 1; id < m->n_ids; id++) {
+		if (!sl_bit(m->resting, id))
+			m->resting_since[id] = 0;
+		else if (!m->resting_since[id])
+			m->resting_since[id] = generation;
+	}
+}
+
 int sl_records_build(struct sl_control *c, struct sl_model *m, uint64_t generation,
 		     char error[SL_ERROR_MAX])
 {
 	int err = check_capacity(c, m, error);
 
+	note_resting(m, generation);
 	if (!err)
-		err = build_services(c, m, error);
+		err = build_services(c, m, generation, error);
 	return err ? err : sl_bank_build(c, m, generation, error);
 }
 

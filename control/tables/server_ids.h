@@ -18,6 +18,9 @@ int sl_servers_build(struct sl_control *c, struct sl_model_service *s, char erro
 /* What the record of a service that has any says of them: sl_servers_word(). */
 uint32_t sl_servers_record(const struct sl_model_service *s);
 
+/* Whether engines are told to send connections to it by its server id. */
+bool sl_servers_name(const struct sl_model_service *s, uint32_t number);
+
 /* The ids of a service record. -EPROTO: they contradict it. */
 int sl_servers_adopt(struct sl_control *c, struct sl_model_service *s,
 		     const struct sl_service *record);
