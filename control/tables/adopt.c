@@ -61,14 +61,25 @@ static int adopt_slots(struct sl_control *c, struct sl_model_service *s)
 {
 	const struct sl_table_block *blocks = c->store.base[SL_ARRAY_table_blocks];
 	const uint32_t *slot = sl_block_slots(blocks, s->slots->at);
+	uint64_t live = sl_store_root(&c->store)->generation;
 
+	/* What an earlier generation said isn't known. */
+	s->mixed_in = live;
+	for (uint32_t i = 0; i < s->n; i++) {
+		s->backend[i].no_row_since = live;
+		s->backend[i].no_id_since = sl_servers_name(s, i + 1) ? 0 : live;
+	}
 	for (uint32_t i = 0; i < s->n_slots; i++) {
-		uint32_t cur = sl_slot_cur(slot[i]);
+		uint32_t cur = sl_slot_cur(slot[i]), prev = sl_slot_prev(slot[i]);
 
-		if (cur > s->n || sl_slot_prev(slot[i]) > s->n)
+		if (cur > s->n || prev > s->n)
 			return -EPROTO;
-		if (cur)
+		if (cur) {
 			s->backend[cur - 1].placed = true;
+			s->backend[cur - 1].no_row_since = 0;
+		}
+		if (prev && sl_slot_state(slot[i]) == SL_SLOT_OPEN)
+			s->backend[prev - 1].no_row_since = 0;
 	}
 	return 0;
 }
@@ -148,6 +159,7 @@ static int quarantine_unknown_ids(struct sl_control *c, struct sl_model *m)
 			continue;
 		sl_bit_set(m->ids, id);
 		sl_bit_set(m->quarantined, id);
+		m->resting_since[id] = sl_store_root(&c->store)->generation;
 	}
 	free(seen_ids);
 	return 0;
