@@ -80,9 +80,10 @@ struct sl_config_dataplane {
 	enum sl_idle idle;
 	uint32_t cores[SL_CORES_MAX]; /* one worker each */
 	size_t n_cores;		      /* at least 1 unless engine is SL_WISH_XDP */
-	int32_t main_core;	      /* -1: wherever the kernel puts it */
-	uint32_t memory_mb;	      /* DPDK's own: packet buffers, rings */
-	bool huge_pages;	      /* false: DPDK runs with --no-huge */
+	int cores_line;
+	int32_t main_core;  /* -1: wherever the kernel puts it */
+	uint32_t memory_mb; /* DPDK's own: packet buffers, rings */
+	bool huge_pages;    /* false: DPDK runs with --no-huge */
 	enum sl_home tables;
 	struct sl_config_port port[SL_PORTS_CONFIG_MAX];
 	size_t n_ports;

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../config/machine.h"
 #include "commands/detach.h"
 #include "commands/reload.h"
 #include "commands/table.h"
@@ -403,12 +404,21 @@ static int detach(struct sl_control *c)
 
 static int test(const struct sl_config *config)
 {
+	bool here = sl_machine_is_meant(config);
+	char error[SL_ERROR_MAX];
 	size_t backends = 0;
 
+	if (here && sl_machine_check(config, error) != 0) {
+		sl_log("%s", error);
+		return SL_EXIT_MACHINE;
+	}
 	for (size_t i = 0; i < config->n_services; i++)
 		backends += config->service[i].n_backends;
 	printf("%s: good: %zu services, %zu backends, %zu ports, %zu workers\n", config->file,
 	       config->n_services, backends, config->dataplane.n_ports, config->dataplane.n_cores);
+	if (!here)
+		sl_log("none of its ports is here: whether the machine has its cores and queues "
+		       "wasn't checked");
 	return SL_EXIT_OK;
 }
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../../config/machine.h"
 #include "../desired/apply.h"
 #include "../desired/apply_limits.h"
 #include "../desired/overrides.h"
@@ -250,6 +251,8 @@ int sl_reload(struct sl_control *c, json_t *changes, char error[SL_ERROR_MAX])
 	save_overrides(c, before);
 	json_decref(before);
 	note_later(&c->config, &config, changes);
+	if (sl_machine_check_cores(&config, error) != 0)
+		say(changes, json_string(error));
 	sl_reload_removed(c, changes);
 out:
 	sl_config_free(&config);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "problems.h"
+#include "../../config/machine.h"
 #include "../desired/overrides.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -126,11 +128,17 @@ static void dataplane_problems(const struct sl_control *c, json_t *list)
 	const struct sl_engine *e = c->store.base[SL_ARRAY_engine];
 	enum sl_engine_wish engine = c->config.dataplane.engine;
 	uint32_t workers = sl_workers(c);
+	char lacks[SL_ERROR_MAX];
+	int err;
 
 	if (!sl_dataplane_alive(c) && engine != SL_WISH_XDP)
 		problem(list, engine == SL_WISH_DPDK
 				      ? "no dataplane runs: packets to VIPs are dropped (no_worker)"
 				      : "no dataplane runs: XDP serves kernel interfaces alone");
+	/* Why none can start. Interfaces that aren't there are told of with the ports. */
+	err = sl_dataplane_alive(c) ? 0 : sl_machine_check(&c->config, lacks);
+	if (err && err != -ENODEV)
+		problem(list, "%s", lacks);
 	for (uint32_t i = 0; i < workers; i++)
 		if (!sl_worker_alive(c, i))
 			problem(list, "worker %u gives no sign of life", i);

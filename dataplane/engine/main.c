@@ -25,6 +25,7 @@
 #include <rte_errno.h>
 #include <rte_lcore.h>
 
+#include "../../config/machine.h"
 #include "../../config/process.h"
 #include "../abi/life.h"
 #include "accept.h"
@@ -149,6 +150,39 @@ static int attach(struct dataplane *d)
 	}
 }
 
+static void eal_failed(const struct sl_config_dataplane *d)
+{
+	const char *why = rte_strerror(rte_errno);
+
+	if (d->huge_pages)
+		sl_log("DPDK can't start: %s; are %u MB of huge pages free (grep Huge "
+		       "/proc/meminfo), and are we root?",
+		       why, d->memory_mb);
+	else
+		sl_log("DPDK can't start: %s; are %u MB of memory free (grep MemAvailable "
+		       "/proc/meminfo), and are we root?",
+		       why, d->memory_mb);
+}
+
+/* EAL answers arguments that it doesn't like with its usage, a hundred lines of options that aren't
+ * ours, on standard output. What it says of the reason goes to standard error. */
+static int eal_init(int argc, char **argv)
+{
+	int out = dup(STDOUT_FILENO), null = open("/dev/null", O_WRONLY | O_CLOEXEC), err;
+
+	if (out >= 0 && null >= 0)
+		dup2(null, STDOUT_FILENO);
+	err = rte_eal_init(argc, argv);
+	fflush(stdout);
+	if (out >= 0 && null >= 0)
+		dup2(out, STDOUT_FILENO);
+	if (out >= 0)
+		close(out);
+	if (null >= 0)
+		close(null);
+	return err;
+}
+
 static int start_eal(struct dataplane *d)
 {
 	struct sl_eal_args args;
@@ -160,12 +194,9 @@ static int start_eal(struct dataplane *d)
 		return SL_EXIT_CONFIG;
 	}
 	memcpy(argv, args.arg, sizeof(argv)); /* EAL permutes it */
-	err = rte_eal_init(args.n, argv);
+	err = eal_init(args.n, argv);
 	if (err < 0)
-		sl_log("DPDK can't start: %s; are %u MB of huge pages free (grep Huge "
-		       "/proc/meminfo), "
-		       "and are we root?",
-		       rte_strerror(rte_errno), d->config.dataplane.memory_mb);
+		eal_failed(&d->config.dataplane);
 	sl_eal_args_free(&args);
 	return err < 0 ? SL_EXIT_MACHINE : SL_EXIT_OK;
 }
@@ -247,8 +278,13 @@ static void stop_workers(struct dataplane *d)
 static int serve(struct dataplane *d)
 {
 	char error[SL_ERROR_MAX];
-	int status = attach(d);
+	int status;
 
+	if (sl_machine_check_start(&d->config, error) != 0) {
+		sl_log("%s", error);
+		return SL_EXIT_MACHINE;
+	}
+	status = attach(d);
 	if (status || d->told_to_stop)
 		return status;
 	if (d->config.dataplane.n_cores > d->store.count[SL_ARRAY_workers]) {

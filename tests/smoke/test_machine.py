@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What the machine has, or lacks."""
+"""What the machine lacks: said in one line that helps, and status 4."""
 
+import pytest
 from connection import one_request
 
+import gateway
 import topology as net
 
 
@@ -17,3 +19,43 @@ def test_without_huge_pages(topology, idle):
     idle.start()
     net.wait_for("the worker", lambda: queue_engines(idle) == {"dpdk"})
     assert {one_request(topology.client) for _ in range(40)} == set(topology.backends)
+
+
+def no_core(sluice):
+    sluice.settings["dataplane"]["cores"] = [1023]
+
+
+def no_main_core(sluice):
+    sluice.settings["dataplane"]["main_core"] = 1023
+
+
+def too_many_queues(sluice):
+    sluice.settings["dataplane"]["ports"][1]["queues"] = 2
+
+
+def no_device(sluice):
+    sluice.settings["dataplane"]["ports"][1]["device"] = "nowhere0"
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        (no_core, ":6: dataplane.cores: there is no core 1023"),
+        (no_main_core, "dataplane.main_core: there is no core 1023"),
+        (too_many_queues, ":13: dataplane.ports: port backends: queues = 2, and interface be0 has 1"),
+        (no_device, ":13: dataplane.ports: there is no interface nowhere0"),
+    ],
+    ids=["cores", "main_core", "queues", "device"],
+)  # fmt: skip
+def test_lacking(idle, change, words):
+    """The dataplane says it in one line before it waits for anybody, `sluice-control -t` the same,
+    and while no dataplane can start, status."""
+    change(idle)
+    idle.write()
+    for part, how in (("dataplane", "-c"), ("control", "-t")):
+        status, said = idle.run(part, how, idle.file)
+        assert (status, len(said.strip().splitlines())) == (gateway.EXIT_MACHINE, 1), said
+        assert words in said
+    if change is not no_device:
+        idle.start_control()
+        assert any(words in text for text in idle.json("status")["problems"])
