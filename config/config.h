@@ -9,6 +9,7 @@
 #ifndef SL_CONFIG_H
 #define SL_CONFIG_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -221,6 +222,13 @@ enum sl_exit {
  * "FILE:LINE: FIELD: what is wrong, what to do" in error; *config is then empty. */
 int sl_config_read(const char *file, struct sl_config *config, char error[SL_ERROR_MAX]);
 void sl_config_free(struct sl_config *config);
+
+/* What a program ends with when that failed: not every file that can't be read is a wrong one. */
+static inline enum sl_exit sl_config_status(int err)
+{
+	return err == -EMFILE || err == -ENFILE || err == -ENOMEM || err == -EIO ? SL_EXIT_MACHINE
+										 : SL_EXIT_CONFIG;
+}
 
 /* What it says of the backend at this address and port (host order); NULL: nothing. */
 const struct sl_config_backend *sl_config_endpoint(const struct sl_config_service *service,

@@ -302,22 +302,31 @@ static int add_events(struct sl_control *c)
 	return 0;
 }
 
+/* What the machine refuses is neither a wrong configuration nor tables of another version. */
+static int of_machine(int err)
+{
+	return err == -EINVAL || err == -ENOSPC || err == -EPROTO ? -EIO : err;
+}
+
 static int start(struct sl_control *c, bool fresh, char error[SL_ERROR_MAX])
 {
-	int err = sl_instance_lock(c, error);
+	int err = of_machine(sl_instance_lock(c, error));
 
 	if (!err)
 		err = fresh ? sl_detach(c, error) : 0;
 	if (!err)
 		err = sl_instance_open(c, error);
+	if (err == -ENOSPC)
+		err = of_machine(err);
 	if (!err)
 		err = sl_overrides_load(c, error);
 	if (!err)
-		err = sl_net_open(&c->net, c->base, &c->config, network_changed, c, error);
+		err = of_machine(
+			sl_net_open(&c->net, c->base, &c->config, network_changed, c, error));
 	if (!err)
 		err = check_ports(c, error);
 	if (!err)
-		err = sl_attach_ports(c, error);
+		err = of_machine(sl_attach_ports(c, error));
 	if (!err)
 		err = sl_adopt(c, error);
 	if (!err)
@@ -325,7 +334,7 @@ static int start(struct sl_control *c, bool fresh, char error[SL_ERROR_MAX])
 	if (!err) {
 		settle_overrides(c);
 		c->sweep = sl_sweep_new(c);
-		err = c->sweep ? open_sockets(c, error) : -ENOMEM;
+		err = c->sweep ? of_machine(open_sockets(c, error)) : -ENOMEM;
 	}
 	return err ? err : add_events(c);
 }
@@ -361,6 +370,7 @@ static int serve(struct sl_control *c, bool fresh)
 	err = start(c, fresh, error);
 	if (err) {
 		sl_log("%s", error[0] ? error : strerror(-err));
+		sl_descriptors_log(err);
 		return exit_status(err);
 	}
 	sl_log("ready: generation %llu", (unsigned long long)sl_store_root(&c->store)->generation);
@@ -448,7 +458,7 @@ int main(int argc, char **argv)
 	enum { SERVE, TEST, DETACH } job = SERVE;
 	bool fresh = false;
 	char error[SL_ERROR_MAX];
-	int option, status;
+	int option, status, err;
 
 	while ((option = getopt_long(argc, argv, "c:t:Vh", options, NULL)) != -1) {
 		switch (option) {
@@ -478,9 +488,12 @@ int main(int argc, char **argv)
 		usage(stderr);
 		return SL_EXIT_USAGE;
 	}
-	if (sl_config_read(c.file, &c.config, error) != 0) {
+	sl_descriptors_raise();
+	err = sl_config_read(c.file, &c.config, error);
+	if (err) {
 		sl_log("%s", error);
-		return SL_EXIT_CONFIG;
+		sl_descriptors_log(err);
+		return sl_config_status(err);
 	}
 	c.where = (struct sl_store_where){ .huge = c.config.dataplane.tables == SL_TABLES_HUGE,
 					   .instance = c.config.instance,

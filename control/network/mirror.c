@@ -363,10 +363,16 @@ int sl_mirror_open(struct sl_mirror **out, struct event_base *base, const struct
 	mirror->config = config;
 	mirror->refreshed = refreshed;
 	mirror->context = context;
+	errno = 0;
 	e = open_netlink(mirror);
 	if (e < 0) {
-		snprintf(error, SL_ERROR_MAX, "netlink: %s", nl_geterror(e));
+		/* libnl has no name for every errno. */
+		int err = e == -NLE_FAILURE ? -errno : 0;
+
+		snprintf(error, SL_ERROR_MAX, "netlink: %s", err ? strerror(-err) : nl_geterror(e));
 		sl_mirror_close(mirror);
+		if (err)
+			return err;
 		return e == -NLE_NOMEM ? -ENOMEM : e == -NLE_PERM ? -EPERM : -EIO;
 	}
 	mirror->readable = event_new(base, nl_socket_get_fd(mirror->events), EV_READ | EV_PERSIST,

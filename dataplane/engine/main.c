@@ -336,7 +336,7 @@ int main(int argc, char **argv)
 	static struct dataplane d;
 	char error[SL_ERROR_MAX];
 	const char *file = NULL;
-	int option, status;
+	int option, status, err;
 
 	while ((option = getopt_long(argc, argv, "c:Vh", options, NULL)) != -1) {
 		switch (option) {
@@ -358,9 +358,12 @@ int main(int argc, char **argv)
 		usage(stderr);
 		return SL_EXIT_USAGE;
 	}
-	if (sl_config_read(file, &d.config, error) != 0) {
+	sl_descriptors_raise();
+	err = sl_config_read(file, &d.config, error);
+	if (err) {
 		sl_log("%s", error);
-		return SL_EXIT_CONFIG;
+		sl_descriptors_log(err);
+		return sl_config_status(err);
 	}
 	if (d.config.dataplane.engine == SL_WISH_XDP) {
 		sl_log("%s: dataplane.engine is \"xdp\": the XDP program serves alone, and nothing "

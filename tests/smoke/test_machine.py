@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What the machine lacks: said in one line that helps, and status 4."""
 
+import subprocess
+
 import pytest
 from connection import one_request
 
@@ -59,3 +61,35 @@ def test_lacking(idle, change, words):
     if change is not no_device:
         idle.start_control()
         assert any(words in text for text in idle.json("status")["problems"])
+
+
+def start_with(sluice, descriptors):
+    """Control with so many file descriptors (soft:hard), to its end or until it serves: its status
+    (None: it serves) and what it said last."""
+    control = sluice.host.popen(
+        "prlimit", f"--nofile={descriptors}", gateway.program("sluice-control"), "-c", sluice.file,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    said = ""
+    for line in control.stdout:
+        said = line
+        if "ready:" in line:
+            net.stop(control)
+            return None, said
+    return control.wait(), said
+
+
+@pytest.mark.parametrize("hard", [7, 20, 33, 35, 41, 70, 72, 76])
+def test_no_descriptors(idle, hard):
+    """Wherever file descriptors run out at the start, it's the machine that lacks something."""
+    idle.settings["dataplane"]["engine"] = "xdp"
+    idle.write()
+    status, said = start_with(idle, f"{hard}:{hard}")
+    assert (status, "raise LimitNOFILE=" in said) == (gateway.EXIT_MACHINE, True), said
+
+
+def test_descriptors_are_raised(idle):
+    """The soft limit is no limit."""
+    idle.settings["dataplane"]["engine"] = "xdp"
+    idle.write()
+    assert start_with(idle, "20:1024")[0] is None
