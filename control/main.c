@@ -37,6 +37,7 @@
 #include "transaction/transaction.h"
 #include "upkeep/limit_expiry.h"
 #include "upkeep/sweep.h"
+#include "xdp/merging.h"
 #include "xdp/ports.h"
 
 enum { TICK_MS = 10 };
@@ -151,6 +152,7 @@ static void tick(evutil_socket_t fd, short what, void *context)
 	grant_wishes(c);
 	watch_dataplane(c);
 	sl_queues_watch(c);
+	sl_ports_tick(c);
 	follow_interfaces(c);
 	follow_vips(c);
 	sl_problems_watch(c);
@@ -313,6 +315,7 @@ static int start(struct sl_control *c, bool fresh, char error[SL_ERROR_MAX])
 
 	if (!err)
 		err = fresh ? sl_detach(c, error) : 0;
+	c->detached = false;
 	if (!err)
 		err = sl_instance_open(c, error);
 	if (err == -ENOSPC)
@@ -384,6 +387,7 @@ static int serve(struct sl_control *c, bool fresh)
 	sl_sweep_free(c->sweep);
 	sl_net_close(c->net);
 	sl_limit_top_free(c);
+	sl_merging_free(c);
 	sl_instance_close(c);
 	sl_operators_free(c->operators);
 	json_decref(c->told);

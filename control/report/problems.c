@@ -166,6 +166,7 @@ json_t *sl_problems(const struct sl_control *c)
 
 	dataplane_problems(c, list);
 	port_problems(c, list);
+	json_array_extend(list, c->still_merging);
 	if (c->unsaved[0])
 		problem(list,
 			"what operators set is live but not saved, and a restart would forget it: "

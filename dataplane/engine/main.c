@@ -42,9 +42,11 @@ struct dataplane {
 	struct sl_worker_run run[SL_CORES_MAX];
 	atomic_bool stop;  /* to the workers */
 	bool told_to_stop; /* before there was anything to stop */
-	int lock;	   /* of this instance's dataplane; held while we live */
-	int wake;	   /* datagram socket: control proposed something */
-	int signal;	   /* signalfd */
+	uint64_t missed[SL_PORTS_CONFIG_MAX][SL_QUEUES_PER_PORT]; /* as last counted */
+	uint64_t count_at_ns;
+	int lock;   /* of this instance's dataplane; held while we live */
+	int wake;   /* datagram socket: control proposed something */
+	int signal; /* signalfd */
 };
 
 /* The lock file that makes a second dataplane of the instance give up. */
@@ -264,6 +266,27 @@ static int announce(struct dataplane *d)
 	return SL_EXIT_OK;
 }
 
+/* Every second: some drivers take a while to answer. */
+static void count_missed(struct dataplane *d)
+{
+	struct sl_queue *queues = d->store.base[SL_ARRAY_queues];
+	uint64_t now = sl_clock_ns();
+
+	if (now < d->count_at_ns)
+		return;
+	d->count_at_ns = now + 1000000000;
+	for (uint32_t p = 0; p < d->config.dataplane.n_ports; p++) {
+		for (uint32_t q = 0; q < d->config.dataplane.port[p].queues; q++) {
+			uint64_t missed = sl_ports_missed(&d->ports, p, q);
+
+			if (missed > d->missed[p][q]) /* a driver that resets begins anew */
+				__atomic_fetch_add(&queues[p * SL_QUEUES_PER_PORT + q].missed,
+						   missed - d->missed[p][q], __ATOMIC_RELAXED);
+			d->missed[p][q] = missed;
+		}
+	}
+}
+
 static void stop_workers(struct dataplane *d)
 {
 	struct sl_engine *self = d->store.base[SL_ARRAY_engine];
@@ -309,8 +332,10 @@ static int serve(struct dataplane *d)
 		status = start_workers(d);
 	if (!status) {
 		sl_log("ready: %u workers", d->ports.n_workers);
-		while (!wait_ms(d, LOOK_EVERY_MS))
+		while (!wait_ms(d, LOOK_EVERY_MS)) {
 			sl_acceptor_run(d->acceptor);
+			count_missed(d);
+		}
 		sl_log("stopping");
 	}
 	stop_workers(d);

@@ -308,3 +308,13 @@ void sl_ports_mac(const struct sl_ports *ports, uint32_t port, uint8_t mac[6])
 	rte_eth_macaddr_get(ports->device[port][0], &addr);
 	memcpy(mac, addr.addr_bytes, 6);
 }
+
+uint64_t sl_ports_missed(const struct sl_ports *ports, uint32_t port, uint32_t queue)
+{
+	bool one_each = ports->config->dataplane.port[port].kind == SL_PORT_KERNEL;
+	struct rte_eth_stats stats;
+
+	if (queue && !one_each)
+		return 0;
+	return rte_eth_stats_get(ports->device[port][queue], &stats) == 0 ? stats.imissed : 0;
+}
