@@ -78,7 +78,7 @@ int sl_machine_check_cores(const struct sl_config *config, char error[SL_ERROR_M
 	const struct sl_config_dataplane *d = &config->dataplane;
 	char online[256];
 
-	if (d->engine == SL_WISH_XDP ||
+	if (d->engine == SL_CONFIG_ENGINE_XDP ||
 	    !first_line("/sys/devices/system/cpu/online", online, sizeof(online)))
 		return 0;
 	for (size_t i = 0; i < d->n_cores; i++)
@@ -269,7 +269,7 @@ static int check_port(const struct sl_config *config, const struct sl_config_por
 				    : "%s:%d: dataplane.ports: there is no PCI device %s on this "
 				      "machine; see `lspci -D`",
 			    config->file, port->line, port->device);
-	if (port->kind != SL_PORT_KERNEL || config->dataplane.engine == SL_WISH_XDP)
+	if (port->kind != SL_PORT_KERNEL || config->dataplane.engine == SL_CONFIG_ENGINE_XDP)
 		return 0;
 	return check_queues(config, port, error);
 }

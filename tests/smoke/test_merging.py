@@ -78,7 +78,7 @@ def test_download(topology, sluice):
     assert merging(topology) == []
     assert "port backends: be0 merges segments" in sluice.said(sluice.control)
     assert download(topology) == SIZE
-    assert [counted(sluice, reason) for reason in ("too_big", "too_big_told", "missed")] == [0] * 3
+    assert [counted(sluice, reason) for reason in ("too_big", "too_big_answered", "missed")] == [0] * 3
 
 
 def test_followed_and_put_back(topology, sluice):
