@@ -169,7 +169,7 @@ static void settle(struct sl_transaction *t)
 		exchange(r);
 		return;
 	}
-	note_shared(t->c, r->shared, t->changes);
+	note_shared(t->c, r->shared, t->notes);
 	json_array_extend(t->changes, r->later);
 	live = json_array();
 	sl_operators_describe(t->c->operators, &t->c->config, live);

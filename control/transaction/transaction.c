@@ -26,10 +26,11 @@ struct sl_transaction *sl_transaction_begin(struct sl_control *c, const char *wh
 	*t = (struct sl_transaction){ .c = c,
 				      .operators = sl_operators_clone(c->operators),
 				      .changes = json_array(),
+				      .notes = json_array(),
 				      .what = what,
 				      .saved = true };
 	snprintf(t->who, sizeof(t->who), "%s", who);
-	if (t->operators && t->changes)
+	if (t->operators && t->changes && t->notes)
 		return t;
 	sl_transaction_drop(t);
 	return NULL;
@@ -43,6 +44,7 @@ void sl_transaction_drop(struct sl_transaction *t)
 		t->release(t->settling);
 	sl_operators_free(t->operators);
 	json_decref(t->changes);
+	json_decref(t->notes);
 	free(t);
 }
 
