@@ -9,6 +9,7 @@
 #ifndef SL_CONFIG_H
 #define SL_CONFIG_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -80,9 +81,10 @@ struct sl_config_dataplane {
 	enum sl_idle idle;
 	uint32_t cores[SL_CORES_MAX]; /* one worker each */
 	size_t n_cores;		      /* at least 1 unless engine is SL_CONFIG_ENGINE_XDP */
-	int32_t main_core;	      /* -1: wherever the kernel puts it */
-	uint32_t memory_mb;	      /* DPDK's own: packet buffers, rings */
-	bool huge_pages;	      /* false: DPDK runs with --no-huge */
+	int cores_line;
+	int32_t main_core;  /* -1: wherever the kernel puts it */
+	uint32_t memory_mb; /* DPDK's own: packet buffers, rings */
+	bool huge_pages;    /* false: DPDK runs with --no-huge */
 	enum sl_table_memory tables;
 	struct sl_config_port port[SL_PORTS_CONFIG_MAX];
 	size_t n_ports;
@@ -224,6 +226,13 @@ enum sl_exit {
  * "FILE:LINE: FIELD: what is wrong, what to do" in error; *config is then empty. */
 int sl_config_read(const char *file, struct sl_config *config, char error[SL_ERROR_MAX]);
 void sl_config_free(struct sl_config *config);
+
+/* What a program ends with when that failed: not every file that can't be read is a wrong one. */
+static inline enum sl_exit sl_config_status(int err)
+{
+	return err == -EMFILE || err == -ENFILE || err == -ENOMEM || err == -EIO ? SL_EXIT_MACHINE
+										 : SL_EXIT_CONFIG;
+}
 
 /* A service that stands in no file, but is described as one is: `group` holds fields of
  * docs/configuration.md's "services", backends included. Pools, tunnel sources and `closed_ports`

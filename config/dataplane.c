@@ -177,6 +177,7 @@ static int read_cores(struct sl_reader *r, const struct sl_field *field, config_
 		dataplane->cores[i] = (uint32_t)core;
 	}
 	dataplane->n_cores = (size_t)n;
+	dataplane->cores_line = (int)array->line;
 	return 0;
 }
 

@@ -51,6 +51,12 @@ struct sl_control {
 		      [SL_QUEUES_PER_PORT];	/* as last seen, see tables/queues.h */
 	uint32_t attached[SL_PORTS_CONFIG_MAX]; /* ifindex that XDP is attached to; 0: none */
 	char *unattached[SL_PORTS_CONFIG_MAX];	/* why it is not, as logged; NULL */
+	bool detached;				/* nothing is to be attached any more, we end */
+	uint64_t generic;	    /* ports, by bit, whose XDP runs in the kernel's stack */
+	struct sl_merging *merging; /* below them, see xdp/merging.h; NULL: not looked yet */
+	json_t *still_merging; /* what there can't be turned off, as sentences; NULL: nothing */
+	uint32_t link_events;  /* of the network, as last followed */
+	uint32_t links_followed_ms;
 	bool xdp_alone; /* an interface isn't the dataplane's any more, see sl_queues_stranded() */
 	uint64_t stranded;	/* ports, by bit, of which that was logged */
 	size_t routes_left_out; /* that don't fit */

@@ -36,6 +36,7 @@ struct sl_mirror {
 	struct event *timer;
 	uint32_t stale;
 	uint64_t not_before_ns;
+	uint32_t link_events;
 	struct sl_net_port port[SL_PORTS_CONFIG_MAX];
 };
 
@@ -88,6 +89,11 @@ static int refresh_port(struct sl_mirror *mirror, size_t i)
 const struct sl_net_port *sl_mirror_port(const struct sl_mirror *mirror)
 {
 	return mirror->port;
+}
+
+uint32_t sl_mirror_link_events(const struct sl_mirror *mirror)
+{
+	return mirror->link_events;
 }
 
 /* Routes */
@@ -207,6 +213,7 @@ static int on_message(struct nl_msg *msg, void *context)
 	switch (header->nlmsg_type) {
 	case RTM_NEWLINK:
 	case RTM_DELLINK:
+		mirror->link_events++;
 		stale(mirror, STALE_PORTS | STALE_ROUTES);
 		break;
 	case RTM_NEWROUTE:
@@ -247,8 +254,10 @@ static void on_readable(evutil_socket_t fd, short what, void *context)
 	(void)what;
 	for (int i = 0; i < EVENTS_MAX && e >= 0; i++)
 		e = nl_recvmsgs_default(mirror->events);
-	if (e < 0 && e != -NLE_AGAIN)
+	if (e < 0 && e != -NLE_AGAIN) {
 		stale(mirror, STALE_ALL); /* ENOBUFS: messages were lost */
+		mirror->link_events++;
+	}
 }
 
 /* What fails stays stale. */
@@ -363,10 +372,16 @@ int sl_mirror_open(struct sl_mirror **out, struct event_base *base, const struct
 	mirror->config = config;
 	mirror->refreshed = refreshed;
 	mirror->context = context;
+	errno = 0;
 	e = open_netlink(mirror);
 	if (e < 0) {
-		snprintf(error, SL_ERROR_MAX, "netlink: %s", nl_geterror(e));
+		/* libnl has no name for every errno. */
+		int err = e == -NLE_FAILURE ? -errno : 0;
+
+		snprintf(error, SL_ERROR_MAX, "netlink: %s", err ? strerror(-err) : nl_geterror(e));
 		sl_mirror_close(mirror);
+		if (err)
+			return err;
 		return e == -NLE_NOMEM ? -ENOMEM : e == -NLE_PERM ? -EPERM : -EIO;
 	}
 	mirror->readable = event_new(base, nl_socket_get_fd(mirror->events), EV_READ | EV_PERSIST,

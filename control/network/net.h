@@ -62,6 +62,9 @@ void sl_net_close(struct sl_net *net);
 /* By its index in config->dataplane.port; NULL beyond. */
 const struct sl_net_port *sl_net_port(const struct sl_net *net, uint32_t port);
 
+/* Grows whenever something changed about interfaces, also those that are no ports. */
+uint32_t sl_net_link_events(const struct sl_net *net);
+
 /* What the dataplane says of a port that no kernel interface stands for; ignored for others. */
 void sl_net_set_mac(struct sl_net *net, uint32_t port, const uint8_t mac[6]);
 
