@@ -28,6 +28,7 @@ struct sl_control {
 	struct sl_traffic *baseline;	/* counters as they stood when a backend got its id */
 	struct sl_limit_tally *limit_baseline; /* when a limit did */
 	struct sl_sweep *sweep;
+	struct sl_announcer *announcer;
 	struct sl_region *region;   /* of pools' addresses, see tables/nat_pools.h */
 	uint32_t binding;	    /* the next that is looked at, of all regions */
 	struct sl_top *top;	    /* see report/limit_top.h; NULL: not yet */

@@ -22,6 +22,7 @@
 #include "desired/apply.h"
 #include "desired/apply_limits.h"
 #include "desired/overrides.h"
+#include "network/announce.h"
 #include "network/multicast.h"
 #include "report/limit_top.h"
 #include "report/problems.h"
@@ -137,6 +138,32 @@ static void watch_dataplane(struct sl_control *c)
 		sl_net_set_mac(c->net, i, queues[i * SL_QUEUES_PER_PORT].mac);
 }
 
+/* Whether a packet to a VIP is answered that comes in by a kernel interface: only then the VIP may
+ * be announced there. */
+static bool answers_on(const struct sl_control *c, uint32_t port)
+{
+	const struct sl_net_port *p = sl_net_port(c->net, port);
+
+	return p->up && p->ifindex == c->attached[port] &&
+	       (c->config.dataplane.engine != SL_WISH_DPDK || sl_dataplane_alive(c));
+}
+
+static void announce_vips(struct sl_control *c)
+{
+	for (uint32_t i = 0; i < c->config.dataplane.n_ports; i++) {
+		const struct sl_net_port *p = sl_net_port(c->net, i);
+		struct sl_announce_port now = { .answers = p->present && answers_on(c, i) };
+
+		if (now.answers) {
+			now.ifindex = p->ifindex;
+			now.downs = p->downs;
+			memcpy(now.mac, p->mac, sizeof(now.mac));
+		}
+		sl_announcer_port(c->announcer, i, &now);
+	}
+	sl_announcer_run(c->announcer, &c->store, sl_clock_ns());
+}
+
 static void tick(evutil_socket_t fd, short what, void *context)
 {
 	struct sl_control *c = context;
@@ -146,6 +173,7 @@ static void tick(evutil_socket_t fd, short what, void *context)
 	watch_dataplane(c);
 	sl_queues_watch(c);
 	follow_interfaces(c);
+	announce_vips(c);
 	sl_groups_follow(c);
 	sl_problems_watch(c);
 	sl_sweep_tick(c->sweep);
@@ -329,6 +357,9 @@ static int start(struct sl_control *c, bool fresh, char error[SL_ERROR_MAX])
 		c->sweep = sl_sweep_new(c);
 		err = c->sweep ? open_sockets(c, error) : -ENOMEM;
 	}
+	if (!err)
+		err = sl_announcer_open(&c->announcer, (uint32_t)c->config.dataplane.n_ports,
+					error);
 	return err ? err : add_events(c);
 }
 
@@ -374,6 +405,7 @@ static int serve(struct sl_control *c, bool fresh)
 	sl_log("stopping; what is published stays");
 	sl_rpc_close(c->reads);
 	sl_rpc_close(c->changes);
+	sl_announcer_close(c->announcer);
 	sl_sweep_free(c->sweep);
 	sl_net_close(c->net);
 	sl_instance_close(c);

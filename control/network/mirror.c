@@ -68,6 +68,7 @@ static int refresh_port(struct sl_mirror *mirror, size_t i)
 {
 	const struct sl_config_port *config = &mirror->config->dataplane.port[i];
 	struct sl_net_port *port = &mirror->port[i];
+	uint32_t downs = port->downs;
 	struct rtnl_link *link;
 	int e;
 
@@ -81,6 +82,7 @@ static int refresh_port(struct sl_mirror *mirror, size_t i)
 	if (e < 0)
 		return e;
 	sl_object_port(link, port);
+	port->downs = downs;
 	rtnl_link_put(link);
 	return 0;
 }
@@ -198,6 +200,18 @@ void sl_mirror_ask(struct sl_mirror *mirror, const union sl_addr *addr, uint16_t
 
 /* Events */
 
+/* A link that goes down and comes back within one batch would look as if nothing had been. */
+static void note_down(struct sl_mirror *mirror, struct nlmsghdr *header)
+{
+	const struct ifinfomsg *link = nlmsg_data(header);
+
+	if (nlmsg_datalen(header) < (int)sizeof(*link) || sl_object_link_up(link->ifi_flags))
+		return;
+	for (size_t i = 0; i < mirror->config->dataplane.n_ports; i++)
+		if (mirror->port[i].present && mirror->port[i].ifindex == (uint32_t)link->ifi_index)
+			mirror->port[i].downs++;
+}
+
 static int on_message(struct nl_msg *msg, void *context)
 {
 	struct sl_mirror *mirror = context;
@@ -207,6 +221,7 @@ static int on_message(struct nl_msg *msg, void *context)
 	switch (header->nlmsg_type) {
 	case RTM_NEWLINK:
 	case RTM_DELLINK:
+		note_down(mirror, header);
 		stale(mirror, STALE_PORTS | STALE_ROUTES);
 		break;
 	case RTM_NEWROUTE:

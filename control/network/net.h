@@ -38,6 +38,7 @@ struct sl_net_port {
 	uint8_t mac[6];
 	bool up; /* set up, and with carrier */
 	bool present;
+	uint32_t downs;	     /* how often it was seen to be down: it may be up again by now */
 	union sl_addr addr4; /* the gateway's own there, the lowest of several; ::0: none */
 	union sl_addr addr6;
 };

@@ -255,13 +255,16 @@ SL_INLINE void sl_classify_rest(const struct sl_tables *t, const union sl_addr *
 							       : SL_REASON_no_service);
 }
 
+/* A request for a VIP. One that names itself as who has it asks for nothing: it is an announcement
+ * (RFC 5227, 2.3), of another gateway's. */
 SL_INLINE bool sl_classify_arp(const struct sl_tables *t, const struct sl_packet *p, uint32_t l3)
 {
 	const struct sl_arp *arp = sl_packet_at(p, l3, sizeof(*arp));
 	union sl_addr target;
 
 	if (!arp || arp->hardware != sl_htons(1) || arp->protocol != sl_htons(SL_ETH_IP4) ||
-	    arp->hardware_size != 6 || arp->protocol_size != 4 || arp->operation != sl_htons(1))
+	    arp->hardware_size != 6 || arp->protocol_size != 4 || arp->operation != sl_htons(1) ||
+	    arp->sender == arp->target)
 		return false;
 	target = sl_addr4(arp->target);
 	return sl_service_find(t, &target, 0) != NULL;

@@ -343,7 +343,22 @@ static void burst(struct turn *turn, const struct sl_lane *lane, const struct sl
 			flush(turn, port, hold);
 }
 
-/* A quarter of a millisecond has passed: the time, a sign of life, a piece of the flow table. */
+/* What the main thread wants to be sent. */
+static void send_outgoing(const struct sl_worker_run *run)
+{
+	struct rte_mbuf *frame[SL_BURST];
+	uint32_t n = rte_ring_dequeue_burst(run->outgoing, (void **)frame, SL_BURST, NULL);
+
+	for (uint32_t i = 0; i < n; i++) {
+		const struct sl_lane *lane = &run->tx[frame[i]->port];
+
+		if (rte_eth_tx_burst(lane->device, lane->queue, &frame[i], 1) == 0)
+			rte_pktmbuf_free(frame[i]);
+	}
+}
+
+/* A quarter of a millisecond has passed: the time, a sign of life, a piece of the flow table, and
+ * what others want to be sent. */
 static void tick(struct turn *turn, uint64_t tsc)
 {
 	uint64_t now = clock_ns();
@@ -353,6 +368,8 @@ static void tick(struct turn *turn, uint64_t tsc)
 	turn->tables.now = turn->read_now;
 	__atomic_store_n(&turn->self->heartbeat_ns, now, __ATOMIC_RELAXED);
 	sl_clean_turn(&turn->clean, &turn->tables);
+	if (turn->run->outgoing)
+		send_outgoing(turn->run);
 	turn->next_time = tsc + turn->time_every;
 }
 
