@@ -14,7 +14,7 @@ static inline __attribute__((always_inline)) void work_on(struct sl_tables *tabl
 							  enum sl_stage stage, uint16_t port,
 							  struct rte_mbuf **frame, uint16_t n)
 {
-	struct sl_steady_keys keys = sl_steady_keys(tables->root);
+	struct sl_steady_keys keys = sl_steady_keys(tables, port);
 	struct sl_step step[SL_BURST];
 
 	if (stage == SL_STAGE_IO)
@@ -28,8 +28,8 @@ static inline __attribute__((always_inline)) void work_on(struct sl_tables *tabl
 				       .ingress = port };
 		struct sl_work work;
 
-		if (sl_likely(sl_steady_classify(tables, known, keys, data, rte_pktmbuf_data_len(m),
-						 rte_pktmbuf_pkt_len(m),
+		if (sl_likely(sl_steady_classify(tables, known, keys, port, data,
+						 rte_pktmbuf_data_len(m), rte_pktmbuf_pkt_len(m),
 						 &step[i]) != SL_STEADY_NOT))
 			continue;
 		sl_classify(tables, &p, &work);

@@ -45,6 +45,7 @@ struct sl_control {
 	char *unattached[SL_PORTS_CONFIG_MAX];	/* why it is not, as logged; NULL */
 	bool xdp_alone; /* an interface isn't the dataplane's any more, see sl_queues_stranded() */
 	uint64_t stranded;	/* ports, by bit, of which that was logged */
+	uint64_t macs_left_out; /* ports, by bit, of which that was logged */
 	size_t routes_left_out; /* that don't fit */
 	json_t *told;		/* problems of backends that were logged, see report/problems.h */
 	uint64_t told_at;	/* the generation that they are of */

@@ -120,10 +120,18 @@ static void grant_wishes(struct sl_control *c)
 	}
 }
 
+/* Of ports that DPDK owns only the dataplane knows it. */
+static void take_macs(struct sl_control *c)
+{
+	const struct sl_queue *queues = c->store.base[SL_ARRAY_queues];
+
+	for (uint32_t i = 0; i < c->config.dataplane.n_ports; i++)
+		sl_net_set_mac(c->net, i, queues[i * SL_QUEUES_PER_PORT].mac);
+}
+
 static void watch_dataplane(struct sl_control *c)
 {
 	const struct sl_engine *e = c->store.base[SL_ARRAY_engine];
-	const struct sl_queue *queues = c->store.base[SL_ARRAY_queues];
 	bool alive = sl_dataplane_alive(c);
 
 	if (alive == c->dataplane_seen)
@@ -134,8 +142,7 @@ static void watch_dataplane(struct sl_control *c)
 		return;
 	}
 	sl_log("dataplane %u is here, with %u workers", e->pid, sl_workers(c));
-	for (uint32_t i = 0; i < c->config.dataplane.n_ports; i++)
-		sl_net_set_mac(c->net, i, queues[i * SL_QUEUES_PER_PORT].mac);
+	take_macs(c);
 }
 
 /* Whether a packet to a VIP is answered that comes in by a kernel interface: only then the VIP may
@@ -346,6 +353,11 @@ static int start(struct sl_control *c, bool fresh, char error[SL_ERROR_MAX])
 		err = sl_net_open(&c->net, c->base, &c->config, network_changed, c, error);
 	if (!err)
 		err = check_ports(c, error);
+	if (!err && sl_dataplane_alive(c)) {
+		/* Before the first generation: a worker serves by it. */
+		take_macs(c);
+		sl_net_configured(c->net);
+	}
 	if (!err)
 		err = sl_attach_ports(c, error);
 	if (!err)

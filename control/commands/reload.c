@@ -109,6 +109,18 @@ static void swap_direct_from(struct sl_config *a, struct sl_config *b)
 	b->n_direct_from = n;
 }
 
+static void swap_macs(struct sl_config_dataplane *a, struct sl_config_dataplane *b)
+{
+	for (size_t i = 0; i < a->n_ports; i++) {
+		struct sl_config_port port = a->port[i];
+
+		memcpy(a->port[i].macs, b->port[i].macs, sizeof(port.macs));
+		a->port[i].n_macs = b->port[i].n_macs;
+		memcpy(b->port[i].macs, port.macs, sizeof(port.macs));
+		b->port[i].n_macs = port.n_macs;
+	}
+}
+
 /* The network's mirror points into c->config, so it is told. */
 static void swap_network(struct sl_control *c, struct sl_config *config)
 {
@@ -116,6 +128,7 @@ static void swap_network(struct sl_control *c, struct sl_config *config)
 	size_t n = c->config.n_next_hops;
 
 	swap_direct_from(&c->config, config);
+	swap_macs(&c->config.dataplane, &config->dataplane);
 	c->config.next_hop = config->next_hop;
 	c->config.n_next_hops = config->n_next_hops;
 	config->next_hop = hop;
@@ -141,6 +154,15 @@ static bool same_direct_from(const struct sl_config *a, const struct sl_config *
 {
 	return a->n_direct_from == b->n_direct_from &&
 	       memcmp(a->direct_from, b->direct_from, sizeof(a->direct_from)) == 0;
+}
+
+static bool same_macs(const struct sl_config_dataplane *a, const struct sl_config_dataplane *b)
+{
+	for (size_t i = 0; i < a->n_ports; i++)
+		if (a->port[i].n_macs != b->port[i].n_macs ||
+		    memcmp(a->port[i].macs, b->port[i].macs, sizeof(a->port[i].macs)) != 0)
+			return false;
+	return true;
 }
 
 static void swap_services(struct sl_control *c, struct sl_config *config)
@@ -216,7 +238,7 @@ int sl_reload(struct sl_control *c, json_t *changes, char error[SL_ERROR_MAX])
 {
 	json_t *before = c->overrides, *renamed = NULL;
 	struct sl_config config;
-	bool hops, exempt;
+	bool hops, exempt, macs;
 	int err = sl_config_read(c->file, &config, error);
 
 	if (err)
@@ -232,15 +254,18 @@ int sl_reload(struct sl_control *c, json_t *changes, char error[SL_ERROR_MAX])
 	c->overrides = renamed;
 	hops = !same_next_hops(&c->config, &config);
 	exempt = !same_direct_from(&c->config, &config);
+	macs = !same_macs(&c->config.dataplane, &config.dataplane);
 	if (hops)
 		say(changes, json_string("next_hops changed"));
 	if (exempt)
 		say(changes, json_string("direct_from changed"));
-	if (hops || exempt)
+	if (macs)
+		say(changes, json_string("dataplane.ports: macs changed"));
+	if (hops || exempt || macs)
 		swap_network(c, &config);
 	err = publish_difference(c, &config, changes, error);
 	if (err) {
-		if (hops || exempt)
+		if (hops || exempt || macs)
 			swap_network(c, &config);
 		c->overrides = before;
 		json_decref(renamed);

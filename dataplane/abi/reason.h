@@ -53,7 +53,8 @@ enum sl_verdict {
 	X(no_service_told, SL_REPLY, "to a VIP, but to no service of it: refused, as it is to be") \
 	X(pool_full, SL_DROP, "full NAT: the pool has no port that is free for the flow")          \
 	X(no_entry, SL_DROP, "full NAT: the flow table has no room for the flow")                  \
-	X(not_bound, SL_DROP, "to an address of a pool, but of no flow that is bound there")
+	X(not_bound, SL_DROP, "to an address of a pool, but of no flow that is bound there")       \
+	X(other_host, SL_PUNT, "a frame for another host's MAC address, as a switch floods them")
 
 #define SL_REASON_ENUM(name, verdict, help) SL_REASON_##name,
 enum sl_reason { SL_REASONS(SL_REASON_ENUM) SL_REASON_COUNT };
@@ -68,6 +69,15 @@ static inline int sl_reason_leaves(unsigned int reason)
 	| (unsigned long long)((verdict) == SL_FORWARD || (verdict) == SL_REPLY) << SL_REASON_##name
 	return (0ull SL_REASONS(SL_REASON_LEAVES)) >> (reason & (SL_REASON_MAX - 1)) & 1;
 #undef SL_REASON_LEAVES
+}
+
+/* Whether the packet is the kernel's, untouched. */
+static inline int sl_reason_punts(unsigned int reason)
+{
+#define SL_REASON_PUNTS(name, verdict, help)                                                       \
+	| (unsigned long long)((verdict) == SL_PUNT) << SL_REASON_##name
+	return (0ull SL_REASONS(SL_REASON_PUNTS)) >> (reason & (SL_REASON_MAX - 1)) & 1;
+#undef SL_REASON_PUNTS
 }
 
 /* Answers (core/answer.h), and the drop that each is where there can be none. */

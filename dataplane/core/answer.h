@@ -126,14 +126,11 @@ SL_INLINE bool sl_answer_build(const struct sl_tables *t, struct sl_packet *p, u
 			       uint32_t mtu, uint64_t *errors)
 {
 	bool refuses = reason == SL_REASON_no_backend_told || reason == SL_REASON_no_service_told;
-	const struct sl_eth *eth = sl_packet_at(p, 0, sizeof(*eth));
 	struct sl_asker a = { 0 };
 	const struct sl_ip4 *ip;
 	uint16_t type;
 	uint32_t l3;
 
-	if (!eth || eth->dst[0] & 1)
-		return false;
 	l3 = sl_parse_link(p, &type);
 	a.six = type == SL_ETH_IP6;
 	if (!(a.six ? sl_asker_read6(p, l3, &a) : sl_asker_read4(p, &a)))

@@ -16,6 +16,7 @@
 
 #include "find.h"
 #include "flow.h"
+#include "link.h"
 #include "parse6.h"
 
 enum sl_todo {
@@ -287,9 +288,9 @@ SL_INLINE bool sl_classify_nd(const struct sl_tables *t, const struct sl_packet 
 	return !sl_addr_is4(&target) && sl_service_find(t, &target, 0) != NULL;
 }
 
-/* IPv6, whose header is at w->l3. */
-SL_INLINE void sl_classify6_with(const struct sl_tables *t, const struct sl_packet *p,
-				 struct sl_work *w)
+/* IPv6, whose header is at w->l3; of a frame to a group, too. */
+SL_INLINE void sl_classify6_any(const struct sl_tables *t, const struct sl_packet *p,
+				struct sl_work *w)
 {
 	struct sl_parsed o;
 
@@ -338,17 +339,31 @@ SL_INLINE void sl_classify6_with(const struct sl_tables *t, const struct sl_pack
 		sl_classify_rest(t, &o.dst6, &o, sl_martian6(&o.src6, &o.dst6), w, true);
 }
 
+/* IPv6, whose header is at w->l3, in a frame that was admitted. */
+SL_INLINE void sl_classify6_with(const struct sl_tables *t, const struct sl_packet *p,
+				 struct sl_work *w)
+{
+	sl_classify6_any(t, p, w);
+	if (sl_unlikely(sl_link_is_group(p)) && w->todo != SL_TODO_ND)
+		sl_work_end(w, SL_REASON_not_ours);
+}
+
 /* All but IPv6, which is left as SL_TODO_IP6. */
 SL_INLINE void sl_classify4(const struct sl_tables *t, const struct sl_packet *p, struct sl_work *w)
 {
 	struct sl_parsed o = {
 		0
 	}; /* clang may load what a branch left unset, the verifier won't */
+	enum sl_reason reason;
 	union sl_addr to;
 
 	sl_parse(p, &o);
 	w->l3 = (uint8_t)o.l3;
 	w->l4 = (uint8_t)o.l4;
+	if (sl_unlikely(!sl_link_admits(t, p, o.kind, &reason))) {
+		sl_work_end(w, reason);
+		return;
+	}
 	if (sl_likely(o.kind == SL_PARSED_FLOW)) {
 		union sl_addr dst = sl_addr4(o.dst), src;
 		uint32_t there = sl_endpoint(o.dport, o.protocol);

@@ -17,14 +17,15 @@ struct sl_halves {
 static inline void sl_halves_classify(struct sl_halves *h, const struct sl_tables *t,
 				      const struct sl_packet *p)
 {
-	struct sl_steady_keys keys = sl_steady_keys(t->root);
+	struct sl_steady_keys keys = sl_steady_keys(t, p->ingress);
 	uint32_t linear = (uint32_t)(p->end - p->data);
 
 	sl_known_forget(&h->known, t->generation);
 	sl_classify(t, p, &h->work);
 	if (h->work.todo == SL_TODO_SERVICE || h->work.todo == SL_TODO_SERVICE6)
 		sl_known_learn(t, &h->known, h->work.service);
-	if (sl_steady_classify(t, &h->known, keys, p->data, linear, p->length, &h->step))
+	if (sl_steady_classify(t, &h->known, keys, p->ingress, p->data, linear, p->length,
+			       &h->step))
 		sl_step_work(t, &h->step, &h->work);
 }
 

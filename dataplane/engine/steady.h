@@ -51,12 +51,16 @@ _Static_assert(sizeof(struct sl_step) == 32, "a power of two: a burst of them is
 struct sl_steady_keys {
 	uint64_t row[2];
 	uint64_t flow[2];
+	uint64_t mac; /* of the port that the burst came in by, as link.h compares it */
 };
 
-SL_INLINE struct sl_steady_keys sl_steady_keys(const struct sl_root *root)
+SL_INLINE struct sl_steady_keys sl_steady_keys(const struct sl_tables *t, uint16_t ingress)
 {
+	const struct sl_root *root = t->root;
+
 	return (struct sl_steady_keys){ { root->row_key[0], root->row_key[1] },
-					{ root->flow_key[0], root->flow_key[1] } };
+					{ root->flow_key[0], root->flow_key[1] },
+					sl_link_word(t->port[ingress].mac) };
 }
 
 /* What core/ has found for a packet to a service is at hand from now on, unless its place is one of
@@ -208,24 +212,27 @@ sl_steady_classify6(const struct sl_tables *t, const struct sl_known *known, uin
 /* The first half: how far it got. */
 SL_INLINE enum sl_steady_kind sl_steady_classify(const struct sl_tables *t,
 						 const struct sl_known *known,
-						 struct sl_steady_keys keys, uint8_t *data,
-						 uint32_t linear, uint32_t frame_length,
-						 struct sl_step *step)
+						 struct sl_steady_keys keys, uint16_t ingress,
+						 uint8_t *data, uint32_t linear,
+						 uint32_t frame_length, struct sl_step *step)
 {
 	const struct sl_eth *eth = (const void *)data;
 	uint32_t l3 = sizeof(*eth), length, fate;
 	const struct sl_known_service *s;
 	const struct sl_ip4 *ip;
 	const struct sl_tcp *tcp;
-	uint64_t to;
+	uint64_t to, other;
 
 	step->kind = SL_STEADY_NOT;
 	if (sl_unlikely(linear < l3 + SL_STEADY_TCP))
 		return SL_STEADY_NOT;
-	if (sl_unlikely(eth->type != sl_htons(SL_ETH_IP4))) {
+	other = sl_link_word(eth) ^ keys.mac;
+	if (sl_unlikely(other | (eth->type ^ sl_htons(SL_ETH_IP4)))) {
 		const struct sl_packet p = { .data = data, .end = data + linear };
 		uint16_t type;
 
+		if (other && !sl_link_has(&t->port[ingress], sl_link_word(eth)))
+			return SL_STEADY_NOT;
 		l3 = sl_parse_link(&p, &type);
 		step->l3 = data + l3;
 		step->l3_at = (uint16_t)l3;

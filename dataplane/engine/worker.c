@@ -296,7 +296,7 @@ static void burst(struct turn *turn, const struct sl_lane *lane, const struct sl
 		  struct rte_mbuf **frame, uint32_t n)
 {
 	const struct sl_tables *t = &turn->tables;
-	struct sl_steady_keys keys = sl_steady_keys(t->root);
+	struct sl_steady_keys keys = sl_steady_keys(t, lane->port);
 	struct run run = { SL_REASON_to_backend, 0 };
 	struct batch b;
 
@@ -315,7 +315,7 @@ static void burst(struct turn *turn, const struct sl_lane *lane, const struct sl
 		struct rte_mbuf *m = frame[i];
 
 		rte_prefetch0(rte_pktmbuf_mtod(frame[i + PREFETCH_AHEAD], void *));
-		if (sl_unlikely(sl_steady_classify(t, &turn->known, keys,
+		if (sl_unlikely(sl_steady_classify(t, &turn->known, keys, lane->port,
 						   rte_pktmbuf_mtod(m, uint8_t *),
 						   rte_pktmbuf_data_len(m), rte_pktmbuf_pkt_len(m),
 						   &b.step[i]) == SL_STEADY_NOT))

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The gateway's manners on a link, where others are beside it: VIPs are announced.
+"""The gateway's manners on a link, where others are beside it: VIPs are announced, and only frames
+that are addressed to the gateway are its own.
 
     client          gw              other             b1
     eth0 .2         eth0 .3         eth0 .4           eth0 .11, and the VIPs on lo
@@ -250,3 +251,143 @@ def test_announced_by_dataplane(link):
         assert sluice.json("reload")["changes"]
         heard.expect("10.1.0.101", mac, 3)
         assert len(heard.times(VIP4, mac)) == 3
+
+
+def ask(client, vip, count=20, family=socket.AF_INET):
+    """So many questions, one by one; how many answers came, with those that came too often."""
+    answers = 0
+    with client.socket(family, socket.SOCK_DGRAM) as asking:
+        for number in range(count):
+            asking.sendto(b"%d" % number, (vip, 7))
+            asking.settimeout(0.5)
+            try:
+                while True:
+                    asking.recv(100)
+                    answers += 1
+                    asking.settimeout(0.03)
+            except OSError:
+                pass
+    return answers
+
+
+def frames_out(link):
+    """What each host has sent into the switch."""
+    text = link.switch.run("cat", "/proc/net/dev")
+    return {line.split(":")[0].strip(): int(line.split(":")[1].split()[1])
+            for line in text.splitlines() if line.strip().startswith("p-")}  # fmt: skip
+
+
+REMOTE = "203.0.113.10"  # a VIP that the client reaches by a route
+
+
+def remote(mode, own):
+    """An echo service of that mode, with what only one of the gateways has."""
+    made = {**direct(REMOTE, "10.1.0.11"), "mode": mode}
+    settings = {}
+    if mode == "ipip":
+        settings["tunnel_source"] = own
+    if mode == "fullnat":
+        made["pool"] = "pool"
+        settings["pools"] = [{"name": "pool", "addresses": [own], "ports": "20000-20063"}]
+    return made, settings
+
+
+@BOTH
+@pytest.mark.parametrize("mode", ["nat", "fullnat", "direct", "ipip"])
+def test_flooding_switch(link, engine, mode):
+    """Two gateways of one group on a switch that floods every frame: each question is answered once.
+    And where nobody takes a packet that was sent on, it doesn't come back."""
+    b1, client = link.backends["b1"], link.client
+    link.switch.run("ip", "link", "set", "br0", "type", "bridge", "ageing_time", 0)
+    client.run("ip", "route", "add", REMOTE, "via", "10.1.0.3")
+    b1.run("ip", "route", "add", "10.1.0.2", "via", "10.1.0.3")  # not past the gateway
+    if mode == "ipip":
+        b1.run("ip", "link", "add", "tunnel", "type", "ipip", "local", "10.1.0.11")
+        b1.run("ip", "link", "set", "tunnel", "up")
+        b1.sysctl(net__ipv4__conf__tunnel__rp_filter=0, net__ipv4__conf__all__rp_filter=0)
+    address = "10.1.0.11" if "nat" in mode else REMOTE
+    if address == REMOTE:
+        b1.run("ip", "addr", "add", f"{REMOTE}/32", "dev", "lo")
+    b1.popen(sys.executable, ECHO, "b1", 7, address)
+    net.wait_for("UDP echo", lambda: len(
+        b1.run("ss", "-Hlun", "sport", "=", ":7").splitlines()) == 3)  # fmt: skip
+    gateways = []
+    for name, own in (("gw", "10.1.0.50"), ("other", "10.1.0.51")):
+        service, more = remote(mode, own)
+        made = make_gateway(link, link.hosts[name], name, [service], engine)
+        made.settings |= {"group": "both", **more}
+        made.settings["dataplane"]["capacity"]["addresses"] = 4
+        made.write()
+        gateways.append(made)
+    with gateways[0] as sluice, gateways[1] as other:
+        for made in gateways:
+            made.start()
+        net.wait_for("an answer", lambda: ask(client, REMOTE, 1) == 1, 10)
+        before = counted(other, "other_host")
+        assert ask(client, REMOTE) == 20
+        assert counted(other, "other_host") - before >= 20
+        assert counted(other, "to_backend") == 0
+        link.switch.run("ip", "link", "set", "p-b1", "down")
+        assert ask(client, REMOTE, 1) == 0
+        one = frames_out(link)
+        time.sleep(1)
+        two = frames_out(link)
+        assert all(two[name] - one[name] < 20 for name in one), (one, two)
+        assert counted(sluice, "to_backend") < 60
+
+
+def counted(sluice, reason):
+    """Packets that ended so, in both engines."""
+    return next(row["packets"] for row in sluice.json("stats")["reasons"] if row["name"] == reason)
+
+
+@BOTH
+def test_addresses(link, idle, engine):
+    """A frame is ours by the port's address, by that of a macvlan on top of it (as VRRP has it), of
+    the bridge that it belongs to, and by those of the file, which a reload changes; not by one of
+    another network namespace, nor by any other."""
+    client, host = link.client, link.hosts["gw"]
+    vrrp, above, given, guest = ("00:00:5e:00:01:33", "02:00:00:00:00:71", "02:00:00:00:00:72",
+                                 "02:00:00:00:00:73")  # fmt: skip
+
+    def served(mac):
+        client.run("ip", "neigh", "replace", VIP4, "lladdr", mac, "dev", "eth0")
+        client.run("ip", "neigh", "replace", VIP6, "lladdr", mac, "dev", "eth0")
+        answers = [ask(client, VIP4, 2), ask(client, VIP6, 2, socket.AF_INET6)]
+        assert answers in ([2, 2], [0, 0])
+        return answers == [2, 2]
+
+    host.run("ip", "link", "add", "guest0", "link", "eth0", "address", guest, "type", "macvlan")
+    host.run("ip", "link", "set", "guest0", "netns", link.hosts["other"].name)
+    host.sysctl(net__ipv4__neigh__eth0__base_reachable_time_ms=600000,
+                net__ipv6__neigh__eth0__base_reachable_time_ms=600000)  # fmt: skip
+    link.switch.run("ip", "link", "set", "br0", "type", "bridge", "ageing_time", 0)
+    idle.start()
+    net.wait_for("an answer", lambda: served(host.mac("eth0")), 10)
+    before = counted(idle, "other_host")
+    for mac in (vrrp, above, given, guest):
+        assert not served(mac), mac
+    assert counted(idle, "other_host") - before >= 8
+    sent = counted(idle, "to_backend")
+    for mac in ("ff:ff:ff:ff:ff:ff", "01:00:5e:00:00:05"):
+        served(mac)  # the backend gets such a frame itself
+    assert counted(idle, "to_backend") == sent
+    host.run("ip", "link", "add", "vrrp.51", "link", "eth0", "address", vrrp, "type", "macvlan",
+             "mode", "private")  # fmt: skip
+    net.wait_for("the macvlan's address", lambda: served(vrrp))
+    host.run("ip", "link", "del", "vrrp.51")
+    net.wait_for("it to go", lambda: not served(vrrp))
+    link.hosts["other"].run("ip", "link", "del", "guest0")
+    host.run("ip", "link", "add", "br1", "address", above, "type", "bridge")
+    host.run("ip", "link", "set", "eth0", "master", "br1")
+    net.wait_for("the bridge's address", lambda: served(above))
+    host.run("ip", "link", "set", "eth0", "nomaster")
+    net.wait_for("it to go", lambda: not served(above))
+    idle.settings["dataplane"]["ports"][0]["macs"] = [given]
+    idle.write()
+    assert idle.json("reload")["changes"] == ["dataplane.ports: macs changed"]
+    assert served(given) and served(host.mac("eth0"))
+    del idle.settings["dataplane"]["ports"][0]["macs"]
+    idle.write()
+    assert idle.json("reload")["changes"] == ["dataplane.ports: macs changed"]
+    assert not served(given)

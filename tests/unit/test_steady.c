@@ -74,7 +74,7 @@ static bool is_known(struct fixture *f, uint32_t service, struct sl_step *step)
 	struct frame frame;
 
 	frame_build(&frame, &spec);
-	if (sl_steady_classify(t, &f->known, sl_steady_keys(t->root), frame.bytes, frame.length,
+	if (sl_steady_classify(t, &f->known, sl_steady_keys(t, 0), 0, frame.bytes, frame.length,
 			       frame.length, step) == SL_STEADY_NOT)
 		return false;
 	assert_ptr_equal(step->service->service, &f->service[service]);
@@ -161,7 +161,7 @@ static bool is_known6(struct fixture *f, const union sl_addr *dst, uint32_t endp
 	memcpy(frame + 22, &src, 16);
 	memcpy(frame + 38, dst, 16);
 	memcpy(frame + 56, &port, 2);
-	return sl_steady_classify(t, &f->known, sl_steady_keys(t->root), frame, sizeof(frame),
+	return sl_steady_classify(t, &f->known, sl_steady_keys(t, 0), 0, frame, sizeof(frame),
 				  sizeof(frame), &step) != SL_STEADY_NOT;
 }
 
