@@ -43,7 +43,7 @@ enum sl_verdict {
 	X(icmp_to_client, SL_FORWARD, "an ICMP error about a flow, sent to its client")            \
 	X(icmp_unknown, SL_DROP, "ICMP to a VIP: of another kind, or about no flow of ours")       \
 	X(nd_reply, SL_REPLY, "IPv6 neighbour solicitation for a VIP, answered")                   \
-	X(header_chain, SL_DROP, "IPv6 extension headers that can't be followed")                  \
+	X(header_chain, SL_DROP, "IPv6 extension headers that can't be followed, or a source route")                  \
 	X(fragment_bad, SL_DROP, "a tiny or overlapping IP fragment, or one of a wrong length")    \
 	X(too_big_told, SL_REPLY, "didn't fit the way on: answered with the MTU by ICMP")          \
 	X(too_big, SL_DROP, "didn't fit the way on, and an ICMP answer isn't due or in order")     \

@@ -140,12 +140,14 @@ SL_INLINE void sl_work_bound(struct sl_work *w, uint8_t protocol, bool six)
 }
 
 /* A source that no host has (RFC 1122, 3.2.1.3; RFC 6890): of this network, loopback, multicast,
- * reserved, broadcast, or the destination itself. Any answer to it would go astray. */
+ * broadcast, or the destination itself. Any answer to it would go astray. 240.0.0.0/4 is reserved,
+ * and hosts have addresses of it nevertheless: as a VIP may be one, so may a client. */
 SL_INLINE bool sl_martian4(sl_be32 src, sl_be32 dst)
 {
 	uint32_t net = (uint32_t)src & 0xff;
 
-	return (net - 1 >= 223) | (net == 127) | (src == dst);
+	return !net | (net == 127) | ((net & 0xf0) == 0xe0) | ((uint32_t)src == UINT32_MAX) |
+	       (src == dst);
 }
 
 /* Likewise, of IPv6 (RFC 4291, 2.5.2 to 2.7): and none of one link, which goes no further. */
@@ -364,6 +366,10 @@ SL_INLINE void sl_classify4(const struct sl_tables *t, const struct sl_packet *p
 		sl_work_end(w, reason);
 		return;
 	}
+	/* Dropped (RFC 7126, 4.3 and 4.4), as IPv6's are that have segments left. */
+	if (sl_unlikely(o.l4 > o.l3 + sizeof(struct sl_ip4)) &&
+	    sl_source_routed(p, o.l3, o.l4 - o.l3))
+		o.kind = SL_PARSED_CHAIN;
 	if (sl_likely(o.kind == SL_PARSED_FLOW)) {
 		union sl_addr dst = sl_addr4(o.dst), src;
 		uint32_t there = sl_endpoint(o.dport, o.protocol);

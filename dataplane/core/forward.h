@@ -76,6 +76,15 @@ SL_INLINE uint32_t sl_row_of_named(uint32_t row, uint32_t named, uint32_t *firm)
 	return (row & (is - 1)) | (sl_row(named, 0, SL_ROW_OPEN) & -is);
 }
 
+/* Whether a packet of that length can go to the backend, which counts from 1. */
+SL_INLINE bool sl_route_goes(const struct sl_tables *t, const struct sl_service *s,
+			     uint32_t backend, uint32_t length)
+{
+	const struct sl_backend *b = sl_seam_backend(t, (uint64_t)s->backends + backend - 1);
+
+	return b && b->flags & SL_BACKEND_RESOLVED && length <= b->mtu;
+}
+
 /* The row of the work at hand, and through it the backend; 0 for none. named: by the packet's id,
  * or 0. *bite: what the limit in the flow's entry says, where the service has one. */
 SL_INLINE uint32_t sl_route_pick(const struct sl_tables *t, const struct sl_work *w, const void *l3,
@@ -107,8 +116,9 @@ SL_INLINE uint32_t sl_route_pick(const struct sl_tables *t, const struct sl_work
 	}
 	ask.now = packet->now;
 	backend = sl_track(t, &ask, &entry);
-	if (!backend || !(flags & SL_SERVICE_ENTRY_TO))
-		return backend;
+	if (!backend || !(flags & SL_SERVICE_ENTRY_TO) ||
+	    !sl_route_goes(t, s, backend, sl_l3_length(l3, six)))
+		return backend; /* what goes nowhere isn't charged */
 	limit = entry.bucket ? sl_seam_limit(t, packet->limits) : NULL;
 	*bite = limit ? sl_track_charge_at(t, limit, packet, ask.key, sl_flow_state(entry.value),
 					   &entry)

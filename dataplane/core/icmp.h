@@ -136,8 +136,11 @@ SL_INLINE enum sl_reason sl_icmp_echo(const struct sl_tables *t, struct sl_packe
 	ip->csum = sl_csum_apply(ip->csum, sl_word_delta(ip->ttl, SL_ECHO_TTL));
 	ip->ttl = SL_ECHO_TTL;
 	if (first) {
-		icmp->csum =
+		uint16_t csum =
 			sl_csum_apply(icmp->csum, sl_word_delta(SL_ICMP_ECHO, SL_ICMP_ECHO_REPLY));
+
+		/* Nothing but zeros may be left, whose sum has but one right complement. */
+		icmp->csum = csum ? csum : 0xffff;
 		icmp->type = SL_ICMP_ECHO_REPLY;
 	}
 	return SL_REASON_echo_reply;

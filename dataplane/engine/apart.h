@@ -150,6 +150,11 @@ SL_APART enum sl_reason sl_rare(const struct sl_tables *t, struct sl_packet *p, 
 	return sl_rare_with(t, p, todo, egress);
 }
 
+SL_APART bool sl_source_routed(const struct sl_packet *p, uint32_t l3, uint32_t header)
+{
+	return sl_source_routed_with(p, l3, header);
+}
+
 /* ---- IPv6 ---- */
 
 SL_INLINE uint32_t sl_shape6(const struct sl_tables *t, const struct sl_packet *p, uint32_t l3)

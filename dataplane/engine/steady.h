@@ -79,8 +79,8 @@ static inline void sl_steady_learn(const struct sl_tables *t, struct sl_known *k
 	sl_known_learn(t, known, service);
 }
 
-/* A source that no host has, by its first byte: as sl_martian4() has it. */
-static const uint8_t sl_martian_net[256] = { [0] = 1, [127] = 1, [224 ... 255] = 1 };
+/* A source that no host has, by its first byte; of the last one it depends: sl_martian4(). */
+static const uint8_t sl_martian_net[256] = { [0] = 1, [127] = 1, [224 ... 239] = 1, [255] = 1 };
 
 /* A source that parse6.h or sl_martian6() may have something to say about. */
 SL_INLINE bool sl_odd_source6(const union sl_addr *src, const union sl_addr *dst)
