@@ -2,8 +2,8 @@
 /* The XDP engine: steers to a worker where one serves, and makes the whole decision where none
  * does.
  *
- * One instance of this program per port, attached by control (control/xdp/link.c), with an xsks_map of
- * its own, since that is keyed by the queue alone; all other maps are shared. On AF_XDP a worker
+ * One instance of this program per port, attached by control (control/xdp/link.c), with an xsks_map
+ * of its own, since that is keyed by the queue alone; all other maps are shared. On AF_XDP a worker
  * can't give a packet back to the kernel, so every punt is decided here. What is ours is dropped
  * where it can't go on: passed to the kernel, it would be answered with a reset.
  *

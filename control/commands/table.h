@@ -5,7 +5,7 @@
 #ifndef SL_CONTROL_COMMANDS_TABLE_H
 #define SL_CONTROL_COMMANDS_TABLE_H
 
-#include "../daemon.h"
+#include "../rpc/server.h"
 
 extern const struct sl_rpc_method sl_commands[];
 extern const size_t sl_n_commands;

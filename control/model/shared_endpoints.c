@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "shared_endpoints.h"
-#include "../desired/overrides.h"
+#include "../../config/endpoint.h"
 
 #include <netinet/in.h>
 #include <stdlib.h>

@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "net.h"
+#include "../../config/process.h"
 
 /* One for each interface and VIP; those of VIPs that share their last three bytes are equal. */
 struct group {
@@ -31,23 +31,23 @@ static int by_bytes(const void *a, const void *b)
 	return memcmp(a, b, sizeof(struct group));
 }
 
-static bool wanted(const struct sl_control *c, struct groups *out)
+static bool wanted(const struct sl_config *config, const struct sl_net *net,
+		   const union sl_addr *vips, size_t n, struct groups *out)
 {
-	const struct sl_model *m = c->model;
-	uint32_t ports = c->config.dataplane.n_ports;
+	uint32_t ports = config->dataplane.n_ports;
 	size_t kept = 0;
 
-	out->group = calloc(m->n * ports + 1, sizeof(*out->group));
+	out->group = calloc(n * ports + 1, sizeof(*out->group));
 	out->n = 0;
 	if (!out->group)
 		return false;
 	for (uint32_t i = 0; i < ports; i++) {
-		const struct sl_net_port *port = sl_net_port(c->net, i);
+		const struct sl_net_port *port = sl_net_port(net, i);
 
-		for (size_t k = 0; port->present && k < m->n; k++) {
-			const uint8_t *vip = m->service[k]->conf.vip.b;
+		for (size_t k = 0; port->present && k < n; k++) {
+			const uint8_t *vip = vips[k].b;
 
-			if (!sl_addr_is4(&m->service[k]->conf.vip))
+			if (!sl_addr_is4(&vips[k]))
 				out->group[out->n++] = (struct group){
 					.ifindex = port->ifindex,
 					.port = i,
@@ -70,10 +70,10 @@ static bool has(const struct groups *groups, const struct group *group)
 }
 
 /* What can't be joined (an interface without such filters, or gone) needn't be. */
-static void change(const struct sl_control *c, int fd, const struct group *group,
+static void change(const struct sl_config *config, int fd, const struct group *group,
 		   unsigned long what)
 {
-	const char *device = c->config.dataplane.port[group->port].device;
+	const char *device = config->dataplane.port[group->port].device;
 	struct ifreq request = { .ifr_hwaddr.sa_family = AF_UNSPEC };
 
 	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", device);
@@ -86,13 +86,14 @@ static void change(const struct sl_control *c, int fd, const struct group *group
 		       group->mac[4], group->mac[5], strerror(errno));
 }
 
-void sl_groups_follow(struct sl_control *c)
+void sl_multicast_follow(const struct sl_config *config, const struct sl_net *net,
+			 const union sl_addr *vips, size_t n)
 {
 	static struct groups joined;
 	struct groups now;
 	int fd;
 
-	if (!c->model || !wanted(c, &now))
+	if (!wanted(config, net, vips, n, &now))
 		return;
 	if (now.n == joined.n &&
 	    (!now.n || memcmp(now.group, joined.group, now.n * sizeof(*now.group)) == 0)) {
@@ -102,10 +103,10 @@ void sl_groups_follow(struct sl_control *c)
 	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	for (size_t i = 0; fd >= 0 && i < now.n; i++)
 		if (!has(&joined, &now.group[i]))
-			change(c, fd, &now.group[i], SIOCADDMULTI);
+			change(config, fd, &now.group[i], SIOCADDMULTI);
 	for (size_t i = 0; fd >= 0 && i < joined.n; i++)
 		if (!has(&now, &joined.group[i]))
-			change(c, fd, &joined.group[i], SIOCDELMULTI);
+			change(config, fd, &joined.group[i], SIOCDELMULTI);
 	if (fd >= 0)
 		close(fd);
 	free(joined.group);

@@ -9,10 +9,11 @@
 #ifndef SL_CONTROL_NETWORK_MULTICAST_H
 #define SL_CONTROL_NETWORK_MULTICAST_H
 
-#include "../daemon.h"
+#include "net.h"
 
-/* Joins what the VIPs of the live model need, on the interfaces that are there, and leaves what
- * they don't need any more. To be called every now and then. */
-void sl_groups_follow(struct sl_control *c);
+/* Joins what these VIPs need on the interfaces that are there now, and leaves what they don't need
+ * any more. To be called when either may have changed. */
+void sl_multicast_follow(const struct sl_config *config, const struct sl_net *net,
+			 const union sl_addr *vips, size_t n);
 
 #endif

@@ -5,9 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../commands/params.h"
 #include "../desired/apply_limits.h"
-#include "../desired/overrides.h"
 #include "../tables/buckets.h"
 #include "limits.h"
 
@@ -270,32 +268,21 @@ static size_t gather(const struct sl_control *c, int service, struct sum *list, 
 	return n;
 }
 
-int sl_limit_top_command(void *context, const json_t *params, json_t **result,
-			 char error[SL_ERROR_MAX])
+json_t *sl_limit_top_report(const struct sl_control *c, int service)
 {
-	static const char *const keys[] = { "service", NULL };
-	const struct sl_control *c = context;
-	int at = -1, err = sl_params_known(params, keys, error);
-	struct sum *list;
+	struct sum *list = calloc(c->store.count[SL_ARRAY_bitten], sizeof(*list));
+	json_t *rows = json_array();
 	double seconds;
-	json_t *rows;
 	size_t n;
 
-	if (err)
-		return err;
-	if (json_object_get(params, "service")) {
-		at = sl_param_service(c, params, error);
-		if (at < 0)
-			return at;
+	if (!list || !rows) {
+		free(list);
+		json_decref(rows);
+		return NULL;
 	}
-	list = calloc(c->store.count[SL_ARRAY_bitten], sizeof(*list));
-	if (!list)
-		return -ENOMEM;
-	n = gather(c, at, list, &seconds);
-	rows = json_array();
+	n = gather(c, service, list, &seconds);
 	for (size_t i = 0; i < n && i < ROWS_MAX; i++)
 		json_array_append_new(rows, row_of(c, &list[i], seconds));
 	free(list);
-	*result = json_pack("{s:o}", "top", rows);
-	return 0;
+	return rows;
 }

@@ -16,7 +16,8 @@ struct sl_top;
 void sl_limit_top_tick(struct sl_control *c);
 void sl_limit_top_free(struct sl_control *c);
 
-int sl_limit_top_command(void *context, const json_t *params, json_t **result,
-			 char error[SL_ERROR_MAX]);
+/* An array of the most limited, by rate: of the service at this index of the model, or of all (-1).
+ * NULL: no memory. */
+json_t *sl_limit_top_report(const struct sl_control *c, int service);
 
 #endif

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "problems.h"
-#include "../desired/overrides.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "../desired/apply.h"
+#include "../../config/endpoint.h"
 #include "../model/shared_endpoints.h"
+#include "../tables/liveness.h"
 #include "../tables/nat_pools.h"
 #include "../tables/publish.h"
-#include "../xdp/queues.h"
+#include "../tables/queues.h"
 
 enum {
 	AT_ONCE = 32,  /* of one kind: a network that is down shouldn't fill the log */
@@ -48,7 +48,8 @@ static const char *unreachable(const struct sl_model_backend *b)
 static void backend_problem(const struct sl_control *c, const struct sl_model_service *s,
 			    const struct sl_model_backend *b, const char *why, json_t *list)
 {
-	const struct sl_config_backend *file = sl_file_backend(c, s->conf.name, &b->addr, b->port);
+	const struct sl_config_backend *file =
+		sl_config_find_backend(&c->config, s->conf.name, &b->addr, b->port);
 	char endpoint[SL_ENDPOINT_TEXT], place[SL_PATH_MAX + 32] = "";
 
 	if (file)
@@ -157,6 +158,11 @@ json_t *sl_problems(const struct sl_control *c)
 
 	dataplane_problems(c, list);
 	port_problems(c, list);
+	if (c->unsaved[0])
+		problem(list,
+			"what operators set is live but not saved, and a restart would forget it: "
+			"%s",
+			c->unsaved);
 	if (c->routes_left_out)
 		problem(list, "%zu routes don't fit: raise capacity.routes (%u)",
 			c->routes_left_out, c->config.capacity.routes);

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../upkeep/sweep.h"
+#include "flow_scan.h"
 #include "limit_records.h"
 #include "nat_pools.h"
 #include "server_ids.h"
@@ -139,7 +139,7 @@ static int rest_unknown_ids(struct sl_control *c, struct sl_model *m)
 	if (!met)
 		return -ENOMEM;
 	if (sl_store_root(&c->store)->generation)
-		sl_sweep_ids(c, met, m->n_ids);
+		sl_flow_scan_services(c, met, m->n_ids);
 	for (uint32_t id = 1; id < m->n_ids; id++) {
 		if (sl_bit(m->ids, id) ||
 		    (!terms[id].lifetime[SL_FLOW_ESTABLISHED] && !sl_bit(met, id)))

@@ -8,7 +8,7 @@
 #include <sys/random.h>
 
 #include "../../dataplane/abi/csum.h"
-#include "../desired/apply_limits.h"
+#include "../model/limits.h"
 #include "../network/routes.h"
 #include "limit_records.h"
 #include "modes.h"

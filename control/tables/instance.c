@@ -11,42 +11,24 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../report/limit_top.h"
-#include "../xdp/link.h"
+#include "liveness.h"
 #include "nat_pools.h"
-#include "publish.h"
 #include "rescale.h"
-
-/* As mkdir -p; the last part gets this mode. */
-static int make_directory(const char *path, mode_t mode, char error[SL_ERROR_MAX])
-{
-	char part[SL_PATH_MAX];
-
-	for (size_t i = 1; i < sizeof(part); i++) {
-		if (path[i] && path[i] != '/')
-			continue;
-		snprintf(part, sizeof(part), "%.*s", (int)i, path);
-		if (mkdir(part, path[i] ? 0755 : mode) != 0 && errno != EEXIST) {
-			int err = errno;
-
-			snprintf(error, SL_ERROR_MAX, "%s: %s", part, strerror(err));
-			return -err;
-		}
-		if (!path[i])
-			return 0;
-	}
-	return -ENAMETOOLONG;
-}
 
 int sl_instance_lock(struct sl_control *c, char error[SL_ERROR_MAX])
 {
+	const char *dir = c->config.run_dir;
 	char path[SL_PATH_MAX + 32];
-	int err = make_directory(c->config.run_dir, 0755, error);
+	int err = sl_make_directory(dir, 0755);
 
-	if (!err)
-		err = make_directory(c->config.state_dir, 0700, error);
-	if (err)
+	if (!err) {
+		dir = c->config.state_dir;
+		err = sl_make_directory(dir, 0700);
+	}
+	if (err) {
+		snprintf(error, SL_ERROR_MAX, "%s: %s", dir, strerror(-err));
 		return err;
+	}
 	snprintf(path, sizeof(path), "%s/control.lock", c->config.run_dir);
 	c->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (c->lock >= 0 && flock(c->lock, LOCK_EX | LOCK_NB) == 0)
@@ -135,13 +117,6 @@ static int runs(const struct sl_control *c, char error[SL_ERROR_MAX])
 	return -EBUSY;
 }
 
-static int remove_pins(struct sl_control *c, char error[SL_ERROR_MAX])
-{
-	int err = c->where.huge ? 0 : sl_xdp_detach_all(&c->where, error);
-
-	return err ? err : sl_store_remove(&c->where, error);
-}
-
 /* Whether a dataplane of this name runs, whatever its version: it holds a lock while it lives. */
 static bool is_locked(const struct sl_control *c)
 {
@@ -158,13 +133,13 @@ static bool is_locked(const struct sl_control *c)
 	return locked;
 }
 
-int sl_instance_remove(struct sl_control *c, char error[SL_ERROR_MAX])
+int sl_instance_check_unused(struct sl_control *c, char error[SL_ERROR_MAX])
 {
 	bool alive;
 	int err;
 
 	if (sl_store_root(&c->store)) /* we serve it */
-		return sl_dataplane_alive(c) ? runs(c, error) : remove_pins(c, error);
+		return sl_dataplane_alive(c) ? runs(c, error) : 0;
 	err = sl_store_attach(&c->store, &c->where, SL_STORE_READER, error);
 	if (!err) {
 		alive = sl_dataplane_alive(c);
@@ -175,7 +150,7 @@ int sl_instance_remove(struct sl_control *c, char error[SL_ERROR_MAX])
 		alive = err != -ENOENT && is_locked(c);
 	}
 	error[0] = '\0';
-	return alive ? runs(c, error) : remove_pins(c, error);
+	return alive ? runs(c, error) : 0;
 }
 
 int sl_instance_books(struct sl_control *c)
@@ -195,14 +170,11 @@ int sl_instance_books(struct sl_control *c)
 		       : -ENOMEM;
 }
 
-int sl_instance_open(struct sl_control *c, bool fresh, char error[SL_ERROR_MAX])
+int sl_instance_open(struct sl_control *c, char error[SL_ERROR_MAX])
 {
 	struct sl_capacity capacity = capacity_of(&c->config);
-	int err = fresh ? sl_instance_remove(c, error) : 0;
+	int err = sl_store_attach(&c->store, &c->where, SL_STORE_CONTROL, error);
 
-	if (err)
-		return err;
-	err = sl_store_attach(&c->store, &c->where, SL_STORE_CONTROL, error);
 	if (err == -ENOENT)
 		err = make(c, &capacity, error);
 	else if (!err)
@@ -213,7 +185,6 @@ int sl_instance_open(struct sl_control *c, bool fresh, char error[SL_ERROR_MAX])
 void sl_instance_close_books(struct sl_control *c)
 {
 	sl_rescale_free(c);
-	sl_limit_top_free(c);
 	free(c->baseline);
 	free(c->region);
 	free(c->limit_baseline);

@@ -8,14 +8,12 @@
 /* Directories and the lock file; -EBUSY: another control of this name runs. */
 int sl_instance_lock(struct sl_control *c, char error[SL_ERROR_MAX]);
 
-/* The arrays: attached to where they stand, else made. `fresh` removes what stands first, programs
- * and flows included, unless a dataplane lives on it. -EPROTO: of another version. -EINVAL: of
+/* The arrays: attached to where they stand, else made. -EPROTO: of another version. -EINVAL: of
  * other capacities, cores or another group. */
-int sl_instance_open(struct sl_control *c, bool fresh, char error[SL_ERROR_MAX]);
+int sl_instance_open(struct sl_control *c, char error[SL_ERROR_MAX]);
 
-/* Takes the XDP programs off their interfaces and removes every pin, flows included: nothing is
- * left of the instance but what operators set. -EBUSY: its dataplane runs. */
-int sl_instance_remove(struct sl_control *c, char error[SL_ERROR_MAX]);
+/* Whether what stands of the instance may be removed: -EBUSY with a message: its dataplane runs. */
+int sl_instance_check_unused(struct sl_control *c, char error[SL_ERROR_MAX]);
 
 /* What control itself keeps beside arrays that stand: who has which records, and where counters
  * began. sl_instance_close() frees it, or the second. -ENOMEM. */

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../desired/apply_limits.h"
+#include "../model/limits.h"
 #include "../schedulers/scheduler.h"
 #include "bank.h"
 #include "counters.h"

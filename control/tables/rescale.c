@@ -6,7 +6,7 @@
 #include <sys/queue.h>
 
 #include "../../dataplane/abi/place.h"
-#include "../desired/apply_limits.h"
+#include "../model/limits.h"
 #include "../model/pace.h"
 #include "buckets.h"
 

@@ -22,13 +22,4 @@ uint32_t sl_servers_record(const struct sl_model_service *s);
 int sl_servers_adopt(struct sl_control *c, struct sl_model_service *s,
 		     const struct sl_service *record);
 
-/* Whether a backend may have this id beside those of the others; `but`: the one that it is of, or
- * NULL. 0 or -EINVAL with a message. */
-int sl_servers_clash(const struct sl_model_service *s, const struct sl_model_backend *but,
-		     const struct sl_server_id *id, char error[SL_ERROR_MAX]);
-
-/* Whether all ids of the service stand beside each other, those of backends that leave included. 0
- * or -EINVAL with a message. */
-int sl_servers_check(const struct sl_model_service *s, char error[SL_ERROR_MAX]);
-
 #endif

@@ -29,7 +29,4 @@ void sl_sweep_free(struct sl_sweep *sweep);
 /* A slice of work, from the daemon's tick; publishes when there is something to say. */
 void sl_sweep_tick(struct sl_sweep *sweep);
 
-/* Sets the bit of each service id, below n, that an entry names. */
-void sl_sweep_ids(const struct sl_control *c, uint64_t *ids, uint32_t n);
-
 #endif

@@ -18,13 +18,14 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <time.h>
+
 #include <unistd.h>
 
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_lcore.h>
 
+#include "../../config/process.h"
 #include "../abi/life.h"
 #include "accept.h"
 #include "announce.h"
@@ -47,57 +48,24 @@ struct dataplane {
 	int signal;	   /* signalfd */
 };
 
-__attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
-{
-	va_list list;
-
-	va_start(list, format);
-	fputs("sluice-dataplane: ", stderr);
-	vfprintf(stderr, format, list);
-	fputc('\n', stderr);
-	va_end(list);
-}
-
-static uint64_t clock_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
-
-/* With the directories above it: we may be the first of the instance. */
-static int make_run_dir(const char *path)
-{
-	char part[SL_PATH_MAX];
-
-	for (size_t i = 1; i < sizeof(part) && path[i - 1]; i++) {
-		if (path[i] && path[i] != '/')
-			continue;
-		snprintf(part, sizeof(part), "%.*s", (int)i, path);
-		if (mkdir(part, 0755) != 0 && errno != EEXIST)
-			return -1;
-	}
-	return 0;
-}
-
 /* The lock file that makes a second dataplane of the instance give up. */
 static int lock_instance(struct dataplane *d)
 {
 	char path[SL_PATH_MAX + 32];
 
-	if (make_run_dir(d->config.run_dir) != 0) {
-		say("%s: %s", d->config.run_dir, strerror(errno));
+	if (sl_make_directory(d->config.run_dir, 0755) != 0) {
+		sl_log("%s: %s", d->config.run_dir, strerror(errno));
 		return SL_EXIT_MACHINE;
 	}
 	snprintf(path, sizeof(path), "%s/dataplane.lock", d->config.run_dir);
 	d->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (d->lock < 0) {
-		say("%s: %s", path, strerror(errno));
+		sl_log("%s: %s", path, strerror(errno));
 		return SL_EXIT_MACHINE;
 	}
 	if (flock(d->lock, LOCK_EX | LOCK_NB) != 0) {
-		say("instance %s has a dataplane already (%s is locked)", d->config.instance, path);
+		sl_log("instance %s has a dataplane already (%s is locked)", d->config.instance,
+		       path);
 		return SL_EXIT_BUSY;
 	}
 	return SL_EXIT_OK;
@@ -110,14 +78,14 @@ static int open_wake(struct dataplane *d)
 			 d->config.run_dir);
 
 	if (n >= (int)sizeof(addr.sun_path)) {
-		say("run_dir: %s is too long for a socket's path", d->config.run_dir);
+		sl_log("run_dir: %s is too long for a socket's path", d->config.run_dir);
 		return SL_EXIT_CONFIG;
 	}
 	unlink(addr.sun_path);
 	d->wake = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (d->wake < 0 || bind(d->wake, (struct sockaddr *)&addr, sizeof(addr)) != 0 ||
 	    chmod(addr.sun_path, 0600) != 0) {
-		say("%s: %s", addr.sun_path, strerror(errno));
+		sl_log("%s: %s", addr.sun_path, strerror(errno));
 		return SL_EXIT_MACHINE;
 	}
 	return SL_EXIT_OK;
@@ -167,11 +135,12 @@ static int attach(struct dataplane *d)
 		    __atomic_load_n(&sl_store_root(&d->store)->generation, __ATOMIC_ACQUIRE))
 			return SL_EXIT_OK;
 		if (err && err != -ENOENT) {
-			say("%s", error);
+			sl_log("%s", error);
 			return err == -EPROTO ? SL_EXIT_ABI : SL_EXIT_MACHINE;
 		}
 		if (!said)
-			say("waiting for sluice-control to serve instance %s", d->config.instance);
+			sl_log("waiting for sluice-control to serve instance %s",
+			       d->config.instance);
 		said = true;
 		if (!err)
 			sl_store_detach(&d->store);
@@ -189,15 +158,16 @@ static int start_eal(struct dataplane *d)
 	int err = sl_eal_args_make(&args, &d->config);
 
 	if (err) {
-		say("too many ports or cores for DPDK's command line");
+		sl_log("too many ports or cores for DPDK's command line");
 		return SL_EXIT_CONFIG;
 	}
 	memcpy(argv, args.arg, sizeof(argv)); /* EAL permutes it */
 	err = rte_eal_init(args.n, argv);
 	if (err < 0)
-		say("DPDK can't start: %s; are %u MB of huge pages free (grep Huge /proc/meminfo), "
-		    "and are we root?",
-		    rte_strerror(rte_errno), d->config.dataplane.memory_mb);
+		sl_log("DPDK can't start: %s; are %u MB of huge pages free (grep Huge "
+		       "/proc/meminfo), "
+		       "and are we root?",
+		       rte_strerror(rte_errno), d->config.dataplane.memory_mb);
 	sl_eal_args_free(&args);
 	return err < 0 ? SL_EXIT_MACHINE : SL_EXIT_OK;
 }
@@ -210,11 +180,12 @@ static int accept_live(struct dataplane *d)
 
 	if (answer == SL_ACCEPT_OK)
 		return SL_EXIT_OK;
-	say("the generation that is live can't be served, at record %u: %s", at,
-	    answer == SL_ACCEPT_PORTS || answer == SL_ACCEPT_EGRESS
-		    ? "its ports aren't ours; sluice-control reads another file, or an interface "
-		      "changed meanwhile"
-		    : "it names what isn't there");
+	sl_log("the generation that is live can't be served, at record %u: %s", at,
+	       answer == SL_ACCEPT_PORTS || answer == SL_ACCEPT_EGRESS
+		       ? "its ports aren't ours; sluice-control reads another file, or an "
+			 "interface "
+			 "changed meanwhile"
+		       : "it names what isn't there");
 	return SL_EXIT_CONFIG;
 }
 
@@ -235,7 +206,7 @@ static int start_workers(struct dataplane *d)
 		run->n_rx = sl_ports_deal(&d->ports, w, run->rx,
 					  sizeof(run->rx) / sizeof(run->rx[0]), run->tx);
 		if (rte_eal_remote_launch(sl_worker_main, run, w + 1) != 0) {
-			say("worker %u can't be started", w);
+			sl_log("worker %u can't be started", w);
 			return SL_EXIT_FAILED;
 		}
 	}
@@ -258,7 +229,7 @@ static int publish_self(struct dataplane *d)
 	self->instance = sl_store_root(&d->store)->instance;
 	self->workers = d->ports.n_workers;
 	self->accepted = 0;
-	self->started_ns = clock_ns();
+	self->started_ns = sl_clock_ns();
 	self->pid = (uint32_t)getpid();
 	if (sl_life_begin(&self->alive) != 0)
 		return SL_EXIT_FAILED;
@@ -284,22 +255,22 @@ static int serve(struct dataplane *d)
 	if (status || d->told_to_stop)
 		return status;
 	if (d->config.dataplane.n_cores > d->store.count[SL_ARRAY_workers]) {
-		say("%zu cores, but the instance was made for %u workers; make it anew",
-		    d->config.dataplane.n_cores, d->store.count[SL_ARRAY_workers]);
+		sl_log("%zu cores, but the instance was made for %u workers; make it anew",
+		       d->config.dataplane.n_cores, d->store.count[SL_ARRAY_workers]);
 		return SL_EXIT_CONFIG;
 	}
 	status = start_eal(d);
 	if (status)
 		return status;
 	if (sl_ports_start(&d->ports, &d->config, error) != 0) {
-		say("%s", error);
+		sl_log("%s", error);
 		return SL_EXIT_MACHINE;
 	}
 	d->acceptor = sl_acceptor_new(&d->store, (uint32_t)d->config.dataplane.n_ports);
 	if (!d->acceptor)
 		return SL_EXIT_MACHINE;
 	if (sl_announcer_init(&d->announcer, &d->ports) != 0) {
-		say("VIPs can't be announced: no memory");
+		sl_log("VIPs can't be announced: no memory");
 		return SL_EXIT_MACHINE;
 	}
 	status = publish_self(d);
@@ -308,12 +279,12 @@ static int serve(struct dataplane *d)
 	if (!status)
 		status = start_workers(d);
 	if (!status) {
-		say("ready: %u workers", d->ports.n_workers);
+		sl_log("ready: %u workers", d->ports.n_workers);
 		do {
 			sl_acceptor_run(d->acceptor);
-			sl_announcer_run(&d->announcer, &d->store, clock_ns());
+			sl_announcer_run(&d->announcer, &d->store, sl_clock_ns());
 		} while (!wait_ms(d, LOOK_EVERY_MS));
-		say("stopping");
+		sl_log("stopping");
 	}
 	stop_workers(d);
 	sl_announcer_fini(&d->announcer);
@@ -362,13 +333,14 @@ int main(int argc, char **argv)
 		return SL_EXIT_USAGE;
 	}
 	if (sl_config_read(file, &d.config, error) != 0) {
-		say("%s", error);
+		sl_log("%s", error);
 		return SL_EXIT_CONFIG;
 	}
 	if (d.config.dataplane.engine == SL_WISH_XDP) {
-		say("%s: dataplane.engine is \"xdp\": the XDP program serves alone, and nothing is "
-		    "left for us to do",
-		    file);
+		sl_log("%s: dataplane.engine is \"xdp\": the XDP program serves alone, and nothing "
+		       "is "
+		       "left for us to do",
+		       file);
 		sl_config_free(&d.config);
 		return SL_EXIT_CONFIG;
 	}

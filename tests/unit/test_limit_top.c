@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "../../control/commands/limit.h"
 #include "../../control/desired/apply_limits.h"
 #include "../../control/report/limit_top.h"
 #include "../../control/report/limits.h"
@@ -41,7 +42,7 @@ static json_t *top(void)
 {
 	json_t *result = NULL;
 
-	assert_int_equal(sl_limit_top_command(c, NULL, &result, error), 0);
+	assert_int_equal(sl_limit_top_command(c, NULL, NULL, &result, error), 0);
 	return result;
 }
 

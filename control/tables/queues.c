@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "queues.h"
 
-#include "../tables/publish.h"
+#include "liveness.h"
 
 static const char *const words[SL_HANDOVERS] = {
 	[SL_HANDOVER_NEVER] = "never_taken", [SL_HANDOVER_STARTED] = "started",

@@ -2,8 +2,8 @@
 /* Which engine serves each receive queue, since when and why: told by the owner words, which the
  * engines swap among themselves (bpf/owner.h, dataplane/engine/hold.h). Control only watches; a
  * hand-over needs nothing from it. */
-#ifndef SL_CONTROL_XDP_QUEUES_H
-#define SL_CONTROL_XDP_QUEUES_H
+#ifndef SL_CONTROL_TABLES_QUEUES_H
+#define SL_CONTROL_TABLES_QUEUES_H
 
 #include <stdbool.h>
 
