@@ -21,7 +21,7 @@ static int check_same_instance(const struct sl_config *old, const struct sl_conf
 		what = "instance";
 	else if (memcmp(&old->capacity, &new->capacity, sizeof(old->capacity)) != 0)
 		what = "dataplane.capacity";
-	else if (memcmp(old->row_key, new->row_key, sizeof(old->row_key)) != 0)
+	else if (memcmp(old->slot_key, new->slot_key, sizeof(old->slot_key)) != 0)
 		what = "group";
 	else if (a->n_ports != b->n_ports || a->tables != b->tables)
 		what = "dataplane.ports";

@@ -220,7 +220,7 @@ int sl_transaction_start(struct sl_control *c, char error[SL_ERROR_MAX])
 		goto out;
 	}
 	resolve(c, next);
-	/* What was adopted is filled anew from the layers' weights: the same ones move no row. */
+	/* What was adopted is filled anew from the layers' weights: the same ones move no slot. */
 	for (size_t i = 0; i < next->n; i++) {
 		struct sl_model_service *s = sl_model_edit(next, i);
 

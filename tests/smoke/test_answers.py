@@ -65,7 +65,7 @@ def test_traceroute(topology, sluice):
         assert hops(topology.client, vip, "-T", "-p", 80) == [own, vip]
         assert hops(topology.client, vip) == [vip]
         assert hops(topology.client, vip, "-I") == [vip]
-    assert reasons(sluice)["ttl_told"] == 2
+    assert reasons(sluice)["ttl_answered"] == 2
     counters = topology.client.counters()
     assert counters["Icmp.InCsumErrors"] + counters["Icmp6InCsumErrors"] == 0
 
@@ -88,7 +88,7 @@ def test_refused(topology, sluice):
                 with pytest.raises(ConnectionRefusedError):
                     client.recv(64)
     told = reasons(sluice)
-    assert told["no_backend_told"] == told["no_service_told"] == 4
+    assert told["no_backend_answered"] == told["no_service_answered"] == 4
     assert topology.client.counters()["Tcp.InCsumErrors"] == 0
 
 
@@ -115,4 +115,4 @@ def test_path_mtu(topology, sluice):
             net.wait_for(f"what {vip} says of the MTU", told)
             client.sendall(b"\r\n\r\n")
             assert client.recv(64).startswith(b"HTTP/1.1 200")
-    assert reasons(sluice)["too_big_told"] >= 2
+    assert reasons(sluice)["too_big_answered"] >= 2
