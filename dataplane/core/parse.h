@@ -125,7 +125,7 @@ SL_INLINE void sl_parse(const struct sl_packet *p, struct sl_parsed *o)
 
 /* Whether an option of an IPv4 header is a source route, loose or strict (RFC 791, 3.1). The header
  * has that many bytes. */
-SL_INLINE bool sl_source_routed_with(const struct sl_packet *p, uint32_t l3, uint32_t header)
+SL_INLINE bool sl_source_routed_impl(const struct sl_packet *p, uint32_t l3, uint32_t header)
 {
 	uint32_t next = sizeof(struct sl_ip4);
 

@@ -158,7 +158,7 @@ SL_NOINLINE enum sl_reason sl_rare(const struct sl_tables *t, struct sl_packet *
 
 SL_NOINLINE bool sl_source_routed(const struct sl_packet *p, uint32_t l3, uint32_t header)
 {
-	return sl_source_routed_with(p, l3, header);
+	return sl_source_routed_impl(p, l3, header);
 }
 
 /* ---- IPv6 ---- */

@@ -17,6 +17,7 @@ import gateway
 import topology as net
 
 CLIENT = ("limit", "set", "web", "--client", "198.51.100.7")
+pytestmark = pytest.mark.shares_topology
 
 
 def overrides(sluice):
@@ -37,6 +38,7 @@ def in_file(sluice, *limits_of_web):
     sluice.write()
 
 
+@pytest.mark.quick
 def test_set_and_clear(idle):
     """What was understood is echoed; what can't be is refused with the option's name."""
     idle.start_control()
