@@ -57,6 +57,8 @@ struct sl_config_port {
 	char device[SL_DEVICE_MAX]; /* "eth1", "0000:03:00.0" or "net_memif0,role=server,…" */
 	enum sl_port_kind kind;
 	uint32_t queues;
+	uint8_t macs[SL_PORT_ADDRESSES][6]; /* that frames to it may have beside its own */
+	uint32_t n_macs;
 	int line;
 };
 
@@ -258,6 +260,9 @@ const struct sl_config_backend *sl_config_find_backend(const struct sl_config *c
 
 /* Parts of it that commands check by the same rules. 0 or -EINVAL with a message in error. */
 int sl_config_parse_addr(const char *text, union sl_addr *addr, char error[SL_ERROR_MAX]);
+
+/* "02:00:00:00:00:01". 0 or -EINVAL. */
+int sl_config_parse_mac(const char *text, uint8_t mac[6]);
 int sl_config_parse_name(const char *text, char name[SL_NAME_MAX], char error[SL_ERROR_MAX]);
 int sl_config_parse_weight(long long value, uint32_t *weight, char error[SL_ERROR_MAX]);
 int sl_config_parse_duration(const char *text, uint64_t *ms, char error[SL_ERROR_MAX]);

@@ -29,6 +29,7 @@
 #include "../../config/process.h"
 #include "../abi/liveness.h"
 #include "accept.h"
+#include "announce.h"
 #include "worker.h"
 
 enum { LOOK_EVERY_MS = 100, ATTACH_EVERY_MS = 50 };
@@ -39,6 +40,7 @@ struct dataplane {
 	struct sl_store store;
 	struct sl_ports ports;
 	struct sl_acceptor *acceptor;
+	struct sl_announcer announcer;
 	struct sl_worker_run run[SL_CORES_MAX];
 	atomic_bool stop;  /* to the workers */
 	bool told_to_stop; /* before there was anything to stop */
@@ -232,7 +234,8 @@ static int start_workers(struct dataplane *d)
 					       .stop = &d->stop,
 					       .adaptive =
 						       d->config.dataplane.idle == SL_IDLE_ADAPTIVE,
-					       .n_ports = (uint32_t)d->config.dataplane.n_ports };
+					       .n_ports = (uint32_t)d->config.dataplane.n_ports,
+					       .outgoing = w == 0 ? d->announcer.ring : NULL };
 		run->n_rx = sl_ports_deal(&d->ports, w, run->rx,
 					  sizeof(run->rx) / sizeof(run->rx[0]), run->tx);
 		if (rte_eal_remote_launch(sl_worker_main, run, w + 1) != 0) {
@@ -243,19 +246,19 @@ static int start_workers(struct dataplane *d)
 	return SL_EXIT_OK;
 }
 
-static void announce_port(struct dataplane *d, uint32_t port, struct sl_queue *record)
+static void publish_port(struct dataplane *d, uint32_t port, struct sl_queue *record)
 {
 	sl_ports_mac(&d->ports, port, record->mac);
 	record->ifindex = sl_ports_ifindex(&d->ports, port);
 }
 
-static int announce(struct dataplane *d)
+static int publish_self(struct dataplane *d)
 {
 	struct sl_engine *self = d->store.base[SL_ARRAY_engine];
 	struct sl_queue *queues = d->store.base[SL_ARRAY_queues];
 
 	for (uint32_t p = 0; p < d->config.dataplane.n_ports; p++)
-		announce_port(d, p, &queues[p * SL_QUEUES_PER_PORT]);
+		publish_port(d, p, &queues[p * SL_QUEUES_PER_PORT]);
 	self->instance = sl_store_root(&d->store)->instance;
 	self->workers = d->ports.n_workers;
 	self->accepted = 0;
@@ -325,20 +328,26 @@ static int serve(struct dataplane *d)
 	d->acceptor = sl_acceptor_new(&d->store, (uint32_t)d->config.dataplane.n_ports);
 	if (!d->acceptor)
 		return SL_EXIT_MACHINE;
-	status = announce(d);
+	if (sl_announcer_init(&d->announcer, &d->ports) != 0) {
+		sl_log("VIPs can't be announced: no memory");
+		return SL_EXIT_MACHINE;
+	}
+	status = publish_self(d);
 	if (!status)
 		status = accept_live(d);
 	if (!status)
 		status = start_workers(d);
 	if (!status) {
 		sl_log("ready: %u workers", d->ports.n_workers);
-		while (!wait_ms(d, LOOK_EVERY_MS)) {
+		do {
 			sl_acceptor_run(d->acceptor);
+			sl_announcer_run(&d->announcer, &d->store, sl_clock_ns());
 			count_missed(d);
-		}
+		} while (!wait_ms(d, LOOK_EVERY_MS));
 		sl_log("stopping");
 	}
 	stop_workers(d);
+	sl_announcer_fini(&d->announcer);
 	sl_acceptor_free(d->acceptor);
 	return status;
 }
