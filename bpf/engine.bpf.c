@@ -2,8 +2,8 @@
 /* The XDP engine: steers to a worker where one serves, and makes the whole decision where none
  * does.
  *
- * One instance of this program per port, attached by control (control/xdp.c), with an xsks_map of
- * its own, since that is keyed by the queue alone; all other maps are shared. On AF_XDP a worker
+ * One instance of this program per port, attached by control (control/xdp/link.c), with an xsks_map
+ * of its own, since that is keyed by the queue alone; all other maps are shared. On AF_XDP a worker
  * can't give a packet back to the kernel, so every punt is decided here. What is ours is dropped
  * where it can't go on: passed to the kernel, it would be answered with a reset.
  *
@@ -35,8 +35,8 @@ __uint(xsk_prog_version, 1) SEC("xdp_metadata");
 
 char sl_licence[] SEC("license") = "Dual BSD/GPL";
 
-/* libbpf fills the map as it loads, but for full NAT's (control/program.c). The pin of the map
- * (control/xdp.c) keeps the programs in it. */
+/* libbpf fills the map as it loads, but for full NAT's (control/xdp/program.c). The pin of the map
+ * (control/xdp/link.c) keeps the programs in it. */
 int sl_xdp_icmp(struct xdp_md *ctx);
 int sl_xdp_first_fragment(struct xdp_md *ctx);
 int sl_xdp_fragment(struct xdp_md *ctx);
@@ -134,7 +134,7 @@ SL_INLINE int steer(const struct sl_tables *t, struct sl_lookup *w, uint32_t eng
 		if (sl_unlikely(sl_reason_is_answered(w->reason)))
 			return -1;
 		sl_tables_count(t, w->reason);
-		return w->reason == SL_REASON_not_ours ? XDP_PASS : XDP_DROP;
+		return sl_reason_punts(w->reason) ? XDP_PASS : XDP_DROP;
 	}
 	if (engine != SL_ENGINE_XDP && worker_takes(queue))
 		return (int)bpf_redirect_map(&xsks_map, queue, XDP_DROP);

@@ -6,7 +6,7 @@
  * and is filled by sl_tables_snapshot(), the only place that reads the generation.
  *
  * The sizes are constants to the verifier: control sets them before it loads the program
- * (control/xdp.c), and they hold as long as the instance does.
+ * (control/xdp/link.c), and they hold as long as the instance does.
  */
 #ifndef SL_BPF_SEAM_H
 #define SL_BPF_SEAM_H

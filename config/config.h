@@ -9,6 +9,7 @@
 #ifndef SL_CONFIG_H
 #define SL_CONFIG_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -56,6 +57,8 @@ struct sl_config_port {
 	char device[SL_DEVICE_MAX]; /* "eth1", "0000:03:00.0" or "net_memif0,role=server,…" */
 	enum sl_port_kind kind;
 	uint32_t queues;
+	uint8_t macs[SL_PORT_ADDRESSES][6]; /* that frames to it may have beside its own */
+	uint32_t n_macs;
 	int line;
 };
 
@@ -80,9 +83,10 @@ struct sl_config_dataplane {
 	enum sl_idle idle;
 	uint32_t cores[SL_CORES_MAX]; /* one worker each */
 	size_t n_cores;		      /* at least 1 unless engine is SL_CONFIG_ENGINE_XDP */
-	int32_t main_core;	      /* -1: wherever the kernel puts it */
-	uint32_t memory_mb;	      /* DPDK's own: packet buffers, rings */
-	bool huge_pages;	      /* false: DPDK runs with --no-huge */
+	int cores_line;
+	int32_t main_core;  /* -1: wherever the kernel puts it */
+	uint32_t memory_mb; /* DPDK's own: packet buffers, rings */
+	bool huge_pages;    /* false: DPDK runs with --no-huge */
 	enum sl_table_memory tables;
 	struct sl_config_port port[SL_PORTS_CONFIG_MAX];
 	size_t n_ports;
@@ -121,6 +125,7 @@ struct sl_config_backend {
 	union sl_addr addr;
 	uint16_t port; /* host order; the service's when not given, of a range 0 */
 	uint32_t weight;
+	bool draining; /* state = "draining": takes no new connections */
 	struct sl_server_id server_id;
 	int line;
 };
@@ -179,6 +184,7 @@ struct sl_config_service {
 	struct sl_config_backend *backend;
 	size_t n_backends;
 	int line;
+	struct config_setting_t *setting; /* its group in sl_config.tree; NULL: of no file */
 };
 
 struct sl_config {
@@ -203,6 +209,7 @@ struct sl_config {
 	size_t n_pools;
 	struct sl_config_service *service;
 	size_t n_services;
+	struct config_t *tree; /* libconfig's own of the file, for what writes it again */
 };
 
 /* Exit statuses of all programs, by kind of failure. */
@@ -214,6 +221,7 @@ enum sl_exit {
 	SL_EXIT_MACHINE = 4, /* the machine lacks something: rights, huge pages, a port */
 	SL_EXIT_BUSY = 5,    /* another instance of this name runs */
 	SL_EXIT_ABI = 6,     /* shared memory of another version */
+	SL_EXIT_UNSAVED = 7, /* of sluicectl: the change is live, but could not be saved */
 };
 
 /* Reads and checks FILE into *config. 0, or -errno (-EINVAL: the file's fault) with one line
@@ -221,8 +229,40 @@ enum sl_exit {
 int sl_config_read(const char *file, struct sl_config *config, char error[SL_ERROR_MAX]);
 void sl_config_free(struct sl_config *config);
 
+/* What a program ends with when that failed: not every file that can't be read is a wrong one. */
+static inline enum sl_exit sl_config_status(int err)
+{
+	return err == -EMFILE || err == -ENFILE || err == -ENOMEM || err == -EIO ? SL_EXIT_MACHINE
+										 : SL_EXIT_CONFIG;
+}
+
+/* A service that stands in no file, but is described as one is: `group` holds fields of
+ * docs/configuration.md's "services", backends included. Pools, tunnel sources and `closed_ports`
+ * are those of `base`. 0, or -errno with "FIELD: what is wrong, what to do"; the service's backends
+ * are the caller's to free. */
+int sl_config_read_service(const struct sl_config *base, struct config_setting_t *group,
+			   struct sl_config_service *service, char error[SL_ERROR_MAX]);
+
+/* What spans services: whether these stand beside each other within the capacities of `base`. 0, or
+ * -EINVAL with a message. */
+int sl_config_check_services(const struct sl_config *base, struct sl_config_service *service,
+			     size_t n, char error[SL_ERROR_MAX]);
+
+/* Whether services have a field of this name. */
+bool sl_config_service_field(const char *name);
+
+/* What it says of the backend at this address and port (host order); NULL: nothing. */
+const struct sl_config_backend *sl_config_endpoint(const struct sl_config_service *service,
+						   const union sl_addr *addr, uint16_t port);
+const struct sl_config_backend *sl_config_find_backend(const struct sl_config *config,
+						       const char *service,
+						       const union sl_addr *addr, uint16_t port);
+
 /* Parts of it that commands check by the same rules. 0 or -EINVAL with a message in error. */
 int sl_config_parse_addr(const char *text, union sl_addr *addr, char error[SL_ERROR_MAX]);
+
+/* "02:00:00:00:00:01". 0 or -EINVAL. */
+int sl_config_parse_mac(const char *text, uint8_t mac[6]);
 int sl_config_parse_name(const char *text, char name[SL_NAME_MAX], char error[SL_ERROR_MAX]);
 int sl_config_parse_weight(long long value, uint32_t *weight, char error[SL_ERROR_MAX]);
 int sl_config_parse_duration(const char *text, uint64_t *ms, char error[SL_ERROR_MAX]);

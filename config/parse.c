@@ -173,10 +173,11 @@ static int read_file(struct sl_reader *r, config_t *file)
 		return err;
 	if (*r->dir)
 		config_set_include_dir(file, r->dir);
+	errno = 0; /* libconfig doesn't say why it couldn't open it */
 	if (config_read_file(file, r->config->file) == CONFIG_FALSE)
 		return config_error_type(file) == CONFIG_ERR_PARSE
 			       ? syntax_error(r, file)
-			       : unreadable(r, EIO, "an I/O error");
+			       : unreadable(r, errno ? errno : EIO, strerror(errno ? errno : EIO));
 	err = sl_wide_check(r, file);
 	if (err)
 		return err;
@@ -190,7 +191,7 @@ int sl_config_read(const char *file, struct sl_config *config, char error[SL_ERR
 {
 	struct sl_reader r = { .config = config, .error = error };
 	const char *slash = strrchr(file, '/');
-	config_t tree;
+	config_t *tree;
 	int err;
 
 	memset(config, 0, sizeof(*config));
@@ -207,9 +208,12 @@ int sl_config_read(const char *file, struct sl_config *config, char error[SL_ERR
 	derive_slot_key("sluice", config->slot_key);
 	sl_capacity_default(&config->capacity);
 
-	config_init(&tree);
-	err = read_file(&r, &tree);
-	config_destroy(&tree);
+	tree = malloc(sizeof(*tree));
+	if (!tree)
+		return -ENOMEM;
+	config_init(tree);
+	config->tree = tree;
+	err = read_file(&r, tree);
 	if (err && !*error)
 		snprintf(error, SL_ERROR_MAX, "%s: can't be read: %s; try again", file,
 			 strerror(-err));
@@ -227,5 +231,8 @@ void sl_config_free(struct sl_config *config)
 	free(config->service);
 	free(config->pool);
 	free(config->next_hop);
+	if (config->tree)
+		config_destroy(config->tree);
+	free(config->tree);
 	memset(config, 0, sizeof(*config));
 }

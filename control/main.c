@@ -2,77 +2,74 @@
 /* sluice-control: the daemon of an instance.
  *
  * It makes the shared arrays or adopts those that stand, attaches the XDP programs, publishes what
- * the file and the operators want, and then serves: commands (commands.h), the network's changes
- * (net.h), time (sweep.h). Both engines go on without it; when it stops it takes nothing down.
+ * the file and the operators want, and then serves: commands (commands/table.h), the network's
+ * changes (network/net.h), time (upkeep/sweep.h). Both engines go on without it; when it stops it
+ * takes nothing down.
  */
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "adopt.h"
-#include "apply.h"
-#include "attach.h"
-#include "bindings.h"
-#include "commands.h"
-#include "control.h"
-#include "groups.h"
-#include "instance.h"
-#include "limit_top.h"
-#include "overrides.h"
-#include "problems.h"
-#include "publish.h"
-#include "queues.h"
-#include "reload.h"
-#include "rescale.h"
-#include "service_limits.h"
-#include "sweep.h"
+#include "../config/machine.h"
+#include "commands/detach.h"
+#include "commands/reload.h"
+#include "commands/table.h"
+#include "daemon.h"
+#include "desired/apply.h"
+#include "desired/operators.h"
+#include "desired/overrides.h"
+#include "network/announce.h"
+#include "network/multicast.h"
+#include "report/limit_top.h"
+#include "report/problems.h"
+#include "rpc/server.h"
+#include "tables/adopt.h"
+#include "tables/instance.h"
+#include "tables/liveness.h"
+#include "tables/nat_pools.h"
+#include "tables/publish.h"
+#include "tables/queues.h"
+#include "tables/rescale.h"
+#include "transaction/transaction.h"
+#include "upkeep/limit_expiry.h"
+#include "upkeep/sweep.h"
+#include "xdp/merging.h"
+#include "xdp/ports.h"
 
-enum { TICK_MS = 10, RESOLVE_MS = 1500 };
+enum { TICK_MS = 10 };
 
-void sl_log(const char *format, ...)
+static void followed(void *context, int err, const struct sl_published *out, const char *error)
 {
-	va_list list;
-
-	va_start(list, format);
-	fputs("sluice-control: ", stderr);
-	vfprintf(stderr, format, list);
-	fputc('\n', stderr);
-	va_end(list);
+	(void)context, (void)out;
+	if (err)
+		sl_log("%s", error[0] ? error : strerror(-err));
 }
 
-uint64_t sl_clock_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
-
-/* Publishes what the network has become; or, if it must be, even if that is nothing new. */
+/* Publishes what the network has become; or, if it must be, even if that is nothing new. What comes
+ * while a generation is on its way waits for its end. */
 static void follow(struct sl_control *c, bool must)
 {
 	char error[SL_ERROR_MAX] = "";
-	struct sl_published out;
 	struct sl_model *next;
-	int err;
 
 	sl_attach_ports(c, error);
+	if (sl_publishing(c)) {
+		c->follows = true;
+		c->must_follow |= must;
+		return;
+	}
 	next = sl_model_clone(c->model);
 	if (!next)
 		return;
-	if (!sl_apply_network(c, next) && !must) {
+	if (!sl_apply_network(c, next) && !must)
 		sl_model_free(next, 0);
-		return;
-	}
-	err = sl_publish(c, next, &out, error);
-	if (err)
-		sl_log("%s", error[0] ? error : strerror(-err));
+	else
+		sl_publish_begin(c, next, followed, c);
 }
 
 static void network_changed(void *context)
@@ -119,10 +116,18 @@ static void answer_neighbour_requests(struct sl_control *c)
 	}
 }
 
+/* Of ports that DPDK owns only the dataplane knows it. */
+static void take_macs(struct sl_control *c)
+{
+	const struct sl_queue *queues = c->store.base[SL_ARRAY_queues];
+
+	for (uint32_t i = 0; i < c->config.dataplane.n_ports; i++)
+		sl_net_set_mac(c->net, i, queues[i * SL_QUEUES_PER_PORT].mac);
+}
+
 static void watch_dataplane(struct sl_control *c)
 {
 	const struct sl_engine *e = c->store.base[SL_ARRAY_engine];
-	const struct sl_queue *queues = c->store.base[SL_ARRAY_queues];
 	bool alive = sl_dataplane_alive(c);
 
 	if (alive == c->dataplane_seen)
@@ -133,8 +138,45 @@ static void watch_dataplane(struct sl_control *c)
 		return;
 	}
 	sl_log("dataplane %u is here, with %u workers", e->pid, sl_workers(c));
-	for (uint32_t i = 0; i < c->config.dataplane.n_ports; i++)
-		sl_net_set_mac(c->net, i, queues[i * SL_QUEUES_PER_PORT].mac);
+	take_macs(c);
+}
+
+/* Whether a packet to a VIP is answered that comes in by a kernel interface: only then the VIP may
+ * be announced there. */
+static bool answers_on(const struct sl_control *c, uint32_t port)
+{
+	const struct sl_net_port *p = sl_net_port(c->net, port);
+
+	return p->up && p->ifindex == c->attached[port] &&
+	       (c->config.dataplane.engine != SL_CONFIG_ENGINE_DPDK || sl_dataplane_alive(c));
+}
+
+static void announce_vips(struct sl_control *c)
+{
+	for (uint32_t i = 0; i < c->config.dataplane.n_ports; i++) {
+		const struct sl_net_port *p = sl_net_port(c->net, i);
+		struct sl_announce_port now = { .answers = p->present && answers_on(c, i) };
+
+		if (now.answers) {
+			now.ifindex = p->ifindex;
+			now.downs = p->downs;
+			memcpy(now.mac, p->mac, sizeof(now.mac));
+		}
+		sl_announcer_port(c->announcer, i, &now);
+	}
+	sl_announcer_run(c->announcer, &c->store, sl_clock_ns());
+}
+
+/* Of the live model, as often as there are services. */
+static void follow_vips(struct sl_control *c)
+{
+	union sl_addr *vips = calloc(c->model->n + 1, sizeof(*vips));
+
+	for (size_t i = 0; vips && i < c->model->n; i++)
+		vips[i] = c->model->service[i]->conf.vip;
+	if (vips)
+		sl_multicast_follow(&c->config, c->net, vips, c->model->n);
+	free(vips);
 }
 
 static void tick(evutil_socket_t fd, short what, void *context)
@@ -145,14 +187,17 @@ static void tick(evutil_socket_t fd, short what, void *context)
 	answer_neighbour_requests(c);
 	watch_dataplane(c);
 	sl_queues_watch(c);
+	sl_ports_tick(c);
 	follow_interfaces(c);
-	sl_multicast_follow(c);
+	announce_vips(c);
+	follow_vips(c);
 	sl_problems_watch(c);
 	sl_sweep_tick(c->sweep);
 	sl_nat_pools_tick(c);
-	sl_limits_tick(c);
+	sl_limit_expiry_tick(c);
 	sl_limit_top_tick(c);
 	sl_rescale_run(c);
+	sl_transaction_retry_save(c);
 }
 
 static void stop(evutil_socket_t fd, short what, void *context)
@@ -161,26 +206,48 @@ static void stop(evutil_socket_t fd, short what, void *context)
 	event_base_loopbreak(((struct sl_control *)context)->base);
 }
 
-static void hang_up(evutil_socket_t fd, short what, void *context)
+static void reload(struct sl_control *c)
 {
 	char error[SL_ERROR_MAX] = "";
-	json_t *changes = json_array();
-	const json_t *line;
-	size_t i;
-	int err;
+	int err = sl_reload(c, NULL, "SIGHUP", NULL, error);
+
+	if (err < 0)
+		sl_log("%s; nothing was changed", error[0] ? error : strerror(-err));
+}
+
+static void hang_up(evutil_socket_t fd, short what, void *context)
+{
+	struct sl_control *c = context;
 
 	(void)fd, (void)what;
-	err = changes ? sl_reload(context, changes, error) : -ENOMEM;
-	if (err) {
-		sl_log("%s; nothing was changed", error[0] ? error : strerror(-err));
-		json_decref(changes);
-		return;
+	if (sl_publishing(c))
+		c->reloads = true;
+	else
+		reload(c);
+}
+
+/* A generation has ended: what waited for it goes on, in this order. */
+static void after_publish(evutil_socket_t fd, short what, void *context)
+{
+	struct sl_control *c = context;
+	bool must = c->must_follow;
+
+	(void)fd, (void)what;
+	if (c->follows && !sl_publishing(c)) {
+		c->follows = c->must_follow = false;
+		follow(c, must);
 	}
-	if (json_array_size(changes) == 0)
-		sl_log("reloaded: no difference");
-	json_array_foreach (changes, i, line)
-		sl_log("reloaded: %s", json_string_value(line));
-	json_decref(changes);
+	if (c->reloads && !sl_publishing(c)) {
+		c->reloads = false;
+		reload(c);
+	}
+	if (!sl_publishing(c))
+		sl_rpc_resume(c->changes);
+}
+
+static void published(struct sl_control *c)
+{
+	event_active(c->after_publish, 0, 0);
 }
 
 /* Every port has to be there when we start; later it may come and go. */
@@ -200,66 +267,29 @@ static int check_ports(struct sl_control *c, char error[SL_ERROR_MAX])
 	return 0;
 }
 
-static bool all_resolved(const struct sl_model *m)
+/* What operators set that isn't what the file says. */
+static void log_live(const struct sl_control *c)
 {
-	for (size_t i = 0; i < m->n; i++)
-		for (uint32_t k = 0; k < m->service[i]->n; k++)
-			if (m->service[i]->backend[k].state == SL_STATE_READY &&
-			    m->service[i]->backend[k].hop.kind == SL_ROUTE_ASK)
-				return false;
-	return true;
-}
-
-/* The first generation of this process: waits a little for backends' next hops, so that it begins
- * with all that are there. */
-static int publish_first(struct sl_control *c, char error[SL_ERROR_MAX])
-{
-	struct sl_model *next = sl_model_clone(c->model);
-	uint64_t until = sl_clock_ns() + RESOLVE_MS * 1000000ull;
-	struct sl_model *live = c->model;
-	struct sl_published out;
-	int err = next ? sl_apply(c, &c->config, next, NULL, error) : -ENOMEM;
-
-	if (err) {
-		sl_model_free(next, 0);
-		return err;
-	}
-	c->model = NULL; /* network_changed() keeps out meanwhile */
-	sl_apply_network(c, next);
-	while (!all_resolved(next) && sl_clock_ns() < until) {
-		event_base_loop(c->base, EVLOOP_NONBLOCK);
-		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
-		sl_apply_network(c, next);
-	}
-	c->model = live;
-	/* What was adopted is filled anew from the file's weights: the same ones move no row. */
-	for (size_t i = 0; i < next->n; i++) {
-		struct sl_model_service *s = sl_model_edit(next, i);
-
-		if (s)
-			s->refill = s->rewrite = true;
-	}
-	err = sl_publish(c, next, &out, error);
-	/* Its tables are of our version: what it refuses is in the files. */
-	return err == -EPROTO ? -EINVAL : err;
-}
-
-/* What operators set, as the file leaves it. */
-static void prune_overrides(struct sl_control *c)
-{
-	json_t *before = json_deep_copy(c->overrides), *removed = json_array();
-	char error[SL_ERROR_MAX];
-	const json_t *line;
+	json_t *live = json_array(), *line;
 	size_t i;
 
-	sl_overrides_prune(c);
-	if (!json_equal(before, c->overrides) && sl_overrides_save(c, error) != 0)
-		sl_log("%s", error);
-	sl_reload_removed(c, removed);
-	json_array_foreach (removed, i, line)
+	sl_operators_describe(c->operators, &c->config, live);
+	json_array_foreach (live, i, line)
 		sl_log("%s", json_string_value(line));
-	json_decref(removed);
-	json_decref(before);
+	json_decref(live);
+}
+
+static bool busy(void *context)
+{
+	return sl_publishing(context);
+}
+
+static int publish_first(struct sl_control *c, char error[SL_ERROR_MAX])
+{
+	int err = sl_transaction_start(c, error);
+
+	/* Its tables are of our version: what it refuses is in the files. */
+	return err == -EPROTO ? -EINVAL : err;
 }
 
 static int open_sockets(struct sl_control *c, char error[SL_ERROR_MAX])
@@ -272,6 +302,7 @@ static int open_sockets(struct sl_control *c, char error[SL_ERROR_MAX])
 			  error);
 	if (err)
 		return err;
+	sl_rpc_set_busy(c->changes, busy);
 	snprintf(path, sizeof(path), "%s/read.sock", c->config.run_dir);
 	return sl_rpc_open(&c->reads, c->base, path, 0660, false, sl_commands, sl_n_commands, c,
 			   error);
@@ -295,8 +326,10 @@ static int add_events(struct sl_control *c)
 	struct event *hup = evsignal_new(c->base, SIGHUP, hang_up, c);
 
 	c->every_tick = event_new(c->base, -1, EV_PERSIST, tick, c);
-	if (!term || !interrupt || !hup || !c->every_tick)
+	c->after_publish = event_new(c->base, -1, 0, after_publish, c);
+	if (!term || !interrupt || !hup || !c->every_tick || !c->after_publish)
 		return -ENOMEM;
+	c->published = published;
 	evsignal_add(term, NULL);
 	evsignal_add(interrupt, NULL);
 	evsignal_add(hup, NULL);
@@ -306,29 +339,49 @@ static int add_events(struct sl_control *c)
 	return 0;
 }
 
+/* What the machine refuses is neither a wrong configuration nor tables of another version. */
+static int of_machine(int err)
+{
+	return err == -EINVAL || err == -ENOSPC || err == -EPROTO ? -EIO : err;
+}
+
 static int start(struct sl_control *c, bool fresh, char error[SL_ERROR_MAX])
 {
-	int err = sl_instance_lock(c, error);
+	int err = of_machine(sl_instance_lock(c, error));
 
 	if (!err)
-		err = sl_instance_open(c, fresh, error);
+		err = fresh ? sl_detach(c, error) : 0;
+	c->detached = false;
 	if (!err)
-		err = sl_overrides_load(c, error);
+		err = sl_instance_open(c, error);
+	if (err == -ENOSPC)
+		err = of_machine(err);
 	if (!err)
-		err = sl_net_open(&c->net, c->base, &c->config, network_changed, c, error);
+		err = sl_overrides_load(c->config.state_dir, &c->operators, error);
+	if (!err)
+		err = of_machine(
+			sl_net_open(&c->net, c->base, &c->config, network_changed, c, error));
 	if (!err)
 		err = check_ports(c, error);
+	if (!err && sl_dataplane_alive(c)) {
+		/* Before the first generation: a worker serves by it. */
+		take_macs(c);
+		sl_net_configured(c->net);
+	}
 	if (!err)
-		err = sl_attach_ports(c, error);
+		err = of_machine(sl_attach_ports(c, error));
 	if (!err)
 		err = sl_adopt(c, error);
 	if (!err)
 		err = publish_first(c, error);
 	if (!err) {
-		prune_overrides(c);
+		log_live(c);
 		c->sweep = sl_sweep_new(c);
-		err = c->sweep ? open_sockets(c, error) : -ENOMEM;
+		err = c->sweep ? of_machine(open_sockets(c, error)) : -ENOMEM;
 	}
+	if (!err)
+		err = sl_announcer_open(&c->announcer, (uint32_t)c->config.dataplane.n_ports,
+					error);
 	return err ? err : add_events(c);
 }
 
@@ -363,6 +416,7 @@ static int serve(struct sl_control *c, bool fresh)
 	err = start(c, fresh, error);
 	if (err) {
 		sl_log("%s", error[0] ? error : strerror(-err));
+		sl_descriptors_log(err);
 		return exit_status(err);
 	}
 	sl_log("ready: generation %llu", (unsigned long long)sl_store_root(&c->store)->generation);
@@ -375,10 +429,13 @@ static int serve(struct sl_control *c, bool fresh)
 	sl_log("stopping; what is published stays");
 	sl_rpc_close(c->reads);
 	sl_rpc_close(c->changes);
+	sl_announcer_close(c->announcer);
 	sl_sweep_free(c->sweep);
 	sl_net_close(c->net);
+	sl_limit_top_free(c);
+	sl_merging_free(c);
 	sl_instance_close(c);
-	json_decref(c->overrides);
+	sl_operators_free(c->operators);
 	json_decref(c->logged);
 	for (uint32_t i = 0; i < SL_PORTS_CONFIG_MAX; i++)
 		free(c->unattached[i]);
@@ -398,7 +455,7 @@ static int detach(struct sl_control *c)
 		return SL_EXIT_BUSY;
 	}
 	if (!err)
-		err = sl_instance_remove(c, error);
+		err = sl_detach(c, error);
 	if (err)
 		sl_log("%s", error[0] ? error : strerror(-err));
 	return err ? exit_status(err) : SL_EXIT_OK;
@@ -406,12 +463,21 @@ static int detach(struct sl_control *c)
 
 static int test(const struct sl_config *config)
 {
+	bool here = sl_machine_is_meant(config);
+	char error[SL_ERROR_MAX];
 	size_t backends = 0;
 
+	if (here && sl_machine_check(config, error) != 0) {
+		sl_log("%s", error);
+		return SL_EXIT_MACHINE;
+	}
 	for (size_t i = 0; i < config->n_services; i++)
 		backends += config->service[i].n_backends;
 	printf("%s: good: %zu services, %zu backends, %zu ports, %zu workers\n", config->file,
 	       config->n_services, backends, config->dataplane.n_ports, config->dataplane.n_cores);
+	if (!here)
+		sl_log("none of its ports is here: whether the machine has its cores and queues "
+		       "wasn't checked");
 	return SL_EXIT_OK;
 }
 
@@ -441,7 +507,7 @@ int main(int argc, char **argv)
 	enum { SERVE, TEST, DETACH } job = SERVE;
 	bool fresh = false;
 	char error[SL_ERROR_MAX];
-	int option, status;
+	int option, status, err;
 
 	while ((option = getopt_long(argc, argv, "c:t:Vh", options, NULL)) != -1) {
 		switch (option) {
@@ -471,9 +537,12 @@ int main(int argc, char **argv)
 		usage(stderr);
 		return SL_EXIT_USAGE;
 	}
-	if (sl_config_read(c.file, &c.config, error) != 0) {
+	sl_descriptors_raise();
+	err = sl_config_read(c.file, &c.config, error);
+	if (err) {
 		sl_log("%s", error);
-		return SL_EXIT_CONFIG;
+		sl_descriptors_log(err);
+		return sl_config_status(err);
 	}
 	c.where = (struct sl_store_where){ .huge = c.config.dataplane.tables == SL_TABLES_HUGE,
 					   .instance = c.config.instance,

@@ -13,7 +13,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#include "../program.h"
+#include "../xdp/program.h"
 #include "engine.h"
 #include "engine.skel.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The network as a configuration alone tells it, in the place of the kernel's (net_mirror.h).
+/* The network as a configuration alone tells it, in the place of the kernel's (network/mirror.h).
  *
  * All ports are up. What the file's next_hops don't say is made up, the same way every time:
  *
@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../net_mirror.h"
+#include "../network/mirror.h"
 
 #define MTU 1500
 

@@ -6,7 +6,7 @@
 #define SL_REPLAY_NAMES_H
 
 #include "../../dataplane/abi/reason.h"
-#include "../model.h"
+#include "../model/model.h"
 #include "engine.h"
 
 struct sl_names;

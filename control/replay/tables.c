@@ -2,39 +2,19 @@
 #include "tables.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "../adopt.h"
-#include "../apply.h"
-#include "../instance.h"
-#include "../publish.h"
+#include "../desired/apply.h"
+#include "../desired/operators.h"
+#include "../tables/adopt.h"
+#include "../tables/instance.h"
+#include "../tables/publish.h"
 #include "memory.h"
 
 /* What control's code asks of its program. */
-
-void sl_log(const char *format, ...)
-{
-	va_list list;
-
-	va_start(list, format);
-	fputs("sluice-replay: ", stderr);
-	vfprintf(stderr, format, list);
-	fputc('\n', stderr);
-	va_end(list);
-}
-
-uint64_t sl_clock_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
 
 /* Room for what mirror.c makes up, whatever the file provides for the kernel's routes. */
 static uint32_t routes_needed(const struct sl_config *config, size_t n_local)
@@ -126,6 +106,8 @@ static void no_change(void *context)
 static int publish(struct sl_control *c, const struct sl_local *local, size_t n_local,
 		   char error[SL_ERROR_MAX])
 {
+	static const struct sl_operators nobody;
+	struct sl_layers layers = { .file = &c->config, .operators = &nobody };
 	struct sl_published published;
 	struct sl_model *next;
 	int err = sl_adopt(c, error);
@@ -135,7 +117,7 @@ static int publish(struct sl_control *c, const struct sl_local *local, size_t n_
 	next = sl_model_clone(c->model);
 	if (!next)
 		return -ENOMEM;
-	err = sl_apply(c, &c->config, next, NULL, error);
+	err = sl_apply(c, &layers, next, NULL, error);
 	if (!err)
 		sl_apply_network(c, next);
 	for (size_t i = 0; i < n_local && !err; i++)

@@ -3,9 +3,9 @@
  *
  * A bank of services, reverse or routes is a cuckoo table: a record stands in one of two places
  * that follow from its key and the bank's seed, so that a look-up reads at most two cache lines,
- * hit or miss. Control chooses a seed under which all records found a place (control/place.c); a
- * bank is at most half full, so that a few tries always do. Not a secret: whoever sends a packet
- * chooses only what is looked up, never what is placed.
+ * hit or miss. Control chooses a seed under which all records found a place
+ * (control/tables/place.c); a bank is at most half full, so that a few tries always do. Not a
+ * secret: whoever sends a packet chooses only what is looked up, never what is placed.
  */
 #ifndef SL_ABI_CUCKOO_H
 #define SL_ABI_CUCKOO_H

@@ -16,7 +16,7 @@
  * another flow's value. A hit refreshes the value by compare-and-swap, so that a writer who slept
  * can't overwrite an entry that has become another flow's. An entry left busy by an engine that
  * died in those three stores is cleared by a worker a minute later (engine/flow_sweeper.h), or by
- * control where no worker lives (control/sweep.c).
+ * control where no worker lives (control/upkeep/sweep.c).
  *
  * Time is in ticks of 4 ns since root->origin_ns, of which 48 bits come round after 13 days. It
  * says when the flow was last seen; where the flow is limited, it is the time at which its token

@@ -4,8 +4,8 @@
  * A service that has any has a hash table of them, an extent of the pool that slots lie in: buckets
  * of one cache line, a power of four of them, so that one word of the service says it all. An id
  * stands in one of the two buckets that follow from it, so that a look-up reads at most two lines,
- * hit or miss; control makes the table larger until all have a place (control/servers.c). Which ids
- * there are is the operator's choice, never a sender's, so the hash has no key.
+ * hit or miss; control makes the table larger until all have a place (control/tables/server_ids.c).
+ * Which ids there are is the operator's choice, never a sender's, so the hash has no key.
  *
  * An id is its bytes as one number, the first byte the highest. All of one service have the same
  * length, so no two are the same number.

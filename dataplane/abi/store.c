@@ -65,7 +65,8 @@ void sl_store_size(const struct sl_capacity *capacity, uint32_t count[SL_ARRAY_C
 	count[SL_ARRAY_reply_entries] = banks(numbers);
 	count[SL_ARRAY_routes] = banks(capacity->routes);
 	count[SL_ARRAY_ports] = 2 * SL_PORTS_MAX;
-	/* Three times the live ones: control/pool.c finds room for a change whatever came before.
+	/* Three times the live ones: control/model/extent.c finds room for a change whatever came
+	 * before.
 	 */
 	count[SL_ARRAY_table_blocks] = sl_array_bounded(
 		((uint64_t)capacity->slots * 3 + SL_SLOTS_PER_BLOCK - 1) / SL_SLOTS_PER_BLOCK);

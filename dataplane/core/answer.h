@@ -9,8 +9,8 @@
  *
  * no_backend_answered, no_service_answered: a reset of TCP, else port unreachable, so that the
  * client needn't wait. The first where the service says so, the other for a VIP's ports that are
- * nobody's. no_flow_told: a reset for TCP of full NAT that is of no flow, where the service says so
- * too.
+ * nobody's. no_flow_answered: a reset for TCP of full NAT that is of no flow, where the service
+ * says so too.
  *
  * Such a verdict is a wish at first. It becomes the plain drop of the same kind where no answer is
  * in order (RFC 1122, 3.2.2; RFC 4443, 2.4), and where none is due: each writer sends no more than
@@ -129,15 +129,13 @@ SL_INLINE bool sl_answer_build(const struct sl_tables *t, struct sl_packet *p, u
 			       uint32_t mtu, uint64_t *next_answer)
 {
 	bool rejects = reason == SL_REASON_no_backend_answered ||
-		       reason == SL_REASON_no_service_answered || reason == SL_REASON_no_flow_told;
-	const struct sl_eth *eth = sl_packet_at(p, 0, sizeof(*eth));
+		       reason == SL_REASON_no_service_answered ||
+		       reason == SL_REASON_no_flow_answered;
 	struct sl_answer_to a = { 0 };
 	const struct sl_ip4 *ip;
 	uint16_t type;
 	uint32_t l3;
 
-	if (!eth || eth->dst[0] & 1)
-		return false;
 	l3 = sl_parse_link(p, &type);
 	a.is_ipv6 = type == SL_ETH_IP6;
 	if (!(a.is_ipv6 ? sl_answer_read6(p, l3, &a) : sl_answer_read4(p, &a)))

@@ -81,6 +81,15 @@ SL_INLINE uint32_t sl_slot_forced(uint32_t slot, uint32_t named, uint32_t *force
 	return (slot & (is - 1)) | (sl_slot(named, 0, SL_SLOT_OPEN) & -is);
 }
 
+/* Whether a packet of that length can go to the backend, which counts from 1. */
+SL_INLINE bool sl_route_goes(const struct sl_tables *t, const struct sl_service *s,
+			     uint32_t backend, uint32_t length)
+{
+	const struct sl_backend *b = sl_seam_backend(t, (uint64_t)s->backends + backend - 1);
+
+	return b && b->flags & SL_BACKEND_RESOLVED && length <= b->mtu;
+}
+
 /* The slot of the work at hand, and through it the backend; 0 for none. named: by the packet's id,
  * or 0. *bite: what the limit in the flow's entry says, where the service has one. */
 SL_INLINE uint32_t sl_route_pick(const struct sl_tables *t, const struct sl_lookup *w,
@@ -92,7 +101,7 @@ SL_INLINE uint32_t sl_route_pick(const struct sl_tables *t, const struct sl_look
 	const struct sl_service *s = w->service;
 	const uint32_t *at = sl_seam_slot(t, (uint64_t)s->slots * SL_SLOTS_PER_BLOCK + w->at);
 	const struct sl_limit *limit;
-	struct sl_flow_at entry;
+	struct sl_flow_at entry = { .bucket = NULL };
 	uint32_t slot, backend, forced = 0;
 	struct sl_flow_query query;
 
@@ -114,8 +123,9 @@ SL_INLINE uint32_t sl_route_pick(const struct sl_tables *t, const struct sl_look
 	}
 	query.now = packet->now;
 	backend = sl_track(t, &query, &entry);
-	if (!backend || !(flags & SL_SERVICE_ENTRY_TO))
-		return backend;
+	if (!backend || !(flags & SL_SERVICE_ENTRY_TO) ||
+	    !sl_route_goes(t, s, backend, sl_l3_length(l3, is_ipv6)))
+		return backend; /* what goes nowhere isn't charged */
 	limit = entry.bucket ? sl_seam_limit(t, packet->limits) : NULL;
 	*verdict = limit ? sl_track_charge_at(t, limit, packet, query.key,
 					      sl_flow_state(entry.value), &entry)
@@ -194,7 +204,7 @@ SL_INLINE enum sl_reason sl_fullnat_refuses(const struct sl_tables *t, const str
 
 	if (!sl_seam_current(t))
 		return SL_REASON_torn_table;
-	return flags & SL_SERVICE_REJECTS ? SL_REASON_no_flow_told : SL_REASON_no_flow;
+	return flags & SL_SERVICE_REJECTS ? SL_REASON_no_flow_answered : SL_REASON_no_flow;
 }
 
 #define SL_FRAGMENT_FIND 0xff /* no header stands there: where it does has to be found out */

@@ -134,6 +134,9 @@ static uint32_t sl_reply_range(const struct sl_tables *t, const union sl_addr *b
 static enum sl_reason sl_rare(const struct sl_tables *t, struct sl_packet *p, uint8_t packet_class,
 			      uint16_t *egress);
 
+/* Of an IPv4 header with options, of so many bytes. */
+static bool sl_source_routed(const struct sl_packet *p, uint32_t l3, uint32_t header);
+
 /* IPv6, likewise. What stands where in a packet (parse6.h), and in one that is quoted (quote6.h);
  * the place of the longest prefix that holds an address, or ~0; and both halves of the decision, of
  * classify.h and decide.h: an engine that makes it in another program says SL_CLASS_IP6 in the

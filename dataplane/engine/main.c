@@ -18,15 +18,18 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <time.h>
+
 #include <unistd.h>
 
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_lcore.h>
 
+#include "../../config/machine.h"
+#include "../../config/process.h"
 #include "../abi/liveness.h"
 #include "accept.h"
+#include "announce.h"
 #include "worker.h"
 
 enum { LOOK_EVERY_MS = 100, ATTACH_EVERY_MS = 50 };
@@ -37,57 +40,35 @@ struct dataplane {
 	struct sl_store store;
 	struct sl_ports ports;
 	struct sl_acceptor *acceptor;
+	struct sl_announcer announcer;
 	struct sl_worker_run run[SL_CORES_MAX];
 	atomic_bool stop;  /* to the workers */
 	bool told_to_stop; /* before there was anything to stop */
-	int lock;	   /* of this instance's dataplane; held while we live */
-	int wake;	   /* datagram socket: control proposed something */
-	int signal;	   /* signalfd */
+	uint64_t missed[SL_PORTS_CONFIG_MAX][SL_QUEUES_PER_PORT]; /* as last counted */
+	uint64_t count_at_ns;
+	int lock;   /* of this instance's dataplane; held while we live */
+	int wake;   /* datagram socket: control proposed something */
+	int signal; /* signalfd */
 };
-
-__attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
-{
-	va_list list;
-
-	va_start(list, format);
-	fputs("sluice-dataplane: ", stderr);
-	vfprintf(stderr, format, list);
-	fputc('\n', stderr);
-	va_end(list);
-}
-
-/* With the directories above it: we may be the first of the instance. */
-static int make_run_dir(const char *path)
-{
-	char part[SL_PATH_MAX];
-
-	for (size_t i = 1; i < sizeof(part) && path[i - 1]; i++) {
-		if (path[i] && path[i] != '/')
-			continue;
-		snprintf(part, sizeof(part), "%.*s", (int)i, path);
-		if (mkdir(part, 0755) != 0 && errno != EEXIST)
-			return -1;
-	}
-	return 0;
-}
 
 /* The lock file that makes a second dataplane of the instance give up. */
 static int lock_instance(struct dataplane *d)
 {
 	char path[SL_PATH_MAX + 32];
 
-	if (make_run_dir(d->config.run_dir) != 0) {
-		say("%s: %s", d->config.run_dir, strerror(errno));
+	if (sl_make_directory(d->config.run_dir, 0755) != 0) {
+		sl_log("%s: %s", d->config.run_dir, strerror(errno));
 		return SL_EXIT_MACHINE;
 	}
 	snprintf(path, sizeof(path), "%s/dataplane.lock", d->config.run_dir);
 	d->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (d->lock < 0) {
-		say("%s: %s", path, strerror(errno));
+		sl_log("%s: %s", path, strerror(errno));
 		return SL_EXIT_MACHINE;
 	}
 	if (flock(d->lock, LOCK_EX | LOCK_NB) != 0) {
-		say("instance %s has a dataplane already (%s is locked)", d->config.instance, path);
+		sl_log("instance %s has a dataplane already (%s is locked)", d->config.instance,
+		       path);
 		return SL_EXIT_BUSY;
 	}
 	return SL_EXIT_OK;
@@ -100,14 +81,14 @@ static int open_wake(struct dataplane *d)
 			 d->config.run_dir);
 
 	if (n >= (int)sizeof(addr.sun_path)) {
-		say("run_dir: %s is too long for a socket's path", d->config.run_dir);
+		sl_log("run_dir: %s is too long for a socket's path", d->config.run_dir);
 		return SL_EXIT_CONFIG;
 	}
 	unlink(addr.sun_path);
 	d->wake = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (d->wake < 0 || bind(d->wake, (struct sockaddr *)&addr, sizeof(addr)) != 0 ||
 	    chmod(addr.sun_path, 0600) != 0) {
-		say("%s: %s", addr.sun_path, strerror(errno));
+		sl_log("%s: %s", addr.sun_path, strerror(errno));
 		return SL_EXIT_MACHINE;
 	}
 	return SL_EXIT_OK;
@@ -157,11 +138,12 @@ static int attach(struct dataplane *d)
 		    __atomic_load_n(&sl_store_root(&d->store)->generation, __ATOMIC_ACQUIRE))
 			return SL_EXIT_OK;
 		if (err && err != -ENOENT) {
-			say("%s", error);
+			sl_log("%s", error);
 			return err == -EPROTO ? SL_EXIT_ABI : SL_EXIT_MACHINE;
 		}
 		if (!said)
-			say("waiting for sluice-control to serve instance %s", d->config.instance);
+			sl_log("waiting for sluice-control to serve instance %s",
+			       d->config.instance);
 		said = true;
 		if (!err)
 			sl_store_detach(&d->store);
@@ -172,6 +154,39 @@ static int attach(struct dataplane *d)
 	}
 }
 
+static void eal_failed(const struct sl_config_dataplane *d)
+{
+	const char *why = rte_strerror(rte_errno);
+
+	if (d->huge_pages)
+		sl_log("DPDK can't start: %s; are %u MB of huge pages free (grep Huge "
+		       "/proc/meminfo), and are we root?",
+		       why, d->memory_mb);
+	else
+		sl_log("DPDK can't start: %s; are %u MB of memory free (grep MemAvailable "
+		       "/proc/meminfo), and are we root?",
+		       why, d->memory_mb);
+}
+
+/* EAL answers arguments that it doesn't like with its usage, a hundred lines of options that aren't
+ * ours, on standard output. What it says of the reason goes to standard error. */
+static int eal_init(int argc, char **argv)
+{
+	int out = dup(STDOUT_FILENO), null = open("/dev/null", O_WRONLY | O_CLOEXEC), err;
+
+	if (out >= 0 && null >= 0)
+		dup2(null, STDOUT_FILENO);
+	err = rte_eal_init(argc, argv);
+	fflush(stdout);
+	if (out >= 0 && null >= 0)
+		dup2(out, STDOUT_FILENO);
+	if (out >= 0)
+		close(out);
+	if (null >= 0)
+		close(null);
+	return err;
+}
+
 static int start_eal(struct dataplane *d)
 {
 	struct sl_eal_args args;
@@ -179,15 +194,13 @@ static int start_eal(struct dataplane *d)
 	int err = sl_eal_args_make(&args, &d->config);
 
 	if (err) {
-		say("too many ports or cores for DPDK's command line");
+		sl_log("too many ports or cores for DPDK's command line");
 		return SL_EXIT_CONFIG;
 	}
 	memcpy(argv, args.arg, sizeof(argv)); /* EAL permutes it */
-	err = rte_eal_init(args.n, argv);
+	err = eal_init(args.n, argv);
 	if (err < 0)
-		say("DPDK can't start: %s; are %u MB of huge pages free (grep Huge /proc/meminfo), "
-		    "and are we root?",
-		    rte_strerror(rte_errno), d->config.dataplane.memory_mb);
+		eal_failed(&d->config.dataplane);
 	sl_eal_args_free(&args);
 	return err < 0 ? SL_EXIT_MACHINE : SL_EXIT_OK;
 }
@@ -200,11 +213,12 @@ static int accept_live(struct dataplane *d)
 
 	if (answer == SL_ACCEPT_OK)
 		return SL_EXIT_OK;
-	say("the generation that is live can't be served, at record %u: %s", at,
-	    answer == SL_ACCEPT_PORTS || answer == SL_ACCEPT_EGRESS
-		    ? "its ports aren't ours; sluice-control reads another file, or an interface "
-		      "changed meanwhile"
-		    : "it names what isn't there");
+	sl_log("the generation that is live can't be served, at record %u: %s", at,
+	       answer == SL_ACCEPT_PORTS || answer == SL_ACCEPT_EGRESS
+		       ? "its ports aren't ours; sluice-control reads another file, or an "
+			 "interface "
+			 "changed meanwhile"
+		       : "it names what isn't there");
 	return SL_EXIT_CONFIG;
 }
 
@@ -220,40 +234,60 @@ static int start_workers(struct dataplane *d)
 					       .stop = &d->stop,
 					       .adaptive =
 						       d->config.dataplane.idle == SL_IDLE_ADAPTIVE,
-					       .n_ports = (uint32_t)d->config.dataplane.n_ports };
+					       .n_ports = (uint32_t)d->config.dataplane.n_ports,
+					       .outgoing = w == 0 ? d->announcer.ring : NULL };
 		run->n_rx = sl_ports_deal(&d->ports, w, run->rx,
 					  sizeof(run->rx) / sizeof(run->rx[0]), run->tx);
 		if (rte_eal_remote_launch(sl_worker_main, run, w + 1) != 0) {
-			say("worker %u can't be started", w);
+			sl_log("worker %u can't be started", w);
 			return SL_EXIT_FAILED;
 		}
 	}
 	return SL_EXIT_OK;
 }
 
-static void announce_port(struct dataplane *d, uint32_t port, struct sl_queue *record)
+static void publish_port(struct dataplane *d, uint32_t port, struct sl_queue *record)
 {
 	sl_ports_mac(&d->ports, port, record->mac);
 	record->ifindex = sl_ports_ifindex(&d->ports, port);
 }
 
-static int announce(struct dataplane *d)
+static int publish_self(struct dataplane *d)
 {
 	struct sl_engine *self = d->store.base[SL_ARRAY_engine];
 	struct sl_queue *queues = d->store.base[SL_ARRAY_queues];
-	struct timespec ts;
 
 	for (uint32_t p = 0; p < d->config.dataplane.n_ports; p++)
-		announce_port(d, p, &queues[p * SL_QUEUES_PER_PORT]);
-	clock_gettime(CLOCK_MONOTONIC, &ts);
+		publish_port(d, p, &queues[p * SL_QUEUES_PER_PORT]);
 	self->instance = sl_store_root(&d->store)->instance;
 	self->workers = d->ports.n_workers;
 	self->accepted = 0;
-	self->started_ns = (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+	self->started_ns = sl_clock_ns();
 	self->pid = (uint32_t)getpid();
 	if (sl_liveness_begin(&self->alive) != 0)
 		return SL_EXIT_FAILED;
 	return SL_EXIT_OK;
+}
+
+/* Every second: some drivers take a while to answer. */
+static void count_missed(struct dataplane *d)
+{
+	struct sl_queue *queues = d->store.base[SL_ARRAY_queues];
+	uint64_t now = sl_clock_ns();
+
+	if (now < d->count_at_ns)
+		return;
+	d->count_at_ns = now + 1000000000;
+	for (uint32_t p = 0; p < d->config.dataplane.n_ports; p++) {
+		for (uint32_t q = 0; q < d->config.dataplane.port[p].queues; q++) {
+			uint64_t missed = sl_ports_missed(&d->ports, p, q);
+
+			if (missed > d->missed[p][q]) /* a driver that resets begins anew */
+				__atomic_fetch_add(&queues[p * SL_QUEUES_PER_PORT + q].missed,
+						   missed - d->missed[p][q], __ATOMIC_RELAXED);
+			d->missed[p][q] = missed;
+		}
+	}
 }
 
 static void stop_workers(struct dataplane *d)
@@ -270,37 +304,50 @@ static void stop_workers(struct dataplane *d)
 static int serve(struct dataplane *d)
 {
 	char error[SL_ERROR_MAX];
-	int status = attach(d);
+	int status;
 
+	if (sl_machine_check_start(&d->config, error) != 0) {
+		sl_log("%s", error);
+		return SL_EXIT_MACHINE;
+	}
+	status = attach(d);
 	if (status || d->told_to_stop)
 		return status;
 	if (d->config.dataplane.n_cores > d->store.count[SL_ARRAY_workers]) {
-		say("%zu cores, but the instance was made for %u workers; make it anew",
-		    d->config.dataplane.n_cores, d->store.count[SL_ARRAY_workers]);
+		sl_log("%zu cores, but the instance was made for %u workers; make it anew",
+		       d->config.dataplane.n_cores, d->store.count[SL_ARRAY_workers]);
 		return SL_EXIT_CONFIG;
 	}
 	status = start_eal(d);
 	if (status)
 		return status;
 	if (sl_ports_start(&d->ports, &d->config, error) != 0) {
-		say("%s", error);
+		sl_log("%s", error);
 		return SL_EXIT_MACHINE;
 	}
 	d->acceptor = sl_acceptor_new(&d->store, (uint32_t)d->config.dataplane.n_ports);
 	if (!d->acceptor)
 		return SL_EXIT_MACHINE;
-	status = announce(d);
+	if (sl_announcer_init(&d->announcer, &d->ports) != 0) {
+		sl_log("VIPs can't be announced: no memory");
+		return SL_EXIT_MACHINE;
+	}
+	status = publish_self(d);
 	if (!status)
 		status = accept_live(d);
 	if (!status)
 		status = start_workers(d);
 	if (!status) {
-		say("ready: %u workers", d->ports.n_workers);
-		while (!wait_ms(d, LOOK_EVERY_MS))
+		sl_log("ready: %u workers", d->ports.n_workers);
+		do {
 			sl_acceptor_run(d->acceptor);
-		say("stopping");
+			sl_announcer_run(&d->announcer, &d->store, sl_clock_ns());
+			count_missed(d);
+		} while (!wait_ms(d, LOOK_EVERY_MS));
+		sl_log("stopping");
 	}
 	stop_workers(d);
+	sl_announcer_fini(&d->announcer);
 	sl_acceptor_free(d->acceptor);
 	return status;
 }
@@ -323,7 +370,7 @@ int main(int argc, char **argv)
 	static struct dataplane d;
 	char error[SL_ERROR_MAX];
 	const char *file = NULL;
-	int option, status;
+	int option, status, err;
 
 	while ((option = getopt_long(argc, argv, "c:Vh", options, NULL)) != -1) {
 		switch (option) {
@@ -345,14 +392,18 @@ int main(int argc, char **argv)
 		usage(stderr);
 		return SL_EXIT_USAGE;
 	}
-	if (sl_config_read(file, &d.config, error) != 0) {
-		say("%s", error);
-		return SL_EXIT_CONFIG;
+	sl_descriptors_raise();
+	err = sl_config_read(file, &d.config, error);
+	if (err) {
+		sl_log("%s", error);
+		sl_descriptors_log(err);
+		return sl_config_status(err);
 	}
 	if (d.config.dataplane.engine == SL_CONFIG_ENGINE_XDP) {
-		say("%s: dataplane.engine is \"xdp\": the XDP program serves alone, and nothing is "
-		    "left for us to do",
-		    file);
+		sl_log("%s: dataplane.engine is \"xdp\": the XDP program serves alone, and nothing "
+		       "is "
+		       "left for us to do",
+		       file);
 		sl_config_free(&d.config);
 		return SL_EXIT_CONFIG;
 	}

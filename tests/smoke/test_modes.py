@@ -14,7 +14,7 @@ import sys
 
 import pytest
 from connection import one_request
-from test_icmp import far  # pylint: disable=unused-import
+from test_icmp import make_far
 
 import gateway
 import load
@@ -70,6 +70,7 @@ while True:
     peer.close()
 """
 
+far = pytest.fixture(make_far)
 BOTH = pytest.mark.parametrize("engine", ["dpdk", "xdp"])
 EACH = pytest.mark.parametrize("mode", MODES)
 

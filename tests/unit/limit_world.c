@@ -6,18 +6,21 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
 #include <netinet/in.h>
 
-#include "../../control/adopt.h"
-#include "../../control/apply.h"
-#include "../../control/instance.h"
-#include "../../control/limit_top.h"
-#include "../../control/publish.h"
-#include "../../control/rescale.h"
-#include "../../control/service_limits.h"
+#include "../../control/desired/apply.h"
+#include "../../control/desired/apply_limits.h"
+#include "../../control/desired/overrides.h"
+#include "../../control/report/limit_top.h"
+#include "../../control/tables/adopt.h"
+#include "../../control/tables/instance.h"
+#include "../../control/tables/publish.h"
+#include "../../control/tables/rescale.h"
+#include "../../control/transaction/transaction.h"
 #include "../../dataplane/engine/accept.h"
 #include "limit_world.h"
 
@@ -43,10 +46,10 @@ char error[SL_ERROR_MAX];
 
 #define RECORD_SIZE(name, record, writer) [SL_ARRAY_##name] = sizeof(record),
 
-static void make_arrays(void)
+static void make_arrays(uint32_t backends, uint32_t flows)
 {
 	static const size_t size[] = { SL_ARRAYS(RECORD_SIZE) };
-	const struct sl_capacity capacity = { 2, 4, 1024, 1024, 8, 8, 8, 64, 1, 1, 1 };
+	const struct sl_capacity capacity = { 2, backends, 1024, flows, 8, 8, 8, 64, 1, 1, 1 };
 
 	sl_store_size(&capacity, c->store.count);
 	for (int i = 0; i < SL_ARRAY_COUNT; i++) {
@@ -54,7 +57,8 @@ static void make_arrays(void)
 
 		c->store.base[i] = memset(aligned_alloc(128, bytes), 0, bytes);
 	}
-	c->config.capacity = (struct sl_config_capacity){ 2, 4, 1024, 1024, 8, 8, 8, 64, 1 };
+	c->config.capacity =
+		(struct sl_config_capacity){ 2, backends, 1024, flows, 8, 8, 8, 64, 1 };
 	c->config.dataplane.engine = SL_CONFIG_ENGINE_XDP;
 	sl_store_root(&c->store)->origin_ns = now_ns;
 	sl_store_root(&c->store)->flow_key[1] = 4711;
@@ -77,14 +81,19 @@ static struct sl_config_service service(const char *name, uint8_t protocol, uint
 int limit_world_begin(void **state)
 {
 	(void)state;
+	return limit_world_begin_for(4, 1024);
+}
+
+int limit_world_begin_for(uint32_t backends, uint32_t flows)
+{
 	now_ns = 1000000000;
 	c = calloc(1, sizeof(*c));
-	make_arrays();
+	make_arrays(backends, flows);
 	file[0] = service("web", IPPROTO_TCP, 80);
 	file[1] = service("dns", IPPROTO_UDP, 53);
 	c->config.service = file;
 	c->config.n_services = 2;
-	c->overrides = json_pack("{s:i, s:{}}", "version", 1, "services");
+	c->operators = sl_operators_new();
 	assert_int_equal(sl_instance_books(c), 0);
 	assert_int_equal(sl_adopt(c, error), 0);
 	logged = 0;
@@ -94,8 +103,9 @@ int limit_world_begin(void **state)
 int limit_world_end(void **state)
 {
 	(void)state;
+	sl_limit_top_free(c);
 	sl_instance_close_books(c);
-	json_decref(c->overrides);
+	sl_operators_free(c->operators);
 	for (int i = 0; i < SL_ARRAY_COUNT; i++)
 		free(c->store.base[i]);
 	free(c);
@@ -105,6 +115,7 @@ int limit_world_end(void **state)
 /* Control, killed and started again: it knows the records, the file and the overrides. */
 void limit_world_restart(void)
 {
+	sl_limit_top_free(c);
 	sl_instance_close_books(c);
 	assert_int_equal(sl_instance_books(c), 0);
 	assert_int_equal(sl_adopt(c, error), 0);
@@ -121,6 +132,25 @@ void limit_world_accepted(void)
 		fail_msg("refused at record %u: %d", at, answer);
 }
 
+int limit_world_layers_to(struct sl_model *next, json_t *changes)
+{
+	struct sl_layers layers = sl_layers_of(c);
+
+	return sl_apply(c, &layers, next, changes, error);
+}
+
+void limit_world_prune(void)
+{
+	sl_operators_prune(c->operators, &c->config, (uint64_t)time(NULL));
+}
+
+size_t limit_world_kept(const char *service)
+{
+	const struct sl_operator_service *s = sl_operators_find(c->operators, service);
+
+	return s ? s->n_limits : 0;
+}
+
 /* What a reload does. The sentences are the caller's. */
 json_t *limit_world_apply(void)
 {
@@ -128,8 +158,7 @@ json_t *limit_world_apply(void)
 	json_t *changes = json_array();
 	struct sl_published out;
 
-	if (sl_apply(c, &c->config, next, changes, error) != 0 ||
-	    sl_publish(c, next, &out, error) != 0)
+	if (limit_world_layers_to(next, changes) != 0 || sl_publish(c, next, &out, error) != 0)
 		fail_msg("%s", error);
 	limit_world_accepted();
 	return changes;
@@ -161,8 +190,16 @@ void in_file(int i, struct sl_config_limit l)
 
 void live(const char *service_name, struct sl_live_limit l)
 {
-	assert_int_equal(sl_live_limits_set(c->overrides, service_name, &l), 0);
-	assert_int_equal(sl_live_limits_check(c->overrides, (char[SL_PATH_MAX]){ 0 }, error), 0);
+	struct sl_operators *read;
+	json_t *json;
+
+	assert_int_equal(sl_operator_limit_set(sl_operators_get(c->operators, service_name), &l),
+			 0);
+	json = sl_overrides_write(c->operators);
+	read = sl_overrides_read(json, (char[SL_PATH_MAX]){ 0 }, error);
+	assert_non_null(read);
+	sl_operators_free(read);
+	json_decref(json);
 }
 
 const struct sl_service *record_of(uint16_t port)

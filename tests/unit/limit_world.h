@@ -5,8 +5,8 @@
 #ifndef SL_TEST_LIMIT_WORLD_H
 #define SL_TEST_LIMIT_WORLD_H
 
-#include "../../control/control.h"
-#include "../../control/limit_overrides.h"
+#include "../../control/daemon.h"
+#include "../../control/desired/operators.h"
 
 extern struct sl_control *c;
 extern struct sl_config_service file[2];
@@ -15,11 +15,17 @@ extern uint64_t now_ns;
 extern unsigned logged;
 
 int limit_world_begin(void **state);
+int limit_world_begin_for(uint32_t backends, uint32_t flows); /* of another capacity */
 int limit_world_end(void **state);
 
 /* Control, killed and started again: it knows the records, the file and the overrides. */
 void limit_world_restart(void);
 
+/* The layers in force, applied to `next`; what the file has overtaken, dropped; how many words
+ * about limits of a service are left. */
+int limit_world_layers_to(struct sl_model *next, json_t *changes);
+void limit_world_prune(void);
+size_t limit_world_kept(const char *service);
 void limit_world_accepted(void);
 
 /* What a reload does; the sentences are the caller's. */

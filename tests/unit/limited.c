@@ -10,7 +10,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
-#include "../../control/pace.h"
+#include "../../control/model/pace.h"
 #include "limited.h"
 
 #define VIP	     FRAME_IP(198, 51, 100, 7)

@@ -12,8 +12,8 @@
  * the operation is run again from its beginning, is given those values, makes one access more, and
  * stops where the next would be. So a state is a plain structure that can be copied and compared.
  *
- * The main loops around that code (worker.c, engine.bpf.c, the store order of control/publish.c)
- * are written again in ownership.c, step by step.
+ * The main loops around that code (worker.c, engine.bpf.c, the store order of
+ * control/tables/publish.c) are written again in ownership.c, step by step.
  */
 #ifndef SL_TEST_OWNERSHIP_H
 #define SL_TEST_OWNERSHIP_H

@@ -3,7 +3,7 @@
 #ifndef SL_TEST_PROMISE_H
 #define SL_TEST_PROMISE_H
 
-#include "../../control/rows.h"
+#include "../../control/model/rows.h"
 #include "frames.h"
 #include "world.h"
 

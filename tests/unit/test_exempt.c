@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../../control/exempt.h"
+#include "../../control/network/direct_from.h"
 
 #define MAX 16
 

@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "../../control/pace.h"
+#include "../../control/model/pace.h"
 #include "limited.h"
 
 enum { PACKETS_MOST = 200000, PACKETS_LEAST = 2000 };

@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-#include "../../control/pace.h"
+#include "../../control/model/pace.h"
 #include "limited.h"
 
 #define N(array) (sizeof(array) / sizeof((array)[0]))

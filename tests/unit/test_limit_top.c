@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Who is being limited (control/limit_top.c): records of several writers added up, by subject, with
- * the rate of the last seconds; and what `limit show` reads of buckets. */
+/* Who is being limited (control/report/limit_top.c): records of several writers added up, by
+ * subject, with the rate of the last seconds; and what `limit show` reads of buckets. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,10 +10,11 @@
 
 #include <cmocka.h>
 
-#include "../../control/buckets.h"
-#include "../../control/limit_report.h"
-#include "../../control/limit_top.h"
-#include "../../control/service_limits.h"
+#include "../../control/commands/limit.h"
+#include "../../control/desired/apply_limits.h"
+#include "../../control/report/limit_top.h"
+#include "../../control/report/limits.h"
+#include "../../control/tables/buckets.h"
 #include "limit_world.h"
 
 static struct sl_most_limited *most_limited(uint32_t writer, uint32_t at)
@@ -43,7 +44,7 @@ static json_t *top(void)
 {
 	json_t *result = NULL;
 
-	assert_int_equal(sl_limit_top_command(c, NULL, &result, error), 0);
+	assert_int_equal(sl_limit_top_command(c, NULL, NULL, &result, error), 0);
 	return result;
 }
 

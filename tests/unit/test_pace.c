@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* control/pace.c: what engines compute with, against the rates that people gave. */
+/* control/model/pace.c: what engines compute with, against the rates that people gave. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "../../control/pace.h"
+#include "../../control/model/pace.h"
 
 static double ns(uint64_t cost)
 {

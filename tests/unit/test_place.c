@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* control/place.c: small sets, of which a search through all placements knows whether they fit, and
- * large ones, of which it is checked that each key stands in a place of its own.
+/* control/tables/place.c: small sets, of which a search through all placements knows whether they
+ * fit, and large ones, of which it is checked that each key stands in a place of its own.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,7 +13,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "../../control/place.h"
+#include "../../control/tables/place.h"
 
 #define KEYS 131072
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* control/pool.c: scripts of a few steps, then a random life beside a map of single records. */
+/* control/model/extent.c: scripts of a few steps, then a random life beside a map of single
+ * records. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,7 +11,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "../../control/pool.h"
+#include "../../control/model/extent.h"
 
 static void test_runs(void **state)
 {

@@ -4,9 +4,9 @@
  *
  * Clients call from FLOWS ports, over two queues of which one looks at the root late. SYNs are
  * lost, doubled and delayed; flows chat, idle for up to the timeout and beyond, close from either
- * side, reset, vanish, and their ports are used again. Control moves slots by control/rows.h,
- * drains, fails and restores backends, closes windows and settles slots as control/sweep.h says.
- * The decision itself is core/, on real frames. Time is virtual, in ticks.
+ * side, reset, vanish, and their ports are used again. Control moves slots by control/model/rows.h,
+ * drains, fails and restores backends, closes windows and settles slots as control/upkeep/sweep.h
+ * says. The decision itself is core/, on real frames. Time is virtual, in ticks.
  *
  * Established: a backend answered the SYN, and a packet after it reached that backend. What happens
  * to others is counted. One thing is excused, since a packet doesn't tell: a copy of a SYN that

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* control/publish.c and sweep.c over arrays in plain memory: the test is the engines, writes their
- * words and the entries of the flow table, and holds the clock. */
+/* control/tables/publish.c and sweep.c over arrays in plain memory: the test is the engines, writes
+ * their words and the entries of the flow table, and holds the clock. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,13 +12,13 @@
 
 #include <netinet/in.h>
 
-#include "../../control/adopt.h"
-#include "../../control/instance.h"
-#include "../../control/publish.h"
-#include "../../control/records.h"
-#include "../../control/rescale.h"
-#include "../../control/stats.h"
-#include "../../control/sweep.h"
+#include "../../control/tables/adopt.h"
+#include "../../control/tables/counters.h"
+#include "../../control/tables/instance.h"
+#include "../../control/tables/publish.h"
+#include "../../control/tables/records.h"
+#include "../../control/tables/rescale.h"
+#include "../../control/upkeep/sweep.h"
 #include "../../dataplane/abi/liveness.h"
 
 enum { MS = 1000000, IDLE_MS = 60000, BUCKETS = 300000 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Buckets under a changed rate (control/rescale.c): what was used of each stays used, wherever its
- * word stands, and nobody else's word changes. */
+/* Buckets under a changed rate (control/tables/rescale.c): what was used of each stays used,
+ * wherever its word stands, and nobody else's word changes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,10 +10,10 @@
 
 #include <cmocka.h>
 
-#include "../../control/buckets.h"
-#include "../../control/pace.h"
-#include "../../control/rescale.h"
-#include "../../control/service_limits.h"
+#include "../../control/desired/apply_limits.h"
+#include "../../control/model/pace.h"
+#include "../../control/tables/buckets.h"
+#include "../../control/tables/rescale.h"
 #include "limit_world.h"
 
 #define MS_TICKS (1000000u / SL_TICK_NS)
@@ -160,7 +160,7 @@ static void test_meters(void **state)
 	apply();
 	is_ahead(own, 10);
 	is_ahead(mine, 25);
-	json_object_del(c->overrides, "limits"); /* back to the limit's own */
+	sl_operators_find(c->operators, "web")->n_limits = 0; /* back to the limit's own */
 	apply();
 	is_ahead(own, 50);
 	live("web", client("198.51.100.8", "1Mbit", 0)); /* and a new one from there */

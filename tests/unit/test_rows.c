@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* control/rows.c: what each call makes of one slot, as tables; then the promise itself, against
- * flows that are routed by a model of core/route.h while slots move, close, settle, grow and
- * shrink. All times lie around the wrap of 32 bits.
+/* control/model/rows.c: what each call makes of one slot, as tables; then the promise itself,
+ * against flows that are routed by a model of core/route.h while slots move, close, settle, grow
+ * and shrink. All times lie around the wrap of 32 bits.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../../control/rows.h"
+#include "../../control/model/rows.h"
 
 /* sl_slot(), as constants that tables can hold. */
 #define C(cur)	     ((uint32_t)(cur))

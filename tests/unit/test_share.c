@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Backends that several services have (control/share.h), and which routes go where not all fit
- * (control/routes.h): pure decisions on a model and on a list of records. */
+/* Backends that several services have (control/model/shared_endpoints.h), and which routes go where
+ * not all fit (control/network/routes.h): pure decisions on a model and on a list of records. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,8 +12,8 @@
 
 #include <netinet/in.h>
 
-#include "../../control/routes.h"
-#include "../../control/share.h"
+#include "../../control/model/shared_endpoints.h"
+#include "../../control/network/routes.h"
 
 /* What the library asks of its program. */
 void sl_log(const char *format, ...);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Readers decide packets while the tables change under them as fast as they can.
  *
- * A publisher goes through the stores of control/publish.c, 100,000 times: the idle bank's sequence
- * word odd, its records written, even, one store of the generation. Everything that generation g
- * publishes says g: each small record, the slots (which of the backends has them), the one backend
- * that isn't a trap, its addresses and checksum deltas. Extents rest until every reader has
- * acknowledged a later generation, as control/pool.c has it.
+ * A publisher goes through the stores of control/tables/publish.c, 100,000 times: the idle bank's
+ * sequence word odd, its records written, even, one store of the generation. Everything that
+ * generation g publishes says g: each small record, the slots (which of the backends has them), the
+ * one backend that isn't a trap, its addresses and checksum deltas. Extents rest until every reader
+ * has acknowledged a later generation, as control/model/extent.c has it.
  *
  * Two readers take real frames through engine/seam.h and core/. What a decision rewrote, and what
  * was read before sl_seam_current() said yes, must all be of the generation that the reader looked

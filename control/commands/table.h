@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the control socket can be asked: one array of methods. A change is made on a clone of the
+ * model and published before it is answered, so a command either holds everywhere or has not
+ * happened. docs/control-socket.md lists parameters and results. */
+#ifndef SL_CONTROL_COMMANDS_TABLE_H
+#define SL_CONTROL_COMMANDS_TABLE_H
+
+#include "../rpc/server.h"
+
+extern const struct sl_rpc_method sl_commands[];
+extern const size_t sl_n_commands;
+
+#endif

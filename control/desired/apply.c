@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "apply.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../model/server_ids.h"
+#include "../network/direct_from.h"
+#include "../network/routes.h"
+#include "apply_limits.h"
+#include "changes.h"
+
+/* Services */
+
+static bool same_source(const struct sl_config_source *a, const struct sl_config_source *b)
+{
+	return sl_addr_equal(&a->prefix, &b->prefix) && a->entropy == b->entropy;
+}
+
+static bool same_pool(const struct sl_config_snat_pool *a, const struct sl_config_snat_pool *b)
+{
+	return strcmp(a->name, b->name) == 0 && a->n == b->n && a->first_port == b->first_port &&
+	       a->last_port == b->last_port &&
+	       memcmp(a->addr, b->addr, a->n * sizeof(a->addr[0])) == 0;
+}
+
+static bool same_mode(const struct sl_config_service *a, const struct sl_config_service *b)
+{
+	return a->mode == b->mode && same_source(&a->source, &b->source) &&
+	       same_source(&a->source6, &b->source6) && a->gue_port == b->gue_port &&
+	       a->gue_variant == b->gue_variant && a->mss == b->mss &&
+	       same_pool(&a->pool, &b->pool);
+}
+
+/* But for the name. */
+static bool same_conf(const struct sl_config_service *a, const struct sl_config_service *b)
+{
+	return strcmp(a->scheduler, b->scheduler) == 0 && same_mode(a, b) &&
+	       a->last_port == b->last_port && a->track_all == b->track_all &&
+	       a->flowless == b->flowless && a->affinity == b->affinity &&
+	       a->rejects == b->rejects && a->vip_rejects == b->vip_rejects && a->quic == b->quic &&
+	       a->table_size == b->table_size && a->idle_timeout_ms == b->idle_timeout_ms;
+}
+
+static void set_conf(struct sl_model_service *s, const struct sl_config_service *conf)
+{
+	bool refill = strcmp(s->conf.scheduler, conf->scheduler) != 0 ||
+		      s->conf.table_size != conf->table_size || s->conf.flowless != conf->flowless;
+
+	s->rewrite |= !same_mode(&s->conf, conf);
+	s->rehash |= s->conf.affinity != conf->affinity;
+	s->conf = *conf;
+	s->conf.backend = NULL;
+	s->conf.n_backends = 0;
+	s->conf.setting = NULL; /* the file may be read again and this one's tree freed */
+	s->refill |= refill;
+}
+
+/* Backends */
+
+/* Another id, or none any more. */
+static void set_server_id(struct sl_model_service *s, struct sl_model_backend *b,
+			  const struct sl_server_id *id, json_t *changes)
+{
+	char before[SL_SERVER_ID_TEXT] = "none", now[SL_SERVER_ID_TEXT] = "none";
+
+	if (sl_server_id_same(&b->server_id, id))
+		return;
+	if (b->server_id.bytes)
+		sl_server_id_format(&b->server_id, before);
+	if (id->bytes)
+		sl_server_id_format(id, now);
+	if (b->name[0])
+		sl_note(changes, "service %s: backend %s: server_id %s -> %s", s->conf.name,
+			b->name, before, now);
+	b->server_id = *id;
+}
+
+static const char *state_text(enum sl_backend_state state)
+{
+	return state == SL_STATE_READY	    ? "ready"
+	       : state == SL_STATE_DRAINING ? "draining"
+					    : "leaving";
+}
+
+static void note_weight(const struct sl_model_service *s, const struct sl_model_backend *b,
+			const struct sl_effective_backend *e, json_t *changes)
+{
+	if (b->weight != e->conf.weight)
+		sl_note(changes, "service %s: backend %s: weight %u -> %u", s->conf.name,
+			e->conf.name, b->weight, e->conf.weight);
+	else if (b->file_weight != e->file_weight)
+		sl_note(changes, "service %s: backend %s: weight %u stays, the file says %s",
+			s->conf.name, e->conf.name, b->weight,
+			!e->file_weight			   ? "nothing now"
+			: e->file_weight == e->conf.weight ? "so too now"
+							   : "another now");
+}
+
+static int apply_backend(struct sl_model *m, struct sl_model_service *s,
+			 const struct sl_effective_backend *e, json_t *changes)
+{
+	struct sl_model_backend *b = sl_service_endpoint(s, &e->conf.addr, e->conf.port);
+	enum sl_backend_state state = e->held ? SL_STATE_DRAINING : SL_STATE_READY;
+	int err;
+
+	if (!b) {
+		b = sl_service_add(m, s, &e->conf, &err);
+		if (!b)
+			return err;
+		b->state = state;
+		sl_note(changes, "service %s: backend %s added with weight %u%s", s->conf.name,
+			b->name, b->weight, e->held ? ", draining" : "");
+	} else {
+		if (b->name[0] && strcmp(b->name, e->conf.name) != 0)
+			sl_note(changes, "service %s: backend %s is called %s now", s->conf.name,
+				b->name, e->conf.name);
+		if (b->name[0]) /* not one that was adopted, of which no more is known */
+			note_weight(s, b, e, changes);
+		if (b->name[0] && b->state != state)
+			sl_note(changes, "service %s: backend %s: %s -> %s", s->conf.name,
+				e->conf.name, state_text(b->state), state_text(state));
+		memcpy(b->name, e->conf.name, sizeof(b->name));
+		set_server_id(s, b, &e->conf.server_id, changes);
+		sl_backend_set_weight(s, b, e->conf.weight);
+		sl_backend_set_state(s, b, state);
+	}
+	b->file_weight = e->file_weight;
+	b->from = (uint8_t)e->from;
+	b->weight_by = (uint8_t)e->weight_by;
+	b->held = e->held;
+	return 0;
+}
+
+/* Who is in the model but not in `keep` leaves. */
+static void dismiss(struct sl_model_service *s, const bool *keep, json_t *changes)
+{
+	for (uint32_t i = 0; i < s->n; i++) {
+		struct sl_model_backend *b = &s->backend[i];
+
+		if (keep[i] || (b->state != SL_STATE_READY && b->state != SL_STATE_DRAINING))
+			continue;
+		if (!b->name[0])
+			snprintf(b->name, sizeof(b->name), "number-%u", i + 1);
+		sl_note(changes, "service %s: backend %s leaves", s->conf.name, b->name);
+		sl_backend_set_state(s, b, SL_STATE_LEAVING);
+	}
+}
+
+static int apply_backends(struct sl_control *c, struct sl_model *m, struct sl_model_service *s,
+			  const struct sl_effective *e, json_t *changes, char error[SL_ERROR_MAX])
+{
+	bool *keep = calloc(s->n + e->n_backends + 1, sizeof(*keep));
+	int err = keep ? 0 : -ENOMEM;
+
+	for (size_t i = 0; i < e->n_backends && !err; i++) {
+		const struct sl_effective_backend *b = &e->backend[i];
+
+		err = apply_backend(m, s, b, changes);
+		if (!err)
+			keep[sl_service_endpoint(s, &b->conf.addr, b->conf.port) - s->backend] =
+				true;
+		else
+			snprintf(error, SL_ERROR_MAX,
+				 "service %s: no room for backend %s: %u rest until their flows "
+				 "end; try again later or raise capacity.backends (%u)",
+				 s->conf.name, b->conf.name, sl_model_quarantined_backends(m),
+				 c->config.capacity.backends);
+	}
+	if (!err) {
+		dismiss(s, keep, changes);
+		err = sl_service_check_ids(s, error);
+	}
+	free(keep);
+	return err;
+}
+
+/* Where a flow's port stands follows from the pool's ports: with others no flow would be found. */
+static int check_pool(const struct sl_config_service *was, const struct sl_config_service *is,
+		      char error[SL_ERROR_MAX])
+{
+	const struct sl_config_snat_pool *a = &was->pool, *b = &is->pool;
+	bool shared = false;
+
+	for (uint32_t i = 0; i < a->n; i++)
+		for (uint32_t k = 0; k < b->n; k++)
+			shared |= sl_addr_equal(&a->addr[i], &b->addr[k]);
+	if (!shared || (a->first_port == b->first_port && a->last_port == b->last_port))
+		return 0;
+	snprintf(error, SL_ERROR_MAX,
+		 "pool %s: ports can't change while service %s uses it, or its flows would lose "
+		 "theirs; make another pool of other addresses",
+		 b->name, is->name);
+	return -EBUSY;
+}
+
+static int apply_service(struct sl_control *c, struct sl_model *next, const struct sl_effective *e,
+			 json_t *changes, char error[SL_ERROR_MAX])
+{
+	const struct sl_config_service *conf = &e->conf;
+	int at = sl_model_find_same(next, conf);
+	struct sl_model_service *s;
+	bool renamed, same, tracked;
+	int err = 0;
+
+	if (at < 0) {
+		s = sl_model_add(next, conf, sl_clock_ms(), &err);
+		if (!s) {
+			snprintf(error, SL_ERROR_MAX,
+				 "service %s: no room: %u that were removed rest until their flows "
+				 "end; try again later or raise capacity.services (%u)",
+				 conf->name, sl_model_quarantined_services(next),
+				 c->config.capacity.services);
+			return err;
+		}
+		sl_note(changes, "service %s added", conf->name);
+		tracked = true;
+	} else {
+		s = sl_model_edit(next, (size_t)at);
+		if (!s)
+			return -ENOMEM;
+		err = check_pool(&s->conf, conf, error);
+		if (err)
+			return err;
+		tracked = sl_service_tracks(s);
+		renamed = strcmp(s->conf.name, conf->name) != 0;
+		same = same_conf(&s->conf, conf);
+		if (renamed)
+			sl_note(changes, "service %s is called %s now", s->conf.name, conf->name);
+		if (!same)
+			sl_note(changes, "service %s changed", conf->name);
+		if (renamed || !same)
+			set_conf(s, conf);
+	}
+	s->from = (uint8_t)e->from;
+	s->set_live = e->set;
+	err = sl_limits_apply(c, next, s, e, changes, error);
+	if (err)
+		return err;
+	if (!tracked)
+		sl_service_begin_tracking(s, sl_clock_ms());
+	return apply_backends(c, next, s, e, changes, error);
+}
+
+static void remove_service(struct sl_model *next, size_t at, json_t *changes)
+{
+	sl_note(changes, "service %s removed", next->service[at]->conf.name);
+	sl_model_remove(next, at, 0);
+}
+
+int sl_apply_service(struct sl_control *c, const struct sl_layers *layers, const char *service,
+		     struct sl_model *next, json_t *changes, char error[SL_ERROR_MAX])
+{
+	struct sl_effective e;
+	int err = sl_effective_make(layers, service, false, &e, error);
+	int at = sl_model_find(next, service);
+
+	if (err == -ENOENT && at >= 0)
+		remove_service(next, (size_t)at, changes);
+	if (err)
+		return err == -ENOENT ? 0 : err;
+	err = apply_service(c, next, &e, changes, error);
+	sl_effective_free(&e);
+	return err;
+}
+
+static bool desired(const struct sl_effective *e, size_t n, const struct sl_config_service *have)
+{
+	for (size_t i = 0; i < n; i++)
+		if (sl_config_same_service(&e[i].conf, have))
+			return true;
+	return false;
+}
+
+int sl_apply(struct sl_control *c, const struct sl_layers *layers, struct sl_model *next,
+	     json_t *changes, char error[SL_ERROR_MAX])
+{
+	size_t n, made = 0;
+	const char **name = sl_effective_services(layers, &n);
+	struct sl_effective *e = calloc(n + 1, sizeof(*e));
+	int err = name && e ? 0 : -ENOMEM;
+
+	while (made < n && !err) {
+		err = sl_effective_make(layers, name[made], true, &e[made], error);
+		made += !err;
+		if (err && err != -ENOMEM) { /* added live, and no service any more */
+			sl_log("service %s: what was added live is left out: %s", name[made],
+			       error);
+			memmove(&name[made], &name[made + 1], (--n - made) * sizeof(*name));
+			err = 0;
+		}
+	}
+	/* Before others are added: what goes may make room. */
+	for (size_t i = next->n; i-- > 0 && !err;)
+		if (!desired(e, made, &next->service[i]->conf))
+			remove_service(next, i, changes);
+	for (size_t i = 0; i < made && !err; i++)
+		err = apply_service(c, next, &e[i], changes, error);
+	for (size_t i = 0; i < made; i++)
+		sl_effective_free(&e[i]);
+	free(e);
+	free(name);
+	return err;
+}
+
+/* The network */
+
+/* In places that are free stands the port's own. */
+static void fill_addresses(struct sl_port *port, const struct sl_net_port *p)
+{
+	for (uint32_t i = 0; i < SL_PORT_ADDRESSES; i++)
+		port->address[i] = sl_port_address(i < p->n_other ? p->other_mac[i] : p->mac);
+}
+
+static void note_addresses(struct sl_control *c, uint32_t port, const struct sl_net_port *p)
+{
+	uint64_t bit = 1ull << port;
+
+	if (p->n_other > SL_PORT_ADDRESSES && !(c->macs_left_out & bit))
+		sl_log("port %s: there are %u MAC addresses on top of it, and only %d are taken; "
+		       "frames to the others are the kernel's",
+		       c->config.dataplane.port[port].name, p->n_other, SL_PORT_ADDRESSES);
+	c->macs_left_out =
+		p->n_other > SL_PORT_ADDRESSES ? c->macs_left_out | bit : c->macs_left_out & ~bit;
+}
+
+static bool apply_ports(struct sl_control *c, struct sl_model *next)
+{
+	struct sl_port port[SL_PORTS_MAX] = { 0 };
+	bool changed;
+
+	next->n_ports = (uint32_t)c->config.dataplane.n_ports;
+	for (uint32_t i = 0; i < next->n_ports; i++) {
+		const struct sl_net_port *p = sl_net_port(c->net, i);
+
+		port[i].ifindex = p->ifindex;
+		port[i].mtu = p->mtu;
+		memcpy(port[i].mac, p->mac, 6);
+		port[i].addr4 = p->addr4;
+		port[i].addr6 = p->addr6;
+		fill_addresses(&port[i], p);
+		note_addresses(c, i, p);
+	}
+	changed = memcmp(port, next->port, sizeof(port)) != 0;
+	memcpy(next->port, port, sizeof(port));
+	return changed;
+}
+
+/* Hosts that are being asked for are covered by the record of their prefix: left out, so that a
+ * scan of the client's subnet doesn't fill the bank. */
+static bool worth_a_record(const struct sl_route *r)
+{
+	return r->kind != SL_ROUTE_ASK || r->gateway.q[0] || r->gateway.q[1];
+}
+
+static bool apply_routes(struct sl_control *c, struct sl_model *next)
+{
+	size_t n = sl_net_routes(c->net, NULL, 0), kept = 0;
+	struct sl_route *route = calloc(n + SL_DIRECT_FROM_MAX + 1, sizeof(*route));
+	bool changed;
+
+	if (!route)
+		return false;
+	sl_net_routes(c->net, route, n);
+	for (size_t i = 0; i < n; i++)
+		if (worth_a_record(&route[i]))
+			route[kept++] = route[i];
+	n = sl_direct_from_routes(&c->config, route, kept);
+	kept = sl_routes_fit(route, n, c->config.capacity.routes, SL_PREFIX_LENGTHS);
+	if (n > kept && !c->routes_left_out)
+		sl_log("routes: %zu don't fit; %zu are left out, hosts first, then the longest "
+		       "prefixes: raise capacity.routes (%u)",
+		       n, n - kept, c->config.capacity.routes);
+	c->routes_left_out = n - kept;
+	changed = kept != next->n_routes ||
+		  (kept && memcmp(route, next->route, kept * sizeof(*route)) != 0);
+	free(next->route);
+	next->route = route;
+	next->n_routes = kept;
+	return changed;
+}
+
+bool sl_apply_network(struct sl_control *c, struct sl_model *next)
+{
+	bool changed = apply_ports(c, next);
+
+	changed |= apply_routes(c, next);
+	for (size_t i = 0; i < next->n; i++) {
+		const struct sl_model_service *s = next->service[i];
+
+		if (sl_service_is_stale(s, c->net)) {
+			struct sl_model_service *edited = sl_model_edit(next, i);
+
+			if (!edited)
+				continue;
+			sl_service_resolve(edited, c->net);
+			changed = true;
+			s = edited;
+		}
+		for (uint32_t k = 0; k < s->n; k++)
+			if (s->backend[k].state != SL_STATE_FREE &&
+			    s->backend[k].hop.kind == SL_ROUTE_ASK)
+				sl_net_ask(c->net, &s->backend[k].addr);
+	}
+	return changed;
+}

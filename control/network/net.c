@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* See net.h. The mirror says that something changed; a new table is built and compared with the
+ * old; if they differ, the user is told. A timer sends what the watch list finds due. */
+#include "net.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "mirror.h"
+#include "neighbours.h"
+#include "table.h"
+
+#define TICK_US	    250000
+#define DEFAULT_MTU 1500
+
+struct sl_net {
+	const struct sl_config *config;
+	void (*changed)(void *context);
+	void *context;
+	struct sl_mirror *mirror;
+	struct sl_watch *watch;
+	struct sl_table table;
+	struct event *tick;
+	uint8_t told_mac[SL_PORTS_CONFIG_MAX][6];
+	struct sl_net_port port[SL_PORTS_CONFIG_MAX];
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
+}
+
+static void send_due(struct sl_net *net)
+{
+	struct sl_watch_entry *entry = TAILQ_FIRST(&net->watch->used);
+	uint64_t now = now_ns();
+
+	for (; entry; entry = TAILQ_NEXT(entry, link))
+		if (entry->active && sl_watch_due(entry, now))
+			sl_mirror_ask(net->mirror, &entry->addr, entry->port);
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *context)
+{
+	(void)fd;
+	(void)what;
+	send_due(context);
+}
+
+static void take_address(void *context, const struct sl_mirror_route *route)
+{
+	const union sl_addr *addr = &route->record.prefix;
+	struct sl_net_port *port = context;
+	union sl_addr *own;
+
+	if (route->own < 0)
+		return;
+	own = sl_addr_is4(addr) ? &port[route->own].addr4 : &port[route->own].addr6;
+	if (!(own->q[0] | own->q[1]) || memcmp(addr, own, sizeof(*own)) < 0)
+		*own = *addr;
+}
+
+/* What the file says comes first. */
+static void add_macs(const struct sl_config_port *conf, struct sl_net_port *port)
+{
+	uint8_t found[SL_PORT_ADDRESSES][6];
+	uint32_t n = port->n_other;
+
+	memcpy(found, port->other_mac, sizeof(found));
+	memset(port->other_mac, 0, sizeof(port->other_mac));
+	memcpy(port->other_mac, conf->macs, conf->n_macs * sizeof(conf->macs[0]));
+	for (uint32_t i = 0, at = conf->n_macs; i < n && at < SL_PORT_ADDRESSES; i++, at++)
+		memcpy(port->other_mac[at], found[i], sizeof(found[i]));
+	port->n_other = n + conf->n_macs;
+}
+
+static void take_ports(struct sl_net *net, struct sl_net_port port[SL_PORTS_CONFIG_MAX])
+{
+	memcpy(port, sl_mirror_port(net->mirror), SL_PORTS_CONFIG_MAX * sizeof(*port));
+	for (size_t i = 0; i < net->config->dataplane.n_ports; i++) {
+		add_macs(&net->config->dataplane.port[i], &port[i]);
+		if (net->config->dataplane.port[i].kind == SL_PORT_KERNEL)
+			continue;
+		memcpy(port[i].mac, net->told_mac[i], sizeof(port[i].mac));
+		port[i].mtu = DEFAULT_MTU;
+	}
+	sl_mirror_routes(net->mirror, take_address, port);
+}
+
+/* Whether the answers are others now. Without memory the old ones stay, and it is tried again. */
+static bool rebuild(struct sl_net *net)
+{
+	struct sl_net_port port[SL_PORTS_CONFIG_MAX];
+	struct sl_table table;
+	bool same;
+
+	take_ports(net, port);
+	if (sl_table_build(&table, net->config, net->mirror, port, net->watch)) {
+		sl_table_free(&table);
+		sl_mirror_touch(net->mirror);
+		return false;
+	}
+	same = sl_table_equal(&table, &net->table) && !memcmp(port, net->port, sizeof(port));
+	sl_table_free(&net->table);
+	net->table = table;
+	memcpy(net->port, port, sizeof(port));
+	return !same;
+}
+
+static void on_refreshed(void *context)
+{
+	struct sl_net *net = context;
+	bool news = rebuild(net);
+
+	send_due(net);
+	if (news)
+		net->changed(net->context);
+}
+
+int sl_net_open(struct sl_net **out, struct event_base *base, const struct sl_config *config,
+		void (*changed)(void *context), void *context, char error[SL_ERROR_MAX])
+{
+	struct sl_net *net = calloc(1, sizeof(*net));
+	struct timeval tick = { .tv_usec = TICK_US };
+	int e = -ENOMEM;
+
+	*out = NULL;
+	snprintf(error, SL_ERROR_MAX, "network: out of memory");
+	if (!net)
+		return e;
+	net->config = config;
+	net->changed = changed;
+	net->context = context;
+	/* Locally administered, until the dataplane says what the device has. */
+	for (size_t i = 0; i < SL_PORTS_CONFIG_MAX; i++)
+		memcpy(net->told_mac[i], (uint8_t[]){ 0x02, 's', 'l', 0, 0, (uint8_t)i }, 6);
+	net->watch = sl_watch_new();
+	net->tick = event_new(base, -1, EV_PERSIST, on_tick, net);
+	if (!net->watch || !net->tick || evtimer_add(net->tick, &tick))
+		goto fail;
+	e = sl_mirror_open(&net->mirror, base, config, on_refreshed, net, error);
+	if (e)
+		goto fail;
+	rebuild(net);
+	send_due(net);
+	error[0] = 0;
+	*out = net;
+	return 0;
+fail:
+	sl_net_close(net);
+	return e;
+}
+
+void sl_net_close(struct sl_net *net)
+{
+	if (!net)
+		return;
+	sl_mirror_close(net->mirror);
+	if (net->tick)
+		event_free(net->tick);
+	sl_table_free(&net->table);
+	sl_watch_free(net->watch);
+	free(net);
+}
+
+const struct sl_net_port *sl_net_port(const struct sl_net *net, uint32_t port)
+{
+	return port < net->config->dataplane.n_ports ? &net->port[port] : NULL;
+}
+
+uint32_t sl_net_link_events(const struct sl_net *net)
+{
+	return sl_mirror_link_events(net->mirror);
+}
+
+void sl_net_set_mac(struct sl_net *net, uint32_t port, const uint8_t mac[6])
+{
+	if (port >= net->config->dataplane.n_ports || !memcmp(net->told_mac[port], mac, 6))
+		return;
+	memcpy(net->told_mac[port], mac, 6);
+	if (net->config->dataplane.port[port].kind != SL_PORT_KERNEL)
+		sl_mirror_touch(net->mirror);
+}
+
+void sl_net_configured(struct sl_net *net)
+{
+	rebuild(net);
+	send_due(net);
+}
+
+void sl_net_next_hop(struct sl_net *net, const union sl_addr *addr, struct sl_next_hop *hop)
+{
+	const struct sl_route *route = sl_table_find(&net->table, addr);
+
+	memset(hop, 0, sizeof(*hop));
+	hop->kind = SL_ROUTE_NONE;
+	if (!route)
+		return;
+	hop->kind = route->kind == SL_ROUTE_LINK ? SL_ROUTE_ASK : (enum sl_route_kind)route->kind;
+	hop->port = route->port;
+	hop->mtu = route->mtu;
+	hop->gateway = route->gateway;
+	memcpy(hop->dst_mac, route->dst_mac, sizeof(hop->dst_mac));
+	memcpy(hop->src_mac, route->src_mac, sizeof(hop->src_mac));
+}
+
+size_t sl_net_routes(struct sl_net *net, struct sl_route *route, size_t max)
+{
+	size_t n = net->table.n < max ? net->table.n : max;
+
+	if (n)
+		memcpy(route, net->table.route, n * sizeof(*route));
+	return net->table.n;
+}
+
+void sl_net_ask(struct sl_net *net, const union sl_addr *addr)
+{
+	static const union sl_addr none;
+	const struct sl_route *route = sl_table_find(&net->table, addr);
+	bool made;
+
+	if (!route || route->kind < SL_ROUTE_LINK || sl_table_configured(net->config, route))
+		return;
+	if (!sl_addr_equal(&route->gateway, &none))
+		addr = &route->gateway;
+	if (sl_watch_ask(net->watch, addr, route->port, now_ns(), &made))
+		sl_mirror_ask(net->mirror, addr, route->port);
+	if (made)
+		sl_mirror_touch(net->mirror); /* its record says ASK from now on */
+}

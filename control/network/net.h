@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The network around the gateway: where does a packet to this address leave?
+ *
+ * A mirror of the kernel's links, routes and neighbours in the network namespace of the caller,
+ * seen through the ports of the configuration. It answers for control itself (a backend's next
+ * hop) and makes the records of the engines' route bank; both answers come from one table, so
+ * they can't differ. Not thread-safe: everything happens on the event base.
+ *
+ *   - Of the kernel's tables, `local` is looked up first, then `main`. Policy rules, TOS routes
+ *     and other tables aren't mirrored.
+ *   - Next hops of the configuration stand beside the routes of `main`: the longest prefix wins,
+ *     and at equal length the configuration's. The gateway's own addresses stay its own.
+ *   - Among equal prefixes the lowest metric wins. Of a multipath route the first usable next hop
+ *     is taken: through a port of ours, not dead, preferably with carrier.
+ *   - The kernel sees no traffic for the next hops that engines use. Gateways, and addresses that
+ *     were asked for, are therefore revalidated from here (neighbours.h).
+ *   - Both families in one table. IPv6 gateways may be link-local: a next hop is an address at a
+ *     port. Routes to link-local and multicast destinations aren't mirrored.
+ */
+#ifndef SL_CONTROL_NETWORK_NET_H
+#define SL_CONTROL_NETWORK_NET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../../config/config.h"
+#include "../../dataplane/abi/service.h"
+
+struct event_base;
+struct sl_net;
+
+/* A port as the kernel has it now. PCI and virtual devices are never present: no kernel interface
+ * stands for them, and their MAC address is what sl_net_set_mac() was told. */
+struct sl_net_port {
+	uint32_t ifindex;
+	uint32_t mtu;
+	uint8_t mac[6];
+	bool up; /* set up, and with carrier */
+	bool present;
+	uint32_t downs;	     /* how often it was seen to be down: it may be up again by now */
+	union sl_addr addr4; /* the gateway's own there, the lowest of several; ::0: none */
+	union sl_addr addr6;
+	/* More MAC addresses that frames to this host have there, see stacked.h: of these the first
+	 * SL_PORT_ADDRESSES are told. */
+	uint8_t other_mac[SL_PORT_ADDRESSES][6];
+	uint32_t n_other;
+};
+
+/* kind is VIA (all fields count), ASK (dst_mac doesn't), LOCAL or NONE (nothing else does); never
+ * LINK. gateway is ::0 where the address itself is on the link. */
+struct sl_next_hop {
+	enum sl_route_kind kind;
+	uint16_t port;
+	uint8_t dst_mac[6], src_mac[6];
+	uint32_t mtu;
+	union sl_addr gateway;
+};
+
+/* config must outlive net. changed(context) is called from the event loop when an answer below
+ * may have become another, at most once in 5 ms. A port whose interface doesn't exist is no error.
+ * 0, or -errno with a message in error. */
+int sl_net_open(struct sl_net **net, struct event_base *base, const struct sl_config *config,
+		void (*changed)(void *context), void *context, char error[SL_ERROR_MAX]);
+void sl_net_close(struct sl_net *net);
+
+/* By its index in config->dataplane.port; NULL beyond. */
+const struct sl_net_port *sl_net_port(const struct sl_net *net, uint32_t port);
+
+/* Grows whenever something changed about interfaces, also those that are no ports. */
+uint32_t sl_net_link_events(const struct sl_net *net);
+
+/* What the dataplane says of a port that no kernel interface stands for; ignored for others. */
+void sl_net_set_mac(struct sl_net *net, uint32_t port, const uint8_t mac[6]);
+
+/* The next hops in config have become others: answers follow at once, changed() isn't called. */
+void sl_net_configured(struct sl_net *net);
+
+void sl_net_next_hop(struct sl_net *net, const union sl_addr *addr, struct sl_next_hop *hop);
+
+/* The records for the engines' route bank, longest prefix first, then by address. Returns how
+ * many there are, which may exceed max. */
+size_t sl_net_routes(struct sl_net *net, struct sl_route *route, size_t max);
+
+/* Starts or refreshes the resolution of the next hop towards addr, at most once in 500 ms each,
+ * and keeps it resolved from then on. */
+void sl_net_ask(struct sl_net *net, const union sl_addr *addr);
+
+#endif

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The connections of one control socket. */
+#ifndef SL_CONTROL_RPC_CONNECTION_H
+#define SL_CONTROL_RPC_CONNECTION_H
+
+#include <sys/queue.h>
+
+#include "message.h"
+
+struct sl_rpc_client;
+
+struct sl_rpc_clients {
+	struct event_base *base;
+	struct sl_rpc_scope scope;
+	LIST_HEAD(, sl_rpc_client) list;
+	size_t count;
+	/* the clients whose next request is a change that can't be called yet, in order */
+	TAILQ_HEAD(, sl_rpc_client) waiting;
+	struct event *resume; /* calls the change of the first of them */
+	bool resuming;	      /* the client being served was the first of them */
+	bool (*busy)(void *context);
+};
+
+int sl_rpc_clients_open(struct sl_rpc_clients *clients, struct event_base *base,
+			const struct sl_rpc_scope *scope);
+void sl_rpc_clients_close(struct sl_rpc_clients *clients);
+
+/* Takes fd, non-blocking; who can't be served is told so and closed. */
+void sl_rpc_clients_add(struct sl_rpc_clients *clients, int fd);
+
+/* Calls the changes that wait, from the event loop, unless busy() still says no. */
+void sl_rpc_clients_resume(struct sl_rpc_clients *clients);
+
+#endif

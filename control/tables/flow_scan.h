@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A pass over the whole table of flows. */
+#ifndef SL_CONTROL_TABLES_FLOW_SCAN_H
+#define SL_CONTROL_TABLES_FLOW_SCAN_H
+
+#include "../daemon.h"
+
+/* Sets the bit of each service id below `n` that some entry names, alive or dead. */
+void sl_flow_scan_services(const struct sl_control *c, uint64_t *ids, uint32_t n);
+
+#endif

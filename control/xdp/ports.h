@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Which ports have their XDP program: at start, and whenever interfaces come and go.
+ *
+ * c->attached says at which interface, c->unattached why not. A port that can't have one doesn't
+ * keep the others from theirs, and is tried again at every change of the network.
+ */
+#ifndef SL_CONTROL_XDP_PORTS_H
+#define SL_CONTROL_XDP_PORTS_H
+
+#include "../daemon.h"
+
+/* An interface that is new, or came back as another, gets its program. The first error of those
+ * that can't, which is logged once: -EEXIST for a port where somebody else's program is. */
+int sl_attach_ports(struct sl_control *c, char error[SL_ERROR_MAX]);
+
+/* What other interfaces' changes mean for the ports: looked at soon after they happened. */
+void sl_ports_tick(struct sl_control *c);
+
+#endif
