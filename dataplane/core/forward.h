@@ -122,6 +122,7 @@ SL_INLINE uint32_t sl_route_pick(const struct sl_tables *t, const struct sl_look
 		return sl_track(t, &query, &entry);
 	}
 	query.now = packet->now;
+	entry = (struct sl_flow_at){ .bucket = NULL };
 	backend = sl_track(t, &query, &entry);
 	if (!backend || !(flags & SL_SERVICE_ENTRY_TO) ||
 	    !sl_route_goes(t, s, backend, sl_l3_length(l3, is_ipv6)))
