@@ -23,7 +23,7 @@
 
 #include "flow.h"
 
-#define SL_FRAGMENT_BUCKETS 4096
+#define SL_FRAGMENT_BUCKETS 16384
 #define SL_FRAGMENT_WAYS    4
 #define SL_FRAGMENT_SHIFT   20
 #define SL_FRAGMENT_LIFE    2861  /* of the units: 3 s */

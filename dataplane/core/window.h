@@ -151,25 +151,27 @@ SL_INLINE enum sl_event sl_window_with(const struct sl_tables *t, uint32_t place
 {
 	struct sl_snat_line *line = sl_seam_snat_line(t, place / SL_SNAT_PORTS_PER_LINE);
 	bool side = what & SL_WINDOW_BACK, own;
-	uint64_t *at, word, next;
+	uint64_t *at, was, word, next;
 
 	if (!line)
 		return SL_EVENT_DATA;
 	at = &line->tcp[place % SL_SNAT_PORTS_PER_LINE];
-	word = sl_entry_load(at);
-	own = sl_window_holds(what & SL_WINDOW_FRESH ? 0 : word, seq_ack, what);
+	was = sl_entry_load(at);
+	word = what & SL_WINDOW_FRESH ? 0 : was;
+	own = sl_window_holds(word, seq_ack, what);
 	if (what & SL_TCP_RST)
 		return own ? SL_EVENT_END : SL_EVENT_STRAY;
 	if (own || side) {
 		/* Where another writer is faster this segment's part is lost, and the next one
 		 * brings it. */
-		next = sl_window_moved(what & SL_WINDOW_FRESH ? 0 : word, seq_ack, what);
-		if (sl_unlikely(next != word))
-			sl_entry_swap(at, word, next);
+		next = sl_window_moved(word, seq_ack, what);
+		if (sl_unlikely(next != was))
+			sl_entry_swap(at, was, next);
+		word = next;
 	}
 	if (sl_likely(!(what & SL_TCP_FIN)))
 		return SL_EVENT_DATA;
-	if (!own)
+	if (!sl_window_holds(word, seq_ack, what))
 		return SL_EVENT_STRAY;
 	word = __sync_fetch_and_or(at, sl_window_fin(side));
 	return word & sl_window_fin(!side) ? SL_EVENT_END : SL_EVENT_HALF_CLOSE;
