@@ -20,8 +20,8 @@ struct found {
 	uint32_t n;				/* numbers given out when the pass began */
 	uint64_t mixed_in;			/* as it was then */
 	uint64_t *named;			/* backends, by number */
-	uint64_t *disagree; /* rows; NULL where none was mixed, or others are by now */
-	uint32_t other[2];  /* backends whose rows are marked, where rows aren't known */
+	uint64_t *disagree; /* slots; NULL where none was mixed, or others are by now */
+	uint32_t other[2];  /* backends whose slots are marked, where slots aren't known */
 	uint32_t others;
 	bool busy; /* an entry that is being filled: it may name anybody */
 };
@@ -96,7 +96,7 @@ static bool begin_service(struct found *found, const struct sl_model_service *se
 	found->named = calloc(service->n / 64 + 1, sizeof(*found->named));
 	if (!found->named)
 		return false;
-	/* A row that is mixed now has been since mixed_in at the latest. */
+	/* A slot that is mixed now has been since mixed_in at the latest. */
 	if (!service->windows.mixed || service->mixed_in > reached)
 		return true;
 	found->disagree = calloc(service->conf.table_size / 64 + 1, sizeof(*found->disagree));
@@ -153,13 +153,13 @@ static void follow_model(struct sl_pass *p)
 		found->service = m->service[i];
 		if (found->mixed_in == m->service[i]->mixed_in)
 			continue;
-		/* Rows became mixed, or are other rows altogether. */
+		/* Slots became mixed, or are other slots altogether. */
 		free(found->disagree);
 		found->disagree = NULL;
 	}
 }
 
-/* The row of an entry's flow, as core/classify.h has it, and record->row_endpoint. */
+/* The slot of an entry's flow, as core/classify.h has it, and record->slot_endpoint. */
 static uint32_t row_of(const struct sl_root *root, const struct sl_config_service *conf,
 		       uint64_t source)
 {
@@ -167,31 +167,33 @@ static uint32_t row_of(const struct sl_root *root, const struct sl_config_servic
 
 	if (conf->affinity) /* the port, and what of the address doesn't count */
 		source &= ~((uint64_t)(uint32_t)sl_affinity_ignore4(conf->affinity) << 16 | 0xffff);
-	return sl_hash_row_of(source, &conf->vip, endpoint, root->row_key) & (conf->table_size - 1);
+	return sl_hash_slot_of(source, &conf->vip, endpoint, root->slot_key) &
+	       (conf->table_size - 1);
 }
 
-/* An entry names this backend: which rows disagree? Its own, where cur is another. An IPv6 source
- * is a digest, which doesn't tell the client, so with affinity any row may be its own. Two backends
- * that are named are all that matters then: there is no row with which neither disagrees. */
+/* An entry names this backend: which slots disagree? Its own, where cur is another. An IPv6 source
+ * is a digest, which doesn't tell the client, so with affinity any slot may be its own. Two
+ * backends that are named are all that matters then: there is no slot with which neither disagrees.
+ */
 static void disagree(struct sl_pass *p, struct found *found, uint64_t source, uint32_t backend)
 {
 	const struct sl_model_service *service = found->service;
-	const struct sl_rows *slots = p->c->store.base[SL_ARRAY_slots];
-	const uint32_t *rows = sl_rows_of(slots, service->rows->at);
-	uint32_t row, n = service->conf.table_size;
+	const struct sl_table_block *blocks = p->c->store.base[SL_ARRAY_table_blocks];
+	const uint32_t *slots = sl_block_slots(blocks, service->slots->at);
+	uint32_t slot, n = service->conf.table_size;
 
 	if (!service->conf.affinity || sl_addr_is4(&service->conf.vip)) {
-		row = row_of(sl_store_root(&p->c->store), &service->conf, source);
-		if (sl_row_cur(rows[row]) != backend)
-			sl_bit_set(found->disagree, row);
+		slot = row_of(sl_store_root(&p->c->store), &service->conf, source);
+		if (sl_slot_cur(slots[slot]) != backend)
+			sl_bit_set(found->disagree, slot);
 		return;
 	}
 	if (found->others == 2 || found->other[0] == backend)
 		return;
 	found->other[found->others++] = backend;
-	for (row = 0; row < n; row++)
-		if (sl_row_cur(rows[row]) != backend)
-			sl_bit_set(found->disagree, row);
+	for (slot = 0; slot < n; slot++)
+		if (sl_slot_cur(slots[slot]) != backend)
+			sl_bit_set(found->disagree, slot);
 }
 
 /* An entry, alive or dead: a longer idle timeout would bring a dead one back to life. */
@@ -226,13 +228,13 @@ static bool clear(uint64_t *word, uint64_t key)
 /* Whether the entry's time and the grace are over, as flow.h has it. */
 static bool long_dead(const struct sl_pass *p, uint64_t key, uint64_t value)
 {
-	const struct sl_terms *terms = p->c->store.base[SL_ARRAY_terms];
+	const struct sl_flow_timeouts *timeouts = p->c->store.base[SL_ARRAY_flow_timeouts];
 	uint16_t id = sl_flow_key_service(key);
 
-	if (id >= p->c->store.count[SL_ARRAY_terms])
+	if (id >= p->c->store.count[SL_ARRAY_flow_timeouts])
 		return true;
 	return !sl_flow_within(value, p->now,
-			       terms[id].lifetime[sl_flow_state(value)] + SL_FLOW_GRACE);
+			       timeouts[id].lifetime[sl_flow_state(value)] + SL_FLOW_GRACE);
 }
 
 /* Left busy by an engine that died in the midst of an insert: no live one takes as long. */

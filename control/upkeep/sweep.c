@@ -60,7 +60,7 @@ struct sl_sweep *sl_sweep_new(struct sl_control *c)
 		return NULL;
 	s->c = c;
 	s->pass = sl_pass_new(c);
-	s->watch = calloc(c->store.count[SL_ARRAY_terms], sizeof(*s->watch));
+	s->watch = calloc(c->store.count[SL_ARRAY_flow_timeouts], sizeof(*s->watch));
 	if (!s->pass || !s->watch) {
 		sl_sweep_free(s);
 		return NULL;
@@ -189,7 +189,7 @@ static bool wants_pass(const struct sl_sweep *s)
 	const struct sl_model *m = s->c->model;
 
 	for (uint32_t id = 1; id < m->n_ids; id++)
-		if (sl_bit(m->resting, id) && since(m->resting_since[id], s->reached))
+		if (sl_bit(m->quarantined, id) && since(m->resting_since[id], s->reached))
 			return true;
 	for (size_t i = 0; i < m->n; i++) {
 		const struct sl_model_service *service = m->service[i];
@@ -205,14 +205,14 @@ static bool wants_pass(const struct sl_sweep *s)
 
 /* What a pass has told */
 
-static bool settles(const struct sl_control *c, const struct sl_model_service *service,
-		    const uint64_t *disagree)
+static bool can_reconcile(const struct sl_control *c, const struct sl_model_service *service,
+			  const uint64_t *disagree)
 {
-	const struct sl_rows *slots = c->store.base[SL_ARRAY_slots];
-	const uint32_t *row = sl_rows_of(slots, service->rows->at);
+	const struct sl_table_block *blocks = c->store.base[SL_ARRAY_table_blocks];
+	const uint32_t *slot = sl_block_slots(blocks, service->slots->at);
 
 	for (uint32_t i = 0; disagree && i < service->conf.table_size; i++)
-		if (sl_row_state(row[i]) == SL_ROW_MIXED && !sl_bit(disagree, i))
+		if (sl_slot_state(slot[i]) == SL_SLOT_MIXED && !sl_bit(disagree, i))
 			return true;
 	return false;
 }
@@ -223,7 +223,7 @@ static bool settle_rows(struct sl_sweep *s, struct sl_model *next, size_t index)
 	const struct sl_model_service *live = s->c->model->service[index];
 	uint64_t *disagree = sl_pass_take_disagree(s->pass, live);
 	struct sl_model_service *edited =
-		settles(s->c, live, disagree) ? sl_model_edit(next, index) : NULL;
+		can_reconcile(s->c, live, disagree) ? sl_model_edit(next, index) : NULL;
 
 	if (!edited) {
 		free(disagree);
@@ -241,7 +241,7 @@ static void tell_drained(struct sl_sweep *s, struct sl_model_service *live)
 			live->backend[k].named = false;
 }
 
-/* One that no row names and no flow either. While its server id leads to it, new entries may come
+/* One that no slot names and no flow either. While its server id leads to it, new entries may come
  * at any moment: it is gone first, and free when that has been reached. */
 static void release(struct sl_sweep *s, struct sl_model *next, struct sl_model_service *edited,
 		    struct sl_model_backend *b)
@@ -253,7 +253,7 @@ static void release(struct sl_sweep *s, struct sl_model *next, struct sl_model_s
 		return;
 	}
 	sl_log("service %s: backend %s is gone", edited->conf.name, b->name);
-	sl_bit_clear(next->traffics, b->traffic);
+	sl_bit_clear(next->counter_ids, b->counter_id);
 	*b = (struct sl_model_backend){ .state = SL_STATE_FREE, .freed = generation + 1 };
 	edited->rewrite = true;
 }
@@ -286,10 +286,10 @@ static bool release_ids(struct sl_sweep *s, struct sl_model *next)
 	bool any = false;
 
 	for (uint32_t id = 1; id < next->n_ids; id++) {
-		if (!sl_bit(next->resting, id) || !since(next->resting_since[id], s->began) ||
+		if (!sl_bit(next->quarantined, id) || !since(next->resting_since[id], s->began) ||
 		    sl_pass_meets(s->pass, (uint16_t)id))
 			continue;
-		sl_bit_clear(next->resting, id);
+		sl_bit_clear(next->quarantined, id);
 		sl_bit_clear(next->ids, id);
 		any = true;
 	}

@@ -59,7 +59,7 @@ static void make_arrays(uint32_t backends, uint32_t flows)
 	}
 	c->config.capacity =
 		(struct sl_config_capacity){ 2, backends, 1024, flows, 8, 8, 8, 64, 1 };
-	c->config.dataplane.engine = SL_WISH_XDP;
+	c->config.dataplane.engine = SL_CONFIG_ENGINE_XDP;
 	sl_store_root(&c->store)->origin_ns = now_ns;
 	sl_store_root(&c->store)->flow_key[1] = 4711;
 }

@@ -19,7 +19,7 @@
 #include "../../control/tables/records.h"
 #include "../../control/upkeep/sweep.h"
 #include "../../dataplane/abi/hash.h"
-#include "../../dataplane/abi/life.h"
+#include "../../dataplane/abi/liveness.h"
 #include "limit_world.h"
 
 enum { WEB, DNS, MS = 1000000, IDLE_MS = 60000, BUCKETS = 300000 };
@@ -32,8 +32,8 @@ static struct sl_root *root(void)
 static void make(uint32_t backends, uint32_t buckets)
 {
 	limit_world_begin_for(backends, 3 * buckets);
-	root()->row_key[0] = 0x9e3779b97f4a7c15;
-	root()->row_key[1] = 0xd1b54a32d192ed03;
+	root()->slot_key[0] = 0x9e3779b97f4a7c15;
+	root()->slot_key[1] = 0xd1b54a32d192ed03;
 	c->sweep = sl_sweep_new(c);
 }
 
@@ -141,11 +141,11 @@ static void enter(uint32_t at, int service, uint32_t number)
 
 static void move_entry(uint32_t from, uint32_t to)
 {
-	struct sl_service_tally *tally = c->store.base[SL_ARRAY_service_tally];
+	struct sl_service_counters *counters = c->store.base[SL_ARRAY_service_counters];
 
 	bucket(to)->value[1] = bucket(from)->value[1];
 	bucket(to)->key[1] = bucket(from)->key[1];
-	tally[sl_flow_key_service(bucket(from)->key[1])].moved++;
+	counters[sl_flow_key_service(bucket(from)->key[1])].moved++;
 	bucket(from)->key[1] = 0;
 }
 
@@ -157,7 +157,7 @@ static void pass(uint64_t ms)
 		sl_sweep_tick(c->sweep);
 }
 
-/* Rows forget backend 2 of both services, which leave; the next pass would let go of them. */
+/* Slots forget backend 2 of both services, which leave; the next pass would let go of them. */
 static void leave(void)
 {
 	serve();
@@ -204,7 +204,7 @@ static void test_others_change(void **state)
 	assert_true(is_free(DNS, 2)); /* what changed doesn't concern it */
 }
 
-/* Windows close, and rows of a service that changes settle. */
+/* Windows close, and slots of a service that changes settle. */
 static void test_rows_settle(void **state)
 {
 	uint32_t mixed;
@@ -218,7 +218,7 @@ static void test_rows_settle(void **state)
 
 	set_state(WEB, 2, SL_STATE_DRAINING);
 	for (uint32_t at = 0; at < 300; at++)
-		enter(at, WEB, 2); /* whose rows disagree */
+		enter(at, WEB, 2); /* whose slots disagree */
 	while (!c->model->service[WEB]->windows.mixed)
 		pass(10);
 	mixed = c->model->service[WEB]->windows.mixed;
@@ -273,7 +273,7 @@ static void test_moves(void **state)
 	assert_true(is_free(WEB, 2));
 }
 
-/* Rows become others in the midst of a pass. */
+/* Slots become others in the midst of a pass. */
 static void test_resize(void **state)
 {
 	struct sl_model *next;
@@ -287,7 +287,7 @@ static void test_resize(void **state)
 	sl_model_edit(next, WEB)->conf.table_size = 512;
 	publish(next);
 	end_pass();
-	assert_int_equal(c->model->service[WEB]->n_rows, 512);
+	assert_int_equal(c->model->service[WEB]->n_slots, 512);
 	assert_true(c->model->service[WEB]->windows.mixed > 100);
 	pass(1000);
 	assert_in_range(c->model->service[WEB]->windows.mixed, 50, 200);
@@ -312,13 +312,13 @@ static void test_services_come_and_go(void **state)
 	add_backend(next, 1, 0x0a010001);
 	publish(next);
 	end_pass();
-	assert_true(sl_bit(c->model->resting, id));
+	assert_true(sl_bit(c->model->quarantined, id));
 	assert_int_equal(c->model->n, 2);
 	assert_int_equal(c->model->service[1]->n, 1);
 	assert_true(is_free(0, 2)); /* of the other one it does */
 	now_ns += 300ull * MS;
 	pass(400);
-	assert_false(sl_bit(c->model->resting, id));
+	assert_false(sl_bit(c->model->quarantined, id));
 }
 
 /* A worker that stands still holds back what it may still enter, and nothing else. */
@@ -333,8 +333,8 @@ static void test_late_worker(void **state)
 	e->workers = 1;
 	leave();
 	w->generation = root()->generation;
-	assert_int_equal(sl_life_begin(&e->alive), 0);
-	assert_int_equal(sl_life_begin(&w->alive), 0);
+	assert_int_equal(sl_liveness_begin(&e->alive), 0);
+	assert_int_equal(sl_liveness_begin(&w->alive), 0);
 	e->accepted = UINT64_MAX;
 	/* Its heartbeat is old. What left before its generation goes, at ten changes a second. */
 	for (int i = 0; i < 10; i++) {
@@ -348,8 +348,8 @@ static void test_late_worker(void **state)
 	w->generation = root()->generation;
 	pass(1000);
 	assert_true(is_free(WEB, 1));
-	sl_life_end(&w->alive);
-	sl_life_end(&e->alive);
+	sl_liveness_end(&w->alive);
+	sl_liveness_end(&e->alive);
 }
 
 /* Whoever leaves is led to by its server id, as long as it serves: it is gone first. */
@@ -396,7 +396,7 @@ static void test_restart(void **state)
 
 /* Twenty minutes at ten changes a second. Every second change takes a backend of web away, for good
  * or at once, and every other one brings another, while engines go on: an entry is made and renewed
- * by the rows of the moment, and stands up to 60 ms later, as of an engine that was held up. */
+ * by the slots of the moment, and stands up to 60 ms later, as of an engine that was held up. */
 
 enum {
 	FLOWS = 600,
@@ -436,11 +436,11 @@ static struct sl_bucket *bucket_of(uint32_t i, uint32_t way)
 static uint32_t live_row(uint32_t i)
 {
 	const struct sl_service *record = record_of(80);
-	const struct sl_rows *slots = c->store.base[SL_ARRAY_slots];
-	uint32_t row = sl_hash_row_of(sl_flow_key_source(key_of(WEB, i + 1)), &record->vip,
-				      sl_endpoint(sl_htons(80), IPPROTO_TCP), root()->row_key);
+	const struct sl_table_block *blocks = c->store.base[SL_ARRAY_table_blocks];
+	uint32_t slot = sl_hash_slot_of(sl_flow_key_source(key_of(WEB, i + 1)), &record->vip,
+					sl_endpoint(sl_htons(80), IPPROTO_TCP), root()->slot_key);
 
-	return sl_rows_of(slots, record->rows)[row & record->row_mask];
+	return sl_block_slots(blocks, record->slots)[slot & record->slot_mask];
 }
 
 static const struct sl_backend *live_backend(uint32_t number)
@@ -460,21 +460,21 @@ static bool serves(uint32_t number)
 
 static bool is_alive(uint64_t value)
 {
-	const struct sl_terms *terms = c->store.base[SL_ARRAY_terms];
+	const struct sl_flow_timeouts *timeouts = c->store.base[SL_ARRAY_flow_timeouts];
 
-	return sl_flow_within(value, tick(), terms[c->model->service[WEB]->id].lifetime[1]);
+	return sl_flow_within(value, tick(), timeouts[c->model->service[WEB]->id].lifetime[1]);
 }
 
 /* A packet: what its flow's entry will say, some time later. */
 static void decide(uint32_t i)
 {
 	const struct sl_bucket *b = bucket_of(i, flow[i].way);
-	uint32_t row = live_row(i), to = sl_row_cur(row), prev = sl_row_prev(row);
+	uint32_t slot = live_row(i), to = sl_slot_cur(slot), prev = sl_slot_prev(slot);
 	bool alive = b->key[1] && is_alive(b->value[1]);
 
 	if (alive && serves(sl_flow_backend(b->value[1])))
 		to = sl_flow_backend(b->value[1]);
-	else if (!alive && sl_row_state(row) == SL_ROW_OPEN && serves(prev) && any(2))
+	else if (!alive && sl_slot_state(slot) == SL_SLOT_OPEN && serves(prev) && any(2))
 		to = prev;
 	if (!to)
 		return;
@@ -504,7 +504,7 @@ static void store(uint32_t i)
 
 static void move(uint32_t i)
 {
-	struct sl_service_tally *tally = c->store.base[SL_ARRAY_service_tally];
+	struct sl_service_counters *counters = c->store.base[SL_ARRAY_service_counters];
 	struct sl_bucket *from = bucket_of(i, flow[i].way), *to;
 
 	if (!from->key[1])
@@ -513,25 +513,25 @@ static void move(uint32_t i)
 	to = bucket_of(i, flow[i].way);
 	to->value[1] = from->value[1];
 	to->key[1] = from->key[1];
-	tally[c->model->service[WEB]->id].moved++;
+	counters[c->model->service[WEB]->id].moved++;
 	from->key[1] = 0;
 }
 
-/* Whom an entry names is whom it was made for, alive or dead; and a closed row has no entry that
+/* Whom an entry names is whom it was made for, alive or dead; and a closed slot has no entry that
  * disagrees. */
 static void check(void)
 {
 	for (uint32_t i = 0; i < FLOWS; i++) {
 		const struct sl_bucket *b = bucket_of(i, flow[i].way);
 		uint32_t number = sl_flow_backend(b->value[1]);
-		uint32_t row = live_row(i);
+		uint32_t slot = live_row(i);
 
 		if (!b->key[1])
 			continue;
 		if (is_free(WEB, number) ||
 		    !sl_addr_equal(&backend(WEB, number)->addr, &flow[i].addr))
 			fail_msg("flow %u is another's: number %u", i, number);
-		if (sl_row_state(row) == SL_ROW_CLOSED && sl_row_cur(row) != number)
+		if (sl_slot_state(slot) == SL_SLOT_CLOSED && sl_slot_cur(slot) != number)
 			fail_msg("flow %u: its row is closed", i);
 	}
 }
@@ -555,7 +555,7 @@ static void change(uint32_t i)
 
 static void test_twenty_minutes(void **state)
 {
-	uint32_t most = 0, resting = 0;
+	uint32_t most = 0, quarantined = 0;
 	struct sl_model *next;
 
 	(void)state;
@@ -589,11 +589,11 @@ static void test_twenty_minutes(void **state)
 		check();
 		if (c->model->service[WEB]->n > most)
 			most = c->model->service[WEB]->n;
-		resting += sl_model_resting_backends(c->model);
+		quarantined += sl_model_quarantined_backends(c->model);
 	}
 	print_message("numbers: %u at most, %.1f of them resting, for %u backends one after the "
 		      "other; %u publishes\n",
-		      most, (double)resting / CHANGES, next_addr - 0x0a020000,
+		      most, (double)quarantined / CHANGES, next_addr - 0x0a020000,
 		      (unsigned)root()->generation);
 	assert_in_range(most, LIVE, 40);
 	end(state);
