@@ -38,13 +38,13 @@ char sl_licence[] SEC("license") = "Dual BSD/GPL";
 /* libbpf fills the map as it loads, but for full NAT's (control/xdp/program.c). The pin of the map
  * (control/xdp/link.c) keeps the programs in it. */
 int sl_xdp_icmp(struct xdp_md *ctx);
-int sl_xdp_first(struct xdp_md *ctx);
+int sl_xdp_first_fragment(struct xdp_md *ctx);
 int sl_xdp_fragment(struct xdp_md *ctx);
-int sl_xdp_limited(struct xdp_md *ctx);
+int sl_xdp_extended(struct xdp_md *ctx);
 int sl_xdp_ip6(struct xdp_md *ctx);
-int sl_xdp_limited6(struct xdp_md *ctx);
+int sl_xdp_extended6(struct xdp_md *ctx);
 int sl_xdp_icmp6(struct xdp_md *ctx);
-int sl_xdp_first6(struct xdp_md *ctx);
+int sl_xdp_first_fragment6(struct xdp_md *ctx);
 int sl_xdp_fragment6(struct xdp_md *ctx);
 int sl_xdp_answer(struct xdp_md *ctx);
 
@@ -56,12 +56,12 @@ struct {
 } tails SEC(".maps") = {
 	.values = { [SL_TAIL_IP6] = (void *)&sl_xdp_ip6,
 		    [SL_TAIL_ICMP] = (void *)&sl_xdp_icmp,
-		    [SL_TAIL_FIRST] = (void *)&sl_xdp_first,
+		    [SL_TAIL_FIRST_FRAGMENT] = (void *)&sl_xdp_first_fragment,
 		    [SL_TAIL_FRAGMENT] = (void *)&sl_xdp_fragment,
-		    [SL_TAIL_LIMITED] = (void *)&sl_xdp_limited,
-		    [SL_TAIL_LIMITED6] = (void *)&sl_xdp_limited6,
+		    [SL_TAIL_EXTENDED] = (void *)&sl_xdp_extended,
+		    [SL_TAIL_EXTENDED6] = (void *)&sl_xdp_extended6,
 		    [SL_TAIL_ICMP6] = (void *)&sl_xdp_icmp6,
-		    [SL_TAIL_FIRST6] = (void *)&sl_xdp_first6,
+		    [SL_TAIL_FIRST_FRAGMENT6] = (void *)&sl_xdp_first_fragment6,
 		    [SL_TAIL_FRAGMENT6] = (void *)&sl_xdp_fragment6,
 		    [SL_TAIL_ANSWER] = (void *)&sl_xdp_answer },
 };
@@ -69,33 +69,35 @@ struct {
 /* What is of full NAT goes on in its programs from where it's found out: a branch before that would
  * have the verifier of Linux 6.1 walk all that follows twice. */
 SL_INLINE enum sl_reason sl_fullnat(const struct sl_tables *t, struct sl_packet *p,
-				    const struct sl_work *w, uint16_t *egress)
+				    const struct sl_lookup *w, uint16_t *egress)
 {
 	(void)t, (void)egress;
 	bpf_tail_call(p->frame, &tails,
-		      w->todo == SL_TODO_SERVICE6 ? SL_TAIL_FULLNAT6 : SL_TAIL_FULLNAT);
+		      w->packet_class == SL_CLASS_SERVICE6 ? SL_TAIL_FULLNAT6 : SL_TAIL_FULLNAT);
 	return SL_REASON_no_port; /* no such program */
 }
 
-SL_INLINE enum sl_reason sl_fullnat_back(const struct sl_tables *t, struct sl_packet *p,
-					 const struct sl_work *w, uint16_t *egress)
+SL_INLINE enum sl_reason sl_fullnat_reply(const struct sl_tables *t, struct sl_packet *p,
+					  const struct sl_lookup *w, uint16_t *egress)
 {
 	(void)t, (void)egress;
-	bpf_tail_call(p->frame, &tails, w->todo == SL_TODO_BOUND6 ? SL_TAIL_BOUND6 : SL_TAIL_BOUND);
+	bpf_tail_call(p->frame, &tails,
+		      w->packet_class == SL_CLASS_SNAT_REPLY6 ? SL_TAIL_SNAT_REPLY6
+							      : SL_TAIL_SNAT_REPLY);
 	return SL_REASON_no_port;
 }
 
 SL_INLINE enum sl_reason sl_fullnat_error(const struct sl_tables *t, struct sl_packet *p,
-					  const struct sl_work *w, uint16_t *egress, bool six)
+					  const struct sl_lookup *w, uint16_t *egress, bool is_ipv6)
 {
 	(void)t, (void)w, (void)egress;
-	bpf_tail_call(p->frame, &tails, six ? SL_TAIL_BOUND6 : SL_TAIL_BOUND);
+	bpf_tail_call(p->frame, &tails, is_ipv6 ? SL_TAIL_SNAT_REPLY6 : SL_TAIL_SNAT_REPLY);
 	return SL_REASON_no_port;
 }
 
 /* What the next program has to know: the reason that a sender is to be told of; of full NAT what
  * the search for a binding came to. */
-struct tell {
+struct handoff {
 	uint32_t reason;
 	uint32_t mtu;
 };
@@ -104,8 +106,8 @@ struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, uint32_t);
-	__type(value, struct tell);
-} telling SEC(".maps");
+	__type(value, struct handoff);
+} handoffs SEC(".maps");
 
 /* Whether a worker takes it: one serves the queue, and its socket is there. */
 SL_INLINE bool worker_takes(uint32_t queue)
@@ -124,12 +126,12 @@ SL_INLINE int send(uint16_t port, uint16_t ingress)
 
 /* What classify found: not ours, or a worker's, or to be decided here (-1), as all that is to be
  * answered without a look at a service. */
-SL_INLINE int steer(const struct sl_tables *t, struct sl_work *w, uint32_t engine, uint32_t queue)
+SL_INLINE int steer(const struct sl_tables *t, struct sl_lookup *w, uint32_t engine, uint32_t queue)
 {
 	if (sl_unlikely(!sl_seam_current(t)))
-		sl_work_end(w, SL_REASON_torn_table);
-	if (w->todo == SL_TODO_NOTHING) {
-		if (sl_unlikely(sl_reason_told(w->reason)))
+		sl_lookup_decided(w, SL_REASON_torn_table);
+	if (w->packet_class == SL_CLASS_DECIDED) {
+		if (sl_unlikely(sl_reason_is_answered(w->reason)))
 			return -1;
 		sl_tables_count(t, w->reason);
 		return w->reason == SL_REASON_not_ours ? XDP_PASS : XDP_DROP;
@@ -157,14 +159,15 @@ SL_INLINE int leave(const struct sl_tables *t, enum sl_reason reason, uint16_t p
 	return verdict;
 }
 
-SL_INLINE void go_on(struct xdp_md *ctx, const struct sl_packet *p, uint32_t reason, uint32_t tail)
+SL_INLINE void hand_over(struct xdp_md *ctx, const struct sl_packet *p, uint32_t reason,
+			 uint32_t tail)
 {
 	uint32_t first = 0;
-	struct tell *tell = bpf_map_lookup_elem(&telling, &first);
+	struct handoff *handoff = bpf_map_lookup_elem(&handoffs, &first);
 
-	if (!tell)
+	if (!handoff)
 		return;
-	*tell = (struct tell){ reason, p->mtu };
+	*handoff = (struct handoff){ reason, p->mtu };
 	bpf_tail_call(ctx, &tails, tail);
 }
 
@@ -172,21 +175,21 @@ SL_INLINE void go_on(struct xdp_md *ctx, const struct sl_packet *p, uint32_t rea
 SL_INLINE int finish(struct xdp_md *ctx, const struct sl_tables *t, const struct sl_packet *p,
 		     enum sl_reason reason, uint16_t port)
 {
-	if (sl_unlikely(sl_reason_told(reason))) {
-		go_on(ctx, p, reason, SL_TAIL_ANSWER);
-		reason = sl_reason_untold(reason);
+	if (sl_unlikely(sl_reason_is_answered(reason))) {
+		hand_over(ctx, p, reason, SL_TAIL_ANSWER);
+		reason = sl_reason_silent(reason);
 	}
 	return leave(t, reason, port, p->ingress);
 }
 
 /* Goes on in the program for it where full NAT is its service's mode or has sent it; else false. */
-SL_INLINE bool to_fullnat(struct xdp_md *ctx, const struct sl_tables *t, const struct sl_work *w,
-			  bool six)
+SL_INLINE bool to_fullnat(struct xdp_md *ctx, const struct sl_tables *t, const struct sl_lookup *w,
+			  bool is_ipv6)
 {
-	if (w->todo == (six ? SL_TODO_BOUND6 : SL_TODO_BOUND))
-		bpf_tail_call(ctx, &tails, six ? SL_TAIL_BOUND6 : SL_TAIL_BOUND);
-	else if (sl_work_fullnat(w))
-		bpf_tail_call(ctx, &tails, six ? SL_TAIL_FULLNAT6 : SL_TAIL_FULLNAT);
+	if (w->packet_class == (is_ipv6 ? SL_CLASS_SNAT_REPLY6 : SL_CLASS_SNAT_REPLY))
+		bpf_tail_call(ctx, &tails, is_ipv6 ? SL_TAIL_SNAT_REPLY6 : SL_TAIL_SNAT_REPLY);
+	else if (sl_lookup_is_fullnat(w))
+		bpf_tail_call(ctx, &tails, is_ipv6 ? SL_TAIL_FULLNAT6 : SL_TAIL_FULLNAT);
 	else
 		return false;
 	sl_tables_count(t, SL_REASON_no_port); /* no such program */
@@ -194,12 +197,12 @@ SL_INLINE bool to_fullnat(struct xdp_md *ctx, const struct sl_tables *t, const s
 }
 
 /* The same for limits, without which nothing passes. */
-SL_INLINE bool to_limited(struct xdp_md *ctx, const struct sl_tables *t, const struct sl_work *w,
-			  bool six)
+SL_INLINE bool to_extended(struct xdp_md *ctx, const struct sl_tables *t, const struct sl_lookup *w,
+			   bool is_ipv6)
 {
-	if (sl_likely(!sl_work_limited(w)))
+	if (sl_likely(!sl_needs_extended_path(w)))
 		return false;
-	bpf_tail_call(ctx, &tails, six ? SL_TAIL_LIMITED6 : SL_TAIL_LIMITED);
+	bpf_tail_call(ctx, &tails, is_ipv6 ? SL_TAIL_EXTENDED6 : SL_TAIL_EXTENDED);
 	sl_tables_count(t, SL_REASON_no_port);
 	return true;
 }
@@ -208,27 +211,27 @@ SL_INLINE int sl_engine(struct xdp_md *ctx)
 {
 	struct sl_packet p = sl_packet_of(ctx);
 	/* Set as a whole: clang copies words that a branch has left unset, the verifier won't. */
-	struct sl_work w = { 0 };
+	struct sl_lookup w = { 0 };
 	struct sl_tables t;
 	enum sl_reason reason;
 	uint32_t engine;
 	uint16_t port = 0;
 	int verdict;
 
-	if (!sl_tables_look(&t))
+	if (!sl_tables_snapshot(&t))
 		return XDP_PASS;
 	engine = t.bank->engine;
 	sl_classify(&t, &p, &w);
-	if (sl_unlikely(w.todo >= SL_TODO_IP6)) {
-		bpf_tail_call(ctx, &tails, w.todo - SL_TODO_IP6);
-		sl_work_end(&w, SL_REASON_not_ours); /* no such program: the kernel's */
+	if (sl_unlikely(w.packet_class >= SL_CLASS_IP6)) {
+		bpf_tail_call(ctx, &tails, w.packet_class - SL_CLASS_IP6);
+		sl_lookup_decided(&w, SL_REASON_not_ours); /* no such program: the kernel's */
 	}
 	verdict = steer(&t, &w, engine, ctx->rx_queue_index);
 	if (verdict >= 0)
 		return verdict;
-	if (to_fullnat(ctx, &t, &w, false) || to_limited(ctx, &t, &w, false))
+	if (to_fullnat(ctx, &t, &w, false) || to_extended(ctx, &t, &w, false))
 		return XDP_DROP;
-	t.peeks = true;
+	t.inline_lookup = true;
 	reason = sl_route(&t, &p, &w, &port);
 	return finish(ctx, &t, &p, reason, port);
 }
@@ -239,45 +242,45 @@ int xsk_def_prog(struct xdp_md *ctx)
 	return sl_engine(ctx);
 }
 
-SL_INLINE int rare(struct xdp_md *ctx, uint8_t todo)
+SL_INLINE int rare(struct xdp_md *ctx, uint8_t packet_class)
 {
 	struct sl_packet p = sl_packet_of(ctx);
-	struct sl_work w = { 0 };
+	struct sl_lookup w = { 0 };
 	struct sl_tables t;
 	enum sl_reason reason;
 	uint16_t port = 0;
 	int verdict;
 
-	if (!sl_tables_look(&t))
+	if (!sl_tables_snapshot(&t))
 		return XDP_PASS;
-	t.peeks = todo == SL_TODO_ICMP;
-	sl_rare_classify(&t, &p, todo, &w);
+	t.inline_lookup = packet_class == SL_CLASS_ICMP;
+	sl_rare_classify(&t, &p, packet_class, &w);
 	verdict = steer(&t, &w, t.bank->engine, ctx->rx_queue_index);
 	if (verdict >= 0)
 		return verdict;
-	reason = sl_rare_route(&t, &p, todo, &w, &port);
+	reason = sl_rare_route(&t, &p, packet_class, &w, &port);
 	return finish(ctx, &t, &p, reason, port);
 }
 
 /* What the first program found limited, and that it is to be decided here. */
 SEC("xdp")
-int sl_xdp_limited(struct xdp_md *ctx)
+int sl_xdp_extended(struct xdp_md *ctx)
 {
 	struct sl_packet p = sl_packet_of(ctx);
-	struct sl_work w = { 0 };
+	struct sl_lookup w = { 0 };
 	struct sl_tables t;
 	enum sl_reason reason;
 	uint16_t port = 0;
 
-	if (!sl_tables_look(&t))
+	if (!sl_tables_snapshot(&t))
 		return XDP_PASS;
 	sl_classify(&t, &p, &w);
-	if (sl_unlikely(!sl_work_limited(&w))) { /* a publish came between */
+	if (sl_unlikely(!sl_needs_extended_path(&w))) { /* a publish came between */
 		sl_tables_count(&t, SL_REASON_torn_table);
 		return XDP_DROP;
 	}
-	t.peeks = false;
-	reason = sl_limited_with(&t, &p, &w, &port, false);
+	t.inline_lookup = false;
+	reason = sl_extended_impl(&t, &p, &w, &port, false);
 	return finish(ctx, &t, &p, reason, port);
 }
 
@@ -285,87 +288,87 @@ SEC("xdp")
 int sl_xdp_ip6(struct xdp_md *ctx)
 {
 	struct sl_packet p = sl_packet_of(ctx);
-	struct sl_work w = { 0 };
+	struct sl_lookup w = { 0 };
 	struct sl_tables t;
 	enum sl_reason reason;
 	uint16_t port = 0;
 	int verdict;
 
-	if (!sl_tables_look(&t))
+	if (!sl_tables_snapshot(&t))
 		return XDP_PASS;
-	t.shape = sl_shape6_alone(ctx);
-	w.l3 = (uint8_t)(t.shape >> 24);
-	sl_classify6_with(&t, &p, &w);
-	if (sl_unlikely(w.todo >= SL_TODO_ICMP6)) {
-		bpf_tail_call(ctx, &tails, SL_TAIL_ICMP6 + w.todo - SL_TODO_ICMP6);
-		sl_work_end(&w, SL_REASON_not_ours);
+	t.layout = sl_layout6_global(ctx);
+	w.l3 = (uint8_t)(t.layout >> 24);
+	sl_classify6_impl(&t, &p, &w);
+	if (sl_unlikely(w.packet_class >= SL_CLASS_ICMP6)) {
+		bpf_tail_call(ctx, &tails, SL_TAIL_ICMP6 + w.packet_class - SL_CLASS_ICMP6);
+		sl_lookup_decided(&w, SL_REASON_not_ours);
 	}
 	verdict = steer(&t, &w, t.bank->engine, ctx->rx_queue_index);
 	if (verdict >= 0)
 		return verdict;
-	if (to_fullnat(ctx, &t, &w, true) || to_limited(ctx, &t, &w, true))
+	if (to_fullnat(ctx, &t, &w, true) || to_extended(ctx, &t, &w, true))
 		return XDP_DROP;
-	t.peeks = true;
-	reason = sl_route6_with(&t, &p, &w, &port);
+	t.inline_lookup = true;
+	reason = sl_route6_impl(&t, &p, &w, &port);
 	return finish(ctx, &t, &p, reason, port);
 }
 
 SEC("xdp")
-int sl_xdp_limited6(struct xdp_md *ctx)
+int sl_xdp_extended6(struct xdp_md *ctx)
 {
 	struct sl_packet p = sl_packet_of(ctx);
-	struct sl_work w = { 0 };
+	struct sl_lookup w = { 0 };
 	struct sl_tables t;
 	enum sl_reason reason;
 	uint16_t port = 0;
 
-	if (!sl_tables_look(&t))
+	if (!sl_tables_snapshot(&t))
 		return XDP_PASS;
-	t.shape = sl_shape6_alone(ctx);
-	w.l3 = (uint8_t)(t.shape >> 24);
-	sl_classify6_with(&t, &p, &w);
-	if (sl_unlikely(!sl_work_limited(&w))) {
+	t.layout = sl_layout6_global(ctx);
+	w.l3 = (uint8_t)(t.layout >> 24);
+	sl_classify6_impl(&t, &p, &w);
+	if (sl_unlikely(!sl_needs_extended_path(&w))) {
 		sl_tables_count(&t, SL_REASON_torn_table);
 		return XDP_DROP;
 	}
-	t.peeks = false;
-	reason = sl_limited_with(&t, &p, &w, &port, true);
+	t.inline_lookup = false;
+	reason = sl_extended_impl(&t, &p, &w, &port, true);
 	return finish(ctx, &t, &p, reason, port);
 }
 
 SEC("xdp")
 int sl_xdp_icmp(struct xdp_md *ctx)
 {
-	return rare(ctx, SL_TODO_ICMP);
+	return rare(ctx, SL_CLASS_ICMP);
 }
 
 SEC("xdp")
-int sl_xdp_first(struct xdp_md *ctx)
+int sl_xdp_first_fragment(struct xdp_md *ctx)
 {
-	return rare(ctx, SL_TODO_FIRST);
+	return rare(ctx, SL_CLASS_FIRST_FRAGMENT);
 }
 
 SEC("xdp")
 int sl_xdp_fragment(struct xdp_md *ctx)
 {
-	return rare(ctx, SL_TODO_FRAGMENT);
+	return rare(ctx, SL_CLASS_FRAGMENT);
 }
 
 SEC("xdp")
 int sl_xdp_icmp6(struct xdp_md *ctx)
 {
 	struct sl_packet p = sl_packet_of(ctx);
-	struct sl_work w = { 0 };
+	struct sl_lookup w = { 0 };
 	struct sl_tables t;
 	enum sl_reason reason;
 	uint16_t port = 0;
 	int verdict;
 
-	if (!sl_tables_look(&t))
+	if (!sl_tables_snapshot(&t))
 		return XDP_PASS;
-	t.shape = sl_shape6_alone(ctx);
-	w.l3 = (uint8_t)(t.shape >> 24);
-	w.l4 = (uint8_t)sl_shape_l4(t.shape);
+	t.layout = sl_layout6_global(ctx);
+	w.l3 = (uint8_t)(t.layout >> 24);
+	w.l4 = (uint8_t)sl_layout_l4(t.layout);
 	sl_icmp6_classify(&t, &p, &w);
 	verdict = steer(&t, &w, t.bank->engine, ctx->rx_queue_index);
 	if (verdict >= 0)
@@ -379,33 +382,33 @@ int sl_xdp_answer(struct xdp_md *ctx)
 {
 	struct sl_packet p = sl_packet_of(ctx);
 	uint32_t first = 0, reason;
-	struct tell *tell = bpf_map_lookup_elem(&telling, &first);
+	struct handoff *handoff = bpf_map_lookup_elem(&handoffs, &first);
 	struct sl_tables t;
 
-	if (!tell || !sl_tables_look(&t))
+	if (!handoff || !sl_tables_snapshot(&t))
 		return XDP_DROP;
-	reason = sl_answer_with(&t, &p, tell->reason, tell->mtu);
+	reason = sl_answer_impl(&t, &p, handoff->reason, handoff->mtu);
 	return leave(&t, (enum sl_reason)reason, p.ingress, p.ingress);
 }
 
 SEC("xdp")
-int sl_xdp_first6(struct xdp_md *ctx)
+int sl_xdp_first_fragment6(struct xdp_md *ctx)
 {
 	struct sl_packet p = sl_packet_of(ctx);
-	struct sl_work w = { 0 };
+	struct sl_lookup w = { 0 };
 	struct sl_tables t;
 	enum sl_reason reason;
 	uint16_t port = 0;
 	int verdict;
 
-	if (!sl_tables_look(&t))
+	if (!sl_tables_snapshot(&t))
 		return XDP_PASS;
-	t.peeks = false;
-	sl_first6_classify(&t, &p, sl_shape6_first_alone(ctx), &w);
+	t.inline_lookup = false;
+	sl_first_fragment6_classify(&t, &p, sl_layout6_first_fragment_global(ctx), &w);
 	verdict = steer(&t, &w, t.bank->engine, ctx->rx_queue_index);
 	if (verdict >= 0)
 		return verdict;
-	reason = sl_first6_route(&t, &p, &w, &port);
+	reason = sl_first_fragment6_route(&t, &p, &w, &port);
 	return finish(ctx, &t, &p, reason, port);
 }
 
@@ -413,16 +416,16 @@ SEC("xdp")
 int sl_xdp_fragment6(struct xdp_md *ctx)
 {
 	struct sl_packet p = sl_packet_of(ctx);
-	struct sl_work w = { 0 };
+	struct sl_lookup w = { 0 };
 	struct sl_tables t;
 	enum sl_reason reason;
 	uint16_t port = 0;
 	sl_be16 client;
 	int verdict;
 
-	if (!sl_tables_look(&t))
+	if (!sl_tables_snapshot(&t))
 		return XDP_PASS;
-	client = sl_fragment6_classify(&t, &p, sl_shape6_alone(ctx), &w);
+	client = sl_fragment6_classify(&t, &p, sl_layout6_global(ctx), &w);
 	verdict = steer(&t, &w, t.bank->engine, ctx->rx_queue_index);
 	if (verdict >= 0)
 		return verdict;

@@ -227,7 +227,7 @@ static const struct sl_field capacity_fields[] = {
 	{ "backends", SL_INTEGER, sl_read_integer, "backends = 4096;",
 	  SL_MEMBER(sl_config_capacity, backends), .min = 1, .max = 1 << 20 },
 	{ "rows", SL_INTEGER, sl_read_integer, "rows = 1048576;",
-	  SL_MEMBER(sl_config_capacity, rows), .min = 256, .max = 1 << 28 },
+	  SL_MEMBER(sl_config_capacity, slots), .min = 256, .max = 1 << 28 },
 	{ "flows", SL_INTEGER, sl_read_integer, "flows = 1048576;",
 	  SL_MEMBER(sl_config_capacity, flows), .min = 1024, .max = 1 << 28 },
 	{ "routes", SL_INTEGER, sl_read_integer, "routes = 4096;",
@@ -248,7 +248,7 @@ void sl_capacity_default(struct sl_config_capacity *capacity)
 	*capacity = (struct sl_config_capacity){
 		.services = 256,
 		.backends = 4096,
-		.rows = 1 << 20,
+		.slots = 1 << 20,
 		.flows = 1 << 20,
 		.routes = 4096,
 		.limits = 1024,
@@ -265,9 +265,9 @@ static const struct sl_word tables_words[] = {
 };
 
 static const struct sl_word engine_words[] = {
-	{ "auto", SL_WISH_AUTO },
-	{ "dpdk", SL_WISH_DPDK },
-	{ "xdp", SL_WISH_XDP },
+	{ "auto", SL_CONFIG_ENGINE_AUTO },
+	{ "dpdk", SL_CONFIG_ENGINE_DPDK },
+	{ "xdp", SL_CONFIG_ENGINE_XDP },
 	{ NULL, 0 },
 };
 
@@ -324,10 +324,10 @@ static int place_tables(struct sl_reader *r, struct sl_config_dataplane *datapla
 static int check_engine(struct sl_reader *r, config_setting_t *setting,
 			const struct sl_config_dataplane *dataplane)
 {
-	if (dataplane->engine != SL_WISH_XDP && !dataplane->n_cores)
+	if (dataplane->engine != SL_CONFIG_ENGINE_XDP && !dataplane->n_cores)
 		return sl_fail_in(r, setting, "cores", "missing; add it, such as: %s",
 				  CORES_EXAMPLE);
-	for (size_t i = 0; dataplane->engine == SL_WISH_XDP && i < dataplane->n_ports; i++)
+	for (size_t i = 0; dataplane->engine == SL_CONFIG_ENGINE_XDP && i < dataplane->n_ports; i++)
 		if (dataplane->port[i].kind != SL_PORT_KERNEL)
 			return sl_fail_in(r, setting, "engine",
 					  "\"xdp\" serves kernel interfaces alone, and port "

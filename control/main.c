@@ -81,7 +81,7 @@ static void network_changed(void *context)
  * port a packet came: XDP serves all, until a new dataplane has opened it. */
 static void follow_interfaces(struct sl_control *c)
 {
-	bool alone = c->stranded && c->config.dataplane.engine == SL_WISH_AUTO;
+	bool alone = c->stranded && c->config.dataplane.engine == SL_CONFIG_ENGINE_AUTO;
 
 	if (alone == c->xdp_alone)
 		return;
@@ -90,11 +90,11 @@ static void follow_interfaces(struct sl_control *c)
 }
 
 /* Engines name next hops that they miss; each is asked for. */
-static void grant_wishes(struct sl_control *c)
+static void answer_neighbour_requests(struct sl_control *c)
 {
 	static uint64_t *seen;
-	const struct sl_wanted *wanted = c->store.base[SL_ARRAY_wanted];
-	uint32_t writers = c->store.count[SL_ARRAY_wanted];
+	const struct sl_neighbour_requests *wanted = c->store.base[SL_ARRAY_neigh_requests];
+	uint32_t writers = c->store.count[SL_ARRAY_neigh_requests];
 
 	if (!seen)
 		seen = calloc(writers, sizeof(*seen));
@@ -102,10 +102,11 @@ static void grant_wishes(struct sl_control *c)
 		/* Acquire: an address before its count. */
 		uint64_t head = __atomic_load_n(&wanted[w].head, __ATOMIC_ACQUIRE);
 
-		if (head - seen[w] > SL_WANTED)
-			seen[w] = head - SL_WANTED; /* overwritten: they will be wished for again */
+		if (head - seen[w] > SL_NEIGHBOUR_REQUESTS)
+			seen[w] = head - SL_NEIGHBOUR_REQUESTS; /* overwritten: they will be wished
+								   for again */
 		for (; seen[w] != head; seen[w]++) {
-			union sl_addr addr = wanted[w].addr[seen[w] % SL_WANTED];
+			union sl_addr addr = wanted[w].addr[seen[w] % SL_NEIGHBOUR_REQUESTS];
 
 			sl_net_ask(c->net, &addr);
 		}
@@ -147,14 +148,14 @@ static void tick(evutil_socket_t fd, short what, void *context)
 	struct sl_control *c = context;
 
 	(void)fd, (void)what;
-	grant_wishes(c);
+	answer_neighbour_requests(c);
 	watch_dataplane(c);
 	sl_queues_watch(c);
 	follow_interfaces(c);
 	follow_vips(c);
 	sl_problems_watch(c);
 	sl_sweep_tick(c->sweep);
-	sl_bindings_tick(c);
+	sl_nat_pools_tick(c);
 	sl_limit_expiry_tick(c);
 	sl_limit_top_tick(c);
 	sl_rescale_run(c);
@@ -362,10 +363,11 @@ static int serve(struct sl_control *c, bool fresh)
 		return exit_status(err);
 	}
 	sl_log("ready: generation %llu", (unsigned long long)sl_store_root(&c->store)->generation);
-	if (!sl_dataplane_alive(c) && c->config.dataplane.engine != SL_WISH_XDP)
+	if (!sl_dataplane_alive(c) && c->config.dataplane.engine != SL_CONFIG_ENGINE_XDP)
 		sl_log("waiting for sluice-dataplane; until it runs, %s",
-		       c->config.dataplane.engine == SL_WISH_DPDK ? "packets to VIPs are dropped"
-								  : "XDP serves kernel interfaces");
+		       c->config.dataplane.engine == SL_CONFIG_ENGINE_DPDK
+			       ? "packets to VIPs are dropped"
+			       : "XDP serves kernel interfaces");
 	event_base_dispatch(c->base);
 	sl_log("stopping; what is published stays");
 	sl_rpc_close(c->reads);
@@ -375,7 +377,7 @@ static int serve(struct sl_control *c, bool fresh)
 	sl_limit_top_free(c);
 	sl_instance_close(c);
 	sl_operators_free(c->operators);
-	json_decref(c->told);
+	json_decref(c->logged);
 	for (uint32_t i = 0; i < SL_PORTS_CONFIG_MAX; i++)
 		free(c->unattached[i]);
 	return SL_EXIT_OK;

@@ -21,7 +21,7 @@ static int check_same_instance(const struct sl_config *old, const struct sl_conf
 		what = "instance";
 	else if (memcmp(&old->capacity, &new->capacity, sizeof(old->capacity)) != 0)
 		what = "dataplane.capacity";
-	else if (memcmp(old->row_key, new->row_key, sizeof(old->row_key)) != 0)
+	else if (memcmp(old->slot_key, new->slot_key, sizeof(old->slot_key)) != 0)
 		what = "group";
 	else if (a->n_ports != b->n_ports || a->tables != b->tables)
 		what = "dataplane.ports";
@@ -129,7 +129,7 @@ static void exchange(struct reload *r)
 /* What is fixed while the process runs stays what it is. */
 static void keep_fixed(const struct sl_config *old, struct sl_config *new)
 {
-	enum sl_engine_wish engine = new->dataplane.engine;
+	enum sl_config_engine engine = new->dataplane.engine;
 
 	new->dataplane = old->dataplane;
 	new->dataplane.engine = engine;
@@ -168,7 +168,7 @@ static void settle(struct sl_transaction *t)
 		exchange(r);
 		return;
 	}
-	note_shared(t->c, r->shared, t->changes);
+	note_shared(t->c, r->shared, t->notes);
 	json_array_extend(t->changes, r->later);
 	live = json_array();
 	sl_operators_describe(t->c->operators, &t->c->config, live);

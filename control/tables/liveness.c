@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "liveness.h"
 
-#include "../../dataplane/abi/life.h"
+#include "../../dataplane/abi/liveness.h"
 
 enum { HEARTBEAT_OLD_MS = 100 };
 
@@ -10,7 +10,7 @@ bool sl_dataplane_alive(const struct sl_control *c)
 	const struct sl_engine *e = c->store.base[SL_ARRAY_engine];
 
 	return e->pid && e->instance == sl_store_root(&c->store)->instance &&
-	       sl_life_is_alive(&e->alive);
+	       sl_liveness_is_alive(&e->alive);
 }
 
 uint32_t sl_workers(const struct sl_control *c)
@@ -32,7 +32,7 @@ bool sl_worker_holds_mutex(const struct sl_control *c, uint32_t worker)
 {
 	const struct sl_worker *w = worker_at(c, worker);
 
-	return w->pid && sl_life_is_alive(&w->alive);
+	return w->pid && sl_liveness_is_alive(&w->alive);
 }
 
 bool sl_worker_alive(const struct sl_control *c, uint32_t worker)

@@ -22,8 +22,8 @@ enum {
 /* What a pass finds about one service. */
 struct found {
 	uint64_t *named;    /* backends, by number */
-	uint64_t *disagree; /* mixed rows; NULL where there are none */
-	uint32_t other[2];  /* backends whose rows are marked, where rows aren't known */
+	uint64_t *disagree; /* mixed slots; NULL where there are none */
+	uint32_t other[2];  /* backends whose slots are marked, where slots aren't known */
 	uint32_t others;
 	bool busy; /* an entry that is being filled: it may name anybody */
 };
@@ -58,8 +58,8 @@ struct sl_sweep {
 	bool alone;   /* nor lives one that might wake */
 	size_t n;
 	struct found *found;
-	uint32_t *index; /* by service id: index in the model + 1 */
-	uint64_t *met;	 /* service ids that some entry names */
+	uint32_t *index;    /* by service id: index in the model + 1 */
+	uint64_t *seen_ids; /* service ids that some entry names */
 	uint32_t rested_ms;
 };
 
@@ -70,7 +70,7 @@ struct sl_sweep *sl_sweep_new(struct sl_control *c)
 	if (!s)
 		return NULL;
 	s->c = c;
-	s->watch = calloc(c->store.count[SL_ARRAY_terms], sizeof(*s->watch));
+	s->watch = calloc(c->store.count[SL_ARRAY_flow_timeouts], sizeof(*s->watch));
 	if (!s->watch) {
 		free(s);
 		return NULL;
@@ -86,10 +86,10 @@ static void drop_pass(struct sl_sweep *s)
 	}
 	free(s->found);
 	free(s->index);
-	free(s->met);
+	free(s->seen_ids);
 	s->found = NULL;
 	s->index = NULL;
-	s->met = NULL;
+	s->seen_ids = NULL;
 	s->running = false;
 	s->rested_ms = sl_clock_ms();
 }
@@ -105,26 +105,26 @@ void sl_sweep_free(struct sl_sweep *s)
 
 static uint64_t sum(const struct sl_control *c, uint32_t service, size_t field)
 {
-	const struct sl_service_tally *tally = c->store.base[SL_ARRAY_service_tally];
-	uint32_t writers = c->store.count[SL_ARRAY_tally];
-	uint32_t services = c->store.count[SL_ARRAY_service_tally] / writers;
+	const struct sl_service_counters *counters = c->store.base[SL_ARRAY_service_counters];
+	uint32_t writers = c->store.count[SL_ARRAY_reason_counters];
+	uint32_t services = c->store.count[SL_ARRAY_service_counters] / writers;
 	uint64_t total = 0;
 
 	for (uint32_t w = 0; w < writers; w++)
-		total += *(
-			const uint64_t *)(const void *)((const char *)&tally[(size_t)w * services +
-									     service] +
-							field);
+		total += *(const uint64_t
+				   *)(const void *)((const char *)&counters[(size_t)w * services +
+									    service] +
+						    field);
 	return total;
 }
 
 static uint64_t moved(const struct sl_control *c)
 {
-	uint32_t services = c->store.count[SL_ARRAY_terms];
+	uint32_t services = c->store.count[SL_ARRAY_flow_timeouts];
 	uint64_t total = 0;
 
 	for (uint32_t id = 0; id < services; id++)
-		total += sum(c, id, offsetof(struct sl_service_tally, moved));
+		total += sum(c, id, offsetof(struct sl_service_counters, moved));
 	return total;
 }
 
@@ -134,7 +134,7 @@ static uint64_t moved(const struct sl_control *c)
 static bool must_hold(struct sl_sweep *s, const struct sl_model_service *service, uint32_t now)
 {
 	struct watch *w = &s->watch[service->id];
-	uint64_t failed = sum(s->c, service->id, offsetof(struct sl_service_tally, untrackable));
+	uint64_t failed = sum(s->c, service->id, offsetof(struct sl_service_counters, untrackable));
 
 	if (failed != w->untrackable) {
 		w->untrackable = failed;
@@ -207,7 +207,7 @@ static void close_windows(struct sl_sweep *s)
 static bool wants_pass(const struct sl_model *m)
 {
 	for (uint32_t id = 1; id < m->n_ids; id++)
-		if (sl_bit(m->resting, id))
+		if (sl_bit(m->quarantined, id))
 			return true;
 	for (size_t i = 0; i < m->n; i++) {
 		const struct sl_model_service *service = m->service[i];
@@ -237,8 +237,8 @@ static bool begin_pass(struct sl_sweep *s)
 	s->n = c->model->n;
 	s->found = calloc(s->n + 1, sizeof(*s->found));
 	s->index = calloc(c->model->n_ids, sizeof(*s->index));
-	s->met = calloc(c->model->n_ids / 64 + 1, sizeof(*s->met));
-	if (!s->found || !s->index || !s->met)
+	s->seen_ids = calloc(c->model->n_ids / 64 + 1, sizeof(*s->seen_ids));
+	if (!s->found || !s->index || !s->seen_ids)
 		goto fail;
 	for (size_t i = 0; i < s->n; i++) {
 		const struct sl_model_service *service = c->model->service[i];
@@ -264,39 +264,41 @@ fail:
 	return false;
 }
 
-/* The row of an entry's flow, as core/classify.h has it, and record->row_endpoint. */
-static uint32_t row_of(const struct sl_root *root, const struct sl_config_service *conf,
-		       uint64_t source)
+/* The slot of an entry's flow, as core/classify.h has it, and record->slot_endpoint. */
+static uint32_t slot_of(const struct sl_root *root, const struct sl_config_service *conf,
+			uint64_t source)
 {
 	uint32_t endpoint = sl_endpoint(sl_htons(conf->port), conf->protocol);
 
 	if (conf->affinity) /* the port, and what of the address doesn't count */
 		source &= ~((uint64_t)(uint32_t)sl_affinity_ignore4(conf->affinity) << 16 | 0xffff);
-	return sl_hash_row_of(source, &conf->vip, endpoint, root->row_key) & (conf->table_size - 1);
+	return sl_hash_slot_of(source, &conf->vip, endpoint, root->slot_key) &
+	       (conf->table_size - 1);
 }
 
-/* An entry names this backend: which rows disagree? Its own, where cur is another. An IPv6 source
- * is a digest, which doesn't tell the client, so with affinity any row may be its own. Two backends
- * that are named are all that matters then: there is no row with which neither disagrees. */
+/* An entry names this backend: which slots disagree? Its own, where cur is another. An IPv6 source
+ * is a digest, which doesn't tell the client, so with affinity any slot may be its own. Two
+ * backends that are named are all that matters then: there is no slot with which neither disagrees.
+ */
 static void disagree(struct sl_sweep *s, struct found *found,
 		     const struct sl_model_service *service, uint64_t source, uint32_t backend)
 {
-	const struct sl_rows *slots = s->c->store.base[SL_ARRAY_slots];
-	const uint32_t *rows = sl_rows_of(slots, service->rows->at);
-	uint32_t row, n = service->conf.table_size;
+	const struct sl_table_block *blocks = s->c->store.base[SL_ARRAY_table_blocks];
+	const uint32_t *slots = sl_block_slots(blocks, service->slots->at);
+	uint32_t slot, n = service->conf.table_size;
 
 	if (!service->conf.affinity || sl_addr_is4(&service->conf.vip)) {
-		row = row_of(sl_store_root(&s->c->store), &service->conf, source);
-		if (sl_row_cur(rows[row]) != backend)
-			sl_bit_set(found->disagree, row);
+		slot = slot_of(sl_store_root(&s->c->store), &service->conf, source);
+		if (sl_slot_cur(slots[slot]) != backend)
+			sl_bit_set(found->disagree, slot);
 		return;
 	}
 	if (found->others == 2 || found->other[0] == backend)
 		return;
 	found->other[found->others++] = backend;
-	for (row = 0; row < n; row++)
-		if (sl_row_cur(rows[row]) != backend)
-			sl_bit_set(found->disagree, row);
+	for (slot = 0; slot < n; slot++)
+		if (sl_slot_cur(slots[slot]) != backend)
+			sl_bit_set(found->disagree, slot);
 }
 
 /* An entry, alive or dead: a longer idle timeout would bring a dead one back to life. */
@@ -310,7 +312,7 @@ static void meet(struct sl_sweep *s, uint64_t key, uint64_t value)
 
 	if (id >= c->model->n_ids)
 		return;
-	sl_bit_set(s->met, id);
+	sl_bit_set(s->seen_ids, id);
 	index = s->index[id];
 	if (!index)
 		return;
@@ -334,13 +336,13 @@ static bool clear(uint64_t *word, uint64_t key)
 /* Whether the entry's time and the grace are over, as flow.h has it. */
 static bool long_dead(const struct sl_sweep *s, uint64_t key, uint64_t value)
 {
-	const struct sl_terms *terms = s->c->store.base[SL_ARRAY_terms];
+	const struct sl_flow_timeouts *timeouts = s->c->store.base[SL_ARRAY_flow_timeouts];
 	uint16_t id = sl_flow_key_service(key);
 
-	if (id >= s->c->store.count[SL_ARRAY_terms])
+	if (id >= s->c->store.count[SL_ARRAY_flow_timeouts])
 		return true;
 	return !sl_flow_within(value, s->now,
-			       terms[id].lifetime[sl_flow_state(value)] + SL_FLOW_GRACE);
+			       timeouts[id].lifetime[sl_flow_state(value)] + SL_FLOW_GRACE);
 }
 
 /* Left busy by an engine that died in the midst of an insert: no live one takes as long. */
@@ -403,14 +405,14 @@ static void slice(struct sl_sweep *s)
 
 /* Results */
 
-static bool settles(const struct sl_control *c, const struct sl_model_service *service,
-		    const uint64_t *disagree)
+static bool can_reconcile(const struct sl_control *c, const struct sl_model_service *service,
+			  const uint64_t *disagree)
 {
-	const struct sl_rows *slots = c->store.base[SL_ARRAY_slots];
-	const uint32_t *row = sl_rows_of(slots, service->rows->at);
+	const struct sl_table_block *blocks = c->store.base[SL_ARRAY_table_blocks];
+	const uint32_t *slot = sl_block_slots(blocks, service->slots->at);
 
 	for (uint32_t i = 0; disagree && i < service->conf.table_size; i++)
-		if (sl_row_state(row[i]) == SL_ROW_MIXED && !sl_bit(disagree, i))
+		if (sl_slot_state(slot[i]) == SL_SLOT_MIXED && !sl_bit(disagree, i))
 			return true;
 	return false;
 }
@@ -419,7 +421,7 @@ static bool settles(const struct sl_control *c, const struct sl_model_service *s
 static bool release_backends(struct sl_sweep *s, struct sl_model *next, size_t index)
 {
 	struct sl_control *c = s->c;
-	const struct sl_rows *slots = c->store.base[SL_ARRAY_slots];
+	const struct sl_table_block *blocks = c->store.base[SL_ARRAY_table_blocks];
 	const uint64_t *named = s->found[index].named;
 	struct sl_model_service *live = c->model->service[index], *edited;
 	bool any = false;
@@ -428,7 +430,8 @@ static bool release_backends(struct sl_sweep *s, struct sl_model *next, size_t i
 		struct sl_model_backend *b = &live->backend[k];
 
 		if (b->state < SL_STATE_DRAINING || sl_bit(named, k) ||
-		    sl_rows_name(sl_rows_of(slots, live->rows->at), live->conf.table_size, k + 1))
+		    sl_slots_name(sl_block_slots(blocks, live->slots->at), live->conf.table_size,
+				  k + 1))
 			continue;
 		b->named = false; /* only told, never published */
 		if (b->state == SL_STATE_DRAINING)
@@ -441,7 +444,7 @@ static bool release_backends(struct sl_sweep *s, struct sl_model *next, size_t i
 			.state = SL_STATE_FREE,
 			.freed = s->generation + 1,
 		};
-		sl_bit_clear(next->traffics, b->traffic);
+		sl_bit_clear(next->counter_ids, b->counter_id);
 		edited->rewrite = any = true;
 	}
 	return any;
@@ -459,7 +462,7 @@ static void finish_pass(struct sl_sweep *s)
 		if (s->found[i].busy)
 			continue;
 		any |= release_backends(s, next, i);
-		if (!settles(c, c->model->service[i], s->found[i].disagree))
+		if (!can_reconcile(c, c->model->service[i], s->found[i].disagree))
 			continue;
 		edited = sl_model_edit(next, i);
 		if (!edited)
@@ -469,8 +472,8 @@ static void finish_pass(struct sl_sweep *s)
 		any = true;
 	}
 	for (uint32_t id = 1; next && id < next->n_ids; id++) {
-		if (sl_bit(next->resting, id) && !sl_bit(s->met, id)) {
-			sl_bit_clear(next->resting, id);
+		if (sl_bit(next->quarantined, id) && !sl_bit(s->seen_ids, id)) {
+			sl_bit_clear(next->quarantined, id);
 			sl_bit_clear(next->ids, id);
 			any = true;
 		}

@@ -309,7 +309,7 @@ static int tails_pin(const struct attachment *a, const struct sl_xdp_engine *ske
 	return err ? fail(error, err, "%s: %s", a->tails_next, strerror(-err)) : 0;
 }
 
-static int tails_settle(const struct attachment *a, char error[SL_ERROR_MAX])
+static int tails_prune(const struct attachment *a, char error[SL_ERROR_MAX])
 {
 	if (rename(a->tails_next, a->tails_pin) == -1)
 		return fail(error, -errno, "%s: %s", a->tails_pin, strerror(errno));
@@ -370,7 +370,7 @@ static int attach(struct attachment *a, const struct sl_xdp_engine *skel, char e
 		goto out;
 	how = a->link >= 0 ? attach_replace(a, skel, error) : attach_new(a, skel, error);
 	if (how >= 0)
-		err = tails_settle(a, error);
+		err = tails_prune(a, error);
 	if (how < 0 && unlink(a->tails_next) == 0 && live >= 0)
 		bpf_obj_pin(live, a->tails_next);
 	err = err ? err : how;

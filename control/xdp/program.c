@@ -23,19 +23,19 @@ static int reuse_arrays(struct sl_xdp_engine *skel, const struct sl_store *store
 
 static void set_sizes(struct sl_xdp_engine *skel, const uint32_t *n, uint32_t port)
 {
-	uint32_t writers = n[SL_ARRAY_tally];
+	uint32_t writers = n[SL_ARRAY_reason_counters];
 
 	skel->rodata->sl_services = n[SL_ARRAY_services] / 2;
-	skel->rodata->sl_reverses = n[SL_ARRAY_reverse] / 2;
+	skel->rodata->sl_reply_entries = n[SL_ARRAY_reply_entries] / 2;
 	skel->rodata->sl_routes = n[SL_ARRAY_routes] / 2;
 	skel->rodata->sl_buckets = n[SL_ARRAY_flows];
 	skel->rodata->sl_fragment_buckets = n[SL_ARRAY_fragments];
-	skel->rodata->sl_traffics = n[SL_ARRAY_traffic] / writers;
-	skel->rodata->sl_limit_tallies = n[SL_ARRAY_limit_tally] / writers;
-	skel->rodata->sl_balances = n[SL_ARRAY_balances];
+	skel->rodata->sl_n_backend_counters = n[SL_ARRAY_backend_counters] / writers;
+	skel->rodata->sl_n_limit_counters = n[SL_ARRAY_limit_counters] / writers;
+	skel->rodata->sl_shared_buckets = n[SL_ARRAY_shared_buckets];
 	skel->rodata->sl_exceptions = n[SL_ARRAY_exceptions] / 2;
 	skel->rodata->sl_meter_lines = n[SL_ARRAY_meters];
-	skel->rodata->sl_tallies = n[SL_ARRAY_service_tally] / writers;
+	skel->rodata->sl_n_service_counters = n[SL_ARRAY_service_counters] / writers;
 	skel->rodata->sl_workers = n[SL_ARRAY_workers];
 	skel->rodata->sl_port = port;
 }
@@ -43,7 +43,7 @@ static void set_sizes(struct sl_xdp_engine *skel, const uint32_t *n, uint32_t po
 /* Whether there can be services of full NAT. */
 static bool has_pools(const struct sl_store *store)
 {
-	return store->count[SL_ARRAY_bindings] > 1; /* no array is empty */
+	return store->count[SL_ARRAY_snat_ports] > 1; /* no array is empty */
 }
 
 int sl_program_load(struct sl_xdp_engine *skel, const struct sl_store *store)

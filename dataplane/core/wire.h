@@ -251,7 +251,7 @@ SL_INLINE void sl_link_tags(struct sl_link_words *to, const struct sl_link_words
 
 /* As sl_packet_at() for bytes that were there when the packet was parsed. The verifier has to see
  * the check again; gcc spares it. */
-SL_INLINE void *sl_packet_again(const struct sl_packet *p, uint32_t offset, uint32_t n)
+SL_INLINE void *sl_packet_at_parsed(const struct sl_packet *p, uint32_t offset, uint32_t n)
 {
 #ifdef __bpf__
 	return sl_packet_at(p, offset, n);

@@ -26,7 +26,7 @@
 #include <rte_lcore.h>
 
 #include "../../config/process.h"
-#include "../abi/life.h"
+#include "../abi/liveness.h"
 #include "accept.h"
 #include "worker.h"
 
@@ -228,7 +228,7 @@ static int announce(struct dataplane *d)
 	self->accepted = 0;
 	self->started_ns = sl_clock_ns();
 	self->pid = (uint32_t)getpid();
-	if (sl_life_begin(&self->alive) != 0)
+	if (sl_liveness_begin(&self->alive) != 0)
 		return SL_EXIT_FAILED;
 	return SL_EXIT_OK;
 }
@@ -239,7 +239,7 @@ static void stop_workers(struct dataplane *d)
 
 	atomic_store(&d->stop, true);
 	rte_eal_mp_wait_lcore();
-	sl_life_end(&self->alive);
+	sl_liveness_end(&self->alive);
 	self->pid = 0;
 	sl_ports_stop(&d->ports);
 }
@@ -326,7 +326,7 @@ int main(int argc, char **argv)
 		sl_log("%s", error);
 		return SL_EXIT_CONFIG;
 	}
-	if (d.config.dataplane.engine == SL_WISH_XDP) {
+	if (d.config.dataplane.engine == SL_CONFIG_ENGINE_XDP) {
 		sl_log("%s: dataplane.engine is \"xdp\": the XDP program serves alone, and nothing "
 		       "is "
 		       "left for us to do",

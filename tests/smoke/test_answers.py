@@ -71,12 +71,12 @@ def hops(client, vip, *method):
 def test_traceroute(topology, sluice):
     """The gateway is a hop of its own address, the VIP the last: by TCP to the service's port. To a
     port that none has, and by ICMP, the VIP is the gateway."""
-    before = reasons(sluice)["ttl_told"]
+    before = reasons(sluice)["ttl_answered"]
     for vip, own in ((net.VIP, net.GATEWAY), (net.VIP6, net.GATEWAY6)):
         assert hops(topology.client, vip, "-T", "-p", 80) == [own, vip]
         assert hops(topology.client, vip) == [vip]
         assert hops(topology.client, vip, "-I") == [vip]
-    assert reasons(sluice)["ttl_told"] == before + 2
+    assert reasons(sluice)["ttl_answered"] == before + 2
     counters = topology.client.counters()
     assert counters["Icmp.InCsumErrors"] + counters["Icmp6InCsumErrors"] == 0
 
@@ -100,14 +100,14 @@ def test_refused(topology, sluice):
                 with pytest.raises(ConnectionRefusedError):
                     client.recv(64)
     told = {name: number - before[name] for name, number in reasons(sluice).items()}
-    assert told["no_backend_told"] == told["no_service_told"] == 4
+    assert told["no_backend_answered"] == told["no_service_answered"] == 4
     assert topology.client.counters()["Tcp.InCsumErrors"] == 0
 
 
 @BOTH
 def test_path_mtu(topology, sluice):
     """The way to the backends is narrower than the client's link: its kernel is told by how much."""
-    gw, before = topology.gateway, reasons(sluice)["too_big_told"]
+    gw, before = topology.gateway, reasons(sluice)["too_big_answered"]
     for family, six in (("-4", False), ("-6", True)):
         for host in topology.backends.values():
             address = host.address6 if six else host.address
@@ -127,4 +127,4 @@ def test_path_mtu(topology, sluice):
             net.wait_for(f"what {vip} says of the MTU", told)
             client.sendall(b"\r\n\r\n")
             assert client.recv(64).startswith(b"HTTP/1.1 200")
-    assert reasons(sluice)["too_big_told"] >= before + 2
+    assert reasons(sluice)["too_big_answered"] >= before + 2

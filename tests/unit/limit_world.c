@@ -58,7 +58,7 @@ static void make_arrays(void)
 		c->store.base[i] = memset(aligned_alloc(128, bytes), 0, bytes);
 	}
 	c->config.capacity = (struct sl_config_capacity){ 2, 4, 1024, 1024, 8, 8, 8, 64, 1 };
-	c->config.dataplane.engine = SL_WISH_XDP;
+	c->config.dataplane.engine = SL_CONFIG_ENGINE_XDP;
 	sl_store_root(&c->store)->origin_ns = now_ns;
 	sl_store_root(&c->store)->flow_key[1] = 4711;
 }
