@@ -149,15 +149,17 @@ static int egress_set(const struct attachment *a, uint32_t port, char error[SL_E
 /* ---- the program ---- */
 
 /* What the driver calls itself. */
-static bool is_veth(const char *device)
+static bool is_veth(unsigned ifindex)
 {
 	struct ethtool_drvinfo info = { .cmd = ETHTOOL_GDRVINFO };
 	struct ifreq request = { .ifr_data = (void *)&info };
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), err;
+	int fd, err;
 
+	if (!if_indextoname(ifindex, request.ifr_name))
+		return false;
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return false;
-	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", device);
 	err = ioctl(fd, SIOCETHTOOL, &request);
 	close(fd);
 	return err == 0 && strcmp(info.driver, "veth") == 0;
@@ -198,7 +200,7 @@ static int program_load(struct sl_xdp_engine **skel, const struct sl_store *stor
 		return load_fail(a->device, -ENOMEM, (char[]){ "" }, error);
 	err = sl_program_open(skel, store, port, log, VERIFIER_LOG);
 	if (!err) {
-		(*skel)->rodata->sl_veth = is_veth(a->device);
+		(*skel)->rodata->sl_veth = is_veth(a->ifindex);
 		err = a->xsks < 0 ? 0 : bpf_map__reuse_fd((*skel)->maps.xsks_map, a->xsks);
 	}
 	if (!err)
