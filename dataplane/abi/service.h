@@ -25,23 +25,21 @@ enum sl_pick {
 };
 
 enum sl_service_flags {
-	SL_SERVICE_VIP = 1, /* the bare address: we answer for it, but it is no service by itself */
+	SL_SERVICE_VIP = 1,	 /* the bare address: we answer for it, it isn't a service */
 	SL_SERVICE_LOOKUP = 2,	 /* some slot isn't closed, or every flow is tracked */
 	SL_SERVICE_TRACK = 4,	 /* every flow gets an entry in the flow table */
 	SL_SERVICE_FLOWLESS = 8, /* no flow ever gets one: packets are independent (DNS) */
 	/* Which limits there are, so that packets without limits don't read them. */
-	SL_SERVICE_ENTRY_TO =
-		16, /* limits[0] is kept in flow entries and counts packets to the backend */
-	SL_SERVICE_ENTRY_FROM = 32, /* and counts packets from the backend */
+	SL_SERVICE_ENTRY_TO = 16,   /* limits[0], in flow entries, counts packets to the backend */
+	SL_SERVICE_ENTRY_FROM = 32, /* and packets from the backend */
 	SL_SERVICE_LIMIT_TO = 64,   /* other limits count packets to the backend */
 	SL_SERVICE_LIMIT_FROM = 128,
 	SL_SERVICE_LIMIT_NEW = 256, /* other limits count new connections */
-	SL_SERVICE_REJECTS =
-		512, /* answer clients where there is no backend; of the bare address: no service */
-	SL_SERVICE_RANGE = 1024,   /* a range of ports, which stay as they are */
-	SL_SERVICE_QUIC = 2048,	   /* connection ids name backends (server_id.h) */
-	SL_SERVICE_FULLNAT = 4096, /* mode is SL_MODE_FULLNAT, for readers of flags alone */
-	SL_SERVICE_POOL = 8192,	   /* of a bare address: it belongs to a SNAT pool (snat.h) */
+	SL_SERVICE_REJECTS = 512,   /* answer where there is no backend (bare address: service) */
+	SL_SERVICE_RANGE = 1024,    /* a range of ports, which stay as they are */
+	SL_SERVICE_QUIC = 2048,	    /* connection ids name backends (server_id.h) */
+	SL_SERVICE_FULLNAT = 4096,  /* mode is SL_MODE_FULLNAT, for readers of flags alone */
+	SL_SERVICE_POOL = 8192,	    /* of a bare address: it belongs to a SNAT pool (snat.h) */
 };
 
 /* One service: VIP, protocol, and a port or a range of ports. Each VIP also has one record with
@@ -113,10 +111,9 @@ enum sl_route_kind {
 	SL_ROUTE_LOCAL = 1, /* our own address, or one of direct_from: left to the kernel */
 	SL_ROUTE_POOL,	    /* an address of a SNAT pool */
 	SL_ROUTE_NONE,	    /* unreachable, or no port of ours leads there */
-	SL_ROUTE_LINK, /* a connected prefix: the host may have its own record, else it is resolved
-			*/
-	SL_ROUTE_ASK,  /* control is resolving the next hop's MAC address */
-	SL_ROUTE_VIA,  /* the next hop is known */
+	SL_ROUTE_LINK,	    /* a connected prefix; hosts may have records of their own */
+	SL_ROUTE_ASK,	    /* control is resolving the next hop's MAC address */
+	SL_ROUTE_VIA,	    /* the next hop is known */
 };
 
 /* Where a client is reached. The longest prefix wins; root->bank[] lists the lengths in use. */
