@@ -31,8 +31,7 @@ enum sl_order {
 	SL_ORDER_RANDOM, /* random among `flows` */
 	SL_ORDER_ONCE,	 /* one after the other, also beyond `flows` */
 	SL_ORDER_CHURN,	 /* for each flow a SYN, two ACKs and a FIN, with many flows open at once */
-	SL_ORDER_FLOOD, /* random, with SYNs of unknown flows in between, at the rate of flood_every
-			 */
+	SL_ORDER_FLOOD,	 /* random, with SYNs of unknown flows at a rate */
 	SL_ORDER_REPLIES,   /* random, in the other direction: from what else is the VIP */
 	SL_ORDER_DATAGRAMS, /* random UDP; the first word of the payload is the flow's number */
 };

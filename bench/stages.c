@@ -84,8 +84,7 @@ uint64_t sl_stage_loop(const struct sl_worker_run *run, enum sl_stage stage, uin
 	if (!sl_tables_snapshot(&t, run->store))
 		return 0;
 	sl_cache_flush(&cache, t.generation);
-	switch (stage) { /* each stage is a loop of its own, so that it contains no code that isn't
-			    measured */
+	switch (stage) { /* each stage is its own loop: no code that isn't measured */
 	case SL_STAGE_CLASSIFY:
 		return loop(run, &t, &cache, SL_STAGE_CLASSIFY, packets);
 	case SL_STAGE_DECIDE:
