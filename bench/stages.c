@@ -14,7 +14,7 @@ static inline __attribute__((always_inline)) void work_on(struct sl_tables *tabl
 							  enum sl_stage stage, uint16_t port,
 							  struct rte_mbuf **frame, uint16_t n)
 {
-	struct sl_fast_keys keys = sl_fast_keys(tables->root);
+	struct sl_fast_keys keys = sl_fast_keys(tables, port);
 	struct sl_fast_lookup step[SL_BURST];
 
 	if (stage == SL_STAGE_IO)
@@ -28,8 +28,9 @@ static inline __attribute__((always_inline)) void work_on(struct sl_tables *tabl
 				       .ingress = port };
 		struct sl_lookup lookup;
 
-		if (sl_likely(sl_fast_classify(tables, cache, keys, data, rte_pktmbuf_data_len(m),
-					       rte_pktmbuf_pkt_len(m), &step[i]) != SL_FAST_NONE))
+		if (sl_likely(sl_fast_classify(tables, cache, keys, port, data,
+					       rte_pktmbuf_data_len(m), rte_pktmbuf_pkt_len(m),
+					       &step[i]) != SL_FAST_NONE))
 			continue;
 		sl_classify(tables, &p, &lookup);
 		if (lookup.packet_class == SL_CLASS_SERVICE)

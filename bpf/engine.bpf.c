@@ -138,7 +138,7 @@ SL_INLINE int steer(const struct sl_tables *t, struct sl_lookup *w, uint32_t eng
 		if (sl_unlikely(sl_reason_is_answered(w->reason)))
 			return -1;
 		sl_tables_count(t, w->reason);
-		return w->reason == SL_REASON_not_ours ? XDP_PASS : XDP_DROP;
+		return sl_reason_punts(w->reason) ? XDP_PASS : XDP_DROP;
 	}
 	if (engine != SL_ENGINE_XDP && worker_takes(queue))
 		return (int)bpf_redirect_map(&xsks_map, queue, XDP_DROP);

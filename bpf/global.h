@@ -331,6 +331,23 @@ SL_INLINE enum sl_reason sl_rare(const struct sl_tables *t, struct sl_packet *p,
 	return SL_REASON_bad_index;
 }
 
+__attribute__((noinline)) uint32_t sl_source_routed_global(struct xdp_md *ctx)
+{
+	struct sl_packet p = sl_packet_of(ctx);
+	const struct sl_ip4 *ip;
+	uint16_t type;
+	uint32_t l3 = sl_parse_link(&p, &type);
+
+	ip = sl_packet_at(&p, l3, sizeof(*ip));
+	return ip && sl_source_routed_impl(&p, l3, (ip->version_ihl & 15u) * 4);
+}
+
+SL_INLINE bool sl_source_routed(const struct sl_packet *p, uint32_t l3, uint32_t header)
+{
+	(void)l3, (void)header;
+	return sl_source_routed_global(p->frame);
+}
+
 __attribute__((noinline)) uint32_t sl_layout6_global(struct xdp_md *ctx)
 {
 	struct sl_packet p = sl_packet_of(ctx);

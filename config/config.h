@@ -9,6 +9,7 @@
 #ifndef SL_CONFIG_H
 #define SL_CONFIG_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -56,6 +57,8 @@ struct sl_config_port {
 	char device[SL_DEVICE_MAX]; /* "eth1", "0000:03:00.0" or "net_memif0,role=server,…" */
 	enum sl_port_kind kind;
 	uint32_t queues;
+	uint8_t macs[SL_PORT_ADDRESSES][6]; /* that frames to it may have beside its own */
+	uint32_t n_macs;
 	int line;
 };
 
@@ -81,9 +84,10 @@ struct sl_config_dataplane {
 	enum sl_idle idle;
 	uint32_t cores[SL_CORES_MAX]; /* one worker each */
 	size_t n_cores;		      /* at least 1 unless engine is SL_CONFIG_ENGINE_XDP */
-	int32_t main_core;	      /* -1: the kernel chooses */
-	uint32_t memory_mb;	      /* for DPDK itself: packet buffers, rings */
-	bool huge_pages;	      /* false: DPDK runs with --no-huge */
+	int cores_line;
+	int32_t main_core;  /* -1: the kernel chooses */
+	uint32_t memory_mb; /* for DPDK itself: packet buffers, rings */
+	bool huge_pages;    /* false: DPDK runs with --no-huge */
 	enum sl_table_memory tables;
 	struct sl_config_port port[SL_PORTS_CONFIG_MAX];
 	size_t n_ports;
@@ -227,6 +231,13 @@ enum sl_exit {
 int sl_config_read(const char *file, struct sl_config *config, char error[SL_ERROR_MAX]);
 void sl_config_free(struct sl_config *config);
 
+/* What a program ends with when that failed: not every file that can't be read is a wrong one. */
+static inline enum sl_exit sl_config_status(int err)
+{
+	return err == -EMFILE || err == -ENFILE || err == -ENOMEM || err == -EIO ? SL_EXIT_MACHINE
+										 : SL_EXIT_CONFIG;
+}
+
 /* A service that stands in no file, but is described as one is: `group` holds fields of
  * docs/configuration.md's "services", backends included. Pools, tunnel sources and `closed_ports`
  * are those of `base`. 0, or -errno with "FIELD: what is wrong, what to do"; the service's backends
@@ -252,6 +263,9 @@ const struct sl_config_backend *sl_config_find_backend(const struct sl_config *c
 /* Checks parts of a configuration for commands, by the same rules as for the file. 0, or -EINVAL
  * with a message in error. */
 int sl_config_parse_addr(const char *text, union sl_addr *addr, char error[SL_ERROR_MAX]);
+
+/* "02:00:00:00:00:01". 0 or -EINVAL. */
+int sl_config_parse_mac(const char *text, uint8_t mac[6]);
 int sl_config_parse_name(const char *text, char name[SL_NAME_MAX], char error[SL_ERROR_MAX]);
 int sl_config_parse_weight(long long value, uint32_t *weight, char error[SL_ERROR_MAX]);
 int sl_config_parse_duration(const char *text, uint64_t *ms, char error[SL_ERROR_MAX]);

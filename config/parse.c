@@ -173,10 +173,11 @@ static int read_file(struct sl_reader *r, config_t *file)
 		return err;
 	if (*r->dir)
 		config_set_include_dir(file, r->dir);
+	errno = 0; /* libconfig doesn't say why it couldn't open it */
 	if (config_read_file(file, r->config->file) == CONFIG_FALSE)
 		return config_error_type(file) == CONFIG_ERR_PARSE
 			       ? syntax_error(r, file)
-			       : unreadable(r, EIO, "an I/O error");
+			       : unreadable(r, errno ? errno : EIO, strerror(errno ? errno : EIO));
 	err = sl_wide_check(r, file);
 	if (err)
 		return err;

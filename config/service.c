@@ -110,7 +110,12 @@ static const struct sl_word protocols[] = {
 	{ "udp", IPPROTO_UDP },
 	{ NULL, 0 },
 };
-static const struct sl_word schedulers[] = { { "maglev", 0 }, { NULL, 0 } };
+static const struct sl_word schedulers[] = {
+#define SL_SCHEDULER(name) { #name, 0 },
+#include "schedulers.list.h" /* made of the list in meson.build */
+#undef SL_SCHEDULER
+	{ NULL, 0 },
+};
 static const struct sl_word tracks[] = { { "auto", false }, { "all", true }, { NULL, 0 } };
 const struct sl_word sl_refusal_words[] = { { "drop", false }, { "reject", true }, { NULL, 0 } };
 static const struct sl_word flows[] = { { "auto", false }, { "none", true }, { NULL, 0 } };
@@ -345,7 +350,6 @@ static int read_service(struct sl_reader *r, struct sl_config_service *service,
 	int err;
 
 	*service = (struct sl_config_service){
-		.scheduler = "maglev",
 		.mode = SL_MODE_NAT,
 		.source = r->config->source,
 		.source6 = r->config->source6,
@@ -353,6 +357,7 @@ static int read_service(struct sl_reader *r, struct sl_config_service *service,
 		.line = (int)setting->line,
 		.setting = r->live ? NULL : setting,
 	};
+	snprintf(service->scheduler, sizeof(service->scheduler), "%s", schedulers[0].text);
 	err = sl_group_read(r, &sl_group_service, setting, service);
 	if (err)
 		return err;

@@ -276,7 +276,7 @@ struct sl_subject sl_names_find(const struct sl_names *names, const struct sl_na
 	struct sl_subject subject = { 0 };
 	const struct named *found;
 
-	if (reason == SL_REASON_not_ours || !before->dst_endpoint)
+	if (sl_reason_punts(reason) || !before->dst_endpoint)
 		return subject;
 	found = first(names->service, names->n_services, &key, by_endpoint);
 	if (!found)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "problems.h"
+#include "../../config/machine.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -125,11 +127,17 @@ static void dataplane_problems(const struct sl_control *c, json_t *list)
 	const struct sl_engine *e = c->store.base[SL_ARRAY_engine];
 	enum sl_config_engine engine = c->config.dataplane.engine;
 	uint32_t workers = sl_workers(c);
+	char lacks[SL_ERROR_MAX];
+	int err;
 
 	if (!sl_dataplane_alive(c) && engine != SL_CONFIG_ENGINE_XDP)
 		problem(list, engine == SL_CONFIG_ENGINE_DPDK
 				      ? "no dataplane runs: packets to VIPs are dropped (no_worker)"
 				      : "no dataplane runs: XDP serves kernel interfaces alone");
+	/* Why none can start. Interfaces that aren't there are told of with the ports. */
+	err = sl_dataplane_alive(c) ? 0 : sl_machine_check(&c->config, lacks);
+	if (err && err != -ENODEV)
+		problem(list, "%s", lacks);
 	for (uint32_t i = 0; i < workers; i++)
 		if (!sl_worker_alive(c, i))
 			problem(list, "worker %u gives no sign of life", i);
@@ -158,6 +166,7 @@ json_t *sl_problems(const struct sl_control *c)
 
 	dataplane_problems(c, list);
 	port_problems(c, list);
+	json_array_extend(list, c->still_merging);
 	if (c->unsaved[0])
 		problem(list,
 			"what operators set is live but not saved, and a restart would forget it: "

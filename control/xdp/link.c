@@ -23,7 +23,9 @@
 #include "engine.skel.h"
 #include "program.h"
 
-#define VERIFIER_LOG (256 * 1024)
+/* What doesn't fit it becomes ENOSPC, whatever the reason was. Memory that isn't written costs
+ * none. */
+#define VERIFIER_LOG (64 * 1024 * 1024)
 
 struct attachment {
 	const char *device;
@@ -173,6 +175,9 @@ static int load_fail(const char *device, int err, char *log, char error[SL_ERROR
 				    "CAP_NET_ADMIN",
 				    device);
 	}
+	if (err == -EMFILE || err == -ENFILE)
+		return fail(error, err, "%s: the XDP program can't be loaded: %s", device,
+			    strerror(-err));
 	for (char *at = log + from; *at; at++) {
 		if (*at == '\n')
 			*at = ' ';

@@ -7,6 +7,9 @@
 #include <string.h>
 
 #include "link.h"
+#include "merging.h"
+
+enum { FOLLOW_LINKS_MS = 200 };
 
 /* Why a port has no program; said once. */
 static void note_unattached(struct sl_control *c, uint32_t port, const char *why)
@@ -64,15 +67,19 @@ int sl_attach_ports(struct sl_control *c, char error[SL_ERROR_MAX])
 
 		if (!p->present)
 			c->attached[i] = 0;
-		if (port->kind == SL_PORT_KERNEL && p->present && p->ifindex != c->attached[i])
+		if (port->kind == SL_PORT_KERNEL && p->present && p->ifindex != c->attached[i] &&
+		    !c->detached)
 			all[n++] = (struct attaching){ .c = c, .port = i, .ifindex = p->ifindex };
 	}
 	attach_all(all, n);
 	for (uint32_t i = 0; i < n; i++) {
 		const struct attaching *a = &all[i];
 
-		if (a->how == SL_XDP_GENERIC)
+		c->generic &= ~(1ull << a->port);
+		if (a->how == SL_XDP_GENERIC) {
+			c->generic |= 1ull << a->port;
 			sl_log("%s", a->why);
+		}
 		note_unattached(c, a->port, a->how < 0 ? a->why : NULL);
 		c->attached[a->port] = a->how < 0 ? 0 : a->ifindex;
 		if (a->how < 0 && !err) {
@@ -81,5 +88,19 @@ int sl_attach_ports(struct sl_control *c, char error[SL_ERROR_MAX])
 			memcpy(error, a->why, SL_ERROR_MAX);
 		}
 	}
+	if (n)
+		sl_merging_follow(c);
 	return err;
+}
+
+void sl_ports_tick(struct sl_control *c)
+{
+	uint32_t now = sl_clock_ms();
+
+	if (c->detached || c->link_events == sl_net_link_events(c->net) ||
+	    now - c->links_followed_ms < FOLLOW_LINKS_MS)
+		return;
+	c->link_events = sl_net_link_events(c->net);
+	c->links_followed_ms = now;
+	sl_merging_follow(c);
 }

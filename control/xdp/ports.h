@@ -13,4 +13,7 @@
  * that can't, which is logged once: -EEXIST for a port where somebody else's program is. */
 int sl_attach_ports(struct sl_control *c, char error[SL_ERROR_MAX]);
 
+/* What other interfaces' changes mean for the ports: looked at soon after they happened. */
+void sl_ports_tick(struct sl_control *c);
+
 #endif

@@ -43,7 +43,8 @@ enum sl_verdict {
 	X(icmp_to_client, SL_FORWARD, "an ICMP error about a flow, sent to its client")            \
 	X(icmp_unknown, SL_DROP, "ICMP to a VIP: of another kind, or about no flow of ours")       \
 	X(nd_reply, SL_REPLY, "IPv6 neighbour solicitation for a VIP, answered")                   \
-	X(header_chain, SL_DROP, "IPv6 extension headers that can't be followed")                  \
+	X(header_chain, SL_DROP,                                                                   \
+	  "IPv6 extension headers that can't be followed, or a source route")                      \
 	X(fragment_bad, SL_DROP, "a tiny or overlapping IP fragment, or one of a wrong length")    \
 	X(too_big_answered, SL_REPLY, "didn't fit the way on: answered with the MTU by ICMP")      \
 	X(too_big, SL_DROP, "didn't fit the way on, and an ICMP answer isn't due or in order")     \
@@ -55,7 +56,9 @@ enum sl_verdict {
 	  "to a VIP, but to no service of it: refused, as it is to be")                            \
 	X(pool_full, SL_DROP, "full NAT: the pool has no port that is free for the flow")          \
 	X(no_entry, SL_DROP, "full NAT: the flow table has no room for the flow")                  \
-	X(not_bound, SL_DROP, "to an address of a pool, but of no flow that is bound there")
+	X(not_bound, SL_DROP, "to an address of a pool, but of no flow that is bound there")       \
+	X(missed, SL_DROP, "no worker got it: larger than its buffers, or none of them was free")  \
+	X(other_host, SL_PUNT, "a frame for another host's MAC address, as a switch floods them")
 
 #define SL_REASON_ENUM(name, verdict, help) SL_REASON_##name,
 enum sl_reason { SL_REASONS(SL_REASON_ENUM) SL_REASON_COUNT };
@@ -70,6 +73,15 @@ static inline int sl_reason_leaves(unsigned int reason)
 	| (unsigned long long)((verdict) == SL_FORWARD || (verdict) == SL_REPLY) << SL_REASON_##name
 	return (0ull SL_REASONS(SL_REASON_LEAVES)) >> (reason & (SL_REASON_MAX - 1)) & 1;
 #undef SL_REASON_LEAVES
+}
+
+/* Whether the packet is the kernel's, untouched. */
+static inline int sl_reason_punts(unsigned int reason)
+{
+#define SL_REASON_PUNTS(name, verdict, help)                                                       \
+	| (unsigned long long)((verdict) == SL_PUNT) << SL_REASON_##name
+	return (0ull SL_REASONS(SL_REASON_PUNTS)) >> (reason & (SL_REASON_MAX - 1)) & 1;
+#undef SL_REASON_PUNTS
 }
 
 /* Reasons whose packet is answered to its sender (core/answer.h), each with the reason that it

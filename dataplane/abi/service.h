@@ -130,7 +130,13 @@ struct sl_route {
 	uint8_t reserved[8];
 } __attribute__((aligned(64)));
 
-/* A port, at its index in the configuration (cuckoo.h isn't used). */
+/* A port, by its index in the configuration. Placed by index, not by cuckoo.h.
+ *
+ * `address` are the MAC addresses beside its own that frames to it may have: what the kernel has on
+ * top of the interface, and what the file says. Each as it lies in memory, two bytes up, so that it
+ * can be compared as a word; in places that are free, the port's own. */
+#define SL_PORT_ADDRESSES 8
+
 struct sl_port {
 	uint32_t ifindex; /* 0: no kernel interface */
 	uint32_t mtu;
@@ -139,13 +145,23 @@ struct sl_port {
 	union sl_addr addr4; /* the gateway's own address there; ::0: none */
 	union sl_addr addr6;
 	uint8_t pad1[16];
+	uint64_t address[SL_PORT_ADDRESSES];
 } __attribute__((aligned(64)));
+
+static inline uint64_t sl_port_address(const uint8_t mac[6])
+{
+	uint64_t word = 0;
+
+	__builtin_memcpy((uint8_t *)&word + 2, mac, 6);
+	return word;
+}
 
 #define SL_PORTS_MAX 64
 
 _Static_assert(sizeof(struct sl_service) == 64, "one cache line");
 _Static_assert(sizeof(struct sl_reply_entry) == 64, "one cache line");
 _Static_assert(sizeof(struct sl_route) == 64, "one cache line");
-_Static_assert(sizeof(struct sl_port) == 64, "one cache line");
+_Static_assert(sizeof(struct sl_port) == 128, "two cache lines");
+_Static_assert(__builtin_offsetof(struct sl_port, mac) % 8 == 0, "read as a word");
 
 #endif

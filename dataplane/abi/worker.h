@@ -95,7 +95,12 @@ struct sl_queue {
 	uint8_t mac[6];
 	uint8_t pad0[2];
 	uint32_t ifindex; /* 0: no kernel interface */
-	uint8_t pad[36];
+	uint8_t pad1[4];
+	/* Frames for a worker that none got, as the driver counts them: no buffer was free, or they
+	 * were larger than one. Of devices with several queues in the record of queue 0. Written by
+	 * the dataplane's main thread. */
+	uint64_t missed;
+	uint8_t pad[24];
 } __attribute__((aligned(64)));
 
 static inline uint64_t sl_queue_owner(uint64_t before, uint32_t worker_plus_1)

@@ -128,14 +128,11 @@ SL_INLINE bool sl_answer_build(const struct sl_tables *t, struct sl_packet *p, u
 {
 	bool rejects =
 		reason == SL_REASON_no_backend_answered || reason == SL_REASON_no_service_answered;
-	const struct sl_eth *eth = sl_packet_at(p, 0, sizeof(*eth));
 	struct sl_answer_to a = { 0 };
 	const struct sl_ip4 *ip;
 	uint16_t type;
 	uint32_t l3;
 
-	if (!eth || eth->dst[0] & 1)
-		return false;
 	l3 = sl_parse_link(p, &type);
 	a.is_ipv6 = type == SL_ETH_IP6;
 	if (!(a.is_ipv6 ? sl_answer_read6(p, l3, &a) : sl_answer_read4(p, &a)))

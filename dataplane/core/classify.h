@@ -17,6 +17,7 @@
 
 #include "find.h"
 #include "flow.h"
+#include "link.h"
 #include "parse6.h"
 
 enum sl_packet_class {
@@ -140,13 +141,15 @@ SL_INLINE void sl_lookup_snat_reply(struct sl_lookup *w, uint8_t protocol, bool 
 	w->at = protocol;
 }
 
-/* A source address that no host can have (RFC 1122, 3.2.1.3; RFC 6890): of this network, loopback,
- * multicast, reserved, broadcast, or equal to the destination. Any answer would go astray. */
+/* A source that no host has (RFC 1122, 3.2.1.3; RFC 6890): of this network, loopback, multicast,
+ * broadcast, or the destination itself. Any answer to it would go astray. 240.0.0.0/4 is reserved,
+ * and hosts have addresses of it nevertheless: as a VIP may be one, so may a client. */
 SL_INLINE bool sl_martian4(sl_be32 src, sl_be32 dst)
 {
 	uint32_t net = (uint32_t)src & 0xff;
 
-	return (net - 1 >= 223) | (net == 127) | (src == dst);
+	return !net | (net == 127) | ((net & 0xf0) == 0xe0) | ((uint32_t)src == UINT32_MAX) |
+	       (src == dst);
 }
 
 /* The same for IPv6 (RFC 4291, 2.5.2 to 2.7). Link-local addresses count too, since they go no
@@ -263,13 +266,16 @@ SL_INLINE void sl_classify_unmatched(const struct sl_tables *t, const union sl_a
 								     : SL_REASON_no_service);
 }
 
+/* A request for a VIP. One that names itself as who has it asks for nothing: it is an announcement
+ * (RFC 5227, 2.3), of another gateway's. */
 SL_INLINE bool sl_classify_arp(const struct sl_tables *t, const struct sl_packet *p, uint32_t l3)
 {
 	const struct sl_arp *arp = sl_packet_at(p, l3, sizeof(*arp));
 	union sl_addr target;
 
 	if (!arp || arp->hardware != sl_htons(1) || arp->protocol != sl_htons(SL_ETH_IP4) ||
-	    arp->hardware_size != 6 || arp->protocol_size != 4 || arp->operation != sl_htons(1))
+	    arp->hardware_size != 6 || arp->protocol_size != 4 || arp->operation != sl_htons(1) ||
+	    arp->sender == arp->target)
 		return false;
 	target = sl_addr4(arp->target);
 	return sl_service_find(t, &target, 0) != NULL;
@@ -292,9 +298,9 @@ SL_INLINE bool sl_classify_nd(const struct sl_tables *t, const struct sl_packet 
 	return !sl_addr_is4(&target) && sl_service_find(t, &target, 0) != NULL;
 }
 
-/* IPv6; its header is at w->l3. */
-SL_INLINE void sl_classify6_impl(const struct sl_tables *t, const struct sl_packet *p,
-				 struct sl_lookup *w)
+/* IPv6, whose header is at w->l3; of a frame to a group, too. */
+SL_INLINE void sl_classify6_any(const struct sl_tables *t, const struct sl_packet *p,
+				struct sl_lookup *w)
 {
 	struct sl_parsed o;
 
@@ -344,6 +350,15 @@ SL_INLINE void sl_classify6_impl(const struct sl_tables *t, const struct sl_pack
 		sl_classify_unmatched(t, &o.dst6, &o, sl_martian6(&o.src6, &o.dst6), w, true);
 }
 
+/* IPv6, whose header is at w->l3, in a frame that was admitted. */
+SL_INLINE void sl_classify6_impl(const struct sl_tables *t, const struct sl_packet *p,
+				 struct sl_lookup *w)
+{
+	sl_classify6_any(t, p, w);
+	if (sl_unlikely(sl_link_is_group(p)) && w->packet_class != SL_CLASS_ND)
+		sl_lookup_decided(w, SL_REASON_not_ours);
+}
+
 /* Everything but IPv6, for which the class becomes SL_CLASS_IP6. */
 SL_INLINE void sl_classify4(const struct sl_tables *t, const struct sl_packet *p,
 			    struct sl_lookup *w)
@@ -351,11 +366,20 @@ SL_INLINE void sl_classify4(const struct sl_tables *t, const struct sl_packet *p
 	struct sl_parsed o = {
 		0
 	}; /* clang may load members that a branch left unset, which the verifier refuses */
+	enum sl_reason reason;
 	union sl_addr to;
 
 	sl_parse(p, &o);
 	w->l3 = (uint8_t)o.l3;
 	w->l4 = (uint8_t)o.l4;
+	if (sl_unlikely(!sl_link_admits(t, p, o.kind, &reason))) {
+		sl_lookup_decided(w, reason);
+		return;
+	}
+	/* Dropped (RFC 7126, 4.3 and 4.4), as IPv6's are that have segments left. */
+	if (sl_unlikely(o.l4 > o.l3 + sizeof(struct sl_ip4)) &&
+	    sl_source_routed(p, o.l3, o.l4 - o.l3))
+		o.kind = SL_PARSED_CHAIN;
 	if (sl_likely(o.kind == SL_PARSED_FLOW)) {
 		union sl_addr dst = sl_addr4(o.dst), src;
 		uint32_t there = sl_endpoint(o.dport, o.protocol);

@@ -80,6 +80,15 @@ SL_INLINE uint32_t sl_slot_forced(uint32_t slot, uint32_t named, uint32_t *force
 	return (slot & (is - 1)) | (sl_slot(named, 0, SL_SLOT_OPEN) & -is);
 }
 
+/* Whether a packet of that length can go to the backend, which counts from 1. */
+SL_INLINE bool sl_route_goes(const struct sl_tables *t, const struct sl_service *s,
+			     uint32_t backend, uint32_t length)
+{
+	const struct sl_backend *b = sl_seam_backend(t, (uint64_t)s->backends + backend - 1);
+
+	return b && b->flags & SL_BACKEND_RESOLVED && length <= b->mtu;
+}
+
 /* The backend that the packet's slot leads to; 0: none. named: the backend of the packet's server
  * id, or 0. *verdict: that of the limit in the flow's entry, if the service has one. */
 SL_INLINE uint32_t sl_route_pick(const struct sl_tables *t, const struct sl_lookup *w,
@@ -113,8 +122,9 @@ SL_INLINE uint32_t sl_route_pick(const struct sl_tables *t, const struct sl_look
 	}
 	query.now = packet->now;
 	backend = sl_track(t, &query, &entry);
-	if (!backend || !(flags & SL_SERVICE_ENTRY_TO))
-		return backend;
+	if (!backend || !(flags & SL_SERVICE_ENTRY_TO) ||
+	    !sl_route_goes(t, s, backend, sl_l3_length(l3, is_ipv6)))
+		return backend; /* what goes nowhere isn't charged */
 	limit = entry.bucket ? sl_seam_limit(t, packet->limits) : NULL;
 	*verdict = limit ? sl_track_charge_at(t, limit, packet, query.key,
 					      sl_flow_state(entry.value), &entry)

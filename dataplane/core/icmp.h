@@ -111,8 +111,7 @@ SL_INLINE void sl_icmp_classify(const struct sl_tables *t, const struct sl_packe
 		sl_icmp_classify_transit(t, &q, w);
 }
 
-/* Turns the frame into its own answer. RFC 1122: a packet to many isn't answered. first: it has the
- * ICMP header; later fragments of a ping don't. */
+/* The frame becomes its own answer. Of a ping in fragments the first alone has an ICMP header. */
 SL_INLINE enum sl_reason sl_icmp_echo(const struct sl_tables *t, struct sl_packet *p,
 				      const struct sl_lookup *w, bool first)
 {
@@ -125,8 +124,6 @@ SL_INLINE enum sl_reason sl_icmp_echo(const struct sl_tables *t, struct sl_packe
 
 	if (!port || !eth || !ip || (first && !icmp))
 		return SL_REASON_bad_header;
-	if (eth->dst[0] & 1)
-		return SL_REASON_martian;
 	__builtin_memcpy(mac, port->mac, sizeof(mac));
 	if (!sl_seam_current(t))
 		return SL_REASON_torn_table;
@@ -140,8 +137,11 @@ SL_INLINE enum sl_reason sl_icmp_echo(const struct sl_tables *t, struct sl_packe
 	ip->csum = sl_csum_apply(ip->csum, sl_word_delta(ip->ttl, SL_ECHO_TTL));
 	ip->ttl = SL_ECHO_TTL;
 	if (first) {
-		icmp->csum =
+		uint16_t csum =
 			sl_csum_apply(icmp->csum, sl_word_delta(SL_ICMP_ECHO, SL_ICMP_ECHO_REPLY));
+
+		/* Nothing but zeros may be left, whose sum has but one right complement. */
+		icmp->csum = csum ? csum : 0xffff;
 		icmp->type = SL_ICMP_ECHO_REPLY;
 	}
 	return SL_REASON_echo_reply;

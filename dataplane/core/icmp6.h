@@ -111,8 +111,6 @@ SL_INLINE enum sl_reason sl_icmp6_echo(const struct sl_tables *t, struct sl_pack
 	    !(ip = sl_packet_at(p, w->l3, sizeof(*ip))) ||
 	    (first && !(icmp = sl_packet_at(p, w->l4, sizeof(*icmp)))))
 		return SL_REASON_bad_header;
-	if (eth->dst[0] & 1)
-		return SL_REASON_martian;
 	__builtin_memcpy(mac, port->mac, sizeof(mac));
 	if (!sl_seam_current(t))
 		return SL_REASON_torn_table;

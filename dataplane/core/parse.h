@@ -123,6 +123,27 @@ SL_INLINE void sl_parse(const struct sl_packet *p, struct sl_parsed *o)
 		o->kind = sl_parse_transport(p, o, length - header);
 }
 
+/* Whether an option of an IPv4 header is a source route, loose or strict (RFC 791, 3.1). The header
+ * has that many bytes. */
+SL_INLINE bool sl_source_routed_impl(const struct sl_packet *p, uint32_t l3, uint32_t header)
+{
+	uint32_t next = sizeof(struct sl_ip4);
+
+	for (uint32_t at = sizeof(struct sl_ip4); at < SL_IP4_HEADER_MAX; at++) {
+		const uint8_t *option;
+
+		if (at != next || at >= header)
+			continue;
+		option = sl_packet_at(p, l3 + at, 2);
+		if (!option || option[0] == SL_IP4_OPTIONS_END)
+			return false;
+		if (option[0] == SL_IP4_LOOSE_ROUTE || option[0] == SL_IP4_STRICT_ROUTE)
+			return true;
+		next += option[0] == SL_IP4_NO_OPERATION || !option[1] ? 1 : option[1];
+	}
+	return false;
+}
+
 /* Parses a first fragment as if it were a whole packet. */
 SL_INLINE void sl_parse_whole(const struct sl_packet *p, struct sl_parsed *o)
 {

@@ -53,12 +53,16 @@ _Static_assert(sizeof(struct sl_fast_lookup) == 32, "a power of two: a burst of 
 struct sl_fast_keys {
 	uint64_t slot[2];
 	uint64_t flow[2];
+	uint64_t mac; /* of the port that the burst came in by, as link.h compares it */
 };
 
-SL_INLINE struct sl_fast_keys sl_fast_keys(const struct sl_root *root)
+SL_INLINE struct sl_fast_keys sl_fast_keys(const struct sl_tables *t, uint16_t ingress)
 {
+	const struct sl_root *root = t->root;
+
 	return (struct sl_fast_keys){ { root->slot_key[0], root->slot_key[1] },
-				      { root->flow_key[0], root->flow_key[1] } };
+				      { root->flow_key[0], root->flow_key[1] },
+				      sl_link_word(t->port[ingress].mac) };
 }
 
 /* Adds a service that the slow path found to the cache. But if the n packets of this burst use the
@@ -77,8 +81,8 @@ static inline void sl_fast_cache_fill(const struct sl_tables *t, struct sl_servi
 	sl_cache_fill(t, cache, service);
 }
 
-/* First bytes of sources that no host has, as in sl_martian4(). */
-static const uint8_t sl_martian_net[256] = { [0] = 1, [127] = 1, [224 ... 255] = 1 };
+/* A source that no host has, by its first byte; of the last one it depends: sl_martian4(). */
+static const uint8_t sl_martian_net[256] = { [0] = 1, [127] = 1, [224 ... 239] = 1, [255] = 1 };
 
 /* Whether the source needs a closer look, by parse6.h or sl_martian6(). */
 SL_INLINE bool sl_fast_suspect_source6(const union sl_addr *src, const union sl_addr *dst)
@@ -213,8 +217,8 @@ sl_fast_classify6(const struct sl_tables *t, const struct sl_service_cache *cach
 /* The first pass. The result says which second pass the packet needs. */
 SL_INLINE enum sl_fast_kind sl_fast_classify(const struct sl_tables *t,
 					     const struct sl_service_cache *cache,
-					     struct sl_fast_keys keys, uint8_t *data,
-					     uint32_t linear, uint32_t frame_length,
+					     struct sl_fast_keys keys, uint16_t ingress,
+					     uint8_t *data, uint32_t linear, uint32_t frame_length,
 					     struct sl_fast_lookup *fast)
 {
 	const struct sl_eth *eth = (const void *)data;
@@ -222,15 +226,18 @@ SL_INLINE enum sl_fast_kind sl_fast_classify(const struct sl_tables *t,
 	const struct sl_cached_service *s;
 	const struct sl_ip4 *ip;
 	const struct sl_tcp *tcp;
-	uint64_t tag;
+	uint64_t tag, other;
 
 	fast->kind = SL_FAST_NONE;
 	if (sl_unlikely(linear < l3 + SL_FAST_MIN_BYTES))
 		return SL_FAST_NONE;
-	if (sl_unlikely(eth->type != sl_htons(SL_ETH_IP4))) {
+	other = sl_link_word(eth) ^ keys.mac;
+	if (sl_unlikely(other | (eth->type ^ sl_htons(SL_ETH_IP4)))) {
 		const struct sl_packet p = { .data = data, .end = data + linear };
 		uint16_t type;
 
+		if (other && !sl_link_has(&t->port[ingress], sl_link_word(eth)))
+			return SL_FAST_NONE;
 		l3 = sl_parse_link(&p, &type);
 		fast->l3 = data + l3;
 		fast->l3_at = (uint16_t)l3;

@@ -157,6 +157,11 @@ SL_NOINLINE enum sl_reason sl_rare(const struct sl_tables *t, struct sl_packet *
 	return sl_rare_impl(t, p, packet_class, egress);
 }
 
+SL_NOINLINE bool sl_source_routed(const struct sl_packet *p, uint32_t l3, uint32_t header)
+{
+	return sl_source_routed_impl(p, l3, header);
+}
+
 /* ---- IPv6 ---- */
 
 SL_INLINE uint32_t sl_layout6(const struct sl_tables *t, const struct sl_packet *p, uint32_t l3)

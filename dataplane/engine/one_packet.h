@@ -18,7 +18,7 @@ struct sl_one_packet {
 static inline void sl_one_packet_classify(struct sl_one_packet *h, const struct sl_tables *t,
 					  const struct sl_packet *p)
 {
-	struct sl_fast_keys keys = sl_fast_keys(t->root);
+	struct sl_fast_keys keys = sl_fast_keys(t, p->ingress);
 	uint32_t linear = (uint32_t)(p->end - p->data);
 
 	sl_cache_flush(&h->cache, t->generation);
@@ -26,7 +26,7 @@ static inline void sl_one_packet_classify(struct sl_one_packet *h, const struct 
 	if (h->lookup.packet_class == SL_CLASS_SERVICE ||
 	    h->lookup.packet_class == SL_CLASS_SERVICE6)
 		sl_cache_fill(t, &h->cache, h->lookup.service);
-	if (sl_fast_classify(t, &h->cache, keys, p->data, linear, p->length, &h->fast))
+	if (sl_fast_classify(t, &h->cache, keys, p->ingress, p->data, linear, p->length, &h->fast))
 		sl_fast_to_lookup(t, &h->fast, &h->lookup);
 }
 

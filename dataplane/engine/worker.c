@@ -305,7 +305,7 @@ static void burst(struct worker *worker, const struct sl_lane *lane, const struc
 		  struct rte_mbuf **frame, uint32_t n)
 {
 	const struct sl_tables *t = &worker->tables;
-	struct sl_fast_keys keys = sl_fast_keys(t->root);
+	struct sl_fast_keys keys = sl_fast_keys(t, lane->port);
 	struct run run = { SL_REASON_to_backend, 0 };
 	struct batch b;
 
@@ -325,7 +325,7 @@ static void burst(struct worker *worker, const struct sl_lane *lane, const struc
 		struct rte_mbuf *m = frame[i];
 
 		rte_prefetch0(rte_pktmbuf_mtod(frame[i + PREFETCH_AHEAD], void *));
-		if (sl_unlikely(sl_fast_classify(t, &worker->cache, keys,
+		if (sl_unlikely(sl_fast_classify(t, &worker->cache, keys, lane->port,
 						 rte_pktmbuf_mtod(m, uint8_t *),
 						 rte_pktmbuf_data_len(m), rte_pktmbuf_pkt_len(m),
 						 &b.fast[i]) == SL_FAST_NONE))
@@ -353,8 +353,22 @@ static void burst(struct worker *worker, const struct sl_lane *lane, const struc
 			flush(worker, port, hold);
 }
 
-/* Every quarter of a millisecond: reads the clock, shows a sign of life, sweeps a part of the flow
- * table. */
+/* What the main thread wants to be sent. */
+static void send_outgoing(const struct sl_worker_run *run)
+{
+	struct rte_mbuf *frame[SL_BURST];
+	uint32_t n = rte_ring_dequeue_burst(run->outgoing, (void **)frame, SL_BURST, NULL);
+
+	for (uint32_t i = 0; i < n; i++) {
+		const struct sl_lane *lane = &run->tx[frame[i]->port];
+
+		if (rte_eth_tx_burst(lane->device, lane->queue, &frame[i], 1) == 0)
+			rte_pktmbuf_free(frame[i]);
+	}
+}
+
+/* A quarter of a millisecond has passed: the time, a sign of life, a piece of the flow table, and
+ * what others want to be sent. */
 static void tick(struct worker *worker, uint64_t tsc)
 {
 	uint64_t now = clock_ns();
@@ -364,6 +378,8 @@ static void tick(struct worker *worker, uint64_t tsc)
 	worker->tables.now = worker->read_now;
 	__atomic_store_n(&worker->self->heartbeat_ns, now, __ATOMIC_RELAXED);
 	sl_flow_sweeper_run(&worker->sweeper, &worker->tables);
+	if (worker->run->outgoing)
+		send_outgoing(worker->run);
 	worker->next_time = tsc + worker->time_every;
 }
 

@@ -15,6 +15,8 @@
 
 #include <stdatomic.h>
 
+#include <rte_ring.h>
+
 #include "../abi/store.h"
 #include "ports.h"
 
@@ -28,7 +30,8 @@ struct sl_worker_run {
 	size_t n_rx;
 	struct sl_lane tx[SL_PORTS_CONFIG_MAX];
 	uint32_t n_ports;
-	bool adaptive; /* sleeps a little when there are no packets */
+	struct rte_ring *outgoing; /* frames that the main thread wants sent; NULL: none ever */
+	bool adaptive;		   /* sleeps a little when there are no packets */
 };
 
 /* A worker thread's main function, for rte_eal_remote_launch(). */

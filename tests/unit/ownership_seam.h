@@ -408,6 +408,12 @@ static __attribute__((unused)) uint32_t sl_route_find6(const struct sl_tables *t
 	return sl_route_find6_impl(t, dst);
 }
 
+static __attribute__((unused)) bool sl_source_routed(const struct sl_packet *p, uint32_t l3,
+						     uint32_t header)
+{
+	return sl_source_routed_impl(p, l3, header);
+}
+
 static __attribute__((unused)) void sl_classify6(const struct sl_tables *t,
 						 const struct sl_packet *p, struct sl_lookup *w)
 {

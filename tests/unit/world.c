@@ -556,6 +556,10 @@ void world_publish(struct world *w)
 			 place_exceptions(w, bank, seed);
 		head->seed = seed;
 	}
+	for (uint32_t i = 0; i < SL_PORTS_MAX; i++)
+		for (int k = 0; k < SL_PORT_ADDRESSES; k++)
+			if (!w->port[i].address[k])
+				w->port[i].address[k] = sl_port_address(w->port[i].mac);
 	memcpy((struct sl_port *)w->store.base[SL_ARRAY_ports] + bank * SL_PORTS_MAX, w->port,
 	       sizeof(w->port));
 	head->ranges = 0;
