@@ -75,7 +75,7 @@ static inline int sl_reason_leaves(unsigned int reason)
 #undef SL_REASON_LEAVES
 }
 
-/* Whether the packet is the kernel's, untouched. */
+/* Whether the packet is left to the kernel, unchanged. */
 static inline int sl_reason_punts(unsigned int reason)
 {
 #define SL_REASON_PUNTS(name, verdict, help)                                                       \

@@ -130,11 +130,11 @@ struct sl_route {
 	uint8_t reserved[8];
 } __attribute__((aligned(64)));
 
-/* A port, by its index in the configuration. Placed by index, not by cuckoo.h.
+/* A port, at its index in the configuration (cuckoo.h isn't used).
  *
- * `address` are the MAC addresses beside its own that frames to it may have: what the kernel has on
- * top of the interface, and what the file says. Each as it lies in memory, two bytes up, so that it
- * can be compared as a word; in places that are free, the port's own. */
+ * `address`: further MAC addresses to which frames for the port may be sent, those of interfaces on
+ * top of it and those in the file. Each is the upper six bytes of a word in memory, so that it is
+ * compared as one word. Unused entries have the port's own address. */
 #define SL_PORT_ADDRESSES 8
 
 struct sl_port {

@@ -141,9 +141,9 @@ SL_INLINE void sl_lookup_snat_reply(struct sl_lookup *w, uint8_t protocol, bool 
 	w->at = protocol;
 }
 
-/* A source that no host has (RFC 1122, 3.2.1.3; RFC 6890): of this network, loopback, multicast,
- * broadcast, or the destination itself. Any answer to it would go astray. 240.0.0.0/4 is reserved,
- * and hosts have addresses of it nevertheless: as a VIP may be one, so may a client. */
+/* A source address that no host can have (RFC 1122, 3.2.1.3; RFC 6890): of this network, loopback,
+ * multicast, broadcast, or equal to the destination. Any answer would go astray. 240.0.0.0/4 is
+ * reserved but some hosts use it, so it is allowed for clients as for VIPs. */
 SL_INLINE bool sl_martian4(sl_be32 src, sl_be32 dst)
 {
 	uint32_t net = (uint32_t)src & 0xff;
@@ -298,7 +298,7 @@ SL_INLINE bool sl_classify_nd(const struct sl_tables *t, const struct sl_packet 
 	return !sl_addr_is4(&target) && sl_service_find(t, &target, 0) != NULL;
 }
 
-/* IPv6, whose header is at w->l3; of a frame to a group, too. */
+/* IPv6; its header is at w->l3. The frame may have a group address. */
 SL_INLINE void sl_classify6_any(const struct sl_tables *t, const struct sl_packet *p,
 				struct sl_lookup *w)
 {
@@ -350,7 +350,7 @@ SL_INLINE void sl_classify6_any(const struct sl_tables *t, const struct sl_packe
 		sl_classify_unmatched(t, &o.dst6, &o, sl_martian6(&o.src6, &o.dst6), w, true);
 }
 
-/* IPv6, whose header is at w->l3, in a frame that was admitted. */
+/* IPv6; its header is at w->l3. The frame was admitted. */
 SL_INLINE void sl_classify6_impl(const struct sl_tables *t, const struct sl_packet *p,
 				 struct sl_lookup *w)
 {

@@ -80,7 +80,7 @@ SL_INLINE uint32_t sl_slot_forced(uint32_t slot, uint32_t named, uint32_t *force
 	return (slot & (is - 1)) | (sl_slot(named, 0, SL_SLOT_OPEN) & -is);
 }
 
-/* Whether a packet of that length can go to the backend, which counts from 1. */
+/* Whether a packet of this length can be sent to the backend; `backend` counts from 1. */
 SL_INLINE bool sl_route_goes(const struct sl_tables *t, const struct sl_service *s,
 			     uint32_t backend, uint32_t length)
 {

@@ -111,7 +111,8 @@ SL_INLINE void sl_icmp_classify(const struct sl_tables *t, const struct sl_packe
 		sl_icmp_classify_transit(t, &q, w);
 }
 
-/* The frame becomes its own answer. Of a ping in fragments the first alone has an ICMP header. */
+/* Turns the frame into its own answer. first: it has the ICMP header; later fragments of a ping
+ * don't. */
 SL_INLINE enum sl_reason sl_icmp_echo(const struct sl_tables *t, struct sl_packet *p,
 				      const struct sl_lookup *w, bool first)
 {

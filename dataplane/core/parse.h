@@ -123,8 +123,8 @@ SL_INLINE void sl_parse(const struct sl_packet *p, struct sl_parsed *o)
 		o->kind = sl_parse_transport(p, o, length - header);
 }
 
-/* Whether an option of an IPv4 header is a source route, loose or strict (RFC 791, 3.1). The header
- * has that many bytes. */
+/* Whether an IPv4 header has a source route option, loose or strict (RFC 791, 3.1). header: its
+ * length. */
 SL_INLINE bool sl_source_routed_impl(const struct sl_packet *p, uint32_t l3, uint32_t header)
 {
 	uint32_t next = sizeof(struct sl_ip4);

@@ -128,7 +128,7 @@ static uint32_t sl_reply_range(const struct sl_tables *t, const union sl_addr *b
 static enum sl_reason sl_rare(const struct sl_tables *t, struct sl_packet *p, uint8_t packet_class,
 			      uint16_t *egress);
 
-/* Of an IPv4 header with options, of so many bytes. */
+/* Whether an IPv4 header of this length has a source route option. */
 static bool sl_source_routed(const struct sl_packet *p, uint32_t l3, uint32_t header);
 
 /* The same for IPv6: the header layout of a packet (parse6.h) and of a quoted packet (quote6.h),

@@ -81,7 +81,7 @@ static inline void sl_fast_cache_fill(const struct sl_tables *t, struct sl_servi
 	sl_cache_fill(t, cache, service);
 }
 
-/* A source that no host has, by its first byte; of the last one it depends: sl_martian4(). */
+/* First bytes of sources that no host has; for the last byte see sl_martian4(). */
 static const uint8_t sl_martian_net[256] = { [0] = 1, [127] = 1, [224 ... 239] = 1, [255] = 1 };
 
 /* Whether the source needs a closer look, by parse6.h or sl_martian6(). */

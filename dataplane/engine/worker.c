@@ -353,7 +353,7 @@ static void burst(struct worker *worker, const struct sl_lane *lane, const struc
 			flush(worker, port, hold);
 }
 
-/* What the main thread wants to be sent. */
+/* Sends the frames that the main thread has passed to this worker. */
 static void send_outgoing(const struct sl_worker_run *run)
 {
 	struct rte_mbuf *frame[SL_BURST];
@@ -367,8 +367,8 @@ static void send_outgoing(const struct sl_worker_run *run)
 	}
 }
 
-/* A quarter of a millisecond has passed: the time, a sign of life, a piece of the flow table, and
- * what others want to be sent. */
+/* Every quarter of a millisecond: reads the clock, shows a sign of life, sweeps a part of the flow
+ * table, sends the main thread's frames. */
 static void tick(struct worker *worker, uint64_t tsc)
 {
 	uint64_t now = clock_ns();

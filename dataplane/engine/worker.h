@@ -30,7 +30,7 @@ struct sl_worker_run {
 	size_t n_rx;
 	struct sl_lane tx[SL_PORTS_CONFIG_MAX];
 	uint32_t n_ports;
-	struct rte_ring *outgoing; /* frames that the main thread wants sent; NULL: none ever */
+	struct rte_ring *outgoing; /* frames that the main thread wants sent; NULL: never any */
 	bool adaptive;		   /* sleeps a little when there are no packets */
 };
 
