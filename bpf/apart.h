@@ -174,7 +174,7 @@ SL_INLINE bool sl_bind_stale(const struct sl_tables *t, uint64_t key, uint64_t n
 __attribute__((noinline)) uint32_t sl_quic_alone(struct xdp_md *ctx, uint64_t where,
 						 uint32_t servers)
 {
-	struct sl_packet p = sl_packet_of(ctx);
+	struct sl_packet p = sl_packet_of(ctx, 0);
 
 	return sl_quic_with(NULL, &p, where, servers);
 }
@@ -182,7 +182,7 @@ __attribute__((noinline)) uint32_t sl_quic_alone(struct xdp_md *ctx, uint64_t wh
 /* where: as fragment.h has it, and 32 whether the last datagram counts too. */
 __attribute__((noinline)) uint64_t sl_fragment_find_alone(struct xdp_md *ctx, uint64_t where)
 {
-	struct sl_packet p = sl_packet_of(ctx);
+	struct sl_packet p = sl_packet_of(ctx, 0);
 	struct sl_tables t;
 
 	if (!sl_tables_look(&t))
@@ -193,7 +193,7 @@ __attribute__((noinline)) uint64_t sl_fragment_find_alone(struct xdp_md *ctx, ui
 __attribute__((noinline)) int sl_fragment_enter_alone(struct xdp_md *ctx, uint64_t where,
 						      uint64_t what)
 {
-	struct sl_packet p = sl_packet_of(ctx);
+	struct sl_packet p = sl_packet_of(ctx, 0);
 	struct sl_tables t;
 
 	if (sl_tables_look(&t))
@@ -324,7 +324,7 @@ SL_INLINE enum sl_reason sl_rare(const struct sl_tables *t, struct sl_packet *p,
 
 __attribute__((noinline)) uint32_t sl_shape6_alone(struct xdp_md *ctx)
 {
-	struct sl_packet p = sl_packet_of(ctx);
+	struct sl_packet p = sl_packet_of(ctx, 0);
 	uint16_t type;
 
 	return sl_shape6_with(&p, sl_parse_link(&p, &type));
@@ -332,7 +332,7 @@ __attribute__((noinline)) uint32_t sl_shape6_alone(struct xdp_md *ctx)
 
 __attribute__((noinline)) uint64_t sl_shape6_first_alone(struct xdp_md *ctx)
 {
-	struct sl_packet p = sl_packet_of(ctx);
+	struct sl_packet p = sl_packet_of(ctx, 0);
 	uint16_t type;
 
 	return sl_shape6_first_with(&p, sl_parse_link(&p, &type));
@@ -341,7 +341,7 @@ __attribute__((noinline)) uint64_t sl_shape6_first_alone(struct xdp_md *ctx)
 /* where: 0..15 the offset of the quoted packet, 16..31 the end of the message. */
 __attribute__((noinline)) uint32_t sl_quote6_shape_alone(struct xdp_md *ctx, uint64_t where)
 {
-	struct sl_packet p = sl_packet_of(ctx);
+	struct sl_packet p = sl_packet_of(ctx, 0);
 
 	return sl_quote6_shape_with(&p, where & 0x1ff, where >> 16 & 0xffff);
 }
@@ -400,7 +400,7 @@ SL_INLINE enum sl_reason sl_route6(const struct sl_tables *t, struct sl_packet *
 __attribute__((noinline)) int sl_mode_alone(struct xdp_md *ctx, uint64_t index, uint64_t where,
 					    uint64_t seq)
 {
-	struct sl_packet p = sl_packet_of(ctx);
+	struct sl_packet p = sl_packet_of(ctx, 0);
 	struct sl_tables t;
 
 	if (!sl_tables_look_again(&t, where >> 24 & 1, (uint32_t)seq))
@@ -418,7 +418,7 @@ SL_INLINE int sl_mode(const struct sl_tables *t, struct sl_packet *p, uint64_t i
 /* where: 0..7 the offset of the network header, 8..15 of the transport's, 16..31 the most. */
 __attribute__((noinline)) int sl_mss_clamp_alone(struct xdp_md *ctx, uint64_t where)
 {
-	struct sl_packet p = sl_packet_of(ctx);
+	struct sl_packet p = sl_packet_of(ctx, 0);
 
 	sl_mss_clamp_with(&p, where & 0xff, where >> 8 & 0xff, (uint16_t)(where >> 16));
 	return 0;

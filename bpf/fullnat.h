@@ -37,7 +37,7 @@ SL_INLINE bool see_service(struct xdp_md *ctx, const struct sl_tables *t, const 
 
 SL_INLINE int fullnat(struct xdp_md *ctx, bool six)
 {
-	struct sl_packet p = sl_packet_of(ctx);
+	struct sl_packet p = sl_packet_of(ctx, 0);
 	struct sl_work w = { 0 };
 	enum sl_reason reason = SL_REASON_torn_table;
 	struct sl_tables t;
@@ -49,57 +49,32 @@ SL_INLINE int fullnat(struct xdp_md *ctx, bool six)
 	if (see_service(ctx, &t, &p, &w, six))
 		reason = sl_fullnat_with(&t, &p, &w, &port, six);
 	if (reason == SL_ELSEWHERE) {
-		go_on(ctx, &p, 0, six ? SL_TAIL_BIND6 : SL_TAIL_BIND);
+		go_on(ctx, &p, 0, six ? SL_TAIL_bind6 : SL_TAIL_bind, false);
 		reason = SL_REASON_no_port;
 	}
-	return finish(ctx, &t, &p, reason, port);
-}
-
-SEC("xdp")
-int sl_xdp_fullnat(struct xdp_md *ctx)
-{
-	return fullnat(ctx, false);
-}
-
-SEC("xdp")
-int sl_xdp_fullnat6(struct xdp_md *ctx)
-{
-	return fullnat(ctx, true);
+	return finish(ctx, &t, &p, reason, port, false);
 }
 
 SL_INLINE int bind_first(struct xdp_md *ctx, bool six)
 {
-	struct sl_packet p = sl_packet_of(ctx);
+	struct sl_packet p = sl_packet_of(ctx, 0);
 	struct sl_work w = { 0 };
 	enum sl_reason reason = SL_REASON_torn_table;
-	uint32_t first = 0;
-	const struct tell *told = bpf_map_lookup_elem(&telling, &first);
+	const struct handover *h = sl_map_at(handover, 0);
 	struct sl_tables t;
 	uint16_t port = 0;
 
-	if (!told || !sl_tables_look(&t))
+	if (!h || !sl_tables_look(&t))
 		return XDP_DROP;
-	p.mtu = (uint16_t)told->mtu;
+	p.mtu = (uint16_t)h->mtu; /* what the search for a port came to */
 	if (see_service(ctx, &t, &p, &w, six))
 		reason = sl_fullnat_first_with(&t, &p, &w, &port, six);
-	return finish(ctx, &t, &p, reason, port);
-}
-
-SEC("xdp")
-int sl_xdp_bind(struct xdp_md *ctx)
-{
-	return bind_first(ctx, false);
-}
-
-SEC("xdp")
-int sl_xdp_bind6(struct xdp_md *ctx)
-{
-	return bind_first(ctx, true);
+	return finish(ctx, &t, &p, reason, port, false);
 }
 
 SL_INLINE int bound_back(struct xdp_md *ctx, bool six)
 {
-	struct sl_packet p = sl_packet_of(ctx);
+	struct sl_packet p = sl_packet_of(ctx, 0);
 	struct sl_parsed o = { 0 };
 	struct sl_work w = { 0 };
 	enum sl_reason reason = SL_REASON_bad_header;
@@ -114,19 +89,7 @@ SL_INLINE int bound_back(struct xdp_md *ctx, bool six)
 		reason = sl_fullnat_back_with(&t, &p, &w, &port, six);
 	else if (o.protocol == (six ? SL_PROTO_ICMP6 : SL_PROTO_ICMP))
 		reason = six ? sl_icmp6_bound(&t, &p, &w, &port) : sl_icmp_bound(&t, &p, &w, &port);
-	return finish(ctx, &t, &p, reason, port);
-}
-
-SEC("xdp")
-int sl_xdp_bound(struct xdp_md *ctx)
-{
-	return bound_back(ctx, false);
-}
-
-SEC("xdp")
-int sl_xdp_bound6(struct xdp_md *ctx)
-{
-	return bound_back(ctx, true);
+	return finish(ctx, &t, &p, reason, port, false);
 }
 
 #endif

@@ -28,8 +28,9 @@ const volatile uint32_t sl_balances;
 const volatile uint32_t sl_exceptions; /* places of one bank */
 const volatile uint32_t sl_meter_lines;
 const volatile uint32_t sl_workers; /* CPU c is writer sl_workers + c */
-const volatile bool sl_veth;	    /* the port is one */
-const volatile uint32_t sl_port;    /* that this program instance stands at: index in ports */
+/* Of the entry program alone, of which each port has an instance. */
+const volatile bool sl_veth;	 /* the port is one */
+const volatile uint32_t sl_port; /* its index in ports */
 
 /* Small: every function of a chain has one, and all stacks together are 512 bytes. */
 struct sl_tables {
@@ -51,8 +52,9 @@ struct sl_tables {
 		bpf_map_lookup_elem(&(map), &key_);                                                \
 	})
 
-/* The frame of a context, as the kernel has it now. */
-SL_INLINE struct sl_packet sl_packet_of(struct xdp_md *ctx)
+/* The frame of a context, as the kernel has it now. Functions of apart.h don't know by which port
+ * it came in, nor ask: for them 0. */
+SL_INLINE struct sl_packet sl_packet_of(struct xdp_md *ctx, uint16_t ingress)
 {
 	uint8_t *data = (uint8_t *)(uintptr_t)ctx->data;
 	uint8_t *end = (uint8_t *)(uintptr_t)ctx->data_end;
@@ -63,7 +65,7 @@ SL_INLINE struct sl_packet sl_packet_of(struct xdp_md *ctx)
 				   .end = end,
 				   .frame = ctx,
 				   .length = (uint32_t)length,
-				   .ingress = (uint16_t)sl_port };
+				   .ingress = ingress };
 }
 
 /* Takes the live bank. False while nothing was ever published. */
@@ -305,7 +307,7 @@ SL_INLINE bool sl_seam_grow(struct sl_packet *p, uint32_t n)
 
 	if (bpf_xdp_adjust_head(ctx, -(int)n))
 		return false;
-	*p = sl_packet_of(ctx);
+	*p = sl_packet_of(ctx, p->ingress);
 	return true;
 }
 
@@ -315,7 +317,7 @@ SL_INLINE bool sl_seam_cut(struct sl_packet *p, uint32_t length)
 
 	if (bpf_xdp_adjust_tail(ctx, (int)length - (int)p->length))
 		return false;
-	*p = sl_packet_of(ctx);
+	*p = sl_packet_of(ctx, p->ingress);
 	return true;
 }
 

@@ -1,40 +1,43 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* What is rare, limited, IPv6, of full NAT or to be answered goes on in a program of its own, which
- * has a stack of its own and is verified apart; what isn't pays one comparison for that. These are
- * the places of such programs in the map of them. The first ones are in the order of enum sl_todo,
- * and so are those from ICMP6 on. Those of full NAT are there where an instance has room for pools
- * of addresses: they take long to verify.
+/* The programs that XDP goes on in, by tail calls, for what is rare, limited, IPv6, of full NAT or
+ * to be answered: each has a stack of its own and is verified by itself, and the common path pays
+ * one comparison. All ports of an instance share them. Each is loaded when the first generation
+ * that needs it is published, before it is (control/xdp/programs.c), since verifying takes a tenth
+ * of a second.
  */
 #ifndef SL_ABI_TAILS_H
 #define SL_ABI_TAILS_H
 
-enum {
-	SL_TAIL_IP6,
-	SL_TAIL_ICMP,
-	SL_TAIL_FIRST,
-	SL_TAIL_FRAGMENT,
-	SL_TAIL_LIMITED,
-	SL_TAIL_LIMITED6,
-	SL_TAIL_ICMP6,
-	SL_TAIL_FIRST6,
-	SL_TAIL_FRAGMENT6,
-	SL_TAIL_ANSWER,
-	SL_TAIL_FULLNAT,
-	SL_TAIL_FULLNAT6,
-	SL_TAIL_BIND,
-	SL_TAIL_BIND6,
-	SL_TAIL_BOUND,
-	SL_TAIL_BOUND6,
-	SL_TAILS
+/* What is among the services of a generation, apart from IPv4 without limits. */
+enum sl_need {
+	SL_NEED_NOTHING = 0,
+	SL_NEED_IP6 = 1,
+	SL_NEED_LIMITED = 2, /* or QUIC connection ids: what sl_work_limited() says */
+	SL_NEED_FULLNAT = 4,
 };
 
-/*        program       place */
-#define SL_TAILS_FULLNAT(X)                                                                        \
-	X(sl_xdp_fullnat, SL_TAIL_FULLNAT)                                                         \
-	X(sl_xdp_fullnat6, SL_TAIL_FULLNAT6)                                                       \
-	X(sl_xdp_bind, SL_TAIL_BIND)                                                               \
-	X(sl_xdp_bind6, SL_TAIL_BIND6)                                                             \
-	X(sl_xdp_bound, SL_TAIL_BOUND)                                                             \
-	X(sl_xdp_bound6, SL_TAIL_BOUND6)
+/* sl_xdp_NAME in bpf/, and what there must be for a packet to get there: all of these. The order
+ * means nothing but their places in the map. */
+#define SL_TAILS(X)                                                                                \
+	X(fragment, SL_NEED_NOTHING)                                                               \
+	X(first, SL_NEED_NOTHING)                                                                  \
+	X(icmp, SL_NEED_NOTHING)                                                                   \
+	X(answer, SL_NEED_NOTHING)                                                                 \
+	X(limited, SL_NEED_LIMITED)                                                                \
+	X(first6, SL_NEED_IP6)                                                                     \
+	X(ip6, SL_NEED_IP6)                                                                        \
+	X(fragment6, SL_NEED_IP6)                                                                  \
+	X(icmp6, SL_NEED_IP6)                                                                      \
+	X(limited6, SL_NEED_IP6 | SL_NEED_LIMITED)                                                 \
+	X(bound, SL_NEED_FULLNAT)                                                                  \
+	X(fullnat, SL_NEED_FULLNAT)                                                                \
+	X(bind, SL_NEED_FULLNAT)                                                                   \
+	X(fullnat6, SL_NEED_IP6 | SL_NEED_FULLNAT)                                                 \
+	X(bound6, SL_NEED_IP6 | SL_NEED_FULLNAT)                                                   \
+	X(bind6, SL_NEED_IP6 | SL_NEED_FULLNAT)
+
+#define SL_TAIL_PLACE(name, needs) SL_TAIL_##name,
+enum sl_tail { SL_TAILS(SL_TAIL_PLACE) SL_TAIL_COUNT };
+#undef SL_TAIL_PLACE
 
 #endif
