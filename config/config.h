@@ -121,6 +121,7 @@ struct sl_config_backend {
 	union sl_addr addr;
 	uint16_t port; /* host order; the service's when not given, of a range 0 */
 	uint32_t weight;
+	bool draining; /* state = "draining": takes no new connections */
 	struct sl_server_id server_id;
 	int line;
 };
@@ -179,6 +180,7 @@ struct sl_config_service {
 	struct sl_config_backend *backend;
 	size_t n_backends;
 	int line;
+	struct config_setting_t *setting; /* its group in sl_config.tree; NULL: of no file */
 };
 
 struct sl_config {
@@ -203,6 +205,7 @@ struct sl_config {
 	size_t n_pools;
 	struct sl_config_service *service;
 	size_t n_services;
+	struct config_t *tree; /* libconfig's own of the file, for what writes it again */
 };
 
 /* Exit statuses of all programs, by kind of failure. */
@@ -214,12 +217,28 @@ enum sl_exit {
 	SL_EXIT_MACHINE = 4, /* the machine lacks something: rights, huge pages, a port */
 	SL_EXIT_BUSY = 5,    /* another instance of this name runs */
 	SL_EXIT_ABI = 6,     /* shared memory of another version */
+	SL_EXIT_UNSAVED = 7, /* of sluicectl: the change is live, but could not be saved */
 };
 
 /* Reads and checks FILE into *config. 0, or -errno (-EINVAL: the file's fault) with one line
  * "FILE:LINE: FIELD: what is wrong, what to do" in error; *config is then empty. */
 int sl_config_read(const char *file, struct sl_config *config, char error[SL_ERROR_MAX]);
 void sl_config_free(struct sl_config *config);
+
+/* A service that stands in no file, but is described as one is: `group` holds fields of
+ * docs/configuration.md's "services", backends included. Pools, tunnel sources and `closed_ports`
+ * are those of `base`. 0, or -errno with "FIELD: what is wrong, what to do"; the service's backends
+ * are the caller's to free. */
+int sl_config_read_service(const struct sl_config *base, struct config_setting_t *group,
+			   struct sl_config_service *service, char error[SL_ERROR_MAX]);
+
+/* What spans services: whether these stand beside each other within the capacities of `base`. 0, or
+ * -EINVAL with a message. */
+int sl_config_check_services(const struct sl_config *base, struct sl_config_service *service,
+			     size_t n, char error[SL_ERROR_MAX]);
+
+/* Whether services have a field of this name. */
+bool sl_config_service_field(const char *name);
 
 /* What it says of the backend at this address and port (host order); NULL: nothing. */
 const struct sl_config_backend *sl_config_endpoint(const struct sl_config_service *service,

@@ -63,14 +63,18 @@ static size_t path_of(const config_setting_t *setting, char *text, size_t size)
 static int fail(struct sl_reader *r, const config_setting_t *setting, const char *missing,
 		const char *format, va_list args)
 {
-	char file[SL_PATH_MAX], path[128];
-	unsigned int line = setting->line ? setting->line : 1; /* the root has none */
-	size_t len = path_of(setting, path, sizeof(path));
+	char file[SL_PATH_MAX], path[128] = "";
+	size_t len = setting ? path_of(setting, path, sizeof(path)) : 0;
 	char *c;
 
-	snprintf(r->error, SL_ERROR_MAX,
-		 "%s:%u: %s%s%s: ", sl_source_file(r, config_setting_source_file(setting), file),
-		 line, path, missing && len ? "." : "", missing ? missing : "");
+	if (r->live || !setting)
+		snprintf(r->error, SL_ERROR_MAX, "%s%s%s%s", path, missing && len ? "." : "",
+			 missing ? missing : "", missing || len ? ": " : "");
+	else
+		snprintf(r->error, SL_ERROR_MAX, "%s:%u: %s%s%s: ",
+			 sl_source_file(r, config_setting_source_file(setting), file),
+			 setting->line ? setting->line : 1, /* the root has none */
+			 path, missing && len ? "." : "", missing ? missing : "");
 	len = strlen(r->error);
 	vsnprintf(r->error + len, SL_ERROR_MAX - len, format, args);
 	for (c = r->error; *c; c++)
@@ -92,7 +96,7 @@ int sl_fail(struct sl_reader *r, const config_setting_t *setting, const char *fo
 int sl_fail_in(struct sl_reader *r, const config_setting_t *group, const char *member,
 	       const char *format, ...)
 {
-	const config_setting_t *setting = config_setting_get_member(group, member);
+	const config_setting_t *setting = group ? config_setting_get_member(group, member) : NULL;
 	va_list args;
 
 	va_start(args, format);
@@ -104,10 +108,12 @@ int sl_fail_in(struct sl_reader *r, const config_setting_t *group, const char *m
 const char *sl_where(const struct sl_reader *r, const config_setting_t *setting,
 		     const config_setting_t *here, char text[SL_WHERE_TEXT])
 {
-	const char *file = config_setting_source_file(setting);
+	const char *file = setting ? config_setting_source_file(setting) : NULL;
 	char path[SL_PATH_MAX];
 
-	if (file == config_setting_source_file(here))
+	if (!setting)
+		snprintf(text, SL_WHERE_TEXT, "the live configuration");
+	else if (here && file == config_setting_source_file(here))
 		snprintf(text, SL_WHERE_TEXT, "line %u", setting->line);
 	else
 		snprintf(text, SL_WHERE_TEXT, "%s:%u", sl_source_file(r, file, path),

@@ -190,7 +190,7 @@ int sl_config_read(const char *file, struct sl_config *config, char error[SL_ERR
 {
 	struct sl_reader r = { .config = config, .error = error };
 	const char *slash = strrchr(file, '/');
-	config_t tree;
+	config_t *tree;
 	int err;
 
 	memset(config, 0, sizeof(*config));
@@ -207,9 +207,12 @@ int sl_config_read(const char *file, struct sl_config *config, char error[SL_ERR
 	derive_row_key("sluice", config->row_key);
 	sl_capacity_default(&config->capacity);
 
-	config_init(&tree);
-	err = read_file(&r, &tree);
-	config_destroy(&tree);
+	tree = malloc(sizeof(*tree));
+	if (!tree)
+		return -ENOMEM;
+	config_init(tree);
+	config->tree = tree;
+	err = read_file(&r, tree);
 	if (err && !*error)
 		snprintf(error, SL_ERROR_MAX, "%s: can't be read: %s; try again", file,
 			 strerror(-err));
@@ -227,5 +230,8 @@ void sl_config_free(struct sl_config *config)
 	free(config->service);
 	free(config->pool);
 	free(config->next_hop);
+	if (config->tree)
+		config_destroy(config->tree);
+	free(config->tree);
 	memset(config, 0, sizeof(*config));
 }

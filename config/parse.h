@@ -22,6 +22,7 @@ struct sl_reader {
 	char *error;	       /* SL_ERROR_MAX bytes */
 	char dir[SL_PATH_MAX]; /* where @include starts: the main file's directory, or "" */
 	const config_setting_t *tables; /* the field that forces a kind of tables; NULL: auto */
+	bool live;			/* what is read stands in no file, so no line is told */
 };
 
 enum sl_field_type {

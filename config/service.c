@@ -38,6 +38,8 @@ static int read_weight(struct sl_reader *r, const struct sl_field *field, config
 	return 0;
 }
 
+static const struct sl_word states[] = { { "ready", false }, { "draining", true }, { NULL, 0 } };
+
 static const struct sl_field backend_fields[] = {
 	{ "name", SL_STRING, sl_read_name, "name = \"b1\";", SL_MEMBER(sl_config_backend, name) },
 	{ "address", SL_STRING, sl_read_address, "address = \"10.1.0.2\";", .required = true,
@@ -45,6 +47,8 @@ static const struct sl_field backend_fields[] = {
 	{ "port", SL_INTEGER, sl_read_integer, "port = 8080;", SL_MEMBER(sl_config_backend, port),
 	  .min = 1, .max = 65535 },
 	{ "weight", SL_INTEGER, read_weight, "weight = 10;", SL_MEMBER(sl_config_backend, weight) },
+	{ "state", SL_STRING, sl_read_word, "state = \"draining\";",
+	  SL_MEMBER(sl_config_backend, draining), .words = states },
 	{ "server_id", SL_STRING, sl_read_server_id, "server_id = \"0a0b\";",
 	  SL_MEMBER(sl_config_backend, server_id) },
 };
@@ -346,6 +350,7 @@ static int read_service(struct sl_reader *r, struct sl_config_service *service,
 		.source6 = r->config->source6,
 		.table_size = TABLE_DEFAULT,
 		.line = (int)setting->line,
+		.setting = r->live ? NULL : setting,
 	};
 	err = sl_group_read(r, &sl_group_service, setting, service);
 	if (err)
@@ -373,11 +378,11 @@ static int same_service(const void *a, const void *b)
 }
 
 /* A port is of one range at most, whatever service has it for itself. */
-static int check_ranges(struct sl_reader *r, const struct sl_config *config, config_setting_t *list)
+static int check_ranges(struct sl_reader *r, const struct sl_config *config)
 {
 	for (size_t i = 0; i < config->n_services; i++) {
 		const struct sl_config_service *service = &config->service[i];
-		config_setting_t *here = config_setting_get_elem(list, (unsigned int)i);
+		const config_setting_t *here = service->setting;
 		char where[SL_WHERE_TEXT];
 		size_t ranges = 1;
 
@@ -387,7 +392,7 @@ static int check_ranges(struct sl_reader *r, const struct sl_config *config, con
 			if (!sl_config_is_range(other) || other->protocol != service->protocol ||
 			    !sl_addr_equal(&other->vip, &service->vip))
 				continue;
-			sl_where(r, config_setting_get_elem(list, (unsigned int)k), here, where);
+			sl_where(r, other->setting, here, where);
 			if (other->port <= service->last_port && service->port <= other->last_port)
 				return sl_fail_in(r, here, "port",
 						  "%u-%u overlaps service \"%s\" on %s; give each "
@@ -404,20 +409,19 @@ static int check_ranges(struct sl_reader *r, const struct sl_config *config, con
 	return 0;
 }
 
-static int check_services(struct sl_reader *r, const struct sl_config *config,
-			  config_setting_t *list)
+static int check_services(struct sl_reader *r, const struct sl_config *config)
 {
 	const struct sl_config_service *service;
 	char where[SL_WHERE_TEXT], vip[SL_ADDR_TEXT];
-	config_setting_t *here;
+	const config_setting_t *here;
 	size_t first, second;
 	int err;
 
 	err = sl_duplicate(config->service, config->n_services, sizeof(*config->service),
 			   same_service_name, &first, &second);
 	if (err > 0) {
-		here = config_setting_get_elem(list, (unsigned int)second);
-		sl_where(r, config_setting_get_elem(list, (unsigned int)first), here, where);
+		here = config->service[second].setting;
+		sl_where(r, config->service[first].setting, here, where);
 		return sl_fail_in(r, here, "name",
 				  "\"%s\" is the service's on %s already; give "
 				  "each a name of its own",
@@ -429,8 +433,8 @@ static int check_services(struct sl_reader *r, const struct sl_config *config,
 			   same_service, &first, &second);
 	if (err > 0) {
 		service = &config->service[second];
-		here = config_setting_get_elem(list, (unsigned int)second);
-		sl_where(r, config_setting_get_elem(list, (unsigned int)first), here, where);
+		here = config->service[second].setting;
+		sl_where(r, config->service[first].setting, here, where);
 		return sl_fail_in(r, here, "vip",
 				  "%s %s port %u is service \"%s\" on %s already; "
 				  "change one of the three",
@@ -438,11 +442,12 @@ static int check_services(struct sl_reader *r, const struct sl_config *config,
 				  service->protocol == IPPROTO_TCP ? "tcp" : "udp", service->port,
 				  config->service[first].name, where);
 	}
-	return err ? err : check_ranges(r, config, list);
+	return err ? err : check_ranges(r, config);
 }
 
+/* `list`: of the file; NULL: none is. */
 static int check_capacity(struct sl_reader *r, const struct sl_config *config,
-			  config_setting_t *list)
+			  const config_setting_t *list)
 {
 	unsigned long long backends = 0, rows = 0, limits = 0;
 	size_t i;
@@ -499,6 +504,51 @@ int sl_read_services(struct sl_reader *r, const struct sl_field *field, config_s
 		if (err)
 			return err;
 	}
-	err = check_services(r, config, list);
+	err = check_services(r, config);
 	return err ? err : check_capacity(r, config, list);
+}
+
+int sl_config_read_service(const struct sl_config *base, struct config_setting_t *group,
+			   struct sl_config_service *service, char error[SL_ERROR_MAX])
+{
+	struct sl_config config = *base;
+	struct sl_reader r = { .config = &config, .error = error, .live = true };
+	int err;
+
+	error[0] = '\0';
+	err = read_service(&r, service, group);
+	if (!err)
+		return 0;
+	free(service->backend);
+	*service = (struct sl_config_service){ 0 };
+	return err;
+}
+
+int sl_config_check_services(const struct sl_config *base, struct sl_config_service *service,
+			     size_t n, char error[SL_ERROR_MAX])
+{
+	struct sl_config config = *base;
+	struct sl_reader r = { .config = &config, .error = error, .live = true };
+	int err;
+
+	error[0] = '\0';
+	config.service = service;
+	config.n_services = n;
+	if (n > base->capacity.services) {
+		snprintf(error, SL_ERROR_MAX,
+			 "service: there would be %zu, the capacity is %u; set "
+			 "dataplane.capacity.services to at least %zu",
+			 n, base->capacity.services, n);
+		return -EINVAL;
+	}
+	err = check_services(&r, &config);
+	return err ? err : check_capacity(&r, &config, NULL);
+}
+
+bool sl_config_service_field(const char *name)
+{
+	for (size_t i = 0; i < sizeof(service_fields) / sizeof(service_fields[0]); i++)
+		if (strcmp(service_fields[i].name, name) == 0)
+			return true;
+	return false;
 }

@@ -12,6 +12,8 @@
 #include "model/model.h"
 #include "network/net.h"
 
+struct sl_operators;
+struct sl_publication;
 struct sl_rpc;
 
 struct sl_control {
@@ -20,13 +22,15 @@ struct sl_control {
 	struct sl_config config;
 	struct sl_store_where where;
 	struct sl_store store;
-	struct sl_pool *rows;	  /* extents of slots */
-	struct sl_pool *backends; /* extents of backends */
-	struct sl_pool *limits;	  /* extents of limits */
-	struct sl_model *model;	  /* as published */
+	struct sl_pool *rows;			 /* extents of slots */
+	struct sl_pool *backends;		 /* extents of backends */
+	struct sl_pool *limits;			 /* extents of limits */
+	struct sl_model *model;			 /* as published */
+	struct sl_publication *publication;	 /* under way, see tables/publish.h; NULL: none */
+	void (*published)(struct sl_control *c); /* called when one has ended; NULL: nobody */
 	struct sl_net *net;
 	struct sl_rpc *changes, *reads; /* the two sockets */
-	json_t *overrides;		/* what operators set live, see desired/overrides.h */
+	struct sl_operators *operators; /* what operators set live, see desired/layers.h */
 	struct sl_traffic *baseline;	/* counters as they stood when a backend got its id */
 	struct sl_limit_tally *limit_baseline; /* when a limit did */
 	struct sl_sweep *sweep;
@@ -35,6 +39,9 @@ struct sl_control {
 	struct sl_top *top;	    /* see report/limit_top.h; NULL: not yet */
 	struct sl_rescale *rescale; /* buckets that are brought to a new rate; NULL: never */
 	struct event *every_tick;
+	struct event *after_publish;
+	bool follows, must_follow; /* the network, or the file, when no publish is under way */
+	bool reloads;
 	int lock;
 	uint64_t started_ns;
 	uint64_t refused; /* generations that the dataplane refused */
@@ -50,6 +57,8 @@ struct sl_control {
 	json_t *told;		/* problems of backends that were logged, see report/problems.h */
 	uint64_t told_at;	/* the generation that they are of */
 	uint64_t told_refused;	/* the generation whose refusal was logged */
+	char unsaved[SL_ERROR_MAX]; /* why what operators set isn't on disk; "": it is */
+	uint32_t unsaved_ms;	    /* when that was tried last */
 	bool limits_failed; /* the last attempt to end what has expired, see desired/apply_limits.h
 			     */
 	uint32_t limits_failed_ms;

@@ -20,6 +20,7 @@
 #include "commands/table.h"
 #include "daemon.h"
 #include "desired/apply.h"
+#include "desired/operators.h"
 #include "desired/overrides.h"
 #include "network/multicast.h"
 #include "report/limit_top.h"
@@ -32,31 +33,40 @@
 #include "tables/publish.h"
 #include "tables/queues.h"
 #include "tables/rescale.h"
+#include "transaction/transaction.h"
 #include "upkeep/limit_expiry.h"
 #include "upkeep/sweep.h"
 #include "xdp/ports.h"
 
-enum { TICK_MS = 10, RESOLVE_MS = 1500 };
+enum { TICK_MS = 10 };
 
-/* Publishes what the network has become; or, if it must be, even if that is nothing new. */
+static void followed(void *context, int err, const struct sl_published *out, const char *error)
+{
+	(void)context, (void)out;
+	if (err)
+		sl_log("%s", error[0] ? error : strerror(-err));
+}
+
+/* Publishes what the network has become; or, if it must be, even if that is nothing new. What comes
+ * while a generation is on its way waits for its end. */
 static void follow(struct sl_control *c, bool must)
 {
 	char error[SL_ERROR_MAX] = "";
-	struct sl_published out;
 	struct sl_model *next;
-	int err;
 
 	sl_attach_ports(c, error);
+	if (sl_publishing(c)) {
+		c->follows = true;
+		c->must_follow |= must;
+		return;
+	}
 	next = sl_model_clone(c->model);
 	if (!next)
 		return;
-	if (!sl_apply_network(c, next) && !must) {
+	if (!sl_apply_network(c, next) && !must)
 		sl_model_free(next, 0);
-		return;
-	}
-	err = sl_publish(c, next, &out, error);
-	if (err)
-		sl_log("%s", error[0] ? error : strerror(-err));
+	else
+		sl_publish_begin(c, next, followed, c);
 }
 
 static void network_changed(void *context)
@@ -148,6 +158,7 @@ static void tick(evutil_socket_t fd, short what, void *context)
 	sl_limit_expiry_tick(c);
 	sl_limit_top_tick(c);
 	sl_rescale_run(c);
+	sl_transaction_retry_save(c);
 }
 
 static void stop(evutil_socket_t fd, short what, void *context)
@@ -156,26 +167,48 @@ static void stop(evutil_socket_t fd, short what, void *context)
 	event_base_loopbreak(((struct sl_control *)context)->base);
 }
 
-static void hang_up(evutil_socket_t fd, short what, void *context)
+static void reload(struct sl_control *c)
 {
 	char error[SL_ERROR_MAX] = "";
-	json_t *changes = json_array();
-	const json_t *line;
-	size_t i;
-	int err;
+	int err = sl_reload(c, NULL, "SIGHUP", NULL, error);
+
+	if (err < 0)
+		sl_log("%s; nothing was changed", error[0] ? error : strerror(-err));
+}
+
+static void hang_up(evutil_socket_t fd, short what, void *context)
+{
+	struct sl_control *c = context;
 
 	(void)fd, (void)what;
-	err = changes ? sl_reload(context, changes, error) : -ENOMEM;
-	if (err) {
-		sl_log("%s; nothing was changed", error[0] ? error : strerror(-err));
-		json_decref(changes);
-		return;
+	if (sl_publishing(c))
+		c->reloads = true;
+	else
+		reload(c);
+}
+
+/* A generation has ended: what waited for it goes on, in this order. */
+static void after_publish(evutil_socket_t fd, short what, void *context)
+{
+	struct sl_control *c = context;
+	bool must = c->must_follow;
+
+	(void)fd, (void)what;
+	if (c->follows && !sl_publishing(c)) {
+		c->follows = c->must_follow = false;
+		follow(c, must);
 	}
-	if (json_array_size(changes) == 0)
-		sl_log("reloaded: no difference");
-	json_array_foreach (changes, i, line)
-		sl_log("reloaded: %s", json_string_value(line));
-	json_decref(changes);
+	if (c->reloads && !sl_publishing(c)) {
+		c->reloads = false;
+		reload(c);
+	}
+	if (!sl_publishing(c))
+		sl_rpc_resume(c->changes);
+}
+
+static void published(struct sl_control *c)
+{
+	event_active(c->after_publish, 0, 0);
 }
 
 /* Every port has to be there when we start; later it may come and go. */
@@ -195,66 +228,29 @@ static int check_ports(struct sl_control *c, char error[SL_ERROR_MAX])
 	return 0;
 }
 
-static bool all_resolved(const struct sl_model *m)
+/* What operators set that isn't what the file says. */
+static void log_live(const struct sl_control *c)
 {
-	for (size_t i = 0; i < m->n; i++)
-		for (uint32_t k = 0; k < m->service[i]->n; k++)
-			if (m->service[i]->backend[k].state == SL_STATE_READY &&
-			    m->service[i]->backend[k].hop.kind == SL_ROUTE_ASK)
-				return false;
-	return true;
-}
-
-/* The first generation of this process: waits a little for backends' next hops, so that it begins
- * with all that are there. */
-static int publish_first(struct sl_control *c, char error[SL_ERROR_MAX])
-{
-	struct sl_model *next = sl_model_clone(c->model);
-	uint64_t until = sl_clock_ns() + RESOLVE_MS * 1000000ull;
-	struct sl_model *live = c->model;
-	struct sl_published out;
-	int err = next ? sl_apply(c, &c->config, next, NULL, error) : -ENOMEM;
-
-	if (err) {
-		sl_model_free(next, 0);
-		return err;
-	}
-	c->model = NULL; /* network_changed() keeps out meanwhile */
-	sl_apply_network(c, next);
-	while (!all_resolved(next) && sl_clock_ns() < until) {
-		event_base_loop(c->base, EVLOOP_NONBLOCK);
-		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
-		sl_apply_network(c, next);
-	}
-	c->model = live;
-	/* What was adopted is filled anew from the file's weights: the same ones move no row. */
-	for (size_t i = 0; i < next->n; i++) {
-		struct sl_model_service *s = sl_model_edit(next, i);
-
-		if (s)
-			s->refill = s->rewrite = true;
-	}
-	err = sl_publish(c, next, &out, error);
-	/* Its tables are of our version: what it refuses is in the files. */
-	return err == -EPROTO ? -EINVAL : err;
-}
-
-/* What operators set, as the file leaves it. */
-static void settle_overrides(struct sl_control *c)
-{
-	json_t *before = json_deep_copy(c->overrides), *removed = json_array();
-	char error[SL_ERROR_MAX];
-	const json_t *line;
+	json_t *live = json_array(), *line;
 	size_t i;
 
-	sl_overrides_prune(c);
-	if (!json_equal(before, c->overrides) && sl_overrides_save(c, error) != 0)
-		sl_log("%s", error);
-	sl_reload_removed(c, removed);
-	json_array_foreach (removed, i, line)
+	sl_operators_describe(c->operators, &c->config, live);
+	json_array_foreach (live, i, line)
 		sl_log("%s", json_string_value(line));
-	json_decref(removed);
-	json_decref(before);
+	json_decref(live);
+}
+
+static bool busy(void *context)
+{
+	return sl_publishing(context);
+}
+
+static int publish_first(struct sl_control *c, char error[SL_ERROR_MAX])
+{
+	int err = sl_transaction_start(c, error);
+
+	/* Its tables are of our version: what it refuses is in the files. */
+	return err == -EPROTO ? -EINVAL : err;
 }
 
 static int open_sockets(struct sl_control *c, char error[SL_ERROR_MAX])
@@ -267,6 +263,7 @@ static int open_sockets(struct sl_control *c, char error[SL_ERROR_MAX])
 			  error);
 	if (err)
 		return err;
+	sl_rpc_set_busy(c->changes, busy);
 	snprintf(path, sizeof(path), "%s/read.sock", c->config.run_dir);
 	return sl_rpc_open(&c->reads, c->base, path, 0660, false, sl_commands, sl_n_commands, c,
 			   error);
@@ -290,8 +287,10 @@ static int add_events(struct sl_control *c)
 	struct event *hup = evsignal_new(c->base, SIGHUP, hang_up, c);
 
 	c->every_tick = event_new(c->base, -1, EV_PERSIST, tick, c);
-	if (!term || !interrupt || !hup || !c->every_tick)
+	c->after_publish = event_new(c->base, -1, 0, after_publish, c);
+	if (!term || !interrupt || !hup || !c->every_tick || !c->after_publish)
 		return -ENOMEM;
+	c->published = published;
 	evsignal_add(term, NULL);
 	evsignal_add(interrupt, NULL);
 	evsignal_add(hup, NULL);
@@ -310,7 +309,7 @@ static int start(struct sl_control *c, bool fresh, char error[SL_ERROR_MAX])
 	if (!err)
 		err = sl_instance_open(c, error);
 	if (!err)
-		err = sl_overrides_load(c, error);
+		err = sl_overrides_load(c->config.state_dir, &c->operators, error);
 	if (!err)
 		err = sl_net_open(&c->net, c->base, &c->config, network_changed, c, error);
 	if (!err)
@@ -322,7 +321,7 @@ static int start(struct sl_control *c, bool fresh, char error[SL_ERROR_MAX])
 	if (!err)
 		err = publish_first(c, error);
 	if (!err) {
-		settle_overrides(c);
+		log_live(c);
 		c->sweep = sl_sweep_new(c);
 		err = c->sweep ? open_sockets(c, error) : -ENOMEM;
 	}
@@ -375,7 +374,7 @@ static int serve(struct sl_control *c, bool fresh)
 	sl_net_close(c->net);
 	sl_limit_top_free(c);
 	sl_instance_close(c);
-	json_decref(c->overrides);
+	sl_operators_free(c->operators);
 	json_decref(c->told);
 	for (uint32_t i = 0; i < SL_PORTS_CONFIG_MAX; i++)
 		free(c->unattached[i]);

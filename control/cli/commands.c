@@ -23,6 +23,20 @@ static const struct sl_command COMMANDS[] = {
 	{ "service show", "NAME", "one service and its backends",
 	  "service.show", false, sl_print_service,
 	  { { "service", SL_VALUE_TEXT, SL_GIVEN_ALWAYS } } },
+	{ "service add", "NAME [FIELD=VALUE ...]",
+	  "a new service, at once, with fields as in the file: vip=198.51.100.10 protocol=tcp "
+	  "port=80;\n      without fields: takes back one of the file that was removed live",
+	  "service.add", true, sl_print_reload,
+	  { { "service", SL_VALUE_TEXT, SL_GIVEN_ALWAYS },
+	    { "fields", SL_VALUE_FIELDS, SL_GIVEN_SOMETIMES } } },
+	{ "service remove", "NAME", "takes a service away, and ends its connections",
+	  "service.remove", true, sl_print_reload,
+	  { { "service", SL_VALUE_TEXT, SL_GIVEN_ALWAYS } } },
+	{ "service set", "NAME FIELD=VALUE ...",
+	  "other values of its fields (idle_timeout=5m); FIELD= goes back to what the file says",
+	  "service.set", true, sl_print_reload,
+	  { { "service", SL_VALUE_TEXT, SL_GIVEN_ALWAYS },
+	    { "fields", SL_VALUE_FIELDS, SL_GIVEN_ALWAYS } } },
 	{ "backend list", "[SERVICE]", "backends, with their share and traffic",
 	  "backend.list", false, sl_print_backends,
 	  { { "service", SL_VALUE_TEXT, SL_GIVEN_SOMETIMES } } },
@@ -109,6 +123,8 @@ static const struct sl_command COMMANDS[] = {
 	    { "interval", SL_VALUE_NUMBER, SL_GIVEN_OPTION } } },
 	{ "generation", "", "the live generation and who has acknowledged it",
 	  "generation", false, sl_print_generation, { { 0 } } },
+	{ "export", "", "the whole effective configuration, as a file that serves the same",
+	  "export", false, sl_print_text, { { 0 } } },
 	{ "reload", "", "read the configuration again and apply the difference",
 	  "reload", true, sl_print_reload, { { 0 } } },
 	{ "detach", "", "take XDP off all ports, remove every pin, end sluice-control",
@@ -293,6 +309,40 @@ static int set_endpoint(json_t *params, const char *text, char error[SL_ERROR_MA
 	return set_text(params, "address", address, error);
 }
 
+/* "idle_timeout=5m": a number, true or false, or a text; nothing is null. */
+static int set_field(json_t *params, const char *member, const char *text, char error[SL_ERROR_MAX])
+{
+	json_t *fields = json_object_get(params, member);
+	const char *equals = strchr(text, '=');
+	char name[WORDS_MAX], *end;
+	json_int_t number;
+	json_t *value;
+
+	if (!equals || equals == text || (size_t)(equals - text) >= sizeof(name))
+		return fail(error, "\"%.64s\" isn't FIELD=VALUE", text);
+	memcpy(name, text, (size_t)(equals - text));
+	name[equals - text] = 0;
+	errno = 0;
+	number = strtoll(++equals, &end, 10);
+	if (!*equals)
+		value = json_null();
+	else if (!*end && !errno)
+		value = json_integer(number);
+	else if (!strcmp(equals, "true") || !strcmp(equals, "false"))
+		value = json_boolean(*equals == 't');
+	else
+		value = json_string(equals);
+	if (!fields && json_object_set_new(params, member, json_object()) == 0)
+		fields = json_object_get(params, member);
+	if (json_object_get(fields, name)) {
+		json_decref(value);
+		return fail(error, "%s: given twice", name);
+	}
+	if (!value || json_object_set_new(fields, name, value))
+		return fail(error, "%s: not UTF-8", name);
+	return 0;
+}
+
 static int set_value(json_t *params, const struct sl_parameter *parameter, const char *text,
 		     char error[SL_ERROR_MAX])
 {
@@ -310,6 +360,8 @@ static int set_value(json_t *params, const struct sl_parameter *parameter, const
 		return set_endpoint(params, text, error);
 	case SL_VALUE_YES:
 		return json_object_set_new(params, member, json_true());
+	case SL_VALUE_FIELDS:
+		return set_field(params, member, text, error);
 	}
 	return -EINVAL;
 }
@@ -328,6 +380,9 @@ static int set_words(const struct sl_command *command, const struct sl_given_wor
 			return misuse(command, "too few words", error);
 		if (set_value(params, parameter, given->word[word], error))
 			return -EINVAL;
+		while (parameter->value == SL_VALUE_FIELDS && word + 1 < given->n_words)
+			if (set_value(params, parameter, given->word[++word], error))
+				return -EINVAL;
 	}
 	if (word < given->n_words) {
 		snprintf(what, sizeof(what), "\"%.64s\" is too much", given->word[word]);

@@ -17,6 +17,7 @@ enum sl_value {
 	SL_VALUE_NUMBER,
 	SL_VALUE_ENDPOINT, /* ADDRESS[:PORT], [ADDRESS]:PORT: two members, "address" and "port" */
 	SL_VALUE_YES,	   /* an option without a value */
+	SL_VALUE_FIELDS,   /* FIELD=VALUE, as many as are given: an object */
 };
 
 enum sl_given {

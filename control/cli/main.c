@@ -309,10 +309,13 @@ static void print_result(const struct settings *settings, const struct sl_comman
 	putchar('\n');
 }
 
-/* A change that is published but not yet acknowledged by all is no success to build on. */
-static int check_acknowledged(const struct settings *settings, const struct sl_command *command,
-			      const json_t *result)
+/* A change that is live but would be forgotten by a restart, or is published but not yet
+ * acknowledged by all, is no success to build on. */
+static int check_change(const struct settings *settings, const struct sl_command *command,
+			const json_t *result)
 {
+	if (json_is_false(json_object_get(result, "saved")))
+		return SL_EXIT_UNSAVED; /* the text says why */
 	if (!command->changes || !json_is_false(json_object_get(result, "acknowledged")) ||
 	    json_integer_value(json_object_get(result, "workers")) == 0)
 		return SL_EXIT_OK;
@@ -398,7 +401,7 @@ static int run(const struct settings *settings, const struct sl_command *command
 	if (result) {
 		print_result(settings, command, result);
 		fflush(stdout);
-		rc = check_acknowledged(settings, command, result);
+		rc = check_change(settings, command, result);
 	} else {
 		rc = report_error(settings, json_object_get(answer, "error"));
 	}

@@ -116,6 +116,7 @@ static const struct column SERVICES[] = {
 	{ "IDLE-TIMEOUT", "idle_timeout_ms", sl_cell_ms, RIGHT | DETAIL },
 	{ "BACKENDS", "backends", sl_cell_number, RIGHT },
 	{ "READY", "ready", sl_cell_number, RIGHT },
+	{ "SOURCE", "source", sl_cell_text, 0 },
 	{ "ROWS-OPEN", "rows_open", sl_cell_number, RIGHT },
 	{ "ROWS-MIXED", "rows_mixed", sl_cell_number, RIGHT | DETAIL },
 	{ "CONNECTIONS", "connections", sl_cell_count, RIGHT },
@@ -140,6 +141,7 @@ static const struct column BACKENDS[] = {
 	{ "BYTES-IN", "bytes_in", sl_cell_count, RIGHT },
 	{ "PACKETS-OUT", "packets_out", sl_cell_count, RIGHT },
 	{ "BYTES-OUT", "bytes_out", sl_cell_count, RIGHT },
+	{ "SOURCE", "source", sl_cell_text, 0 },
 	{ "NEXT-HOP", "next_hop", sl_cell_text, 0 },
 	{ "SERVER-ID", "server_id", sl_cell_text, RARE },
 	{ 0 },
@@ -451,13 +453,17 @@ void sl_print_reload(const json_t *result)
 	if (json_array_size(changes) == 0)
 		puts("nothing changed");
 	print_texts("", changes);
+	print_texts("live: ", json_object_get(result, "live"));
 	sl_print_change(result);
 }
 
 void sl_print_text(const json_t *result)
 {
-	char text[SL_CELL_MAX];
+	const char *text = json_string_value(json_object_get(result, "text"));
+	size_t length = text ? strlen(text) : 0;
 
-	sl_cell_text(result, "text", text);
-	puts(text);
+	if (length)
+		fwrite(text, 1, length, stdout);
+	if (!length || text[length - 1] != '\n')
+		putchar('\n');
 }

@@ -5,12 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../desired/apply.h"
-#include "../desired/overrides.h"
 #include "../model/server_ids.h"
-#include "../report/status.h"
-#include "../tables/counters.h"
-#include "../tables/publish.h"
+#include "change.h"
 #include "params.h"
 
 /* A backend by its name or as ADDRESS:PORT. One that leaves may have handed on its name. */
@@ -33,84 +29,60 @@ static struct sl_model_backend *backend_of(const struct sl_model_service *s, con
 	return leaving;
 }
 
-/* Changes: begin on a clone, end by publishing it and writing down what was set. */
-
+/* A change of one backend: begun, with what operators have said of it so far. */
 struct change {
-	struct sl_control *c;
-	struct sl_model *next;
-	struct sl_model_service *service;
-	struct sl_model_backend *backend;
-	char endpoint[SL_ENDPOINT_TEXT];
+	struct sl_transaction *t;
+	const struct sl_model_service *service; /* as published */
+	const struct sl_model_backend *backend; /* NULL: it is to be added */
+	const struct sl_config_backend *file;	/* what the file says; NULL: nothing */
+	struct sl_operator_backend *words;
 };
 
-static int change_service(struct change *x, struct sl_control *c, const json_t *params,
-			  char error[SL_ERROR_MAX])
+static int begin(struct change *x, struct sl_control *c, struct sl_rpc_call *call, const char *what,
+		 const json_t *params, char error[SL_ERROR_MAX])
 {
 	int at = sl_param_service(c, params, error);
 
-	*x = (struct change){ .c = c };
+	*x = (struct change){ 0 };
 	if (at < 0)
 		return at;
-	x->next = sl_model_clone(c->model);
-	x->service = x->next ? sl_model_edit(x->next, (size_t)at) : NULL;
-	if (x->service)
-		return 0;
-	sl_model_free(x->next, 0);
-	return -ENOMEM;
+	x->service = c->model->service[at];
+	x->t = sl_change_begin(c, call, what, NULL);
+	if (!x->t)
+		return -ENOMEM;
+	memcpy(x->t->service, x->service->conf.name, sizeof(x->t->service));
+	x->t->always = true;
+	return 0;
 }
 
-static int change_backend(struct change *x, struct sl_control *c, const json_t *params,
-			  char error[SL_ERROR_MAX])
+/* The words about this endpoint. */
+static int take_words(struct change *x, const union sl_addr *addr, uint16_t port)
+{
+	struct sl_transaction *t = x->t;
+	struct sl_operator_service *s = sl_operators_get(t->operators, t->service);
+
+	x->file = sl_config_find_backend(&t->c->config, t->service, addr, port);
+	x->words = s ? sl_operator_backend_get(s, addr, port) : NULL;
+	return x->words ? 0 : -ENOMEM;
+}
+
+static int begin_backend(struct change *x, struct sl_control *c, struct sl_rpc_call *call,
+			 const char *what, const json_t *params, char error[SL_ERROR_MAX])
 {
 	const char *name = sl_param_text(params, "backend", error);
-	int err = name ? change_service(x, c, params, error) : -EINVAL;
+	int err = name ? begin(x, c, call, what, params, error) : -EINVAL;
 
 	if (err)
 		return err;
 	x->backend = backend_of(x->service, name);
-	if (x->backend) {
-		sl_endpoint_format(&x->backend->addr, x->backend->port, x->endpoint);
-		return 0;
+	if (!x->backend) {
+		snprintf(error, SL_ERROR_MAX, "backend: service %s has no backend %s",
+			 x->service->conf.name, name);
+		err = -ENOENT;
+	} else {
+		err = take_words(x, &x->backend->addr, x->backend->port);
 	}
-	snprintf(error, SL_ERROR_MAX, "backend: service %s has no backend %s",
-		 x->service->conf.name, name);
-	sl_model_free(x->next, 0);
-	return -ENOENT;
-}
-
-/* Publishes. On success the override of the backend can be changed, and *result is the answer. */
-static int end_change(struct change *x, json_t **result, char error[SL_ERROR_MAX])
-{
-	struct sl_published out;
-	int err = sl_publish(x->c, x->next, &out, error);
-
-	if (!err)
-		*result = sl_report_published(&out);
-	return err;
-}
-
-/* What was published stands even if it can't be written down: the answer then says so. */
-static int write_down(struct sl_control *c, json_t *result)
-{
-	char error[SL_ERROR_MAX];
-
-	if (sl_overrides_save(c, error) != 0) {
-		sl_log("%s", error);
-		json_object_set_new(result, "text", json_string(error));
-	}
-	return 0;
-}
-
-static json_t *override_of(const struct change *x)
-{
-	return sl_override_get(x->c->overrides, x->service->conf.name, x->endpoint);
-}
-
-/* An override that says nothing that the file doesn't. */
-static void drop_if_empty(const struct change *x)
-{
-	if (json_object_size(override_of(x)) == 0)
-		sl_override_drop(x->c->overrides, x->service->conf.name, x->endpoint);
+	return err ? sl_change_drop(x->t, err) : 0;
 }
 
 /* As in the file, where that has this backend. */
@@ -199,7 +171,7 @@ static int read_new_backend(const struct sl_control *c, const json_t *params,
 	return read_server_id(params, &s->conf, *file, &conf->server_id, error);
 }
 
-static int check_new_backend(struct sl_control *c, struct sl_model_service *s,
+static int check_new_backend(struct sl_control *c, const struct sl_model_service *s,
 			     const struct sl_config_backend *conf, char error[SL_ERROR_MAX])
 {
 	const struct sl_model_backend *same = sl_service_endpoint(s, &conf->addr, conf->port);
@@ -242,159 +214,132 @@ static int check_new_backend(struct sl_control *c, struct sl_model_service *s,
 }
 
 /* What an added backend is beside the file: an override of it, or all of it. */
-static void remember_added(const struct change *x, const struct sl_config_backend *conf,
-			   const struct sl_config_backend *file)
+static void word_added(struct sl_operator_backend *w, const struct sl_config_backend *conf,
+		       const struct sl_config_backend *file)
 {
-	json_t *o = override_of(x);
-	char id[SL_SERVER_ID_TEXT];
-
-	json_object_clear(o);
+	*w = (struct sl_operator_backend){ .addr = conf->addr, .port = conf->port };
 	if (!file) {
-		json_object_set_new(o, "added", json_true());
-		json_object_set_new(o, "name", json_string(conf->name));
+		w->added = true;
+		memcpy(w->name, conf->name, sizeof(w->name));
+		w->server_id = conf->server_id;
+		w->weight = conf->weight;
+		return;
 	}
-	if (!file && conf->server_id.bytes)
-		json_object_set_new(o, "server_id",
-				    json_string(sl_server_id_format(&conf->server_id, id)));
-	if (!file || file->weight != conf->weight)
-		json_object_set_new(o, "weight", json_integer(conf->weight));
-	if (file && file->weight != conf->weight)
-		json_object_set_new(o, "file_weight", json_integer(file->weight));
-	drop_if_empty(x);
+	if (file->draining) /* it is added to be used */
+		w->state = SL_OPERATOR_READY;
+	if (file->weight != conf->weight) {
+		w->weight = conf->weight;
+		w->file_weight = file->weight;
+	}
 }
 
-int sl_backend_add_command(void *context, const json_t *params, json_t **result,
-			   char error[SL_ERROR_MAX])
+int sl_backend_add_command(void *context, struct sl_rpc_call *call, const json_t *params,
+			   json_t **result, char error[SL_ERROR_MAX])
 {
 	static const char *const keys[] = { "service", "address",   "port", "name",
 					    "weight",  "server_id", NULL };
 	const struct sl_config_backend *file = NULL;
 	struct sl_config_backend conf = { 0 };
 	struct sl_control *c = context;
-	struct sl_model_backend *b;
 	struct change x;
 	int err = sl_params_known(params, keys, error);
 
 	if (!err)
-		err = change_service(&x, c, params, error);
+		err = begin(&x, c, call, "backend.add", params, error);
 	if (err)
 		return err;
 	err = read_new_backend(c, params, x.service, &conf, &file, error);
 	if (!err)
 		err = check_new_backend(c, x.service, &conf, error);
+	if (!err)
+		err = take_words(&x, &conf.addr, conf.port);
 	if (err)
-		goto fail;
-	b = sl_service_endpoint(x.service, &conf.addr, conf.port);
-	if (b) { /* it was leaving, and comes back */
-		memcpy(b->name, conf.name, sizeof(b->name));
-		b->server_id = conf.server_id;
-		sl_backend_set_weight(x.service, b, conf.weight);
-		sl_backend_set_state(x.service, b, SL_STATE_READY);
-	} else {
-		b = sl_service_add(x.next, x.service, &conf, &err);
-		if (!b) {
-			snprintf(error, SL_ERROR_MAX,
-				 "service %s has no room for another backend: %u rest until their "
-				 "flows end; try again later or raise capacity.backends (%u)",
-				 x.service->conf.name, sl_model_resting_backends(x.next),
-				 c->config.capacity.backends);
-			goto fail;
-		}
-	}
-	b->file_weight = file ? file->weight : 0;
-	sl_net_ask(c->net, &b->addr);
-	sl_service_resolve(x.service, c->net);
-	sl_endpoint_format(&conf.addr, conf.port, x.endpoint);
-	err = end_change(&x, result, error);
-	if (err)
-		return err;
-	remember_added(&x, &conf, file);
-	return write_down(c, *result);
-fail:
-	sl_model_free(x.next, 0);
-	return err;
+		return sl_change_drop(x.t, err);
+	word_added(x.words, &conf, file);
+	return sl_change_run(x.t, result, error);
 }
 
-int sl_backend_remove_command(void *context, const json_t *params, json_t **result,
-			      char error[SL_ERROR_MAX])
+/* At once, of those that leave and have been told to go now: their connections end. */
+static void cut(struct sl_transaction *t, struct sl_model *next)
+{
+	int at = sl_model_find(next, t->service);
+	struct sl_model_service *s = at < 0 ? NULL : sl_model_edit(next, (size_t)at);
+	const struct sl_operator_service *words = sl_operators_find(t->operators, t->service);
+
+	for (size_t i = 0; s && words && i < words->n_backends; i++) {
+		const struct sl_operator_backend *w = &words->backend[i];
+		struct sl_model_backend *b = sl_service_endpoint(s, &w->addr, w->port);
+
+		if (w->cut && b)
+			sl_backend_set_state(s, b, SL_STATE_GONE);
+	}
+}
+
+int sl_backend_remove_command(void *context, struct sl_rpc_call *call, const json_t *params,
+			      json_t **result, char error[SL_ERROR_MAX])
 {
 	static const char *const keys[] = { "service", "backend", "now", NULL };
-	struct sl_control *c = context;
 	struct change x;
-	bool in_file;
+	bool now = false;
 	int err = sl_params_known(params, keys, error);
 
 	if (!err)
-		err = change_backend(&x, c, params, error);
+		err = sl_param_bool(params, "now", &now, error);
+	if (!err)
+		err = begin_backend(&x, context, call, "backend.remove", params, error);
 	if (err)
 		return err;
-	in_file = sl_config_find_backend(&c->config, x.service->conf.name, &x.backend->addr,
-					 x.backend->port);
-	sl_backend_set_state(x.service, x.backend,
-			     json_is_true(json_object_get(params, "now")) ? SL_STATE_GONE
-									  : SL_STATE_LEAVING);
-	err = end_change(&x, result, error);
-	if (err)
-		return err;
-	if (in_file) {
-		json_object_clear(override_of(&x));
-		json_object_set_new(override_of(&x), "removed", json_true());
-	} else {
-		sl_override_drop(c->overrides, x.service->conf.name, x.endpoint);
-	}
-	return write_down(c, *result);
+	*x.words = (struct sl_operator_backend){
+		.addr = x.words->addr, .port = x.words->port, .removed = true, .cut = now
+	};
+	x.t->adjust = cut;
+	return sl_change_run(x.t, result, error);
 }
 
-static int set_state(struct sl_control *c, const json_t *params, enum sl_backend_state state,
-		     json_t **result, char error[SL_ERROR_MAX])
+static int set_state(struct sl_control *c, struct sl_rpc_call *call, const char *what,
+		     const json_t *params, bool draining, json_t **result, char error[SL_ERROR_MAX])
 {
 	static const char *const keys[] = { "service", "backend", NULL };
+	bool in_file;
 	struct change x;
 	int err = sl_params_known(params, keys, error);
 
 	if (!err)
-		err = change_backend(&x, c, params, error);
+		err = begin_backend(&x, c, call, what, params, error);
 	if (err)
 		return err;
 	if (x.backend->state == SL_STATE_LEAVING) {
 		snprintf(error, SL_ERROR_MAX,
 			 "backend: %s is being removed; `backend add` takes it back",
 			 x.backend->name);
-		sl_model_free(x.next, 0);
-		return -EBUSY;
+		return sl_change_drop(x.t, -EBUSY);
 	}
-	sl_backend_set_state(x.service, x.backend, state);
-	err = end_change(&x, result, error);
-	if (err)
-		return err;
-	if (state == SL_STATE_DRAINING)
-		json_object_set_new(override_of(&x), "state", json_string("draining"));
-	else
-		json_object_del(override_of(&x), "state");
-	drop_if_empty(&x);
-	return write_down(c, *result);
+	in_file = x.file && x.file->draining;
+	x.words->state = draining == in_file ? SL_OPERATOR_SILENT
+			 : draining	     ? SL_OPERATOR_DRAINING
+					     : SL_OPERATOR_READY;
+	return sl_change_run(x.t, result, error);
 }
 
-int sl_backend_drain_command(void *context, const json_t *params, json_t **result,
-			     char error[SL_ERROR_MAX])
+int sl_backend_drain_command(void *context, struct sl_rpc_call *call, const json_t *params,
+			     json_t **result, char error[SL_ERROR_MAX])
 {
-	return set_state(context, params, SL_STATE_DRAINING, result, error);
+	return set_state(context, call, "backend.drain", params, true, result, error);
 }
 
-int sl_backend_ready_command(void *context, const json_t *params, json_t **result,
-			     char error[SL_ERROR_MAX])
+int sl_backend_ready_command(void *context, struct sl_rpc_call *call, const json_t *params,
+			     json_t **result, char error[SL_ERROR_MAX])
 {
-	return set_state(context, params, SL_STATE_READY, result, error);
+	return set_state(context, call, "backend.ready", params, false, result, error);
 }
 
-int sl_backend_weight_command(void *context, const json_t *params, json_t **result,
-			      char error[SL_ERROR_MAX])
+int sl_backend_weight_command(void *context, struct sl_rpc_call *call, const json_t *params,
+			      json_t **result, char error[SL_ERROR_MAX])
 {
 	static const char *const keys[] = { "service", "backend", "weight", NULL };
 	const json_t *value = json_object_get(params, "weight");
-	struct sl_control *c = context;
 	char why[SL_ERROR_MAX];
-	uint32_t weight, file_weight;
+	uint32_t weight;
 	struct change x;
 	int err = sl_params_known(params, keys, error);
 
@@ -408,23 +353,18 @@ int sl_backend_weight_command(void *context, const json_t *params, json_t **resu
 		snprintf(error, SL_ERROR_MAX, "weight: %.*s", SL_ERROR_MAX - 16, why);
 		return -EINVAL;
 	}
-	err = change_backend(&x, c, params, error);
+	err = begin_backend(&x, context, call, "backend.weight", params, error);
 	if (err)
 		return err;
-	file_weight = x.backend->file_weight;
-	sl_backend_set_weight(x.service, x.backend, weight);
-	err = end_change(&x, result, error);
-	if (err)
-		return err;
-	if (file_weight == weight) {
-		json_object_del(override_of(&x), "weight");
-		json_object_del(override_of(&x), "file_weight");
-	} else {
-		json_object_set_new(override_of(&x), "weight", json_integer(weight));
-		if (file_weight)
-			json_object_set_new(override_of(&x), "file_weight",
-					    json_integer(file_weight));
+	if (x.backend->state == SL_STATE_LEAVING) {
+		snprintf(error, SL_ERROR_MAX,
+			 "backend: %s is being removed; `backend add` takes it back",
+			 x.backend->name);
+		return sl_change_drop(x.t, -EBUSY);
 	}
-	drop_if_empty(&x);
-	return write_down(c, *result);
+	x.words->file_weight = x.file ? x.file->weight : 0;
+	x.words->weight = x.file && x.file->weight == weight ? 0 : weight;
+	if (!x.words->weight)
+		x.words->file_weight = 0;
+	return sl_change_run(x.t, result, error);
 }

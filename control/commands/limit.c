@@ -9,11 +9,12 @@
 #include <time.h>
 
 #include "../desired/apply_limits.h"
-#include "../desired/overrides.h"
+#include "../desired/effective.h"
+#include "../desired/limit_overrides.h"
+#include "../model/limits.h"
 #include "../report/limit_top.h"
 #include "../report/limits.h"
-#include "../report/status.h"
-#include "../tables/publish.h"
+#include "change.h"
 #include "params.h"
 
 __attribute__((format(printf, 2, 3))) static int refuse(char error[SL_ERROR_MAX],
@@ -132,14 +133,15 @@ static int read_which(const json_t *params, const struct sl_model_service *s, st
 
 /* Reading */
 
-int sl_limit_list_command(void *context, const json_t *params, json_t **result,
-			  char error[SL_ERROR_MAX])
+int sl_limit_list_command(void *context, struct sl_rpc_call *call, const json_t *params,
+			  json_t **result, char error[SL_ERROR_MAX])
 {
 	static const char *const keys[] = { "service", NULL };
 	const struct sl_control *c = context;
 	int at = -1, err = sl_params_known(params, keys, error);
 	json_t *list;
 
+	(void)call;
 	if (err)
 		return err;
 	if (json_object_get(params, "service")) {
@@ -155,8 +157,8 @@ int sl_limit_list_command(void *context, const json_t *params, json_t **result,
 	return 0;
 }
 
-int sl_limit_show_command(void *context, const json_t *params, json_t **result,
-			  char error[SL_ERROR_MAX])
+int sl_limit_show_command(void *context, struct sl_rpc_call *call, const json_t *params,
+			  json_t **result, char error[SL_ERROR_MAX])
 {
 	static const char *const keys[] = { "service", "client", "flow", NULL };
 	const struct sl_control *c = context;
@@ -164,6 +166,7 @@ int sl_limit_show_command(void *context, const json_t *params, json_t **result,
 	struct which w;
 	json_t *list;
 
+	(void)call;
 	if (err)
 		return err;
 	at = sl_param_service(c, params, error);
@@ -182,82 +185,27 @@ int sl_limit_show_command(void *context, const json_t *params, json_t **result,
 /* Changes */
 
 struct change {
-	struct sl_control *c;
-	size_t at;
-	json_t *overrides; /* ours, to become the control's */
+	struct sl_transaction *t;
+	json_t *answer;
+	const struct sl_model_service *service; /* as published */
+	struct sl_operator_service *words;
 };
 
-static int begin(struct change *x, struct sl_control *c, const json_t *params,
-		 char error[SL_ERROR_MAX])
+static int begin(struct change *x, struct sl_control *c, struct sl_rpc_call *call, const char *what,
+		 const json_t *params, char error[SL_ERROR_MAX])
 {
 	int at = sl_param_service(c, params, error);
 
 	if (at < 0)
 		return at;
-	*x = (struct change){ .c = c, .at = (size_t)at, .overrides = json_deep_copy(c->overrides) };
-	return x->overrides ? 0 : -ENOMEM;
-}
-
-static const struct sl_model_service *service_of(const struct change *x)
-{
-	return x->c->model->service[x->at];
-}
-
-static const char *name_of(const struct change *x)
-{
-	return service_of(x)->conf.name;
-}
-
-/* The model that follows from the overrides; NULL with -errno. */
-static struct sl_model *next_of(struct change *x, int *err, char error[SL_ERROR_MAX])
-{
-	struct sl_model *next = sl_model_clone(x->c->model);
-	struct sl_model_service *s = next ? sl_model_edit(next, x->at) : NULL;
-	bool tracked = s && sl_service_tracks(s);
-
-	*err = -ENOMEM;
-	if (s)
-		*err = sl_limits_apply(x->c, next, s, &s->conf,
-				       sl_live_limits(x->overrides, s->conf.name), NULL, error);
-	if (*err) {
-		sl_model_free(next, 0);
-		return NULL;
-	}
-	if (!tracked)
-		sl_service_begin_tracking(s, sl_clock_ms());
-	return next;
-}
-
-/* Publishes and writes down, in this order: what survives a restart is what was live. */
-static int end(struct change *x, const char *text, json_t **result, char error[SL_ERROR_MAX])
-{
-	struct sl_published out;
-	struct sl_model *next;
-	char why[SL_ERROR_MAX];
-	int err;
-
-	next = next_of(x, &err, error);
-	if (next)
-		err = sl_publish(x->c, next, &out, error);
-	if (err) {
-		json_decref(x->overrides);
-		return err;
-	}
-	json_decref(x->c->overrides);
-	x->c->overrides = x->overrides;
-	*result = sl_report_published(&out);
-	json_object_set_new(*result, "text", json_string(text));
-	if (sl_overrides_save(x->c, why) != 0) {
-		sl_log("%s", why);
-		json_object_set_new(*result, "text", json_sprintf("%s\n%s", text, why));
-	}
-	return 0;
-}
-
-static int drop(struct change *x, int err)
-{
-	json_decref(x->overrides);
-	return err;
+	*x = (struct change){ .service = c->model->service[at] };
+	x->t = sl_change_begin(c, call, what, &x->answer);
+	if (!x->t)
+		return -ENOMEM;
+	memcpy(x->t->service, x->service->conf.name, sizeof(x->t->service));
+	x->t->always = true;
+	x->words = sl_operators_get(x->t->operators, x->t->service);
+	return x->words ? 0 : sl_change_drop(x->t, -ENOMEM);
 }
 
 /* set */
@@ -359,7 +307,7 @@ static int read_limit(const json_t *params, const struct sl_model_service *s,
 /* As an override: what the file has is none. */
 static int put(struct change *x, struct sl_live_limit *l, char error[SL_ERROR_MAX])
 {
-	const struct sl_config_service *conf = &service_of(x)->conf;
+	const struct sl_config_service *conf = &x->service->conf;
 
 	for (size_t i = 0; i < conf->n_limits && !l->exception; i++) {
 		if (!sl_limit_same(&conf->limit[i], &l->limit))
@@ -367,12 +315,12 @@ static int put(struct change *x, struct sl_live_limit *l, char error[SL_ERROR_MA
 		l->of_file = true;
 		l->file = conf->limit[i];
 	}
-	if (l->of_file && sl_limit_is_of_file(service_of(x), &l->limit))
-		sl_live_limits_drop(x->overrides, conf->name, l);
-	else if (sl_live_limits_set(x->overrides, conf->name, l) != 0)
+	if (l->of_file && sl_limit_is_of_file(x->service, &l->limit))
+		sl_operator_limit_drop(x->words, l);
+	else if (sl_operator_limit_set(x->words, l) != 0)
 		return -ENOMEM;
-	return sl_limits_fit(conf, sl_live_limits(x->c->overrides, conf->name),
-			     sl_live_limits(x->overrides, conf->name), error);
+	return sl_effective_limits_fit(conf, sl_operators_find(x->t->c->operators, conf->name),
+				       x->words, error);
 }
 
 static void describe(const struct sl_live_limit *l, char text[SL_ERROR_MAX])
@@ -404,8 +352,8 @@ static void understood(const struct sl_live_limit *l, const char *service, char 
 		 sl_word_text(sl_limit_actions, l->limit.action), until);
 }
 
-int sl_limit_set_command(void *context, const json_t *params, json_t **result,
-			 char error[SL_ERROR_MAX])
+int sl_limit_set_command(void *context, struct sl_rpc_call *call, const json_t *params,
+			 json_t **result, char error[SL_ERROR_MAX])
 {
 	static const char *const keys[] = { "service", "per",	  "client",    "flow",
 					    "rate",    "burst",	  "direction", "action",
@@ -417,23 +365,21 @@ int sl_limit_set_command(void *context, const json_t *params, json_t **result,
 	int err = sl_params_known(params, keys, error);
 
 	if (!err)
-		err = begin(&x, context, params, error);
+		err = begin(&x, context, call, "limit.set", params, error);
 	if (err)
 		return err;
-	err = read_limit(params, service_of(&x), &l, error);
+	err = read_limit(params, x.service, &l, error);
 	if (!err)
 		err = put(&x, &l, error);
 	if (err)
-		return drop(&x, err);
-	understood(&l, name_of(&x), text);
-	err = end(&x, text, result, error);
-	if (err)
-		return err;
+		return sl_change_drop(x.t, err);
+	understood(&l, x.t->service, text);
 	row = sl_live_limit_write(&l);
 	json_object_set_new(row, "burst", json_integer((json_int_t)sl_limit_burst(&l.limit)));
 	json_object_del(row, "file");
-	json_object_set_new(*result, "limit", row);
-	return 0;
+	json_object_set_new(x.answer, "limit", row);
+	json_object_set_new(x.answer, "text", json_string(text));
+	return sl_change_run(x.t, result, error);
 }
 
 /* clear */
@@ -456,19 +402,21 @@ static bool fits(const struct which *w, const struct sl_live_limit *l)
 /* All that can be cleared of a service: its limits that have a rate, and the subjects' own. */
 static size_t gather(const struct change *x, struct sl_live_limit **all)
 {
-	const struct sl_model_service *s = service_of(x);
-	const json_t *list = sl_live_limits(x->overrides, s->conf.name);
-	size_t n = 0, n_live = json_array_size(list);
-	char ignored[SL_ERROR_MAX];
+	const struct sl_operator_service *words = x->words;
+	const struct sl_model_service *s = x->service;
+	size_t n = 0;
 
-	*all = calloc(s->n_limits + n_live + 1, sizeof(**all));
+	*all = calloc(s->n_limits + words->n_limits + 1, sizeof(**all));
 	for (uint32_t i = 0; *all && i < s->n_limits; i++)
 		if (s->limit[i].conf.rate)
 			(*all)[n++].limit = s->limit[i].conf;
-	for (size_t i = 0; *all && i < n_live; i++)
-		n += sl_live_limit_read(json_array_get(list, i), &(*all)[n], ignored) == 0 &&
-		     ((*all)[n].exception || /* or it is left out: that can be cleared too */
-		      (!(*all)[n].removed && !find_same(s, &(*all)[n].limit)));
+	for (size_t i = 0; *all && i < words->n_limits; i++) {
+		const struct sl_live_limit *l = &words->limit[i];
+
+		/* One that is left out can be cleared too. */
+		if (l->exception || (!l->removed && !find_same(s, &l->limit)))
+			(*all)[n++] = *l;
+	}
 	return n;
 }
 
@@ -477,7 +425,8 @@ static int ask_which(const struct change *x, const struct sl_live_limit *all, si
 		     const char *what, int err, char error[SL_ERROR_MAX])
 {
 	char one[SL_ERROR_MAX];
-	size_t used = (size_t)snprintf(error, SL_ERROR_MAX, "service %s has %s", name_of(x), what);
+	size_t used =
+		(size_t)snprintf(error, SL_ERROR_MAX, "service %s has %s", x->t->service, what);
 
 	for (size_t i = 0; i < n && used < SL_ERROR_MAX - 100; i++) {
 		describe(&all[i], one);
@@ -515,48 +464,50 @@ static int pick(const struct change *x, const struct which *w, struct sl_live_li
 	return err;
 }
 
-int sl_limit_clear_command(void *context, const json_t *params, json_t **result,
-			   char error[SL_ERROR_MAX])
+int sl_limit_clear_command(void *context, struct sl_rpc_call *call, const json_t *params,
+			   json_t **result, char error[SL_ERROR_MAX])
 {
 	static const char *const keys[] = { "service",	 "per",	    "client",  "flow", "unit",
 					    "direction", "prefix4", "prefix6", NULL };
 	const struct sl_config_service *conf;
-	char text[SL_ERROR_MAX], what[SL_ERROR_MAX];
+	char what[SL_ERROR_MAX];
 	struct sl_live_limit l;
 	struct change x;
 	struct which w;
 	int err = sl_params_known(params, keys, error);
 
 	if (!err)
-		err = begin(&x, context, params, error);
+		err = begin(&x, context, call, "limit.clear", params, error);
 	if (err)
 		return err;
-	err = read_which(params, service_of(&x), &w, error);
+	err = read_which(params, x.service, &w, error);
 	if (!err)
 		err = pick(&x, &w, &l, error);
 	if (err)
-		return drop(&x, err);
-	conf = &service_of(&x)->conf;
+		return sl_change_drop(x.t, err);
+	conf = &x.service->conf;
 	describe(&l, what);
-	snprintf(text, sizeof(text), "service %s: limit %.256s, cleared", conf->name, what);
-	sl_live_limits_drop(x.overrides, conf->name, &l);
+	sl_operator_limit_drop(x.words, &l);
 	for (size_t i = 0; i < conf->n_limits && !l.exception; i++)
 		l.removed |= sl_limit_same(&conf->limit[i], &l.limit);
-	if (l.removed && sl_live_limits_set(x.overrides, conf->name, &l) != 0)
-		return drop(&x, -ENOMEM);
-	return end(&x, text, result, error);
+	if (l.removed && sl_operator_limit_set(x.words, &l) != 0)
+		return sl_change_drop(x.t, -ENOMEM);
+	json_object_set_new(x.answer, "text",
+			    json_sprintf("service %s: limit %.256s, cleared", conf->name, what));
+	return sl_change_run(x.t, result, error);
 }
 
 /* top */
 
-int sl_limit_top_command(void *context, const json_t *params, json_t **result,
-			 char error[SL_ERROR_MAX])
+int sl_limit_top_command(void *context, struct sl_rpc_call *call, const json_t *params,
+			 json_t **result, char error[SL_ERROR_MAX])
 {
 	static const char *const keys[] = { "service", NULL };
 	const struct sl_control *c = context;
 	int at = -1, err = sl_params_known(params, keys, error);
 	json_t *rows;
 
+	(void)call;
 	if (err)
 		return err;
 	if (json_object_get(params, "service")) {

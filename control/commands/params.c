@@ -32,6 +32,20 @@ int sl_params_known(const json_t *params, const char *const *keys, char error[SL
 	return 0;
 }
 
+int sl_param_bool(const json_t *params, const char *key, bool *value, char error[SL_ERROR_MAX])
+{
+	const json_t *given = json_object_get(params, key);
+
+	if (!given)
+		return 0;
+	if (!json_is_boolean(given)) {
+		snprintf(error, SL_ERROR_MAX, "%s: must be true or false", key);
+		return -EINVAL;
+	}
+	*value = json_is_true(given);
+	return 0;
+}
+
 int sl_param_service(const struct sl_control *c, const json_t *params, char error[SL_ERROR_MAX])
 {
 	const char *name = sl_param_text(params, "service", error);

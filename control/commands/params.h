@@ -11,6 +11,9 @@ const char *sl_param_text(const json_t *params, const char *key, char error[SL_E
 /* -EINVAL where there is a member that isn't among `keys`, which NULL ends. */
 int sl_params_known(const json_t *params, const char *const *keys, char error[SL_ERROR_MAX]);
 
+/* True or false, in *value, which stays where it is missing; -EINVAL with a message otherwise. */
+int sl_param_bool(const json_t *params, const char *key, bool *value, char error[SL_ERROR_MAX]);
+
 /* The index in c->model of the service that "service" names, or -errno. */
 int sl_param_service(const struct sl_control *c, const json_t *params, char error[SL_ERROR_MAX]);
 

@@ -3,18 +3,12 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "../desired/apply.h"
-#include "../desired/apply_limits.h"
-#include "../desired/overrides.h"
+#include "../desired/changes.h"
 #include "../model/shared_endpoints.h"
-#include "../tables/publish.h"
-
-static void say(json_t *list, json_t *sentence)
-{
-	json_array_append_new(list, sentence);
-}
+#include "change.h"
 
 /* What is fixed while the instance lives. */
 static int check_same_instance(const struct sl_config *old, const struct sl_config *new,
@@ -46,7 +40,7 @@ static int check_same_instance(const struct sl_config *old, const struct sl_conf
 }
 
 /* What is read when a process starts, and never again. */
-static void note_later(const struct sl_config *old, const struct sl_config *new, json_t *changes)
+static void note_later(const struct sl_config *old, const struct sl_config *new, json_t *list)
 {
 	const struct sl_config_dataplane *a = &old->dataplane, *b = &new->dataplane;
 	const struct {
@@ -68,59 +62,10 @@ static void note_later(const struct sl_config *old, const struct sl_config *new,
 
 	for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++)
 		if (later[i].differs)
-			say(changes,
-			    json_sprintf("%s: takes effect at the next start", later[i].field));
+			sl_note(list, "%s: takes effect at the next start", later[i].field);
 	if (a->n_cores != b->n_cores)
-		say(changes,
-		    json_string("dataplane.cores: another number of them takes effect when "
-				"the instance is made anew, with `sluice-control "
-				"--fresh`"));
-}
-
-void sl_reload_removed(const struct sl_control *c, json_t *list)
-{
-	for (size_t i = 0; i < c->model->n; i++) {
-		const char *service = c->model->service[i]->conf.name;
-		json_t *removed = sl_overrides_removed(c, service), *b;
-		size_t k;
-
-		json_array_foreach (removed, k, b)
-			say(list,
-			    json_sprintf(
-				    "service %s: backend %s (%s:%d) was removed live and stays "
-				    "removed; `backend add` takes it back",
-				    service, json_string_value(json_object_get(b, "name")),
-				    json_string_value(json_object_get(b, "address")),
-				    (int)json_integer_value(json_object_get(b, "port"))));
-		json_decref(removed);
-		sl_limits_removed(c, c->model->service[i], list);
-	}
-}
-
-static void swap_direct_from(struct sl_config *a, struct sl_config *b)
-{
-	struct sl_config_prefix prefix[SL_DIRECT_FROM_MAX];
-	size_t n = a->n_direct_from;
-
-	memcpy(prefix, a->direct_from, sizeof(prefix));
-	memcpy(a->direct_from, b->direct_from, sizeof(prefix));
-	memcpy(b->direct_from, prefix, sizeof(prefix));
-	a->n_direct_from = b->n_direct_from;
-	b->n_direct_from = n;
-}
-
-/* The network's mirror points into c->config, so it is told. */
-static void swap_network(struct sl_control *c, struct sl_config *config)
-{
-	struct sl_config_next_hop *hop = c->config.next_hop;
-	size_t n = c->config.n_next_hops;
-
-	swap_direct_from(&c->config, config);
-	c->config.next_hop = config->next_hop;
-	c->config.n_next_hops = config->n_next_hops;
-	config->next_hop = hop;
-	config->n_next_hops = n;
-	sl_net_configured(c->net);
+		sl_note(list, "dataplane.cores: another number of them takes effect when the "
+			      "instance is made anew, with `sluice-control --fresh`");
 }
 
 static bool same_next_hops(const struct sl_config *a, const struct sl_config *b)
@@ -143,17 +88,6 @@ static bool same_direct_from(const struct sl_config *a, const struct sl_config *
 	       memcmp(a->direct_from, b->direct_from, sizeof(a->direct_from)) == 0;
 }
 
-static void swap_services(struct sl_control *c, struct sl_config *config)
-{
-	struct sl_config_service *service = c->config.service;
-	size_t n = c->config.n_services;
-
-	c->config.service = config->service;
-	c->config.n_services = config->n_services;
-	config->service = service;
-	config->n_services = n;
-}
-
 /* What the change made shared, or made wait. */
 static void note_shared(const struct sl_control *c, const json_t *before, json_t *changes)
 {
@@ -171,87 +105,115 @@ static void note_shared(const struct sl_control *c, const json_t *before, json_t
 	json_decref(now);
 }
 
-/* Publishes the difference to `config`, if there is one. */
-static int publish_difference(struct sl_control *c, const struct sl_config *config, json_t *changes,
-			      char error[SL_ERROR_MAX])
-{
-	enum sl_engine_wish engine = c->config.dataplane.engine;
-	struct sl_model *next = sl_model_clone(c->model);
-	json_t *shared = json_array();
-	struct sl_published out;
-	int err = next && shared ? sl_apply(c, config, next, changes, error) : -ENOMEM;
+/* What a reload holds until it has ended. */
+struct reload {
+	struct sl_transaction *t;
+	struct sl_config file; /* the one that isn't in force */
+	json_t *later;	       /* sentences about what takes effect later */
+	json_t *shared;	       /* about backends that were shared before */
+	json_t *answer;
+};
 
-	if (err) {
-		sl_model_free(next, 0);
-		goto out;
-	}
-	if (engine != config->dataplane.engine)
-		say(changes, json_string("dataplane.engine changed"));
-	if (!sl_apply_network(c, next) && json_array_size(changes) == 0) {
-		sl_model_free(next, 0);
-		goto out;
-	}
-	sl_share_list(c->model, shared);
-	c->config.dataplane.engine = config->dataplane.engine;
-	err = sl_publish(c, next, &out, error);
-	if (err)
-		c->config.dataplane.engine = engine;
-	else
-		note_shared(c, shared, changes);
-out:
-	json_decref(shared);
-	return err;
+/* The new file is in force while its generation is on its way; where that fails they change places
+ * again. */
+static void exchange(struct reload *r)
+{
+	struct sl_control *c = r->t->c;
+	struct sl_config other = r->file;
+
+	r->file = c->config;
+	c->config = other;
+	sl_net_configured(c->net); /* its mirror reads c->config */
 }
 
-static void save_overrides(struct sl_control *c, const json_t *before)
+/* What is fixed while the process runs stays what it is. */
+static void keep_fixed(const struct sl_config *old, struct sl_config *new)
 {
-	char error[SL_ERROR_MAX];
+	enum sl_engine_wish engine = new->dataplane.engine;
 
-	sl_overrides_prune(c);
-	if (!json_equal(c->overrides, before) && sl_overrides_save(c, error) != 0)
-		sl_log("%s", error);
+	new->dataplane = old->dataplane;
+	new->dataplane.engine = engine;
+	memcpy(new->run_dir, old->run_dir, sizeof(new->run_dir));
+	memcpy(new->state_dir, old->state_dir, sizeof(new->state_dir));
+	memcpy(new->bpf_dir, old->bpf_dir, sizeof(new->bpf_dir));
+	memcpy(new->huge_dir, old->huge_dir, sizeof(new->huge_dir));
 }
 
-int sl_reload(struct sl_control *c, json_t *changes, char error[SL_ERROR_MAX])
+static void note_network(const struct sl_config *old, const struct sl_config *new, json_t *changes)
 {
-	json_t *before = c->overrides, *renamed = NULL;
-	struct sl_config config;
-	bool hops, exempt;
-	int err = sl_config_read(c->file, &config, error);
+	if (!same_next_hops(old, new))
+		sl_note(changes, "next_hops changed");
+	if (!same_direct_from(old, new))
+		sl_note(changes, "direct_from changed");
+	if (old->dataplane.engine != new->dataplane.engine)
+		sl_note(changes, "dataplane.engine changed");
+}
 
-	if (err)
-		return -EINVAL;
-	err = check_same_instance(&c->config, &config, error);
-	if (err)
-		goto out;
-	renamed = sl_overrides_renamed(c, &config);
-	if (!renamed) {
-		err = -ENOMEM;
-		goto out;
+static void free_reload(void *reload)
+{
+	struct reload *r = reload;
+
+	sl_config_free(&r->file);
+	json_decref(r->later);
+	json_decref(r->shared);
+	free(r);
+}
+
+static void settle(struct sl_transaction *t)
+{
+	struct reload *r = t->settling;
+	json_t *live;
+
+	if (t->err) {
+		exchange(r);
+		return;
 	}
-	c->overrides = renamed;
-	hops = !same_next_hops(&c->config, &config);
-	exempt = !same_direct_from(&c->config, &config);
-	if (hops)
-		say(changes, json_string("next_hops changed"));
-	if (exempt)
-		say(changes, json_string("direct_from changed"));
-	if (hops || exempt)
-		swap_network(c, &config);
-	err = publish_difference(c, &config, changes, error);
-	if (err) {
-		if (hops || exempt)
-			swap_network(c, &config);
-		c->overrides = before;
-		json_decref(renamed);
-		goto out;
+	note_shared(t->c, r->shared, t->changes);
+	json_array_extend(t->changes, r->later);
+	live = json_array();
+	sl_operators_describe(t->c->operators, &t->c->config, live);
+	json_object_set_new(r->answer, "live", live);
+}
+
+/* The new file, as far as it can take the place of the old one. */
+static int read_new(struct reload *r, char error[SL_ERROR_MAX])
+{
+	const struct sl_config *old = &r->t->c->config;
+	int err = sl_config_read(r->t->c->file, &r->file, error) ? -EINVAL : 0;
+
+	if (!err)
+		err = check_same_instance(old, &r->file, error);
+	if (err)
+		return err;
+	note_later(old, &r->file, r->later);
+	keep_fixed(old, &r->file);
+	note_network(old, &r->file, r->t->changes);
+	sl_operators_rename(r->t->operators, old, &r->file);
+	sl_share_list(r->t->c->model, r->shared);
+	return 0;
+}
+
+int sl_reload(struct sl_control *c, struct sl_rpc_call *call, const char *what, json_t **result,
+	      char error[SL_ERROR_MAX])
+{
+	struct reload *r = calloc(1, sizeof(*r));
+	json_t *answer;
+	struct sl_transaction *t = r ? sl_change_begin(c, call, what, &answer) : NULL;
+	int err;
+
+	if (!t) {
+		free(r);
+		return -ENOMEM;
 	}
-	swap_services(c, &config);
-	save_overrides(c, before);
-	json_decref(before);
-	note_later(&c->config, &config, changes);
-	sl_reload_removed(c, changes);
-out:
-	sl_config_free(&config);
-	return err;
+	*r = (struct reload){
+		.t = t, .later = json_array(), .shared = json_array(), .answer = answer
+	};
+	t->settling = r;
+	t->release = free_reload;
+	err = read_new(r, error);
+	if (err)
+		return sl_change_drop(t, err);
+	t->settle = settle;
+	exchange(r);
+	return sl_change_run(t, result, error);
 }

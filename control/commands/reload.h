@@ -10,11 +10,12 @@
 
 #include "../daemon.h"
 
-/* Sentences about what changed, and about what in the file is not in force, are appended to the
- * array `changes`. Publishes only if there is a difference. */
-int sl_reload(struct sl_control *c, json_t *changes, char error[SL_ERROR_MAX]);
+struct sl_rpc_call;
 
-/* Sentences about what operators removed although the file has it. */
-void sl_reload_removed(const struct sl_control *c, json_t *list);
+/* A transaction (transaction.h), which publishes only if there is a difference. In the answer,
+ * "changes" are sentences about what changed and what of the file takes effect later, "live" those
+ * about what operators set that differs from the file. `what`: who asks, for the log. */
+int sl_reload(struct sl_control *c, struct sl_rpc_call *call, const char *what, json_t **result,
+	      char error[SL_ERROR_MAX]);
 
 #endif

@@ -2,88 +2,89 @@
 #include "table.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
-#include "../desired/overrides.h"
+#include "../report/export.h"
 #include "../report/status.h"
 #include "../tables/nat_pools.h"
-#include "../tables/publish.h"
 #include "backend.h"
 #include "detach.h"
 #include "limit.h"
 #include "params.h"
 #include "reload.h"
+#include "service.h"
 
-/* reload */
+static const char *const no_keys[] = { NULL };
+static const char *const service_keys[] = { "service", NULL };
 
-static int reload(void *context, const json_t *params, json_t **result, char error[SL_ERROR_MAX])
+static int reload(void *context, struct sl_rpc_call *call, const json_t *params, json_t **result,
+		  char error[SL_ERROR_MAX])
 {
-	struct sl_control *c = context;
-	json_t *changes = json_array();
-	struct sl_published out = { 0 };
-	int err;
+	int err = sl_params_known(params, no_keys, error);
 
-	(void)params;
-	if (!changes)
-		return -ENOMEM;
-	err = sl_reload(c, changes, error);
-	if (err) {
-		json_decref(changes);
-		return err;
-	}
-	sl_acknowledged(c, &out);
-	*result = sl_report_published(&out);
-	json_object_set_new(*result, "changes", changes);
-	return 0;
+	return err ? err : sl_reload(context, call, "reload", result, error);
 }
 
-/* Reading */
+/* Reading: no call waits. */
 
-static int status(void *context, const json_t *params, json_t **result, char error[SL_ERROR_MAX])
+static int status(void *context, struct sl_rpc_call *call, const json_t *params, json_t **result,
+		  char error[SL_ERROR_MAX])
 {
-	(void)params, (void)error;
-	*result = sl_report_status(context);
-	return 0;
+	int err = sl_params_known(params, no_keys, error);
+
+	(void)call;
+	if (!err)
+		*result = sl_report_status(context);
+	return err;
 }
 
-static int service_list(void *context, const json_t *params, json_t **result,
-			char error[SL_ERROR_MAX])
+static int service_list(void *context, struct sl_rpc_call *call, const json_t *params,
+			json_t **result, char error[SL_ERROR_MAX])
 {
 	const struct sl_control *c = context;
-	json_t *list = json_array();
+	int err = sl_params_known(params, no_keys, error);
+	json_t *list;
 
-	(void)params, (void)error;
+	(void)call;
+	if (err)
+		return err;
+	list = json_array();
 	for (size_t i = 0; i < c->model->n; i++)
 		json_array_append_new(list, sl_report_service(c, c->model->service[i]));
 	*result = json_pack("{s:o}", "services", list);
 	return 0;
 }
 
-static int service_show(void *context, const json_t *params, json_t **result,
-			char error[SL_ERROR_MAX])
+static int service_show(void *context, struct sl_rpc_call *call, const json_t *params,
+			json_t **result, char error[SL_ERROR_MAX])
 {
 	const struct sl_control *c = context;
-	int at = sl_param_service(c, params, error);
-	json_t *list = json_array(), *removed;
+	int err = sl_params_known(params, service_keys, error);
+	int at = err ? err : sl_param_service(c, params, error);
+	json_t *list;
 
-	if (at < 0) {
-		json_decref(list);
+	(void)call;
+	if (at < 0)
 		return at;
-	}
+	list = json_array();
 	sl_report_backends(c, c->model->service[at], list);
-	removed = sl_overrides_removed(c, c->model->service[at]->conf.name);
 	*result = sl_report_service(c, c->model->service[at]);
 	json_object_set_new(*result, "backend_list", list);
-	json_object_set_new(*result, "removed_live", removed);
+	json_object_set_new(*result, "removed_live",
+			    sl_report_removed(c, c->model->service[at]->conf.name));
 	return 0;
 }
 
-static int backend_list(void *context, const json_t *params, json_t **result,
-			char error[SL_ERROR_MAX])
+static int backend_list(void *context, struct sl_rpc_call *call, const json_t *params,
+			json_t **result, char error[SL_ERROR_MAX])
 {
 	const struct sl_control *c = context;
-	int at = -1;
+	int at = -1, err = sl_params_known(params, service_keys, error);
 	json_t *list;
 
+	(void)call;
+	if (err)
+		return err;
 	if (json_object_get(params, "service")) {
 		at = sl_param_service(c, params, error);
 		if (at < 0)
@@ -97,36 +98,67 @@ static int backend_list(void *context, const json_t *params, json_t **result,
 	return 0;
 }
 
-static int stats(void *context, const json_t *params, json_t **result, char error[SL_ERROR_MAX])
+static int stats(void *context, struct sl_rpc_call *call, const json_t *params, json_t **result,
+		 char error[SL_ERROR_MAX])
 {
-	(void)params, (void)error;
-	*result = sl_report_stats(context);
-	return 0;
+	int err = sl_params_known(params, no_keys, error);
+
+	(void)call;
+	if (!err)
+		*result = sl_report_stats(context);
+	return err;
 }
 
-static int pool_list(void *context, const json_t *params, json_t **result, char error[SL_ERROR_MAX])
+static int pool_list(void *context, struct sl_rpc_call *call, const json_t *params, json_t **result,
+		     char error[SL_ERROR_MAX])
 {
-	(void)params, (void)error;
-	*result = json_pack("{s:o}", "pools", sl_bindings_report(context));
-	return 0;
+	int err = sl_params_known(params, no_keys, error);
+
+	(void)call;
+	if (!err)
+		*result = json_pack("{s:o}", "pools", sl_bindings_report(context));
+	return err;
 }
 
-static int generation(void *context, const json_t *params, json_t **result,
-		      char error[SL_ERROR_MAX])
+static int generation(void *context, struct sl_rpc_call *call, const json_t *params,
+		      json_t **result, char error[SL_ERROR_MAX])
 {
-	(void)params, (void)error;
-	*result = sl_report_generation(context);
+	int err = sl_params_known(params, no_keys, error);
+
+	(void)call;
+	if (!err)
+		*result = sl_report_generation(context);
+	return err;
+}
+
+static int export(void *context, struct sl_rpc_call *call, const json_t *params, json_t **result,
+		  char error[SL_ERROR_MAX])
+{
+	int err = sl_params_known(params, no_keys, error);
+	char *text;
+
+	(void)call;
+	if (err)
+		return err;
+	text = sl_report_export(context, error);
+	if (!text)
+		return -ENOMEM;
+	*result = json_pack("{s:s}", "text", text);
+	free(text);
 	return 0;
 }
 
 /* Answers first, then ends: nothing is left to serve. */
-static int detach(void *context, const json_t *params, json_t **result, char error[SL_ERROR_MAX])
+static int detach(void *context, struct sl_rpc_call *call, const json_t *params, json_t **result,
+		  char error[SL_ERROR_MAX])
 {
 	static const struct timeval soon = { .tv_usec = 100000 };
 	struct sl_control *c = context;
-	int err = sl_detach(c, error);
+	int err = sl_params_known(params, no_keys, error);
 
-	(void)params;
+	(void)call;
+	if (!err)
+		err = sl_detach(c, error);
 	if (err)
 		return err;
 	sl_log("detached: the XDP programs are off, the pins are removed");
@@ -141,6 +173,9 @@ const struct sl_rpc_method sl_commands[] = {
 	{ "status", false, status },
 	{ "service.list", false, service_list },
 	{ "service.show", false, service_show },
+	{ "service.add", true, sl_service_add_command },
+	{ "service.remove", true, sl_service_remove_command },
+	{ "service.set", true, sl_service_set_command },
 	{ "backend.list", false, backend_list },
 	{ "backend.add", true, sl_backend_add_command },
 	{ "backend.remove", true, sl_backend_remove_command },
@@ -155,6 +190,7 @@ const struct sl_rpc_method sl_commands[] = {
 	{ "pool.list", false, pool_list },
 	{ "stats", false, stats },
 	{ "generation", false, generation },
+	{ "export", false, export },
 	{ "reload", true, reload },
 	{ "detach", true, detach },
 };

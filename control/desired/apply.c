@@ -2,7 +2,6 @@
 #include "apply.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,19 +10,7 @@
 #include "../network/direct_from.h"
 #include "../network/routes.h"
 #include "apply_limits.h"
-#include "overrides.h"
-
-__attribute__((format(printf, 2, 3))) static void note(json_t *changes, const char *format, ...)
-{
-	char text[256];
-	va_list list;
-
-	va_start(list, format);
-	vsnprintf(text, sizeof(text), format, list);
-	va_end(list);
-	if (changes)
-		json_array_append_new(changes, json_string(text));
-}
+#include "changes.h"
 
 /* Services */
 
@@ -67,55 +54,11 @@ static void set_conf(struct sl_model_service *s, const struct sl_config_service 
 	s->conf = *conf;
 	s->conf.backend = NULL;
 	s->conf.n_backends = 0;
+	s->conf.setting = NULL; /* the file may be read again and this one's tree freed */
 	s->refill |= refill;
 }
 
 /* Backends */
-
-struct wanted {
-	struct sl_config_backend conf;
-	uint32_t file_weight;
-	bool draining;
-};
-
-/* What the file and an override make of one backend; false: it isn't wanted. */
-static bool want_from_file(struct sl_control *c, const char *service,
-			   const struct sl_config_backend *conf, struct wanted *w)
-{
-	char endpoint[SL_ENDPOINT_TEXT];
-	json_t *o, *weight;
-
-	*w = (struct wanted){ .conf = *conf, .file_weight = conf->weight };
-	sl_endpoint_format(&conf->addr, conf->port, endpoint);
-	o = sl_override_find(c->overrides, service, endpoint);
-	if (!o)
-		return true;
-	if (json_is_true(json_object_get(o, "removed")))
-		return false;
-	weight = json_object_get(o, "weight");
-	if (weight && json_integer_value(json_object_get(o, "file_weight")) == conf->weight)
-		w->conf.weight = (uint32_t)json_integer_value(weight);
-	w->draining = json_object_get(o, "state") != NULL;
-	return true;
-}
-
-/* One that only an override names. */
-static bool want_from_override(const char *endpoint, const json_t *o, struct wanted *w)
-{
-	char error[SL_ERROR_MAX];
-	const char *name = json_string_value(json_object_get(o, "name"));
-	const char *id = json_string_value(json_object_get(o, "server_id"));
-
-	if (!json_is_true(json_object_get(o, "added")) || !name)
-		return false;
-	*w = (struct wanted){ .draining = json_object_get(o, "state") != NULL };
-	if (id && sl_config_parse_server_id(id, &w->conf.server_id, error) != 0)
-		return false;
-	w->conf.weight = (uint32_t)json_integer_value(json_object_get(o, "weight"));
-	return w->conf.weight &&
-	       sl_backend_parse(endpoint, &w->conf.addr, &w->conf.port, error) == 0 &&
-	       sl_config_parse_name(name, w->conf.name, error) == 0;
-}
 
 /* Another id, or none any more. */
 static void set_server_id(struct sl_model_service *s, struct sl_model_backend *b,
@@ -130,48 +73,64 @@ static void set_server_id(struct sl_model_service *s, struct sl_model_backend *b
 	if (id->bytes)
 		sl_server_id_format(id, now);
 	if (b->name[0])
-		note(changes, "service %s: backend %s: server_id %s -> %s", s->conf.name, b->name,
-		     before, now);
+		sl_note(changes, "service %s: backend %s: server_id %s -> %s", s->conf.name,
+			b->name, before, now);
 	b->server_id = *id;
 }
 
-static int apply_backend(struct sl_model *m, struct sl_model_service *s, const struct wanted *w,
-			 json_t *changes)
+static const char *state_text(enum sl_backend_state state)
 {
-	struct sl_model_backend *b = sl_service_endpoint(s, &w->conf.addr, w->conf.port);
-	enum sl_backend_state state = w->draining ? SL_STATE_DRAINING : SL_STATE_READY;
+	return state == SL_STATE_READY	    ? "ready"
+	       : state == SL_STATE_DRAINING ? "draining"
+					    : "leaving";
+}
+
+static void note_weight(const struct sl_model_service *s, const struct sl_model_backend *b,
+			const struct sl_effective_backend *e, json_t *changes)
+{
+	if (b->weight != e->conf.weight)
+		sl_note(changes, "service %s: backend %s: weight %u -> %u", s->conf.name,
+			e->conf.name, b->weight, e->conf.weight);
+	else if (b->file_weight != e->file_weight)
+		sl_note(changes, "service %s: backend %s: weight %u stays, the file says %s",
+			s->conf.name, e->conf.name, b->weight,
+			!e->file_weight			   ? "nothing now"
+			: e->file_weight == e->conf.weight ? "so too now"
+							   : "another now");
+}
+
+static int apply_backend(struct sl_model *m, struct sl_model_service *s,
+			 const struct sl_effective_backend *e, json_t *changes)
+{
+	struct sl_model_backend *b = sl_service_endpoint(s, &e->conf.addr, e->conf.port);
+	enum sl_backend_state state = e->held ? SL_STATE_DRAINING : SL_STATE_READY;
 	int err;
 
 	if (!b) {
-		b = sl_service_add(m, s, &w->conf, &err);
+		b = sl_service_add(m, s, &e->conf, &err);
 		if (!b)
 			return err;
-		b->file_weight = w->file_weight;
 		b->state = state;
-		note(changes, "service %s: backend %s added with weight %u", s->conf.name, b->name,
-		     b->weight);
-		return 0;
+		sl_note(changes, "service %s: backend %s added with weight %u%s", s->conf.name,
+			b->name, b->weight, e->held ? ", draining" : "");
+	} else {
+		if (b->name[0] && strcmp(b->name, e->conf.name) != 0)
+			sl_note(changes, "service %s: backend %s is called %s now", s->conf.name,
+				b->name, e->conf.name);
+		if (b->name[0]) /* not one that was adopted, of which no more is known */
+			note_weight(s, b, e, changes);
+		if (b->name[0] && b->state != state)
+			sl_note(changes, "service %s: backend %s: %s -> %s", s->conf.name,
+				e->conf.name, state_text(b->state), state_text(state));
+		memcpy(b->name, e->conf.name, sizeof(b->name));
+		set_server_id(s, b, &e->conf.server_id, changes);
+		sl_backend_set_weight(s, b, e->conf.weight);
+		sl_backend_set_state(s, b, state);
 	}
-	if (b->name[0] && strcmp(b->name, w->conf.name) != 0)
-		note(changes, "service %s: backend %s is called %s now", s->conf.name, b->name,
-		     w->conf.name);
-	if (b->name[0] && b->weight != w->conf.weight)
-		note(changes, "service %s: backend %s: weight %u -> %u", s->conf.name, w->conf.name,
-		     b->weight, w->conf.weight);
-	else if (b->name[0] && b->file_weight != w->file_weight)
-		note(changes, "service %s: backend %s: weight %u stays, the file says %s",
-		     s->conf.name, w->conf.name, b->weight,
-		     !w->file_weight			? "nothing now"
-		     : w->file_weight == w->conf.weight ? "so too now"
-							: "another now");
-	if (b->name[0] && b->state != state)
-		note(changes, "service %s: backend %s: %s", s->conf.name, w->conf.name,
-		     state == SL_STATE_READY ? "ready" : "draining");
-	memcpy(b->name, w->conf.name, sizeof(b->name));
-	b->file_weight = w->file_weight;
-	set_server_id(s, b, &w->conf.server_id, changes);
-	sl_backend_set_weight(s, b, w->conf.weight);
-	sl_backend_set_state(s, b, state);
+	b->file_weight = e->file_weight;
+	b->from = (uint8_t)e->from;
+	b->weight_by = (uint8_t)e->weight_by;
+	b->held = e->held;
 	return 0;
 }
 
@@ -185,79 +144,30 @@ static void dismiss(struct sl_model_service *s, const bool *keep, json_t *change
 			continue;
 		if (!b->name[0])
 			snprintf(b->name, sizeof(b->name), "number-%u", i + 1);
-		note(changes, "service %s: backend %s leaves", s->conf.name, b->name);
+		sl_note(changes, "service %s: backend %s leaves", s->conf.name, b->name);
 		sl_backend_set_state(s, b, SL_STATE_LEAVING);
 	}
 }
 
-static int apply_one(struct sl_control *c, struct sl_model *m, struct sl_model_service *s,
-		     const struct wanted *w, bool *keep, json_t *changes, char error[SL_ERROR_MAX])
-{
-	int err = apply_backend(m, s, w, changes);
-
-	if (err) {
-		snprintf(error, SL_ERROR_MAX,
-			 "service %s: no room for backend %s: %u rest until their flows end; try "
-			 "again later or raise capacity.backends (%u)",
-			 s->conf.name, w->conf.name, sl_model_resting_backends(m),
-			 c->config.capacity.backends);
-		return err;
-	}
-	keep[sl_service_endpoint(s, &w->conf.addr, w->conf.port) - s->backend] = true;
-	return 0;
-}
-
-/* An added backend keeps its server id where the file leaves room for it. */
-static void check_added_id(const struct sl_config_service *conf, struct sl_config_backend *added)
-{
-	char why[SL_ERROR_MAX];
-	int err = sl_server_id_check(conf, &added->server_id, why);
-
-	for (size_t i = 0; i < conf->n_backends && !err; i++)
-		err = sl_server_id_clash(&added->server_id, conf->backend[i].name,
-					 &conf->backend[i].server_id, why);
-	if (!err)
-		return;
-	sl_log("service %s: added backend %s has no server_id any more: %.*s", conf->name,
-	       added->name, SL_ERROR_MAX / 2, why);
-	added->server_id = (struct sl_server_id){ 0 };
-}
-
 static int apply_backends(struct sl_control *c, struct sl_model *m, struct sl_model_service *s,
-			  const struct sl_config_service *conf, json_t *changes,
-			  char error[SL_ERROR_MAX])
+			  const struct sl_effective *e, json_t *changes, char error[SL_ERROR_MAX])
 {
-	json_t *overrides = json_object_get(json_object_get(c->overrides, "services"), conf->name);
-	size_t most = s->n + conf->n_backends + json_object_size(overrides) + 1;
-	bool *keep = calloc(most, sizeof(*keep));
-	const char *endpoint;
-	char why[SL_ERROR_MAX];
-	struct wanted w;
-	json_t *o;
+	bool *keep = calloc(s->n + e->n_backends + 1, sizeof(*keep));
 	int err = keep ? 0 : -ENOMEM;
 
-	for (size_t i = 0; i < conf->n_backends && !err; i++)
-		if (want_from_file(c, conf->name, &conf->backend[i], &w))
-			err = apply_one(c, m, s, &w, keep, changes, error);
-	json_object_foreach (overrides, endpoint, o) {
-		const struct sl_model_backend *named;
+	for (size_t i = 0; i < e->n_backends && !err; i++) {
+		const struct sl_effective_backend *b = &e->backend[i];
 
-		if (err || !want_from_override(endpoint, o, &w) ||
-		    sl_config_endpoint(conf, &w.conf.addr, w.conf.port))
-			continue;
-		if (sl_mode_check_addr(conf, &w.conf.addr, why) != 0 ||
-		    sl_mode_check_port(conf, w.conf.port, why) != 0) {
-			sl_log("service %s: added backend %s: %.*s", s->conf.name, w.conf.name,
-			       SL_ERROR_MAX / 2, why);
-			continue;
-		}
-		check_added_id(conf, &w.conf);
-		named = sl_service_backend(s, w.conf.name);
-		if (!named || named == sl_service_endpoint(s, &w.conf.addr, w.conf.port))
-			err = apply_one(c, m, s, &w, keep, changes, error);
+		err = apply_backend(m, s, b, changes);
+		if (!err)
+			keep[sl_service_endpoint(s, &b->conf.addr, b->conf.port) - s->backend] =
+				true;
 		else
-			sl_log("service %s: added backend %s: the file has one of that name now",
-			       s->conf.name, w.conf.name);
+			snprintf(error, SL_ERROR_MAX,
+				 "service %s: no room for backend %s: %u rest until their flows "
+				 "end; try again later or raise capacity.backends (%u)",
+				 s->conf.name, b->conf.name, sl_model_resting_backends(m),
+				 c->config.capacity.backends);
 	}
 	if (!err) {
 		dismiss(s, keep, changes);
@@ -286,10 +196,10 @@ static int check_pool(const struct sl_config_service *was, const struct sl_confi
 	return -EBUSY;
 }
 
-static int apply_service(struct sl_control *c, struct sl_model *next,
-			 const struct sl_config_service *conf, json_t *changes,
-			 char error[SL_ERROR_MAX])
+static int apply_service(struct sl_control *c, struct sl_model *next, const struct sl_effective *e,
+			 json_t *changes, char error[SL_ERROR_MAX])
 {
+	const struct sl_config_service *conf = &e->conf;
 	int at = sl_model_find_same(next, conf);
 	struct sl_model_service *s;
 	bool renamed, same, tracked;
@@ -305,7 +215,7 @@ static int apply_service(struct sl_control *c, struct sl_model *next,
 				 c->config.capacity.services);
 			return err;
 		}
-		note(changes, "service %s added", conf->name);
+		sl_note(changes, "service %s added", conf->name);
 		tracked = true;
 	} else {
 		s = sl_model_edit(next, (size_t)at);
@@ -318,40 +228,80 @@ static int apply_service(struct sl_control *c, struct sl_model *next,
 		renamed = strcmp(s->conf.name, conf->name) != 0;
 		same = same_conf(&s->conf, conf);
 		if (renamed)
-			note(changes, "service %s is called %s now", s->conf.name, conf->name);
+			sl_note(changes, "service %s is called %s now", s->conf.name, conf->name);
 		if (!same)
-			note(changes, "service %s changed", conf->name);
+			sl_note(changes, "service %s changed", conf->name);
 		if (renamed || !same)
 			set_conf(s, conf);
 	}
-	err = sl_limits_apply(c, next, s, conf, sl_live_limits(c->overrides, conf->name), changes,
-			      error);
+	s->from = (uint8_t)e->from;
+	s->set_live = e->set;
+	err = sl_limits_apply(c, next, s, e, changes, error);
 	if (err)
 		return err;
 	if (!tracked)
 		sl_service_begin_tracking(s, sl_clock_ms());
-	return apply_backends(c, next, s, conf, changes, error);
+	return apply_backends(c, next, s, e, changes, error);
 }
 
-int sl_apply(struct sl_control *c, const struct sl_config *config, struct sl_model *next,
+static void remove_service(struct sl_model *next, size_t at, json_t *changes)
+{
+	sl_note(changes, "service %s removed", next->service[at]->conf.name);
+	sl_model_remove(next, at, 0);
+}
+
+int sl_apply_service(struct sl_control *c, const struct sl_layers *layers, const char *service,
+		     struct sl_model *next, json_t *changes, char error[SL_ERROR_MAX])
+{
+	struct sl_effective e;
+	int err = sl_effective_make(layers, service, false, &e, error);
+	int at = sl_model_find(next, service);
+
+	if (err == -ENOENT && at >= 0)
+		remove_service(next, (size_t)at, changes);
+	if (err)
+		return err == -ENOENT ? 0 : err;
+	err = apply_service(c, next, &e, changes, error);
+	sl_effective_free(&e);
+	return err;
+}
+
+static bool wanted(const struct sl_effective *e, size_t n, const struct sl_config_service *have)
+{
+	for (size_t i = 0; i < n; i++)
+		if (sl_config_same_service(&e[i].conf, have))
+			return true;
+	return false;
+}
+
+int sl_apply(struct sl_control *c, const struct sl_layers *layers, struct sl_model *next,
 	     json_t *changes, char error[SL_ERROR_MAX])
 {
-	int err = 0;
+	size_t n, made = 0;
+	const char **name = sl_effective_services(layers, &n);
+	struct sl_effective *e = calloc(n + 1, sizeof(*e));
+	int err = name && e ? 0 : -ENOMEM;
 
-	for (size_t i = next->n; i-- > 0;) {
-		const struct sl_config_service *have = &next->service[i]->conf;
-		bool wanted = false;
-
-		for (size_t k = 0; k < config->n_services && !wanted; k++) {
-			wanted = sl_config_same_service(&config->service[k], have);
+	while (made < n && !err) {
+		err = sl_effective_make(layers, name[made], true, &e[made], error);
+		made += !err;
+		if (err && err != -ENOMEM) { /* added live, and no service any more */
+			sl_log("service %s: what was added live is left out: %s", name[made],
+			       error);
+			memmove(&name[made], &name[made + 1], (--n - made) * sizeof(*name));
+			err = 0;
 		}
-		if (wanted)
-			continue;
-		note(changes, "service %s removed", have->name);
-		sl_model_remove(next, i, 0);
 	}
-	for (size_t i = 0; i < config->n_services && !err; i++)
-		err = apply_service(c, next, &config->service[i], changes, error);
+	/* Before others are added: what goes may make room. */
+	for (size_t i = next->n; i-- > 0 && !err;)
+		if (!wanted(e, made, &next->service[i]->conf))
+			remove_service(next, i, changes);
+	for (size_t i = 0; i < made && !err; i++)
+		err = apply_service(c, next, &e[i], changes, error);
+	for (size_t i = 0; i < made; i++)
+		sl_effective_free(&e[i]);
+	free(e);
+	free(name);
 	return err;
 }
 

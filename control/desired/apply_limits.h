@@ -15,19 +15,13 @@
 
 #include "../daemon.h"
 #include "../model/limits.h"
-#include "limit_overrides.h"
+#include "effective.h"
 
-/* Makes the limits of `s`, which is being edited, what `conf` (the file's) and `live` (the array of
- * overrides, or NULL) say. Sentences are appended to `changes`. What is live and can't be (no room
- * beside the file's limits, flows = "none") is left out and logged; -ENOSPC with a message: no id
- * is left. */
+/* Makes the limits of `s`, which is being edited, the effective ones. Sentences about what changes
+ * are appended to `changes`. What was set live and can't be (no room beside the file's limits,
+ * flows = "none") is logged. -ENOSPC with a message: no id is left. */
 int sl_limits_apply(const struct sl_control *c, struct sl_model *m, struct sl_model_service *s,
-		    const struct sl_config_service *conf, const json_t *live, json_t *changes,
-		    char error[SL_ERROR_MAX]);
-
-/* Whether what is live fits this service beside the rest: 0, or -EINVAL with a message. */
-int sl_limits_fit(const struct sl_config_service *conf, const json_t *before, const json_t *live,
-		  char error[SL_ERROR_MAX]);
+		    const struct sl_effective *e, json_t *changes, char error[SL_ERROR_MAX]);
 
 /* The subject in the limit's buckets, see abi/limit.h. */
 uint64_t sl_limits_subject(const struct sl_control *c, const struct sl_config_limit *l,
@@ -36,7 +30,4 @@ uint64_t sl_limits_subject(const struct sl_control *c, const struct sl_config_li
 /* The limit of this scope, unit, direction and prefix length, of the address's family; NULL. */
 const struct sl_model_limit *sl_limits_base(const struct sl_model_service *s,
 					    const struct sl_live_limit *l);
-/* Sentences about what the file has and was cleared live. */
-void sl_limits_removed(const struct sl_control *c, const struct sl_model_service *s, json_t *list);
-
 #endif

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "limit_overrides.h"
 
+#include "../../dataplane/abi/limit.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-#include "overrides.h"
 
 __attribute__((format(printf, 2, 3))) static int wrong(char why[SL_ERROR_MAX], const char *format,
 						       ...)
@@ -24,32 +23,6 @@ static uint8_t prefix_of(const struct sl_live_limit *l)
 {
 	return sl_addr_is4(&l->addr) ? l->limit.prefix4 : l->limit.prefix6;
 }
-
-const char *sl_live_limit_subject(const struct sl_live_limit *l, char text[SL_SUBJECT_TEXT])
-{
-	char bare[SL_ENDPOINT_TEXT > SL_PREFIX_TEXT ? SL_ENDPOINT_TEXT : SL_PREFIX_TEXT];
-
-	if (l->limit.scope == SL_SCOPE_FLOW)
-		snprintf(text, SL_SUBJECT_TEXT, "flow %s",
-			 sl_endpoint_format(&l->addr, l->port, bare));
-	else
-		snprintf(text, SL_SUBJECT_TEXT, "client %s",
-			 sl_prefix_format(&l->addr, prefix_of(l), bare));
-	return text;
-}
-
-bool sl_live_limit_same(const struct sl_live_limit *a, const struct sl_live_limit *b)
-{
-	if (a->exception != b->exception)
-		return false;
-	if (!a->exception)
-		return sl_limit_same(&a->limit, &b->limit);
-	return a->limit.scope == b->limit.scope && a->limit.unit == b->limit.unit &&
-	       a->limit.direction == b->limit.direction && sl_addr_equal(&a->addr, &b->addr) &&
-	       a->port == b->port && prefix_of(a) == prefix_of(b);
-}
-
-/* One as JSON */
 
 static int read_word(const json_t *object, const char *key, const struct sl_word *words,
 		     uint8_t *value, char why[SL_ERROR_MAX])
@@ -228,114 +201,4 @@ json_t *sl_live_limit_write(const struct sl_live_limit *l)
 		json_object_set_new(object, "file", file);
 	}
 	return object;
-}
-
-/* Those of a service */
-
-json_t *sl_live_limits(const json_t *overrides, const char *service)
-{
-	return json_object_get(json_object_get(overrides, "limits"), service);
-}
-
-static size_t find(const json_t *list, const struct sl_live_limit *l)
-{
-	char ignored[SL_ERROR_MAX];
-	struct sl_live_limit other;
-	size_t i;
-
-	for (i = 0; i < json_array_size(list); i++)
-		if (sl_live_limit_read(json_array_get(list, i), &other, ignored) == 0 &&
-		    sl_live_limit_same(&other, l))
-			break;
-	return i;
-}
-
-int sl_live_limits_set(json_t *overrides, const char *service, const struct sl_live_limit *l)
-{
-	json_t *limits = json_object_get(overrides, "limits"), *list;
-	size_t at;
-
-	if (!limits && json_object_set_new(overrides, "limits", json_object()) != 0)
-		return -ENOMEM;
-	limits = json_object_get(overrides, "limits");
-	list = json_object_get(limits, service);
-	if (!list && json_object_set_new(limits, service, json_array()) != 0)
-		return -ENOMEM;
-	list = json_object_get(limits, service);
-	at = find(list, l);
-	if (at < json_array_size(list))
-		return json_array_set_new(list, at, sl_live_limit_write(l)) == 0 ? 0 : -ENOMEM;
-	return json_array_append_new(list, sl_live_limit_write(l)) == 0 ? 0 : -ENOMEM;
-}
-
-/* An empty list says nothing. */
-static void drop_if_empty(json_t *overrides, const char *service)
-{
-	json_t *limits = json_object_get(overrides, "limits");
-
-	if (json_array_size(json_object_get(limits, service)) == 0)
-		json_object_del(limits, service);
-	if (limits && json_object_size(limits) == 0)
-		json_object_del(overrides, "limits");
-}
-
-void sl_live_limits_drop(json_t *overrides, const char *service, const struct sl_live_limit *l)
-{
-	json_t *list = sl_live_limits(overrides, service);
-
-	json_array_remove(list, find(list, l));
-	drop_if_empty(overrides, service);
-}
-
-int sl_live_limits_check(const json_t *overrides, char field[SL_PATH_MAX], char why[SL_ERROR_MAX])
-{
-	const json_t *limits = json_object_get(overrides, "limits"), *list;
-	struct sl_live_limit l;
-	const char *service;
-	size_t i;
-
-	snprintf(field, SL_PATH_MAX, "limits");
-	if (limits && !json_is_object(limits))
-		return wrong(why, "must be an object");
-	json_object_foreach ((json_t *)(uintptr_t)limits, service, list) {
-		snprintf(field, SL_PATH_MAX, "limits.%.64s", service);
-		if (!json_is_array(list))
-			return wrong(why, "must be an array");
-		for (i = 0; i < json_array_size(list); i++) {
-			snprintf(field, SL_PATH_MAX, "limits.%.64s[%zu]", service, i);
-			if (sl_live_limit_read(json_array_get(list, i), &l, why) != 0)
-				return -EINVAL;
-		}
-	}
-	return 0;
-}
-
-/* Whether it still says something beside this file. */
-static bool counts(const struct sl_live_limit *l, const struct sl_config_service *conf)
-{
-	if (l->exception)
-		return !l->until || l->until > (uint64_t)time(NULL);
-	for (size_t i = 0; i < conf->n_limits; i++) {
-		const struct sl_config_limit *file = &conf->limit[i];
-
-		if (!sl_limit_same(file, &l->limit))
-			continue;
-		return l->removed ||
-		       (l->of_file && file->rate == l->file.rate && file->burst == l->file.burst &&
-			file->action == l->file.action);
-	}
-	return !l->removed && !l->of_file;
-}
-
-void sl_live_limits_prune(json_t *overrides, const struct sl_config_service *conf)
-{
-	json_t *list = sl_live_limits(overrides, conf->name);
-	char ignored[SL_ERROR_MAX];
-	struct sl_live_limit l;
-
-	for (size_t i = json_array_size(list); i-- > 0;)
-		if (sl_live_limit_read(json_array_get(list, i), &l, ignored) != 0 ||
-		    !counts(&l, conf))
-			json_array_remove(list, i);
-	drop_if_empty(overrides, conf->name);
 }

@@ -9,42 +9,322 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "apply.h"
 #include "limit_overrides.h"
 
-static void path_of(const struct sl_control *c, const char *suffix, char path[SL_PATH_MAX + 32])
+enum { VERSION = 2 };
+
+/* ---- one backend ---- */
+
+static int wrong(char why[SL_ERROR_MAX], const char *text)
 {
-	snprintf(path, SL_PATH_MAX + 32, "%s/overrides.json%s", c->config.state_dir, suffix);
+	snprintf(why, SL_ERROR_MAX, "%s", text);
+	return -EINVAL;
 }
 
-/* ---- what may stand there ---- */
-
-static int check_member(const char *key, const json_t *value, char why[SL_ERROR_MAX])
+static int read_weight(const json_t *value, uint32_t *weight, char why[SL_ERROR_MAX])
 {
-	struct sl_server_id id;
-	char name[SL_NAME_MAX];
-	uint32_t weight;
+	return json_is_integer(value)
+		       ? sl_config_parse_weight(json_integer_value(value), weight, why)
+		       : wrong(why, "must be a number");
+}
 
-	if (strcmp(key, "added") == 0 || strcmp(key, "removed") == 0)
-		return json_is_true(value) ? 0 : snprintf(why, SL_ERROR_MAX, "must be true");
+static int read_state(const char *text, enum sl_operator_state *state, char why[SL_ERROR_MAX])
+{
+	if (strcmp(text, "draining") == 0)
+		*state = SL_OPERATOR_DRAINING;
+	else if (strcmp(text, "ready") == 0)
+		*state = SL_OPERATOR_READY;
+	else
+		return wrong(why, "must be \"draining\" or \"ready\"");
+	return 0;
+}
+
+static int read_member(struct sl_operator_backend *b, const char *key, const json_t *value,
+		       char why[SL_ERROR_MAX])
+{
+	const char *text = json_string_value(value);
+
+	if (strcmp(key, "added") == 0 || strcmp(key, "removed") == 0) {
+		*(key[0] == 'a' ? &b->added : &b->removed) = true;
+		return json_is_true(value) ? 0 : wrong(why, "must be true");
+	}
+	if (strcmp(key, "weight") == 0)
+		return read_weight(value, &b->weight, why);
+	if (strcmp(key, "file_weight") == 0)
+		return read_weight(value, &b->file_weight, why);
+	if (strcmp(key, "state") != 0 && strcmp(key, "name") != 0 && strcmp(key, "server_id") != 0)
+		return wrong(why, "unknown field");
+	if (!text)
+		return wrong(why, "must be a string");
 	if (strcmp(key, "state") == 0)
-		return json_is_string(value) && strcmp(json_string_value(value), "draining") == 0
-			       ? 0
-			       : snprintf(why, SL_ERROR_MAX, "must be \"draining\"");
-	if (strcmp(key, "weight") == 0 || strcmp(key, "file_weight") == 0)
-		return json_is_integer(value)
-			       ? sl_config_parse_weight(json_integer_value(value), &weight, why)
-			       : snprintf(why, SL_ERROR_MAX, "must be a number");
+		return read_state(text, &b->state, why);
 	if (strcmp(key, "name") == 0)
-		return json_is_string(value)
-			       ? sl_config_parse_name(json_string_value(value), name, why)
-			       : snprintf(why, SL_ERROR_MAX, "must be a string");
-	if (strcmp(key, "server_id") == 0)
-		return json_is_string(value)
-			       ? sl_config_parse_server_id(json_string_value(value), &id, why)
-			       : snprintf(why, SL_ERROR_MAX, "must be a string");
-	return snprintf(why, SL_ERROR_MAX, "unknown field");
+		return sl_config_parse_name(text, b->name, why);
+	return sl_config_parse_server_id(text, &b->server_id, why);
 }
+
+static int read_backend(struct sl_operator_service *s, const char *endpoint, const json_t *json,
+			char field[SL_PATH_MAX], char why[SL_ERROR_MAX])
+{
+	struct sl_operator_backend *b;
+	union sl_addr addr;
+	const json_t *value;
+	const char *key;
+	uint16_t port;
+
+	snprintf(field, SL_PATH_MAX, "services.%.64s.%.64s", s->name, endpoint);
+	if (sl_backend_parse(endpoint, &addr, &port, why) != 0)
+		return -EINVAL;
+	if (!json_is_object(json))
+		return wrong(why, "must be an object");
+	b = sl_operator_backend_get(s, &addr, port);
+	if (!b)
+		return -ENOMEM;
+	json_object_foreach ((json_t *)(uintptr_t)json, key, value) {
+		if (read_member(b, key, value, why) == 0)
+			continue;
+		snprintf(field, SL_PATH_MAX, "services.%.64s.%.64s.%.64s", s->name, endpoint, key);
+		return -EINVAL;
+	}
+	if (b->added && (!b->name[0] || !b->weight))
+		return wrong(why, "added, but without name or weight");
+	return 0;
+}
+
+static json_t *write_backend(const struct sl_operator_backend *b)
+{
+	json_t *json = json_object();
+	char id[SL_SERVER_ID_TEXT];
+
+	if (b->added) {
+		json_object_set_new(json, "added", json_true());
+		json_object_set_new(json, "name", json_string(b->name));
+	}
+	if (b->added && b->server_id.bytes)
+		json_object_set_new(json, "server_id",
+				    json_string(sl_server_id_format(&b->server_id, id)));
+	if (b->removed)
+		json_object_set_new(json, "removed", json_true());
+	if (b->state != SL_OPERATOR_SILENT)
+		json_object_set_new(
+			json, "state",
+			json_string(b->state == SL_OPERATOR_READY ? "ready" : "draining"));
+	if (b->weight)
+		json_object_set_new(json, "weight", json_integer(b->weight));
+	if (b->file_weight)
+		json_object_set_new(json, "file_weight", json_integer(b->file_weight));
+	return json;
+}
+
+/* ---- one service ---- */
+
+static int read_backends(struct sl_operator_service *s, const json_t *json, char field[SL_PATH_MAX],
+			 char why[SL_ERROR_MAX])
+{
+	const char *endpoint;
+	json_t *one;
+
+	snprintf(field, SL_PATH_MAX, "services.%.64s", s->name);
+	if (!json_is_object(json))
+		return wrong(why, "must be an object");
+	json_object_foreach ((json_t *)(uintptr_t)json, endpoint, one) {
+		int err = read_backend(s, endpoint, one, field, why);
+
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int read_limits(struct sl_operator_service *s, const json_t *json, const char *path,
+		       char field[SL_PATH_MAX], char why[SL_ERROR_MAX])
+{
+	struct sl_live_limit l;
+	json_t *one;
+	size_t i;
+
+	snprintf(field, SL_PATH_MAX, "%s", path);
+	if (!json_is_array(json))
+		return wrong(why, "must be an array");
+	json_array_foreach (json, i, one) {
+		snprintf(field, SL_PATH_MAX, "%.160s[%zu]", path, i);
+		if (sl_live_limit_read(one, &l, why) != 0)
+			return -EINVAL;
+		if (sl_operator_limit_set(s, &l) != 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int read_fields(json_t **to, const json_t *json, char why[SL_ERROR_MAX])
+{
+	const char *key;
+	json_t *value;
+
+	if (!json_is_object(json))
+		return wrong(why, "must be an object");
+	json_object_foreach ((json_t *)(uintptr_t)json, key, value) {
+		if (!sl_config_service_field(key)) {
+			snprintf(why, SL_ERROR_MAX, "%.64s: services have no such field", key);
+			return -EINVAL;
+		}
+	}
+	*to = json_deep_copy(json);
+	return *to ? 0 : -ENOMEM;
+}
+
+static int read_service(struct sl_operator_service *s, const json_t *json, char field[SL_PATH_MAX],
+			char why[SL_ERROR_MAX])
+{
+	char path[SL_PATH_MAX];
+	const char *key;
+	json_t *value;
+	int err = 0;
+
+	snprintf(field, SL_PATH_MAX, "services.%.64s", s->name);
+	if (!json_is_object(json))
+		return wrong(why, "must be an object");
+	json_object_foreach ((json_t *)(uintptr_t)json, key, value) {
+		snprintf(path, sizeof(path), "services.%.64s.%.64s", s->name, key);
+		snprintf(field, SL_PATH_MAX, "%s", path);
+		if (strcmp(key, "added") == 0 || strcmp(key, "removed") == 0) {
+			*(key[0] == 'a' ? &s->added : &s->removed) = true;
+			err = json_is_true(value) ? 0 : wrong(why, "must be true");
+		} else if (strcmp(key, "fields") == 0) {
+			err = read_fields(&s->fields, value, why);
+		} else if (strcmp(key, "file") == 0) {
+			err = read_fields(&s->file, value, why);
+		} else if (strcmp(key, "backends") == 0) {
+			err = read_backends(s, value, field, why);
+		} else if (strcmp(key, "limits") == 0) {
+			err = read_limits(s, value, path, field, why);
+		} else {
+			err = wrong(why, "unknown field");
+		}
+		if (err)
+			return err;
+	}
+	if (s->added && !s->fields)
+		return wrong(why, "added, but without fields");
+	return 0;
+}
+
+static json_t *write_service(const struct sl_operator_service *s)
+{
+	json_t *json = json_object(), *backends = json_object(), *limits = json_array();
+	char endpoint[SL_ENDPOINT_TEXT];
+
+	if (s->added)
+		json_object_set_new(json, "added", json_true());
+	if (s->removed)
+		json_object_set_new(json, "removed", json_true());
+	if (json_object_size(s->fields))
+		json_object_set(json, "fields", s->fields);
+	if (json_object_size(s->file))
+		json_object_set(json, "file", s->file);
+	for (size_t i = 0; i < s->n_backends; i++)
+		json_object_set_new(
+			backends,
+			sl_endpoint_format(&s->backend[i].addr, s->backend[i].port, endpoint),
+			write_backend(&s->backend[i]));
+	for (size_t i = 0; i < s->n_limits; i++)
+		json_array_append_new(limits, sl_live_limit_write(&s->limit[i]));
+	if (s->n_backends)
+		json_object_set(json, "backends", backends);
+	if (s->n_limits)
+		json_object_set(json, "limits", limits);
+	json_decref(backends);
+	json_decref(limits);
+	return json;
+}
+
+/* ---- the whole ---- */
+
+/* Version 1: backends at once below their service's name, limits beside the services. */
+static int read_version_1(struct sl_operators *o, const json_t *json, char field[SL_PATH_MAX],
+			  char why[SL_ERROR_MAX])
+{
+	const json_t *limits = json_object_get(json, "limits");
+	char path[SL_PATH_MAX];
+	const char *name;
+	json_t *one;
+	int err = 0;
+
+	json_object_foreach (json_object_get(json, "services"), name, one) {
+		struct sl_operator_service *s = sl_operators_get(o, name);
+
+		err = s ? read_backends(s, one, field, why) : -ENOMEM;
+		if (err)
+			return err;
+	}
+	snprintf(field, SL_PATH_MAX, "limits");
+	if (limits && !json_is_object(limits))
+		return wrong(why, "must be an object");
+	json_object_foreach ((json_t *)(uintptr_t)limits, name, one) {
+		struct sl_operator_service *s = sl_operators_get(o, name);
+
+		snprintf(path, sizeof(path), "limits.%.64s", name);
+		err = s ? read_limits(s, one, path, field, why) : -ENOMEM;
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int read_version_2(struct sl_operators *o, const json_t *json, char field[SL_PATH_MAX],
+			  char why[SL_ERROR_MAX])
+{
+	const char *name;
+	json_t *one;
+
+	json_object_foreach (json_object_get(json, "services"), name, one) {
+		struct sl_operator_service *s = sl_operators_get(o, name);
+		int err = s ? read_service(s, one, field, why) : -ENOMEM;
+
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+struct sl_operators *sl_overrides_read(const json_t *json, char field[SL_PATH_MAX],
+				       char why[SL_ERROR_MAX])
+{
+	json_int_t version = json_integer_value(json_object_get(json, "version"));
+	struct sl_operators *o = sl_operators_new();
+	int err = o ? 0 : -ENOMEM;
+
+	snprintf(field, SL_PATH_MAX, "version");
+	if (version > VERSION)
+		err = wrong(why, "is of a later release than this one");
+	else if (version < 1)
+		err = wrong(why, "must be 1 or 2");
+	if (!err) {
+		snprintf(field, SL_PATH_MAX, "services");
+		if (!json_is_object(json_object_get(json, "services")))
+			err = wrong(why, "must be an object");
+	}
+	if (!err)
+		err = version == 1 ? read_version_1(o, json, field, why)
+				   : read_version_2(o, json, field, why);
+	if (!err)
+		return o;
+	if (err == -ENOMEM)
+		snprintf(why, SL_ERROR_MAX, "out of memory");
+	sl_operators_free(o);
+	return NULL;
+}
+
+json_t *sl_overrides_write(const struct sl_operators *o)
+{
+	json_t *services = json_object();
+
+	for (size_t i = 0; i < o->n; i++)
+		json_object_set_new(services, o->service[i].name, write_service(&o->service[i]));
+	return json_pack("{s:i, s:o}", "version", VERSION, "services", services);
+}
+
+/* ---- the file ---- */
 
 static int refuse(char error[SL_ERROR_MAX], const char *path, const char *field, const char *why)
 {
@@ -55,73 +335,88 @@ static int refuse(char error[SL_ERROR_MAX], const char *path, const char *field,
 	return -EINVAL;
 }
 
-static int check_backend(const char *path, const char *service, const char *endpoint,
-			 const json_t *override, char error[SL_ERROR_MAX])
+static int fail(char error[SL_ERROR_MAX], const char *path, int err)
 {
-	char field[SL_PATH_MAX], why[SL_ERROR_MAX];
-	union sl_addr addr;
-	const json_t *value;
-	const char *key;
-	uint16_t port;
-
-	snprintf(field, sizeof(field), "services.%.64s.%.64s", service, endpoint);
-	if (sl_backend_parse(endpoint, &addr, &port, why) != 0)
-		return refuse(error, path, field, why);
-	if (!json_is_object(override))
-		return refuse(error, path, field, "must be an object");
-	json_object_foreach ((json_t *)(uintptr_t) override, key, value) {
-		if (check_member(key, value, why) == 0)
-			continue;
-		snprintf(field, sizeof(field), "services.%.64s.%.64s.%.64s", service, endpoint,
-			 key);
-		return refuse(error, path, field, why);
-	}
-	if (json_object_get(override, "added") &&
-	    (!json_object_get(override, "name") || !json_object_get(override, "weight")))
-		return refuse(error, path, field, "added, but without name or weight");
-	return 0;
+	snprintf(error, SL_ERROR_MAX, "%s: %s", path, strerror(-err));
+	return err;
 }
 
-static int check_all(const char *path, const json_t *overrides, char error[SL_ERROR_MAX])
+/* Who else may write here could have us apply, or overwrite, what he likes. */
+static int check_owner(const struct stat *st, const char *path, char error[SL_ERROR_MAX])
 {
-	const json_t *services = json_object_get(overrides, "services"), *of_service, *override;
-	const char *service, *endpoint;
-	char field[SL_PATH_MAX], why[SL_ERROR_MAX];
-
-	if (json_integer_value(json_object_get(overrides, "version")) != 1)
-		return refuse(error, path, "version", "must be 1");
-	if (!json_is_object(services))
-		return refuse(error, path, "services", "must be an object");
-	json_object_foreach ((json_t *)(uintptr_t)services, service, of_service) {
-		if (!json_is_object(of_service))
-			return refuse(error, path, service, "must be an object");
-		json_object_foreach ((json_t *)(uintptr_t)of_service, endpoint, override)
-			if (check_backend(path, service, endpoint, override, error) != 0)
-				return -EINVAL;
-	}
-	if (sl_live_limits_check(overrides, field, why) != 0)
-		return refuse(error, path, field, why);
-	return 0;
+	if (st->st_uid == geteuid() && !(st->st_mode & 022))
+		return 0;
+	snprintf(error, SL_ERROR_MAX,
+		 "%s: others may write it (owner %u, mode %04o); make it ours alone: `chown %u %s` "
+		 "and `chmod go-w %s`",
+		 path, st->st_uid, st->st_mode & 07777, geteuid(), path, path);
+	return -EPERM;
 }
 
-/* ---- the file ---- */
-
-int sl_overrides_load(struct sl_control *c, char error[SL_ERROR_MAX])
+/* The state directory, or -errno with a message. */
+static int open_directory(const char *path, char error[SL_ERROR_MAX])
 {
-	char path[SL_PATH_MAX + 32];
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), err;
+	struct stat st;
+
+	if (fd < 0)
+		return fail(error, path, -errno);
+	err = fstat(fd, &st) == 0 ? check_owner(&st, path, error) : fail(error, path, -errno);
+	if (!err)
+		return fd;
+	close(fd);
+	return err;
+}
+
+static int link_refused(const char *path, char error[SL_ERROR_MAX])
+{
+	snprintf(error, SL_ERROR_MAX,
+		 "%s: is a symbolic link, which isn't followed: put the file "
+		 "itself there",
+		 path);
+	return -ELOOP;
+}
+
+static int read_file(int fd, const char *path, struct sl_operators **o, char error[SL_ERROR_MAX])
+{
+	char field[SL_PATH_MAX], why[SL_ERROR_MAX];
 	json_error_t where;
-	char line[32];
+	struct stat st;
+	json_t *json;
+	int err = fstat(fd, &st) == 0 ? check_owner(&st, path, error) : fail(error, path, -errno);
 
-	path_of(c, "", path);
-	if (access(path, F_OK) != 0) {
-		c->overrides = json_pack("{s:i,s:{}}", "version", 1, "services");
-		return c->overrides ? 0 : -ENOMEM;
+	if (err)
+		return err;
+	json = json_loadfd(fd, JSON_REJECT_DUPLICATES, &where);
+	if (!json) {
+		snprintf(field, sizeof(field), "line %d", where.line);
+		return refuse(error, path, field, where.text);
 	}
-	c->overrides = json_load_file(path, JSON_REJECT_DUPLICATES, &where);
-	if (c->overrides)
-		return check_all(path, c->overrides, error);
-	snprintf(line, sizeof(line), "line %d", where.line);
-	return refuse(error, path, line, where.text);
+	*o = sl_overrides_read(json, field, why);
+	json_decref(json);
+	return *o ? 0 : refuse(error, path, field, why);
+}
+
+int sl_overrides_load(const char *state_dir, struct sl_operators **o, char error[SL_ERROR_MAX])
+{
+	int dir = open_directory(state_dir, error), fd, err;
+	char path[SL_PATH_MAX + 32];
+
+	if (dir < 0)
+		return dir;
+	snprintf(path, sizeof(path), "%s/overrides.json", state_dir);
+	fd = openat(dir, "overrides.json", O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	err = fd < 0 ? -errno : read_file(fd, path, o, error);
+	if (fd >= 0) {
+		close(fd);
+	} else if (err == -ENOENT) {
+		*o = sl_operators_new();
+		err = *o ? 0 : -ENOMEM;
+	} else {
+		err = err == -ELOOP ? link_refused(path, error) : fail(error, path, err);
+	}
+	close(dir);
+	return err;
 }
 
 static int write_all(int fd, const char *text, size_t length)
@@ -130,199 +425,47 @@ static int write_all(int fd, const char *text, size_t length)
 		ssize_t n = write(fd, text, length);
 
 		if (n == -1 && errno != EINTR)
-			return -1;
+			return -errno;
 		if (n > 0) {
 			text += n;
 			length -= (size_t)n;
 		}
 	}
-	return 0;
+	return fsync(fd) == 0 ? 0 : -errno;
 }
 
-int sl_overrides_save(const struct sl_control *c, char error[SL_ERROR_MAX])
+int sl_overrides_save(const char *state_dir, const struct sl_operators *o, char error[SL_ERROR_MAX])
 {
-	char path[SL_PATH_MAX + 32], temporary[SL_PATH_MAX + 32];
+	json_t *json = sl_overrides_write(o);
 	/* In one piece: json_dumpfd() makes a system call for each token. */
-	char *text = json_dumps(c->overrides, JSON_INDENT(2) | JSON_SORT_KEYS);
-	int fd, err = 0;
+	char *text = json ? json_dumps(json, JSON_INDENT(2) | JSON_SORT_KEYS) : NULL;
+	int dir = -1, fd = -1, err = text ? 0 : -ENOMEM;
+	char path[SL_PATH_MAX + 32];
 
-	path_of(c, "", path);
-	path_of(c, ".new", temporary);
-	fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (fd < 0)
+	snprintf(path, sizeof(path), "%s/overrides.json", state_dir);
+	error[0] = '\0';
+	if (!err) {
+		dir = open_directory(state_dir, error);
+		err = dir < 0 ? dir : 0;
+	}
+	if (!err && unlinkat(dir, "overrides.json.new", 0) != 0 && errno != ENOENT)
 		err = -errno;
-	else if (!text)
-		err = -ENOMEM;
-	else if (write_all(fd, text, strlen(text)) != 0)
+	if (!err) {
+		fd = openat(dir, "overrides.json.new",
+			    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+		err = fd < 0 ? -errno : write_all(fd, text, strlen(text));
+	}
+	if (!err && renameat(dir, "overrides.json.new", dir, "overrides.json") != 0)
 		err = -errno;
-	else if (fsync(fd) != 0)
+	if (!err && fsync(dir) != 0)
 		err = -errno;
+	if (err && !error[0])
+		fail(error, path, err);
 	if (fd >= 0)
 		close(fd);
+	if (dir >= 0)
+		close(dir);
 	free(text);
-	if (!err && rename(temporary, path) != 0)
-		err = -errno;
-	if (err)
-		snprintf(error, SL_ERROR_MAX,
-			 "%s: %s; the change is live but would not survive a restart", path,
-			 strerror(-err));
+	json_decref(json);
 	return err;
-}
-
-/* ---- one backend's ---- */
-
-json_t *sl_override_find(const json_t *overrides, const char *service, const char *endpoint)
-{
-	return json_object_get(json_object_get(json_object_get(overrides, "services"), service),
-			       endpoint);
-}
-
-static json_t *child(json_t *object, const char *key)
-{
-	json_t *value = json_object_get(object, key);
-
-	if (!value && json_object_set_new(object, key, json_object()) == 0)
-		value = json_object_get(object, key);
-	return value;
-}
-
-json_t *sl_override_get(json_t *overrides, const char *service, const char *endpoint)
-{
-	json_t *of_service = child(json_object_get(overrides, "services"), service);
-
-	return of_service ? child(of_service, endpoint) : NULL;
-}
-
-void sl_override_drop(json_t *overrides, const char *service, const char *endpoint)
-{
-	json_t *services = json_object_get(overrides, "services");
-	json_t *of_service = json_object_get(services, service);
-
-	json_object_del(of_service, endpoint);
-	if (of_service && json_object_size(of_service) == 0)
-		json_object_del(services, service);
-}
-
-/* ---- when the file changes ---- */
-
-/* The name that the file gives to what was service `name`; NULL: it has no such VIP and port. */
-static const char *new_name(const struct sl_control *c, const struct sl_config *config,
-			    const char *name)
-{
-	int at = sl_model_find(c->model, name);
-	const struct sl_config_service *was = at < 0 ? NULL : &c->model->service[at]->conf;
-
-	for (size_t i = 0; was && i < config->n_services; i++) {
-		const struct sl_config_service *is = &config->service[i];
-
-		if (sl_config_same_service(is, was))
-			return is->name;
-	}
-	return NULL;
-}
-
-/* The members of a group, under new names. */
-static int rename_group(const struct sl_control *c, const struct sl_config *config, json_t *copy,
-			const char *group)
-{
-	json_t *renamed = json_object(), *value;
-	const char *name, *to;
-
-	if (!renamed)
-		return -ENOMEM;
-	json_object_foreach (json_object_get(copy, group), name, value) {
-		to = new_name(c, config, name);
-		if (to && json_object_set(renamed, to, value) != 0)
-			goto fail;
-	}
-	json_object_foreach (json_object_get(copy, group), name, value) {
-		if (!new_name(c, config, name) && !json_object_get(renamed, name) &&
-		    json_object_set(renamed, name, value) != 0)
-			goto fail;
-	}
-	return json_object_set_new(copy, group, renamed) == 0 ? 0 : -ENOMEM;
-fail:
-	json_decref(renamed);
-	return -ENOMEM;
-}
-
-json_t *sl_overrides_renamed(const struct sl_control *c, const struct sl_config *config)
-{
-	json_t *copy = json_deep_copy(c->overrides);
-
-	if (copy &&
-	    (rename_group(c, config, copy, "services") != 0 ||
-	     (json_object_get(copy, "limits") && rename_group(c, config, copy, "limits") != 0))) {
-		json_decref(copy);
-		return NULL;
-	}
-	return copy;
-}
-
-/* What is left of an override under this file; false: nothing. */
-static bool prune(json_t *override, const struct sl_config_backend *conf)
-{
-	const json_t *file_weight = json_object_get(override, "file_weight");
-
-	if (!conf)
-		return json_object_get(override, "added") != NULL;
-	if (json_object_get(override, "added") ||
-	    json_integer_value(file_weight) != (json_int_t)conf->weight) {
-		json_object_del(override, "weight");
-		json_object_del(override, "file_weight");
-	}
-	json_object_del(override, "added");
-	json_object_del(override, "name");
-	json_object_del(override, "server_id");
-	return json_object_size(override) != 0;
-}
-
-static const struct sl_config_backend *in_file(const struct sl_control *c, const char *service,
-					       const char *endpoint)
-{
-	char ignored[SL_ERROR_MAX];
-	union sl_addr addr;
-	uint16_t port;
-
-	return sl_backend_parse(endpoint, &addr, &port, ignored) == 0
-		       ? sl_config_find_backend(&c->config, service, &addr, port)
-		       : NULL;
-}
-
-void sl_overrides_prune(struct sl_control *c)
-{
-	for (size_t i = 0; i < c->config.n_services; i++) {
-		const char *service = c->config.service[i].name, *endpoint;
-		json_t *all = json_object_get(json_object_get(c->overrides, "services"), service);
-		json_t *override;
-		void *next;
-
-		json_object_foreach_safe(all, next, endpoint, override)
-		{
-			if (!prune(override, in_file(c, service, endpoint)))
-				json_object_del(all, endpoint);
-		}
-		if (all && json_object_size(all) == 0)
-			json_object_del(json_object_get(c->overrides, "services"), service);
-		sl_live_limits_prune(c->overrides, &c->config.service[i]);
-	}
-}
-
-json_t *sl_overrides_removed(const struct sl_control *c, const char *service)
-{
-	json_t *list = json_array(), *override;
-	const char *endpoint;
-
-	json_object_foreach (json_object_get(json_object_get(c->overrides, "services"), service),
-			     endpoint, override) {
-		const struct sl_config_backend *conf = in_file(c, service, endpoint);
-		char addr[SL_ADDR_TEXT];
-
-		if (conf && json_object_get(override, "removed"))
-			json_array_append_new(list, json_pack("{s:s, s:s, s:i}", "name", conf->name,
-							      "address",
-							      sl_addr_format(&conf->addr, addr),
-							      "port", (int)conf->port));
-	}
-	return list;
 }

@@ -178,6 +178,7 @@ struct sl_model_service *sl_model_add(struct sl_model *m, const struct sl_config
 	s->conf = *conf;
 	s->conf.backend = NULL;
 	s->conf.n_backends = 0;
+	s->conf.setting = NULL;
 	s->n_rows = conf->table_size;
 	s->track_since_ms = now_ms;
 	s->refill = s->rewrite = true;

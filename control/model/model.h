@@ -38,7 +38,10 @@ struct sl_model_backend {
 	uint16_t port; /* host order */
 	enum sl_backend_state state;
 	uint32_t weight;
-	uint32_t file_weight; /* as the file says; 0: it was added live */
+	uint32_t file_weight; /* as the file says; 0: it isn't of the file */
+	uint8_t from;	      /* enum sl_layer: who brought it in, */
+	uint8_t weight_by;    /* who decided its weight, */
+	uint8_t held;	      /* and, as bits, who holds it back from new connections */
 	uint32_t traffic;     /* id in the counters */
 	struct sl_server_id server_id;
 	bool known;	/* its next hop was resolved once: it may be in the rows */
@@ -75,8 +78,10 @@ struct sl_model_service {
 	uint32_t refs;
 	struct sl_config_service conf; /* without its backends; its limits as in the file */
 	uint16_t id;
-	struct sl_model_backend *backend;	    /* number - 1 is the index */
-	uint32_t n;				    /* numbers given out */
+	uint8_t from;			  /* enum sl_layer: who brought it in */
+	bool set_live;			  /* operators set some of its fields over the file's */
+	struct sl_model_backend *backend; /* number - 1 is the index */
+	uint32_t n;			  /* numbers given out */
 	struct sl_model_limit limit[SL_LIMITS_MAX]; /* as engines are to look at them */
 	uint32_t n_limits;
 	struct sl_model_exception *exception;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "../desired/apply.h"
+#include "../desired/operators.h"
 #include "../tables/adopt.h"
 #include "../tables/instance.h"
 #include "../tables/publish.h"
@@ -105,6 +106,8 @@ static void no_change(void *context)
 static int publish(struct sl_control *c, const struct sl_local *local, size_t n_local,
 		   char error[SL_ERROR_MAX])
 {
+	static const struct sl_operators nobody;
+	struct sl_layers layers = { .file = &c->config, .operators = &nobody };
 	struct sl_published published;
 	struct sl_model *next;
 	int err = sl_adopt(c, error);
@@ -114,7 +117,7 @@ static int publish(struct sl_control *c, const struct sl_local *local, size_t n_
 	next = sl_model_clone(c->model);
 	if (!next)
 		return -ENOMEM;
-	err = sl_apply(c, &c->config, next, NULL, error);
+	err = sl_apply(c, &layers, next, NULL, error);
 	if (!err)
 		sl_apply_network(c, next);
 	for (size_t i = 0; i < n_local && !err; i++)

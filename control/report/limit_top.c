@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "../desired/apply_limits.h"
-#include "../desired/overrides.h"
 #include "../tables/buckets.h"
 #include "limits.h"
 

@@ -6,7 +6,6 @@
 #include <time.h>
 
 #include "../desired/apply_limits.h"
-#include "../desired/overrides.h"
 #include "../model/pace.h"
 #include "../tables/buckets.h"
 #include "../tables/counters.h"

@@ -5,7 +5,7 @@
 #define SL_CONTROL_REPORT_LIMITS_H
 
 #include "../daemon.h"
-#include "../desired/limit_overrides.h"
+#include "../desired/operators.h"
 
 /* Which limit: the members that name it. */
 json_t *sl_limit_report_name(const struct sl_model_service *s, const struct sl_config_limit *l);

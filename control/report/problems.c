@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "problems.h"
-#include "../desired/overrides.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "../desired/apply.h"
+#include "../../config/endpoint.h"
 #include "../model/shared_endpoints.h"
 #include "../tables/liveness.h"
 #include "../tables/nat_pools.h"
@@ -159,6 +158,11 @@ json_t *sl_problems(const struct sl_control *c)
 
 	dataplane_problems(c, list);
 	port_problems(c, list);
+	if (c->unsaved[0])
+		problem(list,
+			"what operators set is live but not saved, and a restart would forget it: "
+			"%s",
+			c->unsaved);
 	if (c->routes_left_out)
 		problem(list, "%zu routes don't fit: raise capacity.routes (%u)",
 			c->routes_left_out, c->config.capacity.routes);

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "../desired/layers.h"
+#include "../desired/operators.h"
 #include "../tables/counters.h"
 #include "../tables/liveness.h"
 #include "../tables/publish.h"
@@ -122,6 +124,10 @@ json_t *sl_report_service(const struct sl_control *c, const struct sl_model_serv
 		"no_backend", (json_int_t)tally.no_backend, "no_neighbour",
 		(json_int_t)tally.no_neighbour);
 	report_mode(o, &s->conf);
+	if (o)
+		json_object_set_new(
+			o, "source",
+			json_string(s->set_live ? "live" : sl_layer_text((enum sl_layer)s->from)));
 	if (o && s->conf.quic)
 		json_object_set_new(o, "quic", json_true());
 	return o;
@@ -140,6 +146,45 @@ static uint32_t *rows_by_number(const struct sl_control *c, const struct sl_mode
 			rows[cur]++;
 	}
 	return rows;
+}
+
+/* Who decided: "file" where nobody else did, "live" where operators did, of membership, weight or
+ * state; who holds it back from new connections. */
+static void report_layers(json_t *o, const struct sl_model_backend *b)
+{
+	bool live = b->from == SL_LAYER_OPERATORS || b->weight_by == SL_LAYER_OPERATORS ||
+		    b->held >> SL_LAYER_OPERATORS & 1 || b->state == SL_STATE_LEAVING;
+	json_t *held = json_array();
+
+	for (enum sl_layer layer = SL_LAYER_FILE; layer <= SL_LAYER_HEALTH; layer++)
+		if (b->held >> layer & 1)
+			json_array_append_new(held, json_string(sl_layer_text(layer)));
+	json_object_set_new(o, "source",
+			    json_string(live ? "live" : sl_layer_text((enum sl_layer)b->from)));
+	json_object_set_new(o, "from", json_string(sl_layer_text((enum sl_layer)b->from)));
+	json_object_set_new(o, "weight_by",
+			    json_string(sl_layer_text((enum sl_layer)b->weight_by)));
+	json_object_set_new(o, "held_by", held);
+}
+
+json_t *sl_report_removed(const struct sl_control *c, const char *service)
+{
+	const struct sl_operator_service *words = sl_operators_find(c->operators, service);
+	json_t *list = json_array();
+
+	for (size_t i = 0; words && i < words->n_backends; i++) {
+		const struct sl_operator_backend *b = &words->backend[i];
+		const struct sl_config_backend *conf =
+			sl_config_find_backend(&c->config, service, &b->addr, b->port);
+		char addr[SL_ADDR_TEXT];
+
+		if (conf && b->removed)
+			json_array_append_new(list, json_pack("{s:s, s:s, s:i}", "name", conf->name,
+							      "address",
+							      sl_addr_format(&conf->addr, addr),
+							      "port", (int)conf->port));
+	}
+	return list;
 }
 
 void sl_report_backends(const struct sl_control *c, const struct sl_model_service *s, json_t *list)
@@ -165,6 +210,8 @@ void sl_report_backends(const struct sl_control *c, const struct sl_model_servic
 			      (json_int_t)t.packets_out, "bytes_out", (json_int_t)t.bytes_out,
 			      "next_hop",
 			      b->hop.kind == SL_ROUTE_VIA ? mac_text(b->hop.dst_mac) : json_null());
+		if (o)
+			report_layers(o, b);
 		if (o && b->server_id.bytes)
 			json_object_set_new(o, "server_id",
 					    json_string(sl_server_id_format(&b->server_id, id)));

@@ -15,4 +15,7 @@ json_t *sl_report_generation(const struct sl_control *c);
 struct sl_published;
 json_t *sl_report_published(const struct sl_published *out);
 
+/* Backends that the file has and that were removed live: an array of { name, address, port }. */
+json_t *sl_report_removed(const struct sl_control *c, const char *service);
+
 #endif

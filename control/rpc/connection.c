@@ -1,17 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* One connection: lines in, answers out, and the bounds that keep it from harming the others.
  *
- * Every event ends in serve(), which answers up to LINES_A_TURN requests and then is in one of four
+ * Every event ends in serve(), which answers up to LINES_A_TURN requests and then is in one of six
  * states:
  *
- *     waiting   for the rest of a line (`late` runs if a part is here) or for anything at all
+ *     reading   for the rest of a line (`late` runs if a part is here) or for anything at all
+ *     pending   the answer to a call is due: finishing the call sets the timer `again`
+ *     waiting   the next request is a change that can't be called yet: in line with other clients
  *     again     more lines are here, but it is the others' turn: the timer `again` brings it back
  *     full      too many answers lie unread: nothing is read until half of them are gone
  *     leaving   closed when its answers are out; nothing more is read
  *
+ * A line stays in the input until it is answered, so no later one is begun before. A client that is
+ * pending or waiting isn't hurried, and that it sends no more doesn't end it: its request is whole.
+ *
  * Memory is bounded by the input's watermark (one request), and by limits.unread_bytes and one
- * answer for the output. Time is bounded by limits.patience_ms, counted from the first byte of an
- * unfinished request (so that dripping doesn't help) and from the last byte that the client read.
+ * answer for the output, and again for a batch that is being answered. Time is bounded by
+ * limits.patience_ms, counted from the first byte of an unfinished request (so that dripping
+ * doesn't help) and from the last byte that the client read.
  */
 #include "connection.h"
 
@@ -29,13 +35,17 @@
 
 struct sl_rpc_client {
 	LIST_ENTRY(sl_rpc_client) entry;
+	TAILQ_ENTRY(sl_rpc_client) waiting_entry;
 	struct sl_rpc_clients *clients;
 	struct sl_rpc_limits limits;
 	struct bufferevent *stream;
 	struct event *again;
 	struct event *late;
+	struct sl_rpc_line line;
+	ssize_t length;	 /* of the line that is being answered; -1: none is */
 	size_t searched; /* bytes at the head of the input that hold no newline */
 	bool ended;	 /* the client sends no more */
+	bool waiting;	 /* in clients->waiting */
 	bool full;
 	bool leaving;
 };
@@ -46,10 +56,20 @@ static struct timeval patience(const struct sl_rpc_limits *limits)
 				 .tv_usec = limits->patience_ms % 1000 * 1000 };
 }
 
+static void client_stop_waiting(struct sl_rpc_client *client)
+{
+	if (client->waiting)
+		TAILQ_REMOVE(&client->clients->waiting, client, waiting_entry);
+	client->waiting = false;
+}
+
 static void client_close(struct sl_rpc_client *client)
 {
 	LIST_REMOVE(client, entry);
 	client->clients->count--;
+	client_stop_waiting(client);
+	sl_rpc_line_drop(&client->line);
+	evbuffer_free(client->line.answer);
 	event_free(client->late);
 	event_free(client->again);
 	bufferevent_free(client->stream);
@@ -89,24 +109,44 @@ static ssize_t line_length(struct sl_rpc_client *client)
 	return end.pos;
 }
 
-static int answer_line(struct sl_rpc_client *client, size_t length)
+static bool is_busy(const struct sl_rpc_clients *clients)
+{
+	return clients->busy && clients->busy(clients->scope.context);
+}
+
+/* Whether the client's next request may be called, a change. */
+static bool may_change(void *data)
+{
+	struct sl_rpc_client *client = data;
+	struct sl_rpc_clients *clients = client->clients;
+	bool first = clients->resuming || TAILQ_EMPTY(&clients->waiting);
+
+	clients->resuming = false; /* for one change */
+	return first && !is_busy(clients);
+}
+
+static void client_wait_turn(struct sl_rpc_client *client)
+{
+	client->waiting = true;
+	TAILQ_INSERT_TAIL(&client->clients->waiting, client, waiting_entry);
+	sl_rpc_clients_resume(client->clients);
+}
+
+/* Goes on with the line at the head of the input: as sl_rpc_line_answer(). */
+static int answer_line(struct sl_rpc_client *client)
 {
 	struct evbuffer *input = bufferevent_get_input(client->stream);
-	struct evbuffer *answer = evbuffer_new();
-	const char *line;
+	const char *text = (const char *)evbuffer_pullup(input, client->length + 1);
 	int rc = -ENOMEM;
 
-	if (!answer)
+	if (text)
+		rc = sl_rpc_line_answer(&client->line, text, (size_t)client->length);
+	if (rc)
 		return rc;
-	line = (const char *)evbuffer_pullup(input, (ssize_t)length + 1);
-	if (line)
-		rc = sl_rpc_message_answer(&client->clients->scope, line, length, answer);
-	if (!rc && bufferevent_write_buffer(client->stream, answer))
-		rc = -ENOMEM;
-	evbuffer_free(answer);
-	evbuffer_drain(input, length + 1);
+	evbuffer_drain(input, (size_t)client->length + 1);
+	client->length = -1;
 	client->searched = 0;
-	return rc;
+	return bufferevent_write_buffer(client->stream, client->line.answer) ? -ENOMEM : 0;
 }
 
 /* No whole line is here. */
@@ -127,40 +167,64 @@ static void client_wait(struct sl_rpc_client *client)
 	}
 }
 
+static void client_fill(struct sl_rpc_client *client)
+{
+	client->full = true;
+	bufferevent_disable(client->stream, EV_READ);
+	event_del(client->late);
+	event_del(client->again);
+}
+
+/* The client is pending or waiting. It is still read from, to know when it is gone, until the input
+ * is full: libevent calls on_read() again and again while it is. */
+static void client_hold(struct sl_rpc_client *client)
+{
+	struct evbuffer *input = bufferevent_get_input(client->stream);
+
+	if (evbuffer_get_length(input) > client->limits.request_bytes)
+		bufferevent_disable(client->stream, EV_READ);
+}
+
 static void client_serve(struct sl_rpc_client *client)
 {
 	struct evbuffer *output = bufferevent_get_output(client->stream);
-	ssize_t length;
+	int rc;
 
+	if (client->full || client->leaving)
+		return;
+	if (client->waiting || client->line.call) {
+		client_hold(client);
+		return;
+	}
+	if (!client->ended && !(bufferevent_get_enabled(client->stream) & EV_READ))
+		bufferevent_enable(client->stream, EV_READ);
 	for (int line = 0; line < LINES_A_TURN; line++) {
 		if (evbuffer_get_length(output) > client->limits.unread_bytes) {
-			client->full = true;
-			bufferevent_disable(client->stream, EV_READ);
-			event_del(client->late);
-			event_del(client->again);
+			client_fill(client);
 			return;
 		}
-		length = line_length(client);
-		if (length < 0) {
+		if (client->length < 0)
+			client->length = line_length(client);
+		if (client->length < 0) {
 			client_wait(client);
 			return;
 		}
 		event_del(client->late);
-		if (answer_line(client, (size_t)length)) {
+		rc = answer_line(client);
+		if (rc == SL_RPC_WAIT)
+			client_wait_turn(client);
+		else if (rc < 0)
 			client_close(client);
+		if (rc)
 			return;
-		}
 	}
 	event_add(client->again, &(struct timeval){ 0 });
 }
 
 static void on_read(struct bufferevent *stream, void *data)
 {
-	struct sl_rpc_client *client = data;
-
 	(void)stream;
-	if (!client->full && !client->leaving)
-		client_serve(client);
+	client_serve(data);
 }
 
 /* The output went below half of what may lie unread. */
@@ -168,12 +232,11 @@ static void on_written(struct bufferevent *stream, void *data)
 {
 	struct sl_rpc_client *client = data;
 
+	(void)stream;
 	if (client->leaving) {
 		client_leave(client);
 	} else if (client->full) {
 		client->full = false;
-		if (!client->ended)
-			bufferevent_enable(stream, EV_READ);
 		client_serve(client);
 	}
 }
@@ -188,8 +251,7 @@ static void on_event(struct bufferevent *stream, short what, void *data)
 		return;
 	}
 	client->ended = true;
-	if (!client->full && !client->leaving)
-		client_serve(client);
+	client_serve(client);
 }
 
 static void on_again(int fd, short what, void *data)
@@ -197,6 +259,14 @@ static void on_again(int fd, short what, void *data)
 	(void)fd;
 	(void)what;
 	client_serve(data);
+}
+
+/* The call that the client's line was pending for is finished. */
+static void on_ready(void *data)
+{
+	struct sl_rpc_client *client = data;
+
+	event_add(client->again, &(struct timeval){ 0 });
 }
 
 static void on_late(int fd, short what, void *data)
@@ -211,19 +281,41 @@ static void on_late(int fd, short what, void *data)
 	client_refuse(client, message);
 }
 
+static int read_peer(int fd, struct sl_rpc_peer *peer)
+{
+	struct ucred cred;
+	socklen_t size = sizeof(cred);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &size) == -1)
+		return -errno;
+	*peer = (struct sl_rpc_peer){ cred.uid, cred.gid, cred.pid };
+	return 0;
+}
+
 static int client_open(struct sl_rpc_clients *clients, int fd)
 {
 	struct sl_rpc_client *client = calloc(1, sizeof(*client));
 	struct timeval time;
+	int rc = -ENOMEM;
 
 	if (!client)
-		return -ENOMEM;
+		return rc;
 	client->clients = clients;
 	client->limits = clients->scope.limits;
+	client->length = -1;
+	client->line.scope = &clients->scope;
+	client->line.may_change = may_change;
+	client->line.ready = on_ready;
+	client->line.owner = client;
+	client->line.answer = evbuffer_new();
 	client->again = evtimer_new(clients->base, on_again, client);
 	client->late = evtimer_new(clients->base, on_late, client);
-	if (!client->again || !client->late)
+	if (!client->line.answer || !client->again || !client->late)
 		goto fail;
+	rc = read_peer(fd, &client->line.peer);
+	if (rc)
+		goto fail;
+	rc = -ENOMEM;
 	client->stream = bufferevent_socket_new(clients->base, fd, BEV_OPT_CLOSE_ON_FREE);
 	if (!client->stream)
 		goto fail;
@@ -243,8 +335,10 @@ fail:
 		event_free(client->late);
 	if (client->again)
 		event_free(client->again);
+	if (client->line.answer)
+		evbuffer_free(client->line.answer);
 	free(client);
-	return -ENOMEM;
+	return rc;
 }
 
 /* Says why without a connection's state: there is no room for one. */
@@ -271,10 +365,44 @@ void sl_rpc_clients_add(struct sl_rpc_clients *clients, int fd)
 		close(fd);
 }
 
+/* Serves one of those that wait; the others' turn comes after the events that are due. */
+static void on_resume(int fd, short what, void *data)
+{
+	struct sl_rpc_clients *clients = data;
+	struct sl_rpc_client *client = TAILQ_FIRST(&clients->waiting);
+
+	(void)fd;
+	(void)what;
+	if (!client || is_busy(clients))
+		return;
+	client_stop_waiting(client);
+	clients->resuming = true;
+	client_serve(client);
+	clients->resuming = false;
+	sl_rpc_clients_resume(clients);
+}
+
+void sl_rpc_clients_resume(struct sl_rpc_clients *clients)
+{
+	if (!TAILQ_EMPTY(&clients->waiting))
+		event_add(clients->resume, &(struct timeval){ 0 });
+}
+
+int sl_rpc_clients_open(struct sl_rpc_clients *clients, struct event_base *base,
+			const struct sl_rpc_scope *scope)
+{
+	*clients = (struct sl_rpc_clients){ .base = base, .scope = *scope };
+	LIST_INIT(&clients->list);
+	TAILQ_INIT(&clients->waiting);
+	clients->resume = evtimer_new(base, on_resume, clients);
+	return clients->resume ? 0 : -ENOMEM;
+}
+
 void sl_rpc_clients_close(struct sl_rpc_clients *clients)
 {
 	struct sl_rpc_client *client;
 
 	while ((client = LIST_FIRST(&clients->list)))
 		client_close(client);
+	event_free(clients->resume);
 }

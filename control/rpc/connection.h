@@ -14,10 +14,21 @@ struct sl_rpc_clients {
 	struct sl_rpc_scope scope;
 	LIST_HEAD(, sl_rpc_client) list;
 	size_t count;
+	/* the clients whose next request is a change that can't be called yet, in order */
+	TAILQ_HEAD(, sl_rpc_client) waiting;
+	struct event *resume; /* calls the change of the first of them */
+	bool resuming;	      /* the client being served was the first of them */
+	bool (*busy)(void *context);
 };
+
+int sl_rpc_clients_open(struct sl_rpc_clients *clients, struct event_base *base,
+			const struct sl_rpc_scope *scope);
+void sl_rpc_clients_close(struct sl_rpc_clients *clients);
 
 /* Takes fd, non-blocking; who can't be served is told so and closed. */
 void sl_rpc_clients_add(struct sl_rpc_clients *clients, int fd);
-void sl_rpc_clients_close(struct sl_rpc_clients *clients);
+
+/* Calls the changes that wait, from the event loop, unless busy() still says no. */
+void sl_rpc_clients_resume(struct sl_rpc_clients *clients);
 
 #endif

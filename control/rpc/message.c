@@ -8,14 +8,26 @@
  *
  * The answers to a batch are written out one by one, so that it costs the memory of its text and
  * not of its trees; beyond limits.unread_bytes of text the rest of the batch isn't called.
+ *
+ * A line stops where a call's answer is due, or where a change may not be called yet, and goes on
+ * with its next request. What is kept meanwhile is text alone: the line is parsed again, because
+ * its tree can take a hundred times its length, for each of the clients that wait.
  */
 #include "message.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <event2/buffer.h>
+
+struct sl_rpc_call {
+	struct sl_rpc_line *line; /* NULL: nobody waits for the answer any more */
+	const struct sl_rpc_method *method;
+	struct sl_rpc_peer peer;
+	json_t *id; /* NULL: a notification */
+};
 
 static int write_piece(const char *piece, size_t size, void *buffer)
 {
@@ -61,7 +73,7 @@ static json_t *failure_answer(json_t *id, int rc, const char *error)
 {
 	const char *name = strerrorname_np(-rc);
 
-	if (!error[0])
+	if (!error || !error[0])
 		error = strerror(-rc);
 	if (rc == -EINVAL)
 		return error_answer(id, SL_RPC_PARAMS, error, NULL);
@@ -78,30 +90,86 @@ static const struct sl_rpc_method *find_method(const struct sl_rpc_scope *scope,
 	return NULL;
 }
 
-static json_t *call_method(const struct sl_rpc_scope *scope, const char *name, json_t *params,
-			   json_t *id)
+/* Takes the answer; NULL stands for one that there was no memory for. */
+static int add_answer(struct sl_rpc_line *line, json_t *answer)
 {
-	const struct sl_rpc_method *method = find_method(scope, name);
+	const char *before = evbuffer_get_length(line->answer) > 0 ? "," : "[";
+	int rc = 0;
+
+	if (line->is_batch)
+		rc = evbuffer_add(line->answer, before, 1) ? -ENOMEM : 0;
+	return write_json(answer, line->answer) ?: rc;
+}
+
+/* What a method said; takes result. id is NULL for a notification. */
+static int add_outcome(struct sl_rpc_line *line, json_t *id, int rc, json_t *result,
+		       const char *error)
+{
+	if (rc || !id)
+		json_decref(result);
+	if (!id)
+		return 0;
+	if (rc)
+		return add_answer(line, failure_answer(id, rc, error));
+	return add_answer(line, json_pack("{s:s, s:o, s:O}", "jsonrpc", "2.0", "result",
+					  result ? result : json_null(), "id", id));
+}
+
+static void call_free(struct sl_rpc_call *call)
+{
+	json_decref(call->id);
+	free(call);
+}
+
+static int call_method(struct sl_rpc_line *line, const struct sl_rpc_method *method, json_t *params,
+		       json_t *id)
+{
+	struct sl_rpc_call *call = malloc(sizeof(*call));
 	char error[SL_ERROR_MAX] = "";
 	json_t *result = NULL;
 	int rc;
 
-	if (!method) {
-		snprintf(error, sizeof(error), "no method \"%.64s\"", name);
-		return error_answer(id, SL_RPC_METHOD, error, NULL);
-	}
-	if (params && !json_is_object(params))
-		return error_answer(id, SL_RPC_PARAMS, "params: by name, in an object", NULL);
-	if (method->changes && !scope->may_change)
-		return error_answer(id, SL_RPC_READING, "this socket is for reading", NULL);
-
-	rc = method->call(scope->context, params, &result, error);
-	if (rc) {
+	if (!call)
+		return -ENOMEM;
+	*call = (struct sl_rpc_call){ line, method, line->peer, json_incref(id) };
+	line->call = call;
+	rc = method->call(line->scope->context, call, params, &result, error);
+	if (!line->call) { /* finished already */
 		json_decref(result);
-		return failure_answer(id, rc, error);
+		return line->error;
 	}
-	return json_pack("{s:s, s:o, s:O}", "jsonrpc", "2.0", "result",
-			 result ? result : json_null(), "id", id ? id : json_null());
+	if (rc == SL_RPC_LATER) {
+		json_decref(result);
+		return rc;
+	}
+	line->call = NULL;
+	call_free(call);
+	return add_outcome(line, id, rc, result, error);
+}
+
+void sl_rpc_finish(struct sl_rpc_call *call, int err, json_t *result, const char *error)
+{
+	struct sl_rpc_line *line = call->line;
+
+	if (line) {
+		line->call = NULL;
+		line->error = add_outcome(line, call->id, err, result, error);
+		if (!line->running)
+			line->ready(line->owner);
+	} else {
+		json_decref(result);
+	}
+	call_free(call);
+}
+
+const struct sl_rpc_peer *sl_rpc_call_peer(const struct sl_rpc_call *call)
+{
+	return &call->peer;
+}
+
+const char *sl_rpc_call_method(const struct sl_rpc_call *call)
+{
+	return call->method->name;
 }
 
 static bool is_id(const json_t *id)
@@ -129,80 +197,178 @@ static const char *request_fault(const json_t *request)
 	return NULL;
 }
 
-/* *answer stays NULL for a notification. */
-static int answer_request(const struct sl_rpc_scope *scope, const json_t *request, json_t **answer)
+/* An error of the protocol; a notification has no answer even so. */
+static int refuse_call(struct sl_rpc_line *line, json_t *id, enum sl_rpc_code code,
+		       const char *message)
 {
-	const char *fault = request_fault(request);
-	json_t *id = json_object_get(request, "id");
+	return id ? add_answer(line, error_answer(id, code, message, NULL)) : 0;
+}
 
-	if (fault) {
-		*answer = error_answer(id && is_id(id) ? id : NULL, SL_RPC_REQUEST, fault, NULL);
-		return *answer ? 0 : -ENOMEM;
+/* 0: answered, or no answer is due. */
+static int answer_request(struct sl_rpc_line *line, const json_t *request)
+{
+	json_t *id = json_object_get(request, "id");
+	json_t *params = json_object_get(request, "params");
+	const char *fault = request_fault(request), *name;
+	const struct sl_rpc_method *method;
+	char error[SL_ERROR_MAX];
+
+	if (fault)
+		return add_answer(line, error_answer(id && is_id(id) ? id : NULL, SL_RPC_REQUEST,
+						     fault, NULL));
+	name = json_string_value(json_object_get(request, "method"));
+	method = find_method(line->scope, name);
+	if (!method) {
+		snprintf(error, sizeof(error), "no method \"%.64s\"", name);
+		return refuse_call(line, id, SL_RPC_METHOD, error);
 	}
-	*answer = call_method(scope, json_string_value(json_object_get(request, "method")),
-			      json_object_get(request, "params"), id);
-	if (!*answer)
-		return -ENOMEM;
-	if (!id) {
-		json_decref(*answer);
-		*answer = NULL;
-	}
-	return 0;
+	if (params && !json_is_object(params))
+		return refuse_call(line, id, SL_RPC_PARAMS, "params: by name, in an object");
+	if (method->changes && !line->scope->may_change)
+		return refuse_call(line, id, SL_RPC_READING, "this socket is for reading");
+	if (method->changes && line->may_change && !line->may_change(line->owner))
+		return SL_RPC_WAIT;
+	return call_method(line, method, params, id);
 }
 
 /* One request of a batch that has answered too much already. */
-static json_t *skip_request(const json_t *request)
+static int skip_request(struct sl_rpc_line *line, const json_t *request)
 {
 	json_t *id = json_object_get(request, "id");
 
 	if (json_is_object(request) && !id)
-		return NULL;
-	return failure_answer(id && is_id(id) ? id : NULL, -EMSGSIZE,
-			      "not called: the batch has answered too much already");
-}
-
-static int answer_batch(const struct sl_rpc_scope *scope, const json_t *batch,
-			struct evbuffer *answer)
-{
-	size_t start = evbuffer_get_length(answer);
-	const char *before = "[";
-	json_t *request, *one;
-	size_t i;
-	int rc = 0;
-
-	json_array_foreach (batch, i, request) {
-		one = NULL;
-		if (evbuffer_get_length(answer) - start > scope->limits.unread_bytes)
-			one = skip_request(request);
-		else
-			rc = answer_request(scope, request, &one);
-		if (rc)
-			return rc;
-		if (!one)
-			continue;
-		rc = evbuffer_add(answer, before, 1) ? -ENOMEM : 0;
-		rc = write_json(one, answer) ?: rc;
-		if (rc)
-			return rc;
-		before = ",";
-	}
-	if (*before == '[')
 		return 0;
-	return evbuffer_add(answer, "]\n", 2) ? -ENOMEM : 0;
+	return add_answer(line,
+			  failure_answer(id && is_id(id) ? id : NULL, -EMSGSIZE,
+					 "not called: the batch has answered too much already"));
 }
 
-static int answer_one(const struct sl_rpc_scope *scope, const json_t *request,
-		      struct evbuffer *answer)
+static int answer_batch(struct sl_rpc_line *line, const json_t *batch)
 {
-	json_t *one = NULL;
-	int rc = answer_request(scope, request, &one);
+	const json_t *request;
+	int rc;
 
-	if (rc || !one)
-		return rc;
-	rc = write_json(one, answer);
+	while (line->next < line->requests) {
+		request = json_array_get(batch, line->next);
+		if (evbuffer_get_length(line->answer) > line->scope->limits.unread_bytes)
+			rc = skip_request(line, request);
+		else
+			rc = answer_request(line, request);
+		if (rc == SL_RPC_WAIT)
+			return rc;
+		line->next++;
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+static int answer_one(struct sl_rpc_line *line, const json_t *request)
+{
+	int rc = answer_request(line, request);
+
+	if (rc != SL_RPC_WAIT)
+		line->next = 1;
+	return rc;
+}
+
+static int add_refusal(struct sl_rpc_line *line, enum sl_rpc_code code, const char *message)
+{
+	return add_answer(line, error_answer(NULL, code, message, NULL));
+}
+
+/* jansson says what it expected, then quotes the text: the client has that, and we don't trust it
+ * in our logs. */
+static int refuse_text(struct sl_rpc_line *line, json_error_t *fault)
+{
+	char message[SL_ERROR_MAX];
+	char *quote = strstr(fault->text, " near ");
+
+	if (quote)
+		*quote = 0;
+	snprintf(message, sizeof(message), "not JSON, at byte %d: %s", fault->position,
+		 fault->text);
+	return add_refusal(line, SL_RPC_PARSE, message);
+}
+
+static bool is_blank(const char *text, size_t length)
+{
+	for (size_t i = 0; i < length; i++) {
+		if (!memchr(" \t\r", text[i], 3))
+			return false;
+	}
+	return true;
+}
+
+static int answer_json(struct sl_rpc_line *line, const json_t *json)
+{
+	char message[SL_ERROR_MAX];
+	size_t size = json_array_size(json);
+
+	if (!json_is_array(json)) {
+		line->requests = 1;
+		return answer_one(line, json);
+	}
+	if (size == 0)
+		return add_refusal(line, SL_RPC_REQUEST, "an empty batch");
+	if (size > line->scope->limits.batch) {
+		snprintf(message, sizeof(message), "a batch holds at most %zu requests",
+			 line->scope->limits.batch);
+		return add_refusal(line, SL_RPC_REQUEST, message);
+	}
+	line->requests = size;
+	line->is_batch = true;
+	return answer_batch(line, json);
+}
+
+static int answer_text(struct sl_rpc_line *line, const char *text, size_t length)
+{
+	json_error_t fault;
+	json_t *json;
+	int rc;
+
+	if (is_blank(text, length))
+		return 0;
+	json = json_loadb(text, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &fault);
+	if (!json)
+		return refuse_text(line, &fault);
+	rc = answer_json(line, json);
+	json_decref(json);
+	return rc;
+}
+
+static int add_end(struct sl_rpc_line *line)
+{
+	const char *end = line->is_batch ? "]\n" : "\n";
+
+	return evbuffer_add(line->answer, end, strlen(end)) ? -ENOMEM : 0;
+}
+
+int sl_rpc_line_answer(struct sl_rpc_line *line, const char *text, size_t length)
+{
+	int rc = line->error;
+
+	if (!rc && line->call)
+		rc = SL_RPC_LATER;
+	if (!rc && (line->requests == 0 || line->next < line->requests)) {
+		line->running = true;
+		rc = answer_text(line, text, length);
+		line->running = false;
+	}
+	if (!rc && evbuffer_get_length(line->answer) > 0)
+		rc = add_end(line);
 	if (rc)
 		return rc;
-	return evbuffer_add(answer, "\n", 1) ? -ENOMEM : 0;
+	line->requests = line->next = 0;
+	line->is_batch = false;
+	return 0;
+}
+
+void sl_rpc_line_drop(struct sl_rpc_line *line)
+{
+	if (line->call)
+		line->call->line = NULL;
+	line->call = NULL;
 }
 
 int sl_rpc_message_refuse(enum sl_rpc_code code, const char *message, struct evbuffer *answer)
@@ -212,56 +378,4 @@ int sl_rpc_message_refuse(enum sl_rpc_code code, const char *message, struct evb
 	if (rc)
 		return rc;
 	return evbuffer_add(answer, "\n", 1) ? -ENOMEM : 0;
-}
-
-/* jansson says what it expected, then quotes the text: the client has that, and we don't trust it
- * in our logs. */
-static int refuse_text(json_error_t *fault, struct evbuffer *answer)
-{
-	char message[SL_ERROR_MAX];
-	char *quote = strstr(fault->text, " near ");
-
-	if (quote)
-		*quote = 0;
-	snprintf(message, sizeof(message), "not JSON, at byte %d: %s", fault->position,
-		 fault->text);
-	return sl_rpc_message_refuse(SL_RPC_PARSE, message, answer);
-}
-
-static bool is_blank(const char *line, size_t length)
-{
-	for (size_t i = 0; i < length; i++) {
-		if (!memchr(" \t\r", line[i], 3))
-			return false;
-	}
-	return true;
-}
-
-int sl_rpc_message_answer(const struct sl_rpc_scope *scope, const char *line, size_t length,
-			  struct evbuffer *answer)
-{
-	char message[SL_ERROR_MAX];
-	json_error_t fault;
-	json_t *json;
-	int rc;
-
-	if (is_blank(line, length))
-		return 0;
-	json = json_loadb(line, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &fault);
-	if (!json)
-		return refuse_text(&fault, answer);
-
-	if (!json_is_array(json)) {
-		rc = answer_one(scope, json, answer);
-	} else if (json_array_size(json) == 0) {
-		rc = sl_rpc_message_refuse(SL_RPC_REQUEST, "an empty batch", answer);
-	} else if (json_array_size(json) > scope->limits.batch) {
-		snprintf(message, sizeof(message), "a batch holds at most %zu requests",
-			 scope->limits.batch);
-		rc = sl_rpc_message_refuse(SL_RPC_REQUEST, message, answer);
-	} else {
-		rc = answer_batch(scope, json, answer);
-	}
-	json_decref(json);
-	return rc;
 }

@@ -32,7 +32,7 @@ struct sl_rpc {
 	dev_t dev; /* of the file that we made */
 	ino_t ino;
 	struct evconnlistener *listener;
-	struct event *resume; /* accepts again after it failed */
+	struct event *accept; /* again, after it failed */
 	struct sl_rpc_clients clients;
 };
 
@@ -149,10 +149,10 @@ static void on_refused(struct evconnlistener *listener, void *data)
 	struct sl_rpc *rpc = data;
 
 	evconnlistener_disable(listener);
-	event_add(rpc->resume, &(struct timeval){ .tv_sec = 1 });
+	event_add(rpc->accept, &(struct timeval){ .tv_sec = 1 });
 }
 
-static void on_resume(int fd, short what, void *data)
+static void on_accept(int fd, short what, void *data)
 {
 	struct sl_rpc *rpc = data;
 
@@ -165,18 +165,16 @@ int sl_rpc_open(struct sl_rpc **out, struct event_base *base, const char *path, 
 		bool may_change, const struct sl_rpc_method *methods, size_t n_methods,
 		void *context, char error[SL_ERROR_MAX])
 {
+	const struct sl_rpc_scope scope = { .methods = methods,
+					    .n_methods = n_methods,
+					    .context = context,
+					    .may_change = may_change,
+					    .limits = SL_RPC_LIMITS };
 	struct sl_rpc *rpc = calloc(1, sizeof(*rpc));
 	int fd, rc;
 
 	if (!rpc)
 		return fail(-ENOMEM, error, "%s: out of memory", path);
-	rpc->clients.base = base;
-	rpc->clients.scope = (struct sl_rpc_scope){ .methods = methods,
-						    .n_methods = n_methods,
-						    .context = context,
-						    .may_change = may_change,
-						    .limits = SL_RPC_LIMITS };
-	LIST_INIT(&rpc->clients.list);
 	if (snprintf(rpc->path, sizeof(rpc->path), "%s", path) >= (int)sizeof(rpc->path)) {
 		rc = fail(-ENAMETOOLONG, error, "%s: too long for a socket's path", path);
 		goto free;
@@ -188,19 +186,23 @@ int sl_rpc_open(struct sl_rpc **out, struct event_base *base, const char *path, 
 		goto free;
 	}
 	rc = -ENOMEM;
-	rpc->resume = evtimer_new(base, on_resume, rpc);
-	if (!rpc->resume)
+	rpc->accept = evtimer_new(base, on_accept, rpc);
+	if (!rpc->accept)
 		goto remove;
+	if (sl_rpc_clients_open(&rpc->clients, base, &scope))
+		goto accept;
 	rpc->listener = evconnlistener_new(base, on_client, rpc,
 					   LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
 	if (!rpc->listener)
-		goto resume;
+		goto clients;
 	evconnlistener_set_error_cb(rpc->listener, on_refused);
 	*out = rpc;
 	return 0;
 
-resume:
-	event_free(rpc->resume);
+clients:
+	sl_rpc_clients_close(&rpc->clients);
+accept:
+	event_free(rpc->accept);
 remove:
 	fail(rc, error, "%s: out of memory", path);
 	remove_socket(rpc);
@@ -216,7 +218,7 @@ void sl_rpc_close(struct sl_rpc *rpc)
 		return;
 	remove_socket(rpc);
 	evconnlistener_free(rpc->listener);
-	event_free(rpc->resume);
+	event_free(rpc->accept);
 	sl_rpc_clients_close(&rpc->clients);
 	free(rpc);
 }
@@ -224,4 +226,14 @@ void sl_rpc_close(struct sl_rpc *rpc)
 void sl_rpc_limit(struct sl_rpc *rpc, const struct sl_rpc_limits *limits)
 {
 	rpc->clients.scope.limits = *limits;
+}
+
+void sl_rpc_set_busy(struct sl_rpc *rpc, bool (*busy)(void *context))
+{
+	rpc->clients.busy = busy;
+}
+
+void sl_rpc_resume(struct sl_rpc *rpc)
+{
+	sl_rpc_clients_resume(&rpc->clients);
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -20,6 +21,8 @@ enum {
 	ACKNOWLEDGE_WAIT_MS = 200,
 	HUNG_WAIT_MS = 20, /* for who hangs and may just have been held up */
 	PAUSE_US = 20,
+	LOOK_US = 200,
+	AT_ONCE_US = 500,
 	RESCALE_SLICES = 4,
 	SPIN_US = 50, /* a worker that polls has acknowledged by then; a sleep takes as long */
 };
@@ -61,11 +64,6 @@ static void wake_dataplane(const struct sl_control *c)
 	close(fd);
 }
 
-static void pause_a_little(void)
-{
-	nanosleep(&(struct timespec){ .tv_nsec = PAUSE_US * 1000 }, NULL);
-}
-
 const char *sl_accept_text(uint32_t answer)
 {
 	switch (answer) {
@@ -81,57 +79,6 @@ const char *sl_accept_text(uint32_t answer)
 	}
 }
 
-/* Waits for the dataplane's word. Without one alive there is nobody to object. */
-static int propose(struct sl_control *c, uint64_t generation, char error[SL_ERROR_MAX])
-{
-	const struct sl_engine *e = c->store.base[SL_ARRAY_engine];
-	struct sl_root *root = sl_store_root(&c->store);
-	/* Where all workers hang the process was stopped, and its main thread with it. */
-	uint64_t wait_ms = sl_workers_hang(c) ? HUNG_WAIT_MS : ACCEPT_WAIT_MS;
-	uint64_t until = sl_clock_ns() + wait_ms * 1000000ull;
-
-	/* Release: the bank is complete before it is proposed. */
-	__atomic_store_n(&root->proposed, generation, __ATOMIC_RELEASE);
-	if (!sl_dataplane_alive(c))
-		return 0;
-	wake_dataplane(c);
-	while (__atomic_load_n(&e->accepted, __ATOMIC_ACQUIRE) != generation) {
-		if (!sl_dataplane_alive(c))
-			return 0;
-		if (sl_clock_ns() > until) {
-			/* Its main thread hangs: its workers check every index by themselves. */
-			sl_log("the dataplane (pid %u) does not answer proposals", e->pid);
-			return 0;
-		}
-		pause_a_little();
-	}
-	if (e->answer == SL_ACCEPT_OK)
-		return 0;
-	snprintf(error, SL_ERROR_MAX, "the dataplane refused generation %llu at record %u: %s",
-		 (unsigned long long)generation, e->at, sl_accept_text(e->answer));
-	return -EPROTO;
-}
-
-static void commit(struct sl_control *c, uint64_t generation, struct sl_published *out)
-{
-	struct sl_root *root = sl_store_root(&c->store);
-	uint64_t start = sl_clock_ns(), waited_ns, wait_ms;
-
-	/* Release: everything that the generation names stands before it does. */
-	__atomic_store_n(&root->generation, generation, __ATOMIC_RELEASE);
-	for (;;) {
-		sl_acknowledged(c, out);
-		waited_ns = sl_clock_ns() - start;
-		wait_ms = out->acknowledged + out->hung < out->workers ? ACKNOWLEDGE_WAIT_MS
-								       : HUNG_WAIT_MS;
-		if (out->acknowledged >= out->workers || waited_ns >= wait_ms * 1000000u)
-			break;
-		if (waited_ns > SPIN_US * 1000u)
-			pause_a_little();
-	}
-	c->commit_us = out->commit_us = (double)(sl_clock_ns() - start) / 1000.0;
-}
-
 /* The next number whose bank isn't the live one. Numbers that were proposed and never went live
  * are skipped, or the dataplane would think that it had answered already. */
 static uint64_t next_generation(const struct sl_root *root)
@@ -141,16 +88,205 @@ static uint64_t next_generation(const struct sl_root *root)
 	return (next & 1) == (root->generation & 1) ? next + 1 : next;
 }
 
-int sl_publish(struct sl_control *c, struct sl_model *next, struct sl_published *out,
-	       char error[SL_ERROR_MAX])
+/* A generation on its way: proposed, or committed and not yet acknowledged by all. */
+struct sl_publication {
+	struct sl_control *c;
+	struct sl_model *next;	 /* until the commit */
+	struct sl_model *before; /* since then: what it took the place of */
+	uint64_t generation;
+	bool committed;
+	uint64_t since_ns; /* proposed, or committed */
+	uint64_t wait_ns;  /* at most, for the dataplane's answer */
+	struct sl_published out;
+	int timer; /* timerfd that brings us back; -1: none yet */
+	struct event *back;
+	sl_published_fn *done;
+	void *context;
+};
+
+bool sl_publishing(const struct sl_control *c)
 {
-	struct sl_root *root = sl_store_root(&c->store);
-	uint64_t generation = next_generation(root);
-	struct sl_bank *bank = &root->bank[generation & 1];
-	struct sl_published acknowledged;
+	return c->publication != NULL;
+}
+
+static void finish(struct sl_publication *p, int err, const char *error)
+{
+	struct sl_control *c = p->c;
+
+	c->publication = NULL;
+	if (p->back)
+		event_free(p->back);
+	if (p->timer >= 0)
+		close(p->timer);
+	if (err) {
+		c->refused += err != -EAGAIN;
+		sl_model_free(p->next, 0);
+	}
+	p->done(p->context, err, &p->out, error);
+	free(p);
+	if (!c->publication && c->published)
+		c->published(c);
+}
+
+/* The dataplane's word on the proposal: 1 where it is still due. Without one alive there is nobody
+ * to object. */
+static int answer(struct sl_publication *p, char error[SL_ERROR_MAX])
+{
+	struct sl_control *c = p->c;
+	const struct sl_engine *e = c->store.base[SL_ARRAY_engine];
+
+	if (!sl_dataplane_alive(c))
+		return 0;
+	/* Acquire: the answer after the number that it is about. */
+	if (__atomic_load_n(&e->accepted, __ATOMIC_ACQUIRE) != p->generation) {
+		if (sl_clock_ns() - p->since_ns < p->wait_ns)
+			return 1;
+		/* Its main thread hangs: its workers check every index by themselves. */
+		sl_log("the dataplane (pid %u) does not answer proposals", e->pid);
+		return 0;
+	}
+	if (e->answer == SL_ACCEPT_OK)
+		return 0;
+	snprintf(error, SL_ERROR_MAX, "the dataplane refused generation %llu at record %u: %s",
+		 (unsigned long long)p->generation, e->at, sl_accept_text(e->answer));
+	return -EPROTO;
+}
+
+static void commit(struct sl_publication *p)
+{
+	struct sl_control *c = p->c;
+	struct sl_model *next = p->next;
+
+	sl_records_begin(c, next);
+	p->since_ns = sl_clock_ns();
+	/* Release: everything that the generation names stands before it does. */
+	__atomic_store_n(&sl_store_root(&c->store)->generation, p->generation, __ATOMIC_RELEASE);
+	p->committed = true;
+	sl_rescale_note(c, c->model, next);
+	p->before = c->model;
+	c->model = next;
+	p->next = NULL;
+}
+
+/* Nobody, or only who hangs, reads the generation before this one any more. */
+static void settle(struct sl_publication *p)
+{
+	struct sl_control *c = p->c;
+
+	sl_records_settle(c, c->model);
+	sl_model_free(p->before, p->generation);
+	for (int i = 0; i < RESCALE_SLICES && sl_rescale_run(c); i++)
+		; /* the rest is the tick's */
+}
+
+/* Whether all that live have acknowledged it, or have had their time. */
+static bool acknowledged(struct sl_publication *p)
+{
+	uint64_t waited_ns = sl_clock_ns() - p->since_ns, wait_ms;
+
+	sl_acknowledged(p->c, &p->out);
+	wait_ms = p->out.acknowledged + p->out.hung < p->out.workers ? ACKNOWLEDGE_WAIT_MS
+								     : HUNG_WAIT_MS;
+	if (p->out.acknowledged < p->out.workers && waited_ns < wait_ms * 1000000u)
+		return false;
+	p->c->commit_us = p->out.commit_us = (double)(sl_clock_ns() - p->since_ns) / 1000.0;
+	return true;
+}
+
+/* As far as it goes without waiting; true when `p` is finished and gone. */
+static bool go_on(struct sl_publication *p)
+{
+	struct sl_control *c = p->c;
+	char error[SL_ERROR_MAX] = "";
+
+	if (!p->committed) {
+		int err = answer(p, error);
+
+		if (err > 0)
+			return false;
+		if (!err && !sl_records_may_close(c, p->next)) {
+			snprintf(error, SL_ERROR_MAX, "a flow found no room: windows stay open");
+			err = -EAGAIN;
+		}
+		if (err) {
+			finish(p, err, error);
+			return true;
+		}
+		commit(p);
+	}
+	if (!acknowledged(p))
+		return false;
+	settle(p);
+	finish(p, 0, "");
+	return true;
+}
+
+static void come_back(evutil_socket_t fd, short what, void *context)
+{
+	uint64_t times;
+
+	(void)what;
+	if (read(fd, &times, sizeof(times)) == sizeof(times))
+		go_on(context);
+}
+
+/* libevent's own timers count milliseconds, which is long for an answer. False: no such timer. */
+static bool wait_by_event(struct sl_publication *p)
+{
+	static const struct itimerspec every = { { .tv_nsec = LOOK_US * 1000 },
+						 { .tv_nsec = LOOK_US * 1000 } };
+
+	if (!p->c->base)
+		return false;
+	p->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	if (p->timer < 0 || timerfd_settime(p->timer, 0, &every, NULL) != 0)
+		return false;
+	p->back = event_new(p->c->base, p->timer, EV_READ | EV_PERSIST, come_back, p);
+	return p->back && event_add(p->back, NULL) == 0;
+}
+
+static void pause_a_little(void)
+{
+	nanosleep(&(struct timespec){ .tv_nsec = PAUSE_US * 1000 }, NULL);
+}
+
+/* A worker that polls acknowledges within microseconds, and a dataplane that is awake answers soon:
+ * most generations need no event. True when `p` is finished. */
+static bool wait_at_once(struct sl_publication *p)
+{
+	uint64_t start = sl_clock_ns(), waited_ns = 0;
+
+	while (waited_ns < AT_ONCE_US * 1000u) {
+		if (go_on(p))
+			return true;
+		waited_ns = sl_clock_ns() - start;
+		if (!p->committed || sl_clock_ns() - p->since_ns > SPIN_US * 1000u)
+			pause_a_little();
+	}
+	return false;
+}
+
+static void propose(struct sl_publication *p)
+{
+	struct sl_root *root = sl_store_root(&p->c->store);
+
+	/* Where all workers hang the process was stopped, and its main thread with it. */
+	p->wait_ns = (sl_workers_hang(p->c) ? HUNG_WAIT_MS : ACCEPT_WAIT_MS) * 1000000ull;
+	p->since_ns = sl_clock_ns();
+	/* Release: the bank is complete before it is proposed. */
+	__atomic_store_n(&root->proposed, p->generation, __ATOMIC_RELEASE);
+	if (sl_dataplane_alive(p->c))
+		wake_dataplane(p->c);
+}
+
+static int build(struct sl_control *c, struct sl_model *next, uint64_t generation,
+		 char error[SL_ERROR_MAX])
+{
+	struct sl_bank *bank = &sl_store_root(&c->store)->bank[generation & 1];
+	struct sl_published ignored;
 	int err;
 
-	sl_acknowledged(c, &acknowledged); /* lets go of what has rested long enough */
+	sl_acknowledged(c, &ignored); /* lets go of what has rested long enough */
 	/* Odd: whoever still reads this bank sees it move, before a byte of it does. */
 	__atomic_store_n(&bank->seq, bank->seq | 1, __ATOMIC_SEQ_CST);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
@@ -158,24 +294,73 @@ int sl_publish(struct sl_control *c, struct sl_model *next, struct sl_published 
 	err = sl_records_build(c, next, generation, error);
 	/* Release: even only when all is written. */
 	__atomic_store_n(&bank->seq, bank->seq + 1, __ATOMIC_RELEASE);
-	if (!err)
-		err = propose(c, generation, error);
-	if (!err && !sl_records_may_close(c, next)) {
-		snprintf(error, SL_ERROR_MAX, "a flow found no room: windows stay open");
-		err = -EAGAIN;
-	}
-	if (err) {
-		c->refused += err != -EAGAIN;
+	return err;
+}
+
+static struct sl_publication *begin(struct sl_control *c, struct sl_model *next,
+				    sl_published_fn *done, void *context)
+{
+	struct sl_publication *p = calloc(1, sizeof(*p));
+	char error[SL_ERROR_MAX] = "";
+	int err;
+
+	if (!p) {
 		sl_model_free(next, 0);
-		return err;
+		done(context, -ENOMEM, NULL, "out of memory");
+		return NULL;
 	}
-	sl_records_begin(c, next);
-	commit(c, generation, out);
-	sl_records_settle(c, next);
-	sl_rescale_note(c, c->model, next);
-	sl_model_free(c->model, generation);
-	c->model = next;
-	for (int i = 0; i < RESCALE_SLICES && sl_rescale_run(c); i++)
-		; /* the rest is the tick's */
-	return 0;
+	*p = (struct sl_publication){ .c = c,
+				      .next = next,
+				      .generation = next_generation(sl_store_root(&c->store)),
+				      .timer = -1,
+				      .done = done,
+				      .context = context };
+	c->publication = p;
+	err = build(c, next, p->generation, error);
+	if (err) {
+		finish(p, err, error);
+		return NULL;
+	}
+	propose(p);
+	return p;
+}
+
+void sl_publish_begin(struct sl_control *c, struct sl_model *next, sl_published_fn *done,
+		      void *context)
+{
+	struct sl_publication *p = begin(c, next, done, context);
+
+	if (!p || wait_at_once(p) || wait_by_event(p))
+		return;
+	while (!go_on(p))
+		pause_a_little();
+}
+
+struct now {
+	struct sl_published *out;
+	char *error;
+	int err;
+};
+
+static void note_now(void *context, int err, const struct sl_published *out, const char *error)
+{
+	struct now *now = context;
+
+	now->err = err;
+	if (!err)
+		*now->out = *out;
+	else
+		snprintf(now->error, SL_ERROR_MAX, "%s", error);
+}
+
+int sl_publish(struct sl_control *c, struct sl_model *next, struct sl_published *out,
+	       char error[SL_ERROR_MAX])
+{
+	struct now now = { .out = out, .error = error };
+	struct sl_publication *p = begin(c, next, note_now, &now);
+
+	if (p && !wait_at_once(p))
+		while (!go_on(p))
+			pause_a_little();
+	return now.err;
 }

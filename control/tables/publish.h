@@ -32,9 +32,21 @@ struct sl_published {
 	double commit_us;      /* from its commit to the last acknowledgement */
 };
 
-/* Takes `next` over in any case: on success it becomes c->model, else it is freed and nothing has
- * changed. 0, or -errno with a message: -ENOSPC (a capacity, with the number that would do),
- * -EPROTO (the dataplane refused it), -EAGAIN (windows can't close now, see upkeep/sweep.h). */
+/* What a publish came to: `err` is 0, or -errno with a message: -ENOSPC (a capacity, with the
+ * number that would do), -EPROTO (the dataplane refused it), -EAGAIN (windows can't close now, see
+ * upkeep/sweep.h). `out` counts where `err` is 0. */
+typedef void sl_published_fn(void *context, int err, const struct sl_published *out,
+			     const char *error);
+
+/* Takes `next` over in any case: when it is committed it becomes c->model, else it is freed and
+ * nothing has changed. done() is called once, perhaps before this returns; until then no other may
+ * be begun. The event loop goes on meanwhile: an answer may take a second, an acknowledgement a
+ * fifth of one. Afterwards c->published() is called. */
+void sl_publish_begin(struct sl_control *c, struct sl_model *next, sl_published_fn *done,
+		      void *context);
+bool sl_publishing(const struct sl_control *c);
+
+/* The same, waiting in its place: for a start, and where there is no event loop. */
 int sl_publish(struct sl_control *c, struct sl_model *next, struct sl_published *out,
 	       char error[SL_ERROR_MAX]);
 

@@ -2,6 +2,7 @@
 #include "sweep.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -144,12 +145,11 @@ static bool must_hold(struct sl_sweep *s, const struct sl_model_service *service
 }
 
 /* What fails will fail again for a while: it is tried once a second and said once. */
-static void publish(struct sl_sweep *s, struct sl_model *next)
+static void published(void *context, int err, const struct sl_published *out, const char *error)
 {
-	struct sl_published out;
-	char error[SL_ERROR_MAX];
-	int err = sl_publish(s->c, next, &out, error);
+	struct sl_sweep *s = context;
 
+	(void)out;
 	s->retries = err && err != -EAGAIN;
 	if (!err)
 		s->failure[0] = '\0';
@@ -159,7 +159,12 @@ static void publish(struct sl_sweep *s, struct sl_model *next)
 	if (strcmp(error, s->failure) == 0)
 		return;
 	sl_log("%s", error);
-	memcpy(s->failure, error, sizeof(error));
+	snprintf(s->failure, sizeof(s->failure), "%s", error);
+}
+
+static void publish(struct sl_sweep *s, struct sl_model *next)
+{
+	sl_publish_begin(s->c, next, published, s);
 }
 
 static bool has_learnt(const struct sl_model_service *service, uint32_t now)
@@ -481,9 +486,11 @@ void sl_sweep_tick(struct sl_sweep *s)
 {
 	struct sl_control *c = s->c;
 
-	if (s->retries && sl_clock_ms() - s->failed_ms < RETRY_MS)
+	if (sl_publishing(c) || (s->retries && sl_clock_ms() - s->failed_ms < RETRY_MS))
 		return;
 	close_windows(s);
+	if (sl_publishing(c))
+		return;
 	/* What a pass under way has found is about the model as it was. */
 	if (s->running && s->generation != sl_store_root(&c->store)->generation)
 		drop_pass(s);

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -13,11 +14,13 @@
 
 #include "../../control/desired/apply.h"
 #include "../../control/desired/apply_limits.h"
+#include "../../control/desired/overrides.h"
 #include "../../control/report/limit_top.h"
 #include "../../control/tables/adopt.h"
 #include "../../control/tables/instance.h"
 #include "../../control/tables/publish.h"
 #include "../../control/tables/rescale.h"
+#include "../../control/transaction/transaction.h"
 #include "../../dataplane/engine/accept.h"
 #include "limit_world.h"
 
@@ -84,7 +87,7 @@ int limit_world_begin(void **state)
 	file[1] = service("dns", IPPROTO_UDP, 53);
 	c->config.service = file;
 	c->config.n_services = 2;
-	c->overrides = json_pack("{s:i, s:{}}", "version", 1, "services");
+	c->operators = sl_operators_new();
 	assert_int_equal(sl_instance_books(c), 0);
 	assert_int_equal(sl_adopt(c, error), 0);
 	logged = 0;
@@ -96,7 +99,7 @@ int limit_world_end(void **state)
 	(void)state;
 	sl_limit_top_free(c);
 	sl_instance_close_books(c);
-	json_decref(c->overrides);
+	sl_operators_free(c->operators);
 	for (int i = 0; i < SL_ARRAY_COUNT; i++)
 		free(c->store.base[i]);
 	free(c);
@@ -123,6 +126,25 @@ void limit_world_accepted(void)
 		fail_msg("refused at record %u: %d", at, answer);
 }
 
+int limit_world_layers_to(struct sl_model *next, json_t *changes)
+{
+	struct sl_layers layers = sl_layers_of(c);
+
+	return sl_apply(c, &layers, next, changes, error);
+}
+
+void limit_world_prune(void)
+{
+	sl_operators_prune(c->operators, &c->config, (uint64_t)time(NULL));
+}
+
+size_t limit_world_kept(const char *service)
+{
+	const struct sl_operator_service *s = sl_operators_find(c->operators, service);
+
+	return s ? s->n_limits : 0;
+}
+
 /* What a reload does. The sentences are the caller's. */
 json_t *limit_world_apply(void)
 {
@@ -130,8 +152,7 @@ json_t *limit_world_apply(void)
 	json_t *changes = json_array();
 	struct sl_published out;
 
-	if (sl_apply(c, &c->config, next, changes, error) != 0 ||
-	    sl_publish(c, next, &out, error) != 0)
+	if (limit_world_layers_to(next, changes) != 0 || sl_publish(c, next, &out, error) != 0)
 		fail_msg("%s", error);
 	limit_world_accepted();
 	return changes;
@@ -163,8 +184,16 @@ void in_file(int i, struct sl_config_limit l)
 
 void live(const char *service_name, struct sl_live_limit l)
 {
-	assert_int_equal(sl_live_limits_set(c->overrides, service_name, &l), 0);
-	assert_int_equal(sl_live_limits_check(c->overrides, (char[SL_PATH_MAX]){ 0 }, error), 0);
+	struct sl_operators *read;
+	json_t *json;
+
+	assert_int_equal(sl_operator_limit_set(sl_operators_get(c->operators, service_name), &l),
+			 0);
+	json = sl_overrides_write(c->operators);
+	read = sl_overrides_read(json, (char[SL_PATH_MAX]){ 0 }, error);
+	assert_non_null(read);
+	sl_operators_free(read);
+	json_decref(json);
 }
 
 const struct sl_service *record_of(uint16_t port)

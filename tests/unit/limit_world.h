@@ -6,7 +6,7 @@
 #define SL_TEST_LIMIT_WORLD_H
 
 #include "../../control/daemon.h"
-#include "../../control/desired/limit_overrides.h"
+#include "../../control/desired/operators.h"
 
 extern struct sl_control *c;
 extern struct sl_config_service file[2];
@@ -20,6 +20,11 @@ int limit_world_end(void **state);
 /* Control, killed and started again: it knows the records, the file and the overrides. */
 void limit_world_restart(void);
 
+/* The layers in force, applied to `next`; what the file has overtaken, dropped; how many words
+ * about limits of a service are left. */
+int limit_world_layers_to(struct sl_model *next, json_t *changes);
+void limit_world_prune(void);
+size_t limit_world_kept(const char *service);
 void limit_world_accepted(void);
 
 /* What a reload does; the sentences are the caller's. */

@@ -13,9 +13,10 @@
 
 #include "../../control/commands/limit.h"
 #include "../../control/desired/apply_limits.h"
+#include "../../control/desired/overrides.h"
 #include "limit_world.h"
 
-typedef int command(void *context, const json_t *params, json_t **result,
+typedef int command(void *context, struct sl_rpc_call *call, const json_t *params, json_t **result,
 		    char message[SL_ERROR_MAX]);
 
 /* Params as JSON with ' for ". */
@@ -31,7 +32,7 @@ static int call(command *what, const char *params, json_t **result)
 	object = json_loads(text, 0, NULL);
 	assert_non_null(object);
 	strcpy(error, "");
-	err = what(c, object, result, error);
+	err = what(c, NULL, object, result, error);
 	json_decref(object);
 	return err;
 }
@@ -50,13 +51,15 @@ static void done(command *what, const char *params, const char *says)
 
 static void refused(command *what, const char *params, int err, const char *says)
 {
-	json_t *before = json_deep_copy(c->overrides), *result = NULL;
+	json_t *before = sl_overrides_write(c->operators), *after, *result = NULL;
 	uint64_t generation = sl_store_root(&c->store)->generation;
 
 	if (call(what, params, &result) != err || !strstr(error, says))
 		fail_msg("%s: %s", params, error);
 	assert_null(result);
-	assert_true(json_equal(before, c->overrides));
+	after = sl_overrides_write(c->operators);
+	assert_true(json_equal(before, after));
+	json_decref(after);
 	assert_int_equal(sl_store_root(&c->store)->generation, generation);
 	json_decref(before);
 }
@@ -71,7 +74,7 @@ static int begin(void **state)
 
 static size_t kept(void)
 {
-	return json_array_size(sl_live_limits(c->overrides, "web"));
+	return limit_world_kept("web");
 }
 
 static void test_full(void **state)
@@ -145,7 +148,7 @@ static void test_exceptions_full(void **state)
 		done(sl_limit_clear_command, params, "cleared");
 	}
 	assert_int_equal(c->model->service[0]->n_limits, 0);
-	assert_null(json_object_get(c->overrides, "limits"));
+	assert_int_equal(c->operators->n, 0);
 }
 
 /* What is as in the file is no override, however one comes back to it. */

@@ -42,7 +42,7 @@ static json_t *top(void)
 {
 	json_t *result = NULL;
 
-	assert_int_equal(sl_limit_top_command(c, NULL, &result, error), 0);
+	assert_int_equal(sl_limit_top_command(c, NULL, NULL, &result, error), 0);
 	return result;
 }
 

@@ -17,6 +17,7 @@
 
 #include "../../control/desired/apply.h"
 #include "../../control/desired/apply_limits.h"
+#include "../../control/desired/effective.h"
 #include "../../control/desired/overrides.h"
 #include "../../control/model/pace.h"
 #include "../../control/tables/buckets.h"
@@ -163,7 +164,7 @@ static void test_written_down(void **state)
 	json_decref(limit_world_apply());
 	in_file(0, l.limit);
 	limit_world_applied("service web: the file lists its limits otherwise; what holds stays");
-	sl_overrides_prune(c);
+	limit_world_prune();
 	assert_int_equal(c->model->service[0]->conf.n_limits, 1);
 	limit_world_applied(NULL);
 	l.removed = true;
@@ -179,12 +180,13 @@ static void test_written_down(void **state)
 static void test_said_twice(void **state)
 {
 	struct sl_live_limit l = { .limit = limit(SL_SCOPE_CLIENT, "50Mbit", 0) };
-	json_t *list;
+	struct sl_operator_service *words;
 
 	(void)state;
 	live("web", l);
-	list = json_object_get(json_object_get(c->overrides, "limits"), "web");
-	json_array_append(list, json_array_get(list, 0));
+	words = sl_operators_find(c->operators, "web");
+	words->limit = realloc(words->limit, 2 * sizeof(*words->limit));
+	words->limit[words->n_limits++] = l;
 	for (int i = 0; i < 12; i++)
 		json_decref(limit_world_apply());
 	assert_int_equal(record_of(80)->n_limits, 1);
@@ -298,8 +300,8 @@ static void test_exceptions(void **state)
 	limit_world_applied("service web: limit per client: 10 Mbit/s no more");
 	assert_int_equal(limits_of(80)[1].id, id);
 	assert_int_equal(limits_of(80)[1].flags, SL_LIMIT_EXCEPTIONS);
-	c->overrides =
-		(json_decref(c->overrides), json_pack("{s:i, s:{}}", "version", 1, "services"));
+	sl_operators_free(c->operators);
+	c->operators = sl_operators_new();
 	limit_world_applied(NULL);
 	assert_int_equal(record_of(80)->n_limits, 0);
 	assert_null(exception_of(sl_meter_key(id, 0xc63364070000)));
@@ -321,19 +323,19 @@ static void test_expiry(void **state)
 	for (uint32_t i = 0; i < 2; i++)
 		if (c->model->service[0]->exception[i].until == now + 1)
 			c->model->service[0]->exception[i].until = now;
-	json_array_clear(sl_live_limits(c->overrides, "web"));
+	sl_operators_find(c->operators, "web")->n_limits = 0;
 	live("web", client("198.51.100.7", "2Mbit", now + 3600));
 	live("web", client("198.51.100.8", "2Mbit", now));
 	sl_limit_expiry_tick(c);
 	limit_world_accepted();
 	assert_int_equal(c->model->service[0]->n_exceptions, 1);
-	assert_int_equal(json_array_size(sl_live_limits(c->overrides, "web")), 1);
+	assert_int_equal(limit_world_kept("web"), 1);
 	now_ns += 2000000000;
-	json_array_clear(sl_live_limits(c->overrides, "web"));
+	sl_operators_find(c->operators, "web")->n_limits = 0;
 	c->model->service[0]->exception[0].until = now;
 	sl_limit_expiry_tick(c);
 	assert_int_equal(c->model->service[0]->n_limits, 0);
-	assert_null(json_object_get(c->overrides, "limits"));
+	assert_int_equal(c->operators->n, 0);
 }
 
 /* On top of the file, until the file says something else. */
@@ -356,17 +358,17 @@ static void test_live(void **state)
 	assert_int_equal(record_of(80)->n_limits, 2);
 	assert_int_equal(c->model->service[0]->limit[0].conf.rate, 3000000);
 	assert_int_equal(c->model->service[0]->limit[1].conf.scope, SL_SCOPE_SERVICE);
-	sl_overrides_prune(c);
-	assert_int_equal(json_array_size(sl_live_limits(c->overrides, "web")), 3);
+	limit_world_prune();
+	assert_int_equal(limit_world_kept("web"), 3);
 	file[0].limit[0].rate = 4000000;
 	file[0].n_limits = 1;
 	limit_world_applied("service web: limit per client: 3 Mbit/s -> 4 Mbit/s");
-	sl_overrides_prune(c);
-	assert_int_equal(json_array_size(sl_live_limits(c->overrides, "web")), 1);
+	limit_world_prune();
+	assert_int_equal(limit_world_kept("web"), 1);
 	in_file(0, limit(SL_SCOPE_SERVICE, "2Gbit", 0));
 	limit_world_applied("service web: limit per service: 1 Gbit/s -> 2 Gbit/s");
-	sl_overrides_prune(c);
-	assert_null(json_object_get(c->overrides, "limits"));
+	limit_world_prune();
+	assert_int_equal(c->operators->n, 0);
 }
 
 /* What is live gives way where it doesn't fit beside the file any more. */
@@ -379,13 +381,15 @@ static void test_left_out(void **state)
 	live("web", client("198.51.100.7", "2Mbit", 0));
 	json_decref(limit_world_apply());
 	assert_int_equal(record_of(80)->n_limits, 2);
-	assert_int_equal(sl_limits_fit(&file[0], NULL, sl_live_limits(c->overrides, "web"), error),
+	assert_int_equal(sl_effective_limits_fit(&file[0], NULL,
+						 sl_operators_find(c->operators, "web"), error),
 			 0);
 	file[0].flowless = true;
 	json_decref(limit_world_apply());
 	assert_int_equal(record_of(80)->n_limits, 1);
 	assert_int_equal(logged, 1);
-	assert_int_equal(sl_limits_fit(&file[0], NULL, sl_live_limits(c->overrides, "web"), error),
+	assert_int_equal(sl_effective_limits_fit(&file[0], NULL,
+						 sl_operators_find(c->operators, "web"), error),
 			 -EINVAL);
 }
 
@@ -402,7 +406,7 @@ static void test_full(void **state)
 	json_decref(limit_world_apply());
 	in_file(1, limit(SL_SCOPE_CLIENT, "2Mbit", 0));
 	next = sl_model_clone(c->model);
-	assert_int_equal(sl_apply(c, &c->config, next, NULL, error), 0);
+	assert_int_equal(limit_world_layers_to(next, NULL), 0);
 	assert_int_equal(sl_publish(c, next, &out, error), -ENOSPC);
 	assert_non_null(strstr(error, "capacity.limits (8)"));
 	file[1].n_limits = 0;

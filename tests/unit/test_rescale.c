@@ -160,7 +160,7 @@ static void test_meters(void **state)
 	apply();
 	is_ahead(own, 10);
 	is_ahead(mine, 25);
-	json_object_del(c->overrides, "limits"); /* back to the limit's own */
+	sl_operators_find(c->operators, "web")->n_limits = 0; /* back to the limit's own */
 	apply();
 	is_ahead(own, 50);
 	live("web", client("198.51.100.8", "1Mbit", 0)); /* and a new one from there */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The control socket, in-process: its file, its bounds, and clients that mean harm. What a request
- * means is tested in test_rpc_message.c. The event loop runs only while a test waits, so a client
- * and the server take turns in one thread; every wait is bounded.
+ * means is tested in test_rpc_message.c, answers that come later in test_rpc_later.c.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,7 +11,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,203 +18,9 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
-#include <event2/event.h>
-
-#include "../../control/rpc/server.h"
-
-#define WAIT_MS 10000 /* for what must happen */
-
-struct fixture {
-	char dir[64];
-	char path[96];
-	struct event_base *base;
-	struct sl_rpc *rpc;
-	int calls;
-};
-
-/* The toy methods. */
-
-static int call_echo(void *context, const json_t *params, json_t **result, char error[SL_ERROR_MAX])
-{
-	struct fixture *f = context;
-
-	(void)error;
-	f->calls++;
-	*result = params ? json_incref((json_t *)params) : NULL;
-	return 0;
-}
-
-static int call_big(void *context, const json_t *params, json_t **result, char error[SL_ERROR_MAX])
-{
-	struct fixture *f = context;
-	char *text = malloc(1000);
-
-	(void)params;
-	(void)error;
-	f->calls++;
-	memset(text, 'x', 1000);
-	*result = json_stringn(text, 1000);
-	free(text);
-	return 0;
-}
-
-static int call_count(void *context, const json_t *params, json_t **result,
-		      char error[SL_ERROR_MAX])
-{
-	struct fixture *f = context;
-
-	(void)params;
-	(void)error;
-	*result = json_integer(f->calls);
-	return 0;
-}
-
-static const struct sl_rpc_method METHODS[] = {
-	{ "echo", false, call_echo },
-	{ "change", true, call_echo },
-	{ "big", false, call_big },
-	{ "count", false, call_count },
-};
-#define N_METHODS (sizeof(METHODS) / sizeof(METHODS[0]))
-
-/* The fixture, and the client's side of it. */
-
-static int open_rpc(struct fixture *f, struct sl_rpc **rpc, bool may_change,
-		    char error[SL_ERROR_MAX])
-{
-	return sl_rpc_open(rpc, f->base, f->path, 0600, may_change, METHODS, N_METHODS, f, error);
-}
-
-static int set_up(void **state)
-{
-	struct fixture *f = calloc(1, sizeof(*f));
-	char error[SL_ERROR_MAX];
-
-	signal(SIGPIPE, SIG_IGN);
-	snprintf(f->dir, sizeof(f->dir), "/tmp/sluice-rpc-XXXXXX");
-	assert_non_null(mkdtemp(f->dir));
-	snprintf(f->path, sizeof(f->path), "%s/control.sock", f->dir);
-	f->base = event_base_new();
-	assert_non_null(f->base);
-	assert_int_equal(open_rpc(f, &f->rpc, true, error), 0);
-	*state = f;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct fixture *f = *state;
-
-	sl_rpc_close(f->rpc);
-	event_base_free(f->base);
-	unlink(f->path);
-	assert_int_equal(rmdir(f->dir), 0); /* nothing else is left in it */
-	free(f);
-	return 0;
-}
-
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
-static void turn(struct fixture *f)
-{
-	event_base_loop(f->base, EVLOOP_NONBLOCK);
-}
-
-static int client(const char *path)
-{
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
-
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
-	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) == -1) {
-		close(fd);
-		return -1;
-	}
-	return fd;
-}
-
-/* Sends it all, unless the server hangs up. */
-static void say(struct fixture *f, int fd, const char *text, size_t length)
-{
-	int64_t end = now_ms() + WAIT_MS;
-
-	while (length > 0) {
-		ssize_t n = send(fd, text, length, MSG_NOSIGNAL);
-
-		if (n == -1 && errno == EPIPE)
-			return;
-		assert_true(now_ms() < end);
-		turn(f);
-		if (n > 0) {
-			text += n;
-			length -= (size_t)n;
-		}
-	}
-}
-
-/* Reads until the text holds so many lines or the server hangs up. Bytes read, or -1: hung up. */
-static ssize_t hear(struct fixture *f, int fd, size_t lines, char *text, size_t size)
-{
-	int64_t end = now_ms() + WAIT_MS;
-	size_t length = 0;
-
-	text[0] = 0;
-	while (lines > 0) {
-		ssize_t n;
-
-		turn(f);
-		n = recv(fd, text + length, size - 1 - length, 0);
-		if (n == 0 || (n == -1 && errno != EAGAIN))
-			return -1;
-		assert_true(now_ms() < end);
-		if (n == -1)
-			continue;
-		for (ssize_t i = 0; i < n; i++)
-			lines -= lines > 0 && text[length + (size_t)i] == '\n';
-		length += (size_t)n;
-		text[length] = 0;
-		assert_true(length + 1 < size);
-	}
-	return (ssize_t)length;
-}
-
-/* The server hangs up, having said no more than this. */
-static void expect_end(struct fixture *f, int fd, const char *last)
-{
-	char text[4096];
-
-	assert_int_equal(hear(f, fd, SIZE_MAX, text, sizeof(text)), -1);
-	assert_string_equal(text, last);
-	close(fd);
-}
-
-static void expect_alive(struct fixture *f)
-{
-	static const char ask[] = "{\"jsonrpc\":\"2.0\",\"method\":\"echo\",\"id\":1}\n";
-	char text[256];
-	int fd = client(f->path);
-
-	assert_true(fd >= 0);
-	say(f, fd, ask, sizeof(ask) - 1);
-	assert_true(hear(f, fd, 1, text, sizeof(text)) > 0);
-	assert_string_equal(text, "{\"jsonrpc\":\"2.0\",\"result\":null,\"id\":1}\n");
-	close(fd);
-	turn(f);
-}
-
-#define OK(result, id) "{\"jsonrpc\":\"2.0\",\"result\":" result ",\"id\":" id "}"
-#define ERROR(code, text, id)                                                                      \
-	"{\"jsonrpc\":\"2.0\",\"error\":{\"code\":" code ",\"message\":\"" text "\"},\"id\":" id "}"
-#define CALL(method, rest) "{\"jsonrpc\":\"2.0\",\"method\":\"" method "\"" rest "}"
+#include "rpc_world.h"
 
 static void test_reading_socket(void **state)
 {
@@ -256,9 +60,9 @@ static void test_file(void **state)
 	/* exactly this mode, whatever the umask */
 	sl_rpc_close(f->rpc);
 	assert_int_equal(stat(f->path, &st), -1);
-	assert_int_equal(
-		sl_rpc_open(&f->rpc, f->base, f->path, 0666, true, METHODS, N_METHODS, f, error),
-		0);
+	assert_int_equal(sl_rpc_open(&f->rpc, f->base, f->path, 0666, true, rpc_methods,
+				     rpc_n_methods, f, error),
+			 0);
 	assert_int_equal(stat(f->path, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0666);
 
@@ -294,19 +98,16 @@ static void test_bad_paths(void **state)
 
 	memset(path, 'a', sizeof(path));
 	path[sizeof(path) - 1] = 0;
-	assert_int_equal(sl_rpc_open(&rpc, f->base, path, 0600, true, METHODS, N_METHODS, f, error),
-			 -ENAMETOOLONG);
+	assert_int_equal(
+		sl_rpc_open(&rpc, f->base, path, 0600, true, rpc_methods, rpc_n_methods, f, error),
+		-ENAMETOOLONG);
 	snprintf(path, sizeof(path), "%s/none/control.sock", f->dir);
-	assert_int_equal(sl_rpc_open(&rpc, f->base, path, 0600, true, METHODS, N_METHODS, f, error),
-			 -ENOENT);
+	assert_int_equal(
+		sl_rpc_open(&rpc, f->base, path, 0600, true, rpc_methods, rpc_n_methods, f, error),
+		-ENOENT);
 }
 
 /* Clients that mean harm. */
-
-static void limit(struct fixture *f, struct sl_rpc_limits limits)
-{
-	sl_rpc_limit(f->rpc, &limits);
-}
 
 static void test_exact_size(void **state)
 {
@@ -549,8 +350,6 @@ static void test_close(void **state)
 	expect_end(f, part, "");
 	expect_end(f, pending, "");
 }
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {

@@ -20,59 +20,70 @@
 
 /* The toy methods. */
 
-static int call_echo(void *context, const json_t *params, json_t **result, char error[SL_ERROR_MAX])
+static int call_echo(void *context, struct sl_rpc_call *call, const json_t *params, json_t **result,
+		     char error[SL_ERROR_MAX])
 {
 	int *calls = context;
 
+	(void)call;
 	(void)error;
 	++*calls;
 	*result = params ? json_incref((json_t *)params) : NULL;
 	return 0;
 }
 
-static int call_fail(void *context, const json_t *params, json_t **result, char error[SL_ERROR_MAX])
+static int call_fail(void *context, struct sl_rpc_call *call, const json_t *params, json_t **result,
+		     char error[SL_ERROR_MAX])
 {
 	(void)context;
+	(void)call;
 	(void)params;
 	(void)result;
 	snprintf(error, SL_ERROR_MAX, "no backend \"b9\"");
 	return -ENOENT;
 }
 
-static int call_mute(void *context, const json_t *params, json_t **result, char error[SL_ERROR_MAX])
+static int call_mute(void *context, struct sl_rpc_call *call, const json_t *params, json_t **result,
+		     char error[SL_ERROR_MAX])
 {
 	(void)context;
+	(void)call;
 	(void)params;
 	(void)error;
 	*result = json_string("dropped");
 	return -EBUSY;
 }
 
-static int call_invalid(void *context, const json_t *params, json_t **result,
-			char error[SL_ERROR_MAX])
+static int call_invalid(void *context, struct sl_rpc_call *call, const json_t *params,
+			json_t **result, char error[SL_ERROR_MAX])
 {
 	(void)context;
+	(void)call;
 	(void)params;
 	(void)result;
 	snprintf(error, SL_ERROR_MAX, "weight: 0 isn't between 1 and 10000");
 	return -EINVAL;
 }
 
-static int call_cut(void *context, const json_t *params, json_t **result, char error[SL_ERROR_MAX])
+static int call_cut(void *context, struct sl_rpc_call *call, const json_t *params, json_t **result,
+		    char error[SL_ERROR_MAX])
 {
 	(void)context;
+	(void)call;
 	(void)params;
 	(void)result;
 	snprintf(error, SL_ERROR_MAX, "cut: caf\xc3");
 	return -EIO;
 }
 
-static int call_big(void *context, const json_t *params, json_t **result, char error[SL_ERROR_MAX])
+static int call_big(void *context, struct sl_rpc_call *call, const json_t *params, json_t **result,
+		    char error[SL_ERROR_MAX])
 {
 	int *calls = context;
 	char *text = malloc(1000);
 
 	(void)params;
+	(void)call;
 	(void)error;
 	++*calls;
 	memset(text, 'x', 1000);
@@ -81,11 +92,41 @@ static int call_big(void *context, const json_t *params, json_t **result, char e
 	return 0;
 }
 
+static struct sl_rpc_call *due;
+
+static int call_later(void *context, struct sl_rpc_call *call, const json_t *params,
+		      json_t **result, char error[SL_ERROR_MAX])
+{
+	int *calls = context;
+
+	(void)params;
+	(void)error;
+	++*calls;
+	*result = json_string("dropped");
+	due = call;
+	return SL_RPC_LATER;
+}
+
+/* Finishes before it returns. */
+static int call_soon(void *context, struct sl_rpc_call *call, const json_t *params, json_t **result,
+		     char error[SL_ERROR_MAX])
+{
+	int *calls = context;
+
+	(void)params;
+	(void)result;
+	(void)error;
+	++*calls;
+	sl_rpc_finish(call, -ENOENT, json_string("dropped"), "gone");
+	return SL_RPC_LATER;
+}
+
 static const struct sl_rpc_method METHODS[] = {
 	{ "echo", false, call_echo }, { "change", true, call_echo },
 	{ "fail", false, call_fail }, { "mute", false, call_mute },
 	{ "cut", false, call_cut },   { "invalid", false, call_invalid },
-	{ "big", false, call_big },
+	{ "big", false, call_big },   { "later", true, call_later },
+	{ "soon", true, call_soon },
 };
 
 #define OK(result, id) "{\"jsonrpc\":\"2.0\",\"result\":" result ",\"id\":" id "}"
@@ -128,6 +169,11 @@ static const struct {
 	{ CALL("nothing", ",\"id\":3"), ERROR("-32601", "no method \\\"nothing\\\"", "3") },
 	{ CALL("echo", ",\"params\":[1],\"id\":4"),
 	  ERROR("-32602", "params: by name, in an object", "4") },
+	/* finished before the method returns */
+	{ CALL("soon", ",\"id\":2"), ERRNO("gone", "2", "ENOENT", "2") },
+	{ CALL("soon", ""), "" },
+	{ "[" CALL("soon", "") "," CALL("soon", ",\"id\":2") "," CALL("echo", ",\"id\":3") "]",
+	  "[" ERRNO("gone", "2", "ENOENT", "2") "," OK("null", "3") "]" },
 	/* no requests */
 	{ "1", NOT_OBJECT },
 	{ "null", NOT_OBJECT },
@@ -171,10 +217,11 @@ static const struct {
 static char *answer(const struct sl_rpc_scope *scope, const char *line, size_t length)
 {
 	struct evbuffer *buffer = evbuffer_new();
+	struct sl_rpc_line on_its_way = { .scope = scope, .answer = buffer };
 	size_t size;
 	char *text;
 
-	assert_int_equal(sl_rpc_message_answer(scope, line, length, buffer), 0);
+	assert_int_equal(sl_rpc_line_answer(&on_its_way, line, length), 0);
 	size = evbuffer_get_length(buffer);
 	text = malloc(size + 1);
 	assert_int_equal(evbuffer_remove(buffer, text, size), size);
@@ -284,12 +331,79 @@ static void test_batch_limits(void **state)
 	free(all);
 }
 
+/* The owner of a line whose answer is due. */
+struct owner {
+	int asked, told;
+	bool refuse;
+};
+
+static bool may_change(void *data)
+{
+	struct owner *owner = data;
+
+	owner->asked++;
+	return !owner->refuse;
+}
+
+static void ready(void *data)
+{
+	struct owner *owner = data;
+
+	owner->told++;
+}
+
+/* A batch stops at a change that may not be called, and at a call whose answer is due; it is called
+ * no more than once whatever happens. */
+static void test_later(void **state)
+{
+	static const char ask[] = "[" CALL("echo", ",\"id\":1") "," CALL(
+		"later", ",\"id\":2") "," CALL("soon", "") "," CALL("later", "") "]";
+	static const char want[] = "[" OK("null", "1") "," OK("true", "2") "]\n";
+	int calls = 0;
+	struct sl_rpc_scope scope = scope_of(&calls);
+	struct owner owner = { .refuse = true };
+	struct sl_rpc_line line = { .scope = &scope,
+				    .may_change = may_change,
+				    .ready = ready,
+				    .owner = &owner,
+				    .answer = evbuffer_new() };
+	size_t length = sizeof(ask) - 1;
+
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(sl_rpc_line_answer(&line, ask, length), SL_RPC_WAIT);
+	assert_int_equal(calls, 1);
+	assert_int_equal(owner.asked, 3);
+	owner.refuse = false;
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(sl_rpc_line_answer(&line, ask, length), SL_RPC_LATER);
+	assert_int_equal(calls, 2);
+	sl_rpc_finish(due, 0, json_true(), NULL);
+	assert_int_equal(owner.told, 1);
+	assert_int_equal(sl_rpc_line_answer(&line, ask, length), SL_RPC_LATER);
+	assert_int_equal(calls, 4);
+	sl_rpc_finish(due, -EIO, NULL, NULL);
+	assert_int_equal(owner.told, 2); /* not of the one that finished at once */
+	assert_int_equal(sl_rpc_line_answer(&line, ask, length), 0);
+	assert_int_equal(calls, 4);
+	assert_int_equal(evbuffer_get_length(line.answer), strlen(want));
+	assert_memory_equal(evbuffer_pullup(line.answer, -1), want, strlen(want));
+	evbuffer_drain(line.answer, strlen(want));
+
+	/* the next line, given up */
+	assert_int_equal(sl_rpc_line_answer(&line, ask, length), SL_RPC_LATER);
+	sl_rpc_line_drop(&line);
+	sl_rpc_finish(due, 0, json_true(), NULL);
+	assert_int_equal(owner.told, 2);
+	evbuffer_free(line.answer);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_table),	     cmocka_unit_test(test_reading),
 		cmocka_unit_test(test_nul),	     cmocka_unit_test(test_deep),
-		cmocka_unit_test(test_batch_limits),
+		cmocka_unit_test(test_batch_limits), cmocka_unit_test(test_later),
 	};
 
 	return cmocka_run_group_tests_name("rpc_message", tests, NULL, NULL);

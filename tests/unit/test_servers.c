@@ -96,7 +96,7 @@ static void refused(const char *why)
 {
 	struct sl_model *next = sl_model_clone(c->model);
 
-	assert_int_equal(sl_apply(c, &c->config, next, NULL, error), -EINVAL);
+	assert_int_equal(limit_world_layers_to(next, NULL), -EINVAL);
 	assert_string_equal(error, why);
 	sl_model_free(next, 0);
 }
@@ -200,11 +200,16 @@ static void test_restart(void **state)
 /* What operators added keeps its id where the file leaves room. */
 static void test_added(void **state)
 {
-	json_t *o = sl_override_get(c->overrides, "dns", "10.1.0.9:53");
+	struct sl_operator_backend *b;
+	union sl_addr addr;
 
 	(void)state;
-	json_object_update_new(o, json_pack("{s:b, s:s, s:i, s:s}", "added", 1, "name", "x9",
-					    "weight", 1, "server_id", "0a0c"));
+	assert_int_equal(sl_config_parse_addr("10.1.0.9", &addr, error), 0);
+	b = sl_operator_backend_get(sl_operators_get(c->operators, "dns"), &addr, 53);
+	b->added = true;
+	b->weight = 1;
+	strcpy(b->name, "x9");
+	assert_int_equal(sl_config_parse_server_id("0a0c", &b->server_id, error), 0);
 	backend(0, "b1", "0a0b");
 	apply();
 	assert_string_equal(named("0a0c"), "x9");

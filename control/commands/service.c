@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "service.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../desired/changes.h"
+#include "../desired/effective.h"
+#include "../desired/fields.h"
+#include "change.h"
+#include "params.h"
+
+__attribute__((format(printf, 3, 4))) static int refuse(char error[SL_ERROR_MAX], int err,
+							const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(error, SL_ERROR_MAX, format, args);
+	va_end(args);
+	return err;
+}
+
+static const struct sl_config_service *in_file(const struct sl_control *c, const char *name)
+{
+	for (size_t i = 0; i < c->config.n_services; i++)
+		if (strcmp(c->config.service[i].name, name) == 0)
+			return &c->config.service[i];
+	return NULL;
+}
+
+/* A transaction about the service of this name, with the words about it in *words. */
+static int begin(struct sl_control *c, struct sl_rpc_call *call, const char *what, const char *name,
+		 struct sl_transaction **t, struct sl_operator_service **words)
+{
+	*t = sl_change_begin(c, call, what, NULL);
+	*words = *t ? sl_operators_get((*t)->operators, name) : NULL;
+	if (!*t)
+		return -ENOMEM;
+	if (!*words)
+		return sl_change_drop(*t, -ENOMEM);
+	snprintf((*t)->service, sizeof((*t)->service), "%s", name);
+	(*t)->always = true;
+	return 0;
+}
+
+/* Whether what is wanted now is a service, and fits beside the others. Messages name the field. */
+static int check(const struct sl_transaction *t, char error[SL_ERROR_MAX])
+{
+	struct sl_layers layers = sl_layers_of(t->c);
+	struct sl_effective e;
+	int err;
+
+	layers.operators = t->operators;
+	err = sl_effective_make(&layers, t->service, false, &e, error);
+	if (err)
+		return err;
+	sl_effective_free(&e);
+	return sl_effective_check(&layers, error);
+}
+
+static int check_known(const json_t *fields, char error[SL_ERROR_MAX])
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach ((json_t *)(uintptr_t)fields, key, value) {
+		if (!sl_config_service_field(key))
+			return refuse(error, -EINVAL,
+				      "%.64s: services have no such field; docs/configuration.md "
+				      "lists them",
+				      key);
+	}
+	return 0;
+}
+
+/* add */
+
+static int word_added(struct sl_operator_service *words, const char *name, const json_t *fields)
+{
+	words->added = true;
+	json_decref(words->fields);
+	words->fields = fields ? json_deep_copy(fields) : json_object();
+	if (!words->fields || json_object_set_new(words->fields, "name", json_string(name)) != 0)
+		return -ENOMEM;
+	return 0;
+}
+
+static int read_new(const struct sl_control *c, const json_t *params, const char **name,
+		    const json_t **fields, char error[SL_ERROR_MAX])
+{
+	static const char *const keys[] = { "service", "fields", NULL };
+	char ignored[SL_NAME_MAX], why[SL_ERROR_MAX];
+	const char *inside;
+	int err = sl_params_known(params, keys, error);
+
+	if (err)
+		return err;
+	*name = sl_param_text(params, "service", error);
+	*fields = json_object_get(params, "fields");
+	if (!*name)
+		return -EINVAL;
+	if (sl_config_parse_name(*name, ignored, why) != 0)
+		return refuse(error, -EINVAL, "service: %.400s", why);
+	if (*fields && !json_is_object(*fields))
+		return refuse(error, -EINVAL, "fields: must be an object");
+	inside = json_string_value(json_object_get(*fields, "name"));
+	if (inside && strcmp(inside, *name) != 0)
+		return refuse(error, -EINVAL, "name: the service is to be called %s", *name);
+	if (sl_model_find(c->model, *name) >= 0)
+		return refuse(error, -EEXIST, "service: there is a service %s already", *name);
+	return check_known(*fields, error);
+}
+
+int sl_service_add_command(void *context, struct sl_rpc_call *call, const json_t *params,
+			   json_t **result, char error[SL_ERROR_MAX])
+{
+	struct sl_operator_service *words;
+	struct sl_control *c = context;
+	struct sl_transaction *t;
+	const json_t *fields;
+	const char *name;
+	int err = read_new(c, params, &name, &fields, error);
+
+	if (!err && in_file(c, name) && json_object_size(fields))
+		return refuse(
+			error, -EINVAL,
+			"fields: the configuration has service %s; add it without fields, and "
+			"change it by `service set`",
+			name);
+	if (!err)
+		err = begin(c, call, "service.add", name, &t, &words);
+	if (err)
+		return err;
+	if (in_file(c, name))
+		words->removed = false;
+	else
+		err = word_added(words, name, fields);
+	if (!err)
+		err = check(t, error);
+	return err ? sl_change_drop(t, err) : sl_change_run(t, result, error);
+}
+
+/* remove */
+
+int sl_service_remove_command(void *context, struct sl_rpc_call *call, const json_t *params,
+			      json_t **result, char error[SL_ERROR_MAX])
+{
+	static const char *const keys[] = { "service", NULL };
+	struct sl_operator_service *words;
+	struct sl_control *c = context;
+	struct sl_transaction *t;
+	const char *name;
+	int err = sl_params_known(params, keys, error), at;
+
+	at = err ? err : sl_param_service(c, params, error);
+	if (at < 0)
+		return at;
+	name = c->model->service[at]->conf.name;
+	err = begin(c, call, "service.remove", name, &t, &words);
+	if (err)
+		return err;
+	/* What was said of it goes too: who takes it back takes back what the file says. */
+	json_decref(words->fields);
+	json_decref(words->file);
+	words->fields = words->file = NULL;
+	words->n_backends = words->n_limits = 0;
+	words->added = false;
+	words->removed = in_file(c, name) != NULL;
+	return sl_change_run(t, result, error);
+}
+
+/* set */
+
+static const char *const told_apart_by[] = { "name", "vip", "protocol", "port" };
+
+static int check_settable(const json_t *fields, char error[SL_ERROR_MAX])
+{
+	int err = check_known(fields, error);
+
+	if (err)
+		return err;
+	if (!json_object_size(fields))
+		return refuse(error, -EINVAL, "fields: missing; give at least one FIELD=VALUE");
+	for (size_t i = 0; i < sizeof(told_apart_by) / sizeof(told_apart_by[0]); i++)
+		if (json_object_get(fields, told_apart_by[i]))
+			return refuse(error, -EINVAL,
+				      "%s: is what tells a service from others; add another "
+				      "service and remove this one",
+				      told_apart_by[i]);
+	if (json_object_get(fields, "backends"))
+		return refuse(error, -EINVAL,
+			      "backends: are changed by `backend add` and its like");
+	if (json_object_get(fields, "limits"))
+		return refuse(error, -EINVAL,
+			      "limits: are changed by `limit set` and `limit clear`");
+	return 0;
+}
+
+static int set_field(struct sl_operator_service *words, const struct sl_config_service *file,
+		     const char *key, json_t *value, json_t *changes)
+{
+	json_t *was = json_incref(json_object_get(words->fields, key));
+	json_t *in_file = file ? sl_fields_in_file(file, key) : json_null();
+	char *from, *to;
+
+	if (!words->fields)
+		words->fields = json_object();
+	if (file && !words->file)
+		words->file = json_object();
+	if (json_is_null(value) || (file && json_equal(value, in_file))) {
+		json_object_del(words->fields, key);
+		json_object_del(words->file, key);
+	} else {
+		json_object_set(words->fields, key, value);
+		if (file)
+			json_object_set(words->file, key, in_file);
+	}
+	from = json_dumps(was ? was : in_file, JSON_ENCODE_ANY | JSON_COMPACT);
+	to = json_dumps(json_is_null(value) ? in_file : value, JSON_ENCODE_ANY | JSON_COMPACT);
+	sl_note(changes, "service %s: %s: %.160s -> %.160s", words->name, key, from ? from : "?",
+		to ? to : "?");
+	free(from);
+	free(to);
+	json_decref(was);
+	json_decref(in_file);
+	return words->fields && (!file || words->file) ? 0 : -ENOMEM;
+}
+
+int sl_service_set_command(void *context, struct sl_rpc_call *call, const json_t *params,
+			   json_t **result, char error[SL_ERROR_MAX])
+{
+	static const char *const keys[] = { "service", "fields", NULL };
+	json_t *fields = json_object_get(params, "fields"), *value;
+	struct sl_operator_service *words;
+	struct sl_control *c = context;
+	struct sl_transaction *t;
+	const char *name, *key;
+	int err = sl_params_known(params, keys, error), at;
+
+	at = err ? err : sl_param_service(c, params, error);
+	if (at < 0)
+		return at;
+	if (fields && !json_is_object(fields))
+		return refuse(error, -EINVAL, "fields: must be an object");
+	name = c->model->service[at]->conf.name;
+	err = check_settable(fields, error);
+	if (!err)
+		err = begin(c, call, "service.set", name, &t, &words);
+	if (err)
+		return err;
+	json_object_foreach (fields, key, value) {
+		if (!err)
+			err = set_field(words, in_file(c, name), key, value, t->changes);
+	}
+	if (!err)
+		err = check(t, error);
+	return err ? sl_change_drop(t, err) : sl_change_run(t, result, error);
+}

@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "effective.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "../../config/process.h"
+#include "../model/limits.h"
+#include "fields.h"
+
+const char *sl_layer_text(enum sl_layer layer)
+{
+	static const char *const texts[] = {
+		[SL_LAYER_FILE] = "file",
+		[SL_LAYER_SOURCES] = "source",
+		[SL_LAYER_OPERATORS] = "live",
+		[SL_LAYER_HEALTH] = "health",
+	};
+
+	return texts[layer];
+}
+
+/* Limits */
+
+/* As the file has it, or as it was set on top of that; false: it isn't wanted. */
+static bool want_from_file(const struct sl_config_limit *file, const struct sl_live_limit *live,
+			   size_t n_live, struct sl_config_limit *limit)
+{
+	*limit = *file;
+	for (size_t i = 0; i < n_live; i++) {
+		const struct sl_live_limit *l = &live[i];
+
+		if (l->exception || !sl_limit_same(&l->limit, file))
+			continue;
+		if (l->removed)
+			return false;
+		if (l->of_file && l->file.rate == file->rate && l->file.burst == file->burst &&
+		    l->file.action == file->action)
+			*limit = l->limit;
+	}
+	return true;
+}
+
+static bool in_file(const struct sl_config_service *conf, const struct sl_config_limit *l)
+{
+	for (size_t i = 0; i < conf->n_limits; i++)
+		if (sl_limit_same(&conf->limit[i], l))
+			return true;
+	return false;
+}
+
+/* One that isn't in the file. */
+static void want(struct sl_effective_limits *w, const struct sl_config_service *conf,
+		 const struct sl_config_limit *l)
+{
+	uint32_t backends = l->scope == SL_SCOPE_BACKEND;
+	char why[SL_ERROR_MAX], name[SL_LIMIT_NAME];
+
+	for (uint32_t i = 0; i < w->n; i++) {
+		if (sl_limit_same(&w->limit[i], l))
+			return; /* said twice */
+		backends += w->limit[i].scope == SL_SCOPE_BACKEND;
+	}
+	why[0] = '\0';
+	if (w->n == SL_LIMITS_MAX)
+		snprintf(why, sizeof(why), "a service has at most %d limits", SL_LIMITS_MAX);
+	else if (l->scope == SL_SCOPE_BACKEND && backends > SL_BALANCE_PLANES)
+		snprintf(why, sizeof(why), "a service has at most %d limits per backend",
+			 SL_BALANCE_PLANES);
+	else if (l->direction == SL_FROM_BACKEND && !sl_config_translates(conf->mode))
+		snprintf(why, sizeof(why), "with mode \"%s\" replies bypass the gateway",
+			 sl_config_mode_text(conf->mode));
+	else if (sl_config_check_limit(l, conf->flowless, why) == 0)
+		w->limit[w->n++] = *l;
+	if (!why[0])
+		return;
+	snprintf(w->why, sizeof(w->why), "limit %s: %.400s", sl_limits_name(l, name), why);
+	w->left_out++;
+}
+
+static void want_exception(struct sl_effective_limits *w, const struct sl_config_service *conf,
+			   const struct sl_live_limit *l)
+{
+	struct sl_config_limit base = l->limit;
+	uint32_t i = 0;
+
+	if (sl_addr_is4(&l->addr) != sl_addr_is4(&conf->vip)) {
+		snprintf(w->why, sizeof(w->why), "the address is not of the VIP's family");
+		w->left_out++;
+		return;
+	}
+	while (i < w->n && !sl_live_limit_belongs(&w->limit[i], l))
+		i++;
+	base.rate = base.burst = 0;
+	if (i == w->n)
+		want(w, conf, &base);
+	if (i == w->n)
+		return;
+	if (!w->limit[i].rate)
+		w->limit[i].action = l->limit.action; /* the latest says */
+	w->exception[w->n_exceptions++] = *l;
+}
+
+int sl_effective_limits_make(const struct sl_config_service *conf,
+			     const struct sl_operator_service *words, uint64_t now,
+			     struct sl_effective_limits *w)
+{
+	const struct sl_live_limit *live = words ? words->limit : NULL;
+	size_t n_live = words ? words->n_limits : 0;
+
+	*w = (struct sl_effective_limits){ .exception = calloc(n_live + 1, sizeof(*w->exception)) };
+	if (!w->exception)
+		return -ENOMEM;
+	for (size_t i = 0; i < conf->n_limits; i++)
+		w->n += want_from_file(&conf->limit[i], live, n_live, &w->limit[w->n]);
+	for (size_t i = 0; i < n_live; i++)
+		if (!live[i].exception && !live[i].removed && !live[i].of_file &&
+		    !in_file(conf, &live[i].limit))
+			want(w, conf, &live[i].limit);
+	for (size_t i = 0; i < n_live; i++)
+		if (live[i].exception && (!live[i].until || live[i].until > now))
+			want_exception(w, conf, &live[i]);
+	return 0;
+}
+
+int sl_effective_limits_fit(const struct sl_config_service *conf,
+			    const struct sl_operator_service *before,
+			    const struct sl_operator_service *after, char error[SL_ERROR_MAX])
+{
+	struct sl_effective_limits was, is;
+	uint64_t now = (uint64_t)time(NULL);
+	int err = sl_effective_limits_make(conf, before, now, &was);
+
+	if (err)
+		return err;
+	free(was.exception);
+	err = sl_effective_limits_make(conf, after, now, &is);
+	if (err)
+		return err;
+	free(is.exception);
+	if (is.left_out <= was.left_out)
+		return 0;
+	snprintf(error, SL_ERROR_MAX, "%s", is.why);
+	return -EINVAL;
+}
+
+/* Fields */
+
+static const struct sl_config_service *in_file_named(const struct sl_config *file, const char *name)
+{
+	for (size_t i = 0; i < file->n_services; i++)
+		if (strcmp(file->service[i].name, name) == 0)
+			return &file->service[i];
+	return NULL;
+}
+
+/* Adds what the file says of a service to `group`, but for what operators set. */
+static int add_file_fields(config_setting_t *group, const struct sl_config_service *conf,
+			   const struct sl_operator_service *words)
+{
+	int err = 0;
+
+	for (int i = 0; i < config_setting_length(conf->setting) && !err; i++) {
+		const config_setting_t *field =
+			config_setting_get_elem(conf->setting, (unsigned int)i);
+
+		if (!json_object_get(words->fields, config_setting_name(field)))
+			err = sl_fields_copy(group, field);
+	}
+	return err;
+}
+
+static int add_live_fields(config_setting_t *group, const struct sl_operator_service *words,
+			   char error[SL_ERROR_MAX])
+{
+	const char *key;
+	json_t *value;
+	int err = 0;
+
+	json_object_foreach (words->fields, key, value) {
+		if (!err)
+			err = sl_fields_write(group, key, value, error);
+	}
+	return err;
+}
+
+/* A service as operators describe it, or as the file does with fields that operators set. */
+static int read_live(const struct sl_config *file, const struct sl_config_service *conf,
+		     const struct sl_operator_service *words, struct sl_config_service *out,
+		     char error[SL_ERROR_MAX])
+{
+	config_t tree;
+	int err;
+
+	config_init(&tree);
+	err = conf ? add_file_fields(config_root_setting(&tree), conf, words) : 0;
+	if (!err)
+		err = add_live_fields(config_root_setting(&tree), words, error);
+	if (!err)
+		err = sl_config_read_service(file, config_root_setting(&tree), out, error);
+	config_destroy(&tree);
+	return err;
+}
+
+/* Backends */
+
+static const struct sl_health_verdict *
+verdict_on(const struct sl_layers *layers, const char *service, const struct sl_config_backend *b)
+{
+	for (size_t i = 0; i < layers->n_health; i++) {
+		const struct sl_health_verdict *v = &layers->health[i];
+
+		if (v->port == b->port && sl_addr_equal(&v->addr, &b->addr) &&
+		    strcmp(v->service, service) == 0)
+			return v;
+	}
+	return NULL;
+}
+
+static bool listed(const struct sl_effective *e, const struct sl_config_backend *b)
+{
+	for (size_t i = 0; i < e->n_backends; i++)
+		if (e->backend[i].conf.port == b->port &&
+		    sl_addr_equal(&e->backend[i].conf.addr, &b->addr))
+			return true;
+	return false;
+}
+
+static bool name_taken(const struct sl_effective *e, const char *name)
+{
+	for (size_t i = 0; i < e->n_backends; i++)
+		if (strcmp(e->backend[i].conf.name, name) == 0)
+			return true;
+	return false;
+}
+
+/* One that `from` names, with what the other layers say of it. */
+static void add_backend(const struct sl_layers *layers, struct sl_effective *e,
+			const struct sl_config_backend *conf, enum sl_layer from,
+			const struct sl_operator_backend *word)
+{
+	struct sl_effective_backend b = { .conf = *conf, .from = from, .weight_by = from };
+
+	if (listed(e, conf) || (word && word->removed))
+		return;
+	if (from == SL_LAYER_FILE)
+		b.file_weight = conf->weight;
+	if (conf->draining)
+		b.held |= 1u << from;
+	if (word && word->weight && (word->added || word->file_weight == b.file_weight)) {
+		b.conf.weight = word->weight;
+		b.weight_by = SL_LAYER_OPERATORS;
+	}
+	if (word && word->state == SL_OPERATOR_READY)
+		b.held &= (uint8_t) ~(1u << SL_LAYER_FILE);
+	if (word && word->state == SL_OPERATOR_DRAINING)
+		b.held |= 1u << SL_LAYER_OPERATORS;
+	if (verdict_on(layers, e->conf.name, conf))
+		b.held |= 1u << SL_LAYER_HEALTH;
+	e->backend[e->n_backends++] = b;
+}
+
+/* What was added live may fit no more: the file has its name, or is of another mode by now. */
+static bool fits(const struct sl_effective *e, const struct sl_config_service *conf,
+		 struct sl_config_backend *b)
+{
+	char why[SL_ERROR_MAX];
+	int err;
+
+	if (sl_mode_check_addr(&e->conf, &b->addr, why) != 0 ||
+	    sl_mode_check_port(&e->conf, b->port, why) != 0) {
+		sl_log("service %s: added backend %s: %.*s", e->conf.name, b->name,
+		       SL_ERROR_MAX / 2, why);
+		return false;
+	}
+	if (name_taken(e, b->name)) {
+		sl_log("service %s: added backend %s: the file has one of that name now",
+		       e->conf.name, b->name);
+		return false;
+	}
+	err = sl_server_id_check(&e->conf, &b->server_id, why);
+	for (size_t i = 0; i < conf->n_backends && !err; i++)
+		err = sl_server_id_clash(&b->server_id, conf->backend[i].name,
+					 &conf->backend[i].server_id, why);
+	if (err) {
+		sl_log("service %s: added backend %s has no server_id any more: %.*s", e->conf.name,
+		       b->name, SL_ERROR_MAX / 2, why);
+		b->server_id = (struct sl_server_id){ 0 };
+	}
+	return true;
+}
+
+static int make_backends(const struct sl_layers *layers, struct sl_effective *e,
+			 const struct sl_config_service *conf,
+			 const struct sl_operator_service *words)
+{
+	size_t most = conf->n_backends + layers->n_sources + (words ? words->n_backends : 0);
+
+	e->backend = calloc(most + 1, sizeof(*e->backend));
+	if (!e->backend)
+		return -ENOMEM;
+	for (size_t i = 0; i < conf->n_backends; i++)
+		add_backend(layers, e, &conf->backend[i], e->from,
+			    sl_operator_backend_find(words, &conf->backend[i].addr,
+						     conf->backend[i].port));
+	for (size_t i = 0; i < layers->n_sources; i++) {
+		const struct sl_source_backend *b = &layers->source[i];
+
+		if (strcmp(b->service, e->conf.name) == 0 && !name_taken(e, b->conf.name))
+			add_backend(layers, e, &b->conf, SL_LAYER_SOURCES,
+				    sl_operator_backend_find(words, &b->conf.addr, b->conf.port));
+	}
+	for (size_t i = 0; words && i < words->n_backends; i++) {
+		const struct sl_operator_backend *w = &words->backend[i];
+		struct sl_config_backend b = { .addr = w->addr,
+					       .port = w->port,
+					       .weight = w->weight,
+					       .server_id = w->server_id };
+
+		memcpy(b.name, w->name, sizeof(b.name));
+		if (w->added && !listed(e, &b) && fits(e, conf, &b))
+			add_backend(layers, e, &b, SL_LAYER_OPERATORS, w);
+	}
+	return 0;
+}
+
+/* Services */
+
+int sl_effective_make(const struct sl_layers *layers, const char *service, bool lenient,
+		      struct sl_effective *out, char error[SL_ERROR_MAX])
+{
+	const struct sl_config_service *conf = in_file_named(layers->file, service);
+	const struct sl_operator_service *words = sl_operators_find(layers->operators, service);
+	struct sl_config_service live = { 0 };
+	int err = 0;
+
+	*out = (struct sl_effective){ .from = conf ? SL_LAYER_FILE : SL_LAYER_OPERATORS };
+	if (conf ? words && words->removed : !words || !words->added)
+		return -ENOENT;
+	if (words && (!conf || json_object_size(words->fields))) {
+		err = read_live(layers->file, conf, words, &live, error);
+		if (err && err != -ENOMEM && conf && lenient) {
+			sl_log("service %s: what was set live is left out: %s", service, error);
+			err = 0;
+		} else if (!err) {
+			out->set = conf != NULL;
+			live.setting = conf ? conf->setting : NULL;
+			live.line = conf ? conf->line : 0;
+			conf = &live;
+		}
+	}
+	if (err)
+		return err;
+	out->conf = *conf;
+	out->conf.backend = NULL;
+	out->conf.n_backends = 0;
+	err = make_backends(layers, out, conf, words);
+	if (!err)
+		err = sl_effective_limits_make(&out->conf, words, (uint64_t)time(NULL),
+					       &out->limits);
+	free(live.backend);
+	if (err)
+		sl_effective_free(out);
+	return err;
+}
+
+void sl_effective_free(struct sl_effective *e)
+{
+	free(e->backend);
+	free(e->limits.exception);
+	*e = (struct sl_effective){ 0 };
+}
+
+const char **sl_effective_services(const struct sl_layers *layers, size_t *n)
+{
+	const struct sl_operators *o = layers->operators;
+	const char **name = calloc(layers->file->n_services + o->n + 1, sizeof(*name));
+
+	*n = 0;
+	for (size_t i = 0; name && i < layers->file->n_services; i++) {
+		const char *service = layers->file->service[i].name;
+		const struct sl_operator_service *words = sl_operators_find(o, service);
+
+		if (!words || !words->removed)
+			name[(*n)++] = service;
+	}
+	for (size_t i = 0; name && i < o->n; i++)
+		if (o->service[i].added && !in_file_named(layers->file, o->service[i].name))
+			name[(*n)++] = o->service[i].name;
+	return name;
+}
+
+int sl_effective_check(const struct sl_layers *layers, char error[SL_ERROR_MAX])
+{
+	size_t n, made = 0;
+	const char **name = sl_effective_services(layers, &n);
+	struct sl_config_service *all = calloc(n + 1, sizeof(*all));
+	int err = name && all ? 0 : -ENOMEM;
+
+	for (; made < n && !err; made++) {
+		struct sl_effective e;
+
+		err = sl_effective_make(layers, name[made], true, &e, error);
+		if (err)
+			break;
+		all[made] = e.conf;
+		all[made].n_backends = e.n_backends; /* counted alone */
+		sl_effective_free(&e);
+	}
+	if (!err)
+		err = sl_config_check_services(layers->file, all, n, error);
+	free(name);
+	free(all);
+	return err;
+}
