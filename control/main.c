@@ -37,6 +37,7 @@
 #include "upkeep/limit_expiry.h"
 #include "upkeep/sweep.h"
 #include "xdp/ports.h"
+#include "xdp/programs.h"
 
 enum { TICK_MS = 10 };
 
@@ -353,6 +354,7 @@ static int serve(struct sl_control *c, bool fresh)
 	signal(SIGPIPE, SIG_IGN);
 	c->lock = -1;
 	c->started_ns = sl_clock_ns();
+	c->prepare = sl_ports_prepare;
 	c->base = event_base_new();
 	if (!c->base)
 		return SL_EXIT_MACHINE;
@@ -372,6 +374,7 @@ static int serve(struct sl_control *c, bool fresh)
 	sl_rpc_close(c->changes);
 	sl_sweep_free(c->sweep);
 	sl_net_close(c->net);
+	sl_programs_close(c->programs);
 	sl_limit_top_free(c);
 	sl_instance_close(c);
 	sl_operators_free(c->operators);
