@@ -54,7 +54,7 @@ static struct sl_frame_kind kind_of(struct frame f, uint8_t flags)
 
 /* In front of a TCP header, as the sums of kind_of() have it: they count the VIP in the first 4
  * bytes alone, so what IPv6 adds is the rest of it and of the sources. */
-static void init_six(struct sl_generator *g, const union sl_addr *vip)
+static void init_ipv6(struct sl_generator *g, const union sl_addr *vip)
 {
 	const uint8_t link_end[2] = { 0x86, 0xdd }, first[2] = { 0x60, 0 };
 	const uint8_t head[8] = { 0, 0, 0, sizeof(struct sl_tcp), SL_PROTO_TCP, 64 };
@@ -67,7 +67,7 @@ static void init_six(struct sl_generator *g, const union sl_addr *vip)
 	memcpy(&g->link, link, sizeof(link));
 	memcpy(&g->ip6_head, head, 6);
 	memcpy(&g->vip6, vip, sizeof(g->vip6));
-	g->six = true;
+	g->is_ipv6 = true;
 	g->source6 = 0x1000ull << 48 | 0xb80d0120ull; /* 2001:db8:0:10::/64, as on the wire */
 	rest = sum(vip, sizeof(*vip)) + sum(&g->source6, sizeof(g->source6));
 	g->syn.sum += rest;
@@ -106,7 +106,7 @@ void sl_generator_init(struct sl_generator *g, const union sl_addr *vip, sl_be16
 	g->ack = kind_of(f, SL_TCP_ACK);
 	g->fin = kind_of(f, SL_TCP_FIN | SL_TCP_ACK);
 	if (!sl_addr_is4(vip))
-		init_six(g, vip);
+		init_ipv6(g, vip);
 	g->usual = syn ? g->syn : g->ack;
 	g->udp_sum = sum(&f.ip.dst, 4) + f.tcp.dst + sl_htons(SL_PROTO_UDP) + 2u * UDP_LENGTH;
 }
@@ -181,7 +181,7 @@ static inline void write_frame4(const struct sl_generator *g, const struct sl_fr
 static inline void write_frame(const struct sl_generator *g, const struct sl_frame_kind *kind,
 			       struct rte_mbuf *m, uint64_t flow)
 {
-	if (__builtin_expect(g->six, false))
+	if (__builtin_expect(g->is_ipv6, false))
 		write_frame6(g, kind, m, flow);
 	else
 		write_frame4(g, kind, m, flow, false);

@@ -66,7 +66,7 @@ struct sl_generator {
 	uint32_t ip_sum; /* of the words that don't change, as they lie in memory */
 	uint32_t udp_sum;
 	sl_be32 vip; /* of IPv4, or else: */
-	bool six;
+	bool is_ipv6;
 	__m128i vip6;
 	uint64_t ip6_head; /* flow label to hop limit */
 	uint64_t source6;  /* first half of all sources */

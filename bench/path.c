@@ -41,7 +41,7 @@
 #include <rte_lcore.h>
 #include <rte_malloc.h>
 
-#include "../dataplane/abi/life.h"
+#include "../dataplane/abi/liveness.h"
 #include "../dataplane/core/wire.h"
 #include "../dataplane/engine/accept.h"
 #include "../dataplane/engine/worker.h"
@@ -169,7 +169,7 @@ static int announce(struct path *p)
 	self->workers = (uint32_t)p->config.dataplane.n_cores;
 	self->accepted = 0;
 	self->pid = (uint32_t)getpid();
-	return sl_life_begin(&self->alive) ? refuse("no life sign") : 0;
+	return sl_liveness_begin(&self->alive) ? refuse("no life sign") : 0;
 }
 
 /* Backends become usable when control has heard of the ports, a generation later. */
@@ -266,26 +266,28 @@ static int staged(struct path *p, enum sl_stage stage, uint64_t packets, bool ge
 static void count(const struct path *p, struct count *c)
 {
 	const struct sl_worker *worker = p->store.base[SL_ARRAY_workers];
-	const struct sl_tally *tally = p->store.base[SL_ARRAY_tally];
-	const struct sl_service_tally *services = p->store.base[SL_ARRAY_service_tally];
-	uint32_t writers = p->store.count[SL_ARRAY_tally];
+	const struct sl_reason_counters *counters = p->store.base[SL_ARRAY_reason_counters];
+	const struct sl_service_counters *services = p->store.base[SL_ARRAY_service_counters];
+	uint32_t writers = p->store.count[SL_ARRAY_reason_counters];
 
 	*c = (struct count){ .cycles = worker->cycles_all,
 			     .packets = worker->packets,
 			     .restarts = worker->restarts };
-	for (uint32_t i = 0; i < p->store.count[SL_ARRAY_service_tally] / writers; i++) {
+	for (uint32_t i = 0; i < p->store.count[SL_ARRAY_service_counters] / writers; i++) {
 		c->tracked += services[i].tracked;
 		c->untrackable += services[i].untrackable;
 	}
 	for (int i = 0; i < SL_REASON_COUNT; i++)
-		c->reason[i] = tally->packets[i];
+		c->reason[i] = counters->packets[i];
 }
 
 /* How many backends got packets, and how many in all, since the instance began. */
 static uint32_t used(const struct path *p, uint64_t *packets)
 {
-	const struct sl_traffic *traffic = p->store.base[SL_ARRAY_traffic];
-	uint32_t n = p->store.count[SL_ARRAY_traffic] / p->store.count[SL_ARRAY_tally], found = 0;
+	const struct sl_backend_counters *traffic = p->store.base[SL_ARRAY_backend_counters];
+	uint32_t n = p->store.count[SL_ARRAY_backend_counters] /
+		     p->store.count[SL_ARRAY_reason_counters],
+		 found = 0;
 
 	*packets = 0;
 	for (uint32_t i = 0; i < n; i++) {
@@ -560,7 +562,7 @@ static int start(struct path *p, uint32_t flows, const struct traffic *traffic)
 	return announce(p) || settle(p) ? REFUSED : 0;
 }
 
-static const struct traffic *traffic_named(const char *name)
+static const struct traffic *counter_id_named(const char *name)
 {
 	for (size_t i = 0; i < RTE_DIM(TRAFFIC); i++)
 		if (!strcmp(TRAFFIC[i].name, name))
@@ -587,7 +589,7 @@ int main(int argc, char **argv)
 		else if (option == 'f')
 			flows = (uint32_t)strtoul(optarg, NULL, 10);
 		else if (option == 't')
-			traffic = traffic_named(optarg);
+			traffic = counter_id_named(optarg);
 		else
 			return SL_EXIT_USAGE;
 	}

@@ -20,14 +20,14 @@ struct layer {
 	bool whole; /* its own checksum is right, or it has none */
 	const void *header;
 	const uint8_t *next;
-	bool six;
+	bool is_ipv6;
 };
 
-static struct layer layer_at(const uint8_t *at, bool six)
+static struct layer layer_at(const uint8_t *at, bool is_ipv6)
 {
-	struct layer l = { .header = at, .six = six, .whole = true };
+	struct layer l = { .header = at, .is_ipv6 = is_ipv6, .whole = true };
 
-	if (six) {
+	if (is_ipv6) {
 		const struct rte_ipv6_hdr *ip = (const void *)at;
 
 		memcpy(&l.src, ip->src_addr, sizeof(l.src));
@@ -50,8 +50,8 @@ static struct layer layer_at(const uint8_t *at, bool six)
 
 static bool sums_up(const struct layer *l)
 {
-	uint16_t sum = l->six ? rte_ipv6_udptcp_cksum(l->header, l->next)
-			      : rte_ipv4_udptcp_cksum(l->header, l->next);
+	uint16_t sum = l->is_ipv6 ? rte_ipv6_udptcp_cksum(l->header, l->next)
+				  : rte_ipv4_udptcp_cksum(l->header, l->next);
 
 	return sum == (l->protocol == SL_PROTO_UDP ? 0xffff : 0);
 }
@@ -82,7 +82,7 @@ static bool is_backend(const struct sl_config_service *s, const struct layer *l,
 	return false;
 }
 
-static bool is_of_pool(const struct sl_config_pool *pool, const union sl_addr *addr)
+static bool is_of_pool(const struct sl_config_snat_pool *pool, const union sl_addr *addr)
 {
 	for (uint32_t i = 0; i < pool->n; i++)
 		if (sl_addr_equal(&pool->addr[i], addr))
@@ -111,7 +111,7 @@ static const char *wrong_with(struct sl_sink *sink, const struct rte_mbuf *m)
 	struct layer l = layer_at(data + sizeof(*eth), eth->type == sl_htons(ETH_IP6)), inner;
 	bool tunnel = l.protocol == IN_IP4 || l.protocol == IN_IP6;
 
-	if (eth->type != sl_htons(ETH_IP4) && !l.six)
+	if (eth->type != sl_htons(ETH_IP4) && !l.is_ipv6)
 		return "it isn't IP";
 	if (memcmp(eth->dst, sink->config->next_hop[0].mac, sizeof(eth->dst)) != 0)
 		return "it goes to another MAC address than the next hop's";

@@ -7,15 +7,15 @@
 #include <rte_cycles.h>
 #include <rte_mbuf.h>
 
-#include "../dataplane/engine/steady.h"
+#include "../dataplane/engine/fast_path.h"
 
 static inline __attribute__((always_inline)) void work_on(struct sl_tables *tables,
-							  struct sl_known *known,
+							  struct sl_service_cache *cache,
 							  enum sl_stage stage, uint16_t port,
 							  struct rte_mbuf **frame, uint16_t n)
 {
-	struct sl_steady_keys keys = sl_steady_keys(tables->root);
-	struct sl_step step[SL_BURST];
+	struct sl_fast_keys keys = sl_fast_keys(tables, port);
+	struct sl_fast_lookup step[SL_BURST];
 
 	if (stage == SL_STAGE_IO)
 		return;
@@ -26,15 +26,15 @@ static inline __attribute__((always_inline)) void work_on(struct sl_tables *tabl
 				       .end = data + rte_pktmbuf_data_len(m),
 				       .length = rte_pktmbuf_pkt_len(m),
 				       .ingress = port };
-		struct sl_work work;
+		struct sl_lookup lookup;
 
-		if (sl_likely(sl_steady_classify(tables, known, keys, data, rte_pktmbuf_data_len(m),
-						 rte_pktmbuf_pkt_len(m),
-						 &step[i]) != SL_STEADY_NOT))
+		if (sl_likely(sl_fast_classify(tables, cache, keys, port, data,
+					       rte_pktmbuf_data_len(m), rte_pktmbuf_pkt_len(m),
+					       &step[i]) != SL_FAST_NONE))
 			continue;
-		sl_classify(tables, &p, &work);
-		if (work.todo == SL_TODO_SERVICE)
-			sl_known_learn(tables, known, work.service);
+		sl_classify(tables, &p, &lookup);
+		if (lookup.packet_class == SL_CLASS_SERVICE)
+			sl_cache_fill(tables, cache, lookup.service);
 	}
 	__asm__ volatile("" : : "r"(step) : "memory");
 	if (stage == SL_STAGE_CLASSIFY)
@@ -44,15 +44,15 @@ static inline __attribute__((always_inline)) void work_on(struct sl_tables *tabl
 				       .length = rte_pktmbuf_pkt_len(frame[i]) };
 		uint16_t egress = 0;
 
-		if (sl_likely(step[i].kind == SL_STEADY_NAT))
-			sl_steady_route(tables, &step[i], SL_STEADY_NAT, 1, &p, &egress);
+		if (sl_likely(step[i].kind == SL_FAST_NAT))
+			sl_fast_route(tables, &step[i], SL_FAST_NAT, 1, &p, &egress);
 		__asm__ volatile("" : : "r"(egress));
 	}
 }
 
 static inline __attribute__((always_inline)) uint64_t loop(const struct sl_worker_run *run,
 							   struct sl_tables *t,
-							   struct sl_known *known,
+							   struct sl_service_cache *cache,
 							   enum sl_stage stage, uint64_t *packets)
 {
 	const struct sl_lane *rx = &run->rx[0], *tx = &run->tx[0];
@@ -62,7 +62,7 @@ static inline __attribute__((always_inline)) uint64_t loop(const struct sl_worke
 	while (done < *packets && !atomic_load_explicit(run->stop, memory_order_relaxed)) {
 		uint16_t n = rte_eth_rx_burst(rx->device, rx->queue, frame, SL_BURST), sent;
 
-		work_on(t, known, stage, rx->port, frame, n);
+		work_on(t, cache, stage, rx->port, frame, n);
 		sent = rte_eth_tx_burst(tx->device, tx->queue, frame, n);
 		if (sent < n)
 			rte_pktmbuf_free_bulk(frame + sent, n - sent);
@@ -74,7 +74,7 @@ static inline __attribute__((always_inline)) uint64_t loop(const struct sl_worke
 
 uint64_t sl_stage_loop(const struct sl_worker_run *run, enum sl_stage stage, uint64_t *packets)
 {
-	static _Thread_local struct sl_known known; /* begins as zero */
+	static _Thread_local struct sl_service_cache cache; /* begins as zero */
 	struct sl_tables t;
 	struct timespec ts;
 
@@ -82,16 +82,16 @@ uint64_t sl_stage_loop(const struct sl_worker_run *run, enum sl_stage stage, uin
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	t.now = ((uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec - t.root->origin_ns) >>
 		SL_TICK_SHIFT;
-	if (!sl_tables_look(&t, run->store))
+	if (!sl_tables_snapshot(&t, run->store))
 		return 0;
-	sl_known_forget(&known, t.generation);
+	sl_cache_flush(&cache, t.generation);
 	switch (stage) { /* each a loop of its own: what isn't measured isn't there */
 	case SL_STAGE_CLASSIFY:
-		return loop(run, &t, &known, SL_STAGE_CLASSIFY, packets);
+		return loop(run, &t, &cache, SL_STAGE_CLASSIFY, packets);
 	case SL_STAGE_DECIDE:
-		return loop(run, &t, &known, SL_STAGE_DECIDE, packets);
+		return loop(run, &t, &cache, SL_STAGE_DECIDE, packets);
 	default:
-		return loop(run, &t, &known, SL_STAGE_IO, packets);
+		return loop(run, &t, &cache, SL_STAGE_IO, packets);
 	}
 }
 

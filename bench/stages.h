@@ -2,8 +2,8 @@
 /* Where a worker's cycles go: loops that do a part of its work, on the same port and tables.
  *
  *     io        receive and transmit: a bare loop
- *     classify  and parse, the service, the row's number: the first pass over a burst
- *     decide    and the row, the flow's entry, the backend, the rewrite, its counters: the second
+ *     classify  and parse, the service, the slot's number: the first pass over a burst
+ *     decide    and the slot, the flow's entry, the backend, the rewrite, its counters: the second
  *
  * What the worker costs beyond `decide` is its own: the root, the outbox, reasons, time. Each loop
  * is measured as a whole and the differences taken, so that what overlaps in one stays overlapped.

@@ -3,8 +3,8 @@
  *
  * scripts/bench-publish publishes again and again. The k-th time every next hop gets the MAC
  * address 02:kk:kk:kk:hh:hh, and the weights of the backends are those for an even or an odd k,
- * which move rows. So a frame tells by its MAC address which generation's record of a backend it
- * met, by where it goes whose rows, and by its checksums whose deltas.
+ * which move slots. So a frame tells by its MAC address which generation's record of a backend it
+ * met, by where it goes whose slots, and by its checksums whose deltas.
  *
  * Runs in the worker, as a callback before transmit: what the worker acknowledged last is what it
  * looked at for this burst, and what control has published by now can't be older. Each frame must

@@ -49,11 +49,13 @@ void sl_together_init(struct sl_together *t, const struct sl_store *store, struc
 /* What went to backends or clients since the instance began. */
 static uint64_t forwarded(const struct sl_together *t, uint32_t workers)
 {
-	const struct sl_tally *tally = t->seat[0].run.store->base[SL_ARRAY_tally];
+	const struct sl_reason_counters *counters =
+		t->seat[0].run.store->base[SL_ARRAY_reason_counters];
 	uint64_t n = 0;
 
 	for (uint32_t i = 0; i < workers; i++)
-		n += tally[i].packets[SL_REASON_to_backend] + tally[i].packets[SL_REASON_to_client];
+		n += counters[i].packets[SL_REASON_to_backend] +
+		     counters[i].packets[SL_REASON_to_client];
 	return n;
 }
 

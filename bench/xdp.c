@@ -59,15 +59,15 @@ static uint32_t entries(const struct bpf_map *map)
 
 static void set_sizes(struct sl_bench *skel)
 {
-	uint32_t writers = entries(skel->maps.tally);
+	uint32_t writers = entries(skel->maps.reason_counters);
 
 	skel->rodata->sl_services = entries(skel->maps.services) / 2;
-	skel->rodata->sl_reverses = entries(skel->maps.reverse) / 2;
+	skel->rodata->sl_reply_entries = entries(skel->maps.reply_entries) / 2;
 	skel->rodata->sl_routes = entries(skel->maps.routes) / 2;
 	skel->rodata->sl_buckets = entries(skel->maps.flows);
 	skel->rodata->sl_fragment_buckets = entries(skel->maps.fragments);
-	skel->rodata->sl_traffics = entries(skel->maps.traffic) / writers;
-	skel->rodata->sl_tallies = entries(skel->maps.service_tally) / writers;
+	skel->rodata->sl_n_backend_counters = entries(skel->maps.backend_counters) / writers;
+	skel->rodata->sl_n_service_counters = entries(skel->maps.service_counters) / writers;
 	skel->rodata->sl_workers = entries(skel->maps.workers);
 	skel->rodata->sl_port = 0;
 }

@@ -58,8 +58,8 @@ struct {
 } tails SEC(".maps");
 
 /* What a program leaves to the one that it goes on in. */
-struct handover {
-	uint32_t reason; /* that a sender is to be told of; of full NAT see bind_first() */
+struct handoff {
+	uint32_t reason; /* that a sender is to be told of; of full NAT see snat_new() */
 	uint32_t mtu;
 	uint16_t port; /* the index of the port in ports, and */
 	uint16_t veth; /* whether it is one: the entry program alone knows these by itself */
@@ -69,46 +69,48 @@ struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, uint32_t);
-	__type(value, struct handover);
-} handover SEC(".maps");
+	__type(value, struct handoff);
+} handoffs SEC(".maps");
 
 /* What is of full NAT goes on in its programs from where it's found out: a branch before that would
  * have the verifier of Linux 6.1 walk all that follows twice. */
 SL_INLINE enum sl_reason sl_fullnat(const struct sl_tables *t, struct sl_packet *p,
-				    const struct sl_work *w, uint16_t *egress)
+				    const struct sl_lookup *w, uint16_t *egress)
 {
 	(void)t, (void)egress;
 	bpf_tail_call(p->frame, &tails,
-		      w->todo == SL_TODO_SERVICE6 ? SL_TAIL_fullnat6 : SL_TAIL_fullnat);
+		      w->packet_class == SL_CLASS_SERVICE6 ? SL_TAIL_fullnat6 : SL_TAIL_fullnat);
 	return SL_REASON_no_port; /* no such program */
 }
 
-SL_INLINE enum sl_reason sl_fullnat_back(const struct sl_tables *t, struct sl_packet *p,
-					 const struct sl_work *w, uint16_t *egress)
+SL_INLINE enum sl_reason sl_fullnat_reply(const struct sl_tables *t, struct sl_packet *p,
+					  const struct sl_lookup *w, uint16_t *egress)
 {
 	(void)t, (void)egress;
-	bpf_tail_call(p->frame, &tails, w->todo == SL_TODO_BOUND6 ? SL_TAIL_bound6 : SL_TAIL_bound);
+	bpf_tail_call(p->frame, &tails,
+		      w->packet_class == SL_CLASS_SNAT_REPLY6 ? SL_TAIL_snat_reply6
+							      : SL_TAIL_snat_reply);
 	return SL_REASON_no_port;
 }
 
 SL_INLINE enum sl_reason sl_fullnat_error(const struct sl_tables *t, struct sl_packet *p,
-					  const struct sl_work *w, uint16_t *egress, bool six)
+					  const struct sl_lookup *w, uint16_t *egress, bool is_ipv6)
 {
 	(void)t, (void)w, (void)egress;
-	bpf_tail_call(p->frame, &tails, six ? SL_TAIL_bound6 : SL_TAIL_bound);
+	bpf_tail_call(p->frame, &tails, is_ipv6 ? SL_TAIL_snat_reply6 : SL_TAIL_snat_reply);
 	return SL_REASON_no_port;
 }
 
 /* Goes on in another program; comes back where there is none. */
-SL_INLINE void go_on(struct xdp_md *ctx, const struct sl_packet *p, uint32_t reason, uint32_t tail,
-		     bool entry)
+SL_INLINE void hand_over(struct xdp_md *ctx, const struct sl_packet *p, uint32_t reason,
+			 uint32_t tail, bool entry)
 {
-	struct handover *h = sl_map_at(handover, 0);
+	struct handoff *h = sl_map_at(handoffs, 0);
 
 	if (!h)
 		return;
 	if (entry) {
-		*h = (struct handover){ reason, p->mtu, (uint16_t)sl_port, sl_veth };
+		*h = (struct handoff){ reason, p->mtu, (uint16_t)sl_port, sl_veth };
 	} else {
 		h->reason = reason;
 		h->mtu = p->mtu;
@@ -129,9 +131,9 @@ SL_INLINE int worker_takes(struct xdp_md *ctx)
 }
 
 /* The same in programs that ports share. */
-__attribute__((noinline)) int sl_worker_takes_alone(struct xdp_md *ctx)
+__attribute__((noinline)) int sl_worker_takes_global(struct xdp_md *ctx)
 {
-	const struct handover *h = sl_map_at(handover, 0);
+	const struct handoff *h = sl_map_at(handoffs, 0);
 	uint32_t queue = ctx->rx_queue_index, port;
 	void *own;
 
@@ -149,11 +151,11 @@ __attribute__((noinline)) int sl_worker_takes_alone(struct xdp_md *ctx)
  * of its own; a redirect wakes it. */
 SL_INLINE bool turns_back(uint16_t port, bool entry)
 {
-	const struct handover *h;
+	const struct handoff *h;
 
 	if (entry)
 		return port == sl_port && !sl_veth;
-	h = sl_map_at(handover, 0); /* no word of the stack need keep the port */
+	h = sl_map_at(handoffs, 0); /* no word of the stack need keep the port */
 	return h && port == h->port && !h->veth;
 }
 
@@ -167,20 +169,20 @@ SL_INLINE int send(uint16_t port, bool entry)
 
 /* What classify found: not ours, or a worker's, or to be decided here (-1), as all that is to be
  * answered without a look at a service. */
-SL_INLINE int steer(struct xdp_md *ctx, const struct sl_tables *t, struct sl_work *w, bool entry)
+SL_INLINE int steer(struct xdp_md *ctx, const struct sl_tables *t, struct sl_lookup *w, bool entry)
 {
 	uint32_t engine = t->bank->engine;
 
 	if (sl_unlikely(!sl_seam_current(t)))
-		sl_work_end(w, SL_REASON_torn_table);
-	if (w->todo == SL_TODO_NOTHING) {
-		if (sl_unlikely(sl_reason_told(w->reason)))
+		sl_lookup_decided(w, SL_REASON_torn_table);
+	if (w->packet_class == SL_CLASS_DECIDED) {
+		if (sl_unlikely(sl_reason_is_answered(w->reason)))
 			return -1;
 		sl_tables_count(t, w->reason);
-		return w->reason == SL_REASON_not_ours ? XDP_PASS : XDP_DROP;
+		return sl_reason_punts(w->reason) ? XDP_PASS : XDP_DROP;
 	}
 	if (engine != SL_ENGINE_XDP) {
-		int verdict = entry ? worker_takes(ctx) : sl_worker_takes_alone(ctx);
+		int verdict = entry ? worker_takes(ctx) : sl_worker_takes_global(ctx);
 
 		if (verdict != NO_WORKER)
 			return verdict;
@@ -209,21 +211,21 @@ SL_INLINE int leave(const struct sl_tables *t, enum sl_reason reason, uint16_t p
 SL_INLINE int finish(struct xdp_md *ctx, const struct sl_tables *t, const struct sl_packet *p,
 		     enum sl_reason reason, uint16_t port, bool entry)
 {
-	if (sl_unlikely(sl_reason_told(reason))) {
-		go_on(ctx, p, reason, SL_TAIL_answer, entry);
-		reason = sl_reason_untold(reason);
+	if (sl_unlikely(sl_reason_is_answered(reason))) {
+		hand_over(ctx, p, reason, SL_TAIL_answer, entry);
+		reason = sl_reason_silent(reason);
 	}
 	return leave(t, reason, port, entry);
 }
 
 /* Goes on in the program for it where full NAT is its service's mode or has sent it; else false. */
 SL_INLINE bool to_fullnat(struct xdp_md *ctx, const struct sl_tables *t, const struct sl_packet *p,
-			  const struct sl_work *w, bool six, bool entry)
+			  const struct sl_lookup *w, bool is_ipv6, bool entry)
 {
-	if (w->todo == (six ? SL_TODO_BOUND6 : SL_TODO_BOUND))
-		go_on(ctx, p, 0, six ? SL_TAIL_bound6 : SL_TAIL_bound, entry);
-	else if (sl_work_fullnat(w))
-		go_on(ctx, p, 0, six ? SL_TAIL_fullnat6 : SL_TAIL_fullnat, entry);
+	if (w->packet_class == (is_ipv6 ? SL_CLASS_SNAT_REPLY6 : SL_CLASS_SNAT_REPLY))
+		hand_over(ctx, p, 0, is_ipv6 ? SL_TAIL_snat_reply6 : SL_TAIL_snat_reply, entry);
+	else if (sl_lookup_is_fullnat(w))
+		hand_over(ctx, p, 0, is_ipv6 ? SL_TAIL_fullnat6 : SL_TAIL_fullnat, entry);
 	else
 		return false;
 	sl_tables_count(t, SL_REASON_no_port); /* no such program */
@@ -231,35 +233,36 @@ SL_INLINE bool to_fullnat(struct xdp_md *ctx, const struct sl_tables *t, const s
 }
 
 /* The same for limits, without which nothing passes. */
-SL_INLINE bool to_limited(struct xdp_md *ctx, const struct sl_tables *t, const struct sl_packet *p,
-			  const struct sl_work *w, bool six, bool entry)
+SL_INLINE bool to_extended(struct xdp_md *ctx, const struct sl_tables *t, const struct sl_packet *p,
+			   const struct sl_lookup *w, bool is_ipv6, bool entry)
 {
-	if (sl_likely(!sl_work_limited(w)))
+	if (sl_likely(!sl_needs_extended_path(w)))
 		return false;
-	go_on(ctx, p, 0, six ? SL_TAIL_limited6 : SL_TAIL_limited, entry);
+	hand_over(ctx, p, 0, is_ipv6 ? SL_TAIL_extended6 : SL_TAIL_extended, entry);
 	sl_tables_count(t, SL_REASON_no_port);
 	return true;
 }
 
 /* To the program for a class of packets that has one. Comes back where there is none, because no
  * service needs it. */
-SL_INLINE void to_class(struct xdp_md *ctx, const struct sl_packet *p, uint8_t todo, bool entry)
+SL_INLINE void to_class(struct xdp_md *ctx, const struct sl_packet *p, uint8_t packet_class,
+			bool entry)
 {
-	switch (todo) {
-	case SL_TODO_IP6:
-		return go_on(ctx, p, 0, SL_TAIL_ip6, entry);
-	case SL_TODO_ICMP:
-		return go_on(ctx, p, 0, SL_TAIL_icmp, entry);
-	case SL_TODO_FIRST:
-		return go_on(ctx, p, 0, SL_TAIL_first, entry);
-	case SL_TODO_FRAGMENT:
-		return go_on(ctx, p, 0, SL_TAIL_fragment, entry);
-	case SL_TODO_ICMP6:
-		return go_on(ctx, p, 0, SL_TAIL_icmp6, entry);
-	case SL_TODO_FIRST6:
-		return go_on(ctx, p, 0, SL_TAIL_first6, entry);
-	case SL_TODO_FRAGMENT6:
-		return go_on(ctx, p, 0, SL_TAIL_fragment6, entry);
+	switch (packet_class) {
+	case SL_CLASS_IP6:
+		return hand_over(ctx, p, 0, SL_TAIL_ip6, entry);
+	case SL_CLASS_ICMP:
+		return hand_over(ctx, p, 0, SL_TAIL_icmp, entry);
+	case SL_CLASS_FIRST_FRAGMENT:
+		return hand_over(ctx, p, 0, SL_TAIL_first_fragment, entry);
+	case SL_CLASS_FRAGMENT:
+		return hand_over(ctx, p, 0, SL_TAIL_fragment, entry);
+	case SL_CLASS_ICMP6:
+		return hand_over(ctx, p, 0, SL_TAIL_icmp6, entry);
+	case SL_CLASS_FIRST_FRAGMENT6:
+		return hand_over(ctx, p, 0, SL_TAIL_first_fragment6, entry);
+	case SL_CLASS_FRAGMENT6:
+		return hand_over(ctx, p, 0, SL_TAIL_fragment6, entry);
 	}
 }
 
@@ -268,25 +271,25 @@ SL_INLINE int sl_engine(struct xdp_md *ctx)
 {
 	struct sl_packet p = sl_packet_of(ctx, (uint16_t)sl_port);
 	/* Set as a whole: clang copies words that a branch has left unset, the verifier won't. */
-	struct sl_work w = { 0 };
+	struct sl_lookup w = { 0 };
 	struct sl_tables t;
 	enum sl_reason reason;
 	uint16_t port = 0;
 	int verdict;
 
-	if (!sl_tables_look(&t))
+	if (!sl_tables_snapshot(&t))
 		return XDP_PASS;
 	sl_classify(&t, &p, &w);
-	if (sl_unlikely(w.todo >= SL_TODO_IP6)) {
-		to_class(ctx, &p, w.todo, true);
-		sl_work_end(&w, SL_REASON_not_ours);
+	if (sl_unlikely(w.packet_class >= SL_CLASS_IP6)) {
+		to_class(ctx, &p, w.packet_class, true);
+		sl_lookup_decided(&w, SL_REASON_not_ours);
 	}
 	verdict = steer(ctx, &t, &w, true);
 	if (verdict >= 0)
 		return verdict;
-	if (to_fullnat(ctx, &t, &p, &w, false, true) || to_limited(ctx, &t, &p, &w, false, true))
+	if (to_fullnat(ctx, &t, &p, &w, false, true) || to_extended(ctx, &t, &p, &w, false, true))
 		return XDP_DROP;
-	t.peeks = true;
+	t.inline_lookup = true;
 	reason = sl_route(&t, &p, &w, &port);
 	return finish(ctx, &t, &p, reason, port, true);
 }
@@ -301,78 +304,79 @@ int xsk_def_prog(struct xdp_md *ctx)
  * it matters: kept from the beginning it would take a word of the stack. */
 SL_INLINE uint16_t ingress(void)
 {
-	const struct handover *h = sl_map_at(handover, 0);
+	const struct handoff *h = sl_map_at(handoffs, 0);
 
 	return h ? h->port : 0;
 }
 
-SL_INLINE void shape6(struct xdp_md *ctx, struct sl_tables *t, struct sl_work *w)
+SL_INLINE void layout6(struct xdp_md *ctx, struct sl_tables *t, struct sl_lookup *w)
 {
-	t->shape = sl_shape6_alone(ctx);
-	w->l3 = (uint8_t)(t->shape >> 24);
-	w->l4 = (uint8_t)sl_shape_l4(t->shape);
+	t->layout = sl_layout6_global(ctx);
+	w->l3 = (uint8_t)(t->layout >> 24);
+	w->l4 = (uint8_t)sl_layout_l4(t->layout);
 }
 
 SL_INLINE void classify_as(struct xdp_md *ctx, struct sl_tables *t, const struct sl_packet *p,
-			   uint8_t todo, struct sl_work *w, sl_be16 *client)
+			   uint8_t packet_class, struct sl_lookup *w, sl_be16 *client)
 {
-	switch (todo) {
-	case SL_TODO_IP6:
-		shape6(ctx, t, w);
-		return sl_classify6_with(t, p, w);
-	case SL_TODO_FIRST6:
-		return sl_first6_classify(t, p, sl_shape6_first_alone(ctx), w);
-	case SL_TODO_FRAGMENT6:
-		*client = sl_fragment6_classify(t, p, sl_shape6_alone(ctx), w);
+	switch (packet_class) {
+	case SL_CLASS_IP6:
+		layout6(ctx, t, w);
+		return sl_classify6_impl(t, p, w);
+	case SL_CLASS_FIRST_FRAGMENT6:
+		return sl_first_fragment6_classify(t, p, sl_layout6_first_fragment_global(ctx), w);
+	case SL_CLASS_FRAGMENT6:
+		*client = sl_fragment6_classify(t, p, sl_layout6_global(ctx), w);
 		return;
 	default:
-		return sl_rare_classify(t, p, todo, w);
+		return sl_rare_classify(t, p, packet_class, w);
 	}
 }
 
-SL_INLINE enum sl_reason route_as(const struct sl_tables *t, struct sl_packet *p, uint8_t todo,
-				  const struct sl_work *w, sl_be16 client, uint16_t *port)
+SL_INLINE enum sl_reason route_as(const struct sl_tables *t, struct sl_packet *p,
+				  uint8_t packet_class, const struct sl_lookup *w, sl_be16 client,
+				  uint16_t *port)
 {
-	switch (todo) {
-	case SL_TODO_IP6:
-		return sl_route6_with(t, p, w, port);
-	case SL_TODO_FIRST6:
-		return sl_first6_route(t, p, w, port);
-	case SL_TODO_FRAGMENT6:
+	switch (packet_class) {
+	case SL_CLASS_IP6:
+		return sl_route6_impl(t, p, w, port);
+	case SL_CLASS_FIRST_FRAGMENT6:
+		return sl_first_fragment6_route(t, p, w, port);
+	case SL_CLASS_FRAGMENT6:
 		return sl_fragment6_route(t, p, w, client, port);
 	default:
-		return sl_rare_route(t, p, todo, w, port);
+		return sl_rare_route(t, p, packet_class, w, port);
 	}
 }
 
 /* A class of packets, whose program this is: a constant of each. */
-SL_INLINE int class(struct xdp_md *ctx, uint8_t todo)
+SL_INLINE int class(struct xdp_md *ctx, uint8_t packet_class)
 {
 	struct sl_packet p = sl_packet_of(ctx, 0);
-	struct sl_work w = { 0 };
+	struct sl_lookup w = { 0 };
 	struct sl_tables t;
 	enum sl_reason reason;
 	uint16_t port = 0;
 	sl_be16 client = 0;
 	int verdict;
 
-	if (!sl_tables_look(&t))
+	if (!sl_tables_snapshot(&t))
 		return XDP_PASS;
-	t.peeks = todo == SL_TODO_IP6 || todo == SL_TODO_ICMP;
-	classify_as(ctx, &t, &p, todo, &w, &client);
-	if (todo == SL_TODO_IP6 && sl_unlikely(w.todo >= SL_TODO_ICMP6)) {
-		to_class(ctx, &p, w.todo, false);
-		sl_work_end(&w, SL_REASON_not_ours);
+	t.inline_lookup = packet_class == SL_CLASS_IP6 || packet_class == SL_CLASS_ICMP;
+	classify_as(ctx, &t, &p, packet_class, &w, &client);
+	if (packet_class == SL_CLASS_IP6 && sl_unlikely(w.packet_class >= SL_CLASS_ICMP6)) {
+		to_class(ctx, &p, w.packet_class, false);
+		sl_lookup_decided(&w, SL_REASON_not_ours);
 	}
 	verdict = steer(ctx, &t, &w, false);
 	if (verdict >= 0)
 		return verdict;
-	if (todo == SL_TODO_IP6 &&
-	    (to_fullnat(ctx, &t, &p, &w, true, false) || to_limited(ctx, &t, &p, &w, true, false)))
+	if (packet_class == SL_CLASS_IP6 &&
+	    (to_fullnat(ctx, &t, &p, &w, true, false) || to_extended(ctx, &t, &p, &w, true, false)))
 		return XDP_DROP;
 	p.ingress = ingress();
-	reason = route_as(&t, &p, todo, &w, client, &port);
-	if (todo == SL_TODO_FRAGMENT6) /* whose sender is told nothing */
+	reason = route_as(&t, &p, packet_class, &w, client, &port);
+	if (packet_class == SL_CLASS_FRAGMENT6) /* whose sender is told nothing */
 		return leave(&t, reason, port, false);
 	return finish(ctx, &t, &p, reason, port, false);
 }
@@ -381,16 +385,16 @@ SL_INLINE int class(struct xdp_md *ctx, uint8_t todo)
 SL_INLINE int icmp6(struct xdp_md *ctx)
 {
 	struct sl_packet p = sl_packet_of(ctx, 0);
-	struct sl_work w = { 0 };
+	struct sl_lookup w = { 0 };
 	struct sl_tables t;
 	enum sl_reason reason;
 	uint16_t port = 0;
 	int verdict;
 
-	if (!sl_tables_look(&t))
+	if (!sl_tables_snapshot(&t))
 		return XDP_PASS;
-	t.peeks = false;
-	shape6(ctx, &t, &w);
+	t.inline_lookup = false;
+	layout6(ctx, &t, &w);
 	sl_icmp6_classify(&t, &p, &w);
 	verdict = steer(ctx, &t, &w, false);
 	if (verdict >= 0)
@@ -401,40 +405,41 @@ SL_INLINE int icmp6(struct xdp_md *ctx)
 }
 
 /* What the program before found limited, and that it is to be decided here. */
-SL_INLINE int limited(struct xdp_md *ctx, bool six)
+SL_INLINE int extended(struct xdp_md *ctx, bool is_ipv6)
 {
 	struct sl_packet p = sl_packet_of(ctx, 0);
-	struct sl_work w = { 0 };
+	struct sl_lookup w = { 0 };
 	struct sl_tables t;
 	enum sl_reason reason;
 	uint16_t port = 0;
 
-	if (!sl_tables_look(&t))
+	if (!sl_tables_snapshot(&t))
 		return XDP_PASS;
-	t.peeks = false;
-	if (six)
-		classify_as(ctx, &t, &p, SL_TODO_IP6, &w, NULL);
+	t.inline_lookup = false;
+	p.ingress = ingress();
+	if (is_ipv6)
+		classify_as(ctx, &t, &p, SL_CLASS_IP6, &w, NULL);
 	else
 		sl_classify(&t, &p, &w);
-	if (sl_unlikely(!sl_work_limited(&w))) { /* a publish came between */
+	if (sl_unlikely(!sl_needs_extended_path(&w))) { /* a publish came between */
 		sl_tables_count(&t, SL_REASON_torn_table);
 		return XDP_DROP;
 	}
-	reason = sl_limited_with(&t, &p, &w, &port, six);
+	reason = sl_extended_impl(&t, &p, &w, &port, is_ipv6);
 	return finish(ctx, &t, &p, reason, port, false);
 }
 
 SL_INLINE int answer(struct xdp_md *ctx)
 {
-	const struct handover *h = sl_map_at(handover, 0);
+	const struct handoff *h = sl_map_at(handoffs, 0);
 	struct sl_packet p = sl_packet_of(ctx, 0);
 	struct sl_tables t;
 	uint32_t reason;
 
-	if (!h || !sl_tables_look(&t))
+	if (!h || !sl_tables_snapshot(&t))
 		return XDP_DROP;
 	p.ingress = h->port;
-	reason = sl_answer_with(&t, &p, h->reason, h->mtu);
+	reason = sl_answer_impl(&t, &p, h->reason, h->mtu);
 	return leave(&t, (enum sl_reason)reason, p.ingress, false);
 }
 
@@ -443,22 +448,22 @@ SL_INLINE int answer(struct xdp_md *ctx)
 	{                                                                                          \
 		return decides;                                                                    \
 	}
-PROGRAM(ip6, class(ctx, SL_TODO_IP6))
-PROGRAM(icmp, class(ctx, SL_TODO_ICMP))
-PROGRAM(first, class(ctx, SL_TODO_FIRST))
-PROGRAM(fragment, class(ctx, SL_TODO_FRAGMENT))
+PROGRAM(ip6, class(ctx, SL_CLASS_IP6))
+PROGRAM(icmp, class(ctx, SL_CLASS_ICMP))
+PROGRAM(first_fragment, class(ctx, SL_CLASS_FIRST_FRAGMENT))
+PROGRAM(fragment, class(ctx, SL_CLASS_FRAGMENT))
 PROGRAM(icmp6, icmp6(ctx))
-PROGRAM(first6, class(ctx, SL_TODO_FIRST6))
-PROGRAM(fragment6, class(ctx, SL_TODO_FRAGMENT6))
-PROGRAM(limited, limited(ctx, false))
-PROGRAM(limited6, limited(ctx, true))
+PROGRAM(first_fragment6, class(ctx, SL_CLASS_FIRST_FRAGMENT6))
+PROGRAM(fragment6, class(ctx, SL_CLASS_FRAGMENT6))
+PROGRAM(extended, extended(ctx, false))
+PROGRAM(extended6, extended(ctx, true))
 PROGRAM(answer, answer(ctx))
 
 #include "fullnat.h"
 
 PROGRAM(fullnat, fullnat(ctx, false))
 PROGRAM(fullnat6, fullnat(ctx, true))
-PROGRAM(bind, bind_first(ctx, false))
-PROGRAM(bind6, bind_first(ctx, true))
-PROGRAM(bound, bound_back(ctx, false))
-PROGRAM(bound6, bound_back(ctx, true))
+PROGRAM(snat_new, snat_new(ctx, false))
+PROGRAM(snat_new6, snat_new(ctx, true))
+PROGRAM(snat_reply, snat_reply(ctx, false))
+PROGRAM(snat_reply6, snat_reply(ctx, true))

@@ -7,11 +7,11 @@
 #ifndef SL_BPF_FULLNAT_H
 #define SL_BPF_FULLNAT_H
 
-SL_INLINE void see_whole(struct xdp_md *ctx, const struct sl_packet *p, struct sl_parsed *o,
-			 struct sl_work *w, bool six)
+SL_INLINE void parse_whole(struct xdp_md *ctx, const struct sl_packet *p, struct sl_parsed *o,
+			   struct sl_lookup *w, bool is_ipv6)
 {
-	if (six)
-		sl_parse6(p, (uint32_t)sl_shape6_first_alone(ctx), o);
+	if (is_ipv6)
+		sl_parse6(p, (uint32_t)sl_layout6_first_fragment_global(ctx), o);
 	else
 		sl_parse_whole(p, o);
 	w->l3 = (uint8_t)o->l3;
@@ -19,76 +19,77 @@ SL_INLINE void see_whole(struct xdp_md *ctx, const struct sl_packet *p, struct s
 }
 
 /* The service again; false: a publish came between. */
-SL_INLINE bool see_service(struct xdp_md *ctx, const struct sl_tables *t, const struct sl_packet *p,
-			   struct sl_work *w, bool six)
+SL_INLINE bool find_service(struct xdp_md *ctx, const struct sl_tables *t,
+			    const struct sl_packet *p, struct sl_lookup *w, bool is_ipv6)
 {
 	struct sl_parsed o = { 0 };
 	const struct sl_service *s;
 	union sl_addr dst;
 
-	see_whole(ctx, p, &o, w, six);
-	dst = six ? o.dst6 : sl_addr4(o.dst);
+	parse_whole(ctx, p, &o, w, is_ipv6);
+	dst = is_ipv6 ? o.dst6 : sl_addr4(o.dst);
 	s = sl_service_of(t, &dst, sl_endpoint(o.dport, o.protocol));
 	if (o.kind != SL_PARSED_FLOW || !s || !(s->flags & SL_SERVICE_FULLNAT))
 		return false;
-	six ? sl_classify_service6(t, s, &o, w) : sl_classify_service(t, s, &o, w);
+	is_ipv6 ? sl_classify_service6(t, s, &o, w) : sl_classify_service(t, s, &o, w);
 	return true;
 }
 
-SL_INLINE int fullnat(struct xdp_md *ctx, bool six)
+SL_INLINE int fullnat(struct xdp_md *ctx, bool is_ipv6)
 {
 	struct sl_packet p = sl_packet_of(ctx, 0);
-	struct sl_work w = { 0 };
+	struct sl_lookup w = { 0 };
 	enum sl_reason reason = SL_REASON_torn_table;
 	struct sl_tables t;
 	uint16_t port = 0;
 
-	if (!sl_tables_look(&t))
+	if (!sl_tables_snapshot(&t))
 		return XDP_PASS;
-	t.peeks = false;
-	if (see_service(ctx, &t, &p, &w, six))
-		reason = sl_fullnat_with(&t, &p, &w, &port, six);
-	if (reason == SL_ELSEWHERE) {
-		go_on(ctx, &p, 0, six ? SL_TAIL_bind6 : SL_TAIL_bind, false);
+	t.inline_lookup = false;
+	if (find_service(ctx, &t, &p, &w, is_ipv6))
+		reason = sl_fullnat_impl(&t, &p, &w, &port, is_ipv6);
+	if (reason == SL_RETRY_SLOW_PATH) {
+		hand_over(ctx, &p, 0, is_ipv6 ? SL_TAIL_snat_new6 : SL_TAIL_snat_new, false);
 		reason = SL_REASON_no_port;
 	}
 	return finish(ctx, &t, &p, reason, port, false);
 }
 
-SL_INLINE int bind_first(struct xdp_md *ctx, bool six)
+SL_INLINE int snat_new(struct xdp_md *ctx, bool is_ipv6)
 {
 	struct sl_packet p = sl_packet_of(ctx, 0);
-	struct sl_work w = { 0 };
+	struct sl_lookup w = { 0 };
 	enum sl_reason reason = SL_REASON_torn_table;
-	const struct handover *h = sl_map_at(handover, 0);
+	const struct handoff *handoff = sl_map_at(handoffs, 0);
 	struct sl_tables t;
 	uint16_t port = 0;
 
-	if (!h || !sl_tables_look(&t))
+	if (!handoff || !sl_tables_snapshot(&t))
 		return XDP_DROP;
-	p.mtu = (uint16_t)h->mtu; /* what the search for a port came to */
-	if (see_service(ctx, &t, &p, &w, six))
-		reason = sl_fullnat_first_with(&t, &p, &w, &port, six);
+	p.mtu = (uint16_t)handoff->mtu;
+	if (find_service(ctx, &t, &p, &w, is_ipv6))
+		reason = sl_fullnat_new_flow_impl(&t, &p, &w, &port, is_ipv6);
 	return finish(ctx, &t, &p, reason, port, false);
 }
 
-SL_INLINE int bound_back(struct xdp_md *ctx, bool six)
+SL_INLINE int snat_reply(struct xdp_md *ctx, bool is_ipv6)
 {
 	struct sl_packet p = sl_packet_of(ctx, 0);
 	struct sl_parsed o = { 0 };
-	struct sl_work w = { 0 };
+	struct sl_lookup w = { 0 };
 	enum sl_reason reason = SL_REASON_bad_header;
 	struct sl_tables t;
 	uint16_t port = 0;
 
-	if (!sl_tables_look(&t))
+	if (!sl_tables_snapshot(&t))
 		return XDP_PASS;
-	see_whole(ctx, &p, &o, &w, six);
-	sl_work_bound(&w, o.protocol, six);
+	parse_whole(ctx, &p, &o, &w, is_ipv6);
+	sl_lookup_snat_reply(&w, o.protocol, is_ipv6);
 	if (o.kind == SL_PARSED_FLOW)
-		reason = sl_fullnat_back_with(&t, &p, &w, &port, six);
-	else if (o.protocol == (six ? SL_PROTO_ICMP6 : SL_PROTO_ICMP))
-		reason = six ? sl_icmp6_bound(&t, &p, &w, &port) : sl_icmp_bound(&t, &p, &w, &port);
+		reason = sl_fullnat_reply_impl(&t, &p, &w, &port, is_ipv6);
+	else if (o.protocol == (is_ipv6 ? SL_PROTO_ICMP6 : SL_PROTO_ICMP))
+		reason = is_ipv6 ? sl_icmp6_snat(&t, &p, &w, &port)
+				 : sl_icmp_snat(&t, &p, &w, &port);
 	return finish(ctx, &t, &p, reason, port, false);
 }
 

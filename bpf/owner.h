@@ -26,11 +26,11 @@ SL_INLINE enum sl_handover sl_owner_ended(uint32_t worker, uint64_t now_ns)
 	if (!w)
 		return SL_HANDOVER_DIED;
 	futex = *(const volatile uint32_t *)&w->alive.futex;
-	if (!(futex & SL_LIFE_TID) || futex & SL_LIFE_DIED)
+	if (!(futex & SL_LIVENESS_TID) || futex & SL_LIVENESS_DIED)
 		return SL_HANDOVER_DIED;
 	/* The coarse clock may be behind the worker's. */
 	age = (int64_t)(now_ns - *(const volatile uint64_t *)&w->heartbeat_ns);
-	return age > (int64_t)w->patience_ns ? SL_HANDOVER_HUNG : SL_HANDOVER_NEVER;
+	return age > (int64_t)w->hang_timeout_ns ? SL_HANDOVER_HUNG : SL_HANDOVER_NEVER;
 }
 
 /* Whether a worker serves the queue; takes the queue from one that doesn't live any more. */

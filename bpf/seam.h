@@ -3,7 +3,7 @@
  *
  * Every look-up goes through its map, whose size the kernel checks; what the seam adds is the place
  * within the bank or within the writer's share. struct sl_tables lives on the stack of one packet
- * and is filled by sl_tables_look(), the only place that reads the generation.
+ * and is filled by sl_tables_snapshot(), the only place that reads the generation.
  *
  * The sizes are constants to the verifier: control sets them before it loads the program
  * (control/xdp/link.c), and they hold as long as the instance does.
@@ -17,14 +17,14 @@
 #include "../dataplane/core/seam.h"
 
 const volatile uint32_t sl_services; /* places of one bank, as the next two */
-const volatile uint32_t sl_reverses;
+const volatile uint32_t sl_reply_entries;
 const volatile uint32_t sl_routes;
 const volatile uint32_t sl_buckets;
 const volatile uint32_t sl_fragment_buckets;
-const volatile uint32_t sl_traffics; /* records of one writer, as the next */
-const volatile uint32_t sl_tallies;
-const volatile uint32_t sl_limit_tallies;
-const volatile uint32_t sl_balances;
+const volatile uint32_t sl_n_backend_counters; /* records of one writer, as the next */
+const volatile uint32_t sl_n_service_counters;
+const volatile uint32_t sl_n_limit_counters;
+const volatile uint32_t sl_shared_buckets;
 const volatile uint32_t sl_exceptions; /* places of one bank */
 const volatile uint32_t sl_meter_lines;
 const volatile uint32_t sl_workers; /* CPU c is writer sl_workers + c */
@@ -37,10 +37,10 @@ struct sl_tables {
 	const struct sl_root *root;
 	const struct sl_bank *bank;
 	uint64_t seq;
-	uint32_t shape; /* of the packet at hand, of IPv6: found before all else */
+	uint32_t layout; /* of the packet at hand, of IPv6: found before all else */
 	uint16_t writer;
-	uint8_t live; /* number of the bank */
-	bool peeks;   /* a constant of each program, see sl_seam_peeks() */
+	uint8_t live;	    /* number of the bank */
+	bool inline_lookup; /* a constant of each program, see sl_seam_inline_lookup() */
 };
 
 #define sl_barrier() asm volatile("" ::: "memory")
@@ -52,7 +52,7 @@ struct sl_tables {
 		bpf_map_lookup_elem(&(map), &key_);                                                \
 	})
 
-/* The frame of a context, as the kernel has it now. Functions of apart.h don't know by which port
+/* The frame of a context, as the kernel has it now. Functions of global.h don't know by which port
  * it came in, nor ask: for them 0. */
 SL_INLINE struct sl_packet sl_packet_of(struct xdp_md *ctx, uint16_t ingress)
 {
@@ -69,7 +69,7 @@ SL_INLINE struct sl_packet sl_packet_of(struct xdp_md *ctx, uint16_t ingress)
 }
 
 /* Takes the live bank. False while nothing was ever published. */
-SL_INLINE bool sl_tables_look(struct sl_tables *t)
+SL_INLINE bool sl_tables_snapshot(struct sl_tables *t)
 {
 	const struct sl_root *head = sl_map_at(root, 0);
 	uint64_t generation;
@@ -107,9 +107,9 @@ SL_INLINE bool sl_seam_current(const struct sl_tables *t)
 	return *(const volatile uint64_t *)&t->bank->seq == t->seq;
 }
 
-SL_INLINE const struct sl_service *sl_seam_service(const struct sl_tables *t, uint32_t place)
+SL_INLINE const struct sl_service *sl_seam_service(const struct sl_tables *t, uint32_t index)
 {
-	return place < sl_services ? sl_map_at(services, t->live * sl_services + place) : NULL;
+	return index < sl_services ? sl_map_at(services, t->live * sl_services + index) : NULL;
 }
 
 SL_INLINE uint32_t sl_seam_services(const struct sl_tables *t)
@@ -118,20 +118,23 @@ SL_INLINE uint32_t sl_seam_services(const struct sl_tables *t)
 	return sl_services;
 }
 
-SL_INLINE const struct sl_reverse *sl_seam_reverse(const struct sl_tables *t, uint32_t place)
+SL_INLINE const struct sl_reply_entry *sl_seam_reply_entry(const struct sl_tables *t,
+							   uint32_t index)
 {
-	return place < sl_reverses ? sl_map_at(reverse, t->live * sl_reverses + place) : NULL;
+	return index < sl_reply_entries
+		       ? sl_map_at(reply_entries, t->live * sl_reply_entries + index)
+		       : NULL;
 }
 
-SL_INLINE uint32_t sl_seam_reverses(const struct sl_tables *t)
+SL_INLINE uint32_t sl_seam_reply_entries(const struct sl_tables *t)
 {
 	(void)t;
-	return sl_reverses;
+	return sl_reply_entries;
 }
 
-SL_INLINE const struct sl_route *sl_seam_route(const struct sl_tables *t, uint32_t place)
+SL_INLINE const struct sl_route *sl_seam_route(const struct sl_tables *t, uint32_t index)
 {
-	return place < sl_routes ? sl_map_at(routes, t->live * sl_routes + place) : NULL;
+	return index < sl_routes ? sl_map_at(routes, t->live * sl_routes + index) : NULL;
 }
 
 SL_INLINE uint32_t sl_seam_routes(const struct sl_tables *t)
@@ -145,22 +148,22 @@ SL_INLINE const struct sl_port *sl_seam_port(const struct sl_tables *t, uint32_t
 	return index < SL_PORTS_MAX ? sl_map_at(ports, t->live * SL_PORTS_MAX + index) : NULL;
 }
 
-SL_INLINE const struct sl_rows *sl_seam_extent(const struct sl_tables *t, uint64_t record)
+SL_INLINE const struct sl_table_block *sl_seam_block(const struct sl_tables *t, uint64_t record)
 {
 	(void)t;
-	return record <= UINT32_MAX ? sl_map_at(slots, (uint32_t)record) : NULL;
+	return record <= UINT32_MAX ? sl_map_at(table_blocks, (uint32_t)record) : NULL;
 }
 
-SL_INLINE const uint32_t *sl_seam_row(const struct sl_tables *t, uint64_t row)
+SL_INLINE const uint32_t *sl_seam_slot(const struct sl_tables *t, uint64_t slot)
 {
-	uint64_t record = row / SL_ROWS_PER_RECORD;
-	uint32_t at = row % SL_ROWS_PER_RECORD;
-	const struct sl_rows *rows = sl_seam_extent(t, record);
+	uint64_t record = slot / SL_SLOTS_PER_BLOCK;
+	uint32_t at = slot % SL_SLOTS_PER_BLOCK;
+	const struct sl_table_block *block = sl_seam_block(t, record);
 
-	if (!rows)
+	if (!block)
 		return NULL;
 	sl_opaque(at);
-	return &rows->row[at & (SL_ROWS_PER_RECORD - 1)];
+	return &block->slot[at & (SL_SLOTS_PER_BLOCK - 1)];
 }
 
 SL_INLINE const struct sl_backend *sl_seam_backend(const struct sl_tables *t, uint64_t index)
@@ -169,10 +172,11 @@ SL_INLINE const struct sl_backend *sl_seam_backend(const struct sl_tables *t, ui
 	return index <= UINT32_MAX ? sl_map_at(backends, (uint32_t)index) : NULL;
 }
 
-SL_INLINE const struct sl_terms *sl_seam_terms(const struct sl_tables *t, uint32_t service)
+SL_INLINE const struct sl_flow_timeouts *sl_seam_timeouts(const struct sl_tables *t,
+							  uint32_t service)
 {
 	(void)t;
-	return sl_map_at(terms, service);
+	return sl_map_at(flow_timeouts, service);
 }
 
 SL_INLINE struct sl_bucket *sl_seam_bucket(const struct sl_tables *t, uint32_t index)
@@ -193,41 +197,41 @@ SL_INLINE struct sl_fragments *sl_seam_fragments(const struct sl_tables *t, uint
 	return sl_map_at(fragments, sl_hash_reduce(hash, sl_fragment_buckets));
 }
 
-SL_INLINE struct sl_bindings *sl_seam_bindings(const struct sl_tables *t, uint32_t line)
+SL_INLINE struct sl_snat_line *sl_seam_snat_line(const struct sl_tables *t, uint32_t line)
 {
 	(void)t;
-	return sl_map_at(bindings, line);
+	return sl_map_at(snat_ports, line);
 }
 
-SL_INLINE struct sl_bound *sl_seam_bound(const struct sl_tables *t, uint32_t place)
+SL_INLINE struct sl_snat_client *sl_seam_snat_client(const struct sl_tables *t, uint32_t index)
 {
 	(void)t;
-	return sl_map_at(bound, place);
+	return sl_map_at(snat_clients, index);
 }
 
 /* Where packets don't come as they are decided (sluice-replay), their time is told. */
-const volatile bool sl_time_told;
+const volatile bool sl_time_is_set;
 uint64_t sl_time; /* ticks */
 
 /* The coarse clock is a tick of the kernel's timer behind at most, and a tenth of the price. */
 SL_INLINE uint64_t sl_seam_now(const struct sl_tables *t)
 {
-	if (sl_time_told)
+	if (sl_time_is_set)
 		return *(volatile uint64_t *)&sl_time;
 	return (bpf_ktime_get_coarse_ns() - t->root->origin_ns) >> SL_TICK_SHIFT;
 }
 
 SL_INLINE uint64_t sl_seam_clock(const struct sl_tables *t)
 {
-	if (sl_time_told)
+	if (sl_time_is_set)
 		return *(volatile uint64_t *)&sl_time;
 	return (bpf_ktime_get_ns() - t->root->origin_ns) >> SL_TICK_SHIFT;
 }
 
 /* The program for limited packets has no room for it. */
-SL_INLINE bool sl_seam_peeks(const struct sl_tables *t)
+SL_INLINE bool sl_seam_inline_lookup(const struct sl_tables *t)
 {
-	return t->peeks;
+	return t->inline_lookup;
 }
 
 SL_INLINE const struct sl_limit *sl_seam_limit(const struct sl_tables *t, uint64_t index)
@@ -236,9 +240,9 @@ SL_INLINE const struct sl_limit *sl_seam_limit(const struct sl_tables *t, uint64
 	return index <= UINT32_MAX ? sl_map_at(limits, (uint32_t)index) : NULL;
 }
 
-SL_INLINE const struct sl_exception *sl_seam_exception(const struct sl_tables *t, uint32_t place)
+SL_INLINE const struct sl_exception *sl_seam_exception(const struct sl_tables *t, uint32_t index)
 {
-	return place < sl_exceptions ? sl_map_at(exceptions, t->live * sl_exceptions + place)
+	return index < sl_exceptions ? sl_map_at(exceptions, t->live * sl_exceptions + index)
 				     : NULL;
 }
 
@@ -260,45 +264,55 @@ SL_INLINE uint32_t sl_seam_meter_lines(const struct sl_tables *t)
 	return sl_meter_lines;
 }
 
-SL_INLINE struct sl_balance *sl_seam_balance(const struct sl_tables *t, uint32_t index)
+SL_INLINE struct sl_shared_bucket *sl_seam_shared_bucket(const struct sl_tables *t, uint32_t index)
 {
 	(void)t;
-	return sl_map_at(balances, index);
+	return sl_map_at(shared_buckets, index);
 }
 
-SL_INLINE struct sl_lease *sl_seam_lease(const struct sl_tables *t, uint32_t balance)
+SL_INLINE struct sl_lease *sl_seam_lease(const struct sl_tables *t, uint32_t shared_bucket)
 {
-	return balance < sl_balances ? sl_map_at(leases, t->writer * sl_balances + balance) : NULL;
-}
-
-SL_INLINE struct sl_limit_tally *sl_seam_limit_tally(const struct sl_tables *t, uint32_t limit)
-{
-	return limit < sl_limit_tallies
-		       ? sl_map_at(limit_tally, t->writer * sl_limit_tallies + limit)
+	return shared_bucket < sl_shared_buckets
+		       ? sl_map_at(leases, t->writer * sl_shared_buckets + shared_bucket)
 		       : NULL;
 }
 
-SL_INLINE struct sl_bitten *sl_seam_bitten(const struct sl_tables *t, uint32_t place)
+SL_INLINE struct sl_limit_counters *sl_seam_limit_counters(const struct sl_tables *t,
+							   uint32_t limit)
 {
-	return place < SL_BITTEN ? sl_map_at(bitten, t->writer * SL_BITTEN + place) : NULL;
+	return limit < sl_n_limit_counters
+		       ? sl_map_at(limit_counters, t->writer * sl_n_limit_counters + limit)
+		       : NULL;
 }
 
-SL_INLINE struct sl_traffic *sl_seam_traffic(const struct sl_tables *t, uint32_t backend)
+SL_INLINE struct sl_most_limited *sl_seam_most_limited(const struct sl_tables *t, uint32_t index)
 {
-	return backend < sl_traffics ? sl_map_at(traffic, t->writer * sl_traffics + backend) : NULL;
+	return index < SL_MOST_LIMITED
+		       ? sl_map_at(most_limited, t->writer * SL_MOST_LIMITED + index)
+		       : NULL;
 }
 
-SL_INLINE struct sl_service_tally *sl_seam_tally(const struct sl_tables *t, uint32_t service)
+SL_INLINE struct sl_backend_counters *sl_seam_backend_counters(const struct sl_tables *t,
+							       uint32_t backend)
 {
-	return service < sl_tallies ? sl_map_at(service_tally, t->writer * sl_tallies + service)
-				    : NULL;
+	return backend < sl_n_backend_counters
+		       ? sl_map_at(backend_counters, t->writer * sl_n_backend_counters + backend)
+		       : NULL;
 }
 
-SL_INLINE uint64_t *sl_seam_errors(const struct sl_tables *t)
+SL_INLINE struct sl_service_counters *sl_seam_service_counters(const struct sl_tables *t,
+							       uint32_t service)
 {
-	struct sl_wanted *w = sl_map_at(wanted, t->writer);
+	return service < sl_n_service_counters
+		       ? sl_map_at(service_counters, t->writer * sl_n_service_counters + service)
+		       : NULL;
+}
 
-	return w ? &w->errors : NULL;
+SL_INLINE uint64_t *sl_seam_next_answer(const struct sl_tables *t)
+{
+	struct sl_neighbour_requests *w = sl_map_at(neigh_requests, t->writer);
+
+	return w ? &w->next_answer : NULL;
 }
 
 SL_INLINE bool sl_seam_grow(struct sl_packet *p, uint32_t n)
@@ -321,19 +335,19 @@ SL_INLINE bool sl_seam_cut(struct sl_packet *p, uint32_t length)
 	return true;
 }
 
-SL_INLINE void sl_seam_want(const struct sl_tables *t, const union sl_addr *addr)
+SL_INLINE void sl_seam_request_neighbour(const struct sl_tables *t, const union sl_addr *addr)
 {
-	struct sl_wanted *w = sl_map_at(wanted, t->writer);
+	struct sl_neighbour_requests *w = sl_map_at(neigh_requests, t->writer);
 	uint64_t head, last, next;
 
 	if (!w)
 		return;
 	head = w->head;
-	last = (head - 1) % SL_WANTED;
-	next = head % SL_WANTED;
+	last = (head - 1) % SL_NEIGHBOUR_REQUESTS;
+	next = head % SL_NEIGHBOUR_REQUESTS;
 	sl_opaque(last);
 	sl_opaque(next);
-	if (last >= SL_WANTED || next >= SL_WANTED)
+	if (last >= SL_NEIGHBOUR_REQUESTS || next >= SL_NEIGHBOUR_REQUESTS)
 		return;
 	if (head && sl_addr_equal(&w->addr[last], addr))
 		return;
@@ -349,7 +363,7 @@ SL_INLINE void sl_seam_want(const struct sl_tables *t, const union sl_addr *addr
 /* Counts the end of a packet. */
 SL_INLINE void sl_tables_count(const struct sl_tables *t, uint32_t reason)
 {
-	struct sl_tally *counters = sl_map_at(tally, t->writer);
+	struct sl_reason_counters *counters = sl_map_at(reason_counters, t->writer);
 
 	if (!counters)
 		return;
@@ -357,6 +371,6 @@ SL_INLINE void sl_tables_count(const struct sl_tables *t, uint32_t reason)
 	counters->packets[reason & (SL_REASON_MAX - 1)]++;
 }
 
-#include "apart.h"
+#include "global.h"
 
 #endif

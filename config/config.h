@@ -9,13 +9,14 @@
 #ifndef SL_CONFIG_H
 #define SL_CONFIG_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../dataplane/abi/binding.h"
-#include "../dataplane/abi/server.h"
+#include "../dataplane/abi/server_id.h"
 #include "../dataplane/abi/service.h"
+#include "../dataplane/abi/snat.h"
 
 #define SL_NAME_MAX   32 /* bytes of a name, with the final 0 */
 #define SL_DEVICE_MAX 128
@@ -27,7 +28,7 @@
 #define SL_WEIGHT_MAX	    10000
 
 /* Where the tables live. One place decides: sl_config_read(), see docs/configuration.md. */
-enum sl_home {
+enum sl_table_memory {
 	SL_TABLES_BPF,	/* memory-mapped BPF arrays, pinned: XDP can read them */
 	SL_TABLES_HUGE, /* files in hugetlbfs: for ports that XDP can never serve */
 };
@@ -39,10 +40,10 @@ enum sl_port_kind {
 };
 
 /* Who serves the queues of kernel interfaces. */
-enum sl_engine_wish {
-	SL_WISH_AUTO, /* a DPDK worker where one lives, else the XDP program */
-	SL_WISH_DPDK,
-	SL_WISH_XDP, /* no DPDK process at all */
+enum sl_config_engine {
+	SL_CONFIG_ENGINE_AUTO, /* a DPDK worker where one lives, else the XDP program */
+	SL_CONFIG_ENGINE_DPDK,
+	SL_CONFIG_ENGINE_XDP, /* no DPDK process at all */
 };
 
 /* What a worker does when there is nothing to do. */
@@ -56,6 +57,8 @@ struct sl_config_port {
 	char device[SL_DEVICE_MAX]; /* "eth1", "0000:03:00.0" or "net_memif0,role=server,…" */
 	enum sl_port_kind kind;
 	uint32_t queues;
+	uint8_t macs[SL_PORT_ADDRESSES][6]; /* that frames to it may have beside its own */
+	uint32_t n_macs;
 	int line;
 };
 
@@ -76,14 +79,15 @@ struct sl_config_prefix {
 #define SL_DIRECT_FROM_MAX 64
 
 struct sl_config_dataplane {
-	enum sl_engine_wish engine;
+	enum sl_config_engine engine;
 	enum sl_idle idle;
 	uint32_t cores[SL_CORES_MAX]; /* one worker each */
-	size_t n_cores;		      /* at least 1 unless engine is SL_WISH_XDP */
-	int32_t main_core;	      /* -1: wherever the kernel puts it */
-	uint32_t memory_mb;	      /* DPDK's own: packet buffers, rings */
-	bool huge_pages;	      /* false: DPDK runs with --no-huge */
-	enum sl_home tables;
+	size_t n_cores;		      /* at least 1 unless engine is SL_CONFIG_ENGINE_XDP */
+	int cores_line;
+	int32_t main_core;  /* -1: wherever the kernel puts it */
+	uint32_t memory_mb; /* DPDK's own: packet buffers, rings */
+	bool huge_pages;    /* false: DPDK runs with --no-huge */
+	enum sl_table_memory tables;
 	struct sl_config_port port[SL_PORTS_CONFIG_MAX];
 	size_t n_ports;
 };
@@ -92,7 +96,7 @@ struct sl_config_dataplane {
 struct sl_config_capacity {
 	uint32_t services;
 	uint32_t backends;
-	uint32_t rows; /* live rows of all services together */
+	uint32_t slots; /* live slots of all services together */
 	uint32_t flows;
 	uint32_t routes;
 	uint32_t limits;     /* of all services together */
@@ -102,9 +106,9 @@ struct sl_config_capacity {
 };
 
 /* Addresses that services of mode fullnat talk to their backends from. */
-struct sl_config_pool {
+struct sl_config_snat_pool {
 	char name[SL_NAME_MAX];
-	union sl_addr addr[SL_POOL_ADDRESSES_MAX];
+	union sl_addr addr[SL_SNAT_ADDRESSES_MAX];
 	uint32_t n;
 	uint16_t first_port; /* host order */
 	uint16_t last_port;
@@ -112,7 +116,7 @@ struct sl_config_pool {
 
 /* By which ids of QUIC's connections name a backend. */
 struct sl_server_id {
-	uint64_t value; /* as in abi/server.h */
+	uint64_t value; /* as in abi/server_id.h */
 	uint8_t bytes;	/* 0: there is none */
 };
 
@@ -148,7 +152,7 @@ struct sl_config_source {
 };
 
 /* What TCP's SYNs may say as their maximum segment size. */
-enum sl_mss_wish {
+enum sl_config_mss {
 	SL_MSS_OFF,  /* whatever they do */
 	SL_MSS_AUTO, /* what fits the backend's MTU */
 };
@@ -165,15 +169,15 @@ struct sl_config_service {
 	struct sl_config_source source6; /* of those to IPv6 backends; likewise */
 	uint16_t gue_port;
 	uint8_t gue_variant;
-	struct sl_config_pool pool; /* of fullnat; else without addresses */
-	uint32_t mss;		    /* enum sl_mss_wish, or the number */
-	bool track_all;		    /* track = "all" */
-	bool flowless;		    /* flows = "none" */
-	uint8_t affinity;    /* bits of the client's address that pick the row; 0: the flow does */
-	bool refuses;	     /* unavailable = "reject" */
-	bool vip_refuses;    /* closed_ports = "reject", of the file */
+	struct sl_config_snat_pool pool; /* of fullnat; else without addresses */
+	uint32_t mss;			 /* enum sl_config_mss, or the number */
+	bool track_all;			 /* track = "all" */
+	bool flowless;			 /* flows = "none" */
+	uint8_t affinity;    /* bits of the client's address that pick the slot; 0: the flow does */
+	bool rejects;	     /* unavailable = "reject" */
+	bool vip_rejects;    /* closed_ports = "reject", of the file */
 	bool quic;	     /* ids of connections name backends */
-	uint32_t table_size; /* rows: a power of two */
+	uint32_t table_size; /* slots: a power of two */
 	uint32_t idle_timeout_ms;
 	struct sl_config_limit limit[SL_LIMITS_MAX];
 	size_t n_limits;
@@ -190,9 +194,9 @@ struct sl_config {
 	char state_dir[SL_PATH_MAX]; /* what operators set live; default /var/lib/sluice/INSTANCE */
 	char bpf_dir[SL_PATH_MAX];   /* pins; default /sys/fs/bpf/sluice/INSTANCE */
 	char huge_dir[SL_PATH_MAX];  /* hugetlbfs mount point; default /dev/hugepages */
-	uint64_t row_key[3]; /* derived from `group`, the same on every gateway that names it */
+	uint64_t slot_key[3]; /* derived from `group`, the same on every gateway that names it */
 	struct sl_config_source source; /* of services that name none; or ::0 */
-	bool vip_refuses;		/* closed_ports = "reject" */
+	bool vip_rejects;		/* closed_ports = "reject" */
 	struct sl_config_source source6;
 	struct sl_config_dataplane dataplane;
 	struct sl_config_capacity capacity;
@@ -201,7 +205,7 @@ struct sl_config {
 	struct sl_config_prefix
 		direct_from[SL_DIRECT_FROM_MAX]; /* who talks to backends directly */
 	size_t n_direct_from;
-	struct sl_config_pool *pool;
+	struct sl_config_snat_pool *pool;
 	size_t n_pools;
 	struct sl_config_service *service;
 	size_t n_services;
@@ -224,6 +228,13 @@ enum sl_exit {
  * "FILE:LINE: FIELD: what is wrong, what to do" in error; *config is then empty. */
 int sl_config_read(const char *file, struct sl_config *config, char error[SL_ERROR_MAX]);
 void sl_config_free(struct sl_config *config);
+
+/* What a program ends with when that failed: not every file that can't be read is a wrong one. */
+static inline enum sl_exit sl_config_status(int err)
+{
+	return err == -EMFILE || err == -ENFILE || err == -ENOMEM || err == -EIO ? SL_EXIT_MACHINE
+										 : SL_EXIT_CONFIG;
+}
 
 /* A service that stands in no file, but is described as one is: `group` holds fields of
  * docs/configuration.md's "services", backends included. Pools, tunnel sources and `closed_ports`
@@ -249,6 +260,9 @@ const struct sl_config_backend *sl_config_find_backend(const struct sl_config *c
 
 /* Parts of it that commands check by the same rules. 0 or -EINVAL with a message in error. */
 int sl_config_parse_addr(const char *text, union sl_addr *addr, char error[SL_ERROR_MAX]);
+
+/* "02:00:00:00:00:01". 0 or -EINVAL. */
+int sl_config_parse_mac(const char *text, uint8_t mac[6]);
 int sl_config_parse_name(const char *text, char name[SL_NAME_MAX], char error[SL_ERROR_MAX]);
 int sl_config_parse_weight(long long value, uint32_t *weight, char error[SL_ERROR_MAX]);
 int sl_config_parse_duration(const char *text, uint64_t *ms, char error[SL_ERROR_MAX]);

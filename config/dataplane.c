@@ -76,12 +76,52 @@ static int read_device(struct sl_reader *r, const struct sl_field *field, config
 	return 0;
 }
 
+/* The address of one host, for whom the field asks. */
+static int read_host_mac(struct sl_reader *r, const struct sl_field *field,
+			 config_setting_t *setting, uint8_t mac[6])
+{
+	static const uint8_t nobody[6];
+	const char *text = config_setting_get_string(setting);
+
+	if (!text || sl_text_mac(text, mac))
+		return sl_fail(r, setting, "\"%.64s\" is not a MAC address; write one, such as: %s",
+			       text ? text : "", field->example);
+	if ((mac[0] & 1) || !memcmp(mac, nobody, sizeof(nobody)))
+		return sl_fail(r, setting, "%s is no single host's; give one host's own", text);
+	return 0;
+}
+
+static int read_macs(struct sl_reader *r, const struct sl_field *field, config_setting_t *array,
+		     void *record)
+{
+	struct sl_config_port *port = record;
+	int n = config_setting_length(array);
+
+	if (n > SL_PORT_ADDRESSES)
+		return sl_fail(r, array, "has %d MAC addresses; give at most %d", n,
+			       SL_PORT_ADDRESSES);
+	for (int i = 0; i < n; i++) {
+		int err = read_host_mac(r, field, config_setting_get_elem(array, (unsigned int)i),
+					port->macs[i]);
+
+		if (err)
+			return err;
+		for (int k = 0; k < i; k++)
+			if (!memcmp(port->macs[k], port->macs[i], sizeof(port->macs[0])))
+				return sl_fail(r, config_setting_get_elem(array, (unsigned int)i),
+					       "is named twice; give each address once");
+	}
+	port->n_macs = (uint32_t)n;
+	return 0;
+}
+
 static const struct sl_field port_fields[] = {
 	{ "name", SL_STRING, sl_read_name, "name = \"client\";", .required = true,
 	  SL_MEMBER(sl_config_port, name) },
 	{ "device", SL_STRING, read_device, "device = \"eth1\";", .required = true },
 	{ "queues", SL_INTEGER, sl_read_integer, "queues = 1;", SL_MEMBER(sl_config_port, queues),
 	  .min = 1, .max = SL_QUEUES_PER_PORT },
+	{ "macs", SL_ARRAY, read_macs, "macs = [ \"00:00:5e:00:01:33\" ];", .required = false },
 };
 const struct sl_group sl_group_port = SL_GROUP_OF("dataplane.ports", port_fields);
 
@@ -177,6 +217,7 @@ static int read_cores(struct sl_reader *r, const struct sl_field *field, config_
 		dataplane->cores[i] = (uint32_t)core;
 	}
 	dataplane->n_cores = (size_t)n;
+	dataplane->cores_line = (int)array->line;
 	return 0;
 }
 
@@ -227,7 +268,7 @@ static const struct sl_field capacity_fields[] = {
 	{ "backends", SL_INTEGER, sl_read_integer, "backends = 4096;",
 	  SL_MEMBER(sl_config_capacity, backends), .min = 1, .max = 1 << 20 },
 	{ "rows", SL_INTEGER, sl_read_integer, "rows = 1048576;",
-	  SL_MEMBER(sl_config_capacity, rows), .min = 256, .max = 1 << 28 },
+	  SL_MEMBER(sl_config_capacity, slots), .min = 256, .max = 1 << 28 },
 	{ "flows", SL_INTEGER, sl_read_integer, "flows = 1048576;",
 	  SL_MEMBER(sl_config_capacity, flows), .min = 1024, .max = 1 << 28 },
 	{ "routes", SL_INTEGER, sl_read_integer, "routes = 4096;",
@@ -248,7 +289,7 @@ void sl_capacity_default(struct sl_config_capacity *capacity)
 	*capacity = (struct sl_config_capacity){
 		.services = 256,
 		.backends = 4096,
-		.rows = 1 << 20,
+		.slots = 1 << 20,
 		.flows = 1 << 20,
 		.routes = 4096,
 		.limits = 1024,
@@ -265,9 +306,9 @@ static const struct sl_word tables_words[] = {
 };
 
 static const struct sl_word engine_words[] = {
-	{ "auto", SL_WISH_AUTO },
-	{ "dpdk", SL_WISH_DPDK },
-	{ "xdp", SL_WISH_XDP },
+	{ "auto", SL_CONFIG_ENGINE_AUTO },
+	{ "dpdk", SL_CONFIG_ENGINE_DPDK },
+	{ "xdp", SL_CONFIG_ENGINE_XDP },
 	{ NULL, 0 },
 };
 
@@ -324,10 +365,10 @@ static int place_tables(struct sl_reader *r, struct sl_config_dataplane *datapla
 static int check_engine(struct sl_reader *r, config_setting_t *setting,
 			const struct sl_config_dataplane *dataplane)
 {
-	if (dataplane->engine != SL_WISH_XDP && !dataplane->n_cores)
+	if (dataplane->engine != SL_CONFIG_ENGINE_XDP && !dataplane->n_cores)
 		return sl_fail_in(r, setting, "cores", "missing; add it, such as: %s",
 				  CORES_EXAMPLE);
-	for (size_t i = 0; dataplane->engine == SL_WISH_XDP && i < dataplane->n_ports; i++)
+	for (size_t i = 0; dataplane->engine == SL_CONFIG_ENGINE_XDP && i < dataplane->n_ports; i++)
 		if (dataplane->port[i].kind != SL_PORT_KERNEL)
 			return sl_fail_in(r, setting, "engine",
 					  "\"xdp\" serves kernel interfaces alone, and port "
@@ -421,16 +462,7 @@ static int read_hop_port(struct sl_reader *r, const struct sl_field *field,
 static int read_mac(struct sl_reader *r, const struct sl_field *field, config_setting_t *setting,
 		    void *record)
 {
-	static const uint8_t nobody[6];
-	const char *text = config_setting_get_string(setting);
-	struct sl_config_next_hop *hop = record;
-
-	if (sl_text_mac(text, hop->mac))
-		return sl_fail(r, setting, "\"%.64s\" is not a MAC address; write one, such as: %s",
-			       text, field->example);
-	if ((hop->mac[0] & 1) || !memcmp(hop->mac, nobody, sizeof(nobody)))
-		return sl_fail(r, setting, "%s is no single host's; give the next hop's own", text);
-	return 0;
+	return read_host_mac(r, field, setting, ((struct sl_config_next_hop *)record)->mac);
 }
 
 static const struct sl_field next_hop_fields[] = {

@@ -4,7 +4,7 @@
  *
  * What one limit has to keep is sl_config_check_limit(). Of the limits of a service no two are the
  * same (sl_limit_same(), by which a limit is found again after a reload or a restart), and no more
- * than SL_BALANCE_PLANES are per backend.
+ * than SL_SHARED_BUCKET_PLANES are per backend.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -203,11 +203,11 @@ static int check_several(struct sl_reader *r, const struct sl_config_service *se
 	for (i = 0; i < service->n_limits; i++) {
 		here = config_setting_get_elem(list, i);
 		of_backends += service->limit[i].scope == SL_SCOPE_BACKEND;
-		if (of_backends > SL_BALANCE_PLANES)
+		if (of_backends > SL_SHARED_BUCKET_PLANES)
 			return sl_fail(r, here,
 				       "is one too many per \"backend\"; a service has at most "
 				       "%d, leave one of them out",
-				       SL_BALANCE_PLANES);
+				       SL_SHARED_BUCKET_PLANES);
 		for (j = 0; j < i; j++)
 			if (sl_limit_same(&service->limit[j], &service->limit[i]))
 				return sl_fail(

@@ -31,7 +31,7 @@ const char *sl_config_mode_text(enum sl_mode mode)
 }
 
 static int read_source(struct sl_reader *r, const struct sl_field *field, config_setting_t *setting,
-		       void *record, bool six)
+		       void *record, bool is_ipv6)
 {
 	struct sl_config_source *source =
 		(struct sl_config_source *)(void *)((char *)record + field->at);
@@ -41,10 +41,11 @@ static int read_source(struct sl_reader *r, const struct sl_field *field, config
 
 	if (err)
 		return err;
-	if (sl_addr_is4(&prefix.prefix) == six)
+	if (sl_addr_is4(&prefix.prefix) == is_ipv6)
 		return sl_fail(r, setting, "is %s; give it as %s, or an %s address here",
-			       six ? "IPv4" : "IPv6", six ? "tunnel_source" : "tunnel_source6",
-			       six ? "IPv6" : "IPv4");
+			       is_ipv6 ? "IPv4" : "IPv6",
+			       is_ipv6 ? "tunnel_source" : "tunnel_source6",
+			       is_ipv6 ? "IPv6" : "IPv4");
 	if (sl_config_parse_addr(sl_addr_format(&prefix.prefix, addr), &source->prefix, why))
 		return sl_fail(r, setting, "%s", why);
 	source->entropy = (uint8_t)(128 - prefix.length);

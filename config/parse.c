@@ -27,7 +27,7 @@ static uint64_t splitmix64(uint64_t *state)
 
 /* The group's name by FNV-1a (64 bits) is the state from which SplitMix64 draws the keys. Gateways
  * of different versions have to agree: this may never change. */
-static void derive_row_key(const char *group, uint64_t key[3])
+static void derive_slot_key(const char *group, uint64_t key[3])
 {
 	uint64_t state = 0xcbf29ce484222325ull;
 	int i;
@@ -47,7 +47,7 @@ static int read_group(struct sl_reader *r, const struct sl_field *field, config_
 
 	(void)field;
 	if (!err)
-		derive_row_key(name, ((struct sl_config *)record)->row_key);
+		derive_slot_key(name, ((struct sl_config *)record)->slot_key);
 	return err;
 }
 
@@ -67,7 +67,7 @@ static int read_instance(struct sl_reader *r, const struct sl_field *field,
 static const struct sl_field root_fields[] = {
 	{ "instance", SL_STRING, read_instance, "instance = \"main\";",
 	  SL_MEMBER(sl_config, instance) },
-	{ "group", SL_STRING, read_group, "group = \"edge\";", SL_MEMBER(sl_config, row_key) },
+	{ "group", SL_STRING, read_group, "group = \"edge\";", SL_MEMBER(sl_config, slot_key) },
 	{ "run_dir", SL_STRING, sl_read_path, "run_dir = \"/run/sluice/main\";",
 	  SL_MEMBER(sl_config, run_dir), .max = RUN_DIR_MAX },
 	{ "state_dir", SL_STRING, sl_read_path, "state_dir = \"/var/lib/sluice/main\";",
@@ -81,7 +81,7 @@ static const struct sl_field root_fields[] = {
 	{ "tunnel_source6", SL_STRING, sl_read_tunnel_source6,
 	  "tunnel_source6 = \"2001:db8:1::1\";", SL_MEMBER(sl_config, source6) },
 	{ "closed_ports", SL_STRING, sl_read_word, "closed_ports = \"reject\";",
-	  SL_MEMBER(sl_config, vip_refuses), .words = sl_refusal_words },
+	  SL_MEMBER(sl_config, vip_rejects), .words = sl_refusal_words },
 	{ "dataplane", SL_GROUP, sl_read_dataplane, "dataplane: { cores = [ 1 ]; ports = ( … ); };",
 	  .required = true },
 	{ "next_hops", SL_LIST, sl_read_next_hops,
@@ -90,7 +90,7 @@ static const struct sl_field root_fields[] = {
 	{ "direct_from", SL_ARRAY, sl_read_direct_from, "direct_from = [ \"10.9.0.0/16\" ];",
 	  SL_MEMBER(sl_config, direct_from) },
 	/* Before services, which name them. */
-	{ "pools", SL_LIST, sl_read_pools,
+	{ "pools", SL_LIST, sl_read_snat_pools,
 	  "pools = ( { name = \"out\"; addresses = [ \"10.1.0.64/30\" ]; } );",
 	  SL_MEMBER(sl_config, pool) },
 	{ "services", SL_LIST, sl_read_services,
@@ -173,10 +173,11 @@ static int read_file(struct sl_reader *r, config_t *file)
 		return err;
 	if (*r->dir)
 		config_set_include_dir(file, r->dir);
+	errno = 0; /* libconfig doesn't say why it couldn't open it */
 	if (config_read_file(file, r->config->file) == CONFIG_FALSE)
 		return config_error_type(file) == CONFIG_ERR_PARSE
 			       ? syntax_error(r, file)
-			       : unreadable(r, EIO, "an I/O error");
+			       : unreadable(r, errno ? errno : EIO, strerror(errno ? errno : EIO));
 	err = sl_wide_check(r, file);
 	if (err)
 		return err;
@@ -204,7 +205,7 @@ int sl_config_read(const char *file, struct sl_config *config, char error[SL_ERR
 	if (slash)
 		memcpy(r.dir, file, slash == file ? 1 : (size_t)(slash - file));
 	strcpy(config->instance, "main");
-	derive_row_key("sluice", config->row_key);
+	derive_slot_key("sluice", config->slot_key);
 	sl_capacity_default(&config->capacity);
 
 	tree = malloc(sizeof(*tree));

@@ -65,7 +65,7 @@ extern const struct sl_group sl_group_dataplane;
 extern const struct sl_group sl_group_port;
 extern const struct sl_group sl_group_capacity;
 extern const struct sl_group sl_group_next_hop;
-extern const struct sl_group sl_group_pool;
+extern const struct sl_group sl_group_snat_pool;
 extern const struct sl_group sl_group_service;
 extern const struct sl_group sl_group_limit;
 extern const struct sl_group sl_group_backend;
@@ -98,10 +98,10 @@ int sl_mode_check(struct sl_reader *r, struct sl_config_service *service,
 
 /* Pools (pool.c): all of them; the one that a service names; what spans several fields of a
  * service, backends included. */
-int sl_read_pools(struct sl_reader *, const struct sl_field *, config_setting_t *, void *);
-int sl_read_pool_name(struct sl_reader *, const struct sl_field *, config_setting_t *, void *);
-int sl_pool_check(struct sl_reader *r, const struct sl_config_service *service,
-		  config_setting_t *setting);
+int sl_read_snat_pools(struct sl_reader *, const struct sl_field *, config_setting_t *, void *);
+int sl_read_snat_pool_name(struct sl_reader *, const struct sl_field *, config_setting_t *, void *);
+int sl_snat_pool_check(struct sl_reader *r, const struct sl_config_service *service,
+		       config_setting_t *setting);
 
 /* Server ids (quic.c): into a struct sl_config_backend; what spans several fields of a service, and
  * what several backends. */

@@ -20,7 +20,7 @@ static int read_range(struct sl_reader *r, const struct sl_field *field, config_
 		      void *record)
 {
 	const char *text = config_setting_get_string(setting);
-	struct sl_config_pool *pool = record;
+	struct sl_config_snat_pool *pool = record;
 	unsigned int first, last;
 	char more;
 
@@ -41,7 +41,7 @@ static void step(union sl_addr *addr)
 
 /* An address, or all of a prefix. */
 static int read_some(struct sl_reader *r, const struct sl_field *field, config_setting_t *setting,
-		     struct sl_config_pool *pool)
+		     struct sl_config_snat_pool *pool)
 {
 	struct sl_config_next_hop prefix = { 0 };
 	char text[SL_ADDR_TEXT], why[SL_ERROR_MAX];
@@ -50,12 +50,12 @@ static int read_some(struct sl_reader *r, const struct sl_field *field, config_s
 
 	if (err)
 		return err;
-	n = prefix.length > 128 - 7 ? 1u << (128 - prefix.length) : SL_POOL_ADDRESSES_MAX + 1;
-	if (pool->n + n > SL_POOL_ADDRESSES_MAX)
+	n = prefix.length > 128 - 7 ? 1u << (128 - prefix.length) : SL_SNAT_ADDRESSES_MAX + 1;
+	if (pool->n + n > SL_SNAT_ADDRESSES_MAX)
 		return sl_fail(r, setting,
 			       "makes more than %d addresses; a pool has no room for "
 			       "more, give some of them another",
-			       SL_POOL_ADDRESSES_MAX);
+			       SL_SNAT_ADDRESSES_MAX);
 	for (uint32_t i = 0; i < n; i++, step(&prefix.prefix)) {
 		if (sl_config_parse_addr(sl_addr_format(&prefix.prefix, text), &pool->addr[pool->n],
 					 why))
@@ -93,16 +93,16 @@ static int read_addresses(struct sl_reader *r, const struct sl_field *field,
 
 static const struct sl_field pool_fields[] = {
 	{ "name", SL_STRING, sl_read_name, "name = \"out\";", .required = true,
-	  SL_MEMBER(sl_config_pool, name) },
+	  SL_MEMBER(sl_config_snat_pool, name) },
 	{ "addresses", SL_ARRAY, read_addresses, "addresses = [ \"10.1.0.64/30\" ];",
 	  .required = true },
 	{ "ports", SL_STRING, read_range, "ports = \"1024-65535\";", .required = false },
 };
-const struct sl_group sl_group_pool = SL_GROUP_OF("pools", pool_fields);
+const struct sl_group sl_group_snat_pool = SL_GROUP_OF("pools", pool_fields);
 
 /* The pool that has the address; NULL: none of the first n. */
-static const struct sl_config_pool *pool_of(const struct sl_config *config, size_t n,
-					    const union sl_addr *addr)
+static const struct sl_config_snat_pool *pool_of(const struct sl_config *config, size_t n,
+						 const union sl_addr *addr)
 {
 	for (size_t i = 0; i < n; i++)
 		for (uint32_t k = 0; k < config->pool[i].n; k++)
@@ -114,7 +114,7 @@ static const struct sl_config_pool *pool_of(const struct sl_config *config, size
 static int check_pool(struct sl_reader *r, const struct sl_config *config, size_t at,
 		      config_setting_t *setting)
 {
-	const struct sl_config_pool *pool = &config->pool[at], *other;
+	const struct sl_config_snat_pool *pool = &config->pool[at], *other;
 	char text[SL_ADDR_TEXT];
 
 	for (size_t i = 0; i < at; i++)
@@ -137,8 +137,8 @@ static int check_pool(struct sl_reader *r, const struct sl_config *config, size_
 	return 0;
 }
 
-int sl_read_pools(struct sl_reader *r, const struct sl_field *field, config_setting_t *list,
-		  void *record)
+int sl_read_snat_pools(struct sl_reader *r, const struct sl_field *field, config_setting_t *list,
+		       void *record)
 {
 	int n = config_setting_length(list), err = 0;
 	struct sl_config *config = record;
@@ -153,11 +153,11 @@ int sl_read_pools(struct sl_reader *r, const struct sl_field *field, config_sett
 	config->n_pools = (size_t)n;
 	for (int i = 0; i < n && !err; i++) {
 		config_setting_t *setting = config_setting_get_elem(list, (unsigned int)i);
-		struct sl_config_pool *pool = &config->pool[i];
+		struct sl_config_snat_pool *pool = &config->pool[i];
 
 		pool->first_port = FIRST_PORT;
 		pool->last_port = LAST_PORT;
-		err = sl_group_read(r, &sl_group_pool, setting, pool);
+		err = sl_group_read(r, &sl_group_snat_pool, setting, pool);
 		if (!err)
 			err = check_pool(r, config, (size_t)i, setting);
 		addresses += pool->n;
@@ -170,8 +170,8 @@ int sl_read_pools(struct sl_reader *r, const struct sl_field *field, config_sett
 	return err;
 }
 
-int sl_read_pool_name(struct sl_reader *r, const struct sl_field *field, config_setting_t *setting,
-		      void *record)
+int sl_read_snat_pool_name(struct sl_reader *r, const struct sl_field *field,
+			   config_setting_t *setting, void *record)
 {
 	const char *name = config_setting_get_string(setting);
 	struct sl_config_service *service = record;
@@ -189,10 +189,10 @@ int sl_read_pool_name(struct sl_reader *r, const struct sl_field *field, config_
 		       name);
 }
 
-int sl_pool_check(struct sl_reader *r, const struct sl_config_service *service,
-		  config_setting_t *setting)
+int sl_snat_pool_check(struct sl_reader *r, const struct sl_config_service *service,
+		       config_setting_t *setting)
 {
-	const struct sl_config_pool *pool;
+	const struct sl_config_snat_pool *pool;
 	char text[SL_ADDR_TEXT];
 
 	sl_addr_format(&service->vip, text);

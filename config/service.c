@@ -109,7 +109,12 @@ static const struct sl_word protocols[] = {
 	{ "udp", IPPROTO_UDP },
 	{ NULL, 0 },
 };
-static const struct sl_word schedulers[] = { { "maglev", 0 }, { NULL, 0 } };
+static const struct sl_word schedulers[] = {
+#define SL_SCHEDULER(name) { #name, 0 },
+#include "schedulers.list.h" /* made of the list in meson.build */
+#undef SL_SCHEDULER
+	{ NULL, 0 },
+};
 static const struct sl_word tracks[] = { { "auto", false }, { "all", true }, { NULL, 0 } };
 const struct sl_word sl_refusal_words[] = { { "drop", false }, { "reject", true }, { NULL, 0 } };
 static const struct sl_word flows[] = { { "auto", false }, { "none", true }, { NULL, 0 } };
@@ -135,7 +140,7 @@ static const struct sl_field service_fields[] = {
 	  SL_MEMBER(sl_config_service, gue_port), .min = 1, .max = 65535 },
 	{ "gue_variant", SL_INTEGER, sl_read_integer, "gue_variant = 1;",
 	  SL_MEMBER(sl_config_service, gue_variant), .min = 0, .max = 1 },
-	{ "pool", SL_STRING, sl_read_pool_name, "pool = \"out\";",
+	{ "pool", SL_STRING, sl_read_snat_pool_name, "pool = \"out\";",
 	  SL_MEMBER(sl_config_service, pool) },
 	{ "mss", SL_INTEGER | SL_STRING, sl_read_mss, "mss = \"auto\";",
 	  SL_MEMBER(sl_config_service, mss), .min = 88, .max = 65495 },
@@ -146,7 +151,7 @@ static const struct sl_field service_fields[] = {
 	{ "affinity", SL_STRING, read_affinity, "affinity = \"client\";",
 	  SL_MEMBER(sl_config_service, affinity) },
 	{ "unavailable", SL_STRING, sl_read_word, "unavailable = \"reject\";",
-	  SL_MEMBER(sl_config_service, refuses), .words = sl_refusal_words },
+	  SL_MEMBER(sl_config_service, rejects), .words = sl_refusal_words },
 	{ "table_size", SL_INTEGER, sl_read_integer, "table_size = 65536;",
 	  SL_MEMBER(sl_config_service, table_size), .min = TABLE_MIN, .max = TABLE_MAX },
 	{ "idle_timeout", SL_INTEGER | SL_STRING, sl_read_duration, "idle_timeout = \"15m\";",
@@ -327,14 +332,14 @@ static int check_service(struct sl_reader *r, struct sl_config_service *service,
 		return sl_fail_in(r, setting, "track",
 				  "\"all\" contradicts flows = \"none\"; leave "
 				  "one of them out");
-	service->vip_refuses = r->config->vip_refuses;
+	service->vip_rejects = r->config->vip_rejects;
 	err = check_affinity(r, service, setting);
 	if (!err)
 		err = sl_mode_check(r, service, setting);
 	if (!err)
 		err = sl_quic_check(r, service, setting);
 	if (!err)
-		err = sl_pool_check(r, service, setting);
+		err = sl_snat_pool_check(r, service, setting);
 	return err ? err : check_table(r, service, setting);
 }
 
@@ -344,7 +349,6 @@ static int read_service(struct sl_reader *r, struct sl_config_service *service,
 	int err;
 
 	*service = (struct sl_config_service){
-		.scheduler = "maglev",
 		.mode = SL_MODE_NAT,
 		.source = r->config->source,
 		.source6 = r->config->source6,
@@ -352,6 +356,7 @@ static int read_service(struct sl_reader *r, struct sl_config_service *service,
 		.line = (int)setting->line,
 		.setting = r->live ? NULL : setting,
 	};
+	snprintf(service->scheduler, sizeof(service->scheduler), "%s", schedulers[0].text);
 	err = sl_group_read(r, &sl_group_service, setting, service);
 	if (err)
 		return err;
@@ -449,17 +454,18 @@ static int check_services(struct sl_reader *r, const struct sl_config *config)
 static int check_capacity(struct sl_reader *r, const struct sl_config *config,
 			  const config_setting_t *list)
 {
-	unsigned long long backends = 0, rows = 0, limits = 0;
+	unsigned long long backends = 0, slots = 0, limits = 0;
 	size_t i;
 
 	for (i = 0; i < config->n_services; i++) {
 		backends += config->service[i].n_backends;
-		rows += config->service[i].table_size;
+		slots += config->service[i].table_size;
 		if (config->service[i].quic)
-			rows += sl_servers_for((uint32_t)config->service[i].n_backends) *
-				SL_ROWS_PER_RECORD;
+			slots += sl_server_id_buckets((uint32_t)config->service[i].n_backends) *
+				 SL_SLOTS_PER_BLOCK;
 		if (config->service[i].pool.n)
-			rows += sl_pool_records(config->service[i].pool.n) * SL_ROWS_PER_RECORD;
+			slots +=
+				sl_snat_pool_blocks(config->service[i].pool.n) * SL_SLOTS_PER_BLOCK;
 		limits += config->service[i].n_limits;
 	}
 	if (backends > config->capacity.backends)
@@ -467,11 +473,11 @@ static int check_capacity(struct sl_reader *r, const struct sl_config *config,
 			       "have %llu backends together, the capacity is %u; set "
 			       "dataplane.capacity.backends to at least %llu",
 			       backends, config->capacity.backends, backends);
-	if (rows > config->capacity.rows)
+	if (slots > config->capacity.slots)
 		return sl_fail(r, list,
 			       "have tables of %llu rows together, the capacity is %u; set "
 			       "dataplane.capacity.rows to at least %llu",
-			       rows, config->capacity.rows, rows);
+			       slots, config->capacity.slots, slots);
 	if (limits > config->capacity.limits)
 		return sl_fail(r, list,
 			       "have %llu limits together, the capacity is %u; set "

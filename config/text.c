@@ -187,6 +187,11 @@ int sl_text_mac(const char *text, uint8_t mac[6])
 	return 0;
 }
 
+int sl_config_parse_mac(const char *text, uint8_t mac[6])
+{
+	return sl_text_mac(text, mac);
+}
+
 /* Levenshtein's: how many letters to add, drop or change. */
 unsigned int sl_text_distance(const char *a, const char *b)
 {

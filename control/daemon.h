@@ -23,20 +23,21 @@ struct sl_control {
 	struct sl_config config;
 	struct sl_store_where where;
 	struct sl_store store;
-	struct sl_pool *rows;			 /* extents of slots */
-	struct sl_pool *backends;		 /* extents of backends */
-	struct sl_pool *limits;			 /* extents of limits */
+	struct sl_extents *slots;		 /* extents of slots */
+	struct sl_extents *backends;		 /* extents of backends */
+	struct sl_extents *limits;		 /* extents of limits */
 	struct sl_model *model;			 /* as published */
 	struct sl_publication *publication;	 /* under way, see tables/publish.h; NULL: none */
 	void (*published)(struct sl_control *c); /* called when one has ended; NULL: nobody */
 	struct sl_net *net;
-	struct sl_rpc *changes, *reads; /* the two sockets */
-	struct sl_operators *operators; /* what operators set live, see desired/layers.h */
-	struct sl_traffic *baseline;	/* counters as they stood when a backend got its id */
-	struct sl_limit_tally *limit_baseline; /* when a limit did */
+	struct sl_rpc *changes, *reads;	      /* the two sockets */
+	struct sl_operators *operators;	      /* what operators set live, see desired/layers.h */
+	struct sl_backend_counters *baseline; /* counters as they stood when a backend got its id */
+	struct sl_limit_counters *limit_baseline; /* when a limit did */
 	struct sl_sweep *sweep;
+	struct sl_announcer *announcer;
 	struct sl_region *region;   /* of pools' addresses, see tables/nat_pools.h */
-	uint32_t binding;	    /* the next that is looked at, of all regions */
+	uint32_t snat_cursor;	    /* the next that is looked at, of all regions */
 	struct sl_top *top;	    /* see report/limit_top.h; NULL: not yet */
 	struct sl_rescale *rescale; /* buckets that are brought to a new rate; NULL: never */
 	struct event *every_tick;
@@ -56,12 +57,19 @@ struct sl_control {
 	int (*prepare)(struct sl_control *c, uint64_t generation, char error[SL_ERROR_MAX]);
 	uint32_t attached[SL_PORTS_CONFIG_MAX]; /* ifindex that XDP is attached to; 0: none */
 	char *unattached[SL_PORTS_CONFIG_MAX];	/* why it is not, as logged; NULL */
+	bool detached;				/* nothing is to be attached any more, we end */
+	uint64_t generic;	    /* ports, by bit, whose XDP runs in the kernel's stack */
+	struct sl_merging *merging; /* below them, see xdp/merging.h; NULL: not looked yet */
+	json_t *still_merging; /* what there can't be turned off, as sentences; NULL: nothing */
+	uint32_t link_events;  /* of the network, as last followed */
+	uint32_t links_followed_ms;
 	bool xdp_alone; /* an interface isn't the dataplane's any more, see sl_queues_stranded() */
 	uint64_t stranded;	/* ports, by bit, of which that was logged */
+	uint64_t macs_left_out; /* ports, by bit, of which that was logged */
 	size_t routes_left_out; /* that don't fit */
-	json_t *told;		/* problems of backends that were logged, see report/problems.h */
-	uint64_t told_at;	/* the generation that they are of */
-	uint64_t told_refused;	/* the generation whose refusal was logged */
+	json_t *logged;		/* problems of backends that were logged, see report/problems.h */
+	uint64_t logged_generation; /* the generation that they are of */
+	uint64_t logged_refused;    /* the generation whose refusal was logged */
 	char unsaved[SL_ERROR_MAX]; /* why what operators set isn't on disk; "": it is */
 	uint32_t unsaved_ms;	    /* when that was tried last */
 	bool limits_failed; /* the last attempt to end what has expired, see desired/apply_limits.h

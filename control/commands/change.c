@@ -62,6 +62,7 @@ static void complete(struct asked *a, const struct sl_transaction *t)
 
 	json_object_update(a->answer, published);
 	json_decref(published);
+	json_array_extend(t->changes, t->notes);
 	json_object_set(a->answer, "changes", t->changes);
 	if (t->saved)
 		return;

@@ -116,7 +116,7 @@ static int pool_list(void *context, struct sl_rpc_call *call, const json_t *para
 
 	(void)call;
 	if (!err)
-		*result = json_pack("{s:o}", "pools", sl_bindings_report(context));
+		*result = json_pack("{s:o}", "pools", sl_nat_pools_report(context));
 	return err;
 }
 

@@ -19,7 +19,7 @@ static bool same_source(const struct sl_config_source *a, const struct sl_config
 	return sl_addr_equal(&a->prefix, &b->prefix) && a->entropy == b->entropy;
 }
 
-static bool same_pool(const struct sl_config_pool *a, const struct sl_config_pool *b)
+static bool same_pool(const struct sl_config_snat_pool *a, const struct sl_config_snat_pool *b)
 {
 	return strcmp(a->name, b->name) == 0 && a->n == b->n && a->first_port == b->first_port &&
 	       a->last_port == b->last_port &&
@@ -40,7 +40,7 @@ static bool same_conf(const struct sl_config_service *a, const struct sl_config_
 	return strcmp(a->scheduler, b->scheduler) == 0 && same_mode(a, b) &&
 	       a->last_port == b->last_port && a->track_all == b->track_all &&
 	       a->flowless == b->flowless && a->affinity == b->affinity &&
-	       a->refuses == b->refuses && a->vip_refuses == b->vip_refuses && a->quic == b->quic &&
+	       a->rejects == b->rejects && a->vip_rejects == b->vip_rejects && a->quic == b->quic &&
 	       a->table_size == b->table_size && a->idle_timeout_ms == b->idle_timeout_ms;
 }
 
@@ -166,7 +166,7 @@ static int apply_backends(struct sl_control *c, struct sl_model *m, struct sl_mo
 			snprintf(error, SL_ERROR_MAX,
 				 "service %s: no room for backend %s: %u rest until their flows "
 				 "end; try again later or raise capacity.backends (%u)",
-				 s->conf.name, b->conf.name, sl_model_resting_backends(m),
+				 s->conf.name, b->conf.name, sl_model_quarantined_backends(m),
 				 c->config.capacity.backends);
 	}
 	if (!err) {
@@ -181,7 +181,7 @@ static int apply_backends(struct sl_control *c, struct sl_model *m, struct sl_mo
 static int check_pool(const struct sl_config_service *was, const struct sl_config_service *is,
 		      char error[SL_ERROR_MAX])
 {
-	const struct sl_config_pool *a = &was->pool, *b = &is->pool;
+	const struct sl_config_snat_pool *a = &was->pool, *b = &is->pool;
 	bool shared = false;
 
 	for (uint32_t i = 0; i < a->n; i++)
@@ -211,7 +211,7 @@ static int apply_service(struct sl_control *c, struct sl_model *next, const stru
 			snprintf(error, SL_ERROR_MAX,
 				 "service %s: no room: %u that were removed rest until their flows "
 				 "end; try again later or raise capacity.services (%u)",
-				 conf->name, sl_model_resting_services(next),
+				 conf->name, sl_model_quarantined_services(next),
 				 c->config.capacity.services);
 			return err;
 		}
@@ -266,7 +266,7 @@ int sl_apply_service(struct sl_control *c, const struct sl_layers *layers, const
 	return err;
 }
 
-static bool wanted(const struct sl_effective *e, size_t n, const struct sl_config_service *have)
+static bool desired(const struct sl_effective *e, size_t n, const struct sl_config_service *have)
 {
 	for (size_t i = 0; i < n; i++)
 		if (sl_config_same_service(&e[i].conf, have))
@@ -294,7 +294,7 @@ int sl_apply(struct sl_control *c, const struct sl_layers *layers, struct sl_mod
 	}
 	/* Before others are added: what goes may make room. */
 	for (size_t i = next->n; i-- > 0 && !err;)
-		if (!wanted(e, made, &next->service[i]->conf))
+		if (!desired(e, made, &next->service[i]->conf))
 			remove_service(next, i, changes);
 	for (size_t i = 0; i < made && !err; i++)
 		err = apply_service(c, next, &e[i], changes, error);
@@ -306,6 +306,25 @@ int sl_apply(struct sl_control *c, const struct sl_layers *layers, struct sl_mod
 }
 
 /* The network */
+
+/* In places that are free stands the port's own. */
+static void fill_addresses(struct sl_port *port, const struct sl_net_port *p)
+{
+	for (uint32_t i = 0; i < SL_PORT_ADDRESSES; i++)
+		port->address[i] = sl_port_address(i < p->n_other ? p->other_mac[i] : p->mac);
+}
+
+static void note_addresses(struct sl_control *c, uint32_t port, const struct sl_net_port *p)
+{
+	uint64_t bit = 1ull << port;
+
+	if (p->n_other > SL_PORT_ADDRESSES && !(c->macs_left_out & bit))
+		sl_log("port %s: there are %u MAC addresses on top of it, and only %d are taken; "
+		       "frames to the others are the kernel's",
+		       c->config.dataplane.port[port].name, p->n_other, SL_PORT_ADDRESSES);
+	c->macs_left_out =
+		p->n_other > SL_PORT_ADDRESSES ? c->macs_left_out | bit : c->macs_left_out & ~bit;
+}
 
 static bool apply_ports(struct sl_control *c, struct sl_model *next)
 {
@@ -321,6 +340,8 @@ static bool apply_ports(struct sl_control *c, struct sl_model *next)
 		memcpy(port[i].mac, p->mac, 6);
 		port[i].addr4 = p->addr4;
 		port[i].addr6 = p->addr6;
+		fill_addresses(&port[i], p);
+		note_addresses(c, i, p);
 	}
 	changed = memcmp(port, next->port, sizeof(port)) != 0;
 	memcpy(next->port, port, sizeof(port));
@@ -346,7 +367,7 @@ static bool apply_routes(struct sl_control *c, struct sl_model *next)
 	for (size_t i = 0; i < n; i++)
 		if (worth_a_record(&route[i]))
 			route[kept++] = route[i];
-	n = sl_exempt_routes(&c->config, route, kept);
+	n = sl_direct_from_routes(&c->config, route, kept);
 	kept = sl_routes_fit(route, n, c->config.capacity.routes, SL_PREFIX_LENGTHS);
 	if (n > kept && !c->routes_left_out)
 		sl_log("routes: %zu don't fit; %zu are left out, hosts first, then the longest "
@@ -367,11 +388,17 @@ bool sl_apply_network(struct sl_control *c, struct sl_model *next)
 
 	changed |= apply_routes(c, next);
 	for (size_t i = 0; i < next->n; i++) {
-		struct sl_model_service *s = sl_model_edit(next, i);
+		const struct sl_model_service *s = next->service[i];
 
-		if (!s)
-			continue;
-		changed |= sl_service_resolve(s, c->net);
+		if (sl_service_is_stale(s, c->net)) {
+			struct sl_model_service *edited = sl_model_edit(next, i);
+
+			if (!edited)
+				continue;
+			sl_service_resolve(edited, c->net);
+			changed = true;
+			s = edited;
+		}
 		for (uint32_t k = 0; k < s->n; k++)
 			if (s->backend[k].state != SL_STATE_FREE &&
 			    s->backend[k].hop.kind == SL_ROUTE_ASK)

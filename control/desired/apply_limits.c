@@ -16,7 +16,7 @@ uint64_t sl_limits_subject(const struct sl_control *c, const struct sl_config_li
 	const struct sl_root *root = sl_store_root(&c->store);
 
 	if (l->scope == SL_SCOPE_FLOW)
-		return sl_hash_source(addr, sl_htons(port), root->row_key);
+		return sl_hash_source(addr, sl_htons(port), root->slot_key);
 	return sl_meter_client(addr, l->prefix4, l->prefix6, root->flow_key);
 }
 

@@ -67,9 +67,9 @@ static void want(struct sl_effective_limits *w, const struct sl_config_service *
 	why[0] = '\0';
 	if (w->n == SL_LIMITS_MAX)
 		snprintf(why, sizeof(why), "a service has at most %d limits", SL_LIMITS_MAX);
-	else if (l->scope == SL_SCOPE_BACKEND && backends > SL_BALANCE_PLANES)
+	else if (l->scope == SL_SCOPE_BACKEND && backends > SL_SHARED_BUCKET_PLANES)
 		snprintf(why, sizeof(why), "a service has at most %d limits per backend",
-			 SL_BALANCE_PLANES);
+			 SL_SHARED_BUCKET_PLANES);
 	else if (l->direction == SL_FROM_BACKEND && !sl_config_translates(conf->mode))
 		snprintf(why, sizeof(why), "with mode \"%s\" replies bypass the gateway",
 			 sl_config_mode_text(conf->mode));

@@ -20,33 +20,33 @@ struct run {
 
 LIST_HEAD(extents, sl_extent);
 
-struct sl_pool {
+struct sl_extents {
 	struct run *run; /* none empty, none touching the next */
 	size_t runs;
 	size_t capacity;
 	size_t count; /* extents */
 	uint32_t used;
 	struct extents held;
-	struct extents resting;
+	struct extents quarantined;
 };
 
-struct sl_pool *sl_pool_new(uint32_t size)
+struct sl_extents *sl_extents_new(uint32_t size)
 {
-	struct sl_pool *pool = calloc(1, sizeof(*pool));
+	struct sl_extents *extents = calloc(1, sizeof(*extents));
 
-	if (!pool)
+	if (!extents)
 		return NULL;
-	LIST_INIT(&pool->held);
-	LIST_INIT(&pool->resting);
-	pool->capacity = 16;
-	pool->run = calloc(pool->capacity, sizeof(*pool->run));
-	if (!pool->run) {
-		free(pool);
+	LIST_INIT(&extents->held);
+	LIST_INIT(&extents->quarantined);
+	extents->capacity = 16;
+	extents->run = calloc(extents->capacity, sizeof(*extents->run));
+	if (!extents->run) {
+		free(extents);
 		return NULL;
 	}
-	pool->run[0] = (struct run){ .at = 0, .n = size };
-	pool->runs = size != 0;
-	return pool;
+	extents->run[0] = (struct run){ .at = 0, .n = size };
+	extents->runs = size != 0;
+	return extents;
 }
 
 static void free_all(struct extents *extents)
@@ -59,25 +59,25 @@ static void free_all(struct extents *extents)
 	}
 }
 
-void sl_pool_free(struct sl_pool *pool)
+void sl_extents_free(struct sl_extents *extents)
 {
-	if (!pool)
+	if (!extents)
 		return;
-	free_all(&pool->resting);
-	free_all(&pool->held);
-	free(pool->run);
-	free(pool);
+	free_all(&extents->quarantined);
+	free_all(&extents->held);
+	free(extents->run);
+	free(extents);
 }
 
 /* Index of the first run that begins after `at`. */
-static size_t after(const struct sl_pool *pool, uint32_t at)
+static size_t after(const struct sl_extents *extents, uint32_t at)
 {
-	size_t low = 0, high = pool->runs;
+	size_t low = 0, high = extents->runs;
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
-		if (pool->run[middle].at <= at)
+		if (extents->run[middle].at <= at)
 			low = middle + 1;
 		else
 			high = middle;
@@ -85,57 +85,58 @@ static size_t after(const struct sl_pool *pool, uint32_t at)
 	return low;
 }
 
-static void insert(struct sl_pool *pool, size_t i, struct run run)
+static void insert(struct sl_extents *extents, size_t i, struct run run)
 {
-	assert(pool->runs < pool->capacity);
-	memmove(pool->run + i + 1, pool->run + i, (pool->runs - i) * sizeof(run));
-	pool->run[i] = run;
-	pool->runs++;
+	assert(extents->runs < extents->capacity);
+	memmove(extents->run + i + 1, extents->run + i, (extents->runs - i) * sizeof(run));
+	extents->run[i] = run;
+	extents->runs++;
 }
 
-static void drop(struct sl_pool *pool, size_t i)
+static void drop(struct sl_extents *extents, size_t i)
 {
-	pool->runs--;
-	memmove(pool->run + i, pool->run + i + 1, (pool->runs - i) * sizeof(*pool->run));
+	extents->runs--;
+	memmove(extents->run + i, extents->run + i + 1,
+		(extents->runs - i) * sizeof(*extents->run));
 }
 
-static bool reserve(struct sl_pool *pool)
+static bool reserve(struct sl_extents *extents)
 {
-	size_t capacity = pool->capacity * 2;
+	size_t capacity = extents->capacity * 2;
 	struct run *run;
 
-	if (pool->count + 2 < pool->capacity)
+	if (extents->count + 2 < extents->capacity)
 		return true;
-	run = realloc(pool->run, capacity * sizeof(*run));
+	run = realloc(extents->run, capacity * sizeof(*run));
 	if (!run)
 		return false;
-	pool->run = run;
-	pool->capacity = capacity;
+	extents->run = run;
+	extents->capacity = capacity;
 	return true;
 }
 
 /* Takes n records at `at` out of run i, which holds them. */
-static struct sl_extent *take(struct sl_pool *pool, size_t i, uint32_t at, uint32_t n)
+static struct sl_extent *take(struct sl_extents *extents, size_t i, uint32_t at, uint32_t n)
 {
-	struct sl_extent *e = reserve(pool) ? calloc(1, sizeof(*e)) : NULL;
+	struct sl_extent *e = reserve(extents) ? calloc(1, sizeof(*e)) : NULL;
 	struct run before, behind;
 
 	if (!e)
 		return NULL;
-	before = (struct run){ .at = pool->run[i].at, .n = at - pool->run[i].at };
-	behind = (struct run){ .at = at + n, .n = pool->run[i].n - before.n - n };
+	before = (struct run){ .at = extents->run[i].at, .n = at - extents->run[i].at };
+	behind = (struct run){ .at = at + n, .n = extents->run[i].n - before.n - n };
 	if (before.n && behind.n) {
-		pool->run[i] = before;
-		insert(pool, i + 1, behind);
+		extents->run[i] = before;
+		insert(extents, i + 1, behind);
 	} else if (before.n || behind.n) {
-		pool->run[i] = before.n ? before : behind;
+		extents->run[i] = before.n ? before : behind;
 	} else {
-		drop(pool, i);
+		drop(extents, i);
 	}
-	*e = (struct sl_extent){ .at = at, .n = n, .refs = 1, .pool = pool };
-	LIST_INSERT_HEAD(&pool->held, e, all);
-	pool->count++;
-	pool->used += n;
+	*e = (struct sl_extent){ .at = at, .n = n, .refs = 1, .extents = extents };
+	LIST_INSERT_HEAD(&extents->held, e, all);
+	extents->count++;
+	extents->used += n;
 	return e;
 }
 
@@ -154,69 +155,69 @@ struct fit {
 	uint64_t size; /* of the block, or the run */
 };
 
-static void fit_in_run(const struct sl_pool *pool, size_t i, uint32_t n, struct fit *best)
+static void fit_in_run(const struct sl_extents *extents, size_t i, uint32_t n, struct fit *best)
 {
-	uint32_t end = pool->run[i].at + pool->run[i].n;
+	uint32_t end = extents->run[i].at + extents->run[i].n;
 	uint64_t size;
 
-	for (uint32_t at = pool->run[i].at; at < end; at += (uint32_t)size) {
+	for (uint32_t at = extents->run[i].at; at < end; at += (uint32_t)size) {
 		size = block_at(at, end);
 		if (size >= n && size < best->size)
 			*best = (struct fit){ .run = i, .at = at, .size = size };
 	}
 }
 
-struct sl_extent *sl_pool_alloc(struct sl_pool *pool, uint32_t n)
+struct sl_extent *sl_extents_alloc(struct sl_extents *extents, uint32_t n)
 {
 	struct fit block = { .size = UINT64_MAX }, run = { .size = UINT64_MAX };
 
-	for (size_t i = 0; n && i < pool->runs && block.size >= 2ull * n; i++) {
-		if (pool->run[i].n < n)
+	for (size_t i = 0; n && i < extents->runs && block.size >= 2ull * n; i++) {
+		if (extents->run[i].n < n)
 			continue;
-		fit_in_run(pool, i, n, &block);
-		if (pool->run[i].n < run.size)
+		fit_in_run(extents, i, n, &block);
+		if (extents->run[i].n < run.size)
 			run = (struct fit){ .run = i,
-					    .at = pool->run[i].at,
-					    .size = pool->run[i].n };
+					    .at = extents->run[i].at,
+					    .size = extents->run[i].n };
 	}
 	if (block.size != UINT64_MAX)
-		return take(pool, block.run, block.at, n);
-	return run.size != UINT64_MAX ? take(pool, run.run, run.at, n) : NULL;
+		return take(extents, block.run, block.at, n);
+	return run.size != UINT64_MAX ? take(extents, run.run, run.at, n) : NULL;
 }
 
-struct sl_extent *sl_pool_adopt(struct sl_pool *pool, uint32_t at, uint32_t n)
+struct sl_extent *sl_extents_adopt(struct sl_extents *extents, uint32_t at, uint32_t n)
 {
-	size_t i = after(pool, at);
+	size_t i = after(extents, at);
 	const struct run *run;
 
 	if (!n || !i--)
 		return NULL;
-	run = &pool->run[i];
+	run = &extents->run[i];
 	if (at - run->at >= run->n || run->n - (at - run->at) < n)
 		return NULL;
-	return take(pool, i, at, n);
+	return take(extents, i, at, n);
 }
 
 static void give_back(struct sl_extent *e)
 {
-	struct sl_pool *pool = e->pool;
-	size_t i = after(pool, e->at);
-	struct run *run = pool->run + i;
+	struct sl_extents *extents = e->extents;
+	size_t i = after(extents, e->at);
+	struct run *run = extents->run + i;
 	bool joins_left = i > 0 && run[-1].at + run[-1].n == e->at;
-	bool joins_right = i < pool->runs && e->at + e->n == run->at;
+	bool joins_right = i < extents->runs && e->at + e->n == run->at;
 
 	if (joins_left && joins_right) {
 		run[-1].n += e->n + run->n;
-		drop(pool, i);
+		drop(extents, i);
 	} else if (joins_left) {
 		run[-1].n += e->n;
 	} else if (joins_right) {
 		*run = (struct run){ .at = e->at, .n = run->n + e->n };
 	} else {
-		insert(pool, i, (struct run){ .at = e->at, .n = e->n });
+		insert(extents, i, (struct run){ .at = e->at, .n = e->n });
 	}
-	pool->used -= e->n;
-	pool->count--;
+	extents->used -= e->n;
+	extents->count--;
 	LIST_REMOVE(e, all);
 	free(e);
 }
@@ -242,32 +243,32 @@ void sl_extent_unref(struct sl_extent *e, uint64_t generation)
 		return;
 	}
 	LIST_REMOVE(e, all);
-	LIST_INSERT_HEAD(&e->pool->resting, e, all);
+	LIST_INSERT_HEAD(&e->extents->quarantined, e, all);
 }
 
-void sl_pool_acknowledged(struct sl_pool *pool, uint64_t generation)
+void sl_extents_acknowledged(struct sl_extents *extents, uint64_t generation)
 {
 	struct sl_extent *e, *next;
 
-	for (e = LIST_FIRST(&pool->resting); e; e = next) {
+	for (e = LIST_FIRST(&extents->quarantined); e; e = next) {
 		next = LIST_NEXT(e, all);
 		if (e->generation <= generation)
 			give_back(e);
 	}
 }
 
-uint32_t sl_pool_room(const struct sl_pool *pool)
+uint32_t sl_extents_room(const struct sl_extents *extents)
 {
 	uint32_t room = 0;
 
-	for (size_t i = 0; i < pool->runs; i++) {
-		if (pool->run[i].n > room)
-			room = pool->run[i].n;
+	for (size_t i = 0; i < extents->runs; i++) {
+		if (extents->run[i].n > room)
+			room = extents->run[i].n;
 	}
 	return room;
 }
 
-uint32_t sl_pool_used(const struct sl_pool *pool)
+uint32_t sl_extents_used(const struct sl_extents *extents)
 {
-	return pool->used;
+	return extents->used;
 }

@@ -20,27 +20,27 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
-struct sl_pool;
+struct sl_extents;
 
 struct sl_extent {
 	uint32_t at; /* first record */
 	uint32_t n;  /* records */
 	uint32_t refs;
-	struct sl_pool *pool;
+	struct sl_extents *extents;
 	uint64_t generation; /* the one that it rests for, once it was let go */
 	LIST_ENTRY(sl_extent) all;
 };
 
 /* NULL: no memory. Freeing a pool frees all its extents, held or not. */
-struct sl_pool *sl_pool_new(uint32_t size);
-void sl_pool_free(struct sl_pool *pool);
+struct sl_extents *sl_extents_new(uint32_t size);
+void sl_extents_free(struct sl_extents *extents);
 
 /* n records, at least one, held once. NULL: no free run is that long, or no memory. */
-struct sl_extent *sl_pool_alloc(struct sl_pool *pool, uint32_t n);
+struct sl_extent *sl_extents_alloc(struct sl_extents *extents, uint32_t n);
 
 /* The very records that a live bank names, held once. NULL: they overlap another extent, or leave
  * the pool. An extent that several records name is adopted once and held by sl_extent_ref(). */
-struct sl_extent *sl_pool_adopt(struct sl_pool *pool, uint32_t at, uint32_t n);
+struct sl_extent *sl_extents_adopt(struct sl_extents *extents, uint32_t at, uint32_t n);
 
 /* Returns e. */
 struct sl_extent *sl_extent_ref(struct sl_extent *e);
@@ -52,9 +52,9 @@ void sl_extent_unref(struct sl_extent *e, uint64_t generation);
 
 /* Every live worker has acknowledged this generation: frees what rested for it or for an older
  * one. What is let go for it later rests until the next call. */
-void sl_pool_acknowledged(struct sl_pool *pool, uint64_t generation);
+void sl_extents_acknowledged(struct sl_extents *extents, uint64_t generation);
 
-uint32_t sl_pool_room(const struct sl_pool *pool); /* records of the longest free run */
-uint32_t sl_pool_used(const struct sl_pool *pool); /* records held or resting */
+uint32_t sl_extents_room(const struct sl_extents *extents); /* records of the longest free run */
+uint32_t sl_extents_used(const struct sl_extents *extents); /* records held or resting */
 
 #endif

@@ -18,20 +18,21 @@ static void *copy(const void *from, size_t size)
 	return to ? memcpy(to, from, size) : NULL;
 }
 
-struct sl_model *sl_model_new(uint32_t n_ids, uint32_t n_traffics, uint32_t n_limits)
+struct sl_model *sl_model_new(uint32_t n_ids, uint32_t n_counter_ids, uint32_t n_limits)
 {
 	struct sl_model *m = calloc(1, sizeof(*m));
 
 	if (!m)
 		return NULL;
 	m->n_ids = n_ids;
-	m->n_traffics = n_traffics;
+	m->n_counter_ids = n_counter_ids;
 	m->n_limits = n_limits;
 	m->ids = calloc(words(n_ids), sizeof(uint64_t));
-	m->resting = calloc(words(n_ids), sizeof(uint64_t));
-	m->traffics = calloc(words(n_traffics), sizeof(uint64_t));
+	m->quarantined = calloc(words(n_ids), sizeof(uint64_t));
+	m->resting_since = calloc(n_ids, sizeof(uint64_t));
+	m->counter_ids = calloc(words(n_counter_ids), sizeof(uint64_t));
 	m->limits = calloc(words(n_limits), sizeof(uint64_t));
-	if (!m->ids || !m->resting || !m->traffics || !m->limits) {
+	if (!m->ids || !m->quarantined || !m->resting_since || !m->counter_ids || !m->limits) {
 		sl_model_free(m, 0);
 		return NULL;
 	}
@@ -44,14 +45,14 @@ static void service_unref(struct sl_model_service *s, uint64_t generation)
 {
 	if (--s->refs)
 		return;
-	if (s->rows)
-		sl_extent_unref(s->rows, generation);
+	if (s->slots)
+		sl_extent_unref(s->slots, generation);
 	if (s->backends)
 		sl_extent_unref(s->backends, generation);
 	if (s->limits)
 		sl_extent_unref(s->limits, generation);
-	if (s->servers)
-		sl_extent_unref(s->servers, generation);
+	if (s->server_ids)
+		sl_extent_unref(s->server_ids, generation);
 	if (s->pool)
 		sl_extent_unref(s->pool, generation);
 	free(s->backend);
@@ -69,8 +70,9 @@ void sl_model_free(struct sl_model *m, uint64_t generation)
 		service_unref(m->service[i], generation);
 	free(m->service);
 	free(m->ids);
-	free(m->resting);
-	free(m->traffics);
+	free(m->quarantined);
+	free(m->resting_since);
+	free(m->counter_ids);
 	free(m->limits);
 	free(m->route);
 	free(m);
@@ -78,18 +80,19 @@ void sl_model_free(struct sl_model *m, uint64_t generation)
 
 struct sl_model *sl_model_clone(const struct sl_model *m)
 {
-	struct sl_model *c = sl_model_new(m->n_ids, m->n_traffics, m->n_limits);
+	struct sl_model *c = sl_model_new(m->n_ids, m->n_counter_ids, m->n_limits);
 
 	if (!c)
 		return NULL;
 	memcpy(c->ids, m->ids, words(m->n_ids) * sizeof(uint64_t));
-	memcpy(c->resting, m->resting, words(m->n_ids) * sizeof(uint64_t));
-	memcpy(c->traffics, m->traffics, words(m->n_traffics) * sizeof(uint64_t));
+	memcpy(c->quarantined, m->quarantined, words(m->n_ids) * sizeof(uint64_t));
+	memcpy(c->resting_since, m->resting_since, m->n_ids * sizeof(uint64_t));
+	memcpy(c->counter_ids, m->counter_ids, words(m->n_counter_ids) * sizeof(uint64_t));
 	memcpy(c->limits, m->limits, words(m->n_limits) * sizeof(uint64_t));
 	memcpy(c->port, m->port, sizeof(c->port));
 	c->n_ports = m->n_ports;
 	c->last_id = m->last_id;
-	c->last_traffic = m->last_traffic;
+	c->last_counter_id = m->last_counter_id;
 	c->last_limit = m->last_limit;
 	c->service = copy(m->service, m->n * sizeof(*m->service));
 	c->route = copy(m->route, m->n_routes * sizeof(*m->route));
@@ -118,7 +121,7 @@ struct sl_model_service *sl_model_edit(struct sl_model *m, size_t index)
 	c->refill = c->rewrite = c->close = false;
 	c->backend = copy(s->backend, s->n * sizeof(*s->backend));
 	c->exception = copy(s->exception, s->n_exceptions * sizeof(*s->exception));
-	c->opened_ms = copy(s->opened_ms, s->n_rows * sizeof(*s->opened_ms));
+	c->opened_ms = copy(s->opened_ms, s->n_slots * sizeof(*s->opened_ms));
 	if ((s->n && !c->backend) || (s->n_exceptions && !c->exception) ||
 	    (s->opened_ms && !c->opened_ms)) {
 		free(c->backend);
@@ -127,14 +130,14 @@ struct sl_model_service *sl_model_edit(struct sl_model *m, size_t index)
 		free(c);
 		return NULL;
 	}
-	if (c->rows)
-		sl_extent_ref(c->rows);
+	if (c->slots)
+		sl_extent_ref(c->slots);
 	if (c->backends)
 		sl_extent_ref(c->backends);
 	if (c->limits)
 		sl_extent_ref(c->limits);
-	if (c->servers)
-		sl_extent_ref(c->servers);
+	if (c->server_ids)
+		sl_extent_ref(c->server_ids);
 	if (c->pool)
 		sl_extent_ref(c->pool);
 	s->refs--;
@@ -179,7 +182,7 @@ struct sl_model_service *sl_model_add(struct sl_model *m, const struct sl_config
 	s->conf.backend = NULL;
 	s->conf.n_backends = 0;
 	s->conf.setting = NULL;
-	s->n_rows = conf->table_size;
+	s->n_slots = conf->table_size;
 	s->track_since_ms = now_ms;
 	s->refill = s->rewrite = true;
 	m->service[m->n++] = s;
@@ -193,22 +196,22 @@ void sl_model_remove(struct sl_model *m, size_t index, uint64_t generation)
 {
 	struct sl_model_service *s = m->service[index];
 
-	sl_bit_set(m->resting, s->id);
+	sl_bit_set(m->quarantined, s->id);
 	for (uint32_t i = 0; i < s->n; i++)
 		if (s->backend[i].state != SL_STATE_FREE)
-			sl_bit_clear(m->traffics, s->backend[i].traffic);
+			sl_bit_clear(m->counter_ids, s->backend[i].counter_id);
 	for (uint32_t i = 0; i < s->n_limits; i++)
 		sl_bit_clear(m->limits, s->limit[i].id);
 	service_unref(s, generation);
 	memmove(&m->service[index], &m->service[index + 1], (--m->n - index) * sizeof(*m->service));
 }
 
-uint32_t sl_model_resting_services(const struct sl_model *m)
+uint32_t sl_model_quarantined_services(const struct sl_model *m)
 {
 	uint32_t n = 0;
 
 	for (uint32_t id = 1; id < m->n_ids; id++)
-		n += sl_bit(m->resting, id);
+		n += sl_bit(m->quarantined, id);
 	return n;
 }
 
@@ -224,7 +227,7 @@ static uint32_t count_backends(const struct sl_model *m, enum sl_backend_state o
 	return n;
 }
 
-uint32_t sl_model_resting_backends(const struct sl_model *m)
+uint32_t sl_model_quarantined_backends(const struct sl_model *m)
 {
 	return count_backends(m, SL_STATE_LEAVING, SL_STATE_GONE);
 }
@@ -296,15 +299,15 @@ static struct sl_model_backend *take_number(struct sl_model_service *s)
 struct sl_model_backend *sl_service_add(struct sl_model *m, struct sl_model_service *s,
 					const struct sl_config_backend *conf, int *err)
 {
-	uint32_t traffic = take_bit(m->traffics, m->n_traffics, &m->last_traffic);
+	uint32_t counter_id = take_bit(m->counter_ids, m->n_counter_ids, &m->last_counter_id);
 	struct sl_model_backend *b = NULL;
 
 	*err = -ENOSPC;
-	if (traffic == ~0u)
+	if (counter_id == ~0u)
 		return NULL;
 	b = take_number(s);
 	if (!b) {
-		sl_bit_clear(m->traffics, traffic);
+		sl_bit_clear(m->counter_ids, counter_id);
 		return NULL;
 	}
 	memset(b, 0, sizeof(*b));
@@ -314,7 +317,7 @@ struct sl_model_backend *sl_service_add(struct sl_model *m, struct sl_model_serv
 	b->weight = conf->weight;
 	b->server_id = conf->server_id;
 	b->state = SL_STATE_READY;
-	b->traffic = traffic;
+	b->counter_id = counter_id;
 	b->fresh = true;
 	s->refill = s->rewrite = true;
 	*err = 0;
@@ -368,27 +371,41 @@ void sl_backend_set_weight(struct sl_model_service *s, struct sl_model_backend *
 	s->refill = true;
 }
 
-bool sl_service_resolve(struct sl_model_service *s, struct sl_net *net)
+/* Whether its next hop is another than it has: that one in *hop. */
+static bool is_stale(const struct sl_model_backend *b, struct sl_net *net, struct sl_next_hop *hop)
 {
-	bool changed = false;
+	if (b->state == SL_STATE_FREE)
+		return false;
+	sl_net_next_hop(net, &b->addr, hop);
+	return hop->kind != b->hop.kind || hop->port != b->hop.port || hop->mtu != b->hop.mtu ||
+	       memcmp(hop->dst_mac, b->hop.dst_mac, 6) != 0 ||
+	       memcmp(hop->src_mac, b->hop.src_mac, 6) != 0;
+}
+
+bool sl_service_is_stale(const struct sl_model_service *s, struct sl_net *net)
+{
+	struct sl_next_hop hop;
+
+	for (uint32_t i = 0; i < s->n; i++)
+		if (is_stale(&s->backend[i], net, &hop))
+			return true;
+	return false;
+}
+
+void sl_service_resolve(struct sl_model_service *s, struct sl_net *net)
+{
+	struct sl_next_hop hop;
 
 	for (uint32_t i = 0; i < s->n; i++) {
 		struct sl_model_backend *b = &s->backend[i];
-		struct sl_next_hop hop = { 0 };
 
-		if (b->state == SL_STATE_FREE)
-			continue;
-		sl_net_next_hop(net, &b->addr, &hop);
-		if (hop.kind == b->hop.kind && hop.port == b->hop.port && hop.mtu == b->hop.mtu &&
-		    memcmp(hop.dst_mac, b->hop.dst_mac, 6) == 0 &&
-		    memcmp(hop.src_mac, b->hop.src_mac, 6) == 0)
+		if (!is_stale(b, net, &hop))
 			continue;
 		b->hop = hop;
-		s->rewrite = changed = true;
+		s->rewrite = true;
 		if (hop.kind == SL_ROUTE_VIA && !b->known) {
 			b->known = true;
 			s->refill = true;
 		}
 	}
-	return changed;
 }

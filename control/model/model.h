@@ -42,14 +42,18 @@ struct sl_model_backend {
 	uint8_t from;	      /* enum sl_layer: who brought it in, */
 	uint8_t weight_by;    /* who decided its weight, */
 	uint8_t held;	      /* and, as bits, who holds it back from new connections */
-	uint32_t traffic;     /* id in the counters */
+	uint32_t counter_id;  /* id in the counters */
 	struct sl_server_id server_id;
-	bool known;	/* its next hop was resolved once: it may be in the rows */
-	bool named;	/* as of the last sweep something names it: a row or a flow */
+	bool known;	/* its next hop was resolved once: it may be in the slots */
+	bool named;	/* as of the last sweep something names it: a slot or a flow */
 	bool fresh;	/* to be published for the first time: its counters begin then */
 	uint64_t freed; /* the generation in which the number became free */
-	bool placed;	/* of those that another service has too: see shared_endpoints.h */
-	bool waiting;	/* until the other service has let go of it */
+	/* The first generation as of which no slot names it, and no server id leads to it; 0: one
+	 * does. Engines that have reached both enter no flow under its number. */
+	uint64_t no_row_since;
+	uint64_t no_id_since;
+	bool placed;  /* of those that another service has too: see shared_endpoints.h */
+	bool waiting; /* until the other service has let go of it */
 	struct sl_next_hop hop;
 };
 
@@ -88,38 +92,40 @@ struct sl_model_service {
 	uint32_t n_exceptions;
 
 	/* As published. */
-	struct sl_extent *rows;
+	struct sl_extent *slots;
 	struct sl_extent *backends;
-	struct sl_extent *limits;  /* NULL: it has none */
-	struct sl_extent *servers; /* ids, in the pool of rows; NULL: it has none */
-	struct sl_extent *pool;	   /* its pool of addresses, likewise */
-	uint32_t *opened_ms;	   /* of each row; NULL while all are closed */
-	uint32_t n_rows;
-	struct sl_rows_count windows;
+	struct sl_extent *limits;     /* NULL: it has none */
+	struct sl_extent *server_ids; /* ids, in the pool of slots; NULL: it has none */
+	struct sl_extent *pool;	      /* its pool of addresses, likewise */
+	uint32_t *opened_ms;	      /* of each slot; NULL while all are closed */
+	uint32_t n_slots;
+	struct sl_slots_count windows;
+	uint64_t mixed_in;	 /* the last generation in which a slot became mixed */
 	uint32_t track_since_ms; /* since when every flow is tracked, see sl_service_tracks() */
 	bool learns; /* of UDP, since lately: flows that go on aren't known yet, so none is new */
 
 	/* What the next publish has to do. */
-	bool rehash;	    /* every flow has another row from now on */
-	bool refill;	    /* who is in the rows, or with what weight */
+	bool rehash;	    /* every flow has another slot from now on */
+	bool refill;	    /* who is in the slots, or with what weight */
 	bool rewrite;	    /* the backends' records */
 	bool close;	    /* windows that have passed */
 	uint64_t failed;    /* inserts that had failed when that was decided, see upkeep/sweep.h */
-	uint64_t *disagree; /* settle mixed rows: those that a flow entry disagrees with */
+	uint64_t *disagree; /* settle mixed slots: those that a flow entry disagrees with */
 };
 
 struct sl_model {
 	struct sl_model_service **service;
 	size_t n;
-	uint64_t *ids;	    /* bitmap of service ids that are taken, resting ones included */
-	uint64_t *resting;  /* of these, the ids of services that are no more */
-	uint64_t *traffics; /* bitmap of counter ids that are taken */
-	uint64_t *limits;   /* bitmap of limits' ids that are taken */
+	uint64_t *ids;		 /* bitmap of service ids that are taken, resting ones included */
+	uint64_t *quarantined;	 /* of these, the ids of services that are no more */
+	uint64_t *resting_since; /* by id: the first generation without its service */
+	uint64_t *counter_ids;	 /* bitmap of counter ids that are taken */
+	uint64_t *limits;	 /* bitmap of limits' ids that are taken */
 	uint32_t n_ids;
-	uint32_t n_traffics;
+	uint32_t n_counter_ids;
 	uint32_t n_limits;
 	uint32_t last_id; /* given out */
-	uint32_t last_traffic;
+	uint32_t last_counter_id;
 	uint32_t last_limit;
 	struct sl_route *route;
 	size_t n_routes;
@@ -127,7 +133,7 @@ struct sl_model {
 	uint32_t n_ports;
 };
 
-struct sl_model *sl_model_new(uint32_t n_ids, uint32_t n_traffics, uint32_t n_limits);
+struct sl_model *sl_model_new(uint32_t n_ids, uint32_t n_counter_ids, uint32_t n_limits);
 struct sl_model *sl_model_clone(const struct sl_model *m);
 
 /* Extents that no other version names rest from `generation` on; 0: they were never published. */
@@ -144,8 +150,8 @@ void sl_model_remove(struct sl_model *m, size_t index, uint64_t generation);
 
 /* What takes room though it serves no more, or not for long: service ids that rest, backends that
  * leave or are gone. */
-uint32_t sl_model_resting_services(const struct sl_model *m);
-uint32_t sl_model_resting_backends(const struct sl_model *m);
+uint32_t sl_model_quarantined_services(const struct sl_model *m);
+uint32_t sl_model_quarantined_backends(const struct sl_model *m);
 
 /* Ready or draining: what the capacity bounds. */
 uint32_t sl_model_serving_backends(const struct sl_model *m);
@@ -171,8 +177,10 @@ void sl_backend_set_state(struct sl_model_service *s, struct sl_model_backend *b
 			  enum sl_backend_state state);
 void sl_backend_set_weight(struct sl_model_service *s, struct sl_model_backend *b, uint32_t weight);
 
-/* Looks the next hops up again; true when something has to be published. */
-bool sl_service_resolve(struct sl_model_service *s, struct sl_net *net);
+/* Whether a next hop is another than the service has. Then: takes what there is now, which has to
+ * be published. */
+bool sl_service_is_stale(const struct sl_model_service *s, struct sl_net *net);
+void sl_service_resolve(struct sl_model_service *s, struct sl_net *net);
 
 /* Whether every flow gets an entry: because the file says so, or because QUIC, full NAT or a limit
  * needs it. */
@@ -187,8 +195,8 @@ static inline bool sl_backend_serves(const struct sl_model_backend *b)
 	       b->state == SL_STATE_LEAVING;
 }
 
-/* Whether the rows may name it. */
-static inline bool sl_backend_in_rows(const struct sl_model_backend *b)
+/* Whether the slots may name it. */
+static inline bool sl_backend_in_slots(const struct sl_model_backend *b)
 {
 	return b->state == SL_STATE_READY && b->known && b->weight && !b->waiting;
 }
@@ -196,7 +204,7 @@ static inline bool sl_backend_in_rows(const struct sl_model_backend *b)
 /* Whether new connections reach it. */
 static inline bool sl_backend_ready(const struct sl_model_backend *b)
 {
-	return sl_backend_in_rows(b) && b->hop.kind == SL_ROUTE_VIA;
+	return sl_backend_in_slots(b) && b->hop.kind == SL_ROUTE_VIA;
 }
 
 static inline bool sl_bit(const uint64_t *bits, uint32_t i)

@@ -15,7 +15,7 @@ struct claim {
 };
 
 struct claims {
-	struct claim *claim; /* by endpoint, then as gather_reverse() comes to them */
+	struct claim *claim; /* by endpoint, then as gather_reply_entry() comes to them */
 	size_t n;
 };
 
@@ -107,8 +107,8 @@ static const struct claim *held_by(const struct sl_model *m, const struct claim 
 	return NULL;
 }
 
-static void settle(struct sl_model *next, const struct claim *first, size_t n,
-		   const struct claim *claim)
+static void award(struct sl_model *next, const struct claim *first, size_t n,
+		  const struct claim *claim)
 {
 	const struct sl_model_backend *b = claimant(next, claim);
 	bool waiting = (!b->placed || b->waiting) && held_by(next, first, n, claim);
@@ -140,7 +140,7 @@ static void forget_waiting(struct sl_model *next, size_t service)
 	}
 }
 
-void sl_share_settle(struct sl_model *next)
+void sl_share_claim(struct sl_model *next)
 {
 	struct claims all = claims_of(next);
 
@@ -150,12 +150,12 @@ void sl_share_settle(struct sl_model *next)
 	for (size_t i = 0, n; i < all.n; i += n) {
 		n = group(&all, &all.claim[i]);
 		for (size_t k = 0; k < n; k++)
-			settle(next, &all.claim[i], n, &all.claim[i + k]);
+			award(next, &all.claim[i], n, &all.claim[i + k]);
 	}
 	free(all.claim);
 }
 
-/* Whose replies they are: as gather_reverse() picks. */
+/* Whose replies they are: as gather_reply_entry() picks. */
 static const struct claim *owner_of(const struct sl_model *m, const struct claim *first, size_t n)
 {
 	for (size_t i = 0; i < n; i++)

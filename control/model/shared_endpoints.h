@@ -7,7 +7,7 @@
  * where replies bypass us (all but NAT) nothing is shared by this.
  *
  * A backend that moved is another matter: while its old service still has connections there, the
- * replies are the old one's. In the new service it waits: it is in no row and has no reverse
+ * replies are the old one's. In the new service it waits: it is in no slot and has no reverse
  * record, until the old number is free. Only who is new waits; one that two services had before
  * goes on as it was when one of them lets go.
  */
@@ -19,7 +19,7 @@
 #include "model.h"
 
 /* Decides who waits, in the model that is to be published. */
-void sl_share_settle(struct sl_model *next);
+void sl_share_claim(struct sl_model *next);
 
 /* Appends a sentence for each backend that is shared, or waits. */
 void sl_share_list(const struct sl_model *m, json_t *list);

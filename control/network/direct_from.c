@@ -28,7 +28,7 @@ static int compare(const void *left, const void *right)
 	return memcmp(&a->prefix, &b->prefix, sizeof(a->prefix));
 }
 
-size_t sl_exempt_routes(const struct sl_config *config, struct sl_route *route, size_t n)
+size_t sl_direct_from_routes(const struct sl_config *config, struct sl_route *route, size_t n)
 {
 	size_t known = n;
 

@@ -14,6 +14,6 @@
 
 /* Over n routes, longest prefix first and then by address, with room for SL_DIRECT_FROM_MAX more;
  * in that order afterwards. Returns how many there are. */
-size_t sl_exempt_routes(const struct sl_config *config, struct sl_route *route, size_t n);
+size_t sl_direct_from_routes(const struct sl_config *config, struct sl_route *route, size_t n);
 
 #endif

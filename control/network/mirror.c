@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "netlink.h"
+#include "stacked.h"
 
 #define BATCH_NS     5000000ull
 #define RETRY_NS     100000000ull /* after a dump that failed */
@@ -30,12 +31,14 @@ struct sl_mirror {
 	void *context;
 	struct nl_sock *dumps;
 	struct nl_sock *events;
+	struct nl_cache *links;
 	struct nl_cache *routes;
 	struct nl_cache *neighbours;
 	struct event *readable;
 	struct event *timer;
 	uint32_t stale;
 	uint64_t not_before_ns;
+	uint32_t link_events;
 	struct sl_net_port port[SL_PORTS_CONFIG_MAX];
 };
 
@@ -68,6 +71,7 @@ static int refresh_port(struct sl_mirror *mirror, size_t i)
 {
 	const struct sl_config_port *config = &mirror->config->dataplane.port[i];
 	struct sl_net_port *port = &mirror->port[i];
+	uint32_t downs = port->downs;
 	struct rtnl_link *link;
 	int e;
 
@@ -81,13 +85,35 @@ static int refresh_port(struct sl_mirror *mirror, size_t i)
 	if (e < 0)
 		return e;
 	sl_object_port(link, port);
+	port->downs = downs;
 	rtnl_link_put(link);
 	return 0;
+}
+
+static int refresh_ports(struct sl_mirror *mirror)
+{
+	size_t n = mirror->config->dataplane.n_ports;
+	int e;
+
+	for (size_t i = 0; i < n; i++) {
+		e = refresh_port(mirror, i);
+		if (e < 0)
+			return e;
+	}
+	e = nl_cache_refill(mirror->dumps, mirror->links);
+	if (e >= 0)
+		sl_stacked_find(mirror->links, mirror->port, n);
+	return e;
 }
 
 const struct sl_net_port *sl_mirror_port(const struct sl_mirror *mirror)
 {
 	return mirror->port;
+}
+
+uint32_t sl_mirror_link_events(const struct sl_mirror *mirror)
+{
+	return mirror->link_events;
 }
 
 /* Routes */
@@ -198,6 +224,18 @@ void sl_mirror_ask(struct sl_mirror *mirror, const union sl_addr *addr, uint16_t
 
 /* Events */
 
+/* A link that goes down and comes back within one batch would look as if nothing had been. */
+static void note_down(struct sl_mirror *mirror, struct nlmsghdr *header)
+{
+	const struct ifinfomsg *link = nlmsg_data(header);
+
+	if (nlmsg_datalen(header) < (int)sizeof(*link) || sl_object_link_up(link->ifi_flags))
+		return;
+	for (size_t i = 0; i < mirror->config->dataplane.n_ports; i++)
+		if (mirror->port[i].present && mirror->port[i].ifindex == (uint32_t)link->ifi_index)
+			mirror->port[i].downs++;
+}
+
 static int on_message(struct nl_msg *msg, void *context)
 {
 	struct sl_mirror *mirror = context;
@@ -207,6 +245,8 @@ static int on_message(struct nl_msg *msg, void *context)
 	switch (header->nlmsg_type) {
 	case RTM_NEWLINK:
 	case RTM_DELLINK:
+		mirror->link_events++;
+		note_down(mirror, header);
 		stale(mirror, STALE_PORTS | STALE_ROUTES);
 		break;
 	case RTM_NEWROUTE:
@@ -247,8 +287,10 @@ static void on_readable(evutil_socket_t fd, short what, void *context)
 	(void)what;
 	for (int i = 0; i < EVENTS_MAX && e >= 0; i++)
 		e = nl_recvmsgs_default(mirror->events);
-	if (e < 0 && e != -NLE_AGAIN)
+	if (e < 0 && e != -NLE_AGAIN) {
 		stale(mirror, STALE_ALL); /* ENOBUFS: messages were lost */
+		mirror->link_events++;
+	}
 }
 
 /* What fails stays stale. */
@@ -257,11 +299,9 @@ static int refresh(struct sl_mirror *mirror)
 	int e;
 
 	if (mirror->stale & STALE_PORTS) {
-		for (size_t i = 0; i < mirror->config->dataplane.n_ports; i++) {
-			e = refresh_port(mirror, i);
-			if (e < 0)
-				return e;
-		}
+		e = refresh_ports(mirror);
+		if (e < 0)
+			return e;
 		mirror->stale &= ~(uint32_t)STALE_PORTS;
 	}
 	if (mirror->stale & STALE_ROUTES) {
@@ -341,6 +381,9 @@ static int open_netlink(struct sl_mirror *mirror)
 	if (e < 0)
 		return e;
 	nl_socket_set_buffer_size(mirror->dumps, EVENT_BUFFER, 0);
+	e = rtnl_link_alloc_cache(mirror->dumps, AF_UNSPEC, &mirror->links);
+	if (e < 0)
+		return e;
 	e = rtnl_route_alloc_cache(mirror->dumps, AF_UNSPEC, 0, &mirror->routes);
 	if (e < 0)
 		return e;
@@ -363,10 +406,16 @@ int sl_mirror_open(struct sl_mirror **out, struct event_base *base, const struct
 	mirror->config = config;
 	mirror->refreshed = refreshed;
 	mirror->context = context;
+	errno = 0;
 	e = open_netlink(mirror);
 	if (e < 0) {
-		snprintf(error, SL_ERROR_MAX, "netlink: %s", nl_geterror(e));
+		/* libnl has no name for every errno. */
+		int err = e == -NLE_FAILURE ? -errno : 0;
+
+		snprintf(error, SL_ERROR_MAX, "netlink: %s", err ? strerror(-err) : nl_geterror(e));
 		sl_mirror_close(mirror);
+		if (err)
+			return err;
 		return e == -NLE_NOMEM ? -ENOMEM : e == -NLE_PERM ? -EPERM : -EIO;
 	}
 	mirror->readable = event_new(base, nl_socket_get_fd(mirror->events), EV_READ | EV_PERSIST,
@@ -392,6 +441,7 @@ void sl_mirror_close(struct sl_mirror *mirror)
 		event_free(mirror->readable);
 	nl_cache_free(mirror->neighbours);
 	nl_cache_free(mirror->routes);
+	nl_cache_free(mirror->links);
 	nl_socket_free(mirror->dumps);
 	nl_socket_free(mirror->events);
 	free(mirror);

@@ -42,6 +42,9 @@ void sl_mirror_close(struct sl_mirror *mirror);
 /* As many as config has; those that no kernel interface stands for stay all zero. */
 const struct sl_net_port *sl_mirror_port(const struct sl_mirror *mirror);
 
+/* Grows with each notification about links, of whichever interfaces. */
+uint32_t sl_mirror_link_events(const struct sl_mirror *mirror);
+
 /* All routes, of all families that are mirrored, in no order. */
 void sl_mirror_routes(struct sl_mirror *mirror,
 		      void (*each)(void *context, const struct sl_mirror_route *route),

@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-#include "../../dataplane/abi/place.h"
+#include "../../dataplane/abi/cuckoo.h"
 
 struct sl_watch *sl_watch_new(void)
 {
@@ -27,7 +27,7 @@ void sl_watch_free(struct sl_watch *watch)
 static struct sl_watch_entry **bucket(struct sl_watch *watch, const union sl_addr *addr,
 				      uint16_t port)
 {
-	return &watch->head[sl_place_first(sl_place_hash(addr, port, 0), SL_WATCH_MAX)];
+	return &watch->head[sl_cuckoo_first(sl_cuckoo_hash(addr, port, 0), SL_WATCH_MAX)];
 }
 
 static struct sl_watch_entry *find(struct sl_watch *watch, const union sl_addr *addr, uint16_t port)

@@ -21,8 +21,8 @@ struct sl_replay_engine {
 	struct sl_xdp_engine *skel;
 	int program;
 	uint32_t writer;
-	const struct sl_tally *tally;
-	struct sl_tally before;
+	const struct sl_reason_counters *counters;
+	struct sl_reason_counters before;
 	uint8_t out[SL_XDP_FRAME_MAX + SL_FRAME_ROOM];
 };
 
@@ -78,7 +78,7 @@ static int load(struct sl_replay_engine *e, const struct sl_store *store, uint32
 					  needed >> i & 1);
 	if (!err) {
 		e->skel->rodata->sl_port = port;
-		e->skel->rodata->sl_time_told = true;
+		e->skel->rodata->sl_time_is_set = true;
 		err = sl_program_load(e->skel);
 	}
 	return err ? fail(err, "the program can't be loaded", error) : 0;
@@ -104,15 +104,16 @@ static int xdp_open(struct sl_replay_engine **out, const struct sl_store *store,
 	err = bind_cpu(&cpu);
 	if (!err) {
 		e->writer = store->count[SL_ARRAY_workers] + cpu;
-		err = e->writer < store->count[SL_ARRAY_tally] ? 0 : -ERANGE;
+		err = e->writer < store->count[SL_ARRAY_reason_counters] ? 0 : -ERANGE;
 	}
 	if (err) {
 		fail(err, "no CPU to run on", error);
 		goto fail;
 	}
 	e->program = bpf_program__fd(e->skel->progs.xsk_def_prog);
-	e->tally = (const struct sl_tally *)store->base[SL_ARRAY_tally] + e->writer;
-	e->before = *e->tally;
+	e->counters = (const struct sl_reason_counters *)store->base[SL_ARRAY_reason_counters] +
+		      e->writer;
+	e->before = *e->counters;
 	*out = e;
 	return 0;
 fail:
@@ -126,7 +127,7 @@ static int moved(struct sl_replay_engine *e)
 	int reason = -EPROTO;
 
 	for (int i = 0; i < SL_REASON_COUNT; i++) {
-		uint64_t now = __atomic_load_n(&e->tally->packets[i], __ATOMIC_RELAXED);
+		uint64_t now = __atomic_load_n(&e->counters->packets[i], __ATOMIC_RELAXED);
 
 		if (now == e->before.packets[i])
 			continue;

@@ -120,7 +120,7 @@ static struct sl_names_key quoted6(const struct sl_packet *p, const struct sl_pa
 	struct sl_quote6 q;
 
 	if (!icmp || !sl_icmp6_is_error(icmp->type) ||
-	    !sl_quote6_parse(p, at, p->length, sl_quote6_shape_with(p, at, p->length), &q))
+	    !sl_quote6_parse(p, at, p->length, sl_quote6_layout_impl(p, at, p->length), &q))
 		return (struct sl_names_key){ 0 };
 	return (struct sl_names_key){ .src = q.dst,
 				      .dst = q.src,
@@ -139,10 +139,11 @@ struct sl_names_key sl_names_key(const struct sl_frame *frame)
 	sl_parse(&p, &o);
 	if (o.kind == SL_PARSED_IP4 && o.protocol == SL_PROTO_ICMP)
 		return quoted(&p, &o);
-	if (o.kind == SL_PARSED_FIRST) /* of a datagram's fragments this one has the ports */
+	if (o.kind ==
+	    SL_PARSED_FIRST_FRAGMENT) /* of a datagram's fragments this one has the ports */
 		o.kind = sl_parse_transport(&p, &o, p.length - o.l4);
 	if (o.kind == SL_PARSED_IP6) {
-		sl_parse6(&p, (uint32_t)sl_shape6_first_with(&p, o.l3), &o);
+		sl_parse6(&p, (uint32_t)sl_layout6_first_fragment_impl(&p, o.l3), &o);
 		if (o.kind == SL_PARSED_IP6 && o.protocol == SL_PROTO_ICMP6)
 			return quoted6(&p, &o);
 		key.src = o.src6;
@@ -272,7 +273,7 @@ struct sl_subject sl_names_find(const struct sl_names *names, const struct sl_na
 	struct sl_subject subject = { 0 };
 	const struct named *found;
 
-	if (reason == SL_REASON_not_ours || !before->dst_endpoint)
+	if (sl_reason_punts(reason) || !before->dst_endpoint)
 		return subject;
 	found = first(names->service, names->n_services, &key, by_endpoint);
 	if (!found)

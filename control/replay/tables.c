@@ -30,7 +30,7 @@ static int make(struct sl_control *c, bool bpf, char error[SL_ERROR_MAX])
 {
 	const struct sl_capacity capacity = { .services = c->config.capacity.services,
 					      .backends = c->config.capacity.backends,
-					      .rows = c->config.capacity.rows,
+					      .slots = c->config.capacity.slots,
 					      .flows = c->config.capacity.flows,
 					      .routes = c->config.capacity.routes,
 					      .limits = c->config.capacity.limits,
@@ -48,7 +48,7 @@ static int make(struct sl_control *c, bool bpf, char error[SL_ERROR_MAX])
 	if (err)
 		return err;
 	root = sl_store_root(&c->store);
-	memcpy(root->row_key, c->config.row_key, sizeof(root->row_key));
+	memcpy(root->slot_key, c->config.slot_key, sizeof(root->slot_key));
 	/* Nobody aims at these buckets. */
 	root->flow_key[0] = 0x9e3779b97f4a7c15;
 	root->flow_key[1] = 0xd1b54a32d192ed03;
@@ -136,7 +136,7 @@ int sl_replay_tables_open(struct sl_control *c, const struct sl_local *local, si
 	snprintf(error, SL_ERROR_MAX, "out of memory");
 	c->config.capacity.routes = routes_needed(&c->config, n_local);
 	if (bpf)
-		c->config.dataplane.engine = SL_WISH_XDP;
+		c->config.dataplane.engine = SL_CONFIG_ENGINE_XDP;
 	c->base = event_base_new(); /* asked for by the network's interface, never run */
 	if (!c->base)
 		return -ENOMEM;

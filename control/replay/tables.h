@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The tables that control would publish for a configuration, in memory of our own.
  *
- * Model, rows and records are made by control's own code (desired/apply.h, tables/publish.h). What
+ * Model, slots and records are made by control's own code (desired/apply.h, tables/publish.h). What
  * is missing is the machine: the network is what the file says of it (mirror.c), what operators set
  * live isn't known, and keys that are random in an instance are fixed, so that the same file makes
  * the same tables every time.

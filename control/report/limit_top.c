@@ -16,15 +16,15 @@ enum {
 };
 
 struct sl_top {
-	struct sl_bitten *copy[2]; /* the newer first */
-	uint64_t copied_ns[2];	   /* 0: not yet */
+	struct sl_most_limited *copy[2]; /* the newer first */
+	uint64_t copied_ns[2];		 /* 0: not yet */
 };
 
 /* One subject of one limit, over all engines. */
 struct sum {
 	uint16_t limit;
 	sl_be16 port;
-	uint32_t traffic;
+	uint32_t counter_id;
 	union sl_addr client; /* its prefix */
 	uint64_t last;	      /* ticks */
 	uint64_t packets;
@@ -35,15 +35,15 @@ struct sum {
 	const struct sl_model_limit *of;
 };
 
-static const struct sl_bitten *records(const struct sl_control *c)
+static const struct sl_most_limited *records(const struct sl_control *c)
 {
-	return c->store.base[SL_ARRAY_bitten];
+	return c->store.base[SL_ARRAY_most_limited];
 }
 
 void sl_limit_top_tick(struct sl_control *c)
 {
-	size_t n = c->store.count[SL_ARRAY_bitten];
-	struct sl_bitten *older;
+	size_t n = c->store.count[SL_ARRAY_most_limited];
+	struct sl_most_limited *older;
 	uint64_t now = sl_clock_ns();
 
 	if (!c->top)
@@ -90,9 +90,9 @@ static bool find_limit(const struct sl_control *c, uint16_t id, struct sum *sum)
 	return false;
 }
 
-static bool same_record(const struct sl_bitten *a, const struct sl_bitten *b)
+static bool same_record(const struct sl_most_limited *a, const struct sl_most_limited *b)
 {
-	return a->limit == b->limit && a->port == b->port && a->traffic == b->traffic &&
+	return a->limit == b->limit && a->port == b->port && a->counter_id == b->counter_id &&
 	       sl_addr_equal(&a->client, &b->client);
 }
 
@@ -104,15 +104,15 @@ static int by_subject(const void *left, const void *right)
 		return a->limit < b->limit ? -1 : 1;
 	if (a->port != b->port)
 		return a->port < b->port ? -1 : 1;
-	if (a->traffic != b->traffic)
-		return a->traffic < b->traffic ? -1 : 1;
+	if (a->counter_id != b->counter_id)
+		return a->counter_id < b->counter_id ? -1 : 1;
 	return memcmp(&a->client, &b->client, sizeof(a->client));
 }
 
 /* What one record adds; false: nobody, or long ago. `before`: the same place in the copy, or
  * NULL. */
-static bool sum_of(const struct sl_control *c, const struct sl_bitten *b,
-		   const struct sl_bitten *before, struct sum *sum)
+static bool sum_of(const struct sl_control *c, const struct sl_most_limited *b,
+		   const struct sl_most_limited *before, struct sum *sum)
 {
 	uint64_t now = sl_bucket_now(c) >> SL_METER_SHIFT;
 	const struct sl_config_limit *conf;
@@ -123,7 +123,7 @@ static bool sum_of(const struct sl_control *c, const struct sl_bitten *b,
 		return false;
 	*sum = (struct sum){ .limit = b->limit,
 			     .port = b->port,
-			     .traffic = b->traffic,
+			     .counter_id = b->counter_id,
 			     .client = b->client,
 			     .last = b->last,
 			     .packets = b->packets,
@@ -182,7 +182,7 @@ static const char *backend_name(const struct sum *sum)
 {
 	for (uint32_t i = 0; i < sum->service->n; i++)
 		if (sum->service->backend[i].state != SL_STATE_FREE &&
-		    sum->service->backend[i].traffic == sum->traffic)
+		    sum->service->backend[i].counter_id == sum->counter_id)
 			return sum->service->backend[i].name;
 	return "";
 }
@@ -252,12 +252,13 @@ static size_t gather(const struct sl_control *c, int service, struct sum *list, 
 {
 	const struct sl_top *top = c->top;
 	int copy = top && top->copy[1] ? 1 : 0;
-	const struct sl_bitten *before = top ? top->copy[copy] : NULL;
+	const struct sl_most_limited *before = top ? top->copy[copy] : NULL;
 	size_t n = 0;
 
 	*seconds = before ? (double)(sl_clock_ns() - top->copied_ns[copy]) / 1e9 : 0;
-	for (size_t i = 0; i < c->store.count[SL_ARRAY_bitten]; i++) {
-		struct sl_bitten b = records(c)[i]; /* may be torn: then it is wrong for once */
+	for (size_t i = 0; i < c->store.count[SL_ARRAY_most_limited]; i++) {
+		struct sl_most_limited b =
+			records(c)[i]; /* may be torn: then it is wrong for once */
 
 		n += sum_of(c, &b, before ? &before[i] : NULL, &list[n]) &&
 		     (service < 0 || list[n].service == c->model->service[service]);
@@ -270,7 +271,7 @@ static size_t gather(const struct sl_control *c, int service, struct sum *list, 
 
 json_t *sl_limit_top_report(const struct sl_control *c, int service)
 {
-	struct sum *list = calloc(c->store.count[SL_ARRAY_bitten], sizeof(*list));
+	struct sum *list = calloc(c->store.count[SL_ARRAY_most_limited], sizeof(*list));
 	json_t *rows = json_array();
 	double seconds;
 	size_t n;

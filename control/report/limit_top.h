@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Who is being limited right now: the few that each engine keeps (abi/limit.h, struct sl_bitten),
- * added up by limit and subject.
+/* Who is being limited right now: the few that each engine keeps (abi/limit.h, struct
+ * sl_most_limited), added up by limit and subject.
  *
  * Engines only count. For rates a copy of their records is taken each second, and the one before
  * is kept, so that there is always one that is between one and two seconds old.

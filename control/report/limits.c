@@ -56,7 +56,7 @@ static void set_rate(json_t *row, const struct sl_config_limit *l)
 static json_t *limit_row(const struct sl_control *c, const struct sl_model_service *s,
 			 const struct sl_model_limit *l)
 {
-	struct sl_limit_tally t = sl_stats_limit(c, l->id);
+	struct sl_limit_counters t = sl_stats_limit(c, l->id);
 	json_t *row = sl_limit_report_name(s, &l->conf);
 
 	set_rate(row, &l->conf);
@@ -153,13 +153,14 @@ static uint64_t ahead_of(const struct sl_control *c, const uint64_t *word)
 	return word ? sl_bucket_ahead(value, sl_bucket_now(c)) >> SL_METER_SHIFT : 0;
 }
 
-static uint64_t balance_ahead(const struct sl_control *c, const struct sl_model_service *s,
-			      uint32_t i, uint32_t traffic)
+static uint64_t shared_bucket_ahead(const struct sl_control *c, const struct sl_model_service *s,
+				    uint32_t i, uint32_t counter_id)
 {
 	const struct sl_limit *record = c->store.base[SL_ARRAY_limits];
-	const struct sl_balance *balance = c->store.base[SL_ARRAY_balances];
+	const struct sl_shared_bucket *shared_bucket = c->store.base[SL_ARRAY_shared_buckets];
 
-	return ahead_of(c, &balance[record[s->limits->at + i].balance + traffic].full_at);
+	return ahead_of(
+		c, &shared_bucket[record[s->limits->at + i].shared_bucket + counter_id].full_at);
 }
 
 /* The backend that the flow's entry names; 0: none. */
@@ -171,7 +172,7 @@ static uint32_t backend_of_flow(const struct sl_control *c, const struct sl_mode
 	if (of->limit.scope == SL_SCOPE_FLOW)
 		value = sl_bucket_of_flow(c, s->id,
 					  sl_hash_source(&of->addr, sl_htons(of->port),
-							 sl_store_root(&c->store)->row_key));
+							 sl_store_root(&c->store)->slot_key));
 	return value ? sl_flow_backend(__atomic_load_n(value, __ATOMIC_RELAXED)) : 0;
 }
 
@@ -189,7 +190,7 @@ static void backend_rows(const struct sl_control *c, const struct sl_model_servi
 		row = limit_row(c, s, &s->limit[i]);
 		set(row, "backend", json_string(b->name));
 		set_left(row, &s->limit[i].conf, &s->limit[i].pace,
-			 balance_ahead(c, s, i, b->traffic));
+			 shared_bucket_ahead(c, s, i, b->counter_id));
 		json_array_append_new(list, row);
 	}
 }
@@ -249,7 +250,7 @@ void sl_limit_report_left(const struct sl_control *c, const struct sl_model_serv
 			backend_rows(c, s, i, of, list);
 		} else if (l->conf.scope == SL_SCOPE_SERVICE) {
 			row = limit_row(c, s, l);
-			set_left(row, &l->conf, &l->pace, balance_ahead(c, s, i, 0));
+			set_left(row, &l->conf, &l->pace, shared_bucket_ahead(c, s, i, 0));
 			json_array_append_new(list, row);
 		} else if (!of) {
 			rows_of(c, s, l, list);

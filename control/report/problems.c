@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "problems.h"
+#include "../../config/machine.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -111,7 +113,7 @@ static void port_problems(const struct sl_control *c, json_t *list)
 }
 
 /* The live generation, if the dataplane that runs can't serve it. */
-static bool refuses(const struct sl_control *c)
+static bool rejects(const struct sl_control *c)
 {
 	const struct sl_engine *e = c->store.base[SL_ARRAY_engine];
 	uint64_t live = sl_store_root(&c->store)->generation;
@@ -123,17 +125,23 @@ static bool refuses(const struct sl_control *c)
 static void dataplane_problems(const struct sl_control *c, json_t *list)
 {
 	const struct sl_engine *e = c->store.base[SL_ARRAY_engine];
-	enum sl_engine_wish engine = c->config.dataplane.engine;
+	enum sl_config_engine engine = c->config.dataplane.engine;
 	uint32_t workers = sl_workers(c);
+	char lacks[SL_ERROR_MAX];
+	int err;
 
-	if (!sl_dataplane_alive(c) && engine != SL_WISH_XDP)
-		problem(list, engine == SL_WISH_DPDK
+	if (!sl_dataplane_alive(c) && engine != SL_CONFIG_ENGINE_XDP)
+		problem(list, engine == SL_CONFIG_ENGINE_DPDK
 				      ? "no dataplane runs: packets to VIPs are dropped (no_worker)"
 				      : "no dataplane runs: XDP serves kernel interfaces alone");
+	/* Why none can start. Interfaces that aren't there are told of with the ports. */
+	err = sl_dataplane_alive(c) ? 0 : sl_machine_check(&c->config, lacks);
+	if (err && err != -ENODEV)
+		problem(list, "%s", lacks);
 	for (uint32_t i = 0; i < workers; i++)
 		if (!sl_worker_alive(c, i))
 			problem(list, "worker %u gives no sign of life", i);
-	if (refuses(c))
+	if (rejects(c))
 		problem(list, "the dataplane refuses the live generation at record %u: %s", e->at,
 			sl_accept_text(e->answer));
 }
@@ -141,8 +149,8 @@ static void dataplane_problems(const struct sl_control *c, json_t *list)
 static void pool_problems(const struct sl_control *c, json_t *list)
 {
 	for (size_t i = 0; i < c->config.n_pools; i++) {
-		const struct sl_config_pool *pool = &c->config.pool[i];
-		struct sl_bindings_use use = sl_bindings_use(c, pool);
+		const struct sl_config_snat_pool *pool = &c->config.pool[i];
+		struct sl_nat_pools_use use = sl_nat_pools_use(c, pool);
 
 		if (use.used * 100 >= use.ports * POOL_FULL)
 			problem(list,
@@ -158,6 +166,7 @@ json_t *sl_problems(const struct sl_control *c)
 
 	dataplane_problems(c, list);
 	port_problems(c, list);
+	json_array_extend(list, c->still_merging);
 	if (c->unsaved[0])
 		problem(list,
 			"what operators set is live but not saved, and a restart would forget it: "
@@ -188,9 +197,9 @@ static void watch_answer(struct sl_control *c)
 	const struct sl_engine *e = c->store.base[SL_ARRAY_engine];
 	uint64_t live = sl_store_root(&c->store)->generation;
 
-	if (!refuses(c) || c->told_refused == live)
+	if (!rejects(c) || c->logged_refused == live)
 		return;
-	c->told_refused = live;
+	c->logged_refused = live;
 	sl_log("the dataplane (pid %u) refuses generation %llu, which is live, at record %u: %s",
 	       e->pid, (unsigned long long)live, e->at, sl_accept_text(e->answer));
 }
@@ -199,23 +208,23 @@ static void watch_answer(struct sl_control *c)
 void sl_problems_watch(struct sl_control *c)
 {
 	uint64_t live = sl_store_root(&c->store)->generation;
-	json_t *list, *told, *text;
+	json_t *list, *logged, *text;
 	size_t i;
 
 	watch_answer(c);
-	if (c->told_at == live)
+	if (c->logged_generation == live)
 		return;
-	c->told_at = live;
+	c->logged_generation = live;
 	list = json_array();
-	told = json_object();
+	logged = json_object();
 	backend_problems(c, true, list);
 	sl_share_list(c->model, list);
 	json_array_foreach (list, i, text) {
-		json_object_set_new(told, json_string_value(text), json_true());
-		if (!json_object_get(c->told, json_string_value(text)))
+		json_object_set_new(logged, json_string_value(text), json_true());
+		if (!json_object_get(c->logged, json_string_value(text)))
 			sl_log("%s", json_string_value(text));
 	}
 	json_decref(list);
-	json_decref(c->told);
-	c->told = told;
+	json_decref(c->logged);
+	c->logged = logged;
 }

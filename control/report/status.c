@@ -89,18 +89,18 @@ static void report_mode(json_t *o, const struct sl_config_service *conf)
 
 json_t *sl_report_service(const struct sl_control *c, const struct sl_model_service *s)
 {
-	struct sl_service_tally tally = sl_stats_service(c, s->id);
-	struct sl_traffic sum = { 0 };
+	struct sl_service_counters counters = sl_stats_service(c, s->id);
+	struct sl_backend_counters sum = { 0 };
 	char vip[SL_ADDR_TEXT];
 	int backends, ready;
 	json_t *o;
 
 	for (uint32_t i = 0; i < s->n; i++) {
-		struct sl_traffic t;
+		struct sl_backend_counters t;
 
 		if (s->backend[i].state == SL_STATE_FREE)
 			continue;
-		t = sl_stats_traffic(c, s->backend[i].traffic);
+		t = sl_stats_backend(c, s->backend[i].counter_id);
 		sum.connections += t.connections;
 		sum.packets_in += t.packets_in;
 		sum.bytes_in += t.bytes_in;
@@ -120,9 +120,9 @@ json_t *sl_report_service(const struct sl_control *c, const struct sl_model_serv
 		(json_int_t)s->windows.mixed, "connections", (json_int_t)sum.connections,
 		"packets_in", (json_int_t)sum.packets_in, "bytes_in", (json_int_t)sum.bytes_in,
 		"packets_out", (json_int_t)sum.packets_out, "bytes_out", (json_int_t)sum.bytes_out,
-		"tracked", (json_int_t)tally.tracked, "untrackable", (json_int_t)tally.untrackable,
-		"no_backend", (json_int_t)tally.no_backend, "no_neighbour",
-		(json_int_t)tally.no_neighbour);
+		"tracked", (json_int_t)counters.tracked, "untrackable",
+		(json_int_t)counters.untrackable, "no_backend", (json_int_t)counters.no_backend,
+		"no_neighbour", (json_int_t)counters.no_neighbour);
 	report_mode(o, &s->conf);
 	if (o)
 		json_object_set_new(
@@ -134,18 +134,18 @@ json_t *sl_report_service(const struct sl_control *c, const struct sl_model_serv
 }
 
 /* Rows of each number; NULL where there is no memory. */
-static uint32_t *rows_by_number(const struct sl_control *c, const struct sl_model_service *s)
+static uint32_t *slots_by_number(const struct sl_control *c, const struct sl_model_service *s)
 {
-	const struct sl_rows *slots = c->store.base[SL_ARRAY_slots];
-	uint32_t *rows = calloc(s->n + 1, sizeof(*rows));
+	const struct sl_table_block *blocks = c->store.base[SL_ARRAY_table_blocks];
+	uint32_t *slots = calloc(s->n + 1, sizeof(*slots));
 
-	for (uint32_t i = 0; rows && s->rows && i < s->conf.table_size; i++) {
-		uint32_t cur = sl_row_cur(sl_rows_of(slots, s->rows->at)[i]);
+	for (uint32_t i = 0; slots && s->slots && i < s->conf.table_size; i++) {
+		uint32_t cur = sl_slot_cur(sl_block_slots(blocks, s->slots->at)[i]);
 
 		if (cur <= s->n)
-			rows[cur]++;
+			slots[cur]++;
 	}
-	return rows;
+	return slots;
 }
 
 /* Who decided: "file" where nobody else did, "live" where operators did, of membership, weight or
@@ -189,22 +189,22 @@ json_t *sl_report_removed(const struct sl_control *c, const char *service)
 
 void sl_report_backends(const struct sl_control *c, const struct sl_model_service *s, json_t *list)
 {
-	uint32_t *rows = rows_by_number(c, s);
+	uint32_t *slots = slots_by_number(c, s);
 
-	for (uint32_t i = 0; i < s->n && rows; i++) {
+	for (uint32_t i = 0; i < s->n && slots; i++) {
 		const struct sl_model_backend *b = &s->backend[i];
 		char addr[SL_ADDR_TEXT], id[SL_SERVER_ID_TEXT];
-		struct sl_traffic t;
+		struct sl_backend_counters t;
 		json_t *o;
 
 		if (b->state == SL_STATE_FREE || b->state == SL_STATE_GONE)
 			continue;
-		t = sl_stats_traffic(c, b->traffic);
+		t = sl_stats_backend(c, b->counter_id);
 		o = json_pack("{s:s, s:s, s:s, s:i, s:I, s:s, s:f, s:I, s:I, s:I, s:I, s:I, s:o}",
 			      "service", s->conf.name, "name", b->name, "address",
 			      sl_addr_format(&b->addr, addr), "port", (int)b->port, "weight",
 			      (json_int_t)b->weight, "state", state_text(b), "share",
-			      100.0 * rows[i + 1] / s->conf.table_size, "connections",
+			      100.0 * slots[i + 1] / s->conf.table_size, "connections",
 			      (json_int_t)t.connections, "packets_in", (json_int_t)t.packets_in,
 			      "bytes_in", (json_int_t)t.bytes_in, "packets_out",
 			      (json_int_t)t.packets_out, "bytes_out", (json_int_t)t.bytes_out,
@@ -217,7 +217,7 @@ void sl_report_backends(const struct sl_control *c, const struct sl_model_servic
 					    json_string(sl_server_id_format(&b->server_id, id)));
 		json_array_append_new(list, o);
 	}
-	free(rows);
+	free(slots);
 }
 
 json_t *sl_report_stats(const struct sl_control *c)
@@ -225,7 +225,7 @@ json_t *sl_report_stats(const struct sl_control *c)
 	static const char *const verdicts[] = { "punt", "forward", "reply", "drop" };
 	json_t *reasons = json_array(), *workers = json_array(), *limits = json_array();
 	uint32_t cpu0 = c->store.count[SL_ARRAY_workers];
-	uint32_t cpus = c->store.count[SL_ARRAY_tally] - cpu0;
+	uint32_t cpus = c->store.count[SL_ARRAY_reason_counters] - cpu0;
 
 #define REPORT(name, verdict, help)                                                                \
 	json_array_append_new(reasons, json_pack("{s:s, s:s, s:I, s:s}", "name", #name, "verdict", \

@@ -349,7 +349,7 @@ static void turn_away(const struct sl_rpc_clients *clients, int fd)
 
 	snprintf(message, sizeof(message), "%zu clients are connected already: try again later",
 		 clients->scope.limits.clients);
-	if (answer && !sl_rpc_message_refuse(SL_RPC_CROWDED, message, answer))
+	if (answer && !sl_rpc_message_refuse(SL_RPC_TOO_MANY, message, answer))
 		send(fd, evbuffer_pullup(answer, -1), evbuffer_get_length(answer),
 		     MSG_NOSIGNAL | MSG_DONTWAIT);
 	if (answer)

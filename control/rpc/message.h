@@ -8,13 +8,13 @@
 struct evbuffer;
 
 enum sl_rpc_code {
-	SL_RPC_PARSE = -32700,	 /* not JSON */
-	SL_RPC_REQUEST = -32600, /* JSON, but no request */
-	SL_RPC_METHOD = -32601,	 /* no such method */
-	SL_RPC_PARAMS = -32602,	 /* -EINVAL of a method */
-	SL_RPC_FAILED = -32000,	 /* any other -errno of a method; data says which */
-	SL_RPC_READING = -32001, /* a change on the reading socket */
-	SL_RPC_CROWDED = -32002, /* too many clients */
+	SL_RPC_PARSE = -32700,	  /* not JSON */
+	SL_RPC_REQUEST = -32600,  /* JSON, but no request */
+	SL_RPC_METHOD = -32601,	  /* no such method */
+	SL_RPC_PARAMS = -32602,	  /* -EINVAL of a method */
+	SL_RPC_FAILED = -32000,	  /* any other -errno of a method; data says which */
+	SL_RPC_READING = -32001,  /* a change on the reading socket */
+	SL_RPC_TOO_MANY = -32002, /* too many clients */
 };
 
 /* What every client of one socket may do. */

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Weighted Maglev (Eisenbud et al., NSDI 2016, 3.4), on a power of two of rows.
+/* Weighted Maglev (Eisenbud et al., NSDI 2016, 3.4), on a power of two of slots.
  *
- * Each backend has its own permutation of the rows: begin at `at`, step by `skip`. They take turns,
- * and at its turn a backend takes the first row of its permutation that is still free. A backend
- * that comes or goes changes the order in which others find rows taken only here and there, so
- * nearly all rows stay where they are.
+ * Each backend has its own permutation of the slots: begin at `at`, step by `skip`. They take
+ * turns, and at its turn a backend takes the first slot of its permutation that is still free. A
+ * backend that comes or goes changes the order in which others find slots taken only here and
+ * there, so nearly all slots stay where they are.
  *
- * A skip that is odd reaches every row where rows are a power of two, so no prime is needed and the
- * remainder is a mask.
+ * A skip that is odd reaches every slot where slots are a power of two, so no prime is needed and
+ * the remainder is a mask.
  *
  * Weights are turns: in each round a backend earns its weight, and a turn costs `price`. The price
  * is the highest weight, halved until rounds aren't too sparse; so when some other backend goes, it
@@ -71,7 +71,7 @@ static uint64_t price(const struct sl_candidate *candidate, size_t n, uint64_t *
 }
 
 /* Those with a weight, in the order of their identities. Returns how many. */
-static size_t line_up(struct turn *turn, uint32_t rows, const struct sl_candidate *candidate,
+static size_t line_up(struct turn *turn, uint32_t slots, const struct sl_candidate *candidate,
 		      size_t n, uint64_t cost)
 {
 	size_t active = 0;
@@ -82,8 +82,8 @@ static size_t line_up(struct turn *turn, uint32_t rows, const struct sl_candidat
 		if (!candidate[i].weight)
 			continue;
 		turn[active++] = (struct turn){
-			.at = (uint32_t)identity & (rows - 1),
-			.skip = ((uint32_t)(identity >> 32) | 1) & (rows - 1),
+			.at = (uint32_t)identity & (slots - 1),
+			.skip = ((uint32_t)(identity >> 32) | 1) & (slots - 1),
 			.number = candidate[i].number,
 			.earns = (uint64_t)candidate[i].weight << PRECISION,
 			.credit = cost / 2,
@@ -94,11 +94,11 @@ static size_t line_up(struct turn *turn, uint32_t rows, const struct sl_candidat
 	return active;
 }
 
-static void take_turns(uint32_t *cur, uint32_t rows, struct turn *turn, size_t n, uint64_t cost,
+static void take_turns(uint32_t *cur, uint32_t slots, struct turn *turn, size_t n, uint64_t cost,
 		       uint64_t *taken)
 {
-	const uint32_t mask = rows - 1;
-	uint32_t left = rows;
+	const uint32_t mask = slots - 1;
+	uint32_t left = slots;
 
 	for (size_t i = 0;; i = i + 1 < n ? i + 1 : 0) {
 		uint32_t at = turn[i].at, skip = turn[i].skip;
@@ -117,10 +117,10 @@ static void take_turns(uint32_t *cur, uint32_t rows, struct turn *turn, size_t n
 	}
 }
 
-static bool in_range(uint32_t rows, const struct sl_candidate *candidate, size_t n)
+static bool in_range(uint32_t slots, const struct sl_candidate *candidate, size_t n)
 {
-	if (rows < SL_SCHEDULER_ROWS_MIN || rows > SL_SCHEDULER_ROWS_MAX || rows & (rows - 1) ||
-	    n > SL_BACKENDS_PER_SERVICE)
+	if (slots < SL_SCHEDULER_SLOTS_MIN || slots > SL_SCHEDULER_SLOTS_MAX ||
+	    slots & (slots - 1) || n > SL_BACKENDS_PER_SERVICE)
 		return false;
 	for (size_t i = 0; i < n; i++) {
 		if (!candidate[i].number || candidate[i].number > SL_BACKENDS_PER_SERVICE)
@@ -129,24 +129,24 @@ static bool in_range(uint32_t rows, const struct sl_candidate *candidate, size_t
 	return true;
 }
 
-static int fill(uint32_t *cur, uint32_t rows, const struct sl_candidate *candidate, size_t n)
+static int fill(uint32_t *cur, uint32_t slots, const struct sl_candidate *candidate, size_t n)
 {
 	uint64_t cost, sum, *taken;
 	struct turn *turn;
 	int err = 0;
 
-	if (!in_range(rows, candidate, n))
+	if (!in_range(slots, candidate, n))
 		return -EINVAL;
 	cost = price(candidate, n, &sum);
 	if (!sum) {
-		for (uint32_t i = 0; i < rows; i++)
+		for (uint32_t i = 0; i < slots; i++)
 			cur[i] = 0;
 		return 0;
 	}
 	turn = calloc(n, sizeof(*turn));
-	taken = calloc(rows / 64, sizeof(*taken));
+	taken = calloc(slots / 64, sizeof(*taken));
 	if (turn && taken)
-		take_turns(cur, rows, turn, line_up(turn, rows, candidate, n, cost), cost, taken);
+		take_turns(cur, slots, turn, line_up(turn, slots, candidate, n, cost), cost, taken);
 	else
 		err = -ENOMEM;
 	free(taken);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Schedulers: how the rows of a service are shared among its backends.
+/* Schedulers: how the slots of a service are shared among its backends.
  *
- * A scheduler fills the table at control rate; the packet path only picks a row of it, in the one
+ * A scheduler fills the table at control rate; the packet path only picks a slot of it, in the one
  * way that `pick` says. It must be a pure function of the set of candidates, whatever their order:
- * gateways that never talk to each other have to come to the same rows.
+ * gateways that never talk to each other have to come to the same slots.
  *
- * A new one is a file that defines a struct sl_scheduler, and its line in schedulers.c.
+ * A new one is a file NAME.c here that defines struct sl_scheduler sl_scheduler_NAME, and its name
+ * in the list `schedulers` of meson.build, from which the array, the declarations and the words of
+ * the configuration come.
  */
 #ifndef SL_SCHEDULER_H
 #define SL_SCHEDULER_H
@@ -16,12 +18,12 @@
 #include "../../dataplane/abi/backend.h"
 #include "../../dataplane/abi/service.h"
 
-#define SL_SCHEDULER_ROWS_MIN 256u
-#define SL_SCHEDULER_ROWS_MAX (1u << 20)
+#define SL_SCHEDULER_SLOTS_MIN 256u
+#define SL_SCHEDULER_SLOTS_MAX (1u << 20)
 
 struct sl_candidate {
 	uint32_t number;   /* of the backend in its service, from 1 */
-	uint32_t weight;   /* 0: gets no row */
+	uint32_t weight;   /* 0: gets no slot */
 	uint64_t identity; /* hash of address and port: the same on every gateway */
 };
 
@@ -29,19 +31,24 @@ struct sl_scheduler {
 	const char *name;
 	const char *help;
 	uint8_t pick; /* enum sl_pick */
-	/* cur[0..rows) becomes numbers of candidates, or 0 in all rows where nobody has a weight.
-	 * rows is a power of two. 0, -EINVAL (rows or a number out of range) or -ENOMEM; cur is
+	/* cur[0..slots) becomes numbers of candidates, or 0 in all slots where nobody has a weight.
+	 * slots is a power of two. 0, -EINVAL (slots or a number out of range) or -ENOMEM; cur is
 	 * then untouched. */
-	int (*fill)(uint32_t *cur, uint32_t rows, const struct sl_candidate *candidate, size_t n);
+	int (*fill)(uint32_t *cur, uint32_t slots, const struct sl_candidate *candidate, size_t n);
 };
 
-extern const struct sl_scheduler sl_scheduler_maglev;
+#define SL_SCHEDULER(name) extern const struct sl_scheduler sl_scheduler_##name;
+#include "schedulers.list.h"
+#undef SL_SCHEDULER
 
 /* All of them, the default first; NULL ends the array. */
 extern const struct sl_scheduler *const sl_schedulers[];
 
 /* NULL: no scheduler of that name. */
 const struct sl_scheduler *sl_scheduler_find(const char *name);
+
+/* The first that has its slots picked in this way (enum sl_pick); NULL: none has. */
+const struct sl_scheduler *sl_scheduler_of_pick(uint8_t pick);
 
 uint64_t sl_candidate_identity(const union sl_addr *addr, uint16_t port);
 

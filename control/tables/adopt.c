@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../schedulers/scheduler.h"
 #include "flow_scan.h"
 #include "limit_records.h"
 #include "nat_pools.h"
@@ -29,45 +30,56 @@ static void adopt_backend(struct sl_model *m, struct sl_model_backend *to,
 					 .port = sl_ntohs(from->port),
 					 .state = state_of(from),
 					 .weight = 1,
-					 .traffic = from->traffic,
+					 .counter_id = from->counter_id,
 					 .known = from->flags & SL_BACKEND_RESOLVED,
 					 .named = true };
-	if (to->state != SL_STATE_FREE && to->traffic < m->n_traffics)
-		sl_bit_set(m->traffics, to->traffic);
+	if (to->state != SL_STATE_FREE && to->counter_id < m->n_counter_ids)
+		sl_bit_set(m->counter_ids, to->counter_id);
 }
 
 static int adopt_extents(struct sl_control *c, struct sl_model_service *s,
 			 const struct sl_service *record)
 {
-	const struct sl_rows *slots = c->store.base[SL_ARRAY_slots];
+	const struct sl_table_block *blocks = c->store.base[SL_ARRAY_table_blocks];
 	uint32_t now = sl_clock_ms();
 
-	s->rows = sl_pool_adopt(c->rows, record->rows, s->n_rows / SL_ROWS_PER_RECORD);
-	s->backends = sl_pool_adopt(c->backends, record->backends, s->n ? s->n : 1);
-	s->opened_ms = calloc(s->n_rows, sizeof(*s->opened_ms));
-	if (!s->rows || !s->backends || !s->opened_ms)
+	s->slots = sl_extents_adopt(c->slots, record->slots, s->n_slots / SL_SLOTS_PER_BLOCK);
+	s->backends = sl_extents_adopt(c->backends, record->backends, s->n ? s->n : 1);
+	s->opened_ms = calloc(s->n_slots, sizeof(*s->opened_ms));
+	if (!s->slots || !s->backends || !s->opened_ms)
 		return -EPROTO;
 	/* When the windows opened isn't known: they begin anew, which only keeps them longer. */
-	for (uint32_t i = 0; i < s->n_rows; i++)
+	for (uint32_t i = 0; i < s->n_slots; i++)
 		s->opened_ms[i] = now;
-	s->windows = sl_rows_count(sl_rows_of(slots, s->rows->at), s->opened_ms, s->n_rows);
+	s->windows = sl_slots_count(sl_block_slots(blocks, s->slots->at), s->opened_ms, s->n_slots);
 	return 0;
 }
 
-/* Whom a row sends to has its place; who is in none may have been waiting for it
+/* Whom a slot sends to has its place; who is in none may have been waiting for it
  * (model/shared_endpoints.h). */
-static int adopt_rows(struct sl_control *c, struct sl_model_service *s)
+static int adopt_slots(struct sl_control *c, struct sl_model_service *s)
 {
-	const struct sl_rows *slots = c->store.base[SL_ARRAY_slots];
-	const uint32_t *row = sl_rows_of(slots, s->rows->at);
+	const struct sl_table_block *blocks = c->store.base[SL_ARRAY_table_blocks];
+	const uint32_t *slot = sl_block_slots(blocks, s->slots->at);
+	uint64_t live = sl_store_root(&c->store)->generation;
 
-	for (uint32_t i = 0; i < s->n_rows; i++) {
-		uint32_t cur = sl_row_cur(row[i]);
+	/* What an earlier generation said isn't known. */
+	s->mixed_in = live;
+	for (uint32_t i = 0; i < s->n; i++) {
+		s->backend[i].no_row_since = live;
+		s->backend[i].no_id_since = sl_servers_name(s, i + 1) ? 0 : live;
+	}
+	for (uint32_t i = 0; i < s->n_slots; i++) {
+		uint32_t cur = sl_slot_cur(slot[i]), prev = sl_slot_prev(slot[i]);
 
-		if (cur > s->n || sl_row_prev(row[i]) > s->n)
+		if (cur > s->n || prev > s->n)
 			return -EPROTO;
-		if (cur)
+		if (cur) {
 			s->backend[cur - 1].placed = true;
+			s->backend[cur - 1].no_row_since = 0;
+		}
+		if (prev && sl_slot_state(slot[i]) == SL_SLOT_OPEN)
+			s->backend[prev - 1].no_row_since = 0;
 	}
 	return 0;
 }
@@ -85,25 +97,26 @@ static int adopt_service(struct sl_control *c, struct sl_model *m, const struct 
 	const struct sl_backend *backend = c->store.base[SL_ARRAY_backends];
 	struct sl_config_service conf = { .vip = record->vip,
 					  .protocol = (uint8_t)(record->endpoint >> 16),
-					  .port = sl_ntohs((sl_be16)record->row_endpoint),
-					  .last_port = sl_ntohs((sl_be16)record->row_endpoint),
-					  .scheduler = "maglev",
+					  .port = sl_ntohs((sl_be16)record->slot_endpoint),
+					  .last_port = sl_ntohs((sl_be16)record->slot_endpoint),
 					  .mode = record->mode,
 					  .affinity = adopt_affinity(record),
 					  .track_all = record->flags & SL_SERVICE_TRACK,
 					  .flowless = record->flags & SL_SERVICE_FLOWLESS,
 					  .quic = record->flags & SL_SERVICE_QUIC,
-					  .table_size = record->row_mask + 1,
+					  .table_size = record->slot_mask + 1,
 					  .idle_timeout_ms = 900000 };
+	const struct sl_scheduler *scheduler = sl_scheduler_of_pick(record->pick);
 	struct sl_model_service *s;
 	int err;
 
-	if (!record->id || record->id >= m->n_ids || sl_bit(m->ids, record->id) ||
+	if (!scheduler || !record->id || record->id >= m->n_ids || sl_bit(m->ids, record->id) ||
 	    record->mode >= SL_MODES || record->n_backends > SL_BACKENDS_PER_SERVICE)
 		return -EPROTO;
 	if (record->flags & SL_SERVICE_RANGE)
 		conf.last_port = record->last_port;
 	snprintf(conf.name, sizeof(conf.name), "adopted-%u", record->id);
+	snprintf(conf.scheduler, sizeof(conf.scheduler), "%s", scheduler->name);
 	s = sl_model_add(m, &conf, sl_clock_ms(), &err);
 	if (!s)
 		return err;
@@ -124,30 +137,31 @@ static int adopt_service(struct sl_control *c, struct sl_model *m, const struct 
 			s->backend[i].port = sl_config_backend_port(&conf);
 	}
 	if (!err)
-		err = sl_servers_adopt(c, s, record);
+		err = sl_server_ids_adopt(c, s, record);
 	if (!err)
-		err = sl_bindings_adopt(c, s, record);
-	return err ? err : adopt_rows(c, s);
+		err = sl_nat_pools_adopt(c, s, record);
+	return err ? err : adopt_slots(c, s);
 }
 
 /* Ids of services that are gone, but that some entry names, or may yet. */
-static int rest_unknown_ids(struct sl_control *c, struct sl_model *m)
+static int quarantine_unknown_ids(struct sl_control *c, struct sl_model *m)
 {
-	const struct sl_terms *terms = c->store.base[SL_ARRAY_terms];
-	uint64_t *met = calloc(m->n_ids / 64 + 1, sizeof(*met));
+	const struct sl_flow_timeouts *timeouts = c->store.base[SL_ARRAY_flow_timeouts];
+	uint64_t *seen_ids = calloc(m->n_ids / 64 + 1, sizeof(*seen_ids));
 
-	if (!met)
+	if (!seen_ids)
 		return -ENOMEM;
 	if (sl_store_root(&c->store)->generation)
-		sl_flow_scan_services(c, met, m->n_ids);
+		sl_flow_scan_services(c, seen_ids, m->n_ids);
 	for (uint32_t id = 1; id < m->n_ids; id++) {
 		if (sl_bit(m->ids, id) ||
-		    (!terms[id].lifetime[SL_FLOW_ESTABLISHED] && !sl_bit(met, id)))
+		    (!timeouts[id].lifetime[SL_FLOW_ESTABLISHED] && !sl_bit(seen_ids, id)))
 			continue;
 		sl_bit_set(m->ids, id);
-		sl_bit_set(m->resting, id);
+		sl_bit_set(m->quarantined, id);
+		m->resting_since[id] = sl_store_root(&c->store)->generation;
 	}
-	free(met);
+	free(seen_ids);
 	return 0;
 }
 
@@ -159,7 +173,8 @@ int sl_adopt(struct sl_control *c, char error[SL_ERROR_MAX])
 		(const struct sl_service *)c->store.base[SL_ARRAY_services] +
 		(root->generation & 1) * (count[SL_ARRAY_services] / 2);
 	struct sl_model *m =
-		sl_model_new(count[SL_ARRAY_terms], count[SL_ARRAY_traffic] / count[SL_ARRAY_tally],
+		sl_model_new(count[SL_ARRAY_flow_timeouts],
+			     count[SL_ARRAY_backend_counters] / count[SL_ARRAY_reason_counters],
 			     sl_limit_ids(c));
 
 	if (!m)
@@ -179,7 +194,7 @@ int sl_adopt(struct sl_control *c, char error[SL_ERROR_MAX])
 			return err;
 		}
 	}
-	if (rest_unknown_ids(c, m) != 0) {
+	if (quarantine_unknown_ids(c, m) != 0) {
 		sl_model_free(m, 0);
 		return -ENOMEM;
 	}

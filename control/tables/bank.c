@@ -10,6 +10,7 @@
 #include "../../dataplane/abi/csum.h"
 #include "../model/limits.h"
 #include "../network/routes.h"
+#include "../schedulers/scheduler.h"
 #include "limit_records.h"
 #include "modes.h"
 #include "nat_pools.h"
@@ -19,15 +20,15 @@
 enum { SEEDS_TRIED = 32, KINDS = 4 };
 
 struct gathered {
-	struct sl_place_key *key;
+	struct sl_cuckoo_key *key;
 	char *record;
 	uint32_t *place;
 	uint32_t *seen; /* by hash of the key: which record + 1 */
 	size_t mask;	/* of `seen` */
 	size_t size;	/* of a record */
 	size_t n;
-	uint32_t ranges; /* of ports, among services */
-	bool crowded;	 /* an address has more of them than SL_RANGES */
+	uint32_t ranges;      /* of ports, among services */
+	bool insert_failures; /* an address has more of them than SL_RANGES */
 };
 
 static int gather_init(struct gathered *g, size_t size, size_t max)
@@ -53,7 +54,7 @@ static void gather_free(struct gathered *g)
 /* Where the key is seen, or would be. */
 static size_t seen_at(const struct gathered *g, const union sl_addr *addr, uint32_t what)
 {
-	size_t i = sl_place_hash(addr, what, 0) & g->mask;
+	size_t i = sl_cuckoo_hash(addr, what, 0) & g->mask;
 
 	for (; g->seen[i]; i = (i + 1) & g->mask)
 		if (g->key[g->seen[i] - 1].what == what &&
@@ -69,7 +70,7 @@ static uint32_t range_endpoint(struct gathered *g, const union sl_addr *addr, ui
 
 	while (g->seen[seen_at(g, addr, sl_endpoint_range(n, protocol))])
 		n++;
-	g->crowded |= n >= SL_RANGES;
+	g->insert_failures |= n >= SL_RANGES;
 	return sl_endpoint_range(n, protocol);
 }
 
@@ -90,19 +91,20 @@ static void gather(struct gathered *g, const void *record, uint32_t what)
 
 static void gather_service(struct gathered *g, const struct sl_model_service *s)
 {
+	const struct sl_scheduler *scheduler = sl_scheduler_find(s->conf.scheduler);
 	struct sl_service r = { .vip = s->conf.vip,
 				.endpoint = sl_endpoint(sl_htons(s->conf.port), s->conf.protocol),
-				.row_endpoint =
+				.slot_endpoint =
 					sl_endpoint(sl_htons(s->conf.port), s->conf.protocol),
 				.first_port = s->conf.port,
 				.last_port = s->conf.last_port,
 				.id = s->id,
 				.n_backends = (uint16_t)s->n,
-				.rows = s->rows->at,
-				.row_mask = s->conf.table_size - 1,
+				.slots = s->slots->at,
+				.slot_mask = s->conf.table_size - 1,
 				.backends = s->backends->at,
 				.mode = (uint8_t)s->conf.mode,
-				.pick = SL_PICK_HASH,
+				.pick = scheduler ? scheduler->pick : SL_PICK_HASH,
 				.flags = sl_limit_records_flags(s),
 				.limits = s->limits ? s->limits->at : 0,
 				.n_limits = (uint8_t)s->n_limits };
@@ -119,16 +121,16 @@ static void gather_service(struct gathered *g, const struct sl_model_service *s)
 		r.flags |= SL_SERVICE_FLOWLESS;
 	if (s->windows.open || s->windows.mixed)
 		r.flags |= SL_SERVICE_LOOKUP;
-	if (s->conf.refuses)
-		r.flags |= SL_SERVICE_REFUSES;
+	if (s->conf.rejects)
+		r.flags |= SL_SERVICE_REJECTS;
 	if (sl_config_is_range(&s->conf)) {
 		r.flags |= SL_SERVICE_RANGE;
 		r.endpoint = range_endpoint(g, &r.vip, s->conf.protocol);
 		g->ranges++;
 	}
-	if (s->servers) {
+	if (s->server_ids) {
 		r.flags |= SL_SERVICE_QUIC;
-		r.servers = sl_servers_record(s);
+		r.server_ids = sl_server_ids_record(s);
 	}
 	if (s->pool) {
 		r.flags |= SL_SERVICE_FULLNAT;
@@ -139,11 +141,11 @@ static void gather_service(struct gathered *g, const struct sl_model_service *s)
 
 /* The gateway answers for the addresses of pools too. */
 static void gather_pool(struct gathered *g, const struct sl_control *c,
-			const struct sl_config_pool *pool)
+			const struct sl_config_snat_pool *pool)
 {
 	for (uint32_t i = 0; i < pool->n; i++) {
 		struct sl_service r = { .vip = pool->addr[i],
-					.rows = sl_bindings_region(c, &pool->addr[i]),
+					.slots = sl_nat_pools_region(c, &pool->addr[i]),
 					.flags = SL_SERVICE_VIP | SL_SERVICE_POOL };
 
 		gather(g, &r, 0);
@@ -157,8 +159,8 @@ static void gather_services(struct gathered *g, const struct sl_control *c,
 		const struct sl_config_service *conf = &m->service[i]->conf;
 		struct sl_service vip = { .vip = conf->vip, .flags = SL_SERVICE_VIP };
 
-		if (conf->vip_refuses)
-			vip.flags |= SL_SERVICE_REFUSES;
+		if (conf->vip_rejects)
+			vip.flags |= SL_SERVICE_REJECTS;
 		gather_service(g, m->service[i]);
 		gather(g, &vip, 0);
 		gather_pool(g, c, &conf->pool);
@@ -166,9 +168,9 @@ static void gather_services(struct gathered *g, const struct sl_control *c,
 }
 
 /* A record of these ports of the backend is there. */
-static bool has_range(const struct gathered *g, const struct sl_reverse *r, uint8_t protocol)
+static bool has_range(const struct gathered *g, const struct sl_reply_entry *r, uint8_t protocol)
 {
-	const struct sl_reverse *there = (const void *)g->record;
+	const struct sl_reply_entry *there = (const void *)g->record;
 	uint32_t seen;
 
 	for (uint32_t n = 0;; n++) {
@@ -186,14 +188,14 @@ static void gather_replies(struct gathered *g, const struct sl_model_service *s,
 {
 	sl_be16 port = sl_htons(b->port); /* of a range 0, and no checksum sees it */
 	sl_be16 vip_port = sl_config_is_range(&s->conf) ? port : sl_htons(s->conf.port);
-	struct sl_reverse r = {
+	struct sl_reply_entry r = {
 		.backend = b->addr,
 		.endpoint = sl_endpoint(port, s->conf.protocol),
 		.service = s->id,
 		.ip_delta = sl_csum_delta_addr(&b->addr, &s->conf.vip),
 		.l4_delta = sl_csum_delta_endpoint(&b->addr, port, &s->conf.vip, vip_port),
 		.port = vip_port,
-		.traffic = b->traffic,
+		.counter_id = b->counter_id,
 		.vip = s->conf.vip,
 		.mss = sl_mode_mss(&s->conf, b),
 		.flags =
@@ -217,10 +219,10 @@ static void gather_replies(struct gathered *g, const struct sl_model_service *s,
 }
 
 /* The way back of a service of full NAT, whichever of its backends it is from. */
-static void gather_bound(struct gathered *g, const struct sl_model_service *s)
+static void gather_snat_pool_services(struct gathered *g, const struct sl_model_service *s)
 {
-	struct sl_reverse r = {
-		.backend = sl_reverse_id(s->id),
+	struct sl_reply_entry r = {
+		.backend = sl_reply_entry_id(s->id),
 		.endpoint = SL_ENDPOINT_ID,
 		.service = s->id,
 		.port = sl_config_is_range(&s->conf) ? 0 : sl_htons(s->conf.port),
@@ -241,7 +243,7 @@ static void gather_bound(struct gathered *g, const struct sl_model_service *s)
  * comes from it can't be told apart, and belongs to the first (model/shared_endpoints.h). Within a
  * service a number that is gone may have a successor under the same endpoint, whose replies they
  * are: so those that serve come first. */
-static void gather_reverse(struct gathered *g, const struct sl_model *m)
+static void gather_reply_entry(struct gathered *g, const struct sl_model *m)
 {
 	for (int gone = 0; gone < 2; gone++) {
 		for (size_t i = 0; i < m->n; i++) {
@@ -255,7 +257,7 @@ static void gather_reverse(struct gathered *g, const struct sl_model *m)
 					gather_replies(g, s, b);
 			}
 			if (s->pool && !gone)
-				gather_bound(g, s);
+				gather_snat_pool_services(g, s);
 		}
 	}
 }
@@ -277,7 +279,7 @@ static void gather_pool_routes(struct gathered *g, struct sl_bank *bank, const s
 			       size_t n[2])
 {
 	for (size_t i = 0; i < m->n; i++) {
-		const struct sl_config_pool *pool = &m->service[i]->conf.pool;
+		const struct sl_config_snat_pool *pool = &m->service[i]->conf.pool;
 
 		for (uint32_t k = 0; k < pool->n; k++) {
 			struct sl_route r = { .prefix = pool->addr[k],
@@ -325,7 +327,7 @@ static int place_all(struct gathered g[KINDS], const uint32_t size[KINDS], uint6
 	for (int i = 0; i < SEEDS_TRIED && err == -EAGAIN; i++) {
 		err = 0;
 		for (int k = 0; k < KINDS && !err; k++)
-			err = sl_place(g[k].key, g[k].n, size[k], *seed, g[k].place);
+			err = sl_cuckoo_assign(g[k].key, g[k].n, size[k], *seed, g[k].place);
 		if (err == -EAGAIN && getrandom(seed, sizeof(*seed), 0) != sizeof(*seed))
 			*seed += 0x9e3779b97f4a7c15ull;
 	}
@@ -344,9 +346,9 @@ static void scatter(const struct gathered *g, void *array, uint32_t size, uint64
 static uint32_t engine_choice(const struct sl_config_dataplane *dataplane)
 {
 	switch (dataplane->engine) {
-	case SL_WISH_DPDK:
+	case SL_CONFIG_ENGINE_DPDK:
 		return SL_ENGINE_DPDK;
-	case SL_WISH_XDP:
+	case SL_CONFIG_ENGINE_XDP:
 		return SL_ENGINE_XDP;
 	default:
 		return SL_ENGINE_AUTO;
@@ -356,7 +358,7 @@ static uint32_t engine_choice(const struct sl_config_dataplane *dataplane)
 int sl_bank_build(struct sl_control *c, const struct sl_model *m, uint64_t generation,
 		  char error[SL_ERROR_MAX])
 {
-	static const enum sl_array array[KINDS] = { SL_ARRAY_services, SL_ARRAY_reverse,
+	static const enum sl_array array[KINDS] = { SL_ARRAY_services, SL_ARRAY_reply_entries,
 						    SL_ARRAY_routes, SL_ARRAY_exceptions };
 	struct sl_root *root = sl_store_root(&c->store);
 	struct sl_bank *bank = &root->bank[generation & 1];
@@ -374,7 +376,7 @@ int sl_bank_build(struct sl_control *c, const struct sl_model *m, uint64_t gener
 		size[k] = c->store.count[array[k]] / 2;
 	err = gather_init(&g[0], sizeof(struct sl_service), m->n * 2 + addresses);
 	if (!err)
-		err = gather_init(&g[1], sizeof(struct sl_reverse), backends + m->n);
+		err = gather_init(&g[1], sizeof(struct sl_reply_entry), backends + m->n);
 	if (!err)
 		err = gather_init(&g[2], sizeof(struct sl_route), m->n_routes + addresses);
 	if (!err)
@@ -382,10 +384,10 @@ int sl_bank_build(struct sl_control *c, const struct sl_model *m, uint64_t gener
 				  sl_limits_count_exceptions(m));
 	if (!err) {
 		gather_services(&g[0], c, m);
-		gather_reverse(&g[1], m);
+		gather_reply_entry(&g[1], m);
 		gather_routes(&g[2], bank, m);
 		gather_exceptions(&g[3], m);
-		err = g[1].crowded ? -E2BIG : place_all(g, size, &seed);
+		err = g[1].insert_failures ? -E2BIG : place_all(g, size, &seed);
 	}
 	if (err == -E2BIG) {
 		snprintf(error, SL_ERROR_MAX,
@@ -402,7 +404,7 @@ int sl_bank_build(struct sl_control *c, const struct sl_model *m, uint64_t gener
 		bank->generation = generation;
 		bank->seed = seed;
 		bank->services = (uint32_t)g[0].n;
-		bank->reverse = (uint32_t)g[1].n;
+		bank->replies = (uint32_t)g[1].n;
 		bank->routes = (uint32_t)g[2].n;
 		bank->ports = m->n_ports;
 		bank->ranges = g[0].ranges;

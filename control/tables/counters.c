@@ -11,27 +11,27 @@ static void add_words(void *to, const void *from, size_t size)
 		sum[i] += __atomic_load_n(&word[i], __ATOMIC_RELAXED);
 }
 
-static struct sl_traffic total(const struct sl_control *c, uint32_t traffic)
+static struct sl_backend_counters total(const struct sl_control *c, uint32_t counter_id)
 {
-	const struct sl_traffic *record = c->store.base[SL_ARRAY_traffic];
-	uint32_t writers = c->store.count[SL_ARRAY_tally];
-	uint32_t ids = c->store.count[SL_ARRAY_traffic] / writers;
-	struct sl_traffic sum = { 0 };
+	const struct sl_backend_counters *record = c->store.base[SL_ARRAY_backend_counters];
+	uint32_t writers = c->store.count[SL_ARRAY_reason_counters];
+	uint32_t ids = c->store.count[SL_ARRAY_backend_counters] / writers;
+	struct sl_backend_counters sum = { 0 };
 
-	for (uint32_t w = 0; w < writers && traffic < ids; w++)
-		add_words(&sum, &record[(size_t)w * ids + traffic], sizeof(sum));
+	for (uint32_t w = 0; w < writers && counter_id < ids; w++)
+		add_words(&sum, &record[(size_t)w * ids + counter_id], sizeof(sum));
 	return sum;
 }
 
-void sl_stats_begin(struct sl_control *c, uint32_t traffic)
+void sl_stats_begin(struct sl_control *c, uint32_t counter_id)
 {
-	c->baseline[traffic] = total(c, traffic);
+	c->baseline[counter_id] = total(c, counter_id);
 }
 
-struct sl_traffic sl_stats_traffic(const struct sl_control *c, uint32_t traffic)
+struct sl_backend_counters sl_stats_backend(const struct sl_control *c, uint32_t counter_id)
 {
-	struct sl_traffic sum = total(c, traffic);
-	const struct sl_traffic *base = &c->baseline[traffic];
+	struct sl_backend_counters sum = total(c, counter_id);
+	const struct sl_backend_counters *base = &c->baseline[counter_id];
 
 	sum.packets_in -= base->packets_in;
 	sum.bytes_in -= base->bytes_in;
@@ -41,12 +41,12 @@ struct sl_traffic sl_stats_traffic(const struct sl_control *c, uint32_t traffic)
 	return sum;
 }
 
-static struct sl_limit_tally limit_total(const struct sl_control *c, uint16_t limit)
+static struct sl_limit_counters limit_total(const struct sl_control *c, uint16_t limit)
 {
-	const struct sl_limit_tally *record = c->store.base[SL_ARRAY_limit_tally];
-	uint32_t writers = c->store.count[SL_ARRAY_tally];
-	uint32_t ids = c->store.count[SL_ARRAY_limit_tally] / writers;
-	struct sl_limit_tally sum = { 0 };
+	const struct sl_limit_counters *record = c->store.base[SL_ARRAY_limit_counters];
+	uint32_t writers = c->store.count[SL_ARRAY_reason_counters];
+	uint32_t ids = c->store.count[SL_ARRAY_limit_counters] / writers;
+	struct sl_limit_counters sum = { 0 };
 
 	for (uint32_t w = 0; w < writers && limit < ids; w++)
 		add_words(&sum, &record[(size_t)w * ids + limit], sizeof(sum));
@@ -58,10 +58,10 @@ void sl_stats_begin_limit(struct sl_control *c, uint16_t limit)
 	c->limit_baseline[limit] = limit_total(c, limit);
 }
 
-struct sl_limit_tally sl_stats_limit(const struct sl_control *c, uint16_t limit)
+struct sl_limit_counters sl_stats_limit(const struct sl_control *c, uint16_t limit)
 {
-	struct sl_limit_tally sum = limit_total(c, limit);
-	const struct sl_limit_tally *base = &c->limit_baseline[limit];
+	struct sl_limit_counters sum = limit_total(c, limit);
+	const struct sl_limit_counters *base = &c->limit_baseline[limit];
 
 	sum.passed -= base->passed;
 	sum.dropped -= base->dropped;
@@ -73,37 +73,49 @@ struct sl_limit_tally sl_stats_limit(const struct sl_control *c, uint16_t limit)
 	return sum;
 }
 
-struct sl_service_tally sl_stats_service(const struct sl_control *c, uint32_t service)
+struct sl_service_counters sl_stats_service(const struct sl_control *c, uint32_t service)
 {
-	const struct sl_service_tally *record = c->store.base[SL_ARRAY_service_tally];
-	uint32_t writers = c->store.count[SL_ARRAY_tally];
-	uint32_t ids = c->store.count[SL_ARRAY_service_tally] / writers;
-	struct sl_service_tally sum = { 0 };
+	const struct sl_service_counters *record = c->store.base[SL_ARRAY_service_counters];
+	uint32_t writers = c->store.count[SL_ARRAY_reason_counters];
+	uint32_t ids = c->store.count[SL_ARRAY_service_counters] / writers;
+	struct sl_service_counters sum = { 0 };
 
 	for (uint32_t w = 0; w < writers && service < ids; w++)
 		add_words(&sum, &record[(size_t)w * ids + service], sizeof(sum));
 	return sum;
 }
 
-uint64_t sl_stats_reason(const struct sl_control *c, enum sl_reason reason)
+/* What never came to a worker is counted by the drivers of its ports. */
+static uint64_t missed(const struct sl_control *c)
 {
-	const struct sl_tally *record = c->store.base[SL_ARRAY_tally];
+	const struct sl_queue *queue = c->store.base[SL_ARRAY_queues];
 	uint64_t sum = 0;
 
-	for (uint32_t w = 0; w < c->store.count[SL_ARRAY_tally]; w++)
+	for (uint32_t q = 0; q < c->store.count[SL_ARRAY_queues]; q++)
+		sum += __atomic_load_n(&queue[q].missed, __ATOMIC_RELAXED);
+	return sum;
+}
+
+uint64_t sl_stats_reason(const struct sl_control *c, enum sl_reason reason)
+{
+	const struct sl_reason_counters *record = c->store.base[SL_ARRAY_reason_counters];
+	uint64_t sum = reason == SL_REASON_missed ? missed(c) : 0;
+
+	for (uint32_t w = 0; w < c->store.count[SL_ARRAY_reason_counters]; w++)
 		sum += __atomic_load_n(&record[w].packets[reason], __ATOMIC_RELAXED);
 	return sum;
 }
 
-static uint64_t backend_bytes(const struct sl_control *c, uint32_t traffic, uint32_t writer,
+static uint64_t backend_bytes(const struct sl_control *c, uint32_t counter_id, uint32_t writer,
 			      uint32_t n)
 {
-	const struct sl_traffic *record = c->store.base[SL_ARRAY_traffic];
-	uint32_t ids = c->store.count[SL_ARRAY_traffic] / c->store.count[SL_ARRAY_tally];
-	struct sl_traffic sum = { 0 };
+	const struct sl_backend_counters *record = c->store.base[SL_ARRAY_backend_counters];
+	uint32_t ids = c->store.count[SL_ARRAY_backend_counters] /
+		       c->store.count[SL_ARRAY_reason_counters];
+	struct sl_backend_counters sum = { 0 };
 
-	for (uint32_t w = writer; w < writer + n && traffic < ids; w++)
-		add_words(&sum, &record[(size_t)w * ids + traffic], sizeof(sum));
+	for (uint32_t w = writer; w < writer + n && counter_id < ids; w++)
+		add_words(&sum, &record[(size_t)w * ids + counter_id], sizeof(sum));
 	return sum.bytes_in + sum.bytes_out;
 }
 
@@ -116,7 +128,7 @@ uint64_t sl_stats_bytes(const struct sl_control *c, uint32_t writer, uint32_t n)
 
 		for (uint32_t b = 0; b < s->n; b++)
 			if (s->backend[b].state != SL_STATE_FREE)
-				sum += backend_bytes(c, s->backend[b].traffic, writer, n);
+				sum += backend_bytes(c, s->backend[b].counter_id, writer, n);
 	}
 	return sum;
 }
@@ -128,7 +140,7 @@ uint64_t sl_stats_decided(const struct sl_control *c, uint32_t writer, uint32_t 
 		SL_REASONS(OURS)
 #undef OURS
 	};
-	const struct sl_tally *record = c->store.base[SL_ARRAY_tally];
+	const struct sl_reason_counters *record = c->store.base[SL_ARRAY_reason_counters];
 	uint64_t sum = 0;
 
 	for (uint32_t w = writer; w < writer + n; w++)

@@ -49,7 +49,7 @@ static struct sl_capacity capacity_of(const struct sl_config *config)
 	return (struct sl_capacity){
 		.services = config->capacity.services,
 		.backends = config->capacity.backends,
-		.rows = config->capacity.rows,
+		.slots = config->capacity.slots,
 		.flows = config->capacity.flows,
 		.routes = config->capacity.routes,
 		.limits = config->capacity.limits,
@@ -69,7 +69,7 @@ static int make(struct sl_control *c, const struct sl_capacity *capacity, char e
 	if (err)
 		return err;
 	root = sl_store_root(&c->store);
-	memcpy(root->row_key, c->config.row_key, sizeof(root->row_key));
+	memcpy(root->slot_key, c->config.slot_key, sizeof(root->slot_key));
 	if (getrandom(root->flow_key, sizeof(root->flow_key), 0) != sizeof(root->flow_key) ||
 	    getrandom(&root->bank[0].seed, sizeof(root->bank[0].seed), 0) < 0)
 		return -EIO;
@@ -100,8 +100,8 @@ static int check_capacity(struct sl_control *c, const struct sl_capacity *capaci
 			 c->config.instance, name[i], c->store.count[i], count[i]);
 		return -EINVAL;
 	}
-	if (memcmp(sl_store_root(&c->store)->row_key, c->config.row_key,
-		   sizeof(c->config.row_key)) == 0)
+	if (memcmp(sl_store_root(&c->store)->slot_key, c->config.slot_key,
+		   sizeof(c->config.slot_key)) == 0)
 		return 0;
 	snprintf(error, SL_ERROR_MAX,
 		 "instance %s belongs to another group: its rows would all move; start over with "
@@ -156,16 +156,16 @@ int sl_instance_check_unused(struct sl_control *c, char error[SL_ERROR_MAX])
 int sl_instance_books(struct sl_control *c)
 {
 	const uint32_t *count = c->store.count;
-	uint32_t writers = count[SL_ARRAY_tally];
+	uint32_t writers = count[SL_ARRAY_reason_counters];
 
-	c->rows = sl_pool_new(count[SL_ARRAY_slots]);
-	c->backends = sl_pool_new(count[SL_ARRAY_backends]);
-	c->limits = sl_pool_new(count[SL_ARRAY_limits]);
-	c->baseline = calloc(count[SL_ARRAY_traffic] / writers, sizeof(*c->baseline));
+	c->slots = sl_extents_new(count[SL_ARRAY_table_blocks]);
+	c->backends = sl_extents_new(count[SL_ARRAY_backends]);
+	c->limits = sl_extents_new(count[SL_ARRAY_limits]);
+	c->baseline = calloc(count[SL_ARRAY_backend_counters] / writers, sizeof(*c->baseline));
 	c->limit_baseline =
-		calloc(count[SL_ARRAY_limit_tally] / writers, sizeof(*c->limit_baseline));
-	c->region = calloc(count[SL_ARRAY_bindings] / SL_BINDING_LINES + 1, sizeof(*c->region));
-	return c->rows && c->backends && c->limits && c->baseline && c->limit_baseline && c->region
+		calloc(count[SL_ARRAY_limit_counters] / writers, sizeof(*c->limit_baseline));
+	c->region = calloc(count[SL_ARRAY_snat_ports] / SL_SNAT_LINES + 1, sizeof(*c->region));
+	return c->slots && c->backends && c->limits && c->baseline && c->limit_baseline && c->region
 		       ? 0
 		       : -ENOMEM;
 }
@@ -189,9 +189,9 @@ void sl_instance_close_books(struct sl_control *c)
 	free(c->region);
 	free(c->limit_baseline);
 	sl_model_free(c->model, 0);
-	sl_pool_free(c->limits);
-	sl_pool_free(c->backends);
-	sl_pool_free(c->rows);
+	sl_extents_free(c->limits);
+	sl_extents_free(c->backends);
+	sl_extents_free(c->slots);
 }
 
 void sl_instance_close(struct sl_control *c)

@@ -14,7 +14,7 @@ _Static_assert(SL_LIMITS_MAX == SL_LIMITS_A_SERVICE, "engines ask no more than t
 
 uint32_t sl_limit_ids(const struct sl_control *c)
 {
-	return c->store.count[SL_ARRAY_limit_tally] / c->store.count[SL_ARRAY_tally];
+	return c->store.count[SL_ARRAY_limit_counters] / c->store.count[SL_ARRAY_reason_counters];
 }
 
 static bool is_entry(const struct sl_model_service *s, uint32_t i)
@@ -34,19 +34,19 @@ static uint8_t flags_of(const struct sl_model_service *s, uint32_t i)
 	return flags;
 }
 
-static uint32_t traffic_ids(const struct sl_control *c)
+static uint32_t counter_ids(const struct sl_control *c)
 {
-	return c->store.count[SL_ARRAY_traffic] / c->store.count[SL_ARRAY_tally];
+	return c->store.count[SL_ARRAY_backend_counters] / c->store.count[SL_ARRAY_reason_counters];
 }
 
 /* Of a service: the one of its id. Of its backends: a plane of them, one for each such limit. */
-static uint32_t balance_of(const struct sl_control *c, const struct sl_model_limit *l)
+static uint32_t shared_bucket_of(const struct sl_control *c, const struct sl_model_limit *l)
 {
 	switch (l->conf.scope) {
 	case SL_SCOPE_SERVICE:
 		return l->id;
 	case SL_SCOPE_BACKEND:
-		return sl_limit_ids(c) + l->plane * traffic_ids(c);
+		return sl_limit_ids(c) + l->plane * counter_ids(c);
 	default:
 		return 0;
 	}
@@ -66,7 +66,7 @@ static struct sl_limit record_of(const struct sl_control *c, const struct sl_mod
 				  .flags = flags_of(s, i),
 				  .prefix4 = conf->prefix4,
 				  .prefix6 = conf->prefix6,
-				  .balance = balance_of(c, &s->limit[i]),
+				  .shared_bucket = shared_bucket_of(c, &s->limit[i]),
 				  .lease = sl_pace_lease(&s->limit[i].pace) };
 }
 
@@ -84,12 +84,12 @@ int sl_limit_records_build(struct sl_control *c, struct sl_model_service *s,
 				   memcmp(&pool[s->limits->at], record, n * sizeof(*record)) == 0))
 		return 0;
 	if (n) {
-		extent = sl_pool_alloc(c->limits, n);
+		extent = sl_extents_alloc(c->limits, n);
 		if (!extent) {
 			snprintf(error, SL_ERROR_MAX,
 				 "no room for %u limits in one piece (%u free at most; old ones "
 				 "rest until every worker has moved on): raise capacity.limits",
-				 n, sl_pool_room(c->limits));
+				 n, sl_extents_room(c->limits));
 			return -ENOSPC;
 		}
 		memcpy(&pool[extent->at], record, n * sizeof(*record));
@@ -132,16 +132,17 @@ struct sl_exception sl_limit_records_exception(const struct sl_model_exception *
 void sl_limit_records_begin(struct sl_control *c, const struct sl_model_service *s,
 			    const struct sl_model_limit *l)
 {
-	struct sl_balance *balance =
-		(struct sl_balance *)c->store.base[SL_ARRAY_balances] + balance_of(c, l);
+	struct sl_shared_bucket *shared_bucket =
+		(struct sl_shared_bucket *)c->store.base[SL_ARRAY_shared_buckets] +
+		shared_bucket_of(c, l);
 	uint64_t now = sl_bucket_now(c);
 
 	sl_stats_begin_limit(c, l->id);
 	if (l->conf.scope == SL_SCOPE_SERVICE)
-		__atomic_store_n(&balance->full_at, now, __ATOMIC_RELAXED);
+		__atomic_store_n(&shared_bucket->full_at, now, __ATOMIC_RELAXED);
 	for (uint32_t i = 0; l->conf.scope == SL_SCOPE_BACKEND && i < s->n; i++)
 		if (s->backend[i].state != SL_STATE_FREE)
-			__atomic_store_n(&balance[s->backend[i].traffic].full_at, now,
+			__atomic_store_n(&shared_bucket[s->backend[i].counter_id].full_at, now,
 					 __ATOMIC_RELAXED);
 }
 
@@ -153,11 +154,12 @@ static int adopt_limit(const struct sl_control *c, struct sl_model *m, struct sl
 	uint32_t plane = 0;
 
 	if (from->scope == SL_SCOPE_BACKEND)
-		plane = (from->balance - sl_limit_ids(c)) / traffic_ids(c);
+		plane = (from->shared_bucket - sl_limit_ids(c)) / counter_ids(c);
 	if (from->scope >= SL_SCOPES || from->unit >= SL_UNITS || from->action >= SL_ACTIONS ||
 	    from->prefix4 > 32 || from->prefix6 > 128 || !from->direction ||
 	    from->direction > (SL_TO_BACKEND | SL_FROM_BACKEND) || !from->id ||
-	    from->id >= m->n_limits || sl_bit(m->limits, from->id) || plane >= SL_BALANCE_PLANES)
+	    from->id >= m->n_limits || sl_bit(m->limits, from->id) ||
+	    plane >= SL_SHARED_BUCKET_PLANES)
 		return -EPROTO;
 	sl_bit_set(m->limits, from->id);
 	*to = (struct sl_model_limit){
@@ -211,7 +213,7 @@ int sl_limit_records_adopt(struct sl_control *c, struct sl_model *m, struct sl_m
 		return 0;
 	if (record->n_limits > SL_LIMITS_MAX)
 		return -EPROTO;
-	s->limits = sl_pool_adopt(c->limits, record->limits, record->n_limits);
+	s->limits = sl_extents_adopt(c->limits, record->limits, record->n_limits);
 	if (!s->limits)
 		return -EPROTO;
 	for (uint32_t i = 0; i < record->n_limits && !err; i++) {

@@ -18,17 +18,17 @@ static const union sl_addr nobody;
 
 static uint32_t regions(const struct sl_control *c)
 {
-	return c->store.count[SL_ARRAY_bindings] / SL_BINDING_LINES;
+	return c->store.count[SL_ARRAY_snat_ports] / SL_SNAT_LINES;
 }
 
 static uint64_t *words(const struct sl_control *c, uint32_t region)
 {
-	return &((struct sl_bindings *)c->store.base[SL_ARRAY_bindings] +
-		 (size_t)region * SL_BINDING_LINES)
+	return &((struct sl_snat_line *)c->store.base[SL_ARRAY_snat_ports] +
+		 (size_t)region * SL_SNAT_LINES)
 			->key[0];
 }
 
-uint32_t sl_bindings_region(const struct sl_control *c, const union sl_addr *addr)
+uint32_t sl_nat_pools_region(const struct sl_control *c, const union sl_addr *addr)
 {
 	uint32_t i = 0;
 
@@ -40,9 +40,9 @@ uint32_t sl_bindings_region(const struct sl_control *c, const union sl_addr *add
 /* Its own, or one that is nobody's. */
 static int take_region(struct sl_control *c, const union sl_addr *addr, uint32_t *region)
 {
-	*region = sl_bindings_region(c, addr);
+	*region = sl_nat_pools_region(c, addr);
 	if (*region == regions(c))
-		*region = sl_bindings_region(c, &nobody);
+		*region = sl_nat_pools_region(c, &nobody);
 	if (*region == regions(c))
 		return -ENOSPC;
 	c->region[*region].addr = *addr;
@@ -50,10 +50,10 @@ static int take_region(struct sl_control *c, const union sl_addr *addr, uint32_t
 	return 0;
 }
 
-/* Rows hold indices of addresses: a change of addresses moves few of them. */
-static int fill_rows(const struct sl_config_pool *pool, uint32_t *row)
+/* Slots hold indices of addresses: a change of addresses moves few of them. */
+static int fill_slots(const struct sl_config_snat_pool *pool, uint32_t *slot)
 {
-	struct sl_candidate candidate[SL_POOL_ADDRESSES_MAX];
+	struct sl_candidate candidate[SL_SNAT_ADDRESSES_MAX];
 	int err;
 
 	for (uint32_t i = 0; i < pool->n; i++)
@@ -62,40 +62,41 @@ static int fill_rows(const struct sl_config_pool *pool, uint32_t *row)
 			.weight = 1,
 			.identity = sl_candidate_identity(&pool->addr[i], 0),
 		};
-	err = sl_scheduler_maglev.fill(row, SL_POOL_ROWS, candidate, pool->n);
-	for (uint32_t i = 0; i < SL_POOL_ROWS && !err; i++)
-		row[i]--;
+	err = sl_scheduler_maglev.fill(slot, SL_SNAT_START_SLOTS, candidate, pool->n);
+	for (uint32_t i = 0; i < SL_SNAT_START_SLOTS && !err; i++)
+		slot[i]--;
 	return err;
 }
 
-static int fill(struct sl_control *c, const struct sl_config_pool *pool, struct sl_rows *record)
+static int fill(struct sl_control *c, const struct sl_config_snat_pool *pool,
+		struct sl_table_block *record)
 {
-	struct sl_rows *address = record + 1 + SL_POOL_ROWS / SL_ROWS_PER_RECORD;
+	struct sl_table_block *address = record + 1 + SL_SNAT_START_SLOTS / SL_SLOTS_PER_BLOCK;
 	uint32_t region;
 	int err;
 
-	memset(record, 0, sl_pool_records(pool->n) * sizeof(*record));
-	record->pool = (struct sl_address_pool){ .n = pool->n,
-						 .first_port = pool->first_port,
-						 .last_port = pool->last_port };
+	memset(record, 0, sl_snat_pool_blocks(pool->n) * sizeof(*record));
+	record->pool = (struct sl_snat_pool){ .n = pool->n,
+					      .first_port = pool->first_port,
+					      .last_port = pool->last_port };
 	for (uint32_t i = 0; i < pool->n; i++) {
-		struct sl_pool_address *a =
-			&address[i / SL_POOL_ADDRESSES].address[i % SL_POOL_ADDRESSES];
+		struct sl_snat_address *a = &address[i / SL_SNAT_ADDRESSES_PER_BLOCK]
+						     .address[i % SL_SNAT_ADDRESSES_PER_BLOCK];
 
 		err = take_region(c, &pool->addr[i], &region);
 		if (err)
 			return err;
-		*a = (struct sl_pool_address){ .addr = pool->addr[i], .region = region };
+		*a = (struct sl_snat_address){ .addr = pool->addr[i], .region = region };
 	}
-	return fill_rows(pool, &record[1].row[0]);
+	return fill_slots(pool, &record[1].slot[0]);
 }
 
-int sl_bindings_build(struct sl_control *c, struct sl_model_service *s, char error[SL_ERROR_MAX])
+int sl_nat_pools_build(struct sl_control *c, struct sl_model_service *s, char error[SL_ERROR_MAX])
 {
 	uint64_t next = sl_store_root(&c->store)->generation + 1;
-	struct sl_rows *slots = c->store.base[SL_ARRAY_slots], *wanted;
-	const struct sl_config_pool *pool = &s->conf.pool;
-	uint32_t records = sl_pool_records(pool->n);
+	struct sl_table_block *blocks = c->store.base[SL_ARRAY_table_blocks], *desired;
+	const struct sl_config_snat_pool *pool = &s->conf.pool;
+	uint32_t records = sl_snat_pool_blocks(pool->n);
 	struct sl_extent *extent;
 	int err;
 
@@ -104,60 +105,61 @@ int sl_bindings_build(struct sl_control *c, struct sl_model_service *s, char err
 		s->pool = NULL;
 		return 0;
 	}
-	wanted = aligned_alloc(64, records * sizeof(*wanted));
-	if (!wanted)
+	desired = aligned_alloc(64, records * sizeof(*desired));
+	if (!desired)
 		return -ENOMEM;
-	err = fill(c, pool, wanted);
+	err = fill(c, pool, desired);
 	if (err)
 		snprintf(error, SL_ERROR_MAX,
 			 "pool %s: no room for its addresses: those that were let go of rest for "
 			 "seconds; try again later or raise capacity.addresses (%u)",
 			 pool->name, regions(c));
 	if (err || (s->pool && s->pool->n == records &&
-		    memcmp(&slots[s->pool->at], wanted, records * sizeof(*wanted)) == 0))
+		    memcmp(&blocks[s->pool->at], desired, records * sizeof(*desired)) == 0))
 		goto out;
-	extent = sl_pool_alloc(c->rows, records);
+	extent = sl_extents_alloc(c->slots, records);
 	if (!extent) {
 		snprintf(error, SL_ERROR_MAX,
 			 "no room for pool %s of service %s, which takes %u rows in one piece (%u "
 			 "free at most; old ones rest until every worker has moved on): raise "
 			 "capacity.rows",
-			 pool->name, s->conf.name, records * SL_ROWS_PER_RECORD,
-			 sl_pool_room(c->rows) * SL_ROWS_PER_RECORD);
+			 pool->name, s->conf.name, records * SL_SLOTS_PER_BLOCK,
+			 sl_extents_room(c->slots) * SL_SLOTS_PER_BLOCK);
 		err = -ENOSPC;
 		goto out;
 	}
-	memcpy(&slots[extent->at], wanted, records * sizeof(*wanted));
+	memcpy(&blocks[extent->at], desired, records * sizeof(*desired));
 	sl_extent_unref(s->pool, next);
 	s->pool = extent;
 out:
-	free(wanted);
+	free(desired);
 	return err;
 }
 
-int sl_bindings_adopt(struct sl_control *c, struct sl_model_service *s,
-		      const struct sl_service *record)
+int sl_nat_pools_adopt(struct sl_control *c, struct sl_model_service *s,
+		       const struct sl_service *record)
 {
-	const struct sl_rows *head, *address, *slots = c->store.base[SL_ARRAY_slots];
-	struct sl_config_pool *pool = &s->conf.pool;
+	const struct sl_table_block *head, *address, *blocks = c->store.base[SL_ARRAY_table_blocks];
+	struct sl_config_snat_pool *pool = &s->conf.pool;
 
 	if (!(record->flags & SL_SERVICE_FULLNAT))
 		return 0;
-	if (record->pool >= c->store.count[SL_ARRAY_slots])
+	if (record->pool >= c->store.count[SL_ARRAY_table_blocks])
 		return -EPROTO;
-	head = &slots[record->pool];
-	if (head->pool.n > SL_POOL_ADDRESSES_MAX)
+	head = &blocks[record->pool];
+	if (head->pool.n > SL_SNAT_ADDRESSES_MAX)
 		return -EPROTO;
-	s->pool = sl_pool_adopt(c->rows, record->pool, sl_pool_records(head->pool.n));
+	s->pool = sl_extents_adopt(c->slots, record->pool, sl_snat_pool_blocks(head->pool.n));
 	if (!s->pool)
 		return -EPROTO;
 	pool->n = head->pool.n;
 	pool->first_port = head->pool.first_port;
 	pool->last_port = head->pool.last_port;
-	address = head + 1 + SL_POOL_ROWS / SL_ROWS_PER_RECORD;
+	address = head + 1 + SL_SNAT_START_SLOTS / SL_SLOTS_PER_BLOCK;
 	for (uint32_t i = 0; i < pool->n; i++) {
-		const struct sl_pool_address *a =
-			&address[i / SL_POOL_ADDRESSES].address[i % SL_POOL_ADDRESSES];
+		const struct sl_snat_address *a =
+			&address[i / SL_SNAT_ADDRESSES_PER_BLOCK]
+				 .address[i % SL_SNAT_ADDRESSES_PER_BLOCK];
 
 		if (a->region >= regions(c))
 			return -EPROTO;
@@ -168,18 +170,18 @@ int sl_bindings_adopt(struct sl_control *c, struct sl_model_service *s,
 
 /* ---- clearing ---- */
 
-/* As the engines have it (core/bind.h). An entry that moves is where it was or where it is when
+/* As the engines have it (core/snat.h). An entry that moves is where it was or where it is when
  * looked for twice. */
 static bool is_dead(const struct sl_control *c, uint64_t word)
 {
-	const struct sl_terms *terms = c->store.base[SL_ARRAY_terms];
+	const struct sl_flow_timeouts *timeouts = c->store.base[SL_ARRAY_flow_timeouts];
 	uint64_t now = sl_bucket_now(c) >> SL_METER_SHIFT, value;
 	uint16_t service = sl_flow_key_service(word);
 	uint64_t *at;
 
-	if (word & SL_BINDING_BUSY)
-		return ((now - word) & SL_TIME_MASK) > SL_BINDING_PATIENCE;
-	if (service >= c->store.count[SL_ARRAY_terms])
+	if (word & SL_SNAT_BUSY)
+		return ((now - word) & SL_TIME_MASK) > SL_SNAT_BUSY_MAX;
+	if (service >= c->store.count[SL_ARRAY_flow_timeouts])
 		return true;
 	at = sl_bucket_of_flow(c, service, sl_flow_key_source(word));
 	if (!at)
@@ -188,13 +190,13 @@ static bool is_dead(const struct sl_control *c, uint64_t word)
 		return true;
 	value = __atomic_load_n(at, __ATOMIC_ACQUIRE);
 	return !sl_flow_within(value, now,
-			       terms[service].lifetime[sl_flow_state(value)] + SL_FLOW_GRACE);
+			       timeouts[service].lifetime[sl_flow_state(value)] + SL_FLOW_GRACE);
 }
 
-static bool is_wanted(const struct sl_control *c, const union sl_addr *addr)
+static bool is_in_use(const struct sl_control *c, const union sl_addr *addr)
 {
 	for (size_t i = 0; i < c->model->n; i++) {
-		const struct sl_config_pool *pool = &c->model->service[i]->conf.pool;
+		const struct sl_config_snat_pool *pool = &c->model->service[i]->conf.pool;
 
 		for (uint32_t k = 0; k < pool->n; k++)
 			if (sl_addr_equal(&pool->addr[k], addr))
@@ -210,7 +212,7 @@ static void rest(struct sl_control *c, uint32_t region)
 	uint32_t now = sl_clock_ms() | 1;
 	uint64_t *word = words(c, region);
 
-	if (is_wanted(c, &r->addr)) {
+	if (is_in_use(c, &r->addr)) {
 		r->idle_ms = 0;
 	} else if (!r->idle_ms) {
 		r->idle_ms = now;
@@ -222,7 +224,7 @@ static void rest(struct sl_control *c, uint32_t region)
 }
 
 /* A turn: the next words of the next region. */
-void sl_bindings_tick(struct sl_control *c)
+void sl_nat_pools_tick(struct sl_control *c)
 {
 	uint32_t n = regions(c), region, from;
 	struct sl_region *r;
@@ -233,11 +235,11 @@ void sl_bindings_tick(struct sl_control *c)
 	for (uint32_t i = 0; i < n; i++)
 		if (!sl_addr_equal(&c->region[i].addr, &nobody))
 			rest(c, i);
-	region = c->binding / 65536 % n;
-	from = c->binding % 65536;
+	region = c->snat_cursor / 65536 % n;
+	from = c->snat_cursor % 65536;
 	r = &c->region[region];
 	if (sl_addr_equal(&r->addr, &nobody)) {
-		c->binding = (region + 1) % n * 65536;
+		c->snat_cursor = (region + 1) % n * 65536;
 		return;
 	}
 	word = words(c, region) + from;
@@ -250,8 +252,9 @@ void sl_bindings_tick(struct sl_control *c)
 		else
 			r->seen += is != 0;
 	}
-	c->binding = (uint32_t)(((uint64_t)c->binding + WORDS_ONCE) % ((uint64_t)n * 65536));
-	if (c->binding % 65536)
+	c->snat_cursor =
+		(uint32_t)(((uint64_t)c->snat_cursor + WORDS_ONCE) % ((uint64_t)n * 65536));
+	if (c->snat_cursor % 65536)
 		return;
 	r->used = r->seen;
 	r->seen = 0;
@@ -259,18 +262,18 @@ void sl_bindings_tick(struct sl_control *c)
 
 /* ---- telling ---- */
 
-static uint32_t ports_of(const struct sl_config_pool *pool)
+static uint32_t ports_of(const struct sl_config_snat_pool *pool)
 {
 	return pool->last_port - pool->first_port + 1u;
 }
 
-struct sl_bindings_use sl_bindings_use(const struct sl_control *c,
-				       const struct sl_config_pool *pool)
+struct sl_nat_pools_use sl_nat_pools_use(const struct sl_control *c,
+					 const struct sl_config_snat_pool *pool)
 {
-	struct sl_bindings_use use = { .ports = (uint64_t)pool->n * ports_of(pool) };
+	struct sl_nat_pools_use use = { .ports = (uint64_t)pool->n * ports_of(pool) };
 
 	for (uint32_t i = 0; i < pool->n; i++) {
-		uint32_t region = sl_bindings_region(c, &pool->addr[i]);
+		uint32_t region = sl_nat_pools_region(c, &pool->addr[i]);
 
 		if (region < regions(c))
 			use.used += c->region[region].used;
@@ -278,17 +281,17 @@ struct sl_bindings_use sl_bindings_use(const struct sl_control *c,
 	return use;
 }
 
-json_t *sl_bindings_report(const struct sl_control *c)
+json_t *sl_nat_pools_report(const struct sl_control *c)
 {
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < c->config.n_pools; i++) {
-		const struct sl_config_pool *pool = &c->config.pool[i];
-		struct sl_bindings_use use = sl_bindings_use(c, pool);
+		const struct sl_config_snat_pool *pool = &c->config.pool[i];
+		struct sl_nat_pools_use use = sl_nat_pools_use(c, pool);
 		json_t *addresses = json_array(), *services = json_array();
 
 		for (uint32_t k = 0; k < pool->n; k++) {
-			uint32_t region = sl_bindings_region(c, &pool->addr[k]);
+			uint32_t region = sl_nat_pools_region(c, &pool->addr[k]);
 			char text[SL_ADDR_TEXT];
 
 			json_array_append_new(

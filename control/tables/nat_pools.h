@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Full NAT's side of control: which region each address of a pool has, the pools as engines see
- * them, and ports whose flows are dead (abi/binding.h).
+ * them, and ports whose flows are dead (abi/snat.h).
  *
  * A region is an address's for as long as any service that is published has it, and some seconds
  * more; who wants more regions than there are is told. An engine frees ports itself where a pool
@@ -18,28 +18,28 @@ struct sl_region {
 	uint32_t idle_ms;   /* since when no service has it; 0: one has */
 };
 
-/* A service's pool, or none. 0, or -ENOSPC with a message: there is no region or no row left. */
-int sl_bindings_build(struct sl_control *c, struct sl_model_service *s, char error[SL_ERROR_MAX]);
+/* A service's pool, or none. 0, or -ENOSPC with a message: there is no region or no slot left. */
+int sl_nat_pools_build(struct sl_control *c, struct sl_model_service *s, char error[SL_ERROR_MAX]);
 
 /* What a live record names. -EPROTO: it can't be. */
-int sl_bindings_adopt(struct sl_control *c, struct sl_model_service *s,
-		      const struct sl_service *record);
+int sl_nat_pools_adopt(struct sl_control *c, struct sl_model_service *s,
+		       const struct sl_service *record);
 
 /* The number of the region of one of the pool's addresses, which has one. */
-uint32_t sl_bindings_region(const struct sl_control *c, const union sl_addr *addr);
+uint32_t sl_nat_pools_region(const struct sl_control *c, const union sl_addr *addr);
 
 /* Goes on clearing. */
-void sl_bindings_tick(struct sl_control *c);
+void sl_nat_pools_tick(struct sl_control *c);
 
 /* Ports of a pool, and how many of them are bound, as last counted. */
-struct sl_bindings_use {
+struct sl_nat_pools_use {
 	uint64_t ports;
 	uint64_t used;
 };
-struct sl_bindings_use sl_bindings_use(const struct sl_control *c,
-				       const struct sl_config_pool *pool);
+struct sl_nat_pools_use sl_nat_pools_use(const struct sl_control *c,
+					 const struct sl_config_snat_pool *pool);
 
 /* All pools of the file. */
-json_t *sl_bindings_report(const struct sl_control *c);
+json_t *sl_nat_pools_report(const struct sl_control *c);
 
 #endif

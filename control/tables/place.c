@@ -31,13 +31,13 @@ static uint32_t other(const struct ends *e, uint32_t place)
 	return e->place[0] ^ e->place[1] ^ place;
 }
 
-static bool equal(const struct sl_place_key *a, const struct sl_place_key *b)
+static bool equal(const struct sl_cuckoo_key *a, const struct sl_cuckoo_key *b)
 {
 	return a->what == b->what && sl_addr_equal(a->addr, b->addr);
 }
 
 /* Equal keys have equal first places: compares those that share one. */
-static int find_equal(const struct sl_place_key *key, size_t n, const struct ends *ends,
+static int find_equal(const struct sl_cuckoo_key *key, size_t n, const struct ends *ends,
 		      uint32_t *first, uint32_t *next, uint32_t size)
 {
 	for (uint32_t i = 0; i < size; i++)
@@ -112,8 +112,8 @@ static int give_all(struct wanted *wanted, const struct ends *ends, size_t n, ui
 	return 0;
 }
 
-int sl_place(const struct sl_place_key *key, size_t n, uint32_t size, uint64_t seed,
-	     uint32_t *place)
+int sl_cuckoo_assign(const struct sl_cuckoo_key *key, size_t n, uint32_t size, uint64_t seed,
+		     uint32_t *place)
 {
 	struct wanted *wanted;
 	struct ends *ends;
@@ -130,10 +130,10 @@ int sl_place(const struct sl_place_key *key, size_t n, uint32_t size, uint64_t s
 	if (!wanted || !ends || !list)
 		goto out;
 	for (size_t i = 0; i < n; i++) {
-		uint64_t hash = sl_place_hash(key[i].addr, key[i].what, seed);
+		uint64_t hash = sl_cuckoo_hash(key[i].addr, key[i].what, seed);
 
-		ends[i].place[0] = sl_place_first(hash, size);
-		ends[i].place[1] = sl_place_second(hash, size);
+		ends[i].place[0] = sl_cuckoo_first(hash, size);
+		ends[i].place[1] = sl_cuckoo_second(hash, size);
 	}
 	err = find_equal(key, n, ends, list, list + size, size);
 	if (!err)

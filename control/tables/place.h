@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Where the small records of a bank stand: the writer's side of dataplane/abi/place.h.
+/* Where the small records of a bank stand: the writer's side of dataplane/abi/cuckoo.h.
  *
  * Each record may stand in either of two places. A set of records fits exactly where no group of
  * places is wanted by more records than it has places; that depends on the seed alone, and is
@@ -13,17 +13,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../../dataplane/abi/place.h"
+#include "../../dataplane/abi/cuckoo.h"
 
-struct sl_place_key {
+struct sl_cuckoo_key {
 	const union sl_addr *addr;
-	uint32_t what; /* an endpoint or a prefix length, see sl_place_hash() */
+	uint32_t what; /* an endpoint or a prefix length, see sl_cuckoo_hash() */
 };
 
 /* place[i] = index of key i among `size` places, a power of two, under this seed. 0; -EAGAIN:
  * another seed is needed; -EEXIST: two keys are equal; -ENOSPC: more keys than places;
  * -EINVAL: size is no power of two; -ENOMEM. Unless 0, place holds nothing of use. */
-int sl_place(const struct sl_place_key *key, size_t n, uint32_t size, uint64_t seed,
-	     uint32_t *place);
+int sl_cuckoo_assign(const struct sl_cuckoo_key *key, size_t n, uint32_t size, uint64_t seed,
+		     uint32_t *place);
 
 #endif

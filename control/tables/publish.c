@@ -46,9 +46,9 @@ void sl_acknowledged(struct sl_control *c, struct sl_published *out)
 		if (fresh && generation < oldest)
 			oldest = generation;
 	}
-	sl_pool_acknowledged(c->rows, oldest);
-	sl_pool_acknowledged(c->backends, oldest);
-	sl_pool_acknowledged(c->limits, oldest);
+	sl_extents_acknowledged(c->slots, oldest);
+	sl_extents_acknowledged(c->backends, oldest);
+	sl_extents_acknowledged(c->limits, oldest);
 }
 
 static void wake_dataplane(const struct sl_control *c)
@@ -173,7 +173,7 @@ static void settle(struct sl_publication *p)
 {
 	struct sl_control *c = p->c;
 
-	sl_records_settle(c, c->model);
+	sl_records_set_final_timeouts(c, c->model);
 	sl_model_free(p->before, p->generation);
 	for (int i = 0; i < RESCALE_SLICES && sl_rescale_run(c); i++)
 		; /* the rest is the tick's */
@@ -290,7 +290,7 @@ static int build(struct sl_control *c, struct sl_model *next, uint64_t generatio
 	/* Odd: whoever still reads this bank sees it move, before a byte of it does. */
 	__atomic_store_n(&bank->seq, bank->seq | 1, __ATOMIC_SEQ_CST);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	sl_share_settle(next);
+	sl_share_claim(next);
 	err = sl_records_build(c, next, generation, error);
 	/* Release: even only when all is written. */
 	__atomic_store_n(&bank->seq, bank->seq + 1, __ATOMIC_RELEASE);

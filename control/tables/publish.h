@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A generation goes live: build, propose, accept, commit, acknowledge.
  *
- *   build        the idle bank's sequence word goes odd; new extents for services whose rows or
+ *   build        the idle bank's sequence word goes odd; new extents for services whose slots or
  *                backends changed; all small records; the word goes even again
  *   propose      the generation stands in root->proposed; the dataplane's main thread checks it
  *   commit       one store of root->generation: every packet from then on meets it
@@ -14,7 +14,7 @@
  * Nothing is live before the commit, so a control that dies earlier has done nothing, and one that
  * dies later is adopted from (adopt.h). The sequence word goes odd before any extent is written:
  * extents that rested may still be named by the bank that is being replaced, and a reader that
- * slept in there sees the word move before it can meet a foreign row.
+ * slept in there sees the word move before it can meet a foreign slot.
  *
  * Without a dataplane nobody is asked and nobody acknowledges: the XDP program reads the root for
  * each packet.

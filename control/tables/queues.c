@@ -31,7 +31,8 @@ static const char *without_worker(const struct sl_control *c, uint32_t port)
 {
 	const struct sl_config_dataplane *d = &c->config.dataplane;
 
-	return d->port[port].kind == SL_PORT_KERNEL && d->engine != SL_WISH_DPDK ? "xdp" : "none";
+	return d->port[port].kind == SL_PORT_KERNEL && d->engine != SL_CONFIG_ENGINE_DPDK ? "xdp"
+											  : "none";
 }
 
 /* XDP takes the queue of a worker that ended with the first packet that comes in by it. */
@@ -39,7 +40,7 @@ static const char *engine_of(const struct sl_control *c, uint32_t port, const st
 {
 	uint32_t worker = worker_of(q);
 
-	if (c->config.dataplane.engine == SL_WISH_XDP || c->xdp_alone || !worker ||
+	if (c->config.dataplane.engine == SL_CONFIG_ENGINE_XDP || c->xdp_alone || !worker ||
 	    worker > sl_workers(c) || !sl_worker_alive(c, worker - 1))
 		return without_worker(c, port);
 	return "dpdk";
@@ -66,7 +67,8 @@ static void watch_interfaces(struct sl_control *c)
 			sl_log("port %s: interface %s isn't the one that the dataplane opened; "
 			       "restart sluice-dataplane%s",
 			       d->port[p].name, d->port[p].device,
-			       d->engine == SL_WISH_AUTO ? ", until then XDP serves alone" : "");
+			       d->engine == SL_CONFIG_ENGINE_AUTO ? ", until then XDP serves alone"
+								  : "");
 	}
 	c->stranded = stranded;
 }

@@ -25,17 +25,18 @@ static uint64_t ticks(uint32_t ms)
 	return (uint64_t)ms * 1000000u / SL_TICK_NS + 1;
 }
 
-struct sl_terms sl_records_terms(const struct sl_config_service *conf)
+struct sl_flow_timeouts sl_records_timeouts(const struct sl_config_service *conf)
 {
 	uint32_t idle = conf->idle_timeout_ms;
 
-	return (struct sl_terms){ .lifetime = {
-					  [SL_FLOW_OPENING] =
-						  ticks(idle < OPENING_MS ? idle : OPENING_MS),
-					  [SL_FLOW_ESTABLISHED] = ticks(idle + idle / 15) + 1,
-					  [SL_FLOW_CLOSING] =
-						  ticks(idle < CLOSING_MS ? idle : CLOSING_MS),
-				  } };
+	return (struct sl_flow_timeouts){ .lifetime = {
+						  [SL_FLOW_OPENING] = ticks(
+							  idle < OPENING_MS ? idle : OPENING_MS),
+						  [SL_FLOW_ESTABLISHED] =
+							  ticks(idle + idle / 15) + 1,
+						  [SL_FLOW_CLOSING] = ticks(
+							  idle < CLOSING_MS ? idle : CLOSING_MS),
+					  } };
 }
 
 uint32_t sl_records_window_ms(const struct sl_config_service *conf)
@@ -45,7 +46,7 @@ uint32_t sl_records_window_ms(const struct sl_config_service *conf)
 	return idle + (idle < CLOSING_MS ? idle : CLOSING_MS) / 16 + 3;
 }
 
-/* Rows */
+/* Slots */
 
 static int fill(const struct sl_model_service *s, uint32_t *cur)
 {
@@ -59,7 +60,7 @@ static int fill(const struct sl_model_service *s, uint32_t *cur)
 	for (uint32_t i = 0; i < s->n; i++) {
 		const struct sl_model_backend *b = &s->backend[i];
 
-		if (sl_backend_in_rows(b))
+		if (sl_backend_in_slots(b))
 			candidate[n++] = (struct sl_candidate){
 				.number = i + 1,
 				.weight = b->weight,
@@ -71,8 +72,8 @@ static int fill(const struct sl_model_service *s, uint32_t *cur)
 	return err;
 }
 
-/* Open rows whose prev served nobody in the live generation, see model/rows.h. */
-static int disown(struct sl_control *c, const struct sl_model_service *s, uint32_t *row,
+/* Open slots whose prev served nobody in the live generation, see model/rows.h. */
+static int disown(struct sl_control *c, const struct sl_model_service *s, uint32_t *slot,
 		  const uint32_t *cur)
 {
 	const struct sl_backend *live = c->store.base[SL_ARRAY_backends];
@@ -90,7 +91,7 @@ static int disown(struct sl_control *c, const struct sl_model_service *s, uint32
 	for (uint32_t i = 0; i < s->n; i++)
 		if (sl_backend_serves(&s->backend[i]))
 			sl_bit_set(serves, i + 1);
-	sl_rows_disown(row, s->conf.table_size, cur, served, serves);
+	sl_slots_disown(slot, s->conf.table_size, cur, served, serves);
 	err = 0;
 out:
 	free(served);
@@ -98,39 +99,44 @@ out:
 	return err;
 }
 
-/* A flowless service follows nobody: its rows are always closed. */
-static void forget_windows(uint32_t *row, uint32_t n)
+/* A flowless service follows nobody: its slots are always closed. */
+static void forget_windows(uint32_t *slot, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++)
-		row[i] = sl_row(sl_row_cur(row[i]), 0, SL_ROW_CLOSED);
+		slot[i] = sl_slot(sl_slot_cur(slot[i]), 0, SL_SLOT_CLOSED);
 }
 
-/* What has to happen to the rows, on a copy of them. */
-static int work_rows(struct sl_control *c, struct sl_model_service *s, uint32_t *row, uint32_t now)
+/* What has to happen to the slots, on a copy of them. */
+static int update_slots(struct sl_control *c, struct sl_model_service *s, uint32_t *slot,
+			uint64_t generation)
 {
+	uint32_t now = sl_clock_ms();
 	uint32_t n = s->conf.table_size;
 	uint32_t *cur;
 	int err = 0;
 
-	if (s->rehash && s->rows)
-		sl_rows_mix(row, n);
+	if (s->rehash && s->slots) {
+		sl_slots_mix(slot, n);
+		s->mixed_in = generation;
+	}
 	if (s->disagree && !s->rehash)
-		sl_rows_settle(row, n, s->disagree);
-	if (s->close)
-		sl_rows_close(row, s->opened_ms, n, now, sl_records_window_ms(&s->conf), false);
+		sl_slots_reconcile(slot, n, s->disagree);
+	if (s->close &&
+	    sl_slots_close(slot, s->opened_ms, n, now, sl_records_window_ms(&s->conf), false))
+		s->mixed_in = generation;
 	if (s->refill) {
 		cur = malloc(n * sizeof(*cur));
 		if (!cur)
 			return -ENOMEM;
 		err = fill(s, cur);
 		if (!err)
-			err = disown(c, s, row, cur);
+			err = disown(c, s, slot, cur);
 		if (!err)
-			sl_rows_move(row, s->opened_ms, n, cur, now);
+			sl_slots_move(slot, s->opened_ms, n, cur, now);
 		free(cur);
 	}
 	if (s->conf.flowless)
-		forget_windows(row, n);
+		forget_windows(slot, n);
 	return err;
 }
 
@@ -140,55 +146,78 @@ static bool all_tracked(const struct sl_model_service *s, uint32_t now)
 	return sl_service_tracks(s) && now - s->track_since_ms > sl_records_window_ms(&s->conf);
 }
 
-/* The rows as they are live, in a buffer that has the configured size. */
-static int copy_rows(struct sl_control *c, struct sl_model_service *s, uint32_t **row)
+/* The slots as they are live, in a buffer that has the configured size. */
+static int copy_slots(struct sl_control *c, struct sl_model_service *s, uint32_t **slot,
+		      uint64_t generation)
 {
-	const struct sl_rows *slots = c->store.base[SL_ARRAY_slots];
+	const struct sl_table_block *blocks = c->store.base[SL_ARRAY_table_blocks];
 	uint32_t n = s->conf.table_size, now = sl_clock_ms();
 	uint32_t *opened;
 	int err;
 
-	*row = calloc(n, sizeof(**row));
+	*slot = calloc(n, sizeof(**slot));
 	if (!s->opened_ms)
-		s->opened_ms = calloc(s->n_rows, sizeof(*s->opened_ms));
-	if (!*row || !s->opened_ms)
+		s->opened_ms = calloc(s->n_slots, sizeof(*s->opened_ms));
+	if (!*slot || !s->opened_ms)
 		return -ENOMEM;
-	if (!s->rows)
+	if (!s->slots)
 		return 0;
-	if (n == s->n_rows) {
-		memcpy(*row, sl_rows_of(slots, s->rows->at), n * sizeof(**row));
+	if (n == s->n_slots) {
+		memcpy(*slot, sl_block_slots(blocks, s->slots->at), n * sizeof(**slot));
 		return 0;
 	}
 	opened = calloc(n, sizeof(*opened));
 	if (!opened)
 		return -ENOMEM;
-	err = sl_rows_resize(sl_rows_of(slots, s->rows->at), s->opened_ms, s->n_rows, *row, opened,
-			     n, all_tracked(s, now), now);
+	err = sl_slots_resize(sl_block_slots(blocks, s->slots->at), s->opened_ms, s->n_slots, *slot,
+			      opened, n, all_tracked(s, now), now);
 	free(s->opened_ms);
 	s->opened_ms = opened;
-	s->n_rows = n;
+	s->n_slots = n;
+	s->mixed_in = generation;
 	return err;
 }
 
-static int no_room(const char *what, uint32_t needed, const struct sl_pool *pool, uint32_t unit,
+/* Which backends the slots name, in the generation that they are made for. */
+static void note_rows(struct sl_model_service *s, const uint32_t *slot, uint64_t generation)
+{
+	uint64_t named[SL_BACKENDS_PER_SERVICE / 64 + 1] = { 0 };
+
+	for (uint32_t i = 0; i < s->conf.table_size; i++) {
+		sl_bit_set(named, sl_slot_cur(slot[i]));
+		if (sl_slot_state(slot[i]) == SL_SLOT_OPEN)
+			sl_bit_set(named, sl_slot_prev(slot[i]));
+	}
+	for (uint32_t i = 0; i < s->n; i++) {
+		struct sl_model_backend *b = &s->backend[i];
+
+		if (sl_bit(named, i + 1))
+			b->no_row_since = 0;
+		else if (!b->no_row_since)
+			b->no_row_since = generation;
+	}
+}
+
+static int no_room(const char *what, uint32_t needed, const struct sl_extents *pool, uint32_t unit,
 		   char error[SL_ERROR_MAX])
 {
 	snprintf(error, SL_ERROR_MAX,
 		 "no room for %u more %s in one piece (%u free at most; old ones rest until every "
 		 "worker has moved on): raise capacity.%s",
-		 needed * unit, what, sl_pool_room(pool) * unit, what);
+		 needed * unit, what, sl_extents_room(pool) * unit, what);
 	return -ENOSPC;
 }
 
-static int build_rows(struct sl_control *c, struct sl_model_service *s, char error[SL_ERROR_MAX])
+static int build_slots(struct sl_control *c, struct sl_model_service *s, uint64_t generation,
+		       char error[SL_ERROR_MAX])
 {
-	struct sl_rows *slots = c->store.base[SL_ARRAY_slots];
-	uint32_t records = s->conf.table_size / SL_ROWS_PER_RECORD;
+	struct sl_table_block *blocks = c->store.base[SL_ARRAY_table_blocks];
+	uint32_t records = s->conf.table_size / SL_SLOTS_PER_BLOCK;
 	struct sl_extent *extent;
-	uint32_t *row = NULL;
+	uint32_t *slot = NULL;
 	int err;
 
-	if (s->rehash && s->rows && !all_tracked(s, sl_clock_ms())) {
+	if (s->rehash && s->slots && !all_tracked(s, sl_clock_ms())) {
 		snprintf(error, SL_ERROR_MAX,
 			 "service %s: affinity can't change now: every flow gets another row, and "
 			 "flows without an entry break; set track = \"all\", and change it one "
@@ -196,9 +225,9 @@ static int build_rows(struct sl_control *c, struct sl_model_service *s, char err
 			 s->conf.name);
 		return -EBUSY;
 	}
-	err = copy_rows(c, s, &row);
+	err = copy_slots(c, s, &slot, generation);
 	if (!err)
-		err = work_rows(c, s, row, sl_clock_ms());
+		err = update_slots(c, s, slot, generation);
 	if (err) {
 		snprintf(error, SL_ERROR_MAX,
 			 err == -EBUSY
@@ -210,24 +239,25 @@ static int build_rows(struct sl_control *c, struct sl_model_service *s, char err
 			 s->conf.name, strerror(-err));
 		goto out;
 	}
-	if (!s->rows || s->rows->n != records ||
-	    memcmp(&slots[s->rows->at], row, records * sizeof(*slots)) != 0) {
-		extent = sl_pool_alloc(c->rows, records);
+	if (!s->slots || s->slots->n != records ||
+	    memcmp(&blocks[s->slots->at], slot, records * sizeof(*blocks)) != 0) {
+		extent = sl_extents_alloc(c->slots, records);
 		if (!extent) {
-			err = no_room("rows", records, c->rows, SL_ROWS_PER_RECORD, error);
+			err = no_room("rows", records, c->slots, SL_SLOTS_PER_BLOCK, error);
 			goto out;
 		}
-		memcpy(&slots[extent->at], row, records * sizeof(*slots));
-		sl_extent_unref(s->rows, sl_store_root(&c->store)->generation + 1);
-		s->rows = extent;
+		memcpy(&blocks[extent->at], slot, records * sizeof(*blocks));
+		sl_extent_unref(s->slots, sl_store_root(&c->store)->generation + 1);
+		s->slots = extent;
 	}
-	s->windows = sl_rows_count(row, s->opened_ms, s->conf.table_size);
+	note_rows(s, slot, generation);
+	s->windows = sl_slots_count(slot, s->opened_ms, s->conf.table_size);
 	if (!s->windows.open && !s->windows.mixed) {
 		free(s->opened_ms);
 		s->opened_ms = NULL;
 	}
 out:
-	free(row);
+	free(slot);
 	return err;
 }
 
@@ -242,7 +272,7 @@ static struct sl_backend backend_record(const struct sl_model_service *s,
 		return r;
 	r.addr = b->addr;
 	r.egress = b->hop.port;
-	r.traffic = b->traffic;
+	r.counter_id = b->counter_id;
 	sl_mode_fill(&r, &s->conf, b);
 	memcpy(r.dst_mac, b->hop.dst_mac, 6);
 	memcpy(r.src_mac, b->hop.src_mac, 6);
@@ -278,7 +308,7 @@ static int build_backends(struct sl_control *c, struct sl_model_service *s,
 	n = s->n ? s->n : 1;
 	if (s->backends && s->backends->n == n && same_backends(s, pool))
 		return 0;
-	extent = sl_pool_alloc(c->backends, n);
+	extent = sl_extents_alloc(c->backends, n);
 	if (!extent)
 		return no_room("backends", n, c->backends, 1, error);
 	for (uint32_t i = 0; i < s->n; i++)
@@ -288,21 +318,36 @@ static int build_backends(struct sl_control *c, struct sl_model_service *s,
 	return 0;
 }
 
-static int build_service(struct sl_control *c, struct sl_model_service *s, char error[SL_ERROR_MAX])
+/* Which backends server ids lead to, likewise. */
+static void note_ids(struct sl_model_service *s, uint64_t generation)
+{
+	for (uint32_t i = 0; i < s->n; i++) {
+		struct sl_model_backend *b = &s->backend[i];
+
+		if (sl_servers_name(s, i + 1))
+			b->no_id_since = 0;
+		else if (!b->no_id_since)
+			b->no_id_since = generation;
+	}
+}
+
+static int build_service(struct sl_control *c, struct sl_model_service *s, uint64_t generation,
+			 char error[SL_ERROR_MAX])
 {
 	int err = 0;
 
-	if (!s->rows || s->refill || s->rehash || s->close || s->disagree ||
-	    s->n_rows != s->conf.table_size)
-		err = build_rows(c, s, error);
+	if (!s->slots || s->refill || s->rehash || s->close || s->disagree ||
+	    s->n_slots != s->conf.table_size)
+		err = build_slots(c, s, generation, error);
 	if (!err && (!s->backends || s->rewrite))
 		err = build_backends(c, s, error);
 	if (!err)
 		err = sl_limit_records_build(c, s, error);
 	if (!err)
-		err = sl_servers_build(c, s, error);
+		err = sl_server_ids_build(c, s, error);
 	if (!err)
-		err = sl_bindings_build(c, s, error);
+		err = sl_nat_pools_build(c, s, error);
+	note_ids(s, generation);
 	free(s->disagree);
 	s->disagree = NULL;
 	s->refill = s->rewrite = s->rehash = false;
@@ -320,7 +365,8 @@ static int by_size(const void *a, const void *b)
 }
 
 /* The largest first, while room is whole. */
-static int build_services(struct sl_control *c, const struct sl_model *m, char error[SL_ERROR_MAX])
+static int build_services(struct sl_control *c, const struct sl_model *m, uint64_t generation,
+			  char error[SL_ERROR_MAX])
 {
 	struct sl_model_service **edited = calloc(m->n + 1, sizeof(struct sl_model_service *));
 	size_t n = 0;
@@ -332,7 +378,7 @@ static int build_services(struct sl_control *c, const struct sl_model *m, char e
 	if (n)
 		qsort(edited, n, sizeof(struct sl_model_service *), by_size);
 	for (size_t i = 0; i < n && !err; i++)
-		err = build_service(c, edited[i], error);
+		err = build_service(c, edited[i], generation, error);
 	free(edited);
 	return err;
 }
@@ -369,13 +415,25 @@ static int check_capacity(const struct sl_control *c, const struct sl_model *m,
 	return -ENOSPC;
 }
 
+/* Which ids are nobody's, likewise. */
+static void note_resting(struct sl_model *m, uint64_t generation)
+{
+	for (uint32_t id = 1; id < m->n_ids; id++) {
+		if (!sl_bit(m->quarantined, id))
+			m->resting_since[id] = 0;
+		else if (!m->resting_since[id])
+			m->resting_since[id] = generation;
+	}
+}
+
 int sl_records_build(struct sl_control *c, struct sl_model *m, uint64_t generation,
 		     char error[SL_ERROR_MAX])
 {
 	int err = check_capacity(c, m, error);
 
+	note_resting(m, generation);
 	if (!err)
-		err = build_services(c, m, error);
+		err = build_services(c, m, generation, error);
 	return err ? err : sl_bank_build(c, m, generation, error);
 }
 
@@ -391,7 +449,8 @@ bool sl_records_may_close(const struct sl_control *c, const struct sl_model *m)
 }
 
 /* Word by word: engines read them at any time. */
-static void set_terms(struct sl_terms *to, const struct sl_terms *from, bool lower)
+static void set_timeouts(struct sl_flow_timeouts *to, const struct sl_flow_timeouts *from,
+			 bool lower)
 {
 	for (int i = 0; i < SL_FLOW_STATES; i++)
 		if (lower || from->lifetime[i] > to->lifetime[i])
@@ -400,16 +459,16 @@ static void set_terms(struct sl_terms *to, const struct sl_terms *from, bool low
 
 void sl_records_begin(struct sl_control *c, struct sl_model *m)
 {
-	struct sl_terms *terms = c->store.base[SL_ARRAY_terms];
+	struct sl_flow_timeouts *timeouts = c->store.base[SL_ARRAY_flow_timeouts];
 
 	for (size_t i = 0; i < m->n; i++) {
 		struct sl_model_service *s = m->service[i];
-		struct sl_terms wanted = sl_records_terms(&s->conf);
+		struct sl_flow_timeouts wanted = sl_records_timeouts(&s->conf);
 
-		set_terms(&terms[s->id], &wanted, false);
+		set_timeouts(&timeouts[s->id], &wanted, false);
 		for (uint32_t k = 0; s->refs == 1 && k < s->n; k++) {
 			if (s->backend[k].fresh)
-				sl_stats_begin(c, s->backend[k].traffic);
+				sl_stats_begin(c, s->backend[k].counter_id);
 			s->backend[k].fresh = false;
 		}
 		for (uint32_t k = 0; s->refs == 1 && k < s->n_limits; k++) {
@@ -420,18 +479,18 @@ void sl_records_begin(struct sl_control *c, struct sl_model *m)
 	}
 }
 
-void sl_records_settle(struct sl_control *c, struct sl_model *m)
+void sl_records_set_final_timeouts(struct sl_control *c, struct sl_model *m)
 {
-	static const struct sl_terms none;
-	struct sl_terms *terms = c->store.base[SL_ARRAY_terms];
+	static const struct sl_flow_timeouts none;
+	struct sl_flow_timeouts *timeouts = c->store.base[SL_ARRAY_flow_timeouts];
 
 	for (size_t i = 0; i < m->n; i++) {
-		struct sl_terms wanted = sl_records_terms(&m->service[i]->conf);
+		struct sl_flow_timeouts wanted = sl_records_timeouts(&m->service[i]->conf);
 
-		set_terms(&terms[m->service[i]->id], &wanted, true);
+		set_timeouts(&timeouts[m->service[i]->id], &wanted, true);
 		m->service[i]->close = false;
 	}
 	for (uint32_t id = 1; id < m->n_ids; id++)
-		if (sl_bit(m->resting, id))
-			set_terms(&terms[id], &none, true);
+		if (sl_bit(m->quarantined, id))
+			set_timeouts(&timeouts[id], &none, true);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* From a model to the records of the contract: rows, backends, by limit_records.h limits, and by
+/* From a model to the records of the contract: slots, backends, by limit_records.h limits, and by
  * bank.h the small records.
  *
  * Called by publish.c alone, between the two turns of the bank's sequence word. A service that
@@ -24,13 +24,13 @@ bool sl_records_may_close(const struct sl_control *c, const struct sl_model *m);
 void sl_records_begin(struct sl_control *c, struct sl_model *m);
 
 /* After the commit: timeouts as they shall be; none for services that are gone. */
-void sl_records_settle(struct sl_control *c, struct sl_model *m);
+void sl_records_set_final_timeouts(struct sl_control *c, struct sl_model *m);
 
 /* Timeouts of entries by state, in ticks. A live entry's time may be a sixteenth of its lifetime
  * old (core/route.h), so that of established ones is that much longer than the idle timeout. */
-struct sl_terms sl_records_terms(const struct sl_config_service *conf);
+struct sl_flow_timeouts sl_records_timeouts(const struct sl_config_service *conf);
 
-/* How long a row stays open after it moved: the idle timeout, and what data may take to bring an
+/* How long a slot stays open after it moved: the idle timeout, and what data may take to bring an
  * entry back from closing. */
 uint32_t sl_records_window_ms(const struct sl_config_service *conf);
 

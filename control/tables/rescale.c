@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
-#include "../../dataplane/abi/place.h"
+#include "../../dataplane/abi/cuckoo.h"
 #include "../model/limits.h"
 #include "../model/pace.h"
 #include "buckets.h"
@@ -23,7 +23,7 @@ struct job {
 	bool entry;	  /* its words are the times of flow entries */
 	bool single;	  /* of this subject; else of all but those with a rate of their own */
 	uint64_t subject; /* 48 bits */
-	uint32_t balance;
+	uint32_t shared_bucket;
 	struct sl_pace from;
 	struct sl_pace to;
 };
@@ -78,10 +78,10 @@ static bool is_exception(const struct sl_control *c, uint64_t meter_key)
 		(const struct sl_exception *)c->store.base[SL_ARRAY_exceptions] +
 		(root->generation & 1) * (size_t)size;
 	const union sl_addr key = { .q = { 0, meter_key } };
-	uint64_t hash = sl_place_hash(&key, 0, root->bank[root->generation & 1].seed);
+	uint64_t hash = sl_cuckoo_hash(&key, 0, root->bank[root->generation & 1].seed);
 
-	return sl_addr_equal(&bank[sl_place_first(hash, size)].key, &key) ||
-	       sl_addr_equal(&bank[sl_place_second(hash, size)].key, &key);
+	return sl_addr_equal(&bank[sl_cuckoo_first(hash, size)].key, &key) ||
+	       sl_addr_equal(&bank[sl_cuckoo_second(hash, size)].key, &key);
 }
 
 static bool concerns(const struct sl_control *c, const struct job *job, uint64_t subject)
@@ -144,12 +144,12 @@ static void work_single(struct sl_control *c, const struct job *job)
 	}
 }
 
-static void work_balances(struct sl_control *c, const struct job *job)
+static void work_shared_buckets(struct sl_control *c, const struct job *job)
 {
-	struct sl_balance *balance = c->store.base[SL_ARRAY_balances];
+	struct sl_shared_bucket *shared_bucket = c->store.base[SL_ARRAY_shared_buckets];
 
 	if (job->scope == SL_SCOPE_SERVICE) {
-		scale(job, &balance[job->balance].full_at, sl_bucket_now(c));
+		scale(job, &shared_bucket[job->shared_bucket].full_at, sl_bucket_now(c));
 		return;
 	}
 	for (size_t i = 0; i < c->model->n; i++) {
@@ -157,7 +157,9 @@ static void work_balances(struct sl_control *c, const struct job *job)
 
 		for (uint32_t k = 0; s->id == job->service && k < s->n; k++)
 			if (s->backend[k].state != SL_STATE_FREE)
-				scale(job, &balance[job->balance + s->backend[k].traffic].full_at,
+				scale(job,
+				      &shared_bucket[job->shared_bucket + s->backend[k].counter_id]
+					       .full_at,
 				      sl_bucket_now(c));
 	}
 }
@@ -172,7 +174,7 @@ bool sl_rescale_run(struct sl_control *c)
 	if (!job)
 		return false;
 	if (job->scope >= SL_SCOPE_BACKEND)
-		work_balances(c, job);
+		work_shared_buckets(c, job);
 	else if (job->single)
 		work_single(c, job);
 	else if (job->entry)
@@ -279,7 +281,7 @@ static void note_service(struct sl_control *c, const struct sl_model_service *wa
 				   .limit = r->id,
 				   .scope = r->scope,
 				   .entry = r->flags & SL_LIMIT_ENTRY,
-				   .balance = r->balance,
+				   .shared_bucket = r->shared_bucket,
 				   .to = is->limit[i].pace };
 		uint32_t k = 0;
 

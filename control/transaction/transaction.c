@@ -26,10 +26,11 @@ struct sl_transaction *sl_transaction_begin(struct sl_control *c, const char *wh
 	*t = (struct sl_transaction){ .c = c,
 				      .operators = sl_operators_clone(c->operators),
 				      .changes = json_array(),
+				      .notes = json_array(),
 				      .what = what,
 				      .saved = true };
 	snprintf(t->who, sizeof(t->who), "%s", who);
-	if (t->operators && t->changes)
+	if (t->operators && t->changes && t->notes)
 		return t;
 	sl_transaction_drop(t);
 	return NULL;
@@ -43,6 +44,7 @@ void sl_transaction_drop(struct sl_transaction *t)
 		t->release(t->settling);
 	sl_operators_free(t->operators);
 	json_decref(t->changes);
+	json_decref(t->notes);
 	free(t);
 }
 
@@ -218,7 +220,7 @@ int sl_transaction_start(struct sl_control *c, char error[SL_ERROR_MAX])
 		goto out;
 	}
 	resolve(c, next);
-	/* What was adopted is filled anew from the layers' weights: the same ones move no row. */
+	/* What was adopted is filled anew from the layers' weights: the same ones move no slot. */
 	for (size_t i = 0; i < next->n; i++) {
 		struct sl_model_service *s = sl_model_edit(next, i);
 

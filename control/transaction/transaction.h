@@ -42,6 +42,7 @@ struct sl_transaction {
 	void (*ended)(struct sl_transaction *t);
 	void *context;	       /* the caller's, for it */
 	json_t *changes;       /* sentences about what differs */
+	json_t *notes;	       /* others for the answer; the log has them from elsewhere */
 	const char *what;      /* "backend.drain", "reload", "start" */
 	char who[SL_WHO_TEXT]; /* "root (uid 0, pid 1234, sluicectl)" */
 

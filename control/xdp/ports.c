@@ -9,6 +9,9 @@
 #include <unistd.h>
 
 #include "link.h"
+#include "merging.h"
+
+enum { FOLLOW_LINKS_MS = 200 };
 
 enum { JOBS_MOST = SL_TAIL_COUNT + SL_PORTS_CONFIG_MAX };
 
@@ -147,7 +150,7 @@ static uint32_t unattached(struct sl_control *c, struct job *job)
 		if (!p->present)
 			c->attached[i] = 0;
 		if (c->config.dataplane.port[i].kind == SL_PORT_KERNEL && p->present &&
-		    p->ifindex != c->attached[i])
+		    p->ifindex != c->attached[i] && !c->detached)
 			job[n++] = (struct job){
 				.c = c, .tail = SL_TAIL_COUNT, .port = i, .ifindex = p->ifindex
 			};
@@ -207,12 +210,29 @@ int sl_attach_ports(struct sl_control *c, char error[SL_ERROR_MAX])
 	for (uint32_t i = 0; i < n; i++) {
 		const struct job *j = &job[i];
 
-		if (j->result == SL_XDP_GENERIC)
+		c->generic &= ~(1ull << j->port);
+		if (j->result == SL_XDP_GENERIC) {
+			c->generic |= 1ull << j->port;
 			sl_log("%s", j->why);
+		}
 		note_unattached(c, j->port, j->result < 0 ? j->why : NULL);
 		c->attached[j->port] = j->result < 0 ? 0 : j->ifindex;
 	}
 	free(job);
-	return err == -EBUSY ? -EEXIST
-			     : err; /* busy is said of instances; a port is the machine's */
+	if (n)
+		sl_merging_follow(c);
+	/* Busy is said of instances; a port that isn't free is the machine's. */
+	return err == -EBUSY ? -EEXIST : err;
+}
+
+void sl_ports_tick(struct sl_control *c)
+{
+	uint32_t now = sl_clock_ms();
+
+	if (c->detached || c->link_events == sl_net_link_events(c->net) ||
+	    now - c->links_followed_ms < FOLLOW_LINKS_MS)
+		return;
+	c->link_events = sl_net_link_events(c->net);
+	c->links_followed_ms = now;
+	sl_merging_follow(c);
 }

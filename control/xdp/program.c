@@ -23,19 +23,19 @@ static int reuse_arrays(struct sl_xdp_engine *skel, const struct sl_store *store
 
 static void set_sizes(struct sl_xdp_engine *skel, const uint32_t *n)
 {
-	uint32_t writers = n[SL_ARRAY_tally];
+	uint32_t writers = n[SL_ARRAY_reason_counters];
 
 	skel->rodata->sl_services = n[SL_ARRAY_services] / 2;
-	skel->rodata->sl_reverses = n[SL_ARRAY_reverse] / 2;
+	skel->rodata->sl_reply_entries = n[SL_ARRAY_reply_entries] / 2;
 	skel->rodata->sl_routes = n[SL_ARRAY_routes] / 2;
 	skel->rodata->sl_buckets = n[SL_ARRAY_flows];
 	skel->rodata->sl_fragment_buckets = n[SL_ARRAY_fragments];
-	skel->rodata->sl_traffics = n[SL_ARRAY_traffic] / writers;
-	skel->rodata->sl_limit_tallies = n[SL_ARRAY_limit_tally] / writers;
-	skel->rodata->sl_balances = n[SL_ARRAY_balances];
+	skel->rodata->sl_n_backend_counters = n[SL_ARRAY_backend_counters] / writers;
+	skel->rodata->sl_n_limit_counters = n[SL_ARRAY_limit_counters] / writers;
+	skel->rodata->sl_shared_buckets = n[SL_ARRAY_shared_buckets];
 	skel->rodata->sl_exceptions = n[SL_ARRAY_exceptions] / 2;
 	skel->rodata->sl_meter_lines = n[SL_ARRAY_meters];
-	skel->rodata->sl_tallies = n[SL_ARRAY_service_tally] / writers;
+	skel->rodata->sl_n_service_counters = n[SL_ARRAY_service_counters] / writers;
 	skel->rodata->sl_workers = n[SL_ARRAY_workers];
 }
 
@@ -45,24 +45,25 @@ static uint32_t needs(const struct sl_store *store, uint64_t generation)
 {
 	uint32_t n = store->count[SL_ARRAY_services] / 2, found = SL_NEED_NOTHING;
 	const struct sl_service *s = store->base[SL_ARRAY_services];
-	const struct sl_reverse *r = store->base[SL_ARRAY_reverse];
-	const uint16_t limited = SL_SERVICE_ENTRY_TO | SL_SERVICE_ENTRY_FROM | SL_SERVICE_LIMIT_TO |
-				 SL_SERVICE_LIMIT_FROM | SL_SERVICE_LIMIT_NEW | SL_SERVICE_QUIC;
+	const struct sl_reply_entry *r = store->base[SL_ARRAY_reply_entries];
+	const uint16_t extended = SL_SERVICE_ENTRY_TO | SL_SERVICE_ENTRY_FROM |
+				  SL_SERVICE_LIMIT_TO | SL_SERVICE_LIMIT_FROM |
+				  SL_SERVICE_LIMIT_NEW | SL_SERVICE_QUIC;
 
 	for (s += (generation & 1) * n; n; n--, s++) {
 		if (!s->endpoint && !(s->flags & SL_SERVICE_VIP))
 			continue;
 		found |= sl_addr_is4(&s->vip) ? 0 : SL_NEED_IP6;
-		found |= s->flags & limited ? SL_NEED_LIMITED : 0;
+		found |= s->flags & extended ? SL_NEED_EXTENDED : 0;
 		found |= s->flags & (SL_SERVICE_FULLNAT | SL_SERVICE_POOL) ? SL_NEED_FULLNAT : 0;
 	}
-	n = store->count[SL_ARRAY_reverse] / 2;
+	n = store->count[SL_ARRAY_reply_entries] / 2;
 	for (r += (generation & 1) * n; n; n--, r++) {
 		if (!r->endpoint)
 			continue;
 		found |=
 			sl_addr_is4(&r->backend) || r->endpoint == SL_ENDPOINT_ID ? 0 : SL_NEED_IP6;
-		found |= r->flags & limited ? SL_NEED_LIMITED : 0;
+		found |= r->flags & extended ? SL_NEED_EXTENDED : 0;
 	}
 	return found;
 }

@@ -16,7 +16,9 @@
 #include "engine.skel.h"
 #include "program.h"
 
-#define VERIFIER_LOG (256 * 1024)
+/* What doesn't fit it becomes ENOSPC, whatever the reason was. Memory that isn't written costs
+ * none. */
+#define VERIFIER_LOG (64 * 1024 * 1024)
 #define ID_DIGITS    16
 #define MAPS_MOST    64 /* of one program */
 
@@ -264,6 +266,9 @@ static int load_fail(const char *what, int err, char *log, char error[SL_ERROR_M
 			    "%s: not allowed to load an XDP program; it takes CAP_BPF and "
 			    "CAP_NET_ADMIN",
 			    what);
+	if (err == -EMFILE || err == -ENFILE)
+		return fail(error, err, "%s: the XDP program can't be loaded: %s", what,
+			    strerror(-err));
 	for (char *at = log + from; *at; at++) {
 		if (*at == '\n')
 			*at = ' ';

@@ -15,8 +15,8 @@
  * a busy key, and nobody but the one who set it writes the entry, so a key never stands beside
  * another flow's value. A hit refreshes the value by compare-and-swap, so that a writer who slept
  * can't overwrite an entry that has become another flow's. An entry left busy by an engine that
- * died in those three stores is cleared by a worker a minute later (engine/clean.h), or by control
- * where no worker lives (control/upkeep/sweep.c).
+ * died in those three stores is cleared by a worker a minute later (engine/flow_sweeper.h), or by
+ * control where no worker lives (control/upkeep/sweep.c).
  *
  * Time is in ticks of 4 ns since root->origin_ns, of which 48 bits come round after 13 days. It
  * says when the flow was last seen; where the flow is limited, it is the time at which its token
@@ -110,11 +110,11 @@ static inline int sl_flow_within(uint64_t value, uint64_t now, uint64_t lifetime
 
 /* What holds for all entries of a service; by service id, in no bank: it applies at once. Written
  * by control, word by word. All zero: the service is gone and so are its entries. */
-struct sl_terms {
+struct sl_flow_timeouts {
 	uint64_t lifetime[SL_FLOW_STATES]; /* ticks of silence that an entry survives, by state */
 } __attribute__((aligned(32)));
 
-_Static_assert(sizeof(struct sl_terms) == 32, "half a cache line");
+_Static_assert(sizeof(struct sl_flow_timeouts) == 32, "half a cache line");
 _Static_assert(sizeof(struct sl_bucket) == 64, "one cache line");
 
 #endif

@@ -27,10 +27,9 @@
 #define SL_FRAGMENT_TIME    0x1fffffff
 
 enum sl_fragment_kind {
-	SL_FRAGMENT_NONE,
-	SL_FRAGMENT_SERVICE, /* to a service */
-	SL_FRAGMENT_REPLY,   /* of a backend */
-	SL_FRAGMENT_ECHO,    /* of a ping to a VIP */
+	SL_FRAGMENT_SERVICE = 1, /* to a service */
+	SL_FRAGMENT_REPLY,	 /* of a backend */
+	SL_FRAGMENT_ECHO,	 /* of a ping to a VIP */
 };
 
 struct sl_fragments {

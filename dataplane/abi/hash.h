@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* The keyed hashes of a flow: how engines find its row and its buckets, and how control finds the
- * row of an entry.
+/* The keyed hashes of a flow: how engines find its slot and its buckets, and how control finds the
+ * slot of an entry.
  *
- * Two multiplies by secret odd factors with a fold between: a packet's sender can't aim at a row or
- * a bucket without the key, and nothing that it sees gives the key away. SipHash-1-3 would cost 19
- * cycles more and jhash 4 ns; linear hashes (CRC, Toeplitz) can be aimed at by anybody.
+ * Two multiplies by secret odd factors with a fold between: a packet's sender can't aim at a slot
+ * or a bucket without the key, and nothing that it sees gives the key away. SipHash-1-3 would cost
+ * 19 cycles more and jhash 4 ns; linear hashes (CRC, Toeplitz) can be aimed at by anybody.
  *
- * The row key belongs to the group of gateways and the configuration, so that every node and every
- * restart picks the same rows. The bucket key is random for the instance. Rows and buckets must not
- * come from the same bits, or all flows of a bucket would share a backend: here not even the key is
- * the same.
+ * The slot key belongs to the group of gateways and the configuration, so that every node and every
+ * restart picks the same slots. The bucket key is random for the instance. Slots and buckets must
+ * not come from the same bits, or all flows of a bucket would share a backend: here not even the
+ * key is the same.
  *
  * A client's address and port are its source, 48 bits of the flow's key (flow.h). For IPv4 they
  * fit. An IPv6 source is a digest, which has to tell clients apart where nobody compares further,
- * and by which nobody may be able to take another's place: so it is SipHash-1-3, under the row key,
- * and the row follows from the digest alone.
+ * and by which nobody may be able to take another's place: so it is SipHash-1-3, under the slot
+ * key, and the slot follows from the digest alone.
  */
 #ifndef SL_ABI_HASH_H
 #define SL_ABI_HASH_H
@@ -30,7 +30,7 @@ static inline uint64_t sl_hash_mix(uint64_t a, uint64_t b, const uint64_t key[2]
 	return h ^ h >> 32;
 }
 
-static inline uint64_t sl_hash_turn(uint64_t v, int by)
+static inline uint64_t sl_hash_rotate(uint64_t v, int by)
 {
 	return v << by | v >> (64 - by);
 }
@@ -38,15 +38,15 @@ static inline uint64_t sl_hash_turn(uint64_t v, int by)
 static inline __attribute__((always_inline)) void sl_hash_round(uint64_t v[4])
 {
 	v[0] += v[1];
-	v[1] = sl_hash_turn(v[1], 13) ^ v[0];
-	v[0] = sl_hash_turn(v[0], 32);
+	v[1] = sl_hash_rotate(v[1], 13) ^ v[0];
+	v[0] = sl_hash_rotate(v[0], 32);
 	v[2] += v[3];
-	v[3] = sl_hash_turn(v[3], 16) ^ v[2];
+	v[3] = sl_hash_rotate(v[3], 16) ^ v[2];
 	v[0] += v[3];
-	v[3] = sl_hash_turn(v[3], 21) ^ v[0];
+	v[3] = sl_hash_rotate(v[3], 21) ^ v[0];
 	v[2] += v[1];
-	v[1] = sl_hash_turn(v[1], 17) ^ v[2];
-	v[2] = sl_hash_turn(v[2], 32);
+	v[1] = sl_hash_rotate(v[1], 17) ^ v[2];
+	v[2] = sl_hash_rotate(v[2], 32);
 }
 
 /* Source of an IPv6 flow: the upper 48 bits of SipHash-1-3 over the address and the port, 18 bytes
@@ -77,9 +77,9 @@ static inline uint64_t sl_hash_source(const union sl_addr *client, sl_be16 port,
 				   : sl_hash_source6(client, port, key);
 }
 
-/* Row of an IPv4 flow: source and destination as in the header, endpoint of the service. */
-static inline uint32_t sl_hash_row(sl_be32 src, sl_be16 sport, sl_be32 dst, uint32_t endpoint,
-				   const uint64_t key[2])
+/* Slot of an IPv4 flow: source and destination as in the header, endpoint of the service. */
+static inline uint32_t sl_hash_slot(sl_be32 src, sl_be16 sport, sl_be32 dst, uint32_t endpoint,
+				    const uint64_t key[2])
 {
 	uint64_t a = (uint64_t)(uint32_t)src << 32 | (uint32_t)dst;
 	uint64_t b = (uint64_t)(uint16_t)sport << 32 | endpoint;
@@ -89,11 +89,11 @@ static inline uint32_t sl_hash_row(sl_be32 src, sl_be16 sport, sl_be32 dst, uint
 
 /* The same from what a flow's key says of its source, of either family. Of the VIP's address the
  * last 32 bits count. */
-static inline uint32_t sl_hash_row_of(uint64_t source, const union sl_addr *vip, uint32_t endpoint,
-				      const uint64_t key[2])
+static inline uint32_t sl_hash_slot_of(uint64_t source, const union sl_addr *vip, uint32_t endpoint,
+				       const uint64_t key[2])
 {
-	return sl_hash_row((sl_be32)(uint32_t)(source >> 16), (sl_be16)(uint16_t)source, vip->w[3],
-			   endpoint, key);
+	return sl_hash_slot((sl_be32)(uint32_t)(source >> 16), (sl_be16)(uint16_t)source, vip->w[3],
+			    endpoint, key);
 }
 
 /* Both buckets of a flow key follow from one hash: the low half, and another multiply's high. */

@@ -79,12 +79,12 @@ struct sl_limit {
 	uint8_t prefix4;     /* of clients: how many bits of their address count */
 	uint8_t prefix6;
 	uint8_t pad[3];
-	uint32_t balance; /* of a service: its index; of backends: that of traffic id 0 */
-	uint32_t lease;	  /* ticks: what an engine takes of it at a time */
+	uint32_t shared_bucket; /* of a service: its index; of backends: that of traffic id 0 */
+	uint32_t lease;		/* ticks: what an engine takes of it at a time */
 	uint8_t reserved[12];
 } __attribute__((aligned(64)));
 
-/* One subject's own rate. In two banks, by place.h under (key, 0). */
+/* One subject's own rate. In two banks, by cuckoo.h under (key, 0). */
 struct sl_exception {
 	union sl_addr key; /* q[0] is 0, q[1] the subject's: sl_meter_key() */
 	struct sl_pace pace;
@@ -130,14 +130,14 @@ static inline uint64_t sl_meter_client(const union sl_addr *client, uint8_t pref
 }
 
 /* A bucket that is drawn on by all engines at once, through leases. */
-struct sl_balance {
+struct sl_shared_bucket {
 	uint64_t full_at; /* 2^-8 ns */
 	uint8_t pad[56];
 } __attribute__((aligned(64)));
 
 /* Balances: one for each limit id, then planes of one for each traffic id. A service has no more
  * limits of its backends than there are planes. */
-#define SL_BALANCE_PLANES 4
+#define SL_SHARED_BUCKET_PLANES 4
 
 /* What a writer has taken out of a balance and not yet spent; index = writer * balances + balance.
  * Lapses, so that the share of who is idle or dead returns by itself. */
@@ -147,7 +147,7 @@ struct sl_lease {
 };
 
 /* Of one limit, by one writer; index = writer * ids + id. Packets. */
-struct sl_limit_tally {
+struct sl_limit_counters {
 	uint64_t passed; /* marked and observed ones included */
 	uint64_t dropped;
 	uint64_t dropped_bytes;
@@ -159,14 +159,14 @@ struct sl_limit_tally {
 } __attribute__((aligned(64)));
 
 /* Who is being limited: a writer's own few, by a hash of the subject; a busier one stays. */
-#define SL_BITTEN 256
-struct sl_bitten {
+#define SL_MOST_LIMITED 256
+struct sl_most_limited {
 	union sl_addr client;
-	uint16_t limit;	  /* id; 0: nobody */
-	sl_be16 port;	  /* of a flow's client, else 0 */
-	uint32_t traffic; /* of a backend: its id in the counters */
-	uint64_t last;	  /* ticks */
-	uint64_t packets; /* dropped, marked, or observed */
+	uint16_t limit;	     /* id; 0: nobody */
+	sl_be16 port;	     /* of a flow's client, else 0 */
+	uint32_t counter_id; /* of a backend: its id in the counters */
+	uint64_t last;	     /* ticks */
+	uint64_t packets;    /* dropped, marked, or observed */
 	uint64_t bytes;
 	uint64_t held; /* against others at the same place */
 	uint8_t reserved[8];
@@ -175,9 +175,9 @@ struct sl_bitten {
 _Static_assert(sizeof(struct sl_limit) == 64, "one cache line");
 _Static_assert(sizeof(struct sl_exception) == 64, "one cache line");
 _Static_assert(sizeof(struct sl_meters) == 64, "one cache line");
-_Static_assert(sizeof(struct sl_balance) == 64, "one cache line");
+_Static_assert(sizeof(struct sl_shared_bucket) == 64, "one cache line");
 _Static_assert(sizeof(struct sl_lease) == 16, "four to a cache line");
-_Static_assert(sizeof(struct sl_limit_tally) == 64, "one cache line");
-_Static_assert(sizeof(struct sl_bitten) == 64, "one cache line");
+_Static_assert(sizeof(struct sl_limit_counters) == 64, "one cache line");
+_Static_assert(sizeof(struct sl_most_limited) == 64, "one cache line");
 
 #endif

@@ -43,17 +43,22 @@ enum sl_verdict {
 	X(icmp_to_client, SL_FORWARD, "an ICMP error about a flow, sent to its client")            \
 	X(icmp_unknown, SL_DROP, "ICMP to a VIP: of another kind, or about no flow of ours")       \
 	X(nd_reply, SL_REPLY, "IPv6 neighbour solicitation for a VIP, answered")                   \
-	X(header_chain, SL_DROP, "IPv6 extension headers that can't be followed")                  \
+	X(header_chain, SL_DROP,                                                                   \
+	  "IPv6 extension headers that can't be followed, or a source route")                      \
 	X(fragment_bad, SL_DROP, "a tiny or overlapping IP fragment, or one of a wrong length")    \
-	X(too_big_told, SL_REPLY, "didn't fit the way on: answered with the MTU by ICMP")          \
+	X(too_big_answered, SL_REPLY, "didn't fit the way on: answered with the MTU by ICMP")      \
 	X(too_big, SL_DROP, "didn't fit the way on, and an ICMP answer isn't due or in order")     \
 	X(no_room, SL_DROP, "no room in front of the frame for what a tunnel adds")                \
-	X(ttl_told, SL_REPLY, "TTL would reach zero here: answered with time exceeded by ICMP")    \
-	X(no_backend_told, SL_REPLY, "the service has no backend: refused, as it is to be")        \
-	X(no_service_told, SL_REPLY, "to a VIP, but to no service of it: refused, as it is to be") \
+	X(ttl_answered, SL_REPLY,                                                                  \
+	  "TTL would reach zero here: answered with time exceeded by ICMP")                        \
+	X(no_backend_answered, SL_REPLY, "the service has no backend: refused, as it is to be")    \
+	X(no_service_answered, SL_REPLY,                                                           \
+	  "to a VIP, but to no service of it: refused, as it is to be")                            \
 	X(pool_full, SL_DROP, "full NAT: the pool has no port that is free for the flow")          \
 	X(no_entry, SL_DROP, "full NAT: the flow table has no room for the flow")                  \
-	X(not_bound, SL_DROP, "to an address of a pool, but of no flow that is bound there")
+	X(not_bound, SL_DROP, "to an address of a pool, but of no flow that is bound there")       \
+	X(missed, SL_DROP, "no worker got it: larger than its buffers, or none of them was free")  \
+	X(other_host, SL_PUNT, "a frame for another host's MAC address, as a switch floods them")
 
 #define SL_REASON_ENUM(name, verdict, help) SL_REASON_##name,
 enum sl_reason { SL_REASONS(SL_REASON_ENUM) SL_REASON_COUNT };
@@ -70,28 +75,37 @@ static inline int sl_reason_leaves(unsigned int reason)
 #undef SL_REASON_LEAVES
 }
 
-/* Answers (core/answer.h), and the drop that each is where there can be none. */
-#define SL_REASONS_TOLD(X)                                                                         \
-	X(too_big_told, too_big)                                                                   \
-	X(ttl_told, ttl_exceeded)                                                                  \
-	X(no_backend_told, no_backend)                                                             \
-	X(no_service_told, no_service)
-
-static inline int sl_reason_told(unsigned int reason)
+/* Whether the packet is the kernel's, untouched. */
+static inline int sl_reason_punts(unsigned int reason)
 {
-#define SL_REASON_TOLD(told, untold) | 1ull << SL_REASON_##told
-	return (0ull SL_REASONS_TOLD(SL_REASON_TOLD)) >> (reason & (SL_REASON_MAX - 1)) & 1;
-#undef SL_REASON_TOLD
+#define SL_REASON_PUNTS(name, verdict, help)                                                       \
+	| (unsigned long long)((verdict) == SL_PUNT) << SL_REASON_##name
+	return (0ull SL_REASONS(SL_REASON_PUNTS)) >> (reason & (SL_REASON_MAX - 1)) & 1;
+#undef SL_REASON_PUNTS
 }
 
-static inline enum sl_reason sl_reason_untold(unsigned int reason)
+/* Answers (core/answer.h), and the drop that each is where there can be none. */
+#define SL_REASONS_ANSWERED(X)                                                                     \
+	X(too_big_answered, too_big)                                                               \
+	X(ttl_answered, ttl_exceeded)                                                              \
+	X(no_backend_answered, no_backend)                                                         \
+	X(no_service_answered, no_service)
+
+static inline int sl_reason_is_answered(unsigned int reason)
+{
+#define SL_REASON_ANSWERED(answered, silent) | 1ull << SL_REASON_##answered
+	return (0ull SL_REASONS_ANSWERED(SL_REASON_ANSWERED)) >> (reason & (SL_REASON_MAX - 1)) & 1;
+#undef SL_REASON_ANSWERED
+}
+
+static inline enum sl_reason sl_reason_silent(unsigned int reason)
 {
 	switch (reason) {
-#define SL_REASON_UNTOLD(told, untold)                                                             \
-	case SL_REASON_##told:                                                                     \
-		return SL_REASON_##untold;
-		SL_REASONS_TOLD(SL_REASON_UNTOLD)
-#undef SL_REASON_UNTOLD
+#define SL_REASON_SILENT(answered, silent)                                                         \
+	case SL_REASON_##answered:                                                                 \
+		return SL_REASON_##silent;
+		SL_REASONS_ANSWERED(SL_REASON_SILENT)
+#undef SL_REASON_SILENT
 	default:
 		return (enum sl_reason)reason;
 	}

@@ -10,7 +10,7 @@
  *     3. loads seq again (acquire fence before) and, if it moved, starts over.
  *
  * A reader that sleeps through one publish still reads an untouched bank; one that sleeps through
- * two sees the sequence move. Everything that banks point to (rows, backends) lies in extents that
+ * two sees the sequence move. Everything that banks point to (slots, backends) lies in extents that
  * don't change while a live bank names them, and rest in quarantine afterwards.
  */
 #ifndef SL_ABI_ROOT_H
@@ -19,7 +19,7 @@
 #include <stdint.h>
 
 #define SL_MAGIC       0x0031656369756c73ull /* "sluice1" */
-#define SL_ABI_VERSION 4
+#define SL_ABI_VERSION 5
 
 #define SL_PREFIX_LENGTHS 16 /* distinct prefix lengths of routes, a family */
 #define SL_ARRAYS_MAX	  32
@@ -34,9 +34,9 @@ enum sl_engine_choice {
 struct sl_bank {
 	uint64_t seq;	     /* odd while being written */
 	uint64_t generation; /* the one that these records belong to */
-	uint64_t seed;	     /* of the placement of the records, see place.h */
+	uint64_t seed;	     /* of the placement of the records, see cuckoo.h */
 	uint32_t services;   /* records in use, of each kind */
-	uint32_t reverse;
+	uint32_t replies;
 	uint32_t routes;
 	uint32_t ports;
 	uint8_t lengths4[SL_PREFIX_LENGTHS]; /* prefix lengths in use, longest first; then 0xff */
@@ -50,10 +50,11 @@ struct sl_root {
 	/* Identity: written once, by the control that makes the instance. */
 	uint64_t magic;
 	uint32_t abi_version;
-	uint32_t arrays;      /* how many arrays make up the instance */
-	uint64_t instance;    /* random: tells two instances of one name apart */
-	uint64_t origin_ns;   /* CLOCK_MONOTONIC when made: table time is counted from here */
-	uint64_t row_key[3];  /* picks rows and digests IPv6 sources: the same for all of a group */
+	uint32_t arrays;    /* how many arrays make up the instance */
+	uint64_t instance;  /* random: tells two instances of one name apart */
+	uint64_t origin_ns; /* CLOCK_MONOTONIC when made: table time is counted from here */
+	uint64_t
+		slot_key[3]; /* picks slots and digests IPv6 sources: the same for all of a group */
 	uint64_t flow_key[2]; /* picks buckets: random for this instance */
 	uint32_t record_size[SL_ARRAYS_MAX];
 	uint32_t count[SL_ARRAYS_MAX]; /* records of each array */

@@ -55,43 +55,43 @@ void sl_store_size(const struct sl_capacity *capacity, uint32_t count[SL_ARRAY_C
 	uint64_t ids = 2 * (uint64_t)capacity->services + 1;
 	uint64_t numbers = 2 * (uint64_t)capacity->backends;
 	uint64_t limit_ids = 2 * (uint64_t)capacity->limits + 1;
-	uint64_t balances = limit_ids + SL_BALANCE_PLANES * numbers;
+	uint64_t shared_buckets = limit_ids + SL_SHARED_BUCKET_PLANES * numbers;
 
 	if (ids > SL_FLOW_SERVICE_MAX + 1)
 		ids = SL_FLOW_SERVICE_MAX + 1;
 	count[SL_ARRAY_root] = 1;
 	/* And their VIPs, and what else is answered for. */
 	count[SL_ARRAY_services] = banks(2 * (uint64_t)capacity->services + capacity->addresses);
-	count[SL_ARRAY_reverse] = banks(numbers);
+	count[SL_ARRAY_reply_entries] = banks(numbers);
 	count[SL_ARRAY_routes] = banks(capacity->routes);
 	count[SL_ARRAY_ports] = 2 * SL_PORTS_MAX;
 	/* Three times the live ones: control/model/extent.c finds room for a change whatever came
 	 * before.
 	 */
-	count[SL_ARRAY_slots] = sl_array_bounded(
-		((uint64_t)capacity->rows * 3 + SL_ROWS_PER_RECORD - 1) / SL_ROWS_PER_RECORD);
+	count[SL_ARRAY_table_blocks] = sl_array_bounded(
+		((uint64_t)capacity->slots * 3 + SL_SLOTS_PER_BLOCK - 1) / SL_SLOTS_PER_BLOCK);
 	/* Their sizes are no powers of two. */
 	count[SL_ARRAY_backends] = sl_array_bounded(numbers * 4);
-	count[SL_ARRAY_terms] = sl_array_bounded(ids);
+	count[SL_ARRAY_flow_timeouts] = sl_array_bounded(ids);
 	count[SL_ARRAY_limits] = sl_array_bounded((uint64_t)capacity->limits * 4);
 	count[SL_ARRAY_exceptions] = banks(capacity->exceptions);
 	count[SL_ARRAY_engine] = 1;
 	count[SL_ARRAY_workers] = sl_array_bounded(capacity->workers);
 	count[SL_ARRAY_queues] = SL_PORTS_MAX * SL_QUEUES_PER_PORT;
-	count[SL_ARRAY_tally] = sl_array_bounded(writers);
-	count[SL_ARRAY_traffic] = sl_array_bounded(writers * numbers);
-	count[SL_ARRAY_service_tally] = sl_array_bounded(writers * ids);
-	count[SL_ARRAY_wanted] = sl_array_bounded(writers);
+	count[SL_ARRAY_reason_counters] = sl_array_bounded(writers);
+	count[SL_ARRAY_backend_counters] = sl_array_bounded(writers * numbers);
+	count[SL_ARRAY_service_counters] = sl_array_bounded(writers * ids);
+	count[SL_ARRAY_neigh_requests] = sl_array_bounded(writers);
 	count[SL_ARRAY_fragments] = SL_FRAGMENT_BUCKETS;
-	count[SL_ARRAY_leases] = sl_array_bounded(writers * balances);
-	count[SL_ARRAY_limit_tally] = sl_array_bounded(writers * limit_ids);
-	count[SL_ARRAY_bitten] = sl_array_bounded(writers * SL_BITTEN);
-	count[SL_ARRAY_balances] = sl_array_bounded(balances);
+	count[SL_ARRAY_leases] = sl_array_bounded(writers * shared_buckets);
+	count[SL_ARRAY_limit_counters] = sl_array_bounded(writers * limit_ids);
+	count[SL_ARRAY_most_limited] = sl_array_bounded(writers * SL_MOST_LIMITED);
+	count[SL_ARRAY_shared_buckets] = sl_array_bounded(shared_buckets);
 	/* At half load: nothing is moved to make room. */
 	count[SL_ARRAY_meters] = sl_array_bounded(((uint64_t)capacity->clients + 1) / 2);
-	count[SL_ARRAY_bindings] =
-		sl_array_bounded((uint64_t)capacity->addresses * SL_BINDING_LINES);
-	count[SL_ARRAY_bound] = sl_array_bounded((uint64_t)capacity->addresses * 65536);
+	count[SL_ARRAY_snat_ports] =
+		sl_array_bounded((uint64_t)capacity->addresses * SL_SNAT_LINES);
+	count[SL_ARRAY_snat_clients] = sl_array_bounded((uint64_t)capacity->addresses * 65536);
 	/* Four to a bucket, at three quarters of the load that the table bears. */
 	count[SL_ARRAY_flows] = sl_array_bounded(((uint64_t)capacity->flows + 2) / 3);
 }

@@ -12,7 +12,7 @@
 enum sl_need {
 	SL_NEED_NOTHING = 0,
 	SL_NEED_IP6 = 1,
-	SL_NEED_LIMITED = 2, /* or QUIC connection ids: what sl_work_limited() says */
+	SL_NEED_EXTENDED = 2, /* or QUIC connection ids: what sl_needs_extended_path() says */
 	SL_NEED_FULLNAT = 4,
 };
 
@@ -20,21 +20,21 @@ enum sl_need {
  * means nothing but their places in the map. */
 #define SL_TAILS(X)                                                                                \
 	X(fragment, SL_NEED_NOTHING)                                                               \
-	X(first, SL_NEED_NOTHING)                                                                  \
+	X(first_fragment, SL_NEED_NOTHING)                                                         \
 	X(icmp, SL_NEED_NOTHING)                                                                   \
 	X(answer, SL_NEED_NOTHING)                                                                 \
-	X(limited, SL_NEED_LIMITED)                                                                \
-	X(first6, SL_NEED_IP6)                                                                     \
+	X(extended, SL_NEED_EXTENDED)                                                              \
+	X(first_fragment6, SL_NEED_IP6)                                                            \
 	X(ip6, SL_NEED_IP6)                                                                        \
 	X(fragment6, SL_NEED_IP6)                                                                  \
 	X(icmp6, SL_NEED_IP6)                                                                      \
-	X(limited6, SL_NEED_IP6 | SL_NEED_LIMITED)                                                 \
-	X(bound, SL_NEED_FULLNAT)                                                                  \
+	X(extended6, SL_NEED_IP6 | SL_NEED_EXTENDED)                                               \
+	X(snat_reply, SL_NEED_FULLNAT)                                                             \
 	X(fullnat, SL_NEED_FULLNAT)                                                                \
-	X(bind, SL_NEED_FULLNAT)                                                                   \
+	X(snat_new, SL_NEED_FULLNAT)                                                               \
 	X(fullnat6, SL_NEED_IP6 | SL_NEED_FULLNAT)                                                 \
-	X(bound6, SL_NEED_IP6 | SL_NEED_FULLNAT)                                                   \
-	X(bind6, SL_NEED_IP6 | SL_NEED_FULLNAT)
+	X(snat_reply6, SL_NEED_IP6 | SL_NEED_FULLNAT)                                              \
+	X(snat_new6, SL_NEED_IP6 | SL_NEED_FULLNAT)
 
 #define SL_TAIL_PLACE(name, needs) SL_TAIL_##name,
 enum sl_tail { SL_TAILS(SL_TAIL_PLACE) SL_TAIL_COUNT };

@@ -18,15 +18,15 @@
 /* A robust, process-shared mutex that its owner holds while it lives. The kernel sets
  * FUTEX_OWNER_DIED in the futex word within microseconds of the owner's death, long before its
  * descriptors close, and a BPF program can read that word. */
-union sl_life {
+union sl_liveness {
 #ifndef __bpf__
 	pthread_mutex_t mutex;
 #endif
 	uint32_t futex;
 	uint64_t size[5];
 };
-#define SL_LIFE_DIED 0x40000000u /* FUTEX_OWNER_DIED */
-#define SL_LIFE_TID  0x3fffffffu /* FUTEX_TID_MASK: 0 is nobody */
+#define SL_LIVENESS_DIED 0x40000000u /* FUTEX_OWNER_DIED */
+#define SL_LIVENESS_TID	 0x3fffffffu /* FUTEX_TID_MASK: 0 is nobody */
 
 /* Answer to root->proposed. */
 enum sl_accept {
@@ -48,7 +48,7 @@ struct sl_engine {
 	uint32_t answer;     /* enum sl_accept, about `accepted` */
 	uint32_t at;	     /* the record that was refused */
 	uint8_t pad0[24];
-	union sl_life alive; /* held by the main thread */
+	union sl_liveness alive; /* held by the main thread */
 	uint8_t pad1[24];
 } __attribute__((aligned(64)));
 
@@ -60,7 +60,7 @@ struct sl_worker {
 	uint32_t cpu;
 	uint32_t pad0;
 	uint64_t started_ns;
-	uint64_t patience_ns; /* a heartbeat older than this is a hang: XDP then takes over */
+	uint64_t hang_timeout_ns; /* a heartbeat older than this is a hang: XDP then takes over */
 	uint8_t pad1[16];
 	/* Load, for `sluicectl top`. */
 	uint64_t cycles_busy; /* TSC, in bursts that held a packet */
@@ -69,7 +69,7 @@ struct sl_worker {
 	uint64_t packets;
 	uint64_t restarts; /* bursts decided again because the tables moved under them */
 	uint8_t pad2[24];
-	union sl_life alive;
+	union sl_liveness alive;
 	uint8_t pad3[24];
 	uint8_t pad4[64];
 } __attribute__((aligned(64)));
@@ -96,7 +96,12 @@ struct sl_queue {
 	uint8_t mac[6];
 	uint8_t pad0[2];
 	uint32_t ifindex; /* 0: no kernel interface */
-	uint8_t pad[36];
+	uint8_t pad1[4];
+	/* Frames for a worker that none got, as the driver counts them: no buffer was free, or they
+	 * were larger than one. Of devices with several queues in the record of queue 0. Written by
+	 * the dataplane's main thread. */
+	uint64_t missed;
+	uint8_t pad[24];
 } __attribute__((aligned(64)));
 
 static inline uint64_t sl_queue_owner(uint64_t before, uint32_t worker_plus_1)
@@ -107,13 +112,13 @@ static inline uint64_t sl_queue_owner(uint64_t before, uint32_t worker_plus_1)
 #define SL_QUEUES_PER_PORT 16
 
 /* How often each reason was the end of a packet; one record a writer. */
-struct sl_tally {
+struct sl_reason_counters {
 	uint64_t packets[SL_REASON_MAX];
 } __attribute__((aligned(64)));
 
-/* Of one backend, by one writer; index = writer * ids + sl_backend.traffic, where ids is twice the
- * capacity of backends: those of backends that left rest. */
-struct sl_traffic {
+/* Of one backend, by one writer; index = writer * ids + sl_backend.counter_id, where ids is twice
+ * the capacity of backends: those of backends that left rest. */
+struct sl_backend_counters {
 	uint64_t packets_in;  /* to the backend */
 	uint64_t bytes_in;    /* of frames, as received, without FCS */
 	uint64_t connections; /* TCP SYNs sent to it, and first packets of tracked UDP flows */
@@ -123,31 +128,31 @@ struct sl_traffic {
 } __attribute__((aligned(64)));
 
 /* Of one service, by one writer; index = writer * ids + sl_service.id, as many as terms has. */
-struct sl_service_tally {
+struct sl_service_counters {
 	uint64_t no_backend;
 	uint64_t no_neighbour;
 	uint64_t tracked;     /* entries made */
 	uint64_t untrackable; /* entries that found no room: control keeps windows open for them */
 	uint64_t ttl_exceeded;
-	uint64_t moved;	  /* entries moved to make room for another */
-	uint64_t crowded; /* how often in a row no room could be made, see core/flow.h */
+	uint64_t moved;		  /* entries moved to make room for another */
+	uint64_t insert_failures; /* how often in a row no room could be made, see core/flow.h */
 	uint64_t pad;
 } __attribute__((aligned(64)));
 
 /* Next hops that a writer would like to know the MAC of; a ring, overwritten when nobody reads. */
-#define SL_WANTED 7
-struct sl_wanted {
-	uint64_t head;	 /* wishes so far; the last is at (head - 1) % SL_WANTED */
-	uint64_t errors; /* not a wish: when this writer's next answer is due, core/answer.h */
-	union sl_addr addr[SL_WANTED];
+#define SL_NEIGHBOUR_REQUESTS 7
+struct sl_neighbour_requests {
+	uint64_t head;	      /* wishes so far; the last is at (head - 1) % SL_NEIGHBOUR_REQUESTS */
+	uint64_t next_answer; /* not a wish: when this writer's next answer is due, core/answer.h */
+	union sl_addr addr[SL_NEIGHBOUR_REQUESTS];
 } __attribute__((aligned(64)));
 
-_Static_assert(sizeof(union sl_life) == 40, "x86-64 glibc");
+_Static_assert(sizeof(union sl_liveness) == 40, "x86-64 glibc");
 _Static_assert(sizeof(struct sl_engine) == 128, "two cache lines");
 _Static_assert(sizeof(struct sl_worker) == 256, "four cache lines");
 _Static_assert(sizeof(struct sl_queue) == 128, "two cache lines");
-_Static_assert(sizeof(struct sl_traffic) == 64, "one cache line");
-_Static_assert(sizeof(struct sl_service_tally) == 64, "one cache line");
-_Static_assert(sizeof(struct sl_wanted) == 128, "two cache lines");
+_Static_assert(sizeof(struct sl_backend_counters) == 64, "one cache line");
+_Static_assert(sizeof(struct sl_service_counters) == 64, "one cache line");
+_Static_assert(sizeof(struct sl_neighbour_requests) == 128, "two cache lines");
 
 #endif

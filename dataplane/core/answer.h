@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* What can't go on, and whose sender is told why. Every way through the decision ends here.
  *
- * too_big_told: how much fits the way on (RFC 1191, RFC 8201), which is the next hop's MTU less
+ * too_big_answered: how much fits the way on (RFC 1191, RFC 8201), which is the next hop's MTU less
  * what a tunnel puts in front, computed by control. IPv4 without DF a router would cut in pieces;
  * that isn't for a load balancer, so it is dropped: senders that care about speed set DF.
  *
- * ttl_told: time exceeded, as a router says it, so that traceroute finds us.
+ * ttl_answered: time exceeded, as a router says it, so that traceroute finds us.
  *
- * no_backend_told, no_service_told: a reset of TCP, else port unreachable, so that the client
- * needn't wait. The first where the service says so, the other for a VIP's ports that are nobody's.
+ * no_backend_answered, no_service_answered: a reset of TCP, else port unreachable, so that the
+ * client needn't wait. The first where the service says so, the other for a VIP's ports that are
+ * nobody's.
  *
  * Such a verdict is a wish at first. It becomes the plain drop of the same kind where no answer is
  * in order (RFC 1122, 3.2.2; RFC 4443, 2.4), and where none is due: each writer sends no more than
@@ -27,18 +28,18 @@
 #define SL_ICMP_BURST 64
 #define SL_ICMP_EVERY (1000000u >> SL_TICK_SHIFT) /* ticks: a millisecond */
 
-SL_INLINE bool sl_answer_due(uint64_t *errors, uint64_t now)
+SL_INLINE bool sl_answer_due(uint64_t *next_answer, uint64_t now)
 {
-	uint64_t due = *errors > now ? *errors : now;
+	uint64_t due = *next_answer > now ? *next_answer : now;
 
 	if (due - now >= (uint64_t)SL_ICMP_BURST * SL_ICMP_EVERY)
 		return false;
-	*errors = due + SL_ICMP_EVERY;
+	*next_answer = due + SL_ICMP_EVERY;
 	return true;
 }
 
 /* False where it is about a packet that mustn't be answered. */
-SL_INLINE bool sl_asker_read4(const struct sl_packet *p, struct sl_asker *a)
+SL_INLINE bool sl_answer_read4(const struct sl_packet *p, struct sl_answer_to *a)
 {
 	const struct sl_icmp *icmp;
 	const struct sl_ip4 *ip;
@@ -53,7 +54,7 @@ SL_INLINE bool sl_asker_read4(const struct sl_packet *p, struct sl_asker *a)
 	a->l4 = (uint8_t)o.l4;
 	a->end = o.l3 + sl_ntohs(ip->length);
 	a->protocol = o.protocol;
-	a->whole = o.kind != SL_PARSED_FIRST;
+	a->whole = o.kind != SL_PARSED_FIRST_FRAGMENT;
 	a->src = sl_addr4(o.dst);
 	a->dst = sl_addr4(o.src);
 	if (o.protocol != SL_PROTO_ICMP)
@@ -64,21 +65,22 @@ SL_INLINE bool sl_asker_read4(const struct sl_packet *p, struct sl_asker *a)
 	       icmp->type != SL_ICMP_PARAMETER;
 }
 
-SL_INLINE bool sl_asker_read6(const struct sl_packet *p, uint32_t l3, struct sl_asker *a)
+SL_INLINE bool sl_answer_read6(const struct sl_packet *p, uint32_t l3, struct sl_answer_to *a)
 {
-	uint32_t shape = sl_shape6_with(p, l3);
+	uint32_t layout = sl_layout6_impl(p, l3);
 	const struct sl_ip6 *ip = sl_packet_at(p, l3, sizeof(*ip));
-	uint32_t kind = sl_shape_kind(shape);
+	uint32_t kind = sl_layout_kind(layout);
 	const struct sl_ip6_extension *e;
 	const struct sl_icmp *icmp;
 
-	if (!ip || (kind != SL_PARSED_FLOW && kind != SL_PARSED_IP6 && kind != SL_PARSED_FIRST))
+	if (!ip ||
+	    (kind != SL_PARSED_FLOW && kind != SL_PARSED_IP6 && kind != SL_PARSED_FIRST_FRAGMENT))
 		return false;
 	a->l3 = (uint8_t)l3;
-	a->l4 = (uint8_t)sl_shape_l4(shape);
+	a->l4 = (uint8_t)sl_layout_l4(layout);
 	a->end = l3 + (uint32_t)sizeof(*ip) + sl_ntohs(ip->length);
-	a->protocol = sl_shape_protocol(shape);
-	a->whole = kind != SL_PARSED_FIRST;
+	a->protocol = sl_layout_protocol(layout);
+	a->whole = kind != SL_PARSED_FIRST_FRAGMENT;
 	a->src = sl_addr_load(ip->dst);
 	a->dst = sl_addr_load(ip->src);
 	if (sl_martian6(&a->dst, &a->src))
@@ -94,75 +96,73 @@ SL_INLINE bool sl_asker_read6(const struct sl_packet *p, uint32_t l3, struct sl_
 }
 
 /* The gateway's own address as the source, where the port has one. */
-SL_INLINE void sl_asker_self(const struct sl_tables *t, const struct sl_packet *p,
-			     struct sl_asker *a)
+SL_INLINE void sl_answer_from_gateway(const struct sl_tables *t, const struct sl_packet *p,
+				      struct sl_answer_to *a)
 {
 	const struct sl_port *port = sl_seam_port(t, p->ingress);
 	union sl_addr self;
 
 	if (!port)
 		return;
-	self = a->six ? port->addr6 : port->addr4;
+	self = a->is_ipv6 ? port->addr6 : port->addr4;
 	if (self.q[0] | self.q[1])
 		a->src = self;
 }
 
 /* Type, code and MTU; of `mtu` only where it is too big. */
-SL_INLINE uint32_t sl_answer_what(uint32_t reason, uint32_t mtu, bool six)
+SL_INLINE uint32_t sl_answer_icmp(uint32_t reason, uint32_t mtu, bool is_ipv6)
 {
 	switch (reason) {
-	case SL_REASON_too_big_told:
-		return mtu << 16 |
-		       (six ? SL_ICMP6_TOO_BIG : SL_ICMP_UNREACHABLE | SL_ICMP_FRAG_NEEDED << 8);
-	case SL_REASON_ttl_told:
-		return six ? SL_ICMP6_TIME_EXCEEDED : SL_ICMP_TIME_EXCEEDED;
+	case SL_REASON_too_big_answered:
+		return mtu << 16 | (is_ipv6 ? SL_ICMP6_TOO_BIG
+					    : SL_ICMP_UNREACHABLE | SL_ICMP_FRAG_NEEDED << 8);
+	case SL_REASON_ttl_answered:
+		return is_ipv6 ? SL_ICMP6_TIME_EXCEEDED : SL_ICMP_TIME_EXCEEDED;
 	default:
-		return six ? SL_ICMP6_UNREACHABLE | SL_ICMP6_NO_PORT << 8
-			   : SL_ICMP_UNREACHABLE | SL_ICMP_NO_PORT << 8;
+		return is_ipv6 ? SL_ICMP6_UNREACHABLE | SL_ICMP6_NO_PORT << 8
+			       : SL_ICMP_UNREACHABLE | SL_ICMP_NO_PORT << 8;
 	}
 }
 
 SL_INLINE bool sl_answer_build(const struct sl_tables *t, struct sl_packet *p, uint32_t reason,
-			       uint32_t mtu, uint64_t *errors)
+			       uint32_t mtu, uint64_t *next_answer)
 {
-	bool refuses = reason == SL_REASON_no_backend_told || reason == SL_REASON_no_service_told;
-	const struct sl_eth *eth = sl_packet_at(p, 0, sizeof(*eth));
-	struct sl_asker a = { 0 };
+	bool rejects =
+		reason == SL_REASON_no_backend_answered || reason == SL_REASON_no_service_answered;
+	struct sl_answer_to a = { 0 };
 	const struct sl_ip4 *ip;
 	uint16_t type;
 	uint32_t l3;
 
-	if (!eth || eth->dst[0] & 1)
-		return false;
 	l3 = sl_parse_link(p, &type);
-	a.six = type == SL_ETH_IP6;
-	if (!(a.six ? sl_asker_read6(p, l3, &a) : sl_asker_read4(p, &a)))
+	a.is_ipv6 = type == SL_ETH_IP6;
+	if (!(a.is_ipv6 ? sl_answer_read6(p, l3, &a) : sl_answer_read4(p, &a)))
 		return false;
-	if (reason == SL_REASON_too_big_told && !a.six) {
+	if (reason == SL_REASON_too_big_answered && !a.is_ipv6) {
 		ip = sl_packet_at(p, a.l3, sizeof(*ip));
 		if (!ip || !(sl_ntohs(ip->fragment) & SL_IP4_DF))
 			return false;
 	}
-	if (reason == SL_REASON_ttl_told)
-		sl_asker_self(t, p, &a);
-	if (refuses && a.protocol != SL_PROTO_TCP && a.protocol != SL_PROTO_UDP)
+	if (reason == SL_REASON_ttl_answered)
+		sl_answer_from_gateway(t, p, &a);
+	if (rejects && a.protocol != SL_PROTO_TCP && a.protocol != SL_PROTO_UDP)
 		return false;
-	if (!sl_answer_due(errors, sl_seam_now(t)))
+	if (!sl_answer_due(next_answer, sl_seam_now(t)))
 		return false;
-	return refuses && a.protocol == SL_PROTO_TCP
+	return rejects && a.protocol == SL_PROTO_TCP
 		       ? sl_frame_reset(p, &a)
-		       : sl_frame_error(p, &a, sl_answer_what(reason, mtu, a.six));
+		       : sl_frame_error(p, &a, sl_answer_icmp(reason, mtu, a.is_ipv6));
 }
 
 /* The frame becomes the answer, or stays as it came. */
-SL_INLINE uint32_t sl_answer_with(const struct sl_tables *t, struct sl_packet *p, uint32_t reason,
+SL_INLINE uint32_t sl_answer_impl(const struct sl_tables *t, struct sl_packet *p, uint32_t reason,
 				  uint32_t mtu)
 {
-	uint64_t *errors = sl_seam_errors(t);
+	uint64_t *next_answer = sl_seam_next_answer(t);
 
-	return errors && sl_answer_build(t, p, reason, mtu, errors)
+	return next_answer && sl_answer_build(t, p, reason, mtu, next_answer)
 		       ? reason
-		       : (uint32_t)sl_reason_untold(reason);
+		       : (uint32_t)sl_reason_silent(reason);
 }
 
 /* Large and rare: an engine defines it, as those in seam.h. */
@@ -173,10 +173,10 @@ static uint32_t sl_answer(const struct sl_tables *t, struct sl_packet *p, uint32
 SL_INLINE enum sl_reason sl_decide_end(const struct sl_tables *t, struct sl_packet *p,
 				       enum sl_reason reason, uint16_t *egress)
 {
-	if (sl_likely(!sl_reason_told(reason)))
+	if (sl_likely(!sl_reason_is_answered(reason)))
 		return reason;
 	reason = (enum sl_reason)sl_answer(t, p, reason, p->mtu);
-	if (sl_reason_told(reason))
+	if (sl_reason_is_answered(reason))
 		*egress = p->ingress;
 	return reason;
 }

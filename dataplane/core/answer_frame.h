@@ -16,12 +16,12 @@
 #define SL_ICMP6_QUOTE 1232u
 
 /* The packet that is answered, as far as an answer has to know it. */
-struct sl_asker {
+struct sl_answer_to {
 	uint32_t end; /* of the IP packet */
 	uint8_t l3;
 	uint8_t l4;
 	uint8_t protocol;
-	bool six;
+	bool is_ipv6;
 	bool whole; /* no fragment */
 	/* Of the answer. */
 	union sl_addr src;
@@ -48,7 +48,7 @@ SL_INLINE bool sl_frame_return(struct sl_packet *p, uint32_t n, uint32_t l3)
 }
 
 /* The sum of all that follows, up to the frame's end, which is whole words away. */
-SL_INLINE uint16_t sl_sum_rest(const struct sl_packet *p, uint32_t from)
+SL_INLINE uint16_t sl_sum_to_end(const struct sl_packet *p, uint32_t from)
 {
 	uint64_t sum = 0;
 
@@ -65,7 +65,7 @@ SL_INLINE uint16_t sl_sum_rest(const struct sl_packet *p, uint32_t from)
 }
 
 /* The network header of an answer, before `length` bytes of that protocol. */
-SL_INLINE bool sl_frame_header(struct sl_packet *p, const struct sl_asker *a, uint8_t protocol,
+SL_INLINE bool sl_frame_header(struct sl_packet *p, const struct sl_answer_to *a, uint8_t protocol,
 			       uint32_t length)
 {
 	/* RFC 1812, 4.3.2.5: errors are internetwork control. */
@@ -73,7 +73,7 @@ SL_INLINE bool sl_frame_header(struct sl_packet *p, const struct sl_asker *a, ui
 	struct sl_ip6 *ip6;
 	struct sl_ip4 *ip;
 
-	if (a->six) {
+	if (a->is_ipv6) {
 		if (!(ip6 = sl_packet_at(p, l3, sizeof(*ip6))))
 			return false;
 		ip6->version_class_flow = sl_htonl(6u << 28 | tos << 20);
@@ -102,7 +102,7 @@ SL_INLINE bool sl_frame_header(struct sl_packet *p, const struct sl_asker *a, ui
 }
 
 /* What TCP, UDP and ICMPv6 sum besides themselves (RFC 9293, 3.1; RFC 8200, 8.1). */
-SL_INLINE uint32_t sl_pseudo_sum(const struct sl_asker *a, uint8_t protocol, uint32_t length)
+SL_INLINE uint32_t sl_pseudo_sum(const struct sl_answer_to *a, uint8_t protocol, uint32_t length)
 {
 	return sl_csum_addr(&a->src) + sl_csum_addr(&a->dst) +
 	       (uint32_t)(uint16_t)sl_htons(protocol) +
@@ -110,12 +110,12 @@ SL_INLINE uint32_t sl_pseudo_sum(const struct sl_asker *a, uint8_t protocol, uin
 }
 
 /* what: 0..7 type, 8..15 code, 16..31 an MTU. */
-SL_INLINE bool sl_frame_error(struct sl_packet *p, const struct sl_asker *a, uint32_t what)
+SL_INLINE bool sl_frame_error(struct sl_packet *p, const struct sl_answer_to *a, uint32_t what)
 {
-	uint32_t most = a->six ? SL_ICMP6_QUOTE : SL_ICMP_QUOTE;
-	uint32_t ip = a->six ? sizeof(struct sl_ip6) : sizeof(struct sl_ip4), sum = 0;
+	uint32_t most = a->is_ipv6 ? SL_ICMP6_QUOTE : SL_ICMP_QUOTE;
+	uint32_t ip = a->is_ipv6 ? sizeof(struct sl_ip6) : sizeof(struct sl_ip4), sum = 0;
 	uint32_t quote = a->end - a->l3 < most ? a->end - a->l3 : most;
-	uint8_t protocol = a->six ? SL_PROTO_ICMP6 : SL_PROTO_ICMP;
+	uint8_t protocol = a->is_ipv6 ? SL_PROTO_ICMP6 : SL_PROTO_ICMP;
 	struct sl_icmp *icmp;
 
 	quote &= ~3u;
@@ -129,18 +129,18 @@ SL_INLINE bool sl_frame_error(struct sl_packet *p, const struct sl_asker *a, uin
 	*icmp = (struct sl_icmp){ .type = (uint8_t)what,
 				  .code = (uint8_t)(what >> 8),
 				  .mtu = sl_htons((uint16_t)(what >> 16)) };
-	if (a->six)
+	if (a->is_ipv6)
 		sum = sl_pseudo_sum(a, protocol, sizeof(*icmp) + quote);
-	icmp->csum = (uint16_t)~sl_csum_fold(sum + sl_sum_rest(p, a->l3 + ip));
+	icmp->csum = (uint16_t)~sl_csum_fold(sum + sl_sum_to_end(p, a->l3 + ip));
 	return true;
 }
 
 /* A reset (RFC 9293, 3.5.2 and 3.10.7.1): it is believed for the sequence number that its receiver
  * acknowledged last, or for acknowledging all that it sent. */
-SL_INLINE bool sl_frame_reset(struct sl_packet *p, const struct sl_asker *a)
+SL_INLINE bool sl_frame_reset(struct sl_packet *p, const struct sl_answer_to *a)
 {
 	const struct sl_tcp *was = sl_packet_at(p, a->l4, sizeof(*was));
-	uint32_t ip = a->six ? sizeof(struct sl_ip6) : sizeof(struct sl_ip4);
+	uint32_t ip = a->is_ipv6 ? sizeof(struct sl_ip6) : sizeof(struct sl_ip4);
 	struct sl_tcp reset = { .offset = sizeof(reset) / 4 << 4 }, *tcp;
 
 	if (!was || !a->whole || was->flags & SL_TCP_RST)
@@ -163,7 +163,7 @@ SL_INLINE bool sl_frame_reset(struct sl_packet *p, const struct sl_asker *a)
 		return false;
 	*tcp = reset;
 	tcp->csum = (uint16_t)~sl_csum_fold(sl_pseudo_sum(a, SL_PROTO_TCP, sizeof(*tcp)) +
-					    sl_sum_rest(p, a->l3 + ip));
+					    sl_sum_to_end(p, a->l3 + ip));
 	return true;
 }
 

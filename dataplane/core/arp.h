@@ -17,8 +17,9 @@ SL_INLINE bool sl_arp_answer(const struct sl_tables *t, struct sl_packet *p, uin
 	if (!eth || !arp || !port)
 		return false;
 	sender = sl_addr4(arp->sender);
-	if (arp->sender)		  /* a probe (RFC 5227) has none */
-		sl_seam_want(t, &sender); /* whoever asks for a VIP soon wants an answer from it */
+	if (arp->sender) /* a probe (RFC 5227) has none */
+		sl_seam_request_neighbour(
+			t, &sender); /* whoever asks for a VIP soon wants an answer from it */
 	vip = arp->target;
 	for (int i = 0; i < 6; i++) {
 		eth->dst[i] = arp->target_mac[i] = arp->sender_mac[i];

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* First half of the decision: whose is this packet?
  *
- * Ends where the next cache lines are known: the row of a packet to a service (and its flow buckets
- * where the service looks flows up), the route of a reply. A DPDK worker runs it over a whole burst
- * while the lines come in, then runs route.h; XDP runs the two back to back.
+ * Ends where the next cache lines are known: the slot of a packet to a service (and its flow
+ * buckets where the service looks flows up), the route of a reply. A DPDK worker runs it over a
+ * whole burst while the lines come in, then runs route.h; XDP runs the two back to back.
  *
  * What classifies as ours is never passed to the kernel, which would answer with a reset. What
  * doesn't is never touched.
@@ -16,45 +16,46 @@
 
 #include "find.h"
 #include "flow.h"
+#include "link.h"
 #include "parse6.h"
 
-enum sl_todo {
-	SL_TODO_NOTHING, /* `reason` says why */
-	SL_TODO_SERVICE,
-	SL_TODO_REVERSE,
-	SL_TODO_ARP,
-	SL_TODO_BOUND,	  /* to an address of a pool (fullnat.h) */
-	SL_TODO_SERVICE6, /* these by sl_route6() */
-	SL_TODO_REVERSE6,
-	SL_TODO_ND,
-	SL_TODO_BOUND6,
-	SL_TODO_ICMP6, /* ICMPv6 but ND: rare.h finds out whose, of the next two as well */
-	SL_TODO_FIRST6,
-	SL_TODO_FRAGMENT6,
-	SL_TODO_IP6,  /* not classified: IPv6 in an engine that decides it elsewhere */
-	SL_TODO_ICMP, /* rare: rare.h finds out whose, of the next two as well */
-	SL_TODO_FIRST,
-	SL_TODO_FRAGMENT,
-	SL_TODO_ECHO, /* from here on by rare.h alone */
-	SL_TODO_ERROR_TO_BACKEND,
-	SL_TODO_ERROR_TO_CLIENT,
-	SL_TODO_ERROR_BOUND,
-	SL_TODO_FRAGMENT_ECHO, /* fragments but the first */
-	SL_TODO_FRAGMENT_TO_BACKEND,
-	SL_TODO_FRAGMENT_TO_CLIENT,
-	SL_TODO_FRAGMENT_BOUND,
+enum sl_packet_class {
+	SL_CLASS_DECIDED, /* `reason` says why */
+	SL_CLASS_SERVICE,
+	SL_CLASS_REPLY,
+	SL_CLASS_ARP,
+	SL_CLASS_SNAT_REPLY, /* to an address of a pool (fullnat.h) */
+	SL_CLASS_SERVICE6,   /* these by sl_route6() */
+	SL_CLASS_REPLY6,
+	SL_CLASS_ND,
+	SL_CLASS_SNAT_REPLY6,
+	SL_CLASS_ICMP6, /* ICMPv6 but ND: rare.h finds out whose, of the next two as well */
+	SL_CLASS_FIRST_FRAGMENT6,
+	SL_CLASS_FRAGMENT6,
+	SL_CLASS_IP6,  /* not classified: IPv6 in an engine that decides it elsewhere */
+	SL_CLASS_ICMP, /* rare: rare.h finds out whose, of the next two as well */
+	SL_CLASS_FIRST_FRAGMENT,
+	SL_CLASS_FRAGMENT,
+	SL_CLASS_ECHO, /* from here on by rare.h alone */
+	SL_CLASS_ERROR_TO_BACKEND,
+	SL_CLASS_ERROR_TO_CLIENT,
+	SL_CLASS_ERROR_SNAT,
+	SL_CLASS_FRAGMENT_ECHO, /* fragments but the first */
+	SL_CLASS_FRAGMENT_TO_BACKEND,
+	SL_CLASS_FRAGMENT_TO_CLIENT,
+	SL_CLASS_FRAGMENT_SNAT,
 };
 
 /* What classify hands to route. */
-struct sl_work {
+struct sl_lookup {
 	union {
 		const struct sl_service *service;
-		const struct sl_reverse *reverse;
+		const struct sl_reply_entry *reply;
 	};
-	uint32_t at;	/* of a service: the row in its table; of a reply: the place of its route;
-			 * to a pool: the protocol */
-	uint8_t todo;	/* enum sl_todo */
-	uint8_t reason; /* enum sl_reason */
+	uint32_t at; /* of a service: the slot in its table; of a reply: the place of its route;
+		      * to a pool: the protocol */
+	uint8_t packet_class; /* enum sl_packet_class */
+	uint8_t reason;	      /* enum sl_reason */
 	uint8_t l3;
 	uint8_t l4;
 	/* IPv4: hash of the flow's key where its service looks flows up, else 0. IPv6: the key. */
@@ -62,18 +63,19 @@ struct sl_work {
 };
 
 /* The place of a prefix, or ~0. A place that is empty looks like ::/0, but for its kind. */
-SL_INLINE uint32_t sl_route_place(const struct sl_tables *t, const union sl_addr *prefix,
-				  uint32_t length)
+SL_INLINE uint32_t sl_route_find_prefix(const struct sl_tables *t, const union sl_addr *prefix,
+					uint32_t length)
 {
-	uint64_t hash = sl_place_hash(prefix, length, sl_seam_bank(t)->seed);
+	uint64_t hash = sl_cuckoo_hash(prefix, length, sl_seam_bank(t)->seed);
 	uint32_t size = sl_seam_routes(t);
 
 	for (int second = 0; second < 2; second++) {
-		uint32_t place = second ? sl_place_second(hash, size) : sl_place_first(hash, size);
-		const struct sl_route *r = sl_seam_route(t, place);
+		uint32_t index =
+			second ? sl_cuckoo_second(hash, size) : sl_cuckoo_first(hash, size);
+		const struct sl_route *r = sl_seam_route(t, index);
 
 		if (r && r->length == length && sl_addr_equal(&r->prefix, prefix) && r->kind)
-			return place;
+			return index;
 	}
 	return ~0u;
 }
@@ -87,14 +89,14 @@ SL_INLINE uint32_t sl_route_find4(const struct sl_tables *t, sl_be32 dst)
 		uint32_t length = bank->lengths4[i];
 		uint32_t host = 128 - length; /* bits beyond the prefix */
 		union sl_addr prefix;
-		uint32_t place;
+		uint32_t index;
 
 		if (host > 32)
 			break; /* 0xff: no more lengths */
 		prefix = sl_addr4(sl_htonl((uint32_t)(~0ull << host) & sl_ntohl(dst)));
-		place = sl_route_place(t, &prefix, length);
-		if (place != ~0u)
-			return place;
+		index = sl_route_find_prefix(t, &prefix, length);
+		if (index != ~0u)
+			return index;
 	}
 	return ~0u;
 }
@@ -105,46 +107,48 @@ SL_INLINE uint64_t sl_half_mask(uint32_t bits)
 	return bits >= 64 ? ~0ull : bits ? __builtin_bswap64(~0ull << (64 - bits)) : 0;
 }
 
-SL_INLINE uint32_t sl_route_find6_with(const struct sl_tables *t, const union sl_addr *dst)
+SL_INLINE uint32_t sl_route_find6_impl(const struct sl_tables *t, const union sl_addr *dst)
 {
 	const struct sl_bank *bank = sl_seam_bank(t);
 
 	for (int i = 0; i < SL_PREFIX_LENGTHS; i++) {
 		uint32_t length = bank->lengths6[i];
 		union sl_addr prefix;
-		uint32_t place;
+		uint32_t index;
 
 		if (length > 128)
 			break;
 		prefix.q[0] = dst->q[0] & sl_half_mask(length);
 		prefix.q[1] = dst->q[1] & sl_half_mask(length > 64 ? length - 64 : 0);
-		place = sl_route_place(t, &prefix, length);
-		if (place != ~0u)
-			return place;
+		index = sl_route_find_prefix(t, &prefix, length);
+		if (index != ~0u)
+			return index;
 	}
 	return ~0u;
 }
 
-SL_INLINE void sl_work_end(struct sl_work *w, enum sl_reason reason)
+SL_INLINE void sl_lookup_decided(struct sl_lookup *w, enum sl_reason reason)
 {
-	w->todo = SL_TODO_NOTHING;
+	w->packet_class = SL_CLASS_DECIDED;
 	w->reason = (uint8_t)reason;
 }
 
 /* To an address of a pool. */
-SL_INLINE void sl_work_bound(struct sl_work *w, uint8_t protocol, bool six)
+SL_INLINE void sl_lookup_snat_reply(struct sl_lookup *w, uint8_t protocol, bool is_ipv6)
 {
-	w->todo = six ? SL_TODO_BOUND6 : SL_TODO_BOUND;
+	w->packet_class = is_ipv6 ? SL_CLASS_SNAT_REPLY6 : SL_CLASS_SNAT_REPLY;
 	w->at = protocol;
 }
 
 /* A source that no host has (RFC 1122, 3.2.1.3; RFC 6890): of this network, loopback, multicast,
- * reserved, broadcast, or the destination itself. Any answer to it would go astray. */
+ * broadcast, or the destination itself. Any answer to it would go astray. 240.0.0.0/4 is reserved,
+ * and hosts have addresses of it nevertheless: as a VIP may be one, so may a client. */
 SL_INLINE bool sl_martian4(sl_be32 src, sl_be32 dst)
 {
 	uint32_t net = (uint32_t)src & 0xff;
 
-	return (net - 1 >= 223) | (net == 127) | (src == dst);
+	return !net | (net == 127) | ((net & 0xf0) == 0xe0) | ((uint32_t)src == UINT32_MAX) |
+	       (src == dst);
 }
 
 /* Likewise, of IPv6 (RFC 4291, 2.5.2 to 2.7): and none of one link, which goes no further. */
@@ -156,39 +160,40 @@ SL_INLINE bool sl_martian6(const union sl_addr *src, const union sl_addr *dst)
 	return nobody || local || src->b[0] == 0xff || sl_addr_equal(src, dst);
 }
 
-/* The row of a flow to a service, as far as its affinity lets it matter whose it is. */
-SL_INLINE uint32_t sl_row_at4(const struct sl_root *root, const struct sl_service *s, sl_be32 src,
-			      sl_be16 sport, sl_be32 dst)
+/* The slot of a flow to a service, as far as its affinity lets it matter whose it is. */
+SL_INLINE uint32_t sl_slot_index4(const struct sl_root *root, const struct sl_service *s,
+				  sl_be32 src, sl_be16 sport, sl_be32 dst)
 {
-	return sl_hash_row((sl_be32)((uint32_t)src & ~(uint32_t)s->ignore4),
-			   (sl_be16)((uint16_t)sport & ~(uint16_t)s->ignore_port), dst,
-			   s->row_endpoint, root->row_key) &
-	       s->row_mask;
+	return sl_hash_slot((sl_be32)((uint32_t)src & ~(uint32_t)s->ignore4),
+			    (sl_be16)((uint16_t)sport & ~(uint16_t)s->ignore_port), dst,
+			    s->slot_endpoint, root->slot_key) &
+	       s->slot_mask;
 }
 
 /* source: the client's, as the flow's key has it. */
-SL_INLINE uint32_t sl_row_at6(const struct sl_root *root, const struct sl_service *s,
-			      const union sl_addr *src, uint64_t source, const union sl_addr *dst)
+SL_INLINE uint32_t sl_slot_index6(const struct sl_root *root, const struct sl_service *s,
+				  const union sl_addr *src, uint64_t source,
+				  const union sl_addr *dst)
 {
 	uint32_t bits = s->prefix6;
 
 	if (sl_unlikely(bits))
 		source = sl_hash_mix(src->q[0] & sl_half_mask(bits),
 				     src->q[1] & sl_half_mask(bits > 64 ? bits - 64 : 0),
-				     root->row_key);
-	return sl_hash_row_of(source, dst, s->row_endpoint, root->row_key) & s->row_mask;
+				     root->slot_key);
+	return sl_hash_slot_of(source, dst, s->slot_endpoint, root->slot_key) & s->slot_mask;
 }
 
-/* To a service: pick the row, fetch what comes next. */
+/* To a service: pick the slot, fetch what comes next. */
 SL_INLINE void sl_classify_service(const struct sl_tables *t, const struct sl_service *s,
-				   const struct sl_parsed *o, struct sl_work *w)
+				   const struct sl_parsed *o, struct sl_lookup *w)
 {
 	const struct sl_root *root = sl_seam_root(t);
 
 	w->service = s;
-	w->todo = SL_TODO_SERVICE;
-	w->at = sl_row_at4(root, s, o->src, o->sport, o->dst);
-	sl_seam_prefetch(sl_seam_row(t, (uint64_t)s->rows * SL_ROWS_PER_RECORD + w->at));
+	w->packet_class = SL_CLASS_SERVICE;
+	w->at = sl_slot_index4(root, s, o->src, o->sport, o->dst);
+	sl_seam_prefetch(sl_seam_slot(t, (uint64_t)s->slots * SL_SLOTS_PER_BLOCK + w->at));
 	w->hash = 0;
 	if (s->flags & SL_SERVICE_LOOKUP) {
 		w->hash = sl_hash_flow(sl_flow_key4(s->id, o->src, o->sport), root->flow_key);
@@ -199,15 +204,15 @@ SL_INLINE void sl_classify_service(const struct sl_tables *t, const struct sl_se
 
 /* The same for IPv6, whose digest costs more than a key that nobody looks up. */
 SL_INLINE void sl_classify_service6(const struct sl_tables *t, const struct sl_service *s,
-				    const struct sl_parsed *o, struct sl_work *w)
+				    const struct sl_parsed *o, struct sl_lookup *w)
 {
 	const struct sl_root *root = sl_seam_root(t);
-	uint64_t source = sl_hash_source6(&o->src6, o->sport, root->row_key), hash;
+	uint64_t source = sl_hash_source6(&o->src6, o->sport, root->slot_key), hash;
 
 	w->service = s;
-	w->todo = SL_TODO_SERVICE6;
-	w->at = sl_row_at6(root, s, &o->src6, source, &o->dst6);
-	sl_seam_prefetch(sl_seam_row(t, (uint64_t)s->rows * SL_ROWS_PER_RECORD + w->at));
+	w->packet_class = SL_CLASS_SERVICE6;
+	w->at = sl_slot_index6(root, s, &o->src6, source, &o->dst6);
+	sl_seam_prefetch(sl_seam_slot(t, (uint64_t)s->slots * SL_SLOTS_PER_BLOCK + w->at));
 	w->hash = sl_flow_key(s->id, source);
 	if (s->flags & SL_SERVICE_LOOKUP) {
 		hash = sl_hash_flow(w->hash, root->flow_key);
@@ -217,51 +222,56 @@ SL_INLINE void sl_classify_service6(const struct sl_tables *t, const struct sl_s
 }
 
 /* From a backend: ours unless its destination, whose route is at that place, is exempt. */
-SL_INLINE void sl_classify_reverse(const struct sl_tables *t, const struct sl_reverse *r,
-				   uint32_t place, enum sl_todo todo, struct sl_work *w)
+SL_INLINE void sl_classify_reply(const struct sl_tables *t, const struct sl_reply_entry *r,
+				 uint32_t index, enum sl_packet_class packet_class,
+				 struct sl_lookup *w)
 {
-	const struct sl_route *route = sl_seam_route(t, place);
+	const struct sl_route *route = sl_seam_route(t, index);
 
-	w->reverse = r;
-	w->at = place;
-	w->todo = (uint8_t)todo;
+	w->reply = r;
+	w->at = index;
+	w->packet_class = (uint8_t)packet_class;
 	if (sl_likely(!route || route->kind > SL_ROUTE_POOL))
 		return;
-	if (route->kind == SL_ROUTE_POOL && todo != SL_TODO_ERROR_TO_CLIENT)
-		sl_work_bound(w, (uint8_t)(r->endpoint >> 16), todo == SL_TODO_REVERSE6);
+	if (route->kind == SL_ROUTE_POOL && packet_class != SL_CLASS_ERROR_TO_CLIENT)
+		sl_lookup_snat_reply(w, (uint8_t)(r->endpoint >> 16),
+				     packet_class == SL_CLASS_REPLY6);
 	else
-		sl_work_end(w, SL_REASON_not_ours);
+		sl_lookup_decided(w, SL_REASON_not_ours);
 }
 
 /* Neither to a service nor from a backend: what is to a VIP still is ours. */
-SL_INLINE void sl_classify_rest(const struct sl_tables *t, const union sl_addr *dst,
-				const struct sl_parsed *o, bool martian, struct sl_work *w,
-				bool six)
+SL_INLINE void sl_classify_unmatched(const struct sl_tables *t, const union sl_addr *dst,
+				     const struct sl_parsed *o, bool martian, struct sl_lookup *w,
+				     bool is_ipv6)
 {
 	const struct sl_service *vip = sl_service_find(t, dst, 0);
 
 	if (!vip)
-		sl_work_end(w, SL_REASON_not_ours);
+		sl_lookup_decided(w, SL_REASON_not_ours);
 	else if (o->kind == SL_PARSED_BAD)
-		sl_work_end(w, SL_REASON_bad_header);
+		sl_lookup_decided(w, SL_REASON_bad_header);
 	else if (o->kind == SL_PARSED_CHAIN)
-		sl_work_end(w, SL_REASON_header_chain);
+		sl_lookup_decided(w, SL_REASON_header_chain);
 	else if (martian)
-		sl_work_end(w, SL_REASON_martian);
+		sl_lookup_decided(w, SL_REASON_martian);
 	else if (o->kind == SL_PARSED_FLOW && vip->flags & SL_SERVICE_POOL)
-		sl_work_bound(w, o->protocol, six);
+		sl_lookup_snat_reply(w, o->protocol, is_ipv6);
 	else
-		sl_work_end(w, vip->flags & SL_SERVICE_REFUSES ? SL_REASON_no_service_told
-							       : SL_REASON_no_service);
+		sl_lookup_decided(w, vip->flags & SL_SERVICE_REJECTS ? SL_REASON_no_service_answered
+								     : SL_REASON_no_service);
 }
 
+/* A request for a VIP. One that names itself as who has it asks for nothing: it is an announcement
+ * (RFC 5227, 2.3), of another gateway's. */
 SL_INLINE bool sl_classify_arp(const struct sl_tables *t, const struct sl_packet *p, uint32_t l3)
 {
 	const struct sl_arp *arp = sl_packet_at(p, l3, sizeof(*arp));
 	union sl_addr target;
 
 	if (!arp || arp->hardware != sl_htons(1) || arp->protocol != sl_htons(SL_ETH_IP4) ||
-	    arp->hardware_size != 6 || arp->protocol_size != 4 || arp->operation != sl_htons(1))
+	    arp->hardware_size != 6 || arp->protocol_size != 4 || arp->operation != sl_htons(1) ||
+	    arp->sender == arp->target)
 		return false;
 	target = sl_addr4(arp->target);
 	return sl_service_find(t, &target, 0) != NULL;
@@ -284,122 +294,144 @@ SL_INLINE bool sl_classify_nd(const struct sl_tables *t, const struct sl_packet 
 	return !sl_addr_is4(&target) && sl_service_find(t, &target, 0) != NULL;
 }
 
-/* IPv6, whose header is at w->l3. */
-SL_INLINE void sl_classify6_with(const struct sl_tables *t, const struct sl_packet *p,
-				 struct sl_work *w)
+/* IPv6, whose header is at w->l3; of a frame to a group, too. */
+SL_INLINE void sl_classify6_any(const struct sl_tables *t, const struct sl_packet *p,
+				struct sl_lookup *w)
 {
 	struct sl_parsed o;
 
-	sl_parse6(p, sl_shape6(t, p, w->l3), &o);
+	sl_parse6(p, sl_layout6(t, p, w->l3), &o);
 	w->l4 = (uint8_t)o.l4;
 	if (sl_likely(o.kind == SL_PARSED_FLOW)) {
 		uint32_t there = sl_endpoint(o.dport, o.protocol);
 		uint32_t here = sl_endpoint(o.sport, o.protocol);
 		const struct sl_service *s = sl_service_find(t, &o.dst6, there);
-		const struct sl_reverse *r = NULL;
+		const struct sl_reply_entry *r = NULL;
 
 		if (sl_unlikely(!s))
-			r = sl_reverse_find(t, &o.src6, here);
+			r = sl_reply_entry_find(t, &o.src6, here);
 		if (sl_unlikely(!s && !r && sl_seam_bank(t)->ranges)) {
-			uint32_t place = sl_service_range(t, &o.dst6, there);
+			uint32_t index = sl_service_range(t, &o.dst6, there);
 
-			if (place != ~0u)
-				s = sl_seam_service(t, place);
+			if (index != ~0u)
+				s = sl_seam_service(t, index);
 			else
-				r = sl_seam_reverse(t, sl_reverse_range(t, &o.src6, here));
+				r = sl_seam_reply_entry(t, sl_reply_range(t, &o.src6, here));
 		}
 		if (sl_likely(s)) {
 			if (sl_likely(!sl_martian6(&o.src6, &o.dst6)))
 				sl_classify_service6(t, s, &o, w);
 			else
-				sl_work_end(w, SL_REASON_martian);
+				sl_lookup_decided(w, SL_REASON_martian);
 			return;
 		}
 		if (sl_likely(r)) {
-			sl_classify_reverse(t, r, sl_route_find6(t, &o.dst6), SL_TODO_REVERSE6, w);
+			sl_classify_reply(t, r, sl_route_find6(t, &o.dst6), SL_CLASS_REPLY6, w);
 			return;
 		}
 	} else if (sl_classify_nd(t, p, &o)) {
-		w->todo = SL_TODO_ND;
+		w->packet_class = SL_CLASS_ND;
 		return;
 	} else if (o.kind == SL_PARSED_IP6 && o.protocol == SL_PROTO_ICMP6) {
-		w->todo = SL_TODO_ICMP6;
+		w->packet_class = SL_CLASS_ICMP6;
 		return;
-	} else if (o.kind == SL_PARSED_FIRST || o.kind == SL_PARSED_FRAGMENT) {
-		w->todo = o.kind == SL_PARSED_FIRST ? SL_TODO_FIRST6 : SL_TODO_FRAGMENT6;
+	} else if (o.kind == SL_PARSED_FIRST_FRAGMENT || o.kind == SL_PARSED_FRAGMENT) {
+		w->packet_class = o.kind == SL_PARSED_FIRST_FRAGMENT ? SL_CLASS_FIRST_FRAGMENT6
+								     : SL_CLASS_FRAGMENT6;
 		return;
 	}
 	if (o.kind == SL_PARSED_OTHER)
-		sl_work_end(w, SL_REASON_not_ours);
+		sl_lookup_decided(w, SL_REASON_not_ours);
 	else
-		sl_classify_rest(t, &o.dst6, &o, sl_martian6(&o.src6, &o.dst6), w, true);
+		sl_classify_unmatched(t, &o.dst6, &o, sl_martian6(&o.src6, &o.dst6), w, true);
 }
 
-/* All but IPv6, which is left as SL_TODO_IP6. */
-SL_INLINE void sl_classify4(const struct sl_tables *t, const struct sl_packet *p, struct sl_work *w)
+/* IPv6, whose header is at w->l3, in a frame that was admitted. */
+SL_INLINE void sl_classify6_impl(const struct sl_tables *t, const struct sl_packet *p,
+				 struct sl_lookup *w)
+{
+	sl_classify6_any(t, p, w);
+	if (sl_unlikely(sl_link_is_group(p)) && w->packet_class != SL_CLASS_ND)
+		sl_lookup_decided(w, SL_REASON_not_ours);
+}
+
+/* All but IPv6, which is left as SL_CLASS_IP6. */
+SL_INLINE void sl_classify4(const struct sl_tables *t, const struct sl_packet *p,
+			    struct sl_lookup *w)
 {
 	struct sl_parsed o = {
 		0
 	}; /* clang may load what a branch left unset, the verifier won't */
+	enum sl_reason reason;
 	union sl_addr to;
 
 	sl_parse(p, &o);
 	w->l3 = (uint8_t)o.l3;
 	w->l4 = (uint8_t)o.l4;
+	if (sl_unlikely(!sl_link_admits(t, p, o.kind, &reason))) {
+		sl_lookup_decided(w, reason);
+		return;
+	}
+	/* Dropped (RFC 7126, 4.3 and 4.4), as IPv6's are that have segments left. */
+	if (sl_unlikely(o.l4 > o.l3 + sizeof(struct sl_ip4)) &&
+	    sl_source_routed(p, o.l3, o.l4 - o.l3))
+		o.kind = SL_PARSED_CHAIN;
 	if (sl_likely(o.kind == SL_PARSED_FLOW)) {
 		union sl_addr dst = sl_addr4(o.dst), src;
 		uint32_t there = sl_endpoint(o.dport, o.protocol);
 		uint32_t here = sl_endpoint(o.sport, o.protocol);
 		const struct sl_service *s = sl_service_find(t, &dst, there);
-		const struct sl_reverse *r;
+		const struct sl_reply_entry *r;
 
 		if (sl_likely(s)) {
 		to_service:
 			if (sl_likely(!sl_martian4(o.src, o.dst)))
 				sl_classify_service(t, s, &o, w);
 			else
-				sl_work_end(w, SL_REASON_martian);
+				sl_lookup_decided(w, SL_REASON_martian);
 			return;
 		}
 		src = sl_addr4(o.src);
-		r = sl_reverse_find(t, &src, here);
+		r = sl_reply_entry_find(t, &src, here);
 		if (sl_likely(r)) {
 		from_backend:
-			sl_classify_reverse(t, r, sl_route_find4(t, o.dst), SL_TODO_REVERSE, w);
+			sl_classify_reply(t, r, sl_route_find4(t, o.dst), SL_CLASS_REPLY, w);
 			return;
 		}
 		if (sl_unlikely(sl_seam_bank(t)->ranges)) {
 			s = sl_seam_service(t, sl_service_range(t, &dst, there));
 			if (s)
 				goto to_service;
-			r = sl_seam_reverse(t, sl_reverse_range(t, &src, here));
+			r = sl_seam_reply_entry(t, sl_reply_range(t, &src, here));
 			if (r)
 				goto from_backend;
 		}
 	} else if (o.kind == SL_PARSED_IP6) {
-		w->todo = SL_TODO_IP6;
+		w->packet_class = SL_CLASS_IP6;
 		return;
 	} else if (o.kind == SL_PARSED_ARP && sl_classify_arp(t, p, o.l3)) {
-		w->todo = SL_TODO_ARP;
+		w->packet_class = SL_CLASS_ARP;
 		return;
-	} else if (o.kind == SL_PARSED_FRAGMENT || o.kind == SL_PARSED_FIRST) {
-		w->todo = o.kind == SL_PARSED_FIRST ? SL_TODO_FIRST : SL_TODO_FRAGMENT;
+	} else if (o.kind == SL_PARSED_FRAGMENT || o.kind == SL_PARSED_FIRST_FRAGMENT) {
+		w->packet_class = o.kind == SL_PARSED_FIRST_FRAGMENT ? SL_CLASS_FIRST_FRAGMENT
+								     : SL_CLASS_FRAGMENT;
 		return;
 	} else if (o.kind == SL_PARSED_IP4 && o.protocol == SL_PROTO_ICMP) {
-		w->todo = SL_TODO_ICMP;
+		w->packet_class = SL_CLASS_ICMP;
 		return;
 	}
 	to = sl_addr4(o.dst);
 	if (o.kind >= SL_PARSED_IP4)
-		sl_classify_rest(t, &to, &o, sl_martian4(o.src, o.dst), w, false);
+		sl_classify_unmatched(t, &to, &o, sl_martian4(o.src, o.dst), w, false);
 	else
-		sl_work_end(w, SL_REASON_not_ours);
+		sl_lookup_decided(w, SL_REASON_not_ours);
 }
 
-SL_INLINE void sl_classify(const struct sl_tables *t, const struct sl_packet *p, struct sl_work *w)
+SL_INLINE void sl_classify(const struct sl_tables *t, const struct sl_packet *p,
+			   struct sl_lookup *w)
 {
 	sl_classify4(t, p, w);
-	if (sl_unlikely(w->todo == SL_TODO_IP6))
+	if (sl_unlikely(w->packet_class == SL_CLASS_IP6))
 		sl_classify6(t, p, w);
 }
 

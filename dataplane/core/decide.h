@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* A packet's journey; an engine includes it by rare.h, which has what is rare besides:
  *
- *     sl_classify()   parse.h → classify.h    whose is it, and which row?
+ *     sl_classify()   parse.h → classify.h    whose is it, and which slot?
  *     sl_route()      forward.h or reply.h    where to, and the rewritten bytes
  *                     or fullnat.h
  *     sl_decide_end() answer.h                what the sender is told, if it can't go on
@@ -25,30 +25,30 @@
 #include "reply.h"
 
 /* Of a service or a backend that is limited, or of QUIC. */
-SL_INLINE enum sl_reason sl_limited_with(const struct sl_tables *t, struct sl_packet *p,
-					 const struct sl_work *w, uint16_t *egress, bool six)
+SL_INLINE enum sl_reason sl_extended_impl(const struct sl_tables *t, struct sl_packet *p,
+					  const struct sl_lookup *w, uint16_t *egress, bool is_ipv6)
 {
-	return w->todo == (six ? SL_TODO_SERVICE6 : SL_TODO_SERVICE)
-		       ? sl_route_service(t, p, w, egress, six, SL_COPY_LIMITED)
-		       : sl_route_reverse(t, p, w, egress, six, SL_COPY_LIMITED);
+	return w->packet_class == (is_ipv6 ? SL_CLASS_SERVICE6 : SL_CLASS_SERVICE)
+		       ? sl_route_service(t, p, w, egress, is_ipv6, SL_VARIANT_EXTENDED)
+		       : sl_route_reply(t, p, w, egress, is_ipv6, SL_VARIANT_EXTENDED);
 }
 
 /* Of a service of full NAT. */
-SL_INLINE enum sl_reason sl_fullnat_with(const struct sl_tables *t, struct sl_packet *p,
-					 const struct sl_work *w, uint16_t *egress, bool six)
+SL_INLINE enum sl_reason sl_fullnat_impl(const struct sl_tables *t, struct sl_packet *p,
+					 const struct sl_lookup *w, uint16_t *egress, bool is_ipv6)
 {
-	return sl_route_service(t, p, w, egress, six, SL_COPY_FULLNAT);
+	return sl_route_service(t, p, w, egress, is_ipv6, SL_VARIANT_FULLNAT);
 }
 
-SL_INLINE enum sl_reason sl_route6_with(const struct sl_tables *t, struct sl_packet *p,
-					const struct sl_work *w, uint16_t *egress)
+SL_INLINE enum sl_reason sl_route6_impl(const struct sl_tables *t, struct sl_packet *p,
+					const struct sl_lookup *w, uint16_t *egress)
 {
-	switch (w->todo) {
-	case SL_TODO_SERVICE6:
-		return sl_route_service(t, p, w, egress, true, SL_COPY_WHOLE);
-	case SL_TODO_REVERSE6:
-		return sl_route_reverse(t, p, w, egress, true, SL_COPY_WHOLE);
-	case SL_TODO_ND:
+	switch (w->packet_class) {
+	case SL_CLASS_SERVICE6:
+		return sl_route_service(t, p, w, egress, true, SL_VARIANT_PLAIN);
+	case SL_CLASS_REPLY6:
+		return sl_route_reply(t, p, w, egress, true, SL_VARIANT_PLAIN);
+	case SL_CLASS_ND:
 		*egress = p->ingress;
 		return sl_nd_answer(t, p, w->l3, w->l4) ? SL_REASON_nd_reply : SL_REASON_bad_header;
 	default:
@@ -58,33 +58,33 @@ SL_INLINE enum sl_reason sl_route6_with(const struct sl_tables *t, struct sl_pac
 
 /* Rewrites the frame in place as the verdict says. */
 SL_INLINE enum sl_reason sl_route(const struct sl_tables *t, struct sl_packet *p,
-				  const struct sl_work *w, uint16_t *egress)
+				  const struct sl_lookup *w, uint16_t *egress)
 {
-	if (sl_unlikely(sl_work_limited(w)))
-		return sl_work_fullnat(w) ? sl_fullnat(t, p, w, egress)
-					  : sl_limited(t, p, w, egress);
-	switch (w->todo) {
-	case SL_TODO_SERVICE:
-		return sl_route_service(t, p, w, egress, false, SL_COPY_WHOLE);
-	case SL_TODO_REVERSE:
-		return sl_route_reverse(t, p, w, egress, false, SL_COPY_WHOLE);
-	case SL_TODO_BOUND:
-	case SL_TODO_BOUND6:
-		return sl_fullnat_back(t, p, w, egress);
-	case SL_TODO_SERVICE6:
-	case SL_TODO_REVERSE6:
-	case SL_TODO_ND:
+	if (sl_unlikely(sl_needs_extended_path(w)))
+		return sl_lookup_is_fullnat(w) ? sl_fullnat(t, p, w, egress)
+					       : sl_extended(t, p, w, egress);
+	switch (w->packet_class) {
+	case SL_CLASS_SERVICE:
+		return sl_route_service(t, p, w, egress, false, SL_VARIANT_PLAIN);
+	case SL_CLASS_REPLY:
+		return sl_route_reply(t, p, w, egress, false, SL_VARIANT_PLAIN);
+	case SL_CLASS_SNAT_REPLY:
+	case SL_CLASS_SNAT_REPLY6:
+		return sl_fullnat_reply(t, p, w, egress);
+	case SL_CLASS_SERVICE6:
+	case SL_CLASS_REPLY6:
+	case SL_CLASS_ND:
 		return sl_route6(t, p, w, egress);
-	case SL_TODO_ARP:
+	case SL_CLASS_ARP:
 		*egress = p->ingress;
 		return sl_arp_answer(t, p, w->l3) ? SL_REASON_arp_reply : SL_REASON_bad_header;
-	case SL_TODO_ICMP6:
-	case SL_TODO_FIRST6:
-	case SL_TODO_FRAGMENT6:
-	case SL_TODO_ICMP:
-	case SL_TODO_FIRST:
-	case SL_TODO_FRAGMENT:
-		return sl_rare(t, p, w->todo, egress);
+	case SL_CLASS_ICMP6:
+	case SL_CLASS_FIRST_FRAGMENT6:
+	case SL_CLASS_FRAGMENT6:
+	case SL_CLASS_ICMP:
+	case SL_CLASS_FIRST_FRAGMENT:
+	case SL_CLASS_FRAGMENT:
+		return sl_rare(t, p, w->packet_class, egress);
 	default:
 		return sl_likely(sl_seam_current(t)) ? (enum sl_reason)w->reason
 						     : SL_REASON_torn_table;

@@ -20,7 +20,7 @@ SL_INLINE bool sl_ecn_capable(const void *l3)
 /* Sets CE. TOS shares a 16-bit word with version and IHL and is its second byte. */
 SL_INLINE void sl_ecn_mark(struct sl_packet *p, uint32_t l3)
 {
-	struct sl_ip4 *ip = sl_packet_again(p, l3, sizeof(*ip));
+	struct sl_ip4 *ip = sl_packet_at_parsed(p, l3, sizeof(*ip));
 	uint8_t tos;
 
 	if (!ip)
@@ -38,7 +38,7 @@ SL_INLINE bool sl_ecn_capable6(const void *l3)
 
 SL_INLINE void sl_ecn_mark6(struct sl_packet *p, uint32_t l3)
 {
-	uint8_t *ip = sl_packet_again(p, l3, sizeof(struct sl_ip6));
+	uint8_t *ip = sl_packet_at_parsed(p, l3, sizeof(struct sl_ip6));
 
 	if (ip)
 		ip[1] |= SL_ECN_CE << 4;

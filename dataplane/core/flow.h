@@ -24,9 +24,9 @@
 #endif
 
 /* So many failures in a row, of flows that in a table that isn't full are one in 100,000, tell that
- * it is. Then one flow in 2^SL_FLOW_TRIES tries. */
-#define SL_FLOW_CROWDED 4
-#define SL_FLOW_TRIES	10
+ * it is. Then one flow in 2^SL_FLOW_RETRY_SHIFT tries. */
+#define SL_FLOW_FULL_AFTER  4
+#define SL_FLOW_RETRY_SHIFT 10
 
 struct sl_flow_at {
 	struct sl_bucket *bucket; /* NULL: not found */
@@ -92,22 +92,23 @@ SL_INLINE uint64_t sl_flow_age(uint64_t value, uint64_t now)
 	return age > SL_TIME_MASK - SL_TIME_AHEAD ? 0 : age;
 }
 
-SL_INLINE bool sl_flow_alive(uint64_t value, const struct sl_terms *terms, uint64_t now)
+SL_INLINE bool sl_flow_alive(uint64_t value, const struct sl_flow_timeouts *timeouts, uint64_t now)
 {
-	return sl_flow_within(value, now, terms->lifetime[sl_flow_state(value)]);
+	return sl_flow_within(value, now, timeouts->lifetime[sl_flow_state(value)]);
 }
 
 /* Whether the entry's place may be taken: its time and the grace are over. */
-SL_INLINE bool sl_flow_takeable(const struct sl_tables *t, uint64_t key, uint64_t value,
-				uint64_t now)
+SL_INLINE bool sl_flow_replaceable(const struct sl_tables *t, uint64_t key, uint64_t value,
+				   uint64_t now)
 {
-	const struct sl_terms *terms = sl_seam_terms(t, sl_flow_key_service(key));
+	const struct sl_flow_timeouts *timeouts = sl_seam_timeouts(t, sl_flow_key_service(key));
 
 	if (key & SL_FLOW_BUSY)
 		return false;
-	if (!terms)
+	if (!timeouts)
 		return true;
-	return !sl_flow_within(value, now, terms->lifetime[sl_flow_state(value)] + SL_FLOW_GRACE);
+	return !sl_flow_within(value, now,
+			       timeouts->lifetime[sl_flow_state(value)] + SL_FLOW_GRACE);
 }
 
 SL_INLINE struct sl_bucket *sl_flow_bucket(const struct sl_tables *t, uint64_t hash, bool second)
@@ -152,7 +153,7 @@ SL_INLINE int sl_bucket_insert(const struct sl_tables *t, struct sl_bucket *b, u
 	for (uint32_t way = 0; way < SL_FLOW_WAYS; way++) {
 		uint64_t old = sl_entry_load(&b->key[way]);
 
-		if (old && !sl_flow_takeable(t, old, sl_entry_load(&b->value[way]), now))
+		if (old && !sl_flow_replaceable(t, old, sl_entry_load(&b->value[way]), now))
 			continue;
 		if (!sl_entry_swap(&b->key[way], old, key | SL_FLOW_BUSY))
 			continue;
@@ -171,7 +172,8 @@ SL_INLINE bool sl_flow_move(const struct sl_tables *t, struct sl_bucket *from, u
 	const struct sl_root *root = sl_seam_root(t);
 	uint64_t key = sl_entry_load(&from->key[way]);
 	uint64_t value = sl_entry_load(&from->value[way]);
-	struct sl_service_tally *tally = sl_seam_tally(t, sl_flow_key_service(key));
+	struct sl_service_counters *counters =
+		sl_seam_service_counters(t, sl_flow_key_service(key));
 	struct sl_bucket *to;
 	uint64_t hash, newer;
 	int copy;
@@ -187,8 +189,8 @@ SL_INLINE bool sl_flow_move(const struct sl_tables *t, struct sl_bucket *from, u
 	copy = sl_bucket_insert(t, to, key, value, now);
 	if (copy < 0)
 		return false;
-	if (tally)
-		tally->moved++; /* control voids a scan of the table that an entry moved under */
+	if (counters)
+		counters->moved++; /* control voids a scan of the table that an entry moved under */
 	/* From here on readers find either. The old one is shut before it goes, and what was
 	 * written there since the copy was made goes along. */
 	if (sl_likely(sl_entry_swap(&from->key[way], key, key | SL_FLOW_BUSY))) {
@@ -248,27 +250,30 @@ static long sl_flow_make_room(uint32_t i, void *state)
 /* Makes room, unless the table is known to be full: to find that out costs thousands of cycles,
  * which a flood of SYNs would have us pay for each. After some failures in a row one flow in many
  * tries, and the first that succeeds ends it. */
-SL_INLINE bool sl_flow_relocate_with(const struct sl_tables *t, uint64_t key, uint64_t now)
+SL_INLINE bool sl_flow_relocate_impl(const struct sl_tables *t, uint64_t key, uint64_t now)
 {
 	const struct sl_root *root = sl_seam_root(t);
-	struct sl_service_tally *tally = sl_seam_tally(t, sl_flow_key_service(key));
+	struct sl_service_counters *counters =
+		sl_seam_service_counters(t, sl_flow_key_service(key));
 	/* Never set to begin with (times have 48 bits), but no verifier knows: one that walks a
 	 * round but once would take the second of two for dead code. */
 	struct sl_flow_room room = { .t = t, .now = now, .beyond = now >> 63 };
 
-	if (!root || !tally)
+	if (!root || !counters)
 		return false;
 	room.hash = sl_hash_flow(key, root->flow_key);
-	if (tally->crowded >= SL_FLOW_CROWDED && room.hash >> (64 - SL_FLOW_TRIES))
+	if (counters->insert_failures >= SL_FLOW_FULL_AFTER &&
+	    room.hash >> (64 - SL_FLOW_RETRY_SHIFT))
 		return false;
 	sl_loop(SL_FLOW_ROUNDS, sl_flow_make_room, &room);
-	tally->crowded = room.made ? 0 : tally->crowded + 1;
+	counters->insert_failures = room.made ? 0 : counters->insert_failures + 1;
 	return room.made;
 }
 
 /* A place for the flow in either of its buckets: the bucket, and the way in *way; NULL for none. */
-SL_INLINE struct sl_bucket *sl_flow_place(const struct sl_tables *t, uint64_t key, uint64_t hash,
-					  uint64_t value, uint64_t now, int *way)
+SL_INLINE struct sl_bucket *sl_flow_insert_either(const struct sl_tables *t, uint64_t key,
+						  uint64_t hash, uint64_t value, uint64_t now,
+						  int *way)
 {
 	for (int second = 0; second < 2; second++) {
 		struct sl_bucket *b = sl_flow_bucket(t, hash, second);
@@ -286,7 +291,7 @@ SL_INLINE uint64_t sl_flow_insert(const struct sl_tables *t, uint64_t key, uint6
 				  uint64_t value, uint64_t now)
 {
 	int way;
-	struct sl_bucket *b = sl_flow_place(t, key, hash, value, now, &way);
+	struct sl_bucket *b = sl_flow_insert_either(t, key, hash, value, now, &way);
 	struct sl_flow_at first;
 
 	if (!b)
@@ -313,7 +318,7 @@ SL_INLINE void sl_flow_sweep(const struct sl_tables *t, struct sl_bucket *b, uin
 	for (uint32_t way = 0; way < SL_FLOW_WAYS; way++) {
 		uint64_t key = sl_entry_load(&b->key[way]);
 
-		if (key && sl_flow_takeable(t, key, sl_entry_load(&b->value[way]), now))
+		if (key && sl_flow_replaceable(t, key, sl_entry_load(&b->value[way]), now))
 			sl_entry_swap(&b->key[way], key, 0);
 	}
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Second half of the decision for a packet to a service: its backend, by row, entry or id, the
+/* Second half of the decision for a packet to a service: its backend, by slot, entry or id, the
  * limits that concern it, and the rewritten bytes.
  *
  * The records are copied, then the bank's sequence word is read once more: what is written to the
@@ -8,131 +8,147 @@
 #ifndef SL_CORE_FORWARD_H
 #define SL_CORE_FORWARD_H
 
-#include "bind.h"
-#include "copy.h"
 #include "mode.h"
 #include "mss.h"
 #include "nat.h"
 #include "quic.h"
+#include "snat.h"
+#include "variant.h"
 
 /* What tracking has to know. Classify had the flow's hash at hand if the service looked flows up
  * then. */
-SL_INLINE struct sl_ask sl_route_track(const struct sl_tables *t, const struct sl_service *s,
-				       const struct sl_work *w, uint64_t key, uint16_t flags,
-				       bool six)
+SL_INLINE struct sl_flow_query sl_flow_query_of(const struct sl_tables *t,
+						const struct sl_service *s,
+						const struct sl_lookup *w, uint64_t key,
+						uint16_t flags, bool is_ipv6)
 {
 	const struct sl_root *root = sl_seam_root(t);
-	struct sl_ask ask = { .key = key,
-			      .hash = six ? 0 : w->hash,
-			      .backends = s->backends,
-			      .n_backends = s->n_backends,
-			      .always = flags & SL_SERVICE_TRACK,
-			      .timed = flags & SL_SERVICE_ENTRY };
+	struct sl_flow_query query = { .key = key,
+				       .hash = is_ipv6 ? 0 : w->hash,
+				       .backends = s->backends,
+				       .n_backends = s->n_backends,
+				       .track_all = flags & SL_SERVICE_TRACK,
+				       .policed = flags & SL_SERVICE_ENTRY };
 
-	if (sl_unlikely(!ask.hash) && root)
-		ask.hash = sl_hash_flow(ask.key, root->flow_key);
-	return ask;
+	if (sl_unlikely(!query.hash) && root)
+		query.hash = sl_hash_flow(query.key, root->flow_key);
+	return query;
 }
 
 /* The key of the flow that a packet to a service is of. */
-SL_INLINE uint64_t sl_work_key(const struct sl_work *w, const void *l3, sl_be16 port, bool six)
+SL_INLINE uint64_t sl_lookup_flow_key(const struct sl_lookup *w, const void *l3, sl_be16 port,
+				      bool is_ipv6)
 {
-	return six ? w->hash : sl_flow_key4(w->service->id, ((const struct sl_ip4 *)l3)->src, port);
+	return is_ipv6 ? w->hash
+		       : sl_flow_key4(w->service->id, ((const struct sl_ip4 *)l3)->src, port);
 }
 
 /* Limits on new connections, before a backend is picked and anything is remembered. The first
  * packet of a UDP flow is one that no live entry knows. */
-SL_INLINE uint32_t sl_route_new(const struct sl_tables *t, uint64_t key, uint8_t protocol,
-				bool begin, struct sl_limit_ask *packet)
+SL_INLINE uint32_t sl_route_limit_new(const struct sl_tables *t, uint64_t key, uint8_t protocol,
+				      bool begin, struct sl_policer_query *packet)
 {
 	packet->begin = begin;
 	if (protocol == SL_PROTO_UDP)
 		packet->begin = !sl_track_value(t, key, packet->now);
-	return packet->begin ? sl_limit_rest(t, packet) : SL_BITE_NONE;
+	return packet->begin ? sl_limit_check(t, packet) : SL_POLICER_PASS;
 }
 
 /* The backend that a packet's id names; 0: none, as in all services that aren't of QUIC. */
-SL_INLINE uint32_t sl_route_named(const struct sl_tables *t, const struct sl_packet *p,
-				  const struct sl_work *w, const void *l3, bool six)
+SL_INLINE uint32_t sl_route_quic_backend(const struct sl_tables *t, const struct sl_packet *p,
+					 const struct sl_lookup *w, const void *l3, bool is_ipv6)
 {
 	const struct sl_service *s = w->service;
 	uint64_t quic = (s->flags & SL_SERVICE_QUIC) / SL_SERVICE_QUIC;
 
 	sl_opaque(quic);
 	return sl_quic(t, p,
-		       w->l4 | (uint64_t)(w->l3 + sl_l3_length(l3, six)) << 8 |
-			       quic * sl_servers_bytes(s->servers) << 32,
-		       s->servers);
+		       w->l4 | (uint64_t)(w->l3 + sl_l3_length(l3, is_ipv6)) << 8 |
+			       quic * sl_server_ids_bytes(s->server_ids) << 32,
+		       s->server_ids);
 }
 
-/* The row; where an id names a backend (*firm), one that leads there and has its flows entered.
+/* The slot; where an id names a backend (*firm), one that leads there and has its flows entered.
  * Without a branch: the verifier would walk all that follows twice. */
-SL_INLINE uint32_t sl_row_of_named(uint32_t row, uint32_t named, uint32_t *firm)
+SL_INLINE uint32_t sl_slot_forced(uint32_t slot, uint32_t named, uint32_t *forced)
 {
 	uint32_t is = (named | -named) >> 31;
 
 	sl_opaque(is);
-	*firm = is;
-	return (row & (is - 1)) | (sl_row(named, 0, SL_ROW_OPEN) & -is);
+	*forced = is;
+	return (slot & (is - 1)) | (sl_slot(named, 0, SL_SLOT_OPEN) & -is);
 }
 
-/* The row of the work at hand, and through it the backend; 0 for none. named: by the packet's id,
+/* Whether a packet of that length can go to the backend, which counts from 1. */
+SL_INLINE bool sl_route_goes(const struct sl_tables *t, const struct sl_service *s,
+			     uint32_t backend, uint32_t length)
+{
+	const struct sl_backend *b = sl_seam_backend(t, (uint64_t)s->backends + backend - 1);
+
+	return b && b->flags & SL_BACKEND_RESOLVED && length <= b->mtu;
+}
+
+/* The slot of the work at hand, and through it the backend; 0 for none. named: by the packet's id,
  * or 0. *bite: what the limit in the flow's entry says, where the service has one. */
-SL_INLINE uint32_t sl_route_pick(const struct sl_tables *t, const struct sl_work *w, const void *l3,
-				 sl_be16 sport, uint16_t flags, uint8_t tcp_flags,
-				 const struct sl_limit_ask *packet, uint32_t named,
-				 enum sl_bite *bite, bool six, enum sl_copy copy)
+SL_INLINE uint32_t sl_route_pick(const struct sl_tables *t, const struct sl_lookup *w,
+				 const void *l3, sl_be16 sport, uint16_t flags, uint8_t tcp_flags,
+				 const struct sl_policer_query *packet, uint32_t named,
+				 enum sl_policer_verdict *verdict, bool is_ipv6,
+				 enum sl_variant variant)
 {
 	const struct sl_service *s = w->service;
-	const uint32_t *at = sl_seam_row(t, (uint64_t)s->rows * SL_ROWS_PER_RECORD + w->at);
+	const uint32_t *at = sl_seam_slot(t, (uint64_t)s->slots * SL_SLOTS_PER_BLOCK + w->at);
 	const struct sl_limit *limit;
 	struct sl_flow_at entry;
-	uint32_t row, backend, firm = 0;
-	struct sl_ask ask;
+	uint32_t slot, backend, forced = 0;
+	struct sl_flow_query query;
 
 	if (sl_unlikely(!at))
 		return 0;
-	row = *(const volatile uint32_t *)at;
-	if (copy == SL_COPY_LIMITED)
-		row = sl_row_of_named(row, named, &firm);
-	if (sl_likely(sl_row_state(row) == SL_ROW_CLOSED && !(flags & SL_SERVICE_TRACK)))
-		return sl_row_cur(row);
-	ask = sl_route_track(t, s, w, sl_work_key(w, l3, sport, six), flags, six);
-	ask.row = row;
-	ask.event = (uint8_t)sl_event_of(tcp_flags);
-	ask.firm = firm;
+	slot = *(const volatile uint32_t *)at;
+	if (variant == SL_VARIANT_EXTENDED)
+		slot = sl_slot_forced(slot, named, &forced);
+	if (sl_likely(sl_slot_state(slot) == SL_SLOT_CLOSED && !(flags & SL_SERVICE_TRACK)))
+		return sl_slot_cur(slot);
+	query = sl_flow_query_of(t, s, w, sl_lookup_flow_key(w, l3, sport, is_ipv6), flags,
+				 is_ipv6);
+	query.slot = slot;
+	query.event = (uint8_t)sl_event_of(tcp_flags);
+	query.forced = forced;
 	if (sl_likely(!(flags & SL_SERVICE_ENTRY))) {
-		ask.now = sl_seam_now(t);
-		return sl_track(t, &ask, &entry);
+		query.now = sl_seam_now(t);
+		return sl_track(t, &query, &entry);
 	}
-	ask.now = packet->now;
-	backend = sl_track(t, &ask, &entry);
-	if (!backend || !(flags & SL_SERVICE_ENTRY_TO))
-		return backend;
+	query.now = packet->now;
+	backend = sl_track(t, &query, &entry);
+	if (!backend || !(flags & SL_SERVICE_ENTRY_TO) ||
+	    !sl_route_goes(t, s, backend, sl_l3_length(l3, is_ipv6)))
+		return backend; /* what goes nowhere isn't charged */
 	limit = entry.bucket ? sl_seam_limit(t, packet->limits) : NULL;
-	*bite = limit ? sl_track_charge_at(t, limit, packet, ask.key, sl_flow_state(entry.value),
-					   &entry)
-		      : sl_track_charge(t, ask.key, false, true, packet);
+	*verdict = limit ? sl_track_charge_at(t, limit, packet, query.key,
+					      sl_flow_state(entry.value), &entry)
+			 : sl_track_charge(t, query.key, false, true, packet);
 	return backend;
 }
 
 /* The limits that are asked once the backend is known; *bite: what the one in the flow's entry
  * said. */
 SL_INLINE enum sl_reason sl_route_limit(const struct sl_tables *t, struct sl_packet *p,
-					const struct sl_work *w, bool others,
-					struct sl_limit_ask *packet, enum sl_bite bite, bool six)
+					const struct sl_lookup *w, bool others,
+					struct sl_policer_query *packet,
+					enum sl_policer_verdict verdict, bool is_ipv6)
 {
-	uint32_t answer = SL_BITE_NONE;
+	uint32_t answer = SL_POLICER_PASS;
 
-	if (bite == SL_BITE_DROP)
+	if (verdict == SL_POLICER_DROP)
 		return SL_REASON_limit_flow;
 	packet->picked = true;
 	if (others)
-		answer = sl_limit_rest(t, packet);
-	if (sl_limit_bite(answer) == SL_BITE_DROP)
+		answer = sl_limit_check(t, packet);
+	if (sl_limit_verdict(answer) == SL_POLICER_DROP)
 		return sl_limit_reason(answer);
-	if (bite == SL_BITE_MARK || sl_limit_bite(answer) == SL_BITE_MARK)
-		six ? sl_ecn_mark6(p, w->l3) : sl_ecn_mark(p, w->l3);
+	if (verdict == SL_POLICER_MARK || sl_limit_verdict(answer) == SL_POLICER_MARK)
+		is_ipv6 ? sl_ecn_mark6(p, w->l3) : sl_ecn_mark(p, w->l3);
 	return SL_REASON_to_backend;
 }
 
@@ -140,16 +156,16 @@ SL_INLINE enum sl_reason sl_route_limit(const struct sl_tables *t, struct sl_pac
  * there, a SYN that is to say less, or of a service that isn't NAT. index: of the backend's record,
  * which may have moved since the caller looked. SL_REASON_to_backend: it goes on, and is on its way
  * already if the mode isn't NAT. */
-SL_INLINE enum sl_reason sl_route_odd(const struct sl_tables *t, struct sl_packet *p,
-				      const struct sl_work *w, const void *l3, uint64_t index,
-				      uint8_t mode, bool begin, bool six)
+SL_INLINE enum sl_reason sl_route_exceptions(const struct sl_tables *t, struct sl_packet *p,
+					     const struct sl_lookup *w, const void *l3,
+					     uint64_t index, uint8_t mode, bool begin, bool is_ipv6)
 {
 	const struct sl_service *s = w->service;
 	const struct sl_backend *b = sl_seam_backend(t, index);
-	struct sl_service_tally *tally = sl_seam_tally(t, s->id);
+	struct sl_service_counters *counters = sl_seam_service_counters(t, s->id);
 	uint16_t flags, mtu, mss;
 
-	if (!b || !tally)
+	if (!b || !counters)
 		return sl_seam_current(t) ? SL_REASON_bad_index : SL_REASON_torn_table;
 	flags = b->flags;
 	mtu = b->mtu;
@@ -157,12 +173,12 @@ SL_INLINE enum sl_reason sl_route_odd(const struct sl_tables *t, struct sl_packe
 	if (!sl_seam_current(t))
 		return SL_REASON_torn_table;
 	if (!(flags & SL_BACKEND_RESOLVED)) {
-		tally->no_neighbour++;
+		counters->no_neighbour++;
 		return SL_REASON_no_neighbour;
 	}
-	if (sl_l3_length(l3, six) > mtu) {
+	if (sl_l3_length(l3, is_ipv6) > mtu) {
 		p->mtu = mtu;
-		return SL_REASON_too_big_told;
+		return SL_REASON_too_big_answered;
 	}
 	if (begin && mss)
 		sl_mss_clamp(*p, w->l3, w->l4, mss);
@@ -172,134 +188,136 @@ SL_INLINE enum sl_reason sl_route_odd(const struct sl_tables *t, struct sl_packe
 }
 
 /* The packet comes from the address and port that its flow is bound to. */
-SL_INLINE bool sl_route_from(const struct sl_tables *t, struct sl_packet *p,
-			     const struct sl_work *w, uint8_t protocol, uint64_t bound, bool six)
+SL_INLINE bool sl_route_snat(const struct sl_tables *t, struct sl_packet *p,
+			     const struct sl_lookup *w, uint8_t protocol, uint64_t mapping,
+			     bool is_ipv6)
 {
-	const struct sl_pool_address *a =
-		sl_pool_address(t, w->service->pool, sl_bound_index(bound));
+	const struct sl_snat_address *a =
+		sl_snat_address(t, w->service->pool, sl_snat_address_index(mapping));
 
-	return a && sl_nat_end(p, w->l3, w->l4, protocol, &a->addr, sl_htons(sl_bound_port(bound)),
-			       true, six);
+	return a && sl_nat_endpoint(p, w->l3, w->l4, protocol, &a->addr,
+				    sl_htons(sl_snat_port(mapping)), true, is_ipv6);
 }
 
 SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_packet *p,
-					  const struct sl_work *w, uint16_t *egress, bool six,
-					  enum sl_copy copy)
+					  const struct sl_lookup *w, uint16_t *egress, bool is_ipv6,
+					  enum sl_variant variant)
 {
 	const struct sl_service *s = w->service;
 	const void *l3;
 	const struct sl_udp *ports;
-	enum sl_bite bite = SL_BITE_NONE;
-	struct sl_limit_ask packet = { .n_limits = 0 };
+	enum sl_policer_verdict verdict = SL_POLICER_PASS;
+	struct sl_policer_query policer = { .n_limits = 0 };
 	const struct sl_backend *b;
-	struct sl_service_tally *tally;
-	struct sl_traffic *traffic;
+	struct sl_service_counters *counters;
+	struct sl_backend_counters *backend_counters;
 	uint32_t backend, id, length = p->length, named = 0;
-	uint64_t key = 0, bound = 0; /* of full NAT */
+	uint64_t key = 0, mapping = 0; /* of full NAT */
 	uint8_t mode, protocol, tcp_flags = 0;
 	uint16_t wants;
-	bool nat, odd, begin;
+	bool nat, exceptional, begin;
 	struct sl_nat n;
 
 	/* Each is checked at once: clang may look twice at what is checked later. */
-	if (!(l3 = sl_l3_again(p, w, six)) || !(ports = sl_packet_again(p, w->l4, sizeof(*ports))))
+	if (!(l3 = sl_l3_header(p, w, is_ipv6)) ||
+	    !(ports = sl_packet_at_parsed(p, w->l4, sizeof(*ports))))
 		return SL_REASON_bad_header;
-	protocol = sl_l3_protocol(l3, s->endpoint, six);
+	protocol = sl_l3_protocol(l3, s->endpoint, is_ipv6);
 	if (sl_likely(protocol == SL_PROTO_TCP)) {
-		const struct sl_tcp *tcp = sl_packet_again(p, w->l4, sizeof(*tcp));
+		const struct sl_tcp *tcp = sl_packet_at_parsed(p, w->l4, sizeof(*tcp));
 
 		tcp_flags = tcp ? tcp->flags : 0;
 	}
-	begin = sl_begins(tcp_flags);
-	if (sl_unlikely(sl_l3_ttl(l3, six) <= 1) && s->mode != SL_MODE_DIRECT) {
-		tally = sl_seam_tally(t, s->id);
-		if (tally)
-			tally->ttl_exceeded++;
-		return SL_REASON_ttl_told;
+	begin = sl_is_syn(tcp_flags);
+	if (sl_unlikely(sl_l3_ttl(l3, is_ipv6) <= 1) && s->mode != SL_MODE_DIRECT) {
+		counters = sl_seam_service_counters(t, s->id);
+		if (counters)
+			counters->ttl_exceeded++;
+		return SL_REASON_ttl_answered;
 	}
-	if (copy == SL_COPY_LIMITED)
-		named = sl_route_named(t, p, w, l3, six);
-	if (copy == SL_COPY_FULLNAT) {
-		key = sl_work_key(w, l3, ports->src, six);
-		bound = sl_bound(t, key, sl_seam_now(t), s->pool);
+	if (variant == SL_VARIANT_EXTENDED)
+		named = sl_route_quic_backend(t, p, w, l3, is_ipv6);
+	if (variant == SL_VARIANT_FULLNAT) {
+		key = sl_lookup_flow_key(w, l3, ports->src, is_ipv6);
+		mapping = sl_snat_find(t, key, sl_seam_now(t), s->pool);
 	}
-	wants = sl_limits_here(copy, s->flags);
+	wants = sl_variant_flags(variant, s->flags);
 	if (sl_unlikely(wants & SL_SERVICE_LIMITED_TO)) {
-		union sl_addr client = sl_l3_src(l3, six);
+		union sl_addr client = sl_l3_src(l3, is_ipv6);
 
-		packet =
-			sl_route_about(t, p, l3, protocol, &client, ports->src, SL_TO_BACKEND, six);
-		packet.limits = s->limits;
-		packet.n_limits = s->n_limits;
+		policer = sl_policer_query_of(t, p, l3, protocol, &client, ports->src,
+					      SL_TO_BACKEND, is_ipv6);
+		policer.limits = s->limits;
+		policer.n_limits = s->n_limits;
 		if (wants & SL_SERVICE_LIMIT_NEW) {
 			uint32_t answer;
 
-			key = sl_work_key(w, l3, ports->src, six);
-			answer = sl_route_new(t, key, protocol, begin, &packet);
+			key = sl_lookup_flow_key(w, l3, ports->src, is_ipv6);
+			answer = sl_route_limit_new(t, key, protocol, begin, &policer);
 
-			if (sl_limit_bite(answer) == SL_BITE_DROP)
+			if (sl_limit_verdict(answer) == SL_POLICER_DROP)
 				return sl_limit_reason(answer);
 		}
 	}
-	backend = sl_route_pick(t, w, l3, ports->src, wants, tcp_flags, &packet, named, &bite, six,
-				copy);
+	backend = sl_route_pick(t, w, l3, ports->src, wants, tcp_flags, &policer, named, &verdict,
+				is_ipv6, variant);
 	if (sl_unlikely(!backend || backend > s->n_backends)) {
-		tally = sl_seam_tally(t, s->id);
+		counters = sl_seam_service_counters(t, s->id);
 		if (!sl_seam_current(t))
 			return SL_REASON_torn_table;
-		if (tally)
-			tally->no_backend++;
+		if (counters)
+			counters->no_backend++;
 		if (backend)
 			return SL_REASON_bad_index;
-		return s->flags & SL_SERVICE_REFUSES ? SL_REASON_no_backend_told
+		return s->flags & SL_SERVICE_REJECTS ? SL_REASON_no_backend_answered
 						     : SL_REASON_no_backend;
 	}
 	b = sl_seam_backend(t, (uint64_t)s->backends + backend - 1);
 	if (sl_unlikely(!b))
 		return SL_REASON_bad_index;
-	id = b->traffic;
+	id = b->counter_id;
 	/* Before the record is copied: what both need wouldn't fit XDP's stack. */
 	if (sl_unlikely(wants & SL_SERVICE_LIMITED_TO) && b->flags & SL_BACKEND_RESOLVED &&
-	    sl_l3_length(l3, six) <= b->mtu) { /* what goes nowhere isn't charged */
-		bool others = wants & SL_SERVICE_LIMIT_TO || packet.begin;
+	    sl_l3_length(l3, is_ipv6) <= b->mtu) { /* what goes nowhere isn't charged */
+		bool others = wants & SL_SERVICE_LIMIT_TO || policer.begin;
 		enum sl_reason reason;
 
-		packet.traffic = id;
-		reason = sl_route_limit(t, p, w, others, &packet, bite, six);
+		policer.counter_id = id;
+		reason = sl_route_limit(t, p, w, others, &policer, verdict, is_ipv6);
 		if (reason != SL_REASON_to_backend)
 			return sl_seam_current(t) ? reason : SL_REASON_torn_table;
 	}
-	if (copy == SL_COPY_FULLNAT && sl_unlikely(!(bound & SL_BOUND))) {
-		p->mtu = (uint16_t)bound;
-		return sl_seam_current(t) ? SL_ELSEWHERE : SL_REASON_torn_table;
+	if (variant == SL_VARIANT_FULLNAT && sl_unlikely(!(mapping & SL_SNAT_FOUND))) {
+		p->mtu = (uint16_t)mapping;
+		return sl_seam_current(t) ? SL_RETRY_SLOW_PATH : SL_REASON_torn_table;
 	}
 	sl_nat_of_backend(&n, b);
 	if (!n.port)
 		n.port = ports->dst;
 	*egress = b->egress;
-	mode = copy == SL_COPY_FULLNAT ? SL_MODE_FULLNAT : s->mode;
-	nat = copy == SL_COPY_FULLNAT || mode == SL_MODE_NAT;
-	odd = !nat || !(b->flags & SL_BACKEND_RESOLVED) || sl_l3_length(l3, six) > b->mtu ||
-	      (begin && b->mss);
+	mode = variant == SL_VARIANT_FULLNAT ? SL_MODE_FULLNAT : s->mode;
+	nat = variant == SL_VARIANT_FULLNAT || mode == SL_MODE_NAT;
+	exceptional = !nat || !(b->flags & SL_BACKEND_RESOLVED) ||
+		      sl_l3_length(l3, is_ipv6) > b->mtu || (begin && b->mss);
 	if (sl_unlikely(!sl_seam_current(t)))
 		return SL_REASON_torn_table;
-	if (sl_unlikely(odd)) {
-		enum sl_reason reason = sl_route_odd(
-			t, p, w, l3, (uint64_t)s->backends + backend - 1, mode, begin, six);
+	if (sl_unlikely(exceptional)) {
+		enum sl_reason reason = sl_route_exceptions(
+			t, p, w, l3, (uint64_t)s->backends + backend - 1, mode, begin, is_ipv6);
 
 		if (reason != SL_REASON_to_backend)
 			return reason;
 	}
-	if (copy == SL_COPY_FULLNAT && !sl_route_from(t, p, w, protocol, bound, six))
+	if (variant == SL_VARIANT_FULLNAT && !sl_route_snat(t, p, w, protocol, mapping, is_ipv6))
 		return SL_REASON_bad_header;
-	if (sl_likely(nat) && sl_unlikely(!sl_nat(p, w->l3, w->l4, protocol, &n, false, six)))
+	if (sl_likely(nat) && sl_unlikely(!sl_nat(p, w->l3, w->l4, protocol, &n, false, is_ipv6)))
 		return SL_REASON_bad_header;
-	traffic = sl_seam_traffic(t, id);
-	if (sl_likely(traffic)) {
-		traffic->packets_in++;
-		traffic->bytes_in += length;
+	backend_counters = sl_seam_backend_counters(t, id);
+	if (sl_likely(backend_counters)) {
+		backend_counters->packets_in++;
+		backend_counters->bytes_in += length;
 		if (sl_unlikely(begin))
-			traffic->connections++;
+			backend_counters->connections++;
 	}
 	return SL_REASON_to_backend;
 }

@@ -4,7 +4,7 @@
  *
  *   first     has the ports and is decided as any packet, tracking included. The ports are
  *             remembered under the datagram's identification (abi/fragment.h).
- *   others    have none. With those that are remembered the flow's row and entry say where it is,
+ *   others    have none. With those that are remembered the flow's slot and entry say where it is,
  *             as for the first one; nothing is entered or refreshed. No port and no transport
  *             checksum stands in them, so only the addresses are rewritten.
  *   before    its first one: to a service, it goes where the last datagram of the same two hosts
@@ -16,7 +16,7 @@
  * (RFC 1858, RFC 3128): a first fragment holds the whole TCP or UDP header, and no other one
  * reaches into a TCP header.
  *
- * What follows the parsing is one for both families, with `six` a constant wherever it is used;
+ * What follows the parsing is one for both families, with `is_ipv6` a constant wherever it is used;
  * fragment6.h has IPv6's own.
  */
 #ifndef SL_CORE_FRAGMENT_H
@@ -51,8 +51,8 @@ SL_INLINE uint64_t sl_fragment_hash6(const struct sl_root *root, const struct sl
 		return 0;
 	src = sl_addr_load(ip->src);
 	dst = sl_addr_load(ip->dst);
-	a = sl_hash_source6(&src, (sl_be16)(uint16_t)id, root->row_key);
-	b = sl_hash_source6(&dst, (sl_be16)(uint16_t)(id >> 16), root->row_key);
+	a = sl_hash_source6(&src, (sl_be16)(uint16_t)id, root->slot_key);
+	b = sl_hash_source6(&dst, (sl_be16)(uint16_t)(id >> 16), root->slot_key);
 	return sl_hash_mix(a, b | (uint64_t)last << 48, root->flow_key);
 }
 
@@ -74,7 +74,7 @@ SL_INLINE uint64_t sl_fragment_hash(const struct sl_root *root, const struct sl_
 	return sl_hash_mix(a, b | ip->protocol, root->flow_key);
 }
 
-SL_INLINE uint64_t sl_fragment_look(const struct sl_tables *t, uint64_t hash)
+SL_INLINE uint64_t sl_fragment_lookup(const struct sl_tables *t, uint64_t hash)
 {
 	const struct sl_fragments *f = sl_seam_fragments(t, (uint32_t)hash);
 	uint32_t now = sl_fragment_time(sl_seam_now(t));
@@ -90,7 +90,7 @@ SL_INLINE uint64_t sl_fragment_look(const struct sl_tables *t, uint64_t hash)
 }
 
 /* What is remembered, or 0. guess: of the last datagram, where it's nothing of this one. */
-SL_INLINE uint64_t sl_fragment_find_with(const struct sl_tables *t, const struct sl_packet *p,
+SL_INLINE uint64_t sl_fragment_find_impl(const struct sl_tables *t, const struct sl_packet *p,
 					 uint32_t where, bool guess)
 {
 	const struct sl_root *root = sl_seam_root(t);
@@ -98,9 +98,9 @@ SL_INLINE uint64_t sl_fragment_find_with(const struct sl_tables *t, const struct
 
 	if (!root)
 		return 0;
-	value = sl_fragment_look(t, sl_fragment_hash(root, p, where, false));
+	value = sl_fragment_lookup(t, sl_fragment_hash(root, p, where, false));
 	if (!value && guess)
-		value = sl_fragment_look(t, sl_fragment_hash(root, p, where, true));
+		value = sl_fragment_lookup(t, sl_fragment_hash(root, p, where, true));
 	return value;
 }
 
@@ -109,7 +109,7 @@ SL_INLINE void sl_fragment_put(const struct sl_tables *t, uint64_t hash, uint64_
 {
 	struct sl_fragments *f = sl_seam_fragments(t, (uint32_t)hash);
 	uint32_t now = sl_fragment_time(sl_seam_now(t)), oldest = 0;
-	uint32_t place = 0;
+	uint32_t victim = 0;
 
 	if (!f)
 		return;
@@ -124,16 +124,16 @@ SL_INLINE void sl_fragment_put(const struct sl_tables *t, uint64_t hash, uint64_
 			age = UINT32_MAX - 1;
 		if (age > oldest) {
 			oldest = age;
-			place = way;
+			victim = way;
 		}
 	}
-	place &= SL_FRAGMENT_WAYS - 1;
-	sl_entry_store(&f->value[place], what);
-	sl_entry_store(&f->key[place], hash ^ what);
+	victim &= SL_FRAGMENT_WAYS - 1;
+	sl_entry_store(&f->value[victim], what);
+	sl_entry_store(&f->key[victim], hash ^ what);
 }
 
 /* Remembers; last: as the last datagram of its hosts too. */
-SL_INLINE void sl_fragment_enter_with(const struct sl_tables *t, const struct sl_packet *p,
+SL_INLINE void sl_fragment_enter_impl(const struct sl_tables *t, const struct sl_packet *p,
 				      uint32_t where, uint64_t what, bool last)
 {
 	const struct sl_root *root = sl_seam_root(t);
@@ -164,12 +164,12 @@ SL_INLINE bool sl_fragment_bad4(const struct sl_ip4 *ip)
 /* The first one of a datagram, whose ports are known. */
 SL_INLINE void sl_fragment_classify_first(const struct sl_tables *t, const struct sl_packet *p,
 					  const struct sl_parsed *o, uint32_t where,
-					  struct sl_work *w, bool six)
+					  struct sl_lookup *w, bool is_ipv6)
 {
-	union sl_addr dst = six ? o->dst6 : sl_addr4(o->dst);
-	union sl_addr src = six ? o->src6 : sl_addr4(o->src);
+	union sl_addr dst = is_ipv6 ? o->dst6 : sl_addr4(o->dst);
+	union sl_addr src = is_ipv6 ? o->src6 : sl_addr4(o->src);
 	const struct sl_service *s;
-	const struct sl_reverse *r;
+	const struct sl_reply_entry *r;
 	bool udp = o->protocol == SL_PROTO_UDP;
 
 	s = sl_service_of(t, &dst, sl_endpoint(o->dport, o->protocol));
@@ -177,7 +177,7 @@ SL_INLINE void sl_fragment_classify_first(const struct sl_tables *t, const struc
 		sl_fragment_enter(t, p, where,
 				  sl_fragment_value(o->sport, o->dport, udp, SL_FRAGMENT_SERVICE),
 				  true);
-		six ? sl_classify_service6(t, s, o, w) : sl_classify_service(t, s, o, w);
+		is_ipv6 ? sl_classify_service6(t, s, o, w) : sl_classify_service(t, s, o, w);
 		return;
 	}
 	if (w->reason != SL_REASON_not_ours) {
@@ -188,15 +188,15 @@ SL_INLINE void sl_fragment_classify_first(const struct sl_tables *t, const struc
 		sl_fragment_enter(t, p, where,
 				  sl_fragment_value(o->sport, o->dport, udp, SL_FRAGMENT_REPLY),
 				  false);
-		sl_work_bound(w, o->protocol, six);
+		sl_lookup_snat_reply(w, o->protocol, is_ipv6);
 		return;
 	}
-	r = sl_reverse_of(t, &src, sl_endpoint(o->sport, o->protocol));
+	r = sl_reply_entry_of(t, &src, sl_endpoint(o->sport, o->protocol));
 	if (!r)
 		return;
-	sl_classify_reverse(t, r, six ? sl_route_find6(t, &dst) : sl_route_find4(t, o->dst),
-			    six ? SL_TODO_REVERSE6 : SL_TODO_REVERSE, w);
-	if (w->todo != SL_TODO_NOTHING)
+	sl_classify_reply(t, r, is_ipv6 ? sl_route_find6(t, &dst) : sl_route_find4(t, o->dst),
+			  is_ipv6 ? SL_CLASS_REPLY6 : SL_CLASS_REPLY, w);
+	if (w->packet_class != SL_CLASS_DECIDED)
 		sl_fragment_enter(t, p, where,
 				  sl_fragment_value(o->sport, o->dport, udp, SL_FRAGMENT_REPLY),
 				  false);
@@ -209,9 +209,9 @@ SL_INLINE uint8_t sl_fragment_protocol(uint64_t value)
 
 /* Any other of a datagram to a service. w->hash: the flow's key, as for a reply. */
 SL_INLINE void sl_fragment_classify_service(const struct sl_tables *t, const void *l3,
-					    uint64_t value, struct sl_work *w, bool six)
+					    uint64_t value, struct sl_lookup *w, bool is_ipv6)
 {
-	union sl_addr vip = sl_l3_dst(l3, six), client = sl_l3_src(l3, six);
+	union sl_addr vip = sl_l3_dst(l3, is_ipv6), client = sl_l3_src(l3, is_ipv6);
 	const struct sl_root *root = sl_seam_root(t);
 	const struct sl_service *s;
 
@@ -220,52 +220,52 @@ SL_INLINE void sl_fragment_classify_service(const struct sl_tables *t, const voi
 	if (!s || !root)
 		return;
 	w->service = s;
-	w->todo = SL_TODO_FRAGMENT_TO_BACKEND;
-	w->hash = sl_reply_key(t, s->id, &client, sl_fragment_sport(value), six);
-	w->at = six ? sl_row_at6(root, s, &client, sl_flow_key_source(w->hash), &vip)
-		    : sl_row_at4(root, s, client.w[3], sl_fragment_sport(value), vip.w[3]);
+	w->packet_class = SL_CLASS_FRAGMENT_TO_BACKEND;
+	w->hash = sl_reply_key(t, s->id, &client, sl_fragment_sport(value), is_ipv6);
+	w->at = is_ipv6 ? sl_slot_index6(root, s, &client, sl_flow_key_source(w->hash), &vip)
+			: sl_slot_index4(root, s, client.w[3], sl_fragment_sport(value), vip.w[3]);
 }
 
 /* Any other of a backend's reply. */
 SL_INLINE void sl_fragment_classify_reply(const struct sl_tables *t, const void *l3, uint64_t value,
-					  struct sl_work *w, bool six)
+					  struct sl_lookup *w, bool is_ipv6)
 {
-	union sl_addr backend = sl_l3_src(l3, six), client = sl_l3_dst(l3, six);
-	const struct sl_reverse *r;
+	union sl_addr backend = sl_l3_src(l3, is_ipv6), client = sl_l3_dst(l3, is_ipv6);
+	const struct sl_reply_entry *r;
 
-	r = sl_reverse_of(t, &backend,
-			  sl_endpoint(sl_fragment_sport(value), sl_fragment_protocol(value)));
+	r = sl_reply_entry_of(t, &backend,
+			      sl_endpoint(sl_fragment_sport(value), sl_fragment_protocol(value)));
 	if (!r)
 		return;
-	w->reverse = r;
-	w->at = six ? sl_route_find6(t, &client) : sl_route_find4(t, client.w[3]);
-	w->todo = SL_TODO_FRAGMENT_TO_CLIENT;
-	w->hash = sl_reply_key(t, r->service, &client, sl_fragment_dport(value), six);
+	w->reply = r;
+	w->at = is_ipv6 ? sl_route_find6(t, &client) : sl_route_find4(t, client.w[3]);
+	w->packet_class = SL_CLASS_FRAGMENT_TO_CLIENT;
+	w->hash = sl_reply_key(t, r->service, &client, sl_fragment_dport(value), is_ipv6);
 }
 
 /* A first fragment of a ping, or a later one, which looks the same for all of ICMP. */
 SL_INLINE void sl_fragment_classify_icmp(const struct sl_tables *t, const struct sl_packet *p,
 					 const struct sl_parsed *o, uint32_t where,
-					 struct sl_work *w, bool six)
+					 struct sl_lookup *w, bool is_ipv6)
 {
 	const struct sl_icmp *icmp = sl_packet_at(p, o->l4, sizeof(*icmp));
-	union sl_addr src = six ? o->src6 : sl_addr4(o->src);
+	union sl_addr src = is_ipv6 ? o->src6 : sl_addr4(o->src);
 
 	if (!icmp || sl_service_find(t, &src, 0))
 		return;
 	w->reason = SL_REASON_icmp_unknown;
-	if (icmp->type != (six ? SL_ICMP6_ECHO : SL_ICMP_ECHO))
+	if (icmp->type != (is_ipv6 ? SL_ICMP6_ECHO : SL_ICMP_ECHO))
 		return;
-	w->todo = SL_TODO_ECHO;
+	w->packet_class = SL_CLASS_ECHO;
 	sl_fragment_enter(t, p, where,
 			  sl_fragment_value((sl_be16)0, (sl_be16)0, false, SL_FRAGMENT_ECHO),
 			  false);
 }
 
 /* Any other. What is remembered of its first one, or 0. */
-SL_INLINE uint64_t sl_fragment_classify_rest(const struct sl_tables *t, const struct sl_packet *p,
-					     const void *l3, uint32_t where, struct sl_work *w,
-					     bool six)
+SL_INLINE uint64_t sl_fragment_classify_later(const struct sl_tables *t, const struct sl_packet *p,
+					      const void *l3, uint32_t where, struct sl_lookup *w,
+					      bool is_ipv6)
 {
 	bool to_vip = w->reason != SL_REASON_not_ours;
 	uint64_t value = sl_fragment_find(t, p, where, to_vip);
@@ -274,18 +274,18 @@ SL_INLINE uint64_t sl_fragment_classify_rest(const struct sl_tables *t, const st
 		w->reason = SL_REASON_fragment;
 	switch (sl_fragment_kind(value)) {
 	case SL_FRAGMENT_SERVICE:
-		sl_fragment_classify_service(t, l3, value, w, six);
+		sl_fragment_classify_service(t, l3, value, w, is_ipv6);
 		break;
 	case SL_FRAGMENT_REPLY:
 		if (to_vip) { /* an address of a pool is answered for too */
-			w->todo = SL_TODO_FRAGMENT_BOUND;
+			w->packet_class = SL_CLASS_FRAGMENT_SNAT;
 			w->hash = (uint16_t)sl_fragment_dport(value);
 		} else {
-			sl_fragment_classify_reply(t, l3, value, w, six);
+			sl_fragment_classify_reply(t, l3, value, w, is_ipv6);
 		}
 		break;
 	case SL_FRAGMENT_ECHO:
-		w->todo = SL_TODO_FRAGMENT_ECHO;
+		w->packet_class = SL_CLASS_FRAGMENT_ECHO;
 		break;
 	default:
 		break;
@@ -294,7 +294,7 @@ SL_INLINE uint64_t sl_fragment_classify_rest(const struct sl_tables *t, const st
 }
 
 SL_INLINE void sl_fragment_classify(const struct sl_tables *t, const struct sl_packet *p,
-				    struct sl_parsed *o, bool first, struct sl_work *w)
+				    struct sl_parsed *o, bool first, struct sl_lookup *w)
 {
 	const struct sl_ip4 *ip = sl_packet_at(p, o->l3, sizeof(*ip));
 	uint32_t where = sl_fragment_where(o->l3, 0);
@@ -302,7 +302,7 @@ SL_INLINE void sl_fragment_classify(const struct sl_tables *t, const struct sl_p
 
 	if (!ip)
 		return;
-	to_vip = sl_vip_is(t, o->dst);
+	to_vip = sl_is_vip(t, o->dst);
 	if (to_vip && sl_martian4(o->src, o->dst)) {
 		w->reason = SL_REASON_martian;
 		return;
@@ -312,7 +312,7 @@ SL_INLINE void sl_fragment_classify(const struct sl_tables *t, const struct sl_p
 	if (sl_fragment_bad4(ip))
 		return;
 	if (!first) {
-		sl_fragment_classify_rest(t, p, ip, where, w, false);
+		sl_fragment_classify_later(t, p, ip, where, w, false);
 	} else if (o->protocol == SL_PROTO_TCP || o->protocol == SL_PROTO_UDP) {
 		uint32_t left = sl_ntohs(ip->length) - (ip->version_ihl & 15u) * 4;
 
@@ -326,7 +326,7 @@ SL_INLINE void sl_fragment_classify(const struct sl_tables *t, const struct sl_p
 }
 
 /* The client's port, where w->hash is a key of IPv4; or a pool's. */
-SL_INLINE sl_be16 sl_fragment_port4(const struct sl_work *w)
+SL_INLINE sl_be16 sl_fragment_port4(const struct sl_lookup *w)
 {
 	return (sl_be16)(uint16_t)w->hash;
 }
@@ -334,165 +334,167 @@ SL_INLINE sl_be16 sl_fragment_port4(const struct sl_work *w)
 /* The limits that count every packet. The one in the flow's entry is asked there: a fragment is no
  * hit that keeps an entry alive, but it costs what it is long. port: the client's. */
 SL_INLINE enum sl_reason sl_fragment_limit(const struct sl_tables *t, struct sl_packet *p,
-					   const struct sl_work *w, const void *l3,
+					   const struct sl_lookup *w, const void *l3,
 					   const union sl_addr *client, sl_be16 port, uint32_t id,
-					   enum sl_limit_direction direction, bool six)
+					   enum sl_limit_direction direction, bool is_ipv6)
 {
 	bool to = direction == SL_TO_BACKEND;
-	uint16_t flags = to ? w->service->flags : w->reverse->flags;
+	uint16_t flags = to ? w->service->flags : w->reply->flags;
 	uint16_t entry = to ? SL_SERVICE_ENTRY_TO : SL_SERVICE_ENTRY_FROM;
 	uint16_t others = to ? SL_SERVICE_LIMIT_TO : SL_SERVICE_LIMIT_FROM;
-	enum sl_bite bite = SL_BITE_NONE;
-	struct sl_limit_ask packet;
+	enum sl_policer_verdict verdict = SL_POLICER_PASS;
+	struct sl_policer_query policer;
 	uint8_t protocol;
 
 	if (!(flags & (entry | others)))
 		return SL_REASON_to_backend;
-	protocol = to ? sl_l3_protocol(l3, w->service->endpoint, six) : w->reverse->protocol;
-	packet = sl_route_about(t, p, l3, protocol, client, port, direction, six);
-	packet.limits = to ? w->service->limits : w->reverse->limits;
-	packet.n_limits = to ? w->service->n_limits : w->reverse->n_limits;
-	packet.traffic = id;
+	protocol = to ? sl_l3_protocol(l3, w->service->endpoint, is_ipv6) : w->reply->protocol;
+	policer = sl_policer_query_of(t, p, l3, protocol, client, port, direction, is_ipv6);
+	policer.limits = to ? w->service->limits : w->reply->limits;
+	policer.n_limits = to ? w->service->n_limits : w->reply->n_limits;
+	policer.counter_id = id;
 	if (flags & entry)
-		bite = sl_track_charge(t, w->hash, false, true, &packet);
-	return sl_route_limit(t, p, w, flags & others, &packet, bite, six);
+		verdict = sl_track_charge(t, w->hash, false, true, &policer);
+	return sl_route_limit(t, p, w, flags & others, &policer, verdict, is_ipv6);
 }
 
 /* No port and no transport checksum stands in it. */
 SL_INLINE void sl_fragment_rewrite(void *l3, struct sl_eth *eth, const struct sl_nat *n,
-				   bool to_client, bool six)
+				   bool to_client, bool is_ipv6)
 {
 	sl_eth_address(eth, n->mac);
-	sl_nat_l3(l3, n, to_client, six);
+	sl_nat_l3(l3, n, to_client, is_ipv6);
 }
 
 SL_INLINE enum sl_reason sl_fragment_to_backend(const struct sl_tables *t, struct sl_packet *p,
-						const struct sl_work *w, sl_be16 port,
-						uint16_t *egress, bool six)
+						const struct sl_lookup *w, sl_be16 port,
+						uint16_t *egress, bool is_ipv6)
 {
-	void *l3 = sl_packet_at(p, w->l3, six ? sizeof(struct sl_ip6) : sizeof(struct sl_ip4));
+	void *l3 = sl_packet_at(p, w->l3, is_ipv6 ? sizeof(struct sl_ip6) : sizeof(struct sl_ip4));
 	struct sl_eth *eth = sl_packet_at(p, 0, sizeof(*eth));
 	uint32_t id, length = p->length;
 	uint8_t mode = w->service->mode;
-	struct sl_traffic *traffic;
+	struct sl_backend_counters *backend_counters;
 	enum sl_reason reason;
 	union sl_addr client;
-	uint64_t bound = 0;
+	uint64_t mapping = 0;
 	struct sl_nat n;
 
 	if (!l3 || !eth)
 		return SL_REASON_bad_header;
-	if (sl_l3_ttl(l3, six) <= 1 && mode != SL_MODE_DIRECT)
+	if (sl_l3_ttl(l3, is_ipv6) <= 1 && mode != SL_MODE_DIRECT)
 		return SL_REASON_ttl_exceeded;
 	if (mode == SL_MODE_FULLNAT) {
-		bound = sl_bound_anywhere(t, w->hash, w->service->pool);
-		if (!bound)
+		mapping = sl_snat_find_anywhere(t, w->hash, w->service->pool);
+		if (!mapping)
 			return sl_seam_current(t) ? SL_REASON_fragment : SL_REASON_torn_table;
 	}
-	client = sl_l3_src(l3, six);
-	reason = sl_look_backend(t, w, w->hash, &n, &id, egress);
-	if (reason == SL_REASON_to_backend && sl_l3_length(l3, six) > n.mtu)
+	client = sl_l3_src(l3, is_ipv6);
+	reason = sl_resolve_backend(t, w, w->hash, &n, &id, egress);
+	if (reason == SL_REASON_to_backend && sl_l3_length(l3, is_ipv6) > n.mtu)
 		reason = SL_REASON_too_big;
 	if (reason == SL_REASON_to_backend)
-		reason = sl_fragment_limit(t, p, w, l3, &client, port, id, SL_TO_BACKEND, six);
+		reason = sl_fragment_limit(t, p, w, l3, &client, port, id, SL_TO_BACKEND, is_ipv6);
 	if (reason != SL_REASON_to_backend)
 		return reason;
 	if (mode == SL_MODE_NAT || mode == SL_MODE_FULLNAT) {
-		sl_fragment_rewrite(l3, eth, &n, false, six);
+		sl_fragment_rewrite(l3, eth, &n, false, is_ipv6);
 		if (mode == SL_MODE_FULLNAT) {
-			const struct sl_pool_address *a =
-				sl_pool_address(t, w->service->pool, sl_bound_index(bound));
+			const struct sl_snat_address *a = sl_snat_address(
+				t, w->service->pool, sl_snat_address_index(mapping));
 
 			if (a)
-				sl_nat_address(l3, &a->addr, true, six);
+				sl_nat_address(l3, &a->addr, true, is_ipv6);
 		}
 	} else {
 		reason = (enum sl_reason)sl_mode(t, p, n.index, w->l3, w->l4, mode);
 		if (reason != SL_REASON_to_backend)
 			return reason;
 	}
-	traffic = sl_seam_traffic(t, id);
-	if (traffic) {
-		traffic->packets_in++;
-		traffic->bytes_in += length;
+	backend_counters = sl_seam_backend_counters(t, id);
+	if (backend_counters) {
+		backend_counters->packets_in++;
+		backend_counters->bytes_in += length;
 	}
 	return SL_REASON_to_backend;
 }
 
 SL_INLINE enum sl_reason sl_fragment_to_client(const struct sl_tables *t, struct sl_packet *p,
-					       const struct sl_work *w, sl_be16 port,
-					       uint16_t *egress, bool six)
+					       const struct sl_lookup *w, sl_be16 port,
+					       uint16_t *egress, bool is_ipv6)
 {
-	void *l3 = sl_packet_at(p, w->l3, six ? sizeof(struct sl_ip6) : sizeof(struct sl_ip4));
+	void *l3 = sl_packet_at(p, w->l3, is_ipv6 ? sizeof(struct sl_ip6) : sizeof(struct sl_ip4));
 	struct sl_eth *eth = sl_packet_at(p, 0, sizeof(*eth));
-	const struct sl_reverse *r = w->reverse;
-	struct sl_traffic *traffic;
+	const struct sl_reply_entry *r = w->reply;
+	struct sl_backend_counters *backend_counters;
 	enum sl_reason reason;
 	union sl_addr dst;
 	struct sl_nat n;
-	uint32_t id = r->traffic;
+	uint32_t id = r->counter_id;
 
 	if (!l3 || !eth)
 		return SL_REASON_bad_header;
-	if (sl_l3_ttl(l3, six) <= 1)
+	if (sl_l3_ttl(l3, is_ipv6) <= 1)
 		return SL_REASON_ttl_exceeded;
-	sl_nat_of_reverse(&n, r);
-	dst = sl_l3_dst(l3, six);
-	reason = sl_route_out(t, w->at, &dst, n.mac, egress);
+	sl_nat_of_reply(&n, r);
+	dst = sl_l3_dst(l3, is_ipv6);
+	reason = sl_route_to_client(t, w->at, &dst, n.mac, egress);
 	if (reason != SL_REASON_to_client)
 		return reason;
-	reason = sl_fragment_limit(t, p, w, l3, &dst, port, id, SL_FROM_BACKEND, six);
+	reason = sl_fragment_limit(t, p, w, l3, &dst, port, id, SL_FROM_BACKEND, is_ipv6);
 	if (reason != SL_REASON_to_backend)
 		return reason;
-	sl_fragment_rewrite(l3, eth, &n, true, six);
-	traffic = sl_seam_traffic(t, id);
-	if (traffic) {
-		traffic->packets_out++;
-		traffic->bytes_out += p->length;
+	sl_fragment_rewrite(l3, eth, &n, true, is_ipv6);
+	backend_counters = sl_seam_backend_counters(t, id);
+	if (backend_counters) {
+		backend_counters->packets_out++;
+		backend_counters->bytes_out += p->length;
 	}
 	return SL_REASON_to_client;
 }
 
 /* To an address of a pool. port: the one that the first fragment was to. */
-SL_INLINE enum sl_reason sl_fragment_bound(const struct sl_tables *t, struct sl_packet *p,
-					   const struct sl_work *w, sl_be16 port, uint16_t *egress,
-					   bool six)
+SL_INLINE enum sl_reason sl_fragment_snat(const struct sl_tables *t, struct sl_packet *p,
+					  const struct sl_lookup *w, sl_be16 port, uint16_t *egress,
+					  bool is_ipv6)
 {
-	void *l3 = sl_packet_at(p, w->l3, six ? sizeof(struct sl_ip6) : sizeof(struct sl_ip4));
+	void *l3 = sl_packet_at(p, w->l3, is_ipv6 ? sizeof(struct sl_ip6) : sizeof(struct sl_ip4));
 	uint8_t mac[12] __attribute__((aligned(8)));
-	struct sl_work mine = *w;
+	struct sl_lookup mine = *w;
 	enum sl_reason reason;
 	union sl_addr src, dst;
-	struct sl_back b;
+	struct sl_snat_reply b;
 	uint32_t at, mtu, id;
 
 	if (!l3)
 		return SL_REASON_bad_header;
-	if (sl_l3_ttl(l3, six) <= 1)
+	if (sl_l3_ttl(l3, is_ipv6) <= 1)
 		return SL_REASON_ttl_exceeded;
-	src = sl_l3_src(l3, six);
-	dst = sl_l3_dst(l3, six);
-	if (!sl_back_find(t, &dst, port, &b, six) || !sl_back_is(&b, &src, b.backend->port))
+	src = sl_l3_src(l3, is_ipv6);
+	dst = sl_l3_dst(l3, is_ipv6);
+	if (!sl_snat_reply_find(t, &dst, port, &b, is_ipv6) ||
+	    !sl_snat_reply_is_from(&b, &src, b.backend->port))
 		return sl_seam_current(t) ? SL_REASON_not_bound : SL_REASON_torn_table;
-	id = b.backend->traffic;
-	mine.reverse = b.r;
+	id = b.backend->counter_id;
+	mine.reply = b.r;
 	mine.hash = b.key;
 	dst = b.r->vip;
-	reason = sl_back_route(t, &b, &at, &mtu, six);
+	reason = sl_snat_reply_route(t, &b, &at, &mtu, is_ipv6);
 	if (reason != SL_REASON_to_client)
 		return reason;
-	if (sl_l3_length(l3, six) > mtu)
+	if (sl_l3_length(l3, is_ipv6) > mtu)
 		return SL_REASON_too_big;
-	reason = sl_fragment_limit(t, p, &mine, l3, &b.client, b.port, id, SL_FROM_BACKEND, six);
+	reason =
+		sl_fragment_limit(t, p, &mine, l3, &b.client, b.port, id, SL_FROM_BACKEND, is_ipv6);
 	if (reason != SL_REASON_to_backend)
 		return reason;
-	if (!sl_back_take(t, at, mac, egress))
+	if (!sl_snat_reply_next_hop(t, at, mac, egress))
 		return SL_REASON_torn_table;
-	sl_nat_address(l3, &b.client, false, six);
-	sl_nat_address(l3, &dst, true, six);
-	if (!sl_back_hop(p, w->l3, mac, six))
+	sl_nat_address(l3, &b.client, false, is_ipv6);
+	sl_nat_address(l3, &dst, true, is_ipv6);
+	if (!sl_snat_reply_forward(p, w->l3, mac, is_ipv6))
 		return SL_REASON_bad_header;
-	sl_back_count(t, p, id);
+	sl_snat_reply_count(t, p, id);
 	return SL_REASON_to_client;
 }
 

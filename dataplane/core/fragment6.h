@@ -30,7 +30,7 @@ SL_INLINE bool sl_fragment_bad6(const struct sl_ip6 *ip, const struct sl_ip6_ext
 SL_INLINE const struct sl_ip6 *sl_fragment_begin6(const struct sl_tables *t,
 						  const struct sl_packet *p,
 						  const struct sl_parsed *o, uint32_t at,
-						  struct sl_work *w)
+						  struct sl_lookup *w)
 {
 	const struct sl_ip6 *ip = sl_packet_at(p, o->l3, sizeof(*ip));
 	const struct sl_ip6_extension *e = sl_packet_at(p, at, sizeof(*e));
@@ -38,7 +38,7 @@ SL_INLINE const struct sl_ip6 *sl_fragment_begin6(const struct sl_tables *t,
 
 	w->l3 = (uint8_t)o->l3;
 	w->l4 = (uint8_t)o->l4;
-	sl_work_end(w, SL_REASON_not_ours);
+	sl_lookup_decided(w, SL_REASON_not_ours);
 	if (!ip || !e || o->kind == SL_PARSED_OTHER)
 		return NULL;
 	to_vip = sl_service_find(t, &o->dst6, 0) != NULL;
@@ -51,16 +51,16 @@ SL_INLINE const struct sl_ip6 *sl_fragment_begin6(const struct sl_tables *t,
 	return sl_fragment_bad6(ip, e, o->l3, at) ? NULL : ip;
 }
 
-/* The first one of a datagram. shape: sl_shape6_first_with(). */
-SL_INLINE void sl_first6_classify(const struct sl_tables *t, const struct sl_packet *p,
-				  uint64_t shape, struct sl_work *w)
+/* The first one of a datagram. shape: sl_layout6_first_fragment_impl(). */
+SL_INLINE void sl_first_fragment6_classify(const struct sl_tables *t, const struct sl_packet *p,
+					   uint64_t layout, struct sl_lookup *w)
 {
-	uint32_t at = shape >> 32 & 0xff;
+	uint32_t at = layout >> 32 & 0xff;
 	struct sl_parsed o;
 	uint32_t where;
 	bool to_vip;
 
-	sl_parse6(p, (uint32_t)shape, &o);
+	sl_parse6(p, (uint32_t)layout, &o);
 	if (!sl_fragment_begin6(t, p, &o, at, w))
 		return;
 	where = sl_fragment_where(o.l3, at);
@@ -77,29 +77,30 @@ SL_INLINE void sl_first6_classify(const struct sl_tables *t, const struct sl_pac
 	}
 }
 
-/* Any other. shape: sl_shape6_with(). The client's port, where it goes on, or the pool's. */
+/* Any other. shape: sl_layout6_impl(). The client's port, where it goes on, or the pool's. */
 SL_INLINE sl_be16 sl_fragment6_classify(const struct sl_tables *t, const struct sl_packet *p,
-					uint32_t shape, struct sl_work *w)
+					uint32_t layout, struct sl_lookup *w)
 {
 	const struct sl_ip6_extension *e;
 	const struct sl_ip6 *ip;
 	struct sl_parsed o;
 	uint64_t value;
 
-	sl_parse6(p, shape, &o);
+	sl_parse6(p, layout, &o);
 	ip = sl_fragment_begin6(t, p, &o, o.l4, w);
 	if (!ip)
 		return (sl_be16)0;
-	value = sl_fragment_classify_rest(t, p, ip, sl_fragment_where(o.l3, o.l4), w, true);
+	value = sl_fragment_classify_later(t, p, ip, sl_fragment_where(o.l3, o.l4), w, true);
 	e = sl_packet_at(p, o.l4, sizeof(*e));
-	if (w->todo == SL_TODO_NOTHING || w->todo == SL_TODO_FRAGMENT_ECHO || !e)
+	if (w->packet_class == SL_CLASS_DECIDED || w->packet_class == SL_CLASS_FRAGMENT_ECHO || !e)
 		return (sl_be16)0;
 	if (!sl_fragment_udp(value) &&
 	    ((e->type << 8 | e->left) & SL_IP6_OFFSET) < (int)sizeof(struct sl_tcp))
-		sl_work_end(w, w->todo == SL_TODO_FRAGMENT_TO_CLIENT ? SL_REASON_not_ours
-								     : SL_REASON_fragment_bad);
-	return w->todo == SL_TODO_FRAGMENT_TO_BACKEND ? sl_fragment_sport(value)
-						      : sl_fragment_dport(value);
+		sl_lookup_decided(w, w->packet_class == SL_CLASS_FRAGMENT_TO_CLIENT
+					     ? SL_REASON_not_ours
+					     : SL_REASON_fragment_bad);
+	return w->packet_class == SL_CLASS_FRAGMENT_TO_BACKEND ? sl_fragment_sport(value)
+							       : sl_fragment_dport(value);
 }
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Full NAT. The way there is forward.h's, with one step more (bind.h): a flow's first packet, when
+/* Full NAT. The way there is forward.h's, with one step more (snat.h): a flow's first packet, when
  * it's tracked, ends there and goes on here, where it gets its port.
  *
  * The way back is to an address of a pool. The port says which flow it is; its key which service,
@@ -13,7 +13,8 @@
  *                                   way: to the client, with the VIP as its source, as icmp.h has
  * it
  *
- * Both families are decided by the same lines, in which `six` is a constant wherever they are used.
+ * Both families are decided by the same lines, in which `is_ipv6` is a constant wherever they are
+ * used.
  */
 #ifndef SL_CORE_FULLNAT_H
 #define SL_CORE_FULLNAT_H
@@ -23,58 +24,61 @@
 
 /* A flow's first packet, or one that sl_route_service() didn't find bound, which has done with it
  * all but what follows from the port; p->mtu: what it knew of that. */
-SL_INLINE enum sl_reason sl_fullnat_first_with(const struct sl_tables *t, struct sl_packet *p,
-					       const struct sl_work *w, uint16_t *egress, bool six)
+SL_INLINE enum sl_reason sl_fullnat_new_flow_impl(const struct sl_tables *t, struct sl_packet *p,
+						  const struct sl_lookup *w, uint16_t *egress,
+						  bool is_ipv6)
 {
 	uint32_t id, length = p->length;
 	const struct sl_udp *ports;
-	struct sl_traffic *traffic;
+	struct sl_backend_counters *backend_counters;
 	const struct sl_tcp *tcp;
 	enum sl_reason reason;
 	union sl_addr client;
-	uint64_t key, bound;
+	uint64_t key, mapping;
 	struct sl_nat n;
 	const void *l3;
 	uint8_t protocol;
 	bool begin;
 
 	/* Each is checked at once: clang may look twice at what is checked later. */
-	if (!(l3 = sl_l3_again(p, w, six)) || !(ports = sl_packet_again(p, w->l4, sizeof(*ports))))
+	if (!(l3 = sl_l3_header(p, w, is_ipv6)) ||
+	    !(ports = sl_packet_at_parsed(p, w->l4, sizeof(*ports))))
 		return SL_REASON_bad_header;
-	key = sl_work_key(w, l3, ports->src, six);
-	client = sl_l3_src(l3, six);
-	protocol = sl_l3_protocol(l3, w->service->endpoint, six);
-	tcp = protocol == SL_PROTO_TCP ? sl_packet_again(p, w->l4, sizeof(*tcp)) : NULL;
-	begin = tcp && sl_begins(tcp->flags);
-	bound = sl_bind_new(t, key, sl_seam_now(t), w->service->pool, p->mtu, &client, ports->src);
-	if (!(bound & SL_BOUND)) {
+	key = sl_lookup_flow_key(w, l3, ports->src, is_ipv6);
+	client = sl_l3_src(l3, is_ipv6);
+	protocol = sl_l3_protocol(l3, w->service->endpoint, is_ipv6);
+	tcp = protocol == SL_PROTO_TCP ? sl_packet_at_parsed(p, w->l4, sizeof(*tcp)) : NULL;
+	begin = tcp && sl_is_syn(tcp->flags);
+	mapping = sl_snat_assign(t, key, sl_seam_now(t), w->service->pool, p->mtu, &client,
+				 ports->src);
+	if (!(mapping & SL_SNAT_FOUND)) {
 		if (!sl_seam_current(t))
 			return SL_REASON_torn_table;
-		return bound == SL_BOUND_NO_ENTRY ? SL_REASON_no_entry : SL_REASON_pool_full;
+		return mapping == SL_SNAT_NO_ENTRY ? SL_REASON_no_entry : SL_REASON_pool_full;
 	}
-	reason = sl_look_backend(t, w, key, &n, &id, egress);
+	reason = sl_resolve_backend(t, w, key, &n, &id, egress);
 	if (reason != SL_REASON_to_backend)
 		return reason;
 	if (!n.port)
 		n.port = ports->dst;
-	reason = sl_route_odd(t, p, w, l3, n.index, SL_MODE_FULLNAT, begin, six);
+	reason = sl_route_exceptions(t, p, w, l3, n.index, SL_MODE_FULLNAT, begin, is_ipv6);
 	if (reason != SL_REASON_to_backend)
 		return reason;
-	if (!sl_route_from(t, p, w, protocol, bound, six) ||
-	    !sl_nat(p, w->l3, w->l4, protocol, &n, false, six))
+	if (!sl_route_snat(t, p, w, protocol, mapping, is_ipv6) ||
+	    !sl_nat(p, w->l3, w->l4, protocol, &n, false, is_ipv6))
 		return SL_REASON_bad_header;
-	traffic = sl_seam_traffic(t, id);
-	if (traffic) {
-		traffic->packets_in++;
-		traffic->bytes_in += length;
-		traffic->connections += begin;
+	backend_counters = sl_seam_backend_counters(t, id);
+	if (backend_counters) {
+		backend_counters->packets_in++;
+		backend_counters->bytes_in += length;
+		backend_counters->connections += begin;
 	}
 	return SL_REASON_to_backend;
 }
 
 /* Whom a port is bound to. */
-struct sl_back {
-	const struct sl_reverse *r; /* by the service's id */
+struct sl_snat_reply {
+	const struct sl_reply_entry *r; /* by the service's id */
 	const struct sl_backend *backend;
 	uint64_t key;
 	union sl_addr client;
@@ -82,50 +86,50 @@ struct sl_back {
 };
 
 /* The flow that a port of a pool's address is bound to; 0: none. */
-SL_INLINE uint64_t sl_back_key(const struct sl_tables *t, const union sl_addr *addr, sl_be16 port,
-			       struct sl_back *b, bool six)
+SL_INLINE uint64_t sl_snat_reply_key(const struct sl_tables *t, const union sl_addr *addr,
+				     sl_be16 port, struct sl_snat_reply *b, bool is_ipv6)
 {
 	const struct sl_service *pool = sl_service_find(t, addr, 0);
-	const struct sl_bound *bound;
-	struct sl_bindings *line;
+	const struct sl_snat_client *client;
+	struct sl_snat_line *line;
 	uint64_t *at, key;
-	uint32_t place;
+	uint32_t index;
 
 	if (!pool || !(pool->flags & SL_SERVICE_POOL))
 		return 0;
-	place = sl_binding_at(pool->rows, sl_ntohs(port));
-	line = sl_seam_bindings(t, place / SL_BINDINGS);
+	index = sl_snat_port_index(pool->slots, sl_ntohs(port));
+	line = sl_seam_snat_line(t, index / SL_SNAT_PORTS_PER_LINE);
 	if (!line)
 		return 0;
-	at = &line->key[place % SL_BINDINGS];
+	at = &line->key[index % SL_SNAT_PORTS_PER_LINE];
 	key = sl_entry_load(at);
-	if (!key || key & SL_BINDING_BUSY)
+	if (!key || key & SL_SNAT_BUSY)
 		return 0;
-	if (!six) {
+	if (!is_ipv6) {
 		b->client = sl_addr4((sl_be32)(uint32_t)(key >> 16));
 		b->port = (sl_be16)(uint16_t)key;
 		return key;
 	}
-	bound = sl_seam_bound(t, place);
-	if (!bound)
+	client = sl_seam_snat_client(t, index);
+	if (!client)
 		return 0;
-	b->client = bound->addr;
-	b->port = bound->port;
+	b->client = client->addr;
+	b->port = client->port;
 	return sl_entry_load(at) == key ? key : 0;
 }
 
 /* Everything about it. False: of no flow. */
-SL_INLINE bool sl_back_find(const struct sl_tables *t, const union sl_addr *addr, sl_be16 port,
-			    struct sl_back *b, bool six)
+SL_INLINE bool sl_snat_reply_find(const struct sl_tables *t, const union sl_addr *addr,
+				  sl_be16 port, struct sl_snat_reply *b, bool is_ipv6)
 {
-	uint64_t key = sl_back_key(t, addr, port, b, six);
-	union sl_addr id = sl_reverse_id(sl_flow_key_service(key));
-	uint32_t place, backend;
+	uint64_t key = sl_snat_reply_key(t, addr, port, b, is_ipv6);
+	union sl_addr id = sl_reply_entry_id(sl_flow_key_service(key));
+	uint32_t index, backend;
 
 	if (!key)
 		return false;
 	b->key = key;
-	b->r = sl_reverse_placed(t, &id, SL_ENDPOINT_ID, &place);
+	b->r = sl_reply_entry_find_at(t, &id, SL_ENDPOINT_ID, &index);
 	if (!b->r)
 		return false;
 	backend = sl_flow_backend(sl_track_value(t, key, sl_seam_now(t)));
@@ -136,7 +140,8 @@ SL_INLINE bool sl_back_find(const struct sl_tables *t, const union sl_addr *addr
 }
 
 /* Whether it's the flow's backend. */
-SL_INLINE bool sl_back_is(const struct sl_back *b, const union sl_addr *addr, sl_be16 port)
+SL_INLINE bool sl_snat_reply_is_from(const struct sl_snat_reply *b, const union sl_addr *addr,
+				     sl_be16 port)
 {
 	return sl_addr_equal(&b->backend->addr, addr) &&
 	       (!b->backend->port || b->backend->port == port);
@@ -144,23 +149,24 @@ SL_INLINE bool sl_back_is(const struct sl_back *b, const union sl_addr *addr, sl
 
 /* The place of the client's route, and what fits the way there. SL_REASON_to_client, or why there
  * is none. */
-SL_INLINE enum sl_reason sl_back_route(const struct sl_tables *t, const struct sl_back *b,
-				       uint32_t *at, uint32_t *mtu, bool six)
+SL_INLINE enum sl_reason sl_snat_reply_route(const struct sl_tables *t,
+					     const struct sl_snat_reply *b, uint32_t *at,
+					     uint32_t *mtu, bool is_ipv6)
 {
 	uint8_t mac[12] __attribute__((aligned(8)));
 	const struct sl_route *route;
 	uint16_t egress;
 
-	*at = six ? sl_route_find6(t, &b->client) : sl_route_find4(t, b->client.w[3]);
+	*at = is_ipv6 ? sl_route_find6(t, &b->client) : sl_route_find4(t, b->client.w[3]);
 	route = sl_seam_route(t, *at);
 	*mtu = route ? route->mtu : 0;
-	return sl_route_out(t, *at, &b->client, mac, &egress);
+	return sl_route_to_client(t, *at, &b->client, mac, &egress);
 }
 
 /* What the rewrite needs of that route, no earlier: what limits need besides wouldn't fit XDP's
  * stack. False: the tables have moved. */
-SL_INLINE bool sl_back_take(const struct sl_tables *t, uint32_t at, uint8_t mac[12],
-			    uint16_t *egress)
+SL_INLINE bool sl_snat_reply_next_hop(const struct sl_tables *t, uint32_t at, uint8_t mac[12],
+				      uint16_t *egress)
 {
 	const struct sl_route *route = sl_seam_route(t, at);
 
@@ -172,90 +178,93 @@ SL_INLINE bool sl_back_take(const struct sl_tables *t, uint32_t at, uint8_t mac[
 }
 
 /* TTL or hop limit, and the MAC addresses. */
-SL_INLINE bool sl_back_hop(struct sl_packet *p, uint32_t l3, const uint8_t mac[12], bool six)
+SL_INLINE bool sl_snat_reply_forward(struct sl_packet *p, uint32_t l3, const uint8_t mac[12],
+				     bool is_ipv6)
 {
 	struct sl_eth *eth;
 	struct sl_ip4 *ip;
 	struct sl_ip6 *ip6;
 
-	if (!(eth = sl_packet_again(p, 0, sizeof(*eth))))
+	if (!(eth = sl_packet_at_parsed(p, 0, sizeof(*eth))))
 		return false;
 	sl_eth_address(eth, mac);
-	if (six) {
-		if (!(ip6 = sl_packet_again(p, l3, sizeof(*ip6))))
+	if (is_ipv6) {
+		if (!(ip6 = sl_packet_at_parsed(p, l3, sizeof(*ip6))))
 			return false;
 		ip6->hops--;
 	} else {
-		if (!(ip = sl_packet_again(p, l3, sizeof(*ip))))
+		if (!(ip = sl_packet_at_parsed(p, l3, sizeof(*ip))))
 			return false;
-		sl_ip4_hop(ip, 0);
+		sl_ip4_dec_ttl(ip, 0);
 	}
 	return true;
 }
 
-SL_INLINE void sl_back_count(const struct sl_tables *t, const struct sl_packet *p, uint32_t id)
+SL_INLINE void sl_snat_reply_count(const struct sl_tables *t, const struct sl_packet *p,
+				   uint32_t id)
 {
-	struct sl_traffic *traffic = sl_seam_traffic(t, id);
+	struct sl_backend_counters *backend_counters = sl_seam_backend_counters(t, id);
 
-	if (sl_likely(traffic)) {
-		traffic->packets_out++;
-		traffic->bytes_out += p->length;
+	if (sl_likely(backend_counters)) {
+		backend_counters->packets_out++;
+		backend_counters->bytes_out += p->length;
 	}
 }
 
 /* A packet with ports. w->at: its protocol; w->reverse is found here. */
-SL_INLINE enum sl_reason sl_fullnat_back_with(const struct sl_tables *t, struct sl_packet *p,
-					      struct sl_work *w, uint16_t *egress, bool six)
+SL_INLINE enum sl_reason sl_fullnat_reply_impl(const struct sl_tables *t, struct sl_packet *p,
+					       struct sl_lookup *w, uint16_t *egress, bool is_ipv6)
 {
 	const struct sl_udp *ports;
 	uint8_t protocol = (uint8_t)w->at;
 	uint8_t mac[12] __attribute__((aligned(8)));
 	enum sl_reason reason;
 	union sl_addr src, dst;
-	struct sl_back b;
+	struct sl_snat_reply b;
 	const void *l3;
 	uint16_t flags;
 	uint32_t id, at, mtu;
 	sl_be16 port;
 
 	/* Each is checked at once: clang may look twice at what is checked later. */
-	if (!(l3 = sl_l3_again(p, w, six)) || !(ports = sl_packet_again(p, w->l4, sizeof(*ports))))
+	if (!(l3 = sl_l3_header(p, w, is_ipv6)) ||
+	    !(ports = sl_packet_at_parsed(p, w->l4, sizeof(*ports))))
 		return SL_REASON_bad_header;
-	src = sl_l3_src(l3, six);
-	dst = sl_l3_dst(l3, six);
-	if (!sl_back_find(t, &dst, ports->dst, &b, six) || b.r->protocol != protocol ||
-	    !sl_back_is(&b, &src, ports->src))
+	src = sl_l3_src(l3, is_ipv6);
+	dst = sl_l3_dst(l3, is_ipv6);
+	if (!sl_snat_reply_find(t, &dst, ports->dst, &b, is_ipv6) || b.r->protocol != protocol ||
+	    !sl_snat_reply_is_from(&b, &src, ports->src))
 		return sl_seam_current(t) ? SL_REASON_not_bound : SL_REASON_torn_table;
-	if (sl_unlikely(sl_l3_ttl(l3, six) <= 1))
-		return SL_REASON_ttl_told;
+	if (sl_unlikely(sl_l3_ttl(l3, is_ipv6) <= 1))
+		return SL_REASON_ttl_answered;
 	if (sl_unlikely(b.backend->mss))
 		sl_mss_reply(p, w->l3, w->l4, protocol, b.backend->mss);
-	w->reverse = b.r;
-	id = b.backend->traffic;
+	w->reply = b.r;
+	id = b.backend->counter_id;
 	flags = b.r->flags;
-	reason = sl_back_route(t, &b, &at, &mtu, six);
+	reason = sl_snat_reply_route(t, &b, &at, &mtu, is_ipv6);
 	if (reason != SL_REASON_to_client)
 		return reason;
-	if (sl_unlikely(sl_l3_length(l3, six) > mtu)) {
+	if (sl_unlikely(sl_l3_length(l3, is_ipv6) > mtu)) {
 		p->mtu = (uint16_t)(mtu < UINT16_MAX ? mtu : UINT16_MAX);
-		return SL_REASON_too_big_told;
+		return SL_REASON_too_big_answered;
 	}
-	reason = sl_reverse_limit(t, p, w, l3, protocol, &b.client, b.port, id, flags, six);
+	reason = sl_reply_limit(t, p, w, l3, protocol, &b.client, b.port, id, flags, is_ipv6);
 	if (reason != SL_REASON_to_client)
 		return reason;
 	port = b.r->port ? b.r->port : ports->src;
-	if (!sl_back_take(t, at, mac, egress))
+	if (!sl_snat_reply_next_hop(t, at, mac, egress))
 		return SL_REASON_torn_table;
 	/* The VIP isn't copied, which wouldn't fit XDP's stack either. Should it be another's by
 	 * now, what this has become is of no flow. */
-	if (!sl_nat_end(p, w->l3, w->l4, protocol, &b.r->vip, port, true, six))
+	if (!sl_nat_endpoint(p, w->l3, w->l4, protocol, &b.r->vip, port, true, is_ipv6))
 		return SL_REASON_bad_header;
 	if (sl_unlikely(!sl_seam_current(t)))
 		return SL_REASON_torn_table;
-	if (!sl_nat_end(p, w->l3, w->l4, protocol, &b.client, b.port, false, six) ||
-	    !sl_back_hop(p, w->l3, mac, six))
+	if (!sl_nat_endpoint(p, w->l3, w->l4, protocol, &b.client, b.port, false, is_ipv6) ||
+	    !sl_snat_reply_forward(p, w->l3, mac, is_ipv6))
 		return SL_REASON_bad_header;
-	sl_back_count(t, p, id);
+	sl_snat_reply_count(t, p, id);
 	return SL_REASON_to_client;
 }
 

@@ -30,11 +30,11 @@
 #include "../abi/limit.h"
 #include "wire.h"
 
-enum sl_bite {
-	SL_BITE_NONE,
-	SL_BITE_MARK,
-	SL_BITE_DROP,
-	SL_BITE_FREE, /* nobody limits this one */
+enum sl_policer_verdict {
+	SL_POLICER_PASS,
+	SL_POLICER_MARK,
+	SL_POLICER_DROP,
+	SL_POLICER_UNLIMITED, /* nobody limits this one */
 };
 
 #define SL_GCRA_SLACK (1000000u >> SL_TICK_SHIFT) /* ticks: clocks differ by less */
@@ -46,11 +46,12 @@ SL_INLINE uint64_t sl_gcra_cost(const struct sl_pace *pace, uint32_t bytes)
 }
 
 /* What becomes of a packet of that cost at a bucket that is `ahead` from full; all in one unit. */
-SL_INLINE enum sl_bite sl_gcra_judge(uint64_t ahead, uint64_t cost, uint64_t depth, bool may_mark)
+SL_INLINE enum sl_policer_verdict sl_gcra_verdict(uint64_t ahead, uint64_t cost, uint64_t depth,
+						  bool may_mark)
 {
 	if (sl_likely(ahead + cost <= depth || !ahead))
-		return SL_BITE_NONE;
-	return may_mark && ahead + cost <= 2 * depth ? SL_BITE_MARK : SL_BITE_DROP;
+		return SL_POLICER_PASS;
+	return may_mark && ahead + cost <= 2 * depth ? SL_POLICER_MARK : SL_POLICER_DROP;
 }
 
 /* 48-bit words, in ticks. */
@@ -85,22 +86,22 @@ SL_INLINE uint64_t sl_gcra_ahead(uint64_t word, uint64_t now, uint64_t most)
 }
 
 /* Draws `cost` from the bucket; all in 2^-8 ns. */
-SL_INLINE enum sl_bite sl_gcra_draw(uint64_t *word, uint64_t now, uint64_t cost, uint64_t depth,
-				    uint64_t most, bool may_mark)
+SL_INLINE enum sl_policer_verdict sl_gcra_draw(uint64_t *word, uint64_t now, uint64_t cost,
+					       uint64_t depth, uint64_t most, bool may_mark)
 {
 	for (int tries = 0; tries < 3; tries++) {
 		uint64_t old = *(const volatile uint64_t *)word;
 		uint64_t ahead = sl_gcra_ahead(old, now, most);
-		enum sl_bite bite = sl_gcra_judge(ahead, cost, depth, may_mark);
-		uint64_t charge = bite == SL_BITE_DROP ? 0 : cost;
+		enum sl_policer_verdict verdict = sl_gcra_verdict(ahead, cost, depth, may_mark);
+		uint64_t charge = verdict == SL_POLICER_DROP ? 0 : cost;
 
-		if (bite == SL_BITE_DROP &&
+		if (verdict == SL_POLICER_DROP &&
 		    sl_likely(old - now <= most + ((uint64_t)SL_GCRA_SLACK << SL_METER_SHIFT)))
-			return bite;
+			return verdict;
 		if (__sync_val_compare_and_swap(word, old, now + ahead + charge) == old)
-			return bite;
+			return verdict;
 	}
-	return SL_BITE_NONE;
+	return SL_POLICER_PASS;
 }
 
 #endif

@@ -3,7 +3,7 @@
  *
  *   echo request to a VIP    answered in place
  *   an error to a VIP        quotes a packet VIP → client: to the backend that sent it. Which one
- *                            that is, the flow's row and entry say, as for the flow itself; but an
+ *                            that is, the flow's slot and entry say, as for the flow itself; but an
  *                            error enters and refreshes nothing, since anybody can send one.
  *   an error to a pool       of full NAT, that quotes a packet pool → backend: to the client, as
  * the next. an error elsewhere       that quotes a packet client → backend of a service: to the
@@ -25,7 +25,7 @@
 
 enum { SL_ECHO_TTL = 64 }; /* of answers, which begin here */
 
-SL_INLINE bool sl_vip_is(const struct sl_tables *t, sl_be32 address)
+SL_INLINE bool sl_is_vip(const struct sl_tables *t, sl_be32 address)
 {
 	union sl_addr addr = sl_addr4(address);
 
@@ -42,7 +42,7 @@ SL_INLINE uint32_t sl_icmp_end(const struct sl_packet *p, uint32_t l3)
 
 /* To a VIP, about a packet that it sent. */
 SL_INLINE void sl_icmp_classify_error(const struct sl_tables *t, const struct sl_quote *q,
-				      struct sl_work *w)
+				      struct sl_lookup *w)
 {
 	const struct sl_root *root = sl_seam_root(t);
 	union sl_addr vip = sl_addr4(q->src);
@@ -51,55 +51,55 @@ SL_INLINE void sl_icmp_classify_error(const struct sl_tables *t, const struct sl
 	s = sl_service_of(t, &vip, sl_endpoint(q->sport, q->protocol));
 	if (!s || !root) {
 		s = sl_service_find(t, &vip, 0);
-		sl_work_end(w, SL_REASON_icmp_unknown);
+		sl_lookup_decided(w, SL_REASON_icmp_unknown);
 		if (s && s->flags & SL_SERVICE_POOL)
-			w->todo = SL_TODO_ERROR_BOUND;
+			w->packet_class = SL_CLASS_ERROR_SNAT;
 		return;
 	}
 	w->service = s;
-	w->todo = SL_TODO_ERROR_TO_BACKEND;
-	w->at = sl_row_at4(root, s, q->dst, q->dport, q->src);
+	w->packet_class = SL_CLASS_ERROR_TO_BACKEND;
+	w->at = sl_slot_index4(root, s, q->dst, q->dport, q->src);
 }
 
 /* To somebody, perhaps about a packet that we sent to a backend. */
 SL_INLINE void sl_icmp_classify_transit(const struct sl_tables *t, const struct sl_quote *q,
-					struct sl_work *w)
+					struct sl_lookup *w)
 {
 	union sl_addr backend = sl_addr4(q->dst);
-	const struct sl_reverse *r;
+	const struct sl_reply_entry *r;
 	const struct sl_route *route;
 
-	r = sl_reverse_of(t, &backend, sl_endpoint(q->dport, q->protocol));
-	w->reverse = r;
+	r = sl_reply_entry_of(t, &backend, sl_endpoint(q->dport, q->protocol));
+	w->reply = r;
 	w->at = r ? sl_route_find4(t, q->src) : ~0u;
 	route = sl_seam_route(t, w->at);
 	if (!r || (route && route->kind <= SL_ROUTE_POOL))
-		sl_work_end(w, SL_REASON_not_ours);
+		sl_lookup_decided(w, SL_REASON_not_ours);
 	else
-		w->todo = SL_TODO_ERROR_TO_CLIENT;
+		w->packet_class = SL_CLASS_ERROR_TO_CLIENT;
 }
 
 SL_INLINE void sl_icmp_classify(const struct sl_tables *t, const struct sl_packet *p,
-				const struct sl_parsed *o, struct sl_work *w)
+				const struct sl_parsed *o, struct sl_lookup *w)
 {
 	const struct sl_icmp *icmp = sl_packet_at(p, o->l4, sizeof(*icmp));
 	uint32_t end = sl_icmp_end(p, o->l3);
-	bool to_vip = sl_vip_is(t, o->dst);
+	bool to_vip = sl_is_vip(t, o->dst);
 	struct sl_quote q;
 	uint8_t type;
 
-	w->todo = SL_TODO_NOTHING;
+	w->packet_class = SL_CLASS_DECIDED;
 	w->reason = to_vip ? SL_REASON_bad_header : SL_REASON_not_ours;
 	if (!icmp || o->l4 + sizeof(*icmp) > end)
 		return;
 	type = icmp->type;
 	if (to_vip) {
 		w->reason = SL_REASON_martian;
-		if (sl_martian4(o->src, o->dst) || sl_vip_is(t, o->src))
+		if (sl_martian4(o->src, o->dst) || sl_is_vip(t, o->src))
 			return;
 		w->reason = SL_REASON_icmp_unknown;
 		if (type == SL_ICMP_ECHO)
-			w->todo = SL_TODO_ECHO;
+			w->packet_class = SL_CLASS_ECHO;
 	}
 	if (!sl_icmp_is_error(type) || !sl_quote_parse(p, o->l4 + sizeof(*icmp), end, &q) ||
 	    q.src != o->dst)
@@ -110,10 +110,9 @@ SL_INLINE void sl_icmp_classify(const struct sl_tables *t, const struct sl_packe
 		sl_icmp_classify_transit(t, &q, w);
 }
 
-/* The frame becomes its own answer. RFC 1122: what came to many isn't answered. Of a ping in
- * fragments the first alone has an ICMP header. */
+/* The frame becomes its own answer. Of a ping in fragments the first alone has an ICMP header. */
 SL_INLINE enum sl_reason sl_icmp_echo(const struct sl_tables *t, struct sl_packet *p,
-				      const struct sl_work *w, bool first)
+				      const struct sl_lookup *w, bool first)
 {
 	const struct sl_port *port = sl_seam_port(t, p->ingress);
 	struct sl_eth *eth = sl_packet_at(p, 0, sizeof(*eth));
@@ -124,8 +123,6 @@ SL_INLINE enum sl_reason sl_icmp_echo(const struct sl_tables *t, struct sl_packe
 
 	if (!port || !eth || !ip || (first && !icmp))
 		return SL_REASON_bad_header;
-	if (eth->dst[0] & 1)
-		return SL_REASON_martian;
 	__builtin_memcpy(mac, port->mac, sizeof(mac));
 	if (!sl_seam_current(t))
 		return SL_REASON_torn_table;
@@ -139,8 +136,11 @@ SL_INLINE enum sl_reason sl_icmp_echo(const struct sl_tables *t, struct sl_packe
 	ip->csum = sl_csum_apply(ip->csum, sl_word_delta(ip->ttl, SL_ECHO_TTL));
 	ip->ttl = SL_ECHO_TTL;
 	if (first) {
-		icmp->csum =
+		uint16_t csum =
 			sl_csum_apply(icmp->csum, sl_word_delta(SL_ICMP_ECHO, SL_ICMP_ECHO_REPLY));
+
+		/* Nothing but zeros may be left, whose sum has but one right complement. */
+		icmp->csum = csum ? csum : 0xffff;
 		icmp->type = SL_ICMP_ECHO_REPLY;
 	}
 	return SL_REASON_echo_reply;
@@ -148,7 +148,7 @@ SL_INLINE enum sl_reason sl_icmp_echo(const struct sl_tables *t, struct sl_packe
 
 /* Rewrites the message and what it quotes; the tables were found current. more: what its sum has
  * grown by already. */
-SL_INLINE bool sl_icmp_rewrite(struct sl_packet *p, const struct sl_work *w,
+SL_INLINE bool sl_icmp_rewrite(struct sl_packet *p, const struct sl_lookup *w,
 			       const struct sl_quote *q, const struct sl_nat *n, uint32_t more,
 			       bool to_backend)
 {
@@ -157,7 +157,7 @@ SL_INLINE bool sl_icmp_rewrite(struct sl_packet *p, const struct sl_work *w,
 	struct sl_icmp *icmp = sl_packet_at(p, w->l4, sizeof(*icmp));
 	uint32_t grown, delta = n->ip_delta, addr = (uint32_t)n->addr.w[3];
 
-	if (!eth || !ip || !icmp || !sl_quote_move(p, q, n, to_backend, &grown))
+	if (!eth || !ip || !icmp || !sl_quote_nat(p, q, n, to_backend, &grown))
 		return false;
 	icmp->csum = sl_csum_apply(icmp->csum, grown + more);
 	sl_eth_address(eth, n->mac);
@@ -169,27 +169,28 @@ SL_INLINE bool sl_icmp_rewrite(struct sl_packet *p, const struct sl_work *w,
 			sl_word_delta((uint32_t)ip->src >> 16, addr >> 16);
 		ip->src = n->addr.w[3];
 	}
-	sl_ip4_hop(ip, sl_csum_fold(delta));
+	sl_ip4_dec_ttl(ip, sl_csum_fold(delta));
 	return true;
 }
 
 /* The flow's client, whom its backend knows by a port of a pool's; *grown: by how much more the
  * message's sum grows. False: it has none. */
-SL_INLINE bool sl_icmp_bind(const struct sl_tables *t, struct sl_packet *p,
-			    const struct sl_quote *q, uint64_t key, uint32_t pool, uint32_t *grown,
-			    bool six)
+SL_INLINE bool sl_icmp_quote_snat(const struct sl_tables *t, struct sl_packet *p,
+				  const struct sl_quote *q, uint64_t key, uint32_t pool,
+				  uint32_t *grown, bool is_ipv6)
 {
-	uint64_t bound = sl_bound_anywhere(t, key, pool);
-	const struct sl_pool_address *a = sl_pool_address(t, pool, sl_bound_index(bound));
+	uint64_t mapping = sl_snat_find_anywhere(t, key, pool);
+	const struct sl_snat_address *a = sl_snat_address(t, pool, sl_snat_address_index(mapping));
 
-	if (!bound || !a || !sl_seam_current(t))
+	if (!mapping || !a || !sl_seam_current(t))
 		return false;
-	*grown = sl_quote_end(p, q, &a->addr, sl_htons(sl_bound_port(bound)), false, six);
+	*grown = sl_quote_nat_endpoint(p, q, &a->addr, sl_htons(sl_snat_port(mapping)), false,
+				       is_ipv6);
 	return true;
 }
 
 SL_INLINE enum sl_reason sl_icmp_to_backend(const struct sl_tables *t, struct sl_packet *p,
-					    const struct sl_work *w, uint16_t *egress)
+					    const struct sl_lookup *w, uint16_t *egress)
 {
 	const struct sl_ip4 *ip = sl_packet_at(p, w->l3, sizeof(*ip));
 	enum sl_reason reason;
@@ -204,12 +205,13 @@ SL_INLINE enum sl_reason sl_icmp_to_backend(const struct sl_tables *t, struct sl
 	if (ip->ttl <= 1 && mode != SL_MODE_DIRECT)
 		return SL_REASON_ttl_exceeded;
 	key = sl_flow_key4(w->service->id, q.dst, q.dport);
-	reason = sl_look_backend(t, w, key, &n, &id, egress);
+	reason = sl_resolve_backend(t, w, key, &n, &id, egress);
 	if (reason != SL_REASON_to_backend)
 		return reason;
 	if (!n.port)
 		n.port = q.sport;
-	if (mode == SL_MODE_FULLNAT && !sl_icmp_bind(t, p, &q, key, w->service->pool, &more, false))
+	if (mode == SL_MODE_FULLNAT &&
+	    !sl_icmp_quote_snat(t, p, &q, key, w->service->pool, &more, false))
 		return sl_seam_current(t) ? SL_REASON_icmp_unknown : SL_REASON_torn_table;
 	if (mode == SL_MODE_NAT || mode == SL_MODE_FULLNAT)
 		return sl_icmp_rewrite(p, w, &q, &n, more, true) ? SL_REASON_icmp_to_backend
@@ -219,10 +221,10 @@ SL_INLINE enum sl_reason sl_icmp_to_backend(const struct sl_tables *t, struct sl
 }
 
 SL_INLINE enum sl_reason sl_icmp_to_client(const struct sl_tables *t, struct sl_packet *p,
-					   const struct sl_work *w, uint16_t *egress)
+					   const struct sl_lookup *w, uint16_t *egress)
 {
 	const struct sl_ip4 *ip = sl_packet_at(p, w->l3, sizeof(*ip));
-	const struct sl_reverse *r = w->reverse;
+	const struct sl_reply_entry *r = w->reply;
 	enum sl_reason reason;
 	struct sl_quote q;
 	union sl_addr dst;
@@ -232,11 +234,11 @@ SL_INLINE enum sl_reason sl_icmp_to_client(const struct sl_tables *t, struct sl_
 		return SL_REASON_bad_header;
 	if (ip->ttl <= 1)
 		return SL_REASON_ttl_exceeded;
-	sl_nat_of_reverse(&n, r);
+	sl_nat_of_reply(&n, r);
 	if (!n.port)
 		n.port = q.dport;
 	dst = sl_addr4(ip->dst);
-	reason = sl_route_out(t, w->at, &dst, n.mac, egress);
+	reason = sl_route_to_client(t, w->at, &dst, n.mac, egress);
 	if (reason != SL_REASON_to_client)
 		return reason;
 	return sl_icmp_rewrite(p, w, &q, &n, 0, false) ? SL_REASON_icmp_to_client
@@ -245,46 +247,46 @@ SL_INLINE enum sl_reason sl_icmp_to_client(const struct sl_tables *t, struct sl_
 
 /* To an address of a pool, which a backend sent to, or a router on the way there: what is quoted is
  * of the flow that is bound there. src, dst: the quoted packet's. */
-SL_INLINE enum sl_reason sl_icmp_bound_with(const struct sl_tables *t, struct sl_packet *p,
-					    const struct sl_work *w, const struct sl_quote *q,
-					    const union sl_addr *src, const union sl_addr *dst,
-					    uint16_t *egress, bool six)
+SL_INLINE enum sl_reason sl_icmp_snat_impl(const struct sl_tables *t, struct sl_packet *p,
+					   const struct sl_lookup *w, const struct sl_quote *q,
+					   const union sl_addr *src, const union sl_addr *dst,
+					   uint16_t *egress, bool is_ipv6)
 {
 	uint8_t mac[12] __attribute__((aligned(8)));
 	enum sl_reason reason;
 	struct sl_icmp *icmp;
 	uint32_t at, mtu, grown, outer;
 	union sl_addr vip;
-	struct sl_back b;
+	struct sl_snat_reply b;
 	sl_be16 port;
 	void *l3;
 
-	if (!sl_back_find(t, src, q->sport, &b, six) || b.r->protocol != q->protocol ||
-	    !sl_back_is(&b, dst, q->dport))
+	if (!sl_snat_reply_find(t, src, q->sport, &b, is_ipv6) || b.r->protocol != q->protocol ||
+	    !sl_snat_reply_is_from(&b, dst, q->dport))
 		return sl_seam_current(t) ? SL_REASON_icmp_unknown : SL_REASON_torn_table;
 	vip = b.r->vip;
 	port = b.r->port ? b.r->port : q->dport;
-	reason = sl_back_route(t, &b, &at, &mtu, six);
+	reason = sl_snat_reply_route(t, &b, &at, &mtu, is_ipv6);
 	if (reason != SL_REASON_to_client)
 		return reason;
-	l3 = sl_packet_at(p, w->l3, six ? sizeof(struct sl_ip6) : sizeof(struct sl_ip4));
-	if (!l3 || sl_l3_ttl(l3, six) <= 1)
+	l3 = sl_packet_at(p, w->l3, is_ipv6 ? sizeof(struct sl_ip6) : sizeof(struct sl_ip4));
+	if (!l3 || sl_l3_ttl(l3, is_ipv6) <= 1)
 		return l3 ? SL_REASON_ttl_exceeded : SL_REASON_bad_header;
-	if (!sl_back_take(t, at, mac, egress))
+	if (!sl_snat_reply_next_hop(t, at, mac, egress))
 		return SL_REASON_torn_table;
-	grown = sl_quote_end(p, q, &b.client, b.port, true, six) +
-		sl_quote_end(p, q, &vip, port, false, six);
-	outer = sl_nat_address(l3, &b.client, false, six);
-	outer += sl_nat_address(l3, &vip, true, six);
+	grown = sl_quote_nat_endpoint(p, q, &b.client, b.port, true, is_ipv6) +
+		sl_quote_nat_endpoint(p, q, &vip, port, false, is_ipv6);
+	outer = sl_nat_address(l3, &b.client, false, is_ipv6);
+	outer += sl_nat_address(l3, &vip, true, is_ipv6);
 	icmp = sl_packet_at(p, w->l4, sizeof(*icmp));
-	if (!icmp || !sl_back_hop(p, w->l3, mac, six))
+	if (!icmp || !sl_snat_reply_forward(p, w->l3, mac, is_ipv6))
 		return SL_REASON_bad_header;
-	icmp->csum = sl_csum_apply(icmp->csum, grown + (six ? outer : 0));
+	icmp->csum = sl_csum_apply(icmp->csum, grown + (is_ipv6 ? outer : 0));
 	return SL_REASON_icmp_to_client;
 }
 
-SL_INLINE enum sl_reason sl_icmp_bound(const struct sl_tables *t, struct sl_packet *p,
-				       const struct sl_work *w, uint16_t *egress)
+SL_INLINE enum sl_reason sl_icmp_snat(const struct sl_tables *t, struct sl_packet *p,
+				      const struct sl_lookup *w, uint16_t *egress)
 {
 	union sl_addr src, dst;
 	struct sl_quote q;
@@ -293,7 +295,7 @@ SL_INLINE enum sl_reason sl_icmp_bound(const struct sl_tables *t, struct sl_pack
 		return SL_REASON_bad_header;
 	src = sl_addr4(q.src);
 	dst = sl_addr4(q.dst);
-	return sl_icmp_bound_with(t, p, w, &q, &src, &dst, egress, false);
+	return sl_icmp_snat_impl(t, p, w, &q, &src, &dst, egress, false);
 }
 
 #endif

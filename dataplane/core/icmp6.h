@@ -10,7 +10,7 @@
 #include "quote6.h"
 
 SL_INLINE void sl_icmp6_classify_error(const struct sl_tables *t, const struct sl_quote6 *q,
-				       struct sl_work *w)
+				       struct sl_lookup *w)
 {
 	const struct sl_root *root = sl_seam_root(t);
 	const struct sl_service *s =
@@ -20,24 +20,24 @@ SL_INLINE void sl_icmp6_classify_error(const struct sl_tables *t, const struct s
 	if (!s || !root) {
 		s = sl_service_find(t, &q->src, 0);
 		if (s && s->flags & SL_SERVICE_POOL)
-			w->todo = SL_TODO_ERROR_BOUND;
+			w->packet_class = SL_CLASS_ERROR_SNAT;
 		return;
 	}
-	source = sl_hash_source6(&q->dst, q->in.dport, root->row_key);
+	source = sl_hash_source6(&q->dst, q->in.dport, root->slot_key);
 	w->service = s;
-	w->todo = SL_TODO_ERROR_TO_BACKEND;
-	w->at = sl_row_at6(root, s, &q->dst, source, &q->src);
+	w->packet_class = SL_CLASS_ERROR_TO_BACKEND;
+	w->at = sl_slot_index6(root, s, &q->dst, source, &q->src);
 	w->hash = sl_flow_key(s->id, source);
 }
 
 SL_INLINE void sl_icmp6_classify_transit(const struct sl_tables *t, const struct sl_quote6 *q,
-					 struct sl_work *w)
+					 struct sl_lookup *w)
 {
-	const struct sl_reverse *r =
-		sl_reverse_of(t, &q->dst, sl_endpoint(q->in.dport, q->in.protocol));
+	const struct sl_reply_entry *r =
+		sl_reply_entry_of(t, &q->dst, sl_endpoint(q->in.dport, q->in.protocol));
 
 	if (r)
-		sl_classify_reverse(t, r, sl_route_find6(t, &q->src), SL_TODO_ERROR_TO_CLIENT, w);
+		sl_classify_reply(t, r, sl_route_find6(t, &q->src), SL_CLASS_ERROR_TO_CLIENT, w);
 }
 
 /* Where the message ends. */
@@ -48,15 +48,15 @@ SL_INLINE uint32_t sl_icmp6_end(const struct sl_ip6 *ip, uint32_t l3)
 
 /* What the message quotes. */
 SL_INLINE bool sl_quote6_find(const struct sl_tables *t, const struct sl_packet *p,
-			      const struct sl_work *w, uint32_t end, struct sl_quote6 *q)
+			      const struct sl_lookup *w, uint32_t end, struct sl_quote6 *q)
 {
 	uint32_t at = w->l4 + (uint32_t)sizeof(struct sl_icmp);
 
-	return sl_quote6_parse(p, at, end, sl_quote6_shape(t, p, at, end), q);
+	return sl_quote6_parse(p, at, end, sl_quote6_layout(t, p, at, end), q);
 }
 
 SL_INLINE void sl_icmp6_classify(const struct sl_tables *t, const struct sl_packet *p,
-				 struct sl_work *w)
+				 struct sl_lookup *w)
 {
 	const struct sl_ip6 *ip = sl_packet_at(p, w->l3, sizeof(*ip));
 	const struct sl_icmp *icmp;
@@ -66,7 +66,7 @@ SL_INLINE void sl_icmp6_classify(const struct sl_tables *t, const struct sl_pack
 	uint8_t type;
 	bool to_vip;
 
-	sl_work_end(w, SL_REASON_not_ours);
+	sl_lookup_decided(w, SL_REASON_not_ours);
 	if (!ip)
 		return;
 	src = sl_addr_load(ip->src);
@@ -85,7 +85,7 @@ SL_INLINE void sl_icmp6_classify(const struct sl_tables *t, const struct sl_pack
 			return;
 		w->reason = SL_REASON_icmp_unknown;
 		if (type == SL_ICMP6_ECHO)
-			w->todo = SL_TODO_ECHO;
+			w->packet_class = SL_CLASS_ECHO;
 	}
 	if (!sl_icmp6_is_error(type) || !sl_quote6_find(t, p, w, end, &q) ||
 	    !sl_addr_equal(&q.src, &dst))
@@ -98,7 +98,7 @@ SL_INLINE void sl_icmp6_classify(const struct sl_tables *t, const struct sl_pack
 
 /* Of a ping in fragments the first alone has an ICMP header. */
 SL_INLINE enum sl_reason sl_icmp6_echo(const struct sl_tables *t, struct sl_packet *p,
-				       const struct sl_work *w, bool first)
+				       const struct sl_lookup *w, bool first)
 {
 	const struct sl_port *port = sl_seam_port(t, p->ingress);
 	union sl_addr vip, client;
@@ -111,8 +111,6 @@ SL_INLINE enum sl_reason sl_icmp6_echo(const struct sl_tables *t, struct sl_pack
 	    !(ip = sl_packet_at(p, w->l3, sizeof(*ip))) ||
 	    (first && !(icmp = sl_packet_at(p, w->l4, sizeof(*icmp)))))
 		return SL_REASON_bad_header;
-	if (eth->dst[0] & 1)
-		return SL_REASON_martian;
 	__builtin_memcpy(mac, port->mac, sizeof(mac));
 	if (!sl_seam_current(t))
 		return SL_REASON_torn_table;
@@ -135,7 +133,7 @@ SL_INLINE enum sl_reason sl_icmp6_echo(const struct sl_tables *t, struct sl_pack
 
 /* The message and what it quotes: the quoted source becomes the backend, or the quoted destination
  * the VIP, and so the packet's own other end. more: what its sum has grown by already. */
-SL_INLINE bool sl_icmp6_rewrite(struct sl_packet *p, const struct sl_work *w,
+SL_INLINE bool sl_icmp6_rewrite(struct sl_packet *p, const struct sl_lookup *w,
 				const struct sl_quote6 *q, const struct sl_nat *n, uint32_t more,
 				bool to_backend)
 {
@@ -179,7 +177,7 @@ SL_INLINE bool sl_icmp6_rewrite(struct sl_packet *p, const struct sl_work *w,
 }
 
 SL_INLINE enum sl_reason sl_icmp6_forward(const struct sl_tables *t, struct sl_packet *p,
-					  const struct sl_work *w, uint16_t *egress,
+					  const struct sl_lookup *w, uint16_t *egress,
 					  bool to_backend)
 {
 	const struct sl_ip6 *ip = sl_packet_at(p, w->l3, sizeof(*ip));
@@ -195,11 +193,11 @@ SL_INLINE enum sl_reason sl_icmp6_forward(const struct sl_tables *t, struct sl_p
 	if (ip->hops <= 1 && mode != SL_MODE_DIRECT)
 		return SL_REASON_ttl_exceeded;
 	if (to_backend) {
-		reason = sl_look_backend(t, w, w->hash, &n, &id, egress);
+		reason = sl_resolve_backend(t, w, w->hash, &n, &id, egress);
 		if (reason != SL_REASON_to_backend)
 			return reason;
 		if (mode == SL_MODE_FULLNAT &&
-		    !sl_icmp_bind(t, p, &q.in, w->hash, w->service->pool, &more, true))
+		    !sl_icmp_quote_snat(t, p, &q.in, w->hash, w->service->pool, &more, true))
 			return sl_seam_current(t) ? SL_REASON_icmp_unknown : SL_REASON_torn_table;
 		if (mode != SL_MODE_NAT &&
 		    mode != SL_MODE_FULLNAT) { /* it has the VIP itself, and gets it as it came */
@@ -207,9 +205,9 @@ SL_INLINE enum sl_reason sl_icmp6_forward(const struct sl_tables *t, struct sl_p
 			return reason == SL_REASON_to_backend ? SL_REASON_icmp_to_backend : reason;
 		}
 	} else {
-		sl_nat_of_reverse(&n, w->reverse);
+		sl_nat_of_reply(&n, w->reply);
 		dst = sl_addr_load(ip->dst);
-		reason = sl_route_out(t, w->at, &dst, n.mac, egress);
+		reason = sl_route_to_client(t, w->at, &dst, n.mac, egress);
 		if (reason != SL_REASON_to_client)
 			return reason;
 	}
@@ -218,29 +216,29 @@ SL_INLINE enum sl_reason sl_icmp6_forward(const struct sl_tables *t, struct sl_p
 	return to_backend ? SL_REASON_icmp_to_backend : SL_REASON_icmp_to_client;
 }
 
-SL_INLINE enum sl_reason sl_icmp6_bound(const struct sl_tables *t, struct sl_packet *p,
-					const struct sl_work *w, uint16_t *egress)
+SL_INLINE enum sl_reason sl_icmp6_snat(const struct sl_tables *t, struct sl_packet *p,
+				       const struct sl_lookup *w, uint16_t *egress)
 {
 	const struct sl_ip6 *ip = sl_packet_at(p, w->l3, sizeof(*ip));
 	struct sl_quote6 q;
 
 	if (!ip || !sl_quote6_find(t, p, w, sl_icmp6_end(ip, w->l3), &q))
 		return SL_REASON_bad_header;
-	return sl_icmp_bound_with(t, p, w, &q.in, &q.src, &q.dst, egress, true);
+	return sl_icmp_snat_impl(t, p, w, &q.in, &q.src, &q.dst, egress, true);
 }
 
 SL_INLINE enum sl_reason sl_icmp6_route(const struct sl_tables *t, struct sl_packet *p,
-					const struct sl_work *w, uint16_t *egress)
+					const struct sl_lookup *w, uint16_t *egress)
 {
-	switch (w->todo) {
-	case SL_TODO_ECHO:
+	switch (w->packet_class) {
+	case SL_CLASS_ECHO:
 		*egress = p->ingress;
 		return sl_icmp6_echo(t, p, w, true);
-	case SL_TODO_ERROR_TO_BACKEND:
+	case SL_CLASS_ERROR_TO_BACKEND:
 		return sl_icmp6_forward(t, p, w, egress, true);
-	case SL_TODO_ERROR_TO_CLIENT:
+	case SL_CLASS_ERROR_TO_CLIENT:
 		return sl_icmp6_forward(t, p, w, egress, false);
-	case SL_TODO_ERROR_BOUND:
+	case SL_CLASS_ERROR_SNAT:
 		return sl_fullnat_error(t, p, w, egress, true);
 	default:
 		return sl_seam_current(t) ? (enum sl_reason)w->reason : SL_REASON_torn_table;

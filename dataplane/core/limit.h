@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* May this packet pass? The limits of a service, by abi/limit.h, asked in up to three places:
  *
- *   sl_limit_rest(), before a backend is picked    new connections of the client and the service,
- * so that what is refused leaves no state sl_limit_entry(), where the flow was found     the limit
- * that is kept in flow entries (route.h) sl_limit_rest(), with the backend known        all others
+ *   sl_limit_check(), before a backend is picked    new connections of the client and the service,
+ * so that what is refused leaves no state sl_limit_flow_entry(), where the flow was found     the
+ * limit that is kept in flow entries (route.h) sl_limit_check(), with the backend known        all
+ * others
  *
  * From narrow to wide; the first that bites names itself. A packet that a wider limit drops has
  * still used of the narrower ones.
@@ -17,16 +18,16 @@
 #ifndef SL_CORE_LIMIT_H
 #define SL_CORE_LIMIT_H
 
-#include "../abi/place.h"
+#include "../abi/cuckoo.h"
 #include "loop.h"
 #include "meter.h"
 
 /* What limits have to know of a packet. In XDP it lies on the stack: 48 bytes. */
-struct sl_limit_ask {
+struct sl_policer_query {
 	union sl_addr client;
-	uint64_t now;	  /* ticks */
-	uint32_t limits;  /* the service's extent */
-	uint32_t traffic; /* of the backend, once one is picked */
+	uint64_t now;	     /* ticks */
+	uint32_t limits;     /* the service's extent */
+	uint32_t counter_id; /* of the backend, once one is picked */
 	uint16_t bytes;
 	sl_be16 port; /* the client's */
 	uint8_t n_limits;
@@ -39,12 +40,12 @@ struct sl_limit_ask {
 	const struct sl_tables *tables;
 };
 
-/* The answer: enum sl_bite, and the scope that gave it. */
-#define SL_LIMIT_ANSWER(bite, scope) ((uint32_t)(bite) | (uint32_t)(scope) << 8)
+/* The answer: enum sl_policer_verdict, and the scope that gave it. */
+#define SL_LIMIT_RESULT(verdict, scope) ((uint32_t)(verdict) | (uint32_t)(scope) << 8)
 
-SL_INLINE enum sl_bite sl_limit_bite(uint32_t answer)
+SL_INLINE enum sl_policer_verdict sl_limit_verdict(uint32_t answer)
 {
-	return (enum sl_bite)(answer & 0xff);
+	return (enum sl_policer_verdict)(answer & 0xff);
 }
 
 SL_INLINE enum sl_reason sl_limit_reason(uint32_t answer)
@@ -65,12 +66,12 @@ SL_INLINE enum sl_reason sl_limit_reason(uint32_t answer)
 SL_COLD const struct sl_exception *sl_limit_exception(const struct sl_tables *t, uint64_t meter_key)
 {
 	union sl_addr key = { .q = { 0, meter_key } };
-	uint64_t hash = sl_place_hash(&key, 0, sl_seam_bank(t)->seed);
+	uint64_t hash = sl_cuckoo_hash(&key, 0, sl_seam_bank(t)->seed);
 	uint32_t size = sl_seam_exceptions(t);
 
 	for (int second = 0; second < 2; second++) {
 		const struct sl_exception *e = sl_seam_exception(
-			t, second ? sl_place_second(hash, size) : sl_place_first(hash, size));
+			t, second ? sl_cuckoo_second(hash, size) : sl_cuckoo_first(hash, size));
 
 		if (e && sl_addr_equal(&e->key, &key))
 			return e;
@@ -93,24 +94,25 @@ SL_INLINE const struct sl_pace *sl_limit_pace(const struct sl_tables *t,
 }
 
 /* Writes down who was bitten, in the place that his hash chooses; a busier one stays a while. */
-SL_INLINE void sl_limit_note(const struct sl_tables *t, const struct sl_limit *limit,
-			     const struct sl_limit_ask *ask)
+SL_INLINE void sl_limit_note_subject(const struct sl_tables *t, const struct sl_limit *limit,
+				     const struct sl_policer_query *query)
 {
 	bool by_flow = limit->scope == SL_SCOPE_FLOW, by_client = limit->scope == SL_SCOPE_CLIENT;
-	uint64_t q0 = by_flow || by_client ? ask->client.q[0] : 0;
-	uint64_t q1 = by_flow || by_client ? ask->client.q[1] : 0;
-	sl_be16 port = by_flow ? ask->port : 0;
-	uint32_t traffic = limit->scope == SL_SCOPE_BACKEND ? ask->traffic : 0;
-	uint64_t hash = (q0 ^ q1 ^ (uint64_t)traffic << 20 ^ (uint64_t)port << 4 ^ limit->id) *
+	uint64_t q0 = by_flow || by_client ? query->client.q[0] : 0;
+	uint64_t q1 = by_flow || by_client ? query->client.q[1] : 0;
+	sl_be16 port = by_flow ? query->port : 0;
+	uint32_t counter_id = limit->scope == SL_SCOPE_BACKEND ? query->counter_id : 0;
+	uint64_t hash = (q0 ^ q1 ^ (uint64_t)counter_id << 20 ^ (uint64_t)port << 4 ^ limit->id) *
 			0x9e3779b97f4a7c15ull;
 	/* By the highest bits, the only ones that all of the address has a part in. */
-	struct sl_bitten *b = sl_seam_bitten(t, (uint32_t)((hash >> 32) * SL_BITTEN >> 32));
+	struct sl_most_limited *b =
+		sl_seam_most_limited(t, (uint32_t)((hash >> 32) * SL_MOST_LIMITED >> 32));
 
 	if (!b)
 		return;
 	if (b->limit != limit->id || b->client.q[0] != q0 || b->client.q[1] != q1 ||
-	    b->port != port || b->traffic != traffic) {
-		if (b->held && ask->now - b->last < 2000000000u >> SL_TICK_SHIFT) {
+	    b->port != port || b->counter_id != counter_id) {
+		if (b->held && query->now - b->last < 2000000000u >> SL_TICK_SHIFT) {
 			b->held--;
 			return;
 		}
@@ -118,200 +120,208 @@ SL_INLINE void sl_limit_note(const struct sl_tables *t, const struct sl_limit *l
 		b->client.q[1] = q1;
 		b->limit = limit->id;
 		b->port = port;
-		b->traffic = traffic;
+		b->counter_id = counter_id;
 		b->packets = b->bytes = b->held = 0;
 	}
-	b->last = ask->now;
+	b->last = query->now;
 	b->packets++;
-	b->bytes += ask->bytes;
+	b->bytes += query->bytes;
 	b->held += b->held < 64;
 }
 
 /* The limit bites: counts that, and makes of it what its action says. */
-SL_COLD enum sl_bite sl_limit_bitten(const struct sl_tables *t, const struct sl_limit *limit,
-				     const struct sl_limit_ask *ask, enum sl_bite bite)
+SL_COLD enum sl_policer_verdict sl_limit_exceeded(const struct sl_tables *t,
+						  const struct sl_limit *limit,
+						  const struct sl_policer_query *query,
+						  enum sl_policer_verdict verdict)
 {
-	struct sl_limit_tally *tally = sl_seam_limit_tally(t, limit->id);
+	struct sl_limit_counters *counters = sl_seam_limit_counters(t, limit->id);
 
-	if (sl_unlikely(!tally))
-		return SL_BITE_NONE;
-	sl_limit_note(t, limit, ask);
-	if (bite == SL_BITE_DROP && limit->action != SL_ACTION_OBSERVE) {
-		tally->dropped++;
-		tally->dropped_bytes += ask->bytes;
-		return bite;
+	if (sl_unlikely(!counters))
+		return SL_POLICER_PASS;
+	sl_limit_note_subject(t, limit, query);
+	if (verdict == SL_POLICER_DROP && limit->action != SL_ACTION_OBSERVE) {
+		counters->dropped++;
+		counters->dropped_bytes += query->bytes;
+		return verdict;
 	}
-	tally->passed++;
-	if (bite == SL_BITE_MARK) {
-		tally->marked++;
-		return bite;
+	counters->passed++;
+	if (verdict == SL_POLICER_MARK) {
+		counters->marked++;
+		return verdict;
 	}
-	tally->observed++;
-	tally->observed_bytes += ask->bytes;
-	return SL_BITE_NONE;
+	counters->observed++;
+	counters->observed_bytes += query->bytes;
+	return SL_POLICER_PASS;
 }
 
 SL_INLINE void sl_limit_passed(const struct sl_tables *t, const struct sl_limit *limit)
 {
-	struct sl_limit_tally *tally = sl_seam_limit_tally(t, limit->id);
+	struct sl_limit_counters *counters = sl_seam_limit_counters(t, limit->id);
 
-	if (sl_likely(tally))
-		tally->passed++;
+	if (sl_likely(counters))
+		counters->passed++;
 }
 
-SL_INLINE bool sl_limit_may_mark(const struct sl_limit *limit, const struct sl_limit_ask *ask)
+SL_INLINE bool sl_limit_may_mark(const struct sl_limit *limit, const struct sl_policer_query *query)
 {
-	return ask->may_mark && limit->action == SL_ACTION_MARK;
+	return query->may_mark && limit->action == SL_ACTION_MARK;
 }
 
 /* Draws on a balance through this writer's lease. Times in 2^-8 ns. */
-SL_INLINE enum sl_bite sl_limit_lease(const struct sl_tables *t, const struct sl_limit *limit,
-				      const struct sl_limit_ask *ask, uint32_t index)
+SL_INLINE enum sl_policer_verdict sl_limit_lease(const struct sl_tables *t,
+						 const struct sl_limit *limit,
+						 const struct sl_policer_query *query,
+						 uint32_t index)
 {
 	const struct sl_pace *pace = &limit->pace;
-	struct sl_balance *balance = sl_seam_balance(t, index);
+	struct sl_shared_bucket *shared_bucket = sl_seam_shared_bucket(t, index);
 	struct sl_lease *lease = sl_seam_lease(t, index);
-	uint64_t now = ask->now << SL_METER_SHIFT, cost, more, left = 0;
+	uint64_t now = query->now << SL_METER_SHIFT, cost, more, left = 0;
 	uint64_t depth = pace->depth << SL_METER_SHIFT, most = pace->most << SL_METER_SHIFT;
 	const uint64_t term = 1000000ull << 8; /* a millisecond */
-	enum sl_bite bite = SL_BITE_DROP;
+	enum sl_policer_verdict verdict = SL_POLICER_DROP;
 	int64_t lapse;
 
-	if (!balance || !lease)
-		return SL_BITE_NONE;
-	cost = sl_gcra_cost(pace, ask->bytes) >> (SL_COST_SHIFT - 8);
+	if (!shared_bucket || !lease)
+		return SL_POLICER_PASS;
+	cost = sl_gcra_cost(pace, query->bytes) >> (SL_COST_SHIFT - 8);
 	/* Up to 2 ms ahead, and more by what the clock has stepped back. */
 	lapse = (int64_t)(lease->until - now);
 	if (lapse > 0 && lapse <= (int64_t)(3 * term))
 		left = lease->credit;
 	if (left >= cost) {
 		lease->credit = left - cost;
-		return SL_BITE_NONE;
+		return SL_POLICER_PASS;
 	}
 	more = (uint64_t)limit->lease << SL_METER_SHIFT;
 	if (lapse > -(int64_t)term && lapse <= (int64_t)(3 * term) && more > cost)
-		bite = sl_gcra_draw(&balance->full_at, now, more, depth, most, false);
-	if (bite != SL_BITE_NONE) {
+		verdict = sl_gcra_draw(&shared_bucket->full_at, now, more, depth, most, false);
+	if (verdict != SL_POLICER_PASS) {
 		more = cost - left; /* the rest of a lease counts: a burst comes out whole */
-		bite = sl_gcra_draw(&balance->full_at, now, more, depth, most,
-				    sl_limit_may_mark(limit, ask));
+		verdict = sl_gcra_draw(&shared_bucket->full_at, now, more, depth, most,
+				       sl_limit_may_mark(limit, query));
 	}
-	if (bite == SL_BITE_DROP)
-		return bite;
+	if (verdict == SL_POLICER_DROP)
+		return verdict;
 	lease->credit = left + more - cost;
 	lease->until = now + 2 * term;
-	return bite;
+	return verdict;
 }
 
-SL_INLINE enum sl_bite sl_limit_meter(const struct sl_tables *t, const struct sl_limit *limit,
-				      const struct sl_limit_ask *ask)
+SL_INLINE enum sl_policer_verdict sl_limit_meter(const struct sl_tables *t,
+						 const struct sl_limit *limit,
+						 const struct sl_policer_query *query)
 {
 	const struct sl_root *root = sl_seam_root(t);
-	struct sl_limit_tally *tally = sl_seam_limit_tally(t, limit->id);
-	uint64_t now = ask->now << SL_METER_SHIFT, evicted = 0, subject, *word;
+	struct sl_limit_counters *counters = sl_seam_limit_counters(t, limit->id);
+	uint64_t now = query->now << SL_METER_SHIFT, evicted = 0, subject, *word;
 	const struct sl_pace *pace;
 
-	if (!root || !tally)
-		return SL_BITE_NONE;
+	if (!root || !counters)
+		return SL_POLICER_PASS;
 	subject = limit->scope == SL_SCOPE_FLOW
-			  ? sl_hash_source(&ask->client, ask->port, root->row_key)
-			  : sl_meter_client(&ask->client, limit->prefix4, limit->prefix6,
+			  ? sl_hash_source(&query->client, query->port, root->slot_key)
+			  : sl_meter_client(&query->client, limit->prefix4, limit->prefix6,
 					    root->flow_key);
 	pace = sl_limit_pace(t, limit, subject);
 	if (!pace)
-		return SL_BITE_FREE;
+		return SL_POLICER_UNLIMITED;
 	word = sl_meter_find(t, sl_meter_key(limit->id, subject), now, &evicted);
 	if (evicted)
-		tally->evicted++;
+		counters->evicted++;
 	if (!word)
-		return SL_BITE_NONE;
-	return sl_gcra_draw(word, now, sl_gcra_cost(pace, ask->bytes) >> (SL_COST_SHIFT - 8),
+		return SL_POLICER_PASS;
+	return sl_gcra_draw(word, now, sl_gcra_cost(pace, query->bytes) >> (SL_COST_SHIFT - 8),
 			    pace->depth << SL_METER_SHIFT, pace->most << SL_METER_SHIFT,
-			    sl_limit_may_mark(limit, ask));
+			    sl_limit_may_mark(limit, query));
 }
 
 /* Whether the limit is asked about this packet at this point. */
-SL_INLINE bool sl_limit_concerns(const struct sl_limit *limit, const struct sl_limit_ask *ask)
+SL_INLINE bool sl_limit_concerns(const struct sl_limit *limit, const struct sl_policer_query *query)
 {
 	bool connections = limit->unit == SL_UNIT_CONNECTIONS;
 	bool first = connections && limit->scope != SL_SCOPE_BACKEND;
 
-	return !(limit->flags & SL_LIMIT_ENTRY) && limit->direction & ask->direction &&
-	       (!connections || ask->begin) && first != ask->picked;
+	return !(limit->flags & SL_LIMIT_ENTRY) && limit->direction & query->direction &&
+	       (!connections || query->begin) && first != query->picked;
 }
 
 /* The limit that is kept in flow entries: `value` is the entry's, its time from now on goes to
  * *time, whoever asks. */
-SL_INLINE enum sl_bite sl_limit_entry(const struct sl_tables *t, const struct sl_limit *limit,
-				      const struct sl_limit_ask *ask, uint64_t subject,
-				      uint64_t value, uint64_t *time)
+SL_INLINE enum sl_policer_verdict sl_limit_flow_entry(const struct sl_tables *t,
+						      const struct sl_limit *limit,
+						      const struct sl_policer_query *query,
+						      uint64_t subject, uint64_t value,
+						      uint64_t *time)
 {
 	uint64_t word = sl_flow_time(value), ahead, cost;
 	const struct sl_pace *pace;
-	enum sl_bite bite;
+	enum sl_policer_verdict verdict;
 
-	ahead = sl_gcra_ahead_ticks(word, ask->now, SL_TIME_AHEAD);
-	*time = ask->now + ahead;
-	pace = limit->direction & ask->direction ? sl_limit_pace(t, limit, subject) : NULL;
+	ahead = sl_gcra_ahead_ticks(word, query->now, SL_TIME_AHEAD);
+	*time = query->now + ahead;
+	pace = limit->direction & query->direction ? sl_limit_pace(t, limit, subject) : NULL;
 	if (!pace)
-		return SL_BITE_FREE;
+		return SL_POLICER_UNLIMITED;
 	if (sl_unlikely(ahead > pace->most)) {
 		if (ahead > pace->most + SL_GCRA_SLACK)
-			*time = ask->now + pace->most;
+			*time = query->now + pace->most;
 		ahead = pace->most;
 	}
-	cost = sl_gcra_ticks(sl_gcra_cost(pace, ask->bytes), word);
-	bite = sl_gcra_judge(ahead, cost, pace->depth, sl_limit_may_mark(limit, ask));
-	if (bite != SL_BITE_DROP)
+	cost = sl_gcra_ticks(sl_gcra_cost(pace, query->bytes), word);
+	verdict = sl_gcra_verdict(ahead, cost, pace->depth, sl_limit_may_mark(limit, query));
+	if (verdict != SL_POLICER_DROP)
 		*time += cost;
-	if (sl_unlikely(bite != SL_BITE_NONE))
-		return sl_limit_bitten(t, limit, ask, bite);
+	if (sl_unlikely(verdict != SL_POLICER_PASS))
+		return sl_limit_exceeded(t, limit, query, verdict);
 	sl_limit_passed(t, limit);
-	return bite;
+	return verdict;
 }
 
 /* One limit of the service, by its place among them. */
-SL_INLINE uint32_t sl_limit_one_with(const struct sl_tables *t, const struct sl_limit_ask *ask,
-				     uint32_t place)
+SL_INLINE uint32_t sl_limit_check_one_impl(const struct sl_tables *t,
+					   const struct sl_policer_query *query, uint32_t index)
 {
-	const struct sl_limit *limit = sl_seam_limit(t, (uint64_t)ask->limits + place);
-	enum sl_bite bite;
+	const struct sl_limit *limit = sl_seam_limit(t, (uint64_t)query->limits + index);
+	enum sl_policer_verdict verdict;
 
-	if (!limit || !sl_limit_concerns(limit, ask))
-		return SL_BITE_NONE;
+	if (!limit || !sl_limit_concerns(limit, query))
+		return SL_POLICER_PASS;
 	if (limit->scope == SL_SCOPE_FLOW || limit->scope == SL_SCOPE_CLIENT)
-		bite = sl_limit_meter(t, limit, ask);
+		verdict = sl_limit_meter(t, limit, query);
 	else
-		bite = sl_limit_lease(
-			t, limit, ask,
-			limit->balance + (limit->scope == SL_SCOPE_BACKEND ? ask->traffic : 0));
-	if (bite == SL_BITE_FREE)
-		return SL_BITE_NONE;
-	if (bite == SL_BITE_NONE)
+		verdict = sl_limit_lease(t, limit, query,
+					 limit->shared_bucket + (limit->scope == SL_SCOPE_BACKEND
+									 ? query->counter_id
+									 : 0));
+	if (verdict == SL_POLICER_UNLIMITED)
+		return SL_POLICER_PASS;
+	if (verdict == SL_POLICER_PASS)
 		sl_limit_passed(t, limit);
 	else
-		bite = sl_limit_bitten(t, limit, ask, bite);
-	return SL_LIMIT_ANSWER(bite, limit->scope);
+		verdict = sl_limit_exceeded(t, limit, query, verdict);
+	return SL_LIMIT_RESULT(verdict, limit->scope);
 }
 
 static long sl_limit_round(uint32_t i, void *state)
 {
-	struct sl_limit_ask *ask = state;
-	uint32_t one = sl_limit_one(ask->tables, ask, i);
+	struct sl_policer_query *query = state;
+	uint32_t one = sl_limit_check_one(query->tables, query, i);
 
-	if (sl_limit_bite(one) != SL_BITE_NONE)
-		ask->answer = one;
-	return sl_limit_bite(one) == SL_BITE_DROP;
+	if (sl_limit_verdict(one) != SL_POLICER_PASS)
+		query->answer = one;
+	return sl_limit_verdict(one) == SL_POLICER_DROP;
 }
 
 /* All limits of the service but the one in flow entries. */
-SL_INLINE uint32_t sl_limit_rest(const struct sl_tables *t, struct sl_limit_ask *ask)
+SL_INLINE uint32_t sl_limit_check(const struct sl_tables *t, struct sl_policer_query *query)
 {
-	ask->tables = t;
-	ask->answer = SL_BITE_NONE;
-	sl_loop(ask->n_limits < SL_LIMITS_A_SERVICE ? ask->n_limits : SL_LIMITS_A_SERVICE,
-		sl_limit_round, ask);
-	return ask->answer;
+	query->tables = t;
+	query->answer = SL_POLICER_PASS;
+	sl_loop(query->n_limits < SL_LIMITS_A_SERVICE ? query->n_limits : SL_LIMITS_A_SERVICE,
+		sl_limit_round, query);
+	return query->answer;
 }
 
 #endif

@@ -11,10 +11,11 @@
 #include <stdint.h>
 
 /* One round: 0 goes on, 1 ends the loop. */
-typedef long sl_round(uint32_t i, void *state);
+typedef long sl_loop_body(uint32_t i, void *state);
 
 /* Runs round(0, state) to round(n - 1, state), or until one ends it. */
-static inline __attribute__((always_inline)) void sl_loop(uint32_t n, sl_round *round, void *state)
+static inline __attribute__((always_inline)) void sl_loop(uint32_t n, sl_loop_body *round,
+							  void *state)
 {
 #ifdef __bpf__
 	bpf_loop(n, round, state, 0);

@@ -30,7 +30,7 @@ SL_INLINE struct sl_meters *sl_meter_line(const struct sl_tables *t, uint64_t ha
 					: sl_hash_bucket(hash, n));
 }
 
-struct sl_meter_place {
+struct sl_meter_slot {
 	uint64_t *key;
 	uint64_t *word;
 	uint64_t was;	/* the key that stands there */
@@ -38,8 +38,8 @@ struct sl_meter_place {
 };
 
 /* The subject's place in the line, or else whichever is nearest to full so far. */
-SL_INLINE bool sl_meter_look(struct sl_meters *line, uint64_t key, uint64_t now,
-			     struct sl_meter_place *best)
+SL_INLINE bool sl_meter_search(struct sl_meters *line, uint64_t key, uint64_t now,
+			       struct sl_meter_slot *best)
 {
 	for (uint32_t way = 0; way < SL_METER_WAYS; way++) {
 		uint64_t was = *(const volatile uint64_t *)&line->key[way];
@@ -53,8 +53,8 @@ SL_INLINE bool sl_meter_look(struct sl_meters *line, uint64_t key, uint64_t now,
 					    UINT64_MAX)
 			    : 0;
 		if (!best->key || ahead < best->ahead)
-			*best = (struct sl_meter_place){ &line->key[way], &line->full_at[way], was,
-							 ahead };
+			*best = (struct sl_meter_slot){ &line->key[way], &line->full_at[way], was,
+							ahead };
 	}
 	return false;
 }
@@ -64,7 +64,7 @@ SL_INLINE uint64_t *sl_meter_find(const struct sl_tables *t, uint64_t key, uint6
 				  uint64_t *evicted)
 {
 	const struct sl_root *root = sl_seam_root(t);
-	struct sl_meter_place place = { 0 };
+	struct sl_meter_slot slot = { 0 };
 	uint64_t hash;
 
 	if (!root)
@@ -73,16 +73,16 @@ SL_INLINE uint64_t *sl_meter_find(const struct sl_tables *t, uint64_t key, uint6
 	for (int second = 0; second < 2; second++) {
 		struct sl_meters *line = sl_meter_line(t, hash, second);
 
-		if (line && sl_meter_look(line, key, now, &place))
-			return place.word;
+		if (line && sl_meter_search(line, key, now, &slot))
+			return slot.word;
 	}
-	if (!place.key || !place.word || !sl_entry_swap(place.key, place.was, key))
+	if (!slot.key || !slot.word || !sl_entry_swap(slot.key, slot.was, key))
 		return NULL;
-	if (place.ahead) {
-		*(volatile uint64_t *)place.word = now;
+	if (slot.ahead) {
+		*(volatile uint64_t *)slot.word = now;
 		*evicted += 1;
 	}
-	return place.word;
+	return slot.word;
 }
 
 #endif

@@ -15,7 +15,7 @@
 static int sl_mode(const struct sl_tables *t, struct sl_packet *p, uint64_t index, uint32_t l3,
 		   uint32_t l4, uint8_t mode);
 
-SL_INLINE int sl_mode_with(const struct sl_tables *t, struct sl_packet *p, uint64_t index,
+SL_INLINE int sl_mode_impl(const struct sl_tables *t, struct sl_packet *p, uint64_t index,
 			   uint32_t l3, uint32_t l4, uint8_t mode)
 {
 	const struct sl_backend *b = sl_seam_backend(t, index);

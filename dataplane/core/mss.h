@@ -49,7 +49,7 @@ SL_INLINE void sl_mss_set(struct sl_packet *p, uint32_t l4, uint32_t at, uint16_
 	tcp->csum = sl_csum_apply(tcp->csum, (uint32_t)(uint16_t)~old + new);
 }
 
-SL_INLINE void sl_mss_clamp_with(struct sl_packet *p, uint32_t l3, uint32_t l4, uint16_t most)
+SL_INLINE void sl_mss_clamp_impl(struct sl_packet *p, uint32_t l3, uint32_t l4, uint16_t most)
 {
 	uint32_t at = l4 + sizeof(struct sl_tcp), end = sl_tcp_end(p, l3, l4);
 
@@ -91,7 +91,7 @@ SL_INLINE void sl_mss_reply(const struct sl_packet *p, uint32_t l3, uint32_t l4,
 
 	if (protocol != SL_PROTO_TCP)
 		return;
-	tcp = sl_packet_again(p, l4, sizeof(*tcp));
+	tcp = sl_packet_at_parsed(p, l4, sizeof(*tcp));
 	if (!tcp)
 		return;
 	if (sl_unlikely(tcp->flags & SL_TCP_SYN))

@@ -26,7 +26,7 @@ SL_INLINE void sl_eth_address(struct sl_eth *eth, const uint8_t mac[12])
 
 /* TTL shares a 16-bit word with the protocol and is its first byte: one less there is one less in
  * the word as it lies in memory, and in one's complement what comes before 0 is 0xfffe. */
-SL_INLINE void sl_ip4_hop(struct sl_ip4 *ip, uint16_t delta)
+SL_INLINE void sl_ip4_dec_ttl(struct sl_ip4 *ip, uint16_t delta)
 {
 	ip->ttl--;
 	ip->csum = sl_csum_add(ip->csum, (uint16_t)(delta - 1 - !delta));
@@ -48,12 +48,12 @@ SL_INLINE void sl_udp_csum(struct sl_udp *udp, uint16_t delta)
 SL_INLINE void sl_l4_csum(const struct sl_packet *p, uint32_t l4, uint8_t protocol, uint16_t delta)
 {
 	if (sl_likely(protocol == SL_PROTO_TCP)) {
-		struct sl_tcp *tcp = sl_packet_again(p, l4, sizeof(*tcp));
+		struct sl_tcp *tcp = sl_packet_at_parsed(p, l4, sizeof(*tcp));
 
 		if (tcp)
 			tcp->csum = sl_csum_add(tcp->csum, delta);
 	} else {
-		struct sl_udp *udp = sl_packet_again(p, l4, sizeof(*udp));
+		struct sl_udp *udp = sl_packet_at_parsed(p, l4, sizeof(*udp));
 
 		if (udp)
 			sl_udp_csum(udp, delta);
@@ -62,8 +62,8 @@ SL_INLINE void sl_l4_csum(const struct sl_packet *p, uint32_t l4, uint8_t protoc
 
 /* What a rewrite stores; copied from the tables before it is known whether they moved. */
 struct sl_nat {
-	uint64_t
-		index; /* of the backend's record, and what fits the way there: sl_look_backend() */
+	uint64_t index; /* of the backend's record, and what fits the way there:
+			   sl_resolve_backend() */
 	uint32_t mtu;
 	uint8_t mac[12] __attribute__((aligned(8)));
 	union sl_addr addr;
@@ -73,7 +73,7 @@ struct sl_nat {
 };
 
 /* All but where it leaves, of a packet from a backend. */
-SL_INLINE void sl_nat_of_reverse(struct sl_nat *n, const struct sl_reverse *r)
+SL_INLINE void sl_nat_of_reply(struct sl_nat *n, const struct sl_reply_entry *r)
 {
 	n->addr = r->vip;
 	n->port = r->port;
@@ -91,12 +91,12 @@ SL_INLINE void sl_nat_of_backend(struct sl_nat *n, const struct sl_backend *b)
 }
 
 /* An address of the network header, and one hop less. */
-SL_INLINE void sl_nat_l3(void *l3, const struct sl_nat *n, bool to_client, bool six)
+SL_INLINE void sl_nat_l3(void *l3, const struct sl_nat *n, bool to_client, bool is_ipv6)
 {
 	struct sl_ip4 *ip = l3;
 	struct sl_ip6 *ip6 = l3;
 
-	if (six) {
+	if (is_ipv6) {
 		sl_addr_store(to_client ? ip6->src : ip6->dst, &n->addr);
 		ip6->hops--;
 		return;
@@ -105,21 +105,22 @@ SL_INLINE void sl_nat_l3(void *l3, const struct sl_nat *n, bool to_client, bool 
 		ip->src = n->addr.w[3];
 	else
 		ip->dst = n->addr.w[3];
-	sl_ip4_hop(ip, n->ip_delta);
+	sl_ip4_dec_ttl(ip, n->ip_delta);
 }
 
 /* Towards the backend destination address and port are replaced, towards the client the source. */
 SL_INLINE bool sl_nat(const struct sl_packet *p, uint32_t l3, uint32_t l4, uint8_t protocol,
-		      const struct sl_nat *n, bool to_client, bool six)
+		      const struct sl_nat *n, bool to_client, bool is_ipv6)
 {
 	struct sl_eth *eth;
 	struct sl_udp *ports; /* TCP's stand there too */
 	void *ip;
 
 	/* Each is checked at once: clang may look twice at what is checked later. */
-	if (!(eth = sl_packet_again(p, 0, sizeof(*eth))) ||
-	    !(ip = sl_packet_again(p, l3, six ? sizeof(struct sl_ip6) : sizeof(struct sl_ip4))) ||
-	    !(ports = sl_packet_again(p, l4, sizeof(*ports))))
+	if (!(eth = sl_packet_at_parsed(p, 0, sizeof(*eth))) ||
+	    !(ip = sl_packet_at_parsed(p, l3,
+				       is_ipv6 ? sizeof(struct sl_ip6) : sizeof(struct sl_ip4))) ||
+	    !(ports = sl_packet_at_parsed(p, l4, sizeof(*ports))))
 		return false;
 	sl_eth_address(eth, n->mac);
 	if (to_client)
@@ -127,20 +128,20 @@ SL_INLINE bool sl_nat(const struct sl_packet *p, uint32_t l3, uint32_t l4, uint8
 	else
 		ports->dst = n->port;
 	sl_l4_csum(p, l4, protocol, n->l4_delta);
-	sl_nat_l3(ip, n, to_client, six);
+	sl_nat_l3(ip, n, to_client, is_ipv6);
 	return true;
 }
 
 /* Source or destination of a network header, where nobody has computed what the checksums change
  * by: what those of the transport do. */
-SL_INLINE uint16_t sl_nat_address(void *l3, const union sl_addr *addr, bool source, bool six)
+SL_INLINE uint16_t sl_nat_address(void *l3, const union sl_addr *addr, bool source, bool is_ipv6)
 {
 	struct sl_ip4 *ip = l3;
 	struct sl_ip6 *ip6 = l3;
 	union sl_addr before;
 	uint16_t delta;
 
-	if (six) {
+	if (is_ipv6) {
 		before = sl_addr_load(source ? ip6->src : ip6->dst);
 		sl_addr_store(source ? ip6->src : ip6->dst, addr);
 		return sl_csum_delta_addr(&before, addr);
@@ -167,19 +168,20 @@ SL_INLINE sl_be16 sl_nat_port(struct sl_udp *ports, sl_be16 port, bool source)
 }
 
 /* An end of the packet, address and port, with all checksums. */
-SL_INLINE bool sl_nat_end(struct sl_packet *p, uint32_t l3, uint32_t l4, uint8_t protocol,
-			  const union sl_addr *addr, sl_be16 port, bool source, bool six)
+SL_INLINE bool sl_nat_endpoint(struct sl_packet *p, uint32_t l3, uint32_t l4, uint8_t protocol,
+			       const union sl_addr *addr, sl_be16 port, bool source, bool is_ipv6)
 {
 	struct sl_udp *ports;
 	uint16_t delta;
 	sl_be16 before;
 	void *ip;
 
-	if (!(ports = sl_packet_again(p, l4, sizeof(*ports))) ||
-	    !(ip = sl_packet_again(p, l3, six ? sizeof(struct sl_ip6) : sizeof(struct sl_ip4))))
+	if (!(ports = sl_packet_at_parsed(p, l4, sizeof(*ports))) ||
+	    !(ip = sl_packet_at_parsed(p, l3,
+				       is_ipv6 ? sizeof(struct sl_ip6) : sizeof(struct sl_ip4))))
 		return false;
 	before = sl_nat_port(ports, port, source);
-	delta = sl_nat_address(ip, addr, source, six);
+	delta = sl_nat_address(ip, addr, source, is_ipv6);
 	sl_l4_csum(p, l4, protocol,
 		   sl_csum_fold((uint32_t)delta + (uint16_t)~before + (uint16_t)port));
 	return true;

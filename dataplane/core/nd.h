@@ -82,7 +82,8 @@ SL_INLINE bool sl_nd_answer(const struct sl_tables *t, struct sl_packet *p, uint
 			delta += sl_nd_link(option, port->mac);
 	}
 	if (!probe)
-		sl_seam_want(t, &sender); /* whoever asks for a VIP soon wants an answer from it */
+		sl_seam_request_neighbour(
+			t, &sender); /* whoever asks for a VIP soon wants an answer from it */
 	to = probe ? all_nodes : sender;
 	flags = sl_htonl(probe ? 0x20000000 : 0x60000000); /* override; solicited */
 	delta += sl_nd_delta((uint32_t)nd->flags, (uint32_t)flags);

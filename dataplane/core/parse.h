@@ -16,10 +16,10 @@ enum sl_parsed_kind {
 	SL_PARSED_IP6,	    /* l3 holds, and parse6.h goes on; from there on it is IP4 for IPv6 */
 	SL_PARSED_IP4,	    /* src, dst and protocol hold, there are no ports to speak of */
 	SL_PARSED_FRAGMENT, /* as above, a fragment other than */
-	SL_PARSED_FIRST,    /* the first one of a datagram */
-	SL_PARSED_CHAIN,    /* as above, of IPv6 with extension headers that can't be followed */
-	SL_PARSED_BAD,	    /* as above, cut off or with a length that contradicts the frame */
-	SL_PARSED_FLOW,	    /* TCP or UDP: everything holds */
+	SL_PARSED_FIRST_FRAGMENT, /* the first one of a datagram */
+	SL_PARSED_CHAIN, /* as above, of IPv6 with extension headers that can't be followed */
+	SL_PARSED_BAD,	 /* as above, cut off or with a length that contradicts the frame */
+	SL_PARSED_FLOW,	 /* TCP or UDP: everything holds */
 };
 
 struct sl_parsed {
@@ -118,9 +118,30 @@ SL_INLINE void sl_parse(const struct sl_packet *p, struct sl_parsed *o)
 		o->kind = SL_PARSED_BAD;
 	else if (sl_unlikely(sl_ntohs(ip->fragment) & SL_IP4_FRAGMENT))
 		o->kind = sl_ntohs(ip->fragment) & SL_IP4_OFFSET ? SL_PARSED_FRAGMENT
-								 : SL_PARSED_FIRST;
+								 : SL_PARSED_FIRST_FRAGMENT;
 	else
 		o->kind = sl_parse_transport(p, o, length - header);
+}
+
+/* Whether an option of an IPv4 header is a source route, loose or strict (RFC 791, 3.1). The header
+ * has that many bytes. */
+SL_INLINE bool sl_source_routed_impl(const struct sl_packet *p, uint32_t l3, uint32_t header)
+{
+	uint32_t next = sizeof(struct sl_ip4);
+
+	for (uint32_t at = sizeof(struct sl_ip4); at < SL_IP4_HEADER_MAX; at++) {
+		const uint8_t *option;
+
+		if (at != next || at >= header)
+			continue;
+		option = sl_packet_at(p, l3 + at, 2);
+		if (!option || option[0] == SL_IP4_OPTIONS_END)
+			return false;
+		if (option[0] == SL_IP4_LOOSE_ROUTE || option[0] == SL_IP4_STRICT_ROUTE)
+			return true;
+		next += option[0] == SL_IP4_NO_OPERATION || !option[1] ? 1 : option[1];
+	}
+	return false;
 }
 
 /* The same of a first fragment as if it were the whole packet. */
@@ -129,9 +150,9 @@ SL_INLINE void sl_parse_whole(const struct sl_packet *p, struct sl_parsed *o)
 	const struct sl_ip4 *ip;
 
 	sl_parse(p, o);
-	if (o->kind != SL_PARSED_FIRST)
+	if (o->kind != SL_PARSED_FIRST_FRAGMENT)
 		return;
-	ip = sl_packet_again(p, o->l3, sizeof(*ip));
+	ip = sl_packet_at_parsed(p, o->l3, sizeof(*ip));
 	if (ip)
 		o->kind = sl_parse_transport(p, o, sl_ntohs(ip->length) - (o->l4 - o->l3));
 }

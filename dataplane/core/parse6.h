@@ -25,19 +25,19 @@ SL_INLINE bool sl_is_extension(uint32_t next)
 	       next == SL_PROTO_FRAGMENT || next == SL_PROTO_AH || next == SL_PROTO_DESTINATION;
 }
 
-SL_INLINE uint32_t sl_shape_l4(uint32_t shape)
+SL_INLINE uint32_t sl_layout_l4(uint32_t layout)
 {
-	return shape & 0xff;
+	return layout & 0xff;
 }
 
-SL_INLINE uint8_t sl_shape_protocol(uint32_t shape)
+SL_INLINE uint8_t sl_layout_protocol(uint32_t layout)
 {
-	return (uint8_t)(shape >> 8);
+	return (uint8_t)(layout >> 8);
 }
 
-SL_INLINE uint8_t sl_shape_kind(uint32_t shape)
+SL_INLINE uint8_t sl_layout_kind(uint32_t layout)
 {
-	return (uint8_t)(shape >> 16);
+	return (uint8_t)(layout >> 16);
 }
 
 /* From l4 to what is none of its headers, or to a fragment's: where that stands, 8..15 the
@@ -63,7 +63,8 @@ SL_INLINE uint64_t sl_chain_walk(const struct sl_packet *p, uint32_t l4, uint32_
 
 			if (is && (!through || is != SL_IP6_MORE || first))
 				return first | l4 | protocol << 8 |
-				       (is == SL_IP6_MORE ? SL_PARSED_FIRST : SL_PARSED_FRAGMENT)
+				       (is == SL_IP6_MORE ? SL_PARSED_FIRST_FRAGMENT
+							  : SL_PARSED_FRAGMENT)
 					       << 16;
 			if (is)
 				first = (uint64_t)l4 << 32;
@@ -83,54 +84,54 @@ SL_INLINE uint64_t sl_chain_walk(const struct sl_packet *p, uint32_t l4, uint32_
 						  : l4 | protocol << 8 | SL_PARSED_IP6 << 16);
 }
 
-SL_INLINE uint64_t sl_shape6_walk(const struct sl_packet *p, uint32_t l3, bool through)
+SL_INLINE uint64_t sl_layout6_walk(const struct sl_packet *p, uint32_t l3, bool through)
 {
 	const struct sl_ip6 *ip = sl_packet_at(p, l3, sizeof(*ip));
 	uint32_t l4 = l3 + (uint32_t)sizeof(*ip), end, least;
-	uint64_t shape = l3 << 24;
+	uint64_t layout = l3 << 24;
 
 	if (!ip || sl_ntohl(ip->version_class_flow) >> 28 != 6)
-		return shape | SL_PARSED_OTHER << 16;
+		return layout | SL_PARSED_OTHER << 16;
 	end = l4 + sl_ntohs(ip->length);
 	if (end > p->length)
-		return shape | SL_PARSED_BAD << 16;
-	shape |= sl_chain_walk(p, l4, ip->next, end, through);
-	l4 = (uint32_t)shape;
-	least = sl_shape_protocol(l4) == SL_PROTO_TCP	? (uint32_t)sizeof(struct sl_tcp)
-		: sl_shape_protocol(l4) == SL_PROTO_UDP ? (uint32_t)sizeof(struct sl_udp)
-							: 0;
-	if (sl_shape_kind(l4) != SL_PARSED_IP6 || !least)
-		return shape;
-	l4 = sl_shape_l4(l4);
+		return layout | SL_PARSED_BAD << 16;
+	layout |= sl_chain_walk(p, l4, ip->next, end, through);
+	l4 = (uint32_t)layout;
+	least = sl_layout_protocol(l4) == SL_PROTO_TCP	 ? (uint32_t)sizeof(struct sl_tcp)
+		: sl_layout_protocol(l4) == SL_PROTO_UDP ? (uint32_t)sizeof(struct sl_udp)
+							 : 0;
+	if (sl_layout_kind(l4) != SL_PARSED_IP6 || !least)
+		return layout;
+	l4 = sl_layout_l4(l4);
 	if (l4 + least > end || !sl_packet_at(p, l4, least))
-		return shape ^ (SL_PARSED_IP6 ^ SL_PARSED_BAD) << 16;
-	return shape ^ (SL_PARSED_IP6 ^ SL_PARSED_FLOW) << 16;
+		return layout ^ (SL_PARSED_IP6 ^ SL_PARSED_BAD) << 16;
+	return layout ^ (SL_PARSED_IP6 ^ SL_PARSED_FLOW) << 16;
 }
 
 /* What stands where, as one number, since an engine may have to find it out elsewhere (seam.h):
  * 0..7 the offset of the transport header, or of a fragment's, 8..15 its protocol, 16..23 the kind,
  * 24..31 l3. */
-SL_INLINE uint32_t sl_shape6_with(const struct sl_packet *p, uint32_t l3)
+SL_INLINE uint32_t sl_layout6_impl(const struct sl_packet *p, uint32_t l3)
 {
-	return (uint32_t)sl_shape6_walk(p, l3, false);
+	return (uint32_t)sl_layout6_walk(p, l3, false);
 }
 
 /* The same of a first fragment as if it were the whole packet; 32..39 where its fragment header
  * stands, 0 for none. */
-SL_INLINE uint64_t sl_shape6_first_with(const struct sl_packet *p, uint32_t l3)
+SL_INLINE uint64_t sl_layout6_first_fragment_impl(const struct sl_packet *p, uint32_t l3)
 {
-	return sl_shape6_walk(p, l3, true);
+	return sl_layout6_walk(p, l3, true);
 }
 
 /* The values that stand there. */
-SL_INLINE void sl_parse6(const struct sl_packet *p, uint32_t shape, struct sl_parsed *o)
+SL_INLINE void sl_parse6(const struct sl_packet *p, uint32_t layout, struct sl_parsed *o)
 {
 	const struct sl_ip6 *ip;
 	const struct sl_udp *ports;
 
-	*o = (struct sl_parsed){ .kind = SL_PARSED_OTHER, .l3 = shape >> 24 };
-	if (sl_shape_kind(shape) == SL_PARSED_OTHER ||
-	    !(ip = sl_packet_again(p, o->l3, sizeof(*ip))))
+	*o = (struct sl_parsed){ .kind = SL_PARSED_OTHER, .l3 = layout >> 24 };
+	if (sl_layout_kind(layout) == SL_PARSED_OTHER ||
+	    !(ip = sl_packet_at_parsed(p, o->l3, sizeof(*ip))))
 		return;
 	o->src6 = sl_addr_load(ip->src);
 	o->dst6 = sl_addr_load(ip->dst);
@@ -138,10 +139,10 @@ SL_INLINE void sl_parse6(const struct sl_packet *p, uint32_t shape, struct sl_pa
 	if (sl_addr_is4(&o->src6) || sl_addr_is4(&o->dst6))
 		return;
 	o->ttl = ip->hops;
-	o->l4 = sl_shape_l4(shape);
-	o->protocol = sl_shape_protocol(shape);
-	o->kind = sl_shape_kind(shape);
-	if (o->kind != SL_PARSED_FLOW || !(ports = sl_packet_again(p, o->l4, sizeof(*ports))))
+	o->l4 = sl_layout_l4(layout);
+	o->protocol = sl_layout_protocol(layout);
+	o->kind = sl_layout_kind(layout);
+	if (o->kind != SL_PARSED_FLOW || !(ports = sl_packet_at_parsed(p, o->l4, sizeof(*ports))))
 		return;
 	o->sport = ports->src; /* TCP's stand there too */
 	o->dport = ports->dst;

@@ -17,7 +17,7 @@
  * In both the fixed bit is 1, by which all else on the port can be told from QUIC (RFC 9443).
  * Coalesced packets have the same id (RFC 9000, 12.2), so the first one's counts.
  *
- * What isn't whole, or not as this says, names nobody: then the flow's entry or its row do.
+ * What isn't whole, or not as this says, names nobody: then the flow's entry or its slot do.
  */
 #ifndef SL_CORE_QUIC_H
 #define SL_CORE_QUIC_H
@@ -101,19 +101,19 @@ SL_INLINE bool sl_quic_server(const struct sl_packet *p, const struct sl_quic_wh
 }
 
 /* The backend of that id in the table that a service's word tells of; 0: it names none. */
-SL_INLINE uint32_t sl_quic_backend(const struct sl_tables *t, uint32_t servers, uint64_t id)
+SL_INLINE uint32_t sl_quic_backend(const struct sl_tables *t, uint32_t server_ids, uint64_t id)
 {
-	uint32_t at = sl_servers_at(servers), mask = sl_servers_mask(servers);
-	uint64_t hash = sl_server_hash(id);
+	uint32_t at = sl_server_ids_first(server_ids), mask = sl_server_ids_mask(server_ids);
+	uint64_t hash = sl_server_id_hash(id);
 
 	for (int second = 0; second < 2; second++) {
 		uint32_t bucket =
-			second ? sl_server_second(hash, mask) : sl_server_first(hash, mask);
-		const struct sl_rows *r = sl_seam_extent(t, (uint64_t)at + bucket);
+			second ? sl_server_id_second(hash, mask) : sl_server_id_first(hash, mask);
+		const struct sl_table_block *r = sl_seam_block(t, (uint64_t)at + bucket);
 
-		for (uint32_t i = 0; r && i < SL_SERVERS; i++)
-			if (r->servers.id[i] == id && r->servers.backend[i])
-				return r->servers.backend[i];
+		for (uint32_t i = 0; r && i < SL_SERVER_IDS_PER_BUCKET; i++)
+			if (r->server_ids.id[i] == id && r->server_ids.backend[i])
+				return r->server_ids.backend[i];
 	}
 	return 0;
 }
@@ -125,8 +125,8 @@ SL_INLINE bool sl_quic_has_ids(uint64_t where)
 	return where >> 32 & 15;
 }
 
-SL_INLINE uint32_t sl_quic_with(const struct sl_tables *t, const struct sl_packet *p,
-				uint64_t where, uint32_t servers)
+SL_INLINE uint32_t sl_quic_impl(const struct sl_tables *t, const struct sl_packet *p,
+				uint64_t where, uint32_t server_ids)
 {
 	uint32_t l4 = where & 0xff, end = where >> 8 & 0xffffff, length;
 	const struct sl_udp *udp = sl_packet_at(p, l4, sizeof(*udp));
@@ -141,7 +141,7 @@ SL_INLINE uint32_t sl_quic_with(const struct sl_tables *t, const struct sl_packe
 				    .bytes = where >> 32 & 15 };
 	if (!sl_quic_server(p, &w, &id))
 		return 0;
-	return sl_quic_backend(t, servers, id);
+	return sl_quic_backend(t, server_ids, id);
 }
 
 #endif

@@ -11,7 +11,7 @@
 
 #include "nat.h"
 
-enum { SL_QUOTE_LEAST = 8 }; /* bytes after the IP header */
+enum { SL_QUOTE_MIN = 8 }; /* bytes after the IP header */
 
 /* Those that quote a packet of a flow; redirects and source quenches are not for us to pass on. */
 SL_INLINE bool sl_icmp_is_error(uint8_t type)
@@ -49,7 +49,7 @@ SL_INLINE bool sl_quote_parse(const struct sl_packet *p, uint32_t at, uint32_t e
 	q->protocol = ip->protocol;
 	q->src = ip->src;
 	q->dst = ip->dst;
-	if (header < sizeof(*ip) || q->l4 + SL_QUOTE_LEAST > end ||
+	if (header < sizeof(*ip) || q->l4 + SL_QUOTE_MIN > end ||
 	    sl_ntohs(ip->fragment) & SL_IP4_OFFSET ||
 	    (q->protocol != SL_PROTO_TCP && q->protocol != SL_PROTO_UDP))
 		return false;
@@ -93,10 +93,11 @@ SL_INLINE uint32_t sl_quote_csum(struct sl_packet *p, const struct sl_quote *q, 
 
 /* Source or destination of what is quoted, of either family, where nobody has computed what the
  * checksums change by: what the message's sum grows by. */
-SL_INLINE uint32_t sl_quote_end(struct sl_packet *p, const struct sl_quote *q,
-				const union sl_addr *addr, sl_be16 port, bool source, bool six)
+SL_INLINE uint32_t sl_quote_nat_endpoint(struct sl_packet *p, const struct sl_quote *q,
+					 const union sl_addr *addr, sl_be16 port, bool source,
+					 bool is_ipv6)
 {
-	void *l3 = sl_packet_at(p, q->l3, six ? sizeof(struct sl_ip6) : sizeof(struct sl_ip4));
+	void *l3 = sl_packet_at(p, q->l3, is_ipv6 ? sizeof(struct sl_ip6) : sizeof(struct sl_ip4));
 	struct sl_udp *ports = sl_packet_at(p, q->l4, sizeof(*ports));
 	uint16_t csum = 0, delta;
 	uint32_t grown;
@@ -104,11 +105,11 @@ SL_INLINE uint32_t sl_quote_end(struct sl_packet *p, const struct sl_quote *q,
 
 	if (!l3 || !ports)
 		return 0;
-	if (!six)
+	if (!is_ipv6)
 		csum = ((struct sl_ip4 *)l3)->csum;
-	delta = sl_nat_address(l3, addr, source, six);
+	delta = sl_nat_address(l3, addr, source, is_ipv6);
 	grown = delta;
-	if (!six)
+	if (!is_ipv6)
 		grown += sl_word_delta(csum, ((struct sl_ip4 *)l3)->csum);
 	before = sl_nat_port(ports, port, source);
 	grown += sl_word_delta((uint16_t)before, (uint16_t)port);
@@ -118,8 +119,8 @@ SL_INLINE uint32_t sl_quote_end(struct sl_packet *p, const struct sl_quote *q,
 
 /* The quoted source or destination becomes n's address and port; what the message's sum grows by in
  * *grown. */
-SL_INLINE bool sl_quote_move(struct sl_packet *p, const struct sl_quote *q, const struct sl_nat *n,
-			     bool source, uint32_t *grown)
+SL_INLINE bool sl_quote_nat(struct sl_packet *p, const struct sl_quote *q, const struct sl_nat *n,
+			    bool source, uint32_t *grown)
 {
 	struct sl_ip4 *ip = sl_packet_at(p, q->l3, sizeof(*ip));
 	struct sl_udp *ports = sl_packet_at(p, q->l4, sizeof(*ports));

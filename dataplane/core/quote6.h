@@ -22,7 +22,7 @@ SL_INLINE bool sl_icmp6_is_error(uint8_t type)
 }
 
 /* What stands where in the packet at `at`, as sl_chain_walk() says it. */
-SL_INLINE uint32_t sl_quote6_shape_with(const struct sl_packet *p, uint32_t at, uint32_t end)
+SL_INLINE uint32_t sl_quote6_layout_impl(const struct sl_packet *p, uint32_t at, uint32_t end)
 {
 	const struct sl_ip6 *ip = sl_packet_at(p, at, sizeof(*ip));
 
@@ -31,8 +31,8 @@ SL_INLINE uint32_t sl_quote6_shape_with(const struct sl_packet *p, uint32_t at, 
 	return (uint32_t)sl_chain_walk(p, at + (uint32_t)sizeof(*ip), ip->next, end, true);
 }
 
-SL_INLINE bool sl_quote6_parse(const struct sl_packet *p, uint32_t at, uint32_t end, uint32_t shape,
-			       struct sl_quote6 *q)
+SL_INLINE bool sl_quote6_parse(const struct sl_packet *p, uint32_t at, uint32_t end,
+			       uint32_t layout, struct sl_quote6 *q)
 {
 	const struct sl_ip6 *ip = sl_packet_at(p, at, sizeof(*ip));
 	const struct sl_udp *ports;
@@ -40,15 +40,15 @@ SL_INLINE bool sl_quote6_parse(const struct sl_packet *p, uint32_t at, uint32_t 
 	if (!ip)
 		return false;
 	q->in.l3 = at;
-	q->in.l4 = sl_shape_l4(shape);
+	q->in.l4 = sl_layout_l4(layout);
 	q->in.end = end;
-	q->in.protocol = sl_shape_protocol(shape);
+	q->in.protocol = sl_layout_protocol(layout);
 	q->src = sl_addr_load(ip->src);
 	q->dst = sl_addr_load(ip->dst);
 	if (sl_addr_is4(&q->src) || sl_addr_is4(&q->dst)) /* the tables mean IPv4 by it */
 		return false;
-	if (sl_ntohl(ip->version_class_flow) >> 28 != 6 || sl_shape_kind(shape) != SL_PARSED_IP6 ||
-	    q->in.l4 + SL_QUOTE_LEAST > end ||
+	if (sl_ntohl(ip->version_class_flow) >> 28 != 6 ||
+	    sl_layout_kind(layout) != SL_PARSED_IP6 || q->in.l4 + SL_QUOTE_MIN > end ||
 	    (q->in.protocol != SL_PROTO_TCP && q->in.protocol != SL_PROTO_UDP))
 		return false;
 	ports = sl_packet_at(p, q->in.l4, sizeof(*ports));

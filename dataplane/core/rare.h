@@ -11,8 +11,8 @@
 
 /* Whose is it? What ends here is the kernel's or dropped. todo, as classify said: ICMP, a
  * datagram's first fragment, or another one. */
-SL_INLINE void sl_rare_classify(const struct sl_tables *t, const struct sl_packet *p, uint8_t todo,
-				struct sl_work *w)
+SL_INLINE void sl_rare_classify(const struct sl_tables *t, const struct sl_packet *p,
+				uint8_t packet_class, struct sl_lookup *w)
 {
 	struct sl_parsed o;
 
@@ -20,32 +20,32 @@ SL_INLINE void sl_rare_classify(const struct sl_tables *t, const struct sl_packe
 	w->l3 = (uint8_t)o.l3;
 	w->l4 = (uint8_t)o.l4;
 	w->hash = 0;
-	sl_work_end(w, SL_REASON_not_ours);
-	if (todo == SL_TODO_ICMP && o.kind == SL_PARSED_IP4)
+	sl_lookup_decided(w, SL_REASON_not_ours);
+	if (packet_class == SL_CLASS_ICMP && o.kind == SL_PARSED_IP4)
 		sl_icmp_classify(t, p, &o, w);
-	else if (todo == SL_TODO_FIRST && o.kind == SL_PARSED_FIRST)
+	else if (packet_class == SL_CLASS_FIRST_FRAGMENT && o.kind == SL_PARSED_FIRST_FRAGMENT)
 		sl_fragment_classify(t, p, &o, true, w);
-	else if (todo == SL_TODO_FRAGMENT && o.kind == SL_PARSED_FRAGMENT)
+	else if (packet_class == SL_CLASS_FRAGMENT && o.kind == SL_PARSED_FRAGMENT)
 		sl_fragment_classify(t, p, &o, false, w);
 }
 
-SL_INLINE enum sl_reason sl_rare_end(const struct sl_tables *t, const struct sl_work *w)
+SL_INLINE enum sl_reason sl_rare_end(const struct sl_tables *t, const struct sl_lookup *w)
 {
 	return sl_seam_current(t) ? (enum sl_reason)w->reason : SL_REASON_torn_table;
 }
 
 SL_INLINE enum sl_reason sl_icmp_route(const struct sl_tables *t, struct sl_packet *p,
-				       const struct sl_work *w, uint16_t *egress)
+				       const struct sl_lookup *w, uint16_t *egress)
 {
-	switch (w->todo) {
-	case SL_TODO_ECHO:
+	switch (w->packet_class) {
+	case SL_CLASS_ECHO:
 		*egress = p->ingress;
 		return sl_icmp_echo(t, p, w, true);
-	case SL_TODO_ERROR_TO_BACKEND:
+	case SL_CLASS_ERROR_TO_BACKEND:
 		return sl_icmp_to_backend(t, p, w, egress);
-	case SL_TODO_ERROR_TO_CLIENT:
+	case SL_CLASS_ERROR_TO_CLIENT:
 		return sl_icmp_to_client(t, p, w, egress);
-	case SL_TODO_ERROR_BOUND:
+	case SL_CLASS_ERROR_SNAT:
 		return sl_fullnat_error(t, p, w, egress, false);
 	default:
 		return sl_rare_end(t, w);
@@ -53,19 +53,19 @@ SL_INLINE enum sl_reason sl_icmp_route(const struct sl_tables *t, struct sl_pack
 }
 
 /* A first fragment is decided as a packet that is whole. */
-SL_INLINE enum sl_reason sl_first_route(const struct sl_tables *t, struct sl_packet *p,
-					const struct sl_work *w, uint16_t *egress)
+SL_INLINE enum sl_reason sl_first_fragment_route(const struct sl_tables *t, struct sl_packet *p,
+						 const struct sl_lookup *w, uint16_t *egress)
 {
-	switch (w->todo) {
-	case SL_TODO_BOUND:
-		return sl_fullnat_back(t, p, w, egress);
-	case SL_TODO_SERVICE:
+	switch (w->packet_class) {
+	case SL_CLASS_SNAT_REPLY:
+		return sl_fullnat_reply(t, p, w, egress);
+	case SL_CLASS_SERVICE:
 		if (w->service->flags & SL_SERVICE_FULLNAT)
 			return sl_fullnat(t, p, w, egress);
-		return sl_route_service(t, p, w, egress, false, SL_COPY_LIMITED);
-	case SL_TODO_REVERSE:
-		return sl_route_reverse(t, p, w, egress, false, SL_COPY_LIMITED);
-	case SL_TODO_ECHO:
+		return sl_route_service(t, p, w, egress, false, SL_VARIANT_EXTENDED);
+	case SL_CLASS_REPLY:
+		return sl_route_reply(t, p, w, egress, false, SL_VARIANT_EXTENDED);
+	case SL_CLASS_ECHO:
 		*egress = p->ingress;
 		return sl_icmp_echo(t, p, w, true);
 	default:
@@ -74,46 +74,47 @@ SL_INLINE enum sl_reason sl_first_route(const struct sl_tables *t, struct sl_pac
 }
 
 SL_INLINE enum sl_reason sl_fragment_route(const struct sl_tables *t, struct sl_packet *p,
-					   const struct sl_work *w, uint16_t *egress)
+					   const struct sl_lookup *w, uint16_t *egress)
 {
-	switch (w->todo) {
-	case SL_TODO_FRAGMENT_ECHO:
+	switch (w->packet_class) {
+	case SL_CLASS_FRAGMENT_ECHO:
 		*egress = p->ingress;
 		return sl_icmp_echo(t, p, w, false);
-	case SL_TODO_FRAGMENT_TO_BACKEND:
+	case SL_CLASS_FRAGMENT_TO_BACKEND:
 		return sl_fragment_to_backend(t, p, w, sl_fragment_port4(w), egress, false);
-	case SL_TODO_FRAGMENT_TO_CLIENT:
+	case SL_CLASS_FRAGMENT_TO_CLIENT:
 		return sl_fragment_to_client(t, p, w, sl_fragment_port4(w), egress, false);
-	case SL_TODO_FRAGMENT_BOUND:
-		return sl_fragment_bound(t, p, w, sl_fragment_port4(w), egress, false);
+	case SL_CLASS_FRAGMENT_SNAT:
+		return sl_fragment_snat(t, p, w, sl_fragment_port4(w), egress, false);
 	default:
 		return sl_rare_end(t, w);
 	}
 }
 
-SL_INLINE enum sl_reason sl_rare_route(const struct sl_tables *t, struct sl_packet *p, uint8_t todo,
-				       const struct sl_work *w, uint16_t *egress)
+SL_INLINE enum sl_reason sl_rare_route(const struct sl_tables *t, struct sl_packet *p,
+				       uint8_t packet_class, const struct sl_lookup *w,
+				       uint16_t *egress)
 {
-	if (todo == SL_TODO_ICMP)
+	if (packet_class == SL_CLASS_ICMP)
 		return sl_icmp_route(t, p, w, egress);
-	return todo == SL_TODO_FIRST ? sl_first_route(t, p, w, egress)
-				     : sl_fragment_route(t, p, w, egress);
+	return packet_class == SL_CLASS_FIRST_FRAGMENT ? sl_first_fragment_route(t, p, w, egress)
+						       : sl_fragment_route(t, p, w, egress);
 }
 
 /* The same of IPv6. */
-SL_INLINE enum sl_reason sl_first6_route(const struct sl_tables *t, struct sl_packet *p,
-					 const struct sl_work *w, uint16_t *egress)
+SL_INLINE enum sl_reason sl_first_fragment6_route(const struct sl_tables *t, struct sl_packet *p,
+						  const struct sl_lookup *w, uint16_t *egress)
 {
-	switch (w->todo) {
-	case SL_TODO_BOUND6:
-		return sl_fullnat_back(t, p, w, egress);
-	case SL_TODO_SERVICE6:
+	switch (w->packet_class) {
+	case SL_CLASS_SNAT_REPLY6:
+		return sl_fullnat_reply(t, p, w, egress);
+	case SL_CLASS_SERVICE6:
 		if (w->service->flags & SL_SERVICE_FULLNAT)
 			return sl_fullnat(t, p, w, egress);
-		return sl_route_service(t, p, w, egress, true, SL_COPY_LIMITED);
-	case SL_TODO_REVERSE6:
-		return sl_route_reverse(t, p, w, egress, true, SL_COPY_LIMITED);
-	case SL_TODO_ECHO:
+		return sl_route_service(t, p, w, egress, true, SL_VARIANT_EXTENDED);
+	case SL_CLASS_REPLY6:
+		return sl_route_reply(t, p, w, egress, true, SL_VARIANT_EXTENDED);
+	case SL_CLASS_ECHO:
 		*egress = p->ingress;
 		return sl_icmp6_echo(t, p, w, true);
 	default:
@@ -122,55 +123,57 @@ SL_INLINE enum sl_reason sl_first6_route(const struct sl_tables *t, struct sl_pa
 }
 
 SL_INLINE enum sl_reason sl_fragment6_route(const struct sl_tables *t, struct sl_packet *p,
-					    const struct sl_work *w, sl_be16 port, uint16_t *egress)
+					    const struct sl_lookup *w, sl_be16 port,
+					    uint16_t *egress)
 {
-	switch (w->todo) {
-	case SL_TODO_FRAGMENT_ECHO:
+	switch (w->packet_class) {
+	case SL_CLASS_FRAGMENT_ECHO:
 		*egress = p->ingress;
 		return sl_icmp6_echo(t, p, w, false);
-	case SL_TODO_FRAGMENT_TO_BACKEND:
+	case SL_CLASS_FRAGMENT_TO_BACKEND:
 		return sl_fragment_to_backend(t, p, w, port, egress, true);
-	case SL_TODO_FRAGMENT_TO_CLIENT:
+	case SL_CLASS_FRAGMENT_TO_CLIENT:
 		return sl_fragment_to_client(t, p, w, port, egress, true);
-	case SL_TODO_FRAGMENT_BOUND:
-		return sl_fragment_bound(t, p, w, port, egress, true);
+	case SL_CLASS_FRAGMENT_SNAT:
+		return sl_fragment_snat(t, p, w, port, egress, true);
 	default:
 		return sl_rare_end(t, w);
 	}
 }
 
 /* Both halves. */
-SL_INLINE enum sl_reason sl_rare6_with(const struct sl_tables *t, struct sl_packet *p, uint8_t todo,
-				       uint16_t *egress)
+SL_INLINE enum sl_reason sl_rare6_impl(const struct sl_tables *t, struct sl_packet *p,
+				       uint8_t packet_class, uint16_t *egress)
 {
-	struct sl_work w = { 0 };
+	struct sl_lookup w = { 0 };
 	uint16_t type;
 	uint32_t l3 = sl_parse_link(p, &type);
 	sl_be16 port;
 
-	if (todo == SL_TODO_FIRST6) {
-		sl_first6_classify(t, p, sl_shape6_first_with(p, l3), &w);
-		return sl_first6_route(t, p, &w, egress);
+	if (packet_class == SL_CLASS_FIRST_FRAGMENT6) {
+		sl_first_fragment6_classify(t, p, sl_layout6_first_fragment_impl(p, l3), &w);
+		return sl_first_fragment6_route(t, p, &w, egress);
 	}
-	if (todo == SL_TODO_FRAGMENT6) {
-		port = sl_fragment6_classify(t, p, sl_shape6_with(p, l3), &w);
+	if (packet_class == SL_CLASS_FRAGMENT6) {
+		port = sl_fragment6_classify(t, p, sl_layout6_impl(p, l3), &w);
 		return sl_fragment6_route(t, p, &w, port, egress);
 	}
 	w.l3 = (uint8_t)l3;
-	w.l4 = (uint8_t)sl_shape_l4(sl_shape6_with(p, l3));
+	w.l4 = (uint8_t)sl_layout_l4(sl_layout6_impl(p, l3));
 	sl_icmp6_classify(t, p, &w);
 	return sl_icmp6_route(t, p, &w, egress);
 }
 
-SL_INLINE enum sl_reason sl_rare_with(const struct sl_tables *t, struct sl_packet *p, uint8_t todo,
-				      uint16_t *egress)
+SL_INLINE enum sl_reason sl_rare_impl(const struct sl_tables *t, struct sl_packet *p,
+				      uint8_t packet_class, uint16_t *egress)
 {
-	struct sl_work w = { 0 };
+	struct sl_lookup w = { 0 };
 
-	if (todo == SL_TODO_ICMP6 || todo == SL_TODO_FIRST6 || todo == SL_TODO_FRAGMENT6)
-		return sl_rare6_with(t, p, todo, egress);
-	sl_rare_classify(t, p, todo, &w);
-	return sl_rare_route(t, p, todo, &w, egress);
+	if (packet_class == SL_CLASS_ICMP6 || packet_class == SL_CLASS_FIRST_FRAGMENT6 ||
+	    packet_class == SL_CLASS_FRAGMENT6)
+		return sl_rare6_impl(t, p, packet_class, egress);
+	sl_rare_classify(t, p, packet_class, &w);
+	return sl_rare_route(t, p, packet_class, &w, egress);
 }
 
 #endif

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* Second half of the decision: which backend, and are we allowed to send there?
  *
- * Just enough tracking. Each row has cur, prev and a state that only a publish changes:
+ * Just enough tracking. Each slot has cur, prev and a state that only a publish changes:
  *
- *   closed  to cur. No look-up, no state: nearly all rows, nearly always.
- *   open    the row moved less than the idle timeout ago. Look the flow up.
+ *   closed  to cur. No look-up, no state: nearly all slots, nearly always.
+ *   open    the slot moved less than the idle timeout ago. Look the flow up.
  *             found      where the entry says
  *             new (SYN)  to cur, tracked; where that finds no room, to prev
  *             else       the flow is older than the change: to prev if that still serves, else to
@@ -20,10 +20,10 @@
  * was reused: this is a new connection) or is itself no more than a SYN to a backend that takes no
  * new flows.
  *
- * A service that tracks everything (SL_SERVICE_TRACK) looks up in closed rows too and enters what
+ * A service that tracks everything (SL_SERVICE_TRACK) looks up in closed slots too and enters what
  * it doesn't find.
  *
- * What a QUIC packet's id says (quic.h) is firm: it counts more than row and entry, and the entry
+ * What a QUIC packet's id says (quic.h) is firm: it counts more than slot and entry, and the entry
  * is made or corrected to say the same, for what follows of this flow and can't tell.
  */
 #ifndef SL_CORE_ROUTE_H
@@ -40,7 +40,7 @@ enum sl_event {
 	SL_EVENT_END,	/* FIN or RST */
 };
 
-SL_INLINE bool sl_begins(uint8_t tcp_flags)
+SL_INLINE bool sl_is_syn(uint8_t tcp_flags)
 {
 	return (tcp_flags & (SL_TCP_SYN | SL_TCP_ACK)) == SL_TCP_SYN;
 }
@@ -48,94 +48,94 @@ SL_INLINE bool sl_begins(uint8_t tcp_flags)
 /* 0 for what isn't TCP. */
 SL_INLINE enum sl_event sl_event_of(uint8_t tcp_flags)
 {
-	if (sl_begins(tcp_flags))
+	if (sl_is_syn(tcp_flags))
 		return SL_EVENT_BEGIN;
 	return tcp_flags & (SL_TCP_FIN | SL_TCP_RST) ? SL_EVENT_END : SL_EVENT_DATA;
 }
 
 /* Everything that tracking needs to know, in numbers alone: an engine may have to hand it to a
  * function of its own (core/seam.h). */
-struct sl_ask {
+struct sl_flow_query {
 	uint64_t key;
 	uint64_t hash;	   /* of the key */
 	uint64_t now;	   /* ticks: one time for the whole of a packet */
-	uint32_t row;	   /* as it stands in the table */
+	uint32_t slot;	   /* as it stands in the table */
 	uint32_t backends; /* the service's extent */
 	uint32_t n_backends;
-	uint8_t event; /* enum sl_event */
-	bool always;   /* the service tracks every flow */
-	bool full;     /* there is no room for an entry */
-	bool timed;    /* entries hold token buckets: their time is never set back */
-	bool firm;     /* to cur, whatever an entry says: it is made to say so */
+	uint8_t event;	/* enum sl_event */
+	bool track_all; /* the service tracks every flow */
+	bool full;	/* there is no room for an entry */
+	bool policed;	/* entries hold token buckets: their time is never set back */
+	bool forced;	/* to cur, whatever an entry says: it is made to say so */
 };
 
-#define SL_TRACK_CROWDED UINT32_MAX /* no backend's number */
+#define SL_TRACK_NO_ROOM UINT32_MAX /* no backend's number */
 
-SL_INLINE uint16_t sl_backend_flags(const struct sl_tables *t, const struct sl_ask *ask,
+SL_INLINE uint16_t sl_backend_flags(const struct sl_tables *t, const struct sl_flow_query *query,
 				    uint32_t backend)
 {
 	const struct sl_backend *b;
 
-	if (backend - 1 >= ask->n_backends)
+	if (backend - 1 >= query->n_backends)
 		return 0;
-	b = sl_seam_backend(t, (uint64_t)ask->backends + backend - 1);
+	b = sl_seam_backend(t, (uint64_t)query->backends + backend - 1);
 	return b ? b->flags : 0;
 }
 
 /* Whether the entry may say where the flow goes. */
-SL_INLINE bool sl_track_binds(const struct sl_ask *ask, uint64_t value)
+SL_INLINE bool sl_track_may_follow(const struct sl_flow_query *query, uint64_t value)
 {
-	return !ask->firm || sl_flow_backend(value) == sl_row_cur(ask->row);
+	return !query->forced || sl_flow_backend(value) == sl_slot_cur(query->slot);
 }
 
 /* The time that an entry gets when it is rewritten without a charge. */
-SL_INLINE uint64_t sl_track_time(const struct sl_ask *ask, uint64_t value)
+SL_INLINE uint64_t sl_track_time(const struct sl_flow_query *query, uint64_t value)
 {
-	return ask->timed ? ask->now + sl_gcra_ahead_ticks(sl_flow_time(value), ask->now,
-							   SL_TIME_AHEAD)
-			  : ask->now;
+	return query->policed ? query->now + sl_gcra_ahead_ticks(sl_flow_time(value), query->now,
+								 SL_TIME_AHEAD)
+			      : query->now;
 }
 
 /* Whether data are taken for long after a FIN or RST, where a token bucket's time doesn't tell: for
  * 4 ms of each second, so that a flow that goes on is met, and the last ACK of one that ends hardly
  * is. */
-SL_INLINE bool sl_track_late(const struct sl_ask *ask)
+SL_INLINE bool sl_track_late(const struct sl_flow_query *query)
 {
-	return ask->timed && !(ask->now >> 20 & 255);
+	return query->policed && !(query->now >> 20 & 255);
 }
 
 /* A hit: where to, and what the entry says from now on. 0 when the entry doesn't bind. */
-SL_INLINE uint32_t sl_track_hit(const struct sl_tables *t, const struct sl_ask *ask,
-				const struct sl_terms *terms, struct sl_flow_at *at)
+SL_INLINE uint32_t sl_track_hit(const struct sl_tables *t, const struct sl_flow_query *query,
+				const struct sl_flow_timeouts *timeouts, struct sl_flow_at *at)
 {
-	uint64_t now = ask->now;
+	uint64_t now = query->now;
 	uint32_t backend = sl_flow_backend(at->value);
 	enum sl_flow_state old = sl_flow_state(at->value), state = old;
-	uint16_t flags = sl_backend_flags(t, ask, backend);
+	uint16_t flags = sl_backend_flags(t, query, backend);
 
 	if (!(flags & SL_BACKEND_SERVES))
 		return 0;
-	if (ask->event == SL_EVENT_BEGIN) {
+	if (query->event == SL_EVENT_BEGIN) {
 		if (old == SL_FLOW_CLOSING ||
 		    (old == SL_FLOW_OPENING && !(flags & SL_BACKEND_TAKES_NEW)))
 			return 0;
-	} else if (ask->event == SL_EVENT_END) {
+	} else if (query->event == SL_EVENT_END) {
 		state = SL_FLOW_CLOSING;
-	} else if (old == SL_FLOW_OPENING || sl_track_late(ask) ||
-		   sl_flow_age(at->value, now) > terms->lifetime[old] / 16) {
+	} else if (old == SL_FLOW_OPENING || sl_track_late(query) ||
+		   sl_flow_age(at->value, now) > timeouts->lifetime[old] / 16) {
 		/* Data long after a FIN or RST: half closed, or a new flow that no look-up saw
 		 * begin, or the RST was a lie. */
 		state = SL_FLOW_ESTABLISHED;
 	}
 	/* Last seen is coarse: a store for each packet would drag the line between cores. */
-	if (state != old || sl_flow_age(at->value, now) > terms->lifetime[state] / 16)
-		sl_flow_update(at, ask->key,
-			       sl_flow_value(backend, state, sl_track_time(ask, at->value)));
+	if (state != old || sl_flow_age(at->value, now) > timeouts->lifetime[state] / 16)
+		sl_flow_update(at, query->key,
+			       sl_flow_value(backend, state, sl_track_time(query, at->value)));
 	return backend;
 }
 
 /* The flow's entry in this bucket. */
-SL_INLINE struct sl_flow_at sl_track_in(struct sl_bucket *b, uint64_t key)
+SL_INLINE struct sl_flow_at sl_track_find_in(struct sl_bucket *b, uint64_t key)
 {
 	uint32_t ways = b ? sl_bucket_match(b, key) : 0;
 	struct sl_flow_at at = { .bucket = NULL };
@@ -149,130 +149,134 @@ SL_INLINE struct sl_flow_at sl_track_in(struct sl_bucket *b, uint64_t key)
 	return at;
 }
 
-SL_INLINE struct sl_flow_at sl_track_peek(const struct sl_tables *t, const struct sl_ask *ask,
-					  bool second)
+SL_INLINE struct sl_flow_at sl_track_find(const struct sl_tables *t,
+					  const struct sl_flow_query *query, bool second)
 {
-	return sl_track_in(sl_flow_bucket(t, ask->hash, second), ask->key);
+	return sl_track_find_in(sl_flow_bucket(t, query->hash, second), query->key);
 }
 
 /* Whether data of the flow leave its entry as it is: it is established, and was seen lately. Where
  * it goes, if its backend serves, then is what the entry says. */
-SL_INLINE bool sl_track_settled(uint64_t value, const struct sl_terms *terms, uint64_t now)
+SL_INLINE bool sl_track_needs_no_update(uint64_t value, const struct sl_flow_timeouts *timeouts,
+					uint64_t now)
 {
 	return sl_flow_state(value) == SL_FLOW_ESTABLISHED &&
-	       sl_flow_within(value, now, terms->lifetime[SL_FLOW_ESTABLISHED] / 16);
+	       sl_flow_within(value, now, timeouts->lifetime[SL_FLOW_ESTABLISHED] / 16);
 }
 
 /* The backend of a flow whose live entry binds, which is the common case and small: *at is its
  * place. Counts from 1; 0: there is none, and nothing has changed. */
-SL_INLINE uint32_t sl_track_known(const struct sl_tables *t, const struct sl_ask *ask,
-				  struct sl_flow_at *at)
+SL_INLINE uint32_t sl_track_lookup(const struct sl_tables *t, const struct sl_flow_query *query,
+				   struct sl_flow_at *at)
 {
-	const struct sl_terms *terms = sl_seam_terms(t, sl_flow_key_service(ask->key));
+	const struct sl_flow_timeouts *timeouts =
+		sl_seam_timeouts(t, sl_flow_key_service(query->key));
 
-	*at = sl_track_peek(t, ask, false);
+	*at = sl_track_find(t, query, false);
 	if (sl_unlikely(!at->bucket))
-		*at = sl_track_peek(t, ask, true);
-	if (sl_likely(terms && at->bucket && sl_flow_alive(at->value, terms, ask->now) &&
-		      sl_track_binds(ask, at->value)))
-		return sl_track_hit(t, ask, terms, at);
+		*at = sl_track_find(t, query, true);
+	if (sl_likely(timeouts && at->bucket && sl_flow_alive(at->value, timeouts, query->now) &&
+		      sl_track_may_follow(query, at->value)))
+		return sl_track_hit(t, query, timeouts, at);
 	return 0;
 }
 
-/* The same of a flow that isn't known, and gets an entry. SL_TRACK_CROWDED: there is no room. */
-SL_INLINE uint32_t sl_track_unknown(const struct sl_tables *t, const struct sl_ask *ask)
+/* The same of a flow that isn't known, and gets an entry. SL_TRACK_NO_ROOM: there is no room. */
+SL_INLINE uint32_t sl_track_new(const struct sl_tables *t, const struct sl_flow_query *query)
 {
-	uint32_t backend = sl_track_rest(t, ask);
+	uint32_t backend = sl_track_miss(t, query);
 
-	if (sl_unlikely(backend == SL_TRACK_CROWDED) && sl_flow_relocate(t, ask->key, ask->now))
-		backend = sl_track_rest(t, ask);
+	if (sl_unlikely(backend == SL_TRACK_NO_ROOM) && sl_flow_relocate(t, query->key, query->now))
+		backend = sl_track_miss(t, query);
 	return backend;
 }
 
 /* Where a flow goes for which there is no room. */
-SL_INLINE uint32_t sl_track_full(const struct sl_tables *t, const struct sl_ask *ask)
+SL_INLINE uint32_t sl_track_full(const struct sl_tables *t, const struct sl_flow_query *query)
 {
-	uint32_t prev = sl_row_prev(ask->row);
+	uint32_t prev = sl_slot_prev(query->slot);
 
-	return sl_row_state(ask->row) == SL_ROW_OPEN &&
-			       sl_backend_flags(t, ask, prev) & SL_BACKEND_SERVES
+	return sl_slot_state(query->slot) == SL_SLOT_OPEN &&
+			       sl_backend_flags(t, query, prev) & SL_BACKEND_SERVES
 		       ? prev
-		       : sl_row_cur(ask->row);
+		       : sl_slot_cur(query->slot);
 }
 
-/* The backend of a flow whose row isn't closed, or that is tracked anyway. Counts from 1; 0: none.
- * What isn't known is sl_track_rest()'s, which doesn't say where. */
-SL_INLINE uint32_t sl_track(const struct sl_tables *t, const struct sl_ask *ask,
+/* The backend of a flow whose slot isn't closed, or that is tracked anyway. Counts from 1; 0: none.
+ * What isn't known is sl_track_miss()'s, which doesn't say where. */
+SL_INLINE uint32_t sl_track(const struct sl_tables *t, const struct sl_flow_query *query,
 			    struct sl_flow_at *at)
 {
 	uint32_t backend = 0;
 
-	if (sl_seam_peeks(t) && ask->event != SL_EVENT_BEGIN)
-		backend = sl_track_known(t, ask, at);
+	if (sl_seam_inline_lookup(t) && query->event != SL_EVENT_BEGIN)
+		backend = sl_track_lookup(t, query, at);
 	if (sl_likely(backend))
 		return backend;
 	at->bucket = NULL;
-	backend = sl_track_unknown(t, ask);
-	if (sl_unlikely(backend == SL_TRACK_CROWDED)) {
-		struct sl_ask full = *ask;
+	backend = sl_track_new(t, query);
+	if (sl_unlikely(backend == SL_TRACK_NO_ROOM)) {
+		struct sl_flow_query full = *query;
 
 		full.full = true;
-		backend = sl_track_rest(t, &full);
+		backend = sl_track_miss(t, &full);
 	}
 	return backend;
 }
 
 /* Where the flow's packets go, for one that isn't a packet of the flow itself: nothing is entered,
  * refreshed or counted. 0: nowhere. */
-SL_INLINE uint32_t sl_track_look(const struct sl_tables *t, const struct sl_ask *ask)
+SL_INLINE uint32_t sl_track_resolve(const struct sl_tables *t, const struct sl_flow_query *query)
 {
-	const struct sl_terms *terms = sl_seam_terms(t, sl_flow_key_service(ask->key));
-	uint32_t backend, prev = sl_row_prev(ask->row);
+	const struct sl_flow_timeouts *timeouts =
+		sl_seam_timeouts(t, sl_flow_key_service(query->key));
+	uint32_t backend, prev = sl_slot_prev(query->slot);
 	struct sl_flow_at at;
 
-	if (sl_row_state(ask->row) == SL_ROW_CLOSED && !ask->always)
-		return sl_row_cur(ask->row);
-	at = sl_flow_find(t, ask->key, ask->hash);
-	if (terms && at.bucket && sl_flow_alive(at.value, terms, ask->now)) {
+	if (sl_slot_state(query->slot) == SL_SLOT_CLOSED && !query->track_all)
+		return sl_slot_cur(query->slot);
+	at = sl_flow_find(t, query->key, query->hash);
+	if (timeouts && at.bucket && sl_flow_alive(at.value, timeouts, query->now)) {
 		backend = sl_flow_backend(at.value);
-		if (sl_backend_flags(t, ask, backend) & SL_BACKEND_SERVES)
+		if (sl_backend_flags(t, query, backend) & SL_BACKEND_SERVES)
 			return backend;
 	}
-	if (sl_row_state(ask->row) == SL_ROW_OPEN &&
-	    sl_backend_flags(t, ask, prev) & SL_BACKEND_SERVES)
+	if (sl_slot_state(query->slot) == SL_SLOT_OPEN &&
+	    sl_backend_flags(t, query, prev) & SL_BACKEND_SERVES)
 		return prev;
-	return sl_row_cur(ask->row);
+	return sl_slot_cur(query->slot);
 }
 
 /* The backend of a flow and all that a rewrite needs, for what isn't a packet of the flow itself.
  * key: the flow's; *id: the backend's in the counters. SL_REASON_to_backend, or why it can't. */
-SL_INLINE enum sl_reason sl_look_backend(const struct sl_tables *t, const struct sl_work *w,
-					 uint64_t key, struct sl_nat *n, uint32_t *id,
-					 uint16_t *egress)
+SL_INLINE enum sl_reason sl_resolve_backend(const struct sl_tables *t, const struct sl_lookup *w,
+					    uint64_t key, struct sl_nat *n, uint32_t *id,
+					    uint16_t *egress)
 {
 	const struct sl_root *root = sl_seam_root(t);
 	const struct sl_service *s = w->service;
-	const uint32_t *row = sl_seam_row(t, (uint64_t)s->rows * SL_ROWS_PER_RECORD + w->at);
+	const uint32_t *slot = sl_seam_slot(t, (uint64_t)s->slots * SL_SLOTS_PER_BLOCK + w->at);
 	const struct sl_backend *b;
-	struct sl_ask ask = { .key = key,
-			      .hash = root ? sl_hash_flow(key, root->flow_key) : 0,
-			      .now = sl_seam_now(t),
-			      .row = row ? *(const volatile uint32_t *)row : 0,
-			      .backends = s->backends,
-			      .n_backends = s->n_backends,
-			      .always = s->flags & SL_SERVICE_TRACK };
-	uint32_t backend = sl_track_look(t, &ask);
+	struct sl_flow_query query = { .key = key,
+				       .hash = root ? sl_hash_flow(key, root->flow_key) : 0,
+				       .now = sl_seam_now(t),
+				       .slot = slot ? *(const volatile uint32_t *)slot : 0,
+				       .backends = s->backends,
+				       .n_backends = s->n_backends,
+				       .track_all = s->flags & SL_SERVICE_TRACK };
+	uint32_t backend = sl_track_resolve(t, &query);
 	uint16_t flags;
 
-	b = backend - 1 < ask.n_backends ? sl_seam_backend(t, (uint64_t)ask.backends + backend - 1)
-					 : NULL;
+	b = backend - 1 < query.n_backends
+		    ? sl_seam_backend(t, (uint64_t)query.backends + backend - 1)
+		    : NULL;
 	if (!b)
 		return sl_seam_current(t) ? SL_REASON_no_backend : SL_REASON_torn_table;
 	sl_nat_of_backend(n, b);
-	n->index = (uint64_t)ask.backends + backend - 1;
+	n->index = (uint64_t)query.backends + backend - 1;
 	n->mtu = b->mtu;
 	*egress = b->egress;
-	*id = b->traffic;
+	*id = b->counter_id;
 	flags = b->flags;
 	if (!sl_seam_current(t))
 		return SL_REASON_torn_table;
@@ -281,9 +285,9 @@ SL_INLINE enum sl_reason sl_look_backend(const struct sl_tables *t, const struct
 
 /* The next hop to a client, by the place of its route: where the frame leaves, and to whom.
  * SL_REASON_to_client, or why it can't. */
-SL_INLINE enum sl_reason sl_route_out(const struct sl_tables *t, uint32_t at,
-				      const union sl_addr *client, uint8_t mac[12],
-				      uint16_t *egress)
+SL_INLINE enum sl_reason sl_route_to_client(const struct sl_tables *t, uint32_t at,
+					    const union sl_addr *client, uint8_t mac[12],
+					    uint16_t *egress)
 {
 	const struct sl_route *route = sl_seam_route(t, at);
 	union sl_addr hop;
@@ -303,100 +307,106 @@ SL_INLINE enum sl_reason sl_route_out(const struct sl_tables *t, uint32_t at,
 		return SL_REASON_no_route;
 	if (!(hop.q[0] | hop.q[1]))
 		hop = *client;
-	sl_seam_want(t, &hop);
+	sl_seam_request_neighbour(t, &hop);
 	return SL_REASON_no_neighbour;
 }
 
 /* What a flow without an entry, or with one that doesn't bind, comes to: a backend, 0, or
- * SL_TRACK_CROWDED where there is no room. The tables are checked to be current before anything
+ * SL_TRACK_NO_ROOM where there is no room. The tables are checked to be current before anything
  * is entered. */
-SL_INLINE uint32_t sl_track_rest_with(const struct sl_tables *t, const struct sl_ask *ask)
+SL_INLINE uint32_t sl_track_miss_impl(const struct sl_tables *t, const struct sl_flow_query *query)
 {
 	const struct sl_root *root = sl_seam_root(t);
-	const struct sl_terms *terms = sl_seam_terms(t, sl_flow_key_service(ask->key));
-	struct sl_service_tally *tally = sl_seam_tally(t, sl_flow_key_service(ask->key));
-	uint32_t to = sl_row_cur(ask->row), prev = sl_row_prev(ask->row), backend;
-	bool open = sl_row_state(ask->row) == SL_ROW_OPEN, alive;
+	const struct sl_flow_timeouts *timeouts =
+		sl_seam_timeouts(t, sl_flow_key_service(query->key));
+	struct sl_service_counters *counters =
+		sl_seam_service_counters(t, sl_flow_key_service(query->key));
+	uint32_t to = sl_slot_cur(query->slot), prev = sl_slot_prev(query->slot), backend;
+	bool open = sl_slot_state(query->slot) == SL_SLOT_OPEN, alive;
 	enum sl_flow_state state;
 	struct sl_flow_at at;
-	uint64_t now = ask->now, value;
+	uint64_t now = query->now, value;
 
-	if (!root || !terms || !tally)
+	if (!root || !timeouts || !counters)
 		return to;
-	if (sl_unlikely(ask->full)) {
-		tally->untrackable++;
-		return sl_track_full(t, ask);
+	if (sl_unlikely(query->full)) {
+		counters->untrackable++;
+		return sl_track_full(t, query);
 	}
-	at = sl_flow_find(t, ask->key, ask->hash);
-	alive = at.bucket && sl_flow_alive(at.value, terms, now);
-	if (alive && sl_track_binds(ask, at.value)) {
-		backend = sl_track_hit(t, ask, terms, &at);
+	at = sl_flow_find(t, query->key, query->hash);
+	alive = at.bucket && sl_flow_alive(at.value, timeouts, now);
+	if (alive && sl_track_may_follow(query, at.value)) {
+		backend = sl_track_hit(t, query, timeouts, &at);
 		if (backend)
 			return backend;
 	}
-	if (open && ask->event != SL_EVENT_BEGIN && !alive &&
-	    sl_backend_flags(t, ask, prev) & SL_BACKEND_SERVES)
+	if (open && query->event != SL_EVENT_BEGIN && !alive &&
+	    sl_backend_flags(t, query, prev) & SL_BACKEND_SERVES)
 		to = prev;
-	if (!(at.bucket || open || ask->always) || !to || !sl_seam_current(t))
+	if (!(at.bucket || open || query->track_all) || !to || !sl_seam_current(t))
 		return to;
-	state = ask->event == SL_EVENT_BEGIN ? SL_FLOW_OPENING
-		: ask->event == SL_EVENT_END ? SL_FLOW_CLOSING
-					     : SL_FLOW_ESTABLISHED;
-	value = sl_flow_value(to, state, alive ? sl_track_time(ask, at.value) : now);
-	if (at.bucket && sl_flow_update(&at, ask->key, value))
+	state = query->event == SL_EVENT_BEGIN ? SL_FLOW_OPENING
+		: query->event == SL_EVENT_END ? SL_FLOW_CLOSING
+					       : SL_FLOW_ESTABLISHED;
+	value = sl_flow_value(to, state, alive ? sl_track_time(query, at.value) : now);
+	if (at.bucket && sl_flow_update(&at, query->key, value))
 		return to;
-	value = sl_flow_insert(t, ask->key, ask->hash, value, now);
+	value = sl_flow_insert(t, query->key, query->hash, value, now);
 	if (sl_likely(value)) {
-		tally->tracked++;
-		return ask->firm ? to : sl_flow_backend(value);
+		counters->tracked++;
+		return query->forced ? to : sl_flow_backend(value);
 	}
-	return SL_TRACK_CROWDED;
+	return SL_TRACK_NO_ROOM;
 }
 
 /* What a flow's live entry says, or 0. */
-SL_INLINE uint64_t sl_track_value_with(const struct sl_tables *t, uint64_t key, uint64_t now)
+SL_INLINE uint64_t sl_track_value_impl(const struct sl_tables *t, uint64_t key, uint64_t now)
 {
 	const struct sl_root *root = sl_seam_root(t);
-	const struct sl_terms *terms = sl_seam_terms(t, sl_flow_key_service(key));
+	const struct sl_flow_timeouts *timeouts = sl_seam_timeouts(t, sl_flow_key_service(key));
 	struct sl_flow_at at = { .bucket = NULL };
 
-	if (root && terms)
+	if (root && timeouts)
 		at = sl_flow_find(t, key, sl_hash_flow(key, root->flow_key));
-	return at.bucket && sl_flow_alive(at.value, terms, now) ? at.value : 0;
+	return at.bucket && sl_flow_alive(at.value, timeouts, now) ? at.value : 0;
 }
 
 /* Charges a packet to the limit that is kept in the flow's entry. */
-SL_INLINE enum sl_bite sl_track_charge_at(const struct sl_tables *t, const struct sl_limit *limit,
-					  const struct sl_limit_ask *packet, uint64_t key,
-					  enum sl_flow_state state, struct sl_flow_at *at)
+SL_INLINE enum sl_policer_verdict sl_track_charge_at(const struct sl_tables *t,
+						     const struct sl_limit *limit,
+						     const struct sl_policer_query *packet,
+						     uint64_t key, enum sl_flow_state state,
+						     struct sl_flow_at *at)
 {
 	uint64_t time;
-	enum sl_bite bite = sl_limit_entry(t, limit, packet, key & SL_TIME_MASK, at->value, &time);
+	enum sl_policer_verdict verdict =
+		sl_limit_flow_entry(t, limit, packet, key & SL_TIME_MASK, at->value, &time);
 
-	if ((bite != SL_BITE_FREE && (time ^ at->value) & SL_TIME_MASK) ||
+	if ((verdict != SL_POLICER_UNLIMITED && (time ^ at->value) & SL_TIME_MASK) ||
 	    state != sl_flow_state(at->value))
 		sl_flow_update(at, key, sl_flow_value(sl_flow_backend(at->value), state, time));
-	return bite;
+	return verdict;
 }
 
 /* A packet that the flow's entry has to know of: a reply that ends the flow, so that a reused port
  * begins anew, or one that is charged to the limit in the entry (`limited`). */
-SL_INLINE enum sl_bite sl_track_charge_with(const struct sl_tables *t, uint64_t key, bool ends,
-					    bool limited, const struct sl_limit_ask *packet)
+SL_INLINE enum sl_policer_verdict sl_track_charge_impl(const struct sl_tables *t, uint64_t key,
+						       bool ends, bool limited,
+						       const struct sl_policer_query *packet)
 {
 	const struct sl_root *root = sl_seam_root(t);
-	const struct sl_terms *terms = sl_seam_terms(t, sl_flow_key_service(key));
+	const struct sl_flow_timeouts *timeouts = sl_seam_timeouts(t, sl_flow_key_service(key));
 	const struct sl_limit *limit = limited ? sl_seam_limit(t, packet->limits) : NULL;
 	enum sl_flow_state state;
 	struct sl_flow_at at;
 	uint64_t time;
 
-	if (!root || !terms)
-		return SL_BITE_FREE;
+	if (!root || !timeouts)
+		return SL_POLICER_UNLIMITED;
 	at = sl_flow_find(t, key, sl_hash_flow(key, root->flow_key));
 	/* A dead one stays dead: it may be an earlier flow's, and name another backend. */
-	if (!at.bucket || !sl_flow_alive(at.value, terms, packet->now))
-		return SL_BITE_FREE;
+	if (!at.bucket || !sl_flow_alive(at.value, timeouts, packet->now))
+		return SL_POLICER_UNLIMITED;
 	state = ends ? SL_FLOW_CLOSING : sl_flow_state(at.value);
 	if (limit)
 		return sl_track_charge_at(t, limit, packet, key, state, &at);
@@ -404,7 +414,7 @@ SL_INLINE enum sl_bite sl_track_charge_with(const struct sl_tables *t, uint64_t 
 	       sl_gcra_ahead_ticks(sl_flow_time(at.value), packet->now, SL_TIME_AHEAD);
 	if (state != sl_flow_state(at.value))
 		sl_flow_update(&at, key, sl_flow_value(sl_flow_backend(at.value), state, time));
-	return SL_BITE_FREE;
+	return SL_POLICER_UNLIMITED;
 }
 
 #endif

@@ -39,7 +39,7 @@
 #include "seam.h"
 
 enum {
-	SL_TUNNEL_MOST = 52, /* IPv6, UDP and GUE's header */
+	SL_TUNNEL_MAX = 52, /* IPv6, UDP and GUE's header */
 	SL_GUE_HEADER = 4,
 	SL_TUNNEL_TTL = 64,
 	SL_PORT_DYNAMIC = 0xc000
@@ -55,7 +55,7 @@ struct sl_tunnel {
 	uint16_t sum; /* of IPv4's header, as far as it is known */
 	uint8_t mode;
 	bool header;
-	bool six; /* the outer header's family */
+	bool is_ipv6; /* the outer header's family */
 };
 
 /* Of the packet that goes inside. */
@@ -65,7 +65,7 @@ struct sl_inner {
 	sl_be16 id;
 	sl_be16 fragment;
 	uint8_t tos;
-	bool six;
+	bool is_ipv6;
 };
 
 /* What follows the outer IP header in mode gue. */
@@ -85,7 +85,7 @@ struct sl_outer6 {
 	struct sl_gue gue;
 } SL_WIRE;
 
-_Static_assert(sizeof(struct sl_outer6) == SL_TUNNEL_MOST, "the longest there is");
+_Static_assert(sizeof(struct sl_outer6) == SL_TUNNEL_MAX, "the longest there is");
 
 /* Behind the outer IP header and before the packet. */
 SL_INLINE uint32_t sl_gue_size(const struct sl_tunnel *o)
@@ -97,7 +97,7 @@ SL_INLINE uint32_t sl_gue_size(const struct sl_tunnel *o)
 
 SL_INLINE uint8_t sl_inner_protocol(const struct sl_inner *in)
 {
-	return in->six ? SL_PROTO_IP6 : SL_PROTO_IPIP;
+	return in->is_ipv6 ? SL_PROTO_IP6 : SL_PROTO_IPIP;
 }
 
 SL_INLINE uint8_t sl_outer_protocol(const struct sl_tunnel *o, const struct sl_inner *in)
@@ -109,7 +109,7 @@ SL_INLINE uint8_t sl_outer_protocol(const struct sl_tunnel *o, const struct sl_i
 SL_INLINE void sl_inner_read4(const struct sl_ip4 *ip, uint32_t ports, const uint64_t key[2],
 			      struct sl_inner *in)
 {
-	in->six = false;
+	in->is_ipv6 = false;
 	in->length = sl_ntohs(ip->length);
 	in->id = ip->id;
 	in->fragment = ip->fragment;
@@ -125,7 +125,7 @@ SL_INLINE void sl_inner_read6(const struct sl_ip6 *ip, uint32_t ports, const uin
 {
 	union sl_addr src = sl_addr_load(ip->src), dst = sl_addr_load(ip->dst);
 
-	in->six = true;
+	in->is_ipv6 = true;
 	in->length = sl_ntohs(ip->length) + (uint32_t)sizeof(*ip);
 	in->id = 0;
 	in->fragment = sl_htons(SL_IP4_DF);
@@ -157,16 +157,16 @@ SL_INLINE bool sl_inner_read(const struct sl_packet *p, uint32_t l3, uint32_t l4
 }
 
 /* Past one hop more. */
-SL_INLINE bool sl_inner_hop(const struct sl_packet *p, uint32_t at, bool six)
+SL_INLINE bool sl_inner_dec_ttl(const struct sl_packet *p, uint32_t at, bool is_ipv6)
 {
 	struct sl_ip4 *ip = sl_packet_at(p, at, sizeof(*ip));
 
 	if (!ip)
 		return false;
-	if (six)
+	if (is_ipv6)
 		((struct sl_ip6 *)(void *)ip)->hops--;
 	else
-		sl_ip4_hop(ip, 0);
+		sl_ip4_dec_ttl(ip, 0);
 	return true;
 }
 
@@ -186,7 +186,7 @@ SL_INLINE void sl_tunnel_read(struct sl_tunnel *o, const struct sl_backend *b, u
 	__builtin_memcpy(o->mac, b->dst_mac, sizeof(o->mac));
 	o->src = b->source;
 	o->dst = b->addr;
-	o->six = !sl_addr_is4(&o->dst);
+	o->is_ipv6 = !sl_addr_is4(&o->dst);
 	o->port = b->port;
 	o->sum = b->ip_delta;
 	o->header = b->flags & SL_BACKEND_GUE_HEADER;
@@ -240,20 +240,20 @@ SL_INLINE void sl_gue_write(struct sl_gue *gue, const struct sl_tunnel *o,
 SL_INLINE bool sl_outer_write(const struct sl_packet *p, uint32_t l3, const struct sl_tunnel *o,
 			      const struct sl_inner *in, uint32_t size)
 {
-	struct sl_outer4 *four;
-	struct sl_outer6 *six;
+	struct sl_outer4 *outer4;
+	struct sl_outer6 *outer6;
 	struct sl_gue *gue;
 
-	if (o->six) {
-		if (!(six = sl_packet_at(p, l3, sizeof(*six))))
+	if (o->is_ipv6) {
+		if (!(outer6 = sl_packet_at(p, l3, sizeof(*outer6))))
 			return false;
-		sl_outer6_write(&six->ip, o, in, size);
-		gue = &six->gue;
+		sl_outer6_write(&outer6->ip, o, in, size);
+		gue = &outer6->gue;
 	} else {
-		if (!(four = sl_packet_at(p, l3, sizeof(*four))))
+		if (!(outer4 = sl_packet_at(p, l3, sizeof(*outer4))))
 			return false;
-		sl_outer4_write(&four->ip, o, in, size);
-		gue = &four->gue;
+		sl_outer4_write(&outer4->ip, o, in, size);
+		gue = &outer4->gue;
 	}
 	if (o->mode == SL_MODE_GUE)
 		sl_gue_write(gue, o, in);
@@ -275,10 +275,10 @@ SL_INLINE bool sl_tunnel_wrap(const struct sl_packet *p, uint32_t l3, const stru
 	struct sl_link_words *link = sl_packet_at(p, 0, sizeof(*link));
 	const struct sl_link_words *was = sl_packet_at(p, size, sizeof(*was));
 
-	if (!link || !was || !sl_inner_hop(p, l3 + size, in->six))
+	if (!link || !was || !sl_inner_dec_ttl(p, l3 + size, in->is_ipv6))
 		return false;
 	sl_link_tags(link, was, l3);
-	sl_link_type(link, l3, o->six ? SL_ETH_IP6 : SL_ETH_IP4);
+	sl_link_type(link, l3, o->is_ipv6 ? SL_ETH_IP6 : SL_ETH_IP4);
 	sl_eth_address((struct sl_eth *)(void *)link, o->mac);
 	return sl_outer_write(p, l3, o, in, size);
 }
@@ -293,12 +293,12 @@ SL_INLINE int sl_tunnel(const struct sl_tables *t, struct sl_packet *p, const st
 
 	if (!root)
 		return SL_REASON_bad_index;
-	if (!sl_inner_read(p, l3, l4, root->row_key, &in))
+	if (!sl_inner_read(p, l3, l4, root->slot_key, &in))
 		return SL_REASON_bad_header;
 	sl_tunnel_read(&o, b, in.hash);
 	if (!sl_seam_current(t))
 		return SL_REASON_torn_table;
-	size = (o.six ? sizeof(struct sl_ip6) : sizeof(struct sl_ip4)) + sl_gue_size(&o);
+	size = (o.is_ipv6 ? sizeof(struct sl_ip6) : sizeof(struct sl_ip4)) + sl_gue_size(&o);
 	if (!sl_seam_grow(p, size))
 		return SL_REASON_no_room;
 	return sl_tunnel_wrap(p, l3, &o, &in, size) ? SL_REASON_to_backend : SL_REASON_bad_header;

@@ -96,6 +96,15 @@ struct sl_ip4 { /* RFC 791 */
 #define SL_IP4_MORE	0x2000
 #define SL_IP4_DF	0x4000 /* don't fragment */
 
+#define SL_IP4_HEADER_MAX 60
+
+enum { /* types of options */
+       SL_IP4_OPTIONS_END = 0,
+       SL_IP4_NO_OPERATION = 1,
+       SL_IP4_LOOSE_ROUTE = 131,
+       SL_IP4_STRICT_ROUTE = 137,
+};
+
 struct sl_ip6 { /* RFC 8200 */
 	sl_be32 version_class_flow;
 	sl_be16 length; /* of what follows */
@@ -251,7 +260,7 @@ SL_INLINE void sl_link_tags(struct sl_link_words *to, const struct sl_link_words
 
 /* As sl_packet_at() for bytes that were there when the packet was parsed. The verifier has to see
  * the check again; gcc spares it. */
-SL_INLINE void *sl_packet_again(const struct sl_packet *p, uint32_t offset, uint32_t n)
+SL_INLINE void *sl_packet_at_parsed(const struct sl_packet *p, uint32_t offset, uint32_t n)
 {
 #ifdef __bpf__
 	return sl_packet_at(p, offset, n);

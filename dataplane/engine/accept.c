@@ -4,15 +4,15 @@
 #include <stdlib.h>
 
 struct extents {
-	uint32_t rows;
-	uint32_t row_mask;
+	uint32_t slots;
+	uint32_t slot_mask;
 	uint32_t backends;
 	uint32_t n_backends;
 	uint32_t limits;
 	uint32_t n_limits;
-	uint32_t servers;
-	uint32_t n_servers;  /* records of them */
-	uint64_t generation; /* in which they were last found right; 0: never */
+	uint32_t server_ids;
+	uint32_t n_server_ids; /* records of them */
+	uint64_t generation;   /* in which they were last found right; 0: never */
 };
 
 struct sl_acceptor {
@@ -30,7 +30,7 @@ struct sl_acceptor *sl_acceptor_new(const struct sl_store *store, uint32_t n_por
 		return NULL;
 	a->store = store;
 	a->n_ports = n_ports;
-	a->seen = calloc(store->count[SL_ARRAY_terms], sizeof(*a->seen));
+	a->seen = calloc(store->count[SL_ARRAY_flow_timeouts], sizeof(*a->seen));
 	if (!a->seen) {
 		free(a);
 		return NULL;
@@ -45,17 +45,17 @@ void sl_acceptor_free(struct sl_acceptor *a)
 	free(a);
 }
 
-static enum sl_accept check_rows(const struct sl_acceptor *a, const struct extents *e)
+static enum sl_accept check_slots(const struct sl_acceptor *a, const struct extents *e)
 {
-	const struct sl_rows *slots = a->store->base[SL_ARRAY_slots];
-	uint64_t n = (uint64_t)e->row_mask + 1;
-	const uint32_t *row = sl_rows_of(slots, e->rows);
+	const struct sl_table_block *blocks = a->store->base[SL_ARRAY_table_blocks];
+	uint64_t n = (uint64_t)e->slot_mask + 1;
+	const uint32_t *slot = sl_block_slots(blocks, e->slots);
 	uint32_t wrong = 0;
 
 	for (uint64_t i = 0; i < n; i++)
-		wrong |= (uint32_t)(sl_row_cur(row[i]) > e->n_backends) |
-			 (uint32_t)(sl_row_prev(row[i]) > e->n_backends) |
-			 (uint32_t)(sl_row_state(row[i]) > SL_ROW_MIXED);
+		wrong |= (uint32_t)(sl_slot_cur(slot[i]) > e->n_backends) |
+			 (uint32_t)(sl_slot_prev(slot[i]) > e->n_backends) |
+			 (uint32_t)(sl_slot_state(slot[i]) > SL_SLOT_MIXED);
 	return wrong ? SL_ACCEPT_INDEX : SL_ACCEPT_OK;
 }
 
@@ -63,12 +63,13 @@ static enum sl_accept check_backends(const struct sl_acceptor *a, const struct e
 {
 	const struct sl_backend *backend = a->store->base[SL_ARRAY_backends];
 	const uint32_t *count = a->store->count;
-	uint32_t traffics = count[SL_ARRAY_traffic] / count[SL_ARRAY_tally];
+	uint32_t n_backend_counters =
+		count[SL_ARRAY_backend_counters] / count[SL_ARRAY_reason_counters];
 
 	for (uint32_t i = 0; i < e->n_backends; i++) {
 		const struct sl_backend *b = &backend[e->backends + i];
 
-		if (b->traffic >= traffics)
+		if (b->counter_id >= n_backend_counters)
 			return SL_ACCEPT_INDEX;
 		if (b->flags & SL_BACKEND_RESOLVED && b->egress >= a->n_ports)
 			return SL_ACCEPT_EGRESS;
@@ -76,41 +77,43 @@ static enum sl_accept check_backends(const struct sl_acceptor *a, const struct e
 	return SL_ACCEPT_OK;
 }
 
-static enum sl_accept check_servers(const struct sl_acceptor *a, const struct extents *e)
+static enum sl_accept check_server_ids(const struct sl_acceptor *a, const struct extents *e)
 {
-	const struct sl_rows *slots = a->store->base[SL_ARRAY_slots];
+	const struct sl_table_block *blocks = a->store->base[SL_ARRAY_table_blocks];
 	uint32_t wrong = 0;
 
-	for (uint32_t i = 0; i < e->n_servers; i++)
-		for (uint32_t k = 0; k < SL_SERVERS; k++)
-			wrong |= slots[e->servers + i].servers.backend[k] > e->n_backends;
+	for (uint32_t i = 0; i < e->n_server_ids; i++)
+		for (uint32_t k = 0; k < SL_SERVER_IDS_PER_BUCKET; k++)
+			wrong |= blocks[e->server_ids + i].server_ids.backend[k] > e->n_backends;
 	return wrong ? SL_ACCEPT_INDEX : SL_ACCEPT_OK;
 }
 
 static bool is_region(const struct sl_acceptor *a, uint64_t region)
 {
-	return (region + 1) * SL_BINDING_LINES <= a->store->count[SL_ARRAY_bindings];
+	return (region + 1) * SL_SNAT_LINES <= a->store->count[SL_ARRAY_snat_ports];
 }
 
 /* The addresses that flows of full NAT come from. */
 static enum sl_accept check_pool(const struct sl_acceptor *a, uint32_t at)
 {
-	const struct sl_rows *head = (const struct sl_rows *)a->store->base[SL_ARRAY_slots] + at;
-	const uint32_t *count = a->store->count, *row = sl_rows_of(head, 1);
-	const struct sl_rows *address = head + 1 + SL_POOL_ROWS / SL_ROWS_PER_RECORD;
+	const struct sl_table_block *head =
+		(const struct sl_table_block *)a->store->base[SL_ARRAY_table_blocks] + at;
+	const uint32_t *count = a->store->count, *slot = sl_block_slots(head, 1);
+	const struct sl_table_block *address = head + 1 + SL_SNAT_START_SLOTS / SL_SLOTS_PER_BLOCK;
 
-	if (at >= count[SL_ARRAY_slots] || !head->pool.n || head->pool.n > SL_POOL_ADDRESSES_MAX ||
-	    (uint64_t)at + sl_pool_records(head->pool.n) > count[SL_ARRAY_slots])
+	if (at >= count[SL_ARRAY_table_blocks] || !head->pool.n ||
+	    head->pool.n > SL_SNAT_ADDRESSES_MAX ||
+	    (uint64_t)at + sl_snat_pool_blocks(head->pool.n) > count[SL_ARRAY_table_blocks])
 		return SL_ACCEPT_INDEX;
 	if (head->pool.first_port > head->pool.last_port)
 		return SL_ACCEPT_FORM;
-	for (uint32_t i = 0; i < SL_POOL_ROWS; i++)
-		if (row[i] >= head->pool.n)
+	for (uint32_t i = 0; i < SL_SNAT_START_SLOTS; i++)
+		if (slot[i] >= head->pool.n)
 			return SL_ACCEPT_INDEX;
 	for (uint32_t i = 0; i < head->pool.n; i++)
-		if (!is_region(
-			    a,
-			    address[i / SL_POOL_ADDRESSES].address[i % SL_POOL_ADDRESSES].region))
+		if (!is_region(a, address[i / SL_SNAT_ADDRESSES_PER_BLOCK]
+					  .address[i % SL_SNAT_ADDRESSES_PER_BLOCK]
+					  .region))
 			return SL_ACCEPT_INDEX;
 	return SL_ACCEPT_OK;
 }
@@ -125,17 +128,17 @@ static enum sl_accept check_pace(const struct sl_pace *p)
 static enum sl_accept check_limit(const struct sl_acceptor *a, const struct sl_limit *l)
 {
 	const uint32_t *count = a->store->count;
-	uint32_t writers = count[SL_ARRAY_tally];
-	uint64_t last = l->balance; /* the last balance that it may name */
+	uint32_t writers = count[SL_ARRAY_reason_counters];
+	uint64_t last = l->shared_bucket; /* the last balance that it may name */
 
 	if (l->scope >= SL_SCOPES || l->unit >= SL_UNITS || l->action >= SL_ACTIONS ||
 	    !l->direction || l->direction > (SL_TO_BACKEND | SL_FROM_BACKEND) || l->prefix4 > 32 ||
 	    l->prefix6 > 128)
 		return SL_ACCEPT_FORM;
 	if (l->scope == SL_SCOPE_BACKEND)
-		last += count[SL_ARRAY_traffic] / writers - 1;
-	if (!l->id || l->id >= count[SL_ARRAY_limit_tally] / writers ||
-	    last >= count[SL_ARRAY_balances])
+		last += count[SL_ARRAY_backend_counters] / writers - 1;
+	if (!l->id || l->id >= count[SL_ARRAY_limit_counters] / writers ||
+	    last >= count[SL_ARRAY_shared_buckets])
 		return SL_ACCEPT_INDEX;
 	return check_pace(&l->pace);
 }
@@ -161,14 +164,14 @@ static enum sl_accept check_record(const struct sl_acceptor *a, const struct sl_
 				   const struct extents *e)
 {
 	const uint32_t *count = a->store->count;
-	uint64_t n = (uint64_t)e->row_mask + 1;
+	uint64_t n = (uint64_t)e->slot_mask + 1;
 
 	if (s->n_limits > SL_LIMITS_A_SERVICE || s->mode >= SL_MODES || s->pick > SL_PICK_HASH ||
-	    n & (n - 1) || n < SL_ROWS_PER_RECORD)
+	    n & (n - 1) || n < SL_SLOTS_PER_BLOCK)
 		return SL_ACCEPT_FORM;
-	if (!s->id || s->id >= count[SL_ARRAY_terms] ||
-	    e->rows + n / SL_ROWS_PER_RECORD > count[SL_ARRAY_slots] ||
-	    (uint64_t)e->servers + e->n_servers > count[SL_ARRAY_slots] ||
+	if (!s->id || s->id >= count[SL_ARRAY_flow_timeouts] ||
+	    e->slots + n / SL_SLOTS_PER_BLOCK > count[SL_ARRAY_table_blocks] ||
+	    (uint64_t)e->server_ids + e->n_server_ids > count[SL_ARRAY_table_blocks] ||
 	    (uint64_t)e->backends + e->n_backends > count[SL_ARRAY_backends] ||
 	    (uint64_t)e->limits + e->n_limits > count[SL_ARRAY_limits])
 		return SL_ACCEPT_INDEX;
@@ -177,34 +180,34 @@ static enum sl_accept check_record(const struct sl_acceptor *a, const struct sl_
 
 static bool same_extents(const struct extents *a, const struct extents *b)
 {
-	return a->rows == b->rows && a->row_mask == b->row_mask && a->backends == b->backends &&
+	return a->slots == b->slots && a->slot_mask == b->slot_mask && a->backends == b->backends &&
 	       a->n_backends == b->n_backends && a->limits == b->limits &&
-	       a->n_limits == b->n_limits && a->servers == b->servers &&
-	       a->n_servers == b->n_servers;
+	       a->n_limits == b->n_limits && a->server_ids == b->server_ids &&
+	       a->n_server_ids == b->n_server_ids;
 }
 
 static enum sl_accept check_service(struct sl_acceptor *a, const struct sl_service *s,
 				    uint64_t generation)
 {
-	struct extents e = { .rows = s->rows,
-			     .row_mask = s->row_mask,
+	struct extents e = { .slots = s->slots,
+			     .slot_mask = s->slot_mask,
 			     .backends = s->backends,
 			     .n_backends = s->n_backends,
 			     .limits = s->limits,
 			     .n_limits = s->n_limits,
-			     .servers = sl_servers_at(s->servers),
+			     .server_ids = sl_server_ids_first(s->server_ids),
 			     .generation = generation };
 	enum sl_accept answer;
 	struct extents *seen;
 
 	if (s->flags & SL_SERVICE_POOL)
-		return is_region(a, s->rows) ? SL_ACCEPT_OK : SL_ACCEPT_INDEX;
+		return is_region(a, s->slots) ? SL_ACCEPT_OK : SL_ACCEPT_INDEX;
 	if (s->flags & SL_SERVICE_VIP)
 		return SL_ACCEPT_OK;
 	if (!(s->flags & SL_SERVICE_FULLNAT) != (s->mode != SL_MODE_FULLNAT))
 		return SL_ACCEPT_FORM;
 	if (s->flags & SL_SERVICE_QUIC)
-		e.n_servers = sl_servers_mask(s->servers) + 1;
+		e.n_server_ids = sl_server_ids_mask(s->server_ids) + 1;
 	answer = check_record(a, s, &e);
 	if (answer != SL_ACCEPT_OK)
 		return answer;
@@ -214,13 +217,13 @@ static enum sl_accept check_service(struct sl_acceptor *a, const struct sl_servi
 		seen->generation = generation;
 		return SL_ACCEPT_OK;
 	}
-	answer = check_rows(a, &e);
+	answer = check_slots(a, &e);
 	if (answer == SL_ACCEPT_OK)
 		answer = check_backends(a, &e);
 	if (answer == SL_ACCEPT_OK)
 		answer = check_limits(a, &e);
 	if (answer == SL_ACCEPT_OK)
-		answer = check_servers(a, &e);
+		answer = check_server_ids(a, &e);
 	if (answer == SL_ACCEPT_OK && s->flags & SL_SERVICE_FULLNAT)
 		answer = check_pool(a, s->pool);
 	if (answer == SL_ACCEPT_OK)

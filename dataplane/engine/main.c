@@ -25,9 +25,11 @@
 #include <rte_errno.h>
 #include <rte_lcore.h>
 
+#include "../../config/machine.h"
 #include "../../config/process.h"
-#include "../abi/life.h"
+#include "../abi/liveness.h"
 #include "accept.h"
+#include "announce.h"
 #include "worker.h"
 
 enum { LOOK_EVERY_MS = 100, ATTACH_EVERY_MS = 50 };
@@ -38,12 +40,15 @@ struct dataplane {
 	struct sl_store store;
 	struct sl_ports ports;
 	struct sl_acceptor *acceptor;
+	struct sl_announcer announcer;
 	struct sl_worker_run run[SL_CORES_MAX];
 	atomic_bool stop;  /* to the workers */
 	bool told_to_stop; /* before there was anything to stop */
-	int lock;	   /* of this instance's dataplane; held while we live */
-	int wake;	   /* datagram socket: control proposed something */
-	int signal;	   /* signalfd */
+	uint64_t missed[SL_PORTS_CONFIG_MAX][SL_QUEUES_PER_PORT]; /* as last counted */
+	uint64_t count_at_ns;
+	int lock;   /* of this instance's dataplane; held while we live */
+	int wake;   /* datagram socket: control proposed something */
+	int signal; /* signalfd */
 };
 
 /* The lock file that makes a second dataplane of the instance give up. */
@@ -149,6 +154,39 @@ static int attach(struct dataplane *d)
 	}
 }
 
+static void eal_failed(const struct sl_config_dataplane *d)
+{
+	const char *why = rte_strerror(rte_errno);
+
+	if (d->huge_pages)
+		sl_log("DPDK can't start: %s; are %u MB of huge pages free (grep Huge "
+		       "/proc/meminfo), and are we root?",
+		       why, d->memory_mb);
+	else
+		sl_log("DPDK can't start: %s; are %u MB of memory free (grep MemAvailable "
+		       "/proc/meminfo), and are we root?",
+		       why, d->memory_mb);
+}
+
+/* EAL answers arguments that it doesn't like with its usage, a hundred lines of options that aren't
+ * ours, on standard output. What it says of the reason goes to standard error. */
+static int eal_init(int argc, char **argv)
+{
+	int out = dup(STDOUT_FILENO), null = open("/dev/null", O_WRONLY | O_CLOEXEC), err;
+
+	if (out >= 0 && null >= 0)
+		dup2(null, STDOUT_FILENO);
+	err = rte_eal_init(argc, argv);
+	fflush(stdout);
+	if (out >= 0 && null >= 0)
+		dup2(out, STDOUT_FILENO);
+	if (out >= 0)
+		close(out);
+	if (null >= 0)
+		close(null);
+	return err;
+}
+
 static int start_eal(struct dataplane *d)
 {
 	struct sl_eal_args args;
@@ -160,12 +198,9 @@ static int start_eal(struct dataplane *d)
 		return SL_EXIT_CONFIG;
 	}
 	memcpy(argv, args.arg, sizeof(argv)); /* EAL permutes it */
-	err = rte_eal_init(args.n, argv);
+	err = eal_init(args.n, argv);
 	if (err < 0)
-		sl_log("DPDK can't start: %s; are %u MB of huge pages free (grep Huge "
-		       "/proc/meminfo), "
-		       "and are we root?",
-		       rte_strerror(rte_errno), d->config.dataplane.memory_mb);
+		eal_failed(&d->config.dataplane);
 	sl_eal_args_free(&args);
 	return err < 0 ? SL_EXIT_MACHINE : SL_EXIT_OK;
 }
@@ -199,7 +234,8 @@ static int start_workers(struct dataplane *d)
 					       .stop = &d->stop,
 					       .adaptive =
 						       d->config.dataplane.idle == SL_IDLE_ADAPTIVE,
-					       .n_ports = (uint32_t)d->config.dataplane.n_ports };
+					       .n_ports = (uint32_t)d->config.dataplane.n_ports,
+					       .outgoing = w == 0 ? d->announcer.ring : NULL };
 		run->n_rx = sl_ports_deal(&d->ports, w, run->rx,
 					  sizeof(run->rx) / sizeof(run->rx[0]), run->tx);
 		if (rte_eal_remote_launch(sl_worker_main, run, w + 1) != 0) {
@@ -210,27 +246,48 @@ static int start_workers(struct dataplane *d)
 	return SL_EXIT_OK;
 }
 
-static void announce_port(struct dataplane *d, uint32_t port, struct sl_queue *record)
+static void publish_port(struct dataplane *d, uint32_t port, struct sl_queue *record)
 {
 	sl_ports_mac(&d->ports, port, record->mac);
 	record->ifindex = sl_ports_ifindex(&d->ports, port);
 }
 
-static int announce(struct dataplane *d)
+static int publish_self(struct dataplane *d)
 {
 	struct sl_engine *self = d->store.base[SL_ARRAY_engine];
 	struct sl_queue *queues = d->store.base[SL_ARRAY_queues];
 
 	for (uint32_t p = 0; p < d->config.dataplane.n_ports; p++)
-		announce_port(d, p, &queues[p * SL_QUEUES_PER_PORT]);
+		publish_port(d, p, &queues[p * SL_QUEUES_PER_PORT]);
 	self->instance = sl_store_root(&d->store)->instance;
 	self->workers = d->ports.n_workers;
 	self->accepted = 0;
 	self->started_ns = sl_clock_ns();
 	self->pid = (uint32_t)getpid();
-	if (sl_life_begin(&self->alive) != 0)
+	if (sl_liveness_begin(&self->alive) != 0)
 		return SL_EXIT_FAILED;
 	return SL_EXIT_OK;
+}
+
+/* Every second: some drivers take a while to answer. */
+static void count_missed(struct dataplane *d)
+{
+	struct sl_queue *queues = d->store.base[SL_ARRAY_queues];
+	uint64_t now = sl_clock_ns();
+
+	if (now < d->count_at_ns)
+		return;
+	d->count_at_ns = now + 1000000000;
+	for (uint32_t p = 0; p < d->config.dataplane.n_ports; p++) {
+		for (uint32_t q = 0; q < d->config.dataplane.port[p].queues; q++) {
+			uint64_t missed = sl_ports_missed(&d->ports, p, q);
+
+			if (missed > d->missed[p][q]) /* a driver that resets begins anew */
+				__atomic_fetch_add(&queues[p * SL_QUEUES_PER_PORT + q].missed,
+						   missed - d->missed[p][q], __ATOMIC_RELAXED);
+			d->missed[p][q] = missed;
+		}
+	}
 }
 
 static void stop_workers(struct dataplane *d)
@@ -239,7 +296,7 @@ static void stop_workers(struct dataplane *d)
 
 	atomic_store(&d->stop, true);
 	rte_eal_mp_wait_lcore();
-	sl_life_end(&self->alive);
+	sl_liveness_end(&self->alive);
 	self->pid = 0;
 	sl_ports_stop(&d->ports);
 }
@@ -247,8 +304,13 @@ static void stop_workers(struct dataplane *d)
 static int serve(struct dataplane *d)
 {
 	char error[SL_ERROR_MAX];
-	int status = attach(d);
+	int status;
 
+	if (sl_machine_check_start(&d->config, error) != 0) {
+		sl_log("%s", error);
+		return SL_EXIT_MACHINE;
+	}
+	status = attach(d);
 	if (status || d->told_to_stop)
 		return status;
 	if (d->config.dataplane.n_cores > d->store.count[SL_ARRAY_workers]) {
@@ -266,18 +328,26 @@ static int serve(struct dataplane *d)
 	d->acceptor = sl_acceptor_new(&d->store, (uint32_t)d->config.dataplane.n_ports);
 	if (!d->acceptor)
 		return SL_EXIT_MACHINE;
-	status = announce(d);
+	if (sl_announcer_init(&d->announcer, &d->ports) != 0) {
+		sl_log("VIPs can't be announced: no memory");
+		return SL_EXIT_MACHINE;
+	}
+	status = publish_self(d);
 	if (!status)
 		status = accept_live(d);
 	if (!status)
 		status = start_workers(d);
 	if (!status) {
 		sl_log("ready: %u workers", d->ports.n_workers);
-		while (!wait_ms(d, LOOK_EVERY_MS))
+		do {
 			sl_acceptor_run(d->acceptor);
+			sl_announcer_run(&d->announcer, &d->store, sl_clock_ns());
+			count_missed(d);
+		} while (!wait_ms(d, LOOK_EVERY_MS));
 		sl_log("stopping");
 	}
 	stop_workers(d);
+	sl_announcer_fini(&d->announcer);
 	sl_acceptor_free(d->acceptor);
 	return status;
 }
@@ -300,7 +370,7 @@ int main(int argc, char **argv)
 	static struct dataplane d;
 	char error[SL_ERROR_MAX];
 	const char *file = NULL;
-	int option, status;
+	int option, status, err;
 
 	while ((option = getopt_long(argc, argv, "c:Vh", options, NULL)) != -1) {
 		switch (option) {
@@ -322,11 +392,14 @@ int main(int argc, char **argv)
 		usage(stderr);
 		return SL_EXIT_USAGE;
 	}
-	if (sl_config_read(file, &d.config, error) != 0) {
+	sl_descriptors_raise();
+	err = sl_config_read(file, &d.config, error);
+	if (err) {
 		sl_log("%s", error);
-		return SL_EXIT_CONFIG;
+		sl_descriptors_log(err);
+		return sl_config_status(err);
 	}
-	if (d.config.dataplane.engine == SL_WISH_XDP) {
+	if (d.config.dataplane.engine == SL_CONFIG_ENGINE_XDP) {
 		sl_log("%s: dataplane.engine is \"xdp\": the XDP program serves alone, and nothing "
 		       "is "
 		       "left for us to do",

@@ -89,6 +89,26 @@ static int add_port(struct sl_eal_args *args, const struct sl_config_port *port)
 	return -EINVAL;
 }
 
+/* Nothing of ours is shared with another DPDK process, except by memif, which hands memory to its
+ * peer. EAL refuses --in-memory beside --no-huge, whose memory is private anyway: there only the
+ * files that describe it are left out. */
+static int add_memory(struct sl_eal_args *args, const struct sl_config *config)
+{
+	const struct sl_config_dataplane *d = &config->dataplane;
+	bool shared = any_port(config, is_memif);
+	int err = 0;
+
+	if (!d->huge_pages)
+		err = add(args, "--no-huge");
+	if (!err && shared && d->huge_pages)
+		err = add(args, "--single-file-segments");
+	if (!err && !shared)
+		err = add(args, d->huge_pages ? "--in-memory" : "--no-shconf");
+	if (!err)
+		err = add(args, "-m");
+	return err ? err : add(args, "%u", d->memory_mb);
+}
+
 int sl_eal_args_make(struct sl_eal_args *args, const struct sl_config *config)
 {
 	const struct sl_config_dataplane *d = &config->dataplane;
@@ -102,18 +122,10 @@ int sl_eal_args_make(struct sl_eal_args *args, const struct sl_config *config)
 		err = add_cores(args, d);
 	if (!err)
 		err = add(args, "--file-prefix=sluice-%s", config->instance);
-	if (!err && !any_port(config, is_memif))
-		err = add(args, "--in-memory");
-	if (!err && any_port(config, is_memif))
-		err = add(args, "--single-file-segments");
+	if (!err)
+		err = add_memory(args, config);
 	if (!err && !any_port(config, is_pci))
 		err = add(args, "--no-pci");
-	if (!err && !d->huge_pages)
-		err = add(args, "--no-huge");
-	if (!err)
-		err = add(args, "-m");
-	if (!err)
-		err = add(args, "%u", d->memory_mb);
 	if (!err)
 		err = add(args, "--no-telemetry");
 	if (!err)
@@ -295,4 +307,14 @@ void sl_ports_mac(const struct sl_ports *ports, uint32_t port, uint8_t mac[6])
 
 	rte_eth_macaddr_get(ports->device[port][0], &addr);
 	memcpy(mac, addr.addr_bytes, 6);
+}
+
+uint64_t sl_ports_missed(const struct sl_ports *ports, uint32_t port, uint32_t queue)
+{
+	bool one_each = ports->config->dataplane.port[port].kind == SL_PORT_KERNEL;
+	struct rte_eth_stats stats;
+
+	if (queue && !one_each)
+		return 0;
+	return rte_eth_stats_get(ports->device[port][queue], &stats) == 0 ? stats.imissed : 0;
 }

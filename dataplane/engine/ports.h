@@ -57,6 +57,10 @@ size_t sl_ports_deal(struct sl_ports *ports, uint32_t worker, struct sl_lane *rx
 /* The interface that a kernel port was opened on; 0 for others. */
 uint32_t sl_ports_ifindex(const struct sl_ports *ports, uint32_t port);
 
+/* How many frames its driver has dropped before a worker could take them, since it was started: of
+ * a device of several queues all in queue 0's. */
+uint64_t sl_ports_missed(const struct sl_ports *ports, uint32_t port, uint32_t queue);
+
 void sl_ports_mac(const struct sl_ports *ports, uint32_t port, uint8_t mac[6]);
 
 #endif

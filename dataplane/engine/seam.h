@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The DPDK side of the seam (core/seam.h): the arrays of the instance as plain memory.
  *
- * A worker keeps one struct sl_tables on its stack and fills it once a burst. sl_tables_look() is
- * the only place that reads the generation.
+ * A worker keeps one struct sl_tables on its stack and fills it once a burst. sl_tables_snapshot()
+ * is the only place that reads the generation.
  */
 #ifndef SL_ENGINE_SEAM_H
 #define SL_ENGINE_SEAM_H
@@ -15,46 +15,46 @@ struct sl_tables {
 	const struct sl_root *root;
 	const struct sl_bank *bank;
 	const struct sl_service *service; /* of the live bank, as the next two */
-	const struct sl_reverse *reverse;
+	const struct sl_reply_entry *reply_entry;
 	const struct sl_route *route;
 	const struct sl_port *port;
-	const struct sl_rows *rows;
+	const struct sl_table_block *blocks;
 	const struct sl_backend *backend;
-	const struct sl_terms *terms;
+	const struct sl_flow_timeouts *timeouts;
 	const struct sl_limit *limit;
 	const struct sl_exception *exception; /* of the live bank */
 	struct sl_meters *meters;
-	struct sl_balance *balance;
+	struct sl_shared_bucket *shared_bucket;
 	struct sl_bucket *bucket;
-	struct sl_traffic *traffic; /* this writer's, as the next */
-	struct sl_service_tally *tally;
-	struct sl_limit_tally *limit_tally;
-	struct sl_bitten *bitten;
+	struct sl_backend_counters *backend_counters; /* this writer's, as the next */
+	struct sl_service_counters *service_counters;
+	struct sl_limit_counters *limit_counters;
+	struct sl_most_limited *most_limited;
 	struct sl_lease *lease;
-	struct sl_wanted *wanted;
+	struct sl_neighbour_requests *neighbour_requests;
 	struct sl_fragments *fragments;
-	struct sl_bindings *bindings;
-	struct sl_bound *bound;
+	struct sl_snat_line *snat_lines;
+	struct sl_snat_client *snat_clients;
 	uint64_t generation;
 	uint64_t seq;
 	uint64_t now; /* ticks */
-	uint64_t n_rows;
+	uint64_t n_slots;
 	uint32_t services;
-	uint32_t reverses;
+	uint32_t reply_entries;
 	uint32_t routes;
 	uint32_t n_backends;
 	uint32_t buckets;
-	uint32_t traffics;
-	uint32_t tallies;
-	uint32_t n_terms;
+	uint32_t n_backend_counters;
+	uint32_t n_service_counters;
+	uint32_t n_timeouts;
 	uint32_t n_limits;
 	uint32_t exceptions;
 	uint32_t meter_lines;
-	uint32_t balances;
-	uint32_t limit_tallies;
+	uint32_t shared_buckets;
+	uint32_t n_limit_counters;
 	uint32_t n_fragments;
-	uint32_t binding_lines;
-	uint32_t n_bound;
+	uint32_t n_snat_lines;
+	uint32_t n_snat_clients;
 };
 
 /* What doesn't change while the instance is attached. */
@@ -62,51 +62,55 @@ static inline void sl_tables_init(struct sl_tables *t, const struct sl_store *st
 				  uint32_t writer)
 {
 	const uint32_t *n = store->count;
-	uint32_t writers = n[SL_ARRAY_tally];
+	uint32_t writers = n[SL_ARRAY_reason_counters];
 
 	*t = (struct sl_tables){
 		.root = sl_store_root(store),
-		.rows = store->base[SL_ARRAY_slots],
-		.n_rows = (uint64_t)n[SL_ARRAY_slots] * SL_ROWS_PER_RECORD,
+		.blocks = store->base[SL_ARRAY_table_blocks],
+		.n_slots = (uint64_t)n[SL_ARRAY_table_blocks] * SL_SLOTS_PER_BLOCK,
 		.backend = store->base[SL_ARRAY_backends],
 		.n_backends = n[SL_ARRAY_backends],
-		.terms = store->base[SL_ARRAY_terms],
-		.n_terms = n[SL_ARRAY_terms],
+		.timeouts = store->base[SL_ARRAY_flow_timeouts],
+		.n_timeouts = n[SL_ARRAY_flow_timeouts],
 		.limit = store->base[SL_ARRAY_limits],
 		.n_limits = n[SL_ARRAY_limits],
 		.meters = store->base[SL_ARRAY_meters],
 		.meter_lines = n[SL_ARRAY_meters],
-		.balance = store->base[SL_ARRAY_balances],
-		.balances = n[SL_ARRAY_balances],
+		.shared_bucket = store->base[SL_ARRAY_shared_buckets],
+		.shared_buckets = n[SL_ARRAY_shared_buckets],
 		.exceptions = n[SL_ARRAY_exceptions] / 2,
 		.bucket = store->base[SL_ARRAY_flows],
 		.buckets = n[SL_ARRAY_flows],
 		.services = n[SL_ARRAY_services] / 2,
-		.reverses = n[SL_ARRAY_reverse] / 2,
+		.reply_entries = n[SL_ARRAY_reply_entries] / 2,
 		.routes = n[SL_ARRAY_routes] / 2,
-		.traffics = n[SL_ARRAY_traffic] / writers,
-		.tallies = n[SL_ARRAY_service_tally] / writers,
-		.limit_tallies = n[SL_ARRAY_limit_tally] / writers,
+		.n_backend_counters = n[SL_ARRAY_backend_counters] / writers,
+		.n_service_counters = n[SL_ARRAY_service_counters] / writers,
+		.n_limit_counters = n[SL_ARRAY_limit_counters] / writers,
 		.fragments = store->base[SL_ARRAY_fragments],
 		.n_fragments = n[SL_ARRAY_fragments],
-		.bindings = store->base[SL_ARRAY_bindings],
-		.binding_lines = n[SL_ARRAY_bindings],
-		.bound = store->base[SL_ARRAY_bound],
-		.n_bound = n[SL_ARRAY_bound],
-		.wanted = (struct sl_wanted *)store->base[SL_ARRAY_wanted] + writer,
+		.snat_lines = store->base[SL_ARRAY_snat_ports],
+		.n_snat_lines = n[SL_ARRAY_snat_ports],
+		.snat_clients = store->base[SL_ARRAY_snat_clients],
+		.n_snat_clients = n[SL_ARRAY_snat_clients],
+		.neighbour_requests =
+			(struct sl_neighbour_requests *)store->base[SL_ARRAY_neigh_requests] +
+			writer,
 	};
-	t->traffic =
-		(struct sl_traffic *)store->base[SL_ARRAY_traffic] + (size_t)writer * t->traffics;
-	t->tally = (struct sl_service_tally *)store->base[SL_ARRAY_service_tally] +
-		   (size_t)writer * t->tallies;
-	t->limit_tally = (struct sl_limit_tally *)store->base[SL_ARRAY_limit_tally] +
-			 (size_t)writer * t->limit_tallies;
-	t->bitten = (struct sl_bitten *)store->base[SL_ARRAY_bitten] + (size_t)writer * SL_BITTEN;
-	t->lease = (struct sl_lease *)store->base[SL_ARRAY_leases] + (size_t)writer * t->balances;
+	t->backend_counters = (struct sl_backend_counters *)store->base[SL_ARRAY_backend_counters] +
+			      (size_t)writer * t->n_backend_counters;
+	t->service_counters = (struct sl_service_counters *)store->base[SL_ARRAY_service_counters] +
+			      (size_t)writer * t->n_service_counters;
+	t->limit_counters = (struct sl_limit_counters *)store->base[SL_ARRAY_limit_counters] +
+			    (size_t)writer * t->n_limit_counters;
+	t->most_limited = (struct sl_most_limited *)store->base[SL_ARRAY_most_limited] +
+			  (size_t)writer * SL_MOST_LIMITED;
+	t->lease = (struct sl_lease *)store->base[SL_ARRAY_leases] +
+		   (size_t)writer * t->shared_buckets;
 }
 
 /* Takes the live bank. False while nothing was ever published. */
-static inline bool sl_tables_look(struct sl_tables *t, const struct sl_store *store)
+static inline bool sl_tables_snapshot(struct sl_tables *t, const struct sl_store *store)
 {
 	uint64_t generation;
 	uint32_t bank;
@@ -125,8 +129,8 @@ static inline bool sl_tables_look(struct sl_tables *t, const struct sl_store *st
 	t->generation = generation;
 	t->service = (const struct sl_service *)store->base[SL_ARRAY_services] +
 		     (size_t)bank * t->services;
-	t->reverse = (const struct sl_reverse *)store->base[SL_ARRAY_reverse] +
-		     (size_t)bank * t->reverses;
+	t->reply_entry = (const struct sl_reply_entry *)store->base[SL_ARRAY_reply_entries] +
+			 (size_t)bank * t->reply_entries;
 	t->route = (const struct sl_route *)store->base[SL_ARRAY_routes] + (size_t)bank * t->routes;
 	t->exception = (const struct sl_exception *)store->base[SL_ARRAY_exceptions] +
 		       (size_t)bank * t->exceptions;
@@ -150,9 +154,9 @@ SL_INLINE bool sl_seam_current(const struct sl_tables *t)
 	return __atomic_load_n(&t->bank->seq, __ATOMIC_RELAXED) == t->seq;
 }
 
-SL_INLINE const struct sl_service *sl_seam_service(const struct sl_tables *t, uint32_t place)
+SL_INLINE const struct sl_service *sl_seam_service(const struct sl_tables *t, uint32_t index)
 {
-	return sl_likely(place < t->services) ? &t->service[place] : NULL;
+	return sl_likely(index < t->services) ? &t->service[index] : NULL;
 }
 
 SL_INLINE uint32_t sl_seam_services(const struct sl_tables *t)
@@ -160,19 +164,20 @@ SL_INLINE uint32_t sl_seam_services(const struct sl_tables *t)
 	return t->services;
 }
 
-SL_INLINE const struct sl_reverse *sl_seam_reverse(const struct sl_tables *t, uint32_t place)
+SL_INLINE const struct sl_reply_entry *sl_seam_reply_entry(const struct sl_tables *t,
+							   uint32_t index)
 {
-	return sl_likely(place < t->reverses) ? &t->reverse[place] : NULL;
+	return sl_likely(index < t->reply_entries) ? &t->reply_entry[index] : NULL;
 }
 
-SL_INLINE uint32_t sl_seam_reverses(const struct sl_tables *t)
+SL_INLINE uint32_t sl_seam_reply_entries(const struct sl_tables *t)
 {
-	return t->reverses;
+	return t->reply_entries;
 }
 
-SL_INLINE const struct sl_route *sl_seam_route(const struct sl_tables *t, uint32_t place)
+SL_INLINE const struct sl_route *sl_seam_route(const struct sl_tables *t, uint32_t index)
 {
-	return sl_likely(place < t->routes) ? &t->route[place] : NULL;
+	return sl_likely(index < t->routes) ? &t->route[index] : NULL;
 }
 
 SL_INLINE uint32_t sl_seam_routes(const struct sl_tables *t)
@@ -185,14 +190,14 @@ SL_INLINE const struct sl_port *sl_seam_port(const struct sl_tables *t, uint32_t
 	return sl_likely(index < SL_PORTS_MAX) ? &t->port[index] : NULL;
 }
 
-SL_INLINE const uint32_t *sl_seam_row(const struct sl_tables *t, uint64_t row)
+SL_INLINE const uint32_t *sl_seam_slot(const struct sl_tables *t, uint64_t slot)
 {
-	return sl_likely(row < t->n_rows) ? (const uint32_t *)t->rows + row : NULL;
+	return sl_likely(slot < t->n_slots) ? (const uint32_t *)t->blocks + slot : NULL;
 }
 
-SL_INLINE const struct sl_rows *sl_seam_extent(const struct sl_tables *t, uint64_t record)
+SL_INLINE const struct sl_table_block *sl_seam_block(const struct sl_tables *t, uint64_t record)
 {
-	return record < t->n_rows / SL_ROWS_PER_RECORD ? &t->rows[record] : NULL;
+	return record < t->n_slots / SL_SLOTS_PER_BLOCK ? &t->blocks[record] : NULL;
 }
 
 SL_INLINE const struct sl_backend *sl_seam_backend(const struct sl_tables *t, uint64_t index)
@@ -200,9 +205,10 @@ SL_INLINE const struct sl_backend *sl_seam_backend(const struct sl_tables *t, ui
 	return sl_likely(index < t->n_backends) ? &t->backend[index] : NULL;
 }
 
-SL_INLINE const struct sl_terms *sl_seam_terms(const struct sl_tables *t, uint32_t service)
+SL_INLINE const struct sl_flow_timeouts *sl_seam_timeouts(const struct sl_tables *t,
+							  uint32_t service)
 {
-	return sl_likely(service < t->n_terms) ? &t->terms[service] : NULL;
+	return sl_likely(service < t->n_timeouts) ? &t->timeouts[service] : NULL;
 }
 
 SL_INLINE struct sl_bucket *sl_seam_bucket(const struct sl_tables *t, uint32_t index)
@@ -220,14 +226,14 @@ SL_INLINE struct sl_fragments *sl_seam_fragments(const struct sl_tables *t, uint
 	return &t->fragments[sl_hash_reduce(hash, t->n_fragments)];
 }
 
-SL_INLINE struct sl_bindings *sl_seam_bindings(const struct sl_tables *t, uint32_t line)
+SL_INLINE struct sl_snat_line *sl_seam_snat_line(const struct sl_tables *t, uint32_t line)
 {
-	return line < t->binding_lines ? &t->bindings[line] : NULL;
+	return line < t->n_snat_lines ? &t->snat_lines[line] : NULL;
 }
 
-SL_INLINE struct sl_bound *sl_seam_bound(const struct sl_tables *t, uint32_t place)
+SL_INLINE struct sl_snat_client *sl_seam_snat_client(const struct sl_tables *t, uint32_t index)
 {
-	return place < t->n_bound ? &t->bound[place] : NULL;
+	return index < t->n_snat_clients ? &t->snat_clients[index] : NULL;
 }
 
 SL_INLINE uint64_t sl_seam_now(const struct sl_tables *t)
@@ -241,7 +247,7 @@ SL_INLINE uint64_t sl_seam_clock(const struct sl_tables *t)
 	return t->now;
 }
 
-SL_INLINE bool sl_seam_peeks(const struct sl_tables *t)
+SL_INLINE bool sl_seam_inline_lookup(const struct sl_tables *t)
 {
 	(void)t;
 	return true;
@@ -252,9 +258,9 @@ SL_INLINE const struct sl_limit *sl_seam_limit(const struct sl_tables *t, uint64
 	return sl_likely(index < t->n_limits) ? &t->limit[index] : NULL;
 }
 
-SL_INLINE const struct sl_exception *sl_seam_exception(const struct sl_tables *t, uint32_t place)
+SL_INLINE const struct sl_exception *sl_seam_exception(const struct sl_tables *t, uint32_t index)
 {
-	return sl_likely(place < t->exceptions) ? &t->exception[place] : NULL;
+	return sl_likely(index < t->exceptions) ? &t->exception[index] : NULL;
 }
 
 SL_INLINE uint32_t sl_seam_exceptions(const struct sl_tables *t)
@@ -272,39 +278,42 @@ SL_INLINE uint32_t sl_seam_meter_lines(const struct sl_tables *t)
 	return t->meter_lines;
 }
 
-SL_INLINE struct sl_balance *sl_seam_balance(const struct sl_tables *t, uint32_t index)
+SL_INLINE struct sl_shared_bucket *sl_seam_shared_bucket(const struct sl_tables *t, uint32_t index)
 {
-	return sl_likely(index < t->balances) ? &t->balance[index] : NULL;
+	return sl_likely(index < t->shared_buckets) ? &t->shared_bucket[index] : NULL;
 }
 
-SL_INLINE struct sl_lease *sl_seam_lease(const struct sl_tables *t, uint32_t balance)
+SL_INLINE struct sl_lease *sl_seam_lease(const struct sl_tables *t, uint32_t shared_bucket)
 {
-	return sl_likely(balance < t->balances) ? &t->lease[balance] : NULL;
+	return sl_likely(shared_bucket < t->shared_buckets) ? &t->lease[shared_bucket] : NULL;
 }
 
-SL_INLINE struct sl_limit_tally *sl_seam_limit_tally(const struct sl_tables *t, uint32_t limit)
+SL_INLINE struct sl_limit_counters *sl_seam_limit_counters(const struct sl_tables *t,
+							   uint32_t limit)
 {
-	return sl_likely(limit < t->limit_tallies) ? &t->limit_tally[limit] : NULL;
+	return sl_likely(limit < t->n_limit_counters) ? &t->limit_counters[limit] : NULL;
 }
 
-SL_INLINE struct sl_bitten *sl_seam_bitten(const struct sl_tables *t, uint32_t place)
+SL_INLINE struct sl_most_limited *sl_seam_most_limited(const struct sl_tables *t, uint32_t index)
 {
-	return sl_likely(place < SL_BITTEN) ? &t->bitten[place] : NULL;
+	return sl_likely(index < SL_MOST_LIMITED) ? &t->most_limited[index] : NULL;
 }
 
-SL_INLINE struct sl_traffic *sl_seam_traffic(const struct sl_tables *t, uint32_t backend)
+SL_INLINE struct sl_backend_counters *sl_seam_backend_counters(const struct sl_tables *t,
+							       uint32_t backend)
 {
-	return sl_likely(backend < t->traffics) ? &t->traffic[backend] : NULL;
+	return sl_likely(backend < t->n_backend_counters) ? &t->backend_counters[backend] : NULL;
 }
 
-SL_INLINE struct sl_service_tally *sl_seam_tally(const struct sl_tables *t, uint32_t service)
+SL_INLINE struct sl_service_counters *sl_seam_service_counters(const struct sl_tables *t,
+							       uint32_t service)
 {
-	return sl_likely(service < t->tallies) ? &t->tally[service] : NULL;
+	return sl_likely(service < t->n_service_counters) ? &t->service_counters[service] : NULL;
 }
 
-SL_INLINE uint64_t *sl_seam_errors(const struct sl_tables *t)
+SL_INLINE uint64_t *sl_seam_next_answer(const struct sl_tables *t)
 {
-	return &t->wanted->errors;
+	return &t->neighbour_requests->next_answer;
 }
 
 /* `frame` is the first byte that is the packet's to grow into. */
@@ -326,14 +335,14 @@ SL_INLINE bool sl_seam_cut(struct sl_packet *p, uint32_t length)
 	return true;
 }
 
-SL_INLINE void sl_seam_want(const struct sl_tables *t, const union sl_addr *addr)
+SL_INLINE void sl_seam_request_neighbour(const struct sl_tables *t, const union sl_addr *addr)
 {
-	struct sl_wanted *w = t->wanted;
+	struct sl_neighbour_requests *w = t->neighbour_requests;
 	uint64_t head = w->head;
 
-	if (head && sl_addr_equal(&w->addr[(head - 1) % SL_WANTED], addr))
+	if (head && sl_addr_equal(&w->addr[(head - 1) % SL_NEIGHBOUR_REQUESTS], addr))
 		return;
-	w->addr[head % SL_WANTED] = *addr;
+	w->addr[head % SL_NEIGHBOUR_REQUESTS] = *addr;
 	__atomic_store_n(&w->head, head + 1, __ATOMIC_RELEASE); /* the address before its count */
 }
 
@@ -342,6 +351,6 @@ SL_INLINE void sl_seam_prefetch(const void *at)
 	__builtin_prefetch(at);
 }
 
-#include "apart.h"
+#include "noinline.h"
 
 #endif

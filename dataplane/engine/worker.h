@@ -14,6 +14,8 @@
 
 #include <stdatomic.h>
 
+#include <rte_ring.h>
+
 #include "../abi/store.h"
 #include "ports.h"
 
@@ -27,7 +29,8 @@ struct sl_worker_run {
 	size_t n_rx;
 	struct sl_lane tx[SL_PORTS_CONFIG_MAX];
 	uint32_t n_ports;
-	bool adaptive; /* sleeps a little when there is nothing to do */
+	struct rte_ring *outgoing; /* frames that the main thread wants sent; NULL: none ever */
+	bool adaptive;		   /* sleeps a little when there is nothing to do */
 };
 
 /* A thread's main function, for rte_eal_remote_launch(). */

@@ -8,6 +8,7 @@ may run on one machine. The worker gets the last core; keep the load off it with
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -69,7 +70,9 @@ class Gateway:
         self.services = services
         self.control = None
         self.dataplane = None
-        os.makedirs(self.directory, exist_ok=True)
+        # What an earlier one of that name left is nothing to this one.
+        shutil.rmtree(self.directory, ignore_errors=True)
+        os.makedirs(self.directory)
         self.settings = {
             "instance": self.instance,
             "run_dir": self.run_dir,
@@ -215,6 +218,8 @@ class Gateway:
                 net.stop(process)
         # The pins outlive control, so that the next one can adopt them; here nobody will.
         net.remove_pins(self.bpf_dir)
+        if self.control:  # the kernel takes the programs off a moment later
+            net.wait_for("XDP to leave", lambda: "prog/xdp" not in self.host.run("ip", "link"))
 
 
 def shares(before, after):

@@ -47,6 +47,16 @@ class Requests:
         return sums
 
 
+def wait_for_connections(client, count):
+    """Waits until the client has opened that many more."""
+
+    def opened():
+        return client.counters()["Tcp.ActiveOpens"]
+
+    enough = opened() + count
+    net.wait_for(f"{count} new connections", lambda: opened() >= enough, 30)
+
+
 class Blob:
     """A file of pseudo-random bytes that all backends serve, and its checksum."""
 

@@ -146,20 +146,26 @@ sl_machine()
 
 sl_meson()
 {
-	local dir=$1
+	local dir=$1 word targets=() options=()
 	shift
+	for word; do
+		case $word in
+		-*) options+=("$word") ;;
+		*) targets+=("$word") ;;
+		esac
+	done
 	# A build directory is good for one place: a checkout may have been moved, or mounted elsewhere.
 	if [ -e "$dir/build.ninja" ] &&
 		! grep -qs "\"build\": \"$dir\"" "$dir/meson-info/meson-info.json"; then
 		rm -rf "$dir"
 	fi
 	if [ ! -e "$dir/build.ninja" ]; then
-		meson setup "$dir" "$sl_root" "$@" || return
+		meson setup "$dir" "$sl_root" "${options[@]}" || return
 	fi
-	ninja -C "$dir"
+	ninja -C "$dir" "${targets[@]}"
 }
 
-# sl_build DIRECTORY [MESON OPTIONS]: builds the checkout there.
+# sl_build DIRECTORY [TARGETS] [MESON OPTIONS]: builds the checkout there, or those targets of it.
 sl_build()
 {
 	local dir=$1

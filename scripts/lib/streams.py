@@ -7,6 +7,7 @@ of 1448 bytes is a frame of 1514.
 """
 
 import contextlib
+import functools
 import json
 import os
 import signal
@@ -25,12 +26,15 @@ SEGMENT = 1448
 PORT = 9
 
 
-def build(directory, name):
-    """Compiles NAME.c; the program."""
-    done = f"{directory}/{name}"
-    if not os.path.exists(done):
-        subprocess.run([os.environ.get("CC", "cc"), "-std=gnu11", "-D_GNU_SOURCE", "-O2",
-                        f"{HERE}/{name}.c", "-o", done], check=True)  # fmt: skip
+PROGRAMS = tempfile.TemporaryDirectory(prefix="sluice-streams-")
+
+
+@functools.cache
+def build(name):
+    """Compiles NAME.c; the program, which goes with us."""
+    done = f"{PROGRAMS.name}/{name}"
+    subprocess.run([os.environ.get("CC", "cc"), "-std=gnu11", "-D_GNU_SOURCE", "-O2",
+                    f"{HERE}/{name}.c", "-o", done], check=True)  # fmt: skip
     return done
 
 
@@ -42,7 +46,7 @@ class Streams:
         self.frame = frame
         servers = ",".join(host.path for host in topology.backends.values())
         self.process = subprocess.Popen(
-            [build(topology.directory, "streams"), *["echo"][: int(echo)], topology.client.path, servers,
+            [build("streams"), *["echo"][: int(echo)], topology.client.path, servers,
              net.VIP, str(port), str(frame), str(int(seconds * 1000)),
              *(f"{source}:{number}:{rate}" for source, number, rate in streams)],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True, text=True,
@@ -112,7 +116,7 @@ def far(topology, one_way_ms):
     host = net.Namespace(f"{topology.name}-far")
     topology.add_host(host)
     link = subprocess.Popen(
-        host.command(build(topology.directory, "delay"), one_way_ms * 1000,
+        host.command(build("delay"), one_way_ms * 1000,
                      host.path, "far0", topology.client.path, "far0"),
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True,
     )  # fmt: skip

@@ -113,8 +113,12 @@ class Namespace:
         return subprocess.Popen(self.command(*command), start_new_session=True, **options)
 
     def sysctl(self, **values):
-        for name, value in values.items():
-            self.run("sysctl", "-qw", f"{name.replace('__', '.')}={value}")
+        def write():
+            for name, value in values.items():
+                with open(f"/proc/sys/{name.replace('__', '/')}", "w", encoding="ascii") as file:
+                    file.write(str(value))
+
+        self.call(write)
 
     def call(self, function):
         """What function() returns, called inside the namespace, in a thread that enters it."""
@@ -143,15 +147,21 @@ class Namespace:
 
     def counters(self):
         """The kernel's counters of this namespace, as {"Tcp.OutRsts": N, "Icmp6InMsgs": N, ...}."""
-        lines = []
-        for name in ("snmp", "netstat"):
-            lines += self.run("cat", f"/proc/net/{name}").splitlines()
-        values = {}
+
+        def read():
+            texts = []
+            for name in ("snmp", "netstat", "snmp6"):
+                with open(f"/proc/thread-self/net/{name}", encoding="ascii") as file:
+                    texts.append(file.read())
+            return texts
+
+        snmp, netstat, snmp6 = self.call(read)
+        lines, values = (snmp + netstat).splitlines(), {}
         for head, body in zip(lines[::2], lines[1::2]):
             protocol, names = head.split(":")
             for name, value in zip(names.split(), body.split(":")[1].split()):
                 values[f"{protocol}.{name}"] = int(value)
-        for line in self.run("cat", "/proc/net/snmp6").splitlines():
+        for line in snmp6.splitlines():
             name, value = line.split()
             values[name] = int(value)
         return values

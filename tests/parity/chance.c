@@ -63,9 +63,9 @@ static void random_backends(struct world *w, uint64_t *state, uint32_t service)
 		if (!resolved && chance_once(state, 3))
 			b->flags &= (uint16_t)~SL_BACKEND_RESOLVED;
 		if (chance_once(state, 100))
-			b->traffic = 100000;
+			b->counter_id = 100000;
 		if (chance_once(state, 2))
-			b->mss = w->service[service].reverse[k - 1].mss =
+			b->mss = w->service[service].reply[k - 1].mss =
 				(uint16_t)world_random(state);
 		if (chance_once(state, 5))
 			b->mtu = (uint16_t)(28 + chance_of(state, 100));
@@ -73,11 +73,11 @@ static void random_backends(struct world *w, uint64_t *state, uint32_t service)
 }
 
 /* An address of either family. */
-static union sl_addr random_addr(uint64_t *state, bool six)
+static union sl_addr random_addr(uint64_t *state, bool is_ipv6)
 {
 	union sl_addr addr = sl_addr4((sl_be32)world_random(state));
 
-	if (six)
+	if (is_ipv6)
 		random_bytes(state, addr.b, sizeof(addr.b));
 	return addr;
 }
@@ -106,7 +106,7 @@ static void random_mode(struct world *w, uint64_t *state, uint32_t service)
 	}
 }
 
-static void random_rows(struct world *w, uint64_t *state, uint32_t service)
+static void random_slots(struct world *w, uint64_t *state, uint32_t service)
 {
 	struct world_service *s = &w->service[service];
 	uint32_t most = s->record.n_backends + (chance_once(state, 8) ? 3u : 0);
@@ -115,11 +115,11 @@ static void random_rows(struct world *w, uint64_t *state, uint32_t service)
 	for (uint32_t i = 0; i < WORLD_ROWS; i++) {
 		uint32_t cur = !most || chance_once(state, 40) ? 0 : 1 + chance_of(state, most);
 		uint32_t prev = chance_of(state, most + 1);
-		enum sl_row_state is = SL_ROW_CLOSED;
+		enum sl_slot_state is = SL_SLOT_CLOSED;
 
 		if (chance_of(state, 4) < moved)
-			is = chance_once(state, 3) ? SL_ROW_MIXED : SL_ROW_OPEN;
-		s->row[i] = sl_row(cur, prev, is);
+			is = chance_once(state, 3) ? SL_SLOT_MIXED : SL_SLOT_OPEN;
+		s->slot[i] = sl_slot(cur, prev, is);
 	}
 }
 
@@ -189,19 +189,19 @@ static void random_service(struct world *w, uint64_t *state, uint32_t i)
 
 	world_add_service(w, service_vip(i), service_port(i), protocol, 16u << chance_of(state, 3));
 	if (chance_once(state, 3))
-		world_make_six(w, i);
+		world_make_ipv6(w, i);
 	if (chance_once(state, 4))
 		world_make_range(w, i, (uint16_t)(service_port(i) + RANGE - 1));
 	random_backends(w, state, i);
 	random_mode(w, state, i);
-	random_rows(w, state, i);
+	random_slots(w, state, i);
 	if (chance_once(state, 4))
 		w->service[i].record.flags |= SL_SERVICE_TRACK;
 	if (protocol == FRAME_UDP && w->service[i].record.mode != SL_MODE_FULLNAT &&
 	    chance_once(state, 2))
 		random_servers(w, state, i);
-	world_set_terms(w, i, (1 + life / 8) * CHANCE_MS, (1 + life) * CHANCE_MS,
-			(1 + life / 4) * CHANCE_MS);
+	world_set_timeouts(w, i, (1 + life / 8) * CHANCE_MS, (1 + life) * CHANCE_MS,
+			   (1 + life / 4) * CHANCE_MS);
 	if (chance_once(state, 3))
 		random_limits(w, state, i);
 }
@@ -221,15 +221,15 @@ static void random_routes(struct world *w, uint64_t *state)
 		enum sl_route_kind kind =
 			chance_once(state, 2) ? SL_ROUTE_VIA : 1 + chance_of(state, 5);
 		uint32_t at = i % (sizeof(pool) / sizeof(*pool));
-		bool six = at != i;
+		bool is_ipv6 = at != i;
 		struct sl_route *r;
 
 		if (chance_once(state, 3))
 			continue;
 		r = world_add_route(w, pool[at].prefix, pool[at].length, kind);
-		if (six && pool[at].length)
+		if (is_ipv6 && pool[at].length)
 			r->prefix = world_addr(pool[at].prefix, true);
-		else if (six)
+		else if (is_ipv6)
 			r->prefix = (union sl_addr){ .q = { 0 } }, r->length = 0;
 		random_bytes(state, r->dst_mac, 6);
 		random_bytes(state, r->src_mac, 6);
@@ -237,7 +237,7 @@ static void random_routes(struct world *w, uint64_t *state)
 		if (chance_once(state, 5))
 			r->mtu = 28 + chance_of(state, 100);
 		if (chance_once(state, 2))
-			r->gateway = world_addr(client(state), six);
+			r->gateway = world_addr(client(state), is_ipv6);
 	}
 }
 
@@ -247,11 +247,11 @@ static void random_entry(struct world *w, uint64_t *state, uint64_t now)
 	struct sl_bucket *table = w->store.base[SL_ARRAY_flows];
 	uint32_t n = w->store.count[SL_ARRAY_flows];
 	uint32_t service = chance_of(state, chance_once(state, 6) ? WORLD_SERVICES * 2 : 2);
-	bool six = service < w->services && w->service[service].six;
-	union sl_addr addr = world_addr(client(state), six);
+	bool is_ipv6 = service < w->services && w->service[service].is_ipv6;
+	union sl_addr addr = world_addr(client(state), is_ipv6);
 	uint64_t key =
 		sl_flow_key((uint16_t)(service + 1),
-			    sl_hash_source(&addr, sl_htons(client_port(state)), w->root->row_key));
+			    sl_hash_source(&addr, sl_htons(client_port(state)), w->root->slot_key));
 	uint64_t hash = world_flow_hash(w, key);
 	uint32_t at = chance_once(state, 3) ? sl_hash_bucket2(hash, n, w->root->flow_key)
 					    : sl_hash_bucket(hash, n);
@@ -275,17 +275,17 @@ static void spoil(struct world *w, uint64_t *state)
 	uint32_t i = chance_of(state, w->services);
 	struct sl_service *s;
 
-	world_look_all(w);
+	world_snapshot_all(w);
 	s = world_live_service(w, i);
 	switch (chance_of(state, 7)) {
 	case 6:
-		s->servers = (uint32_t)world_random(state);
+		s->server_ids = (uint32_t)world_random(state);
 		break;
 	case 4:
 		s->mode = (uint8_t)world_random(state);
 		break;
 	case 0:
-		s->rows = (uint32_t)world_random(state);
+		s->slots = (uint32_t)world_random(state);
 		break;
 	case 1:
 		s->backends = (uint32_t)world_random(state);
@@ -310,8 +310,15 @@ void chance_tables(struct world *w, uint64_t *state, uint64_t now)
 	for (uint32_t i = 0; i < services; i++)
 		random_service(w, state, i);
 	random_routes(w, state);
-	for (uint32_t i = 0; i < PORTS; i++)
+	for (uint32_t i = 0; i < PORTS; i++) {
+		uint8_t other[6];
+
 		random_bytes(state, w->port[i].mac, 6);
+		random_bytes(state, other, 6);
+		w->port[i].mac[0] &= 0xfe; /* one host's */
+		other[0] &= 0xfe;
+		w->port[i].address[chance_of(state, SL_PORT_ADDRESSES)] = sl_port_address(other);
+	}
 	world_publish(w);
 	for (uint32_t i = 0; i < entries; i++)
 		random_entry(w, state, now);
@@ -554,9 +561,9 @@ static void arp_packet(const struct world *w, uint64_t *state, struct frame *f)
 
 static void put_addr(uint8_t *to, uint32_t addr)
 {
-	union sl_addr six = world_addr(addr, true);
+	union sl_addr wide = world_addr(addr, true);
 
-	memcpy(to, six.b, sizeof(six.b));
+	memcpy(to, wide.b, sizeof(wide.b));
 }
 
 /* Where the next begins. */
@@ -594,8 +601,8 @@ static uint32_t fragment6(uint64_t *state, struct frame *f, uint32_t at, uint8_t
 }
 
 /* A packet of IPv4 gets another header; sums stay as they were: engines sum nothing. */
-static void make_six(uint64_t *state, struct frame *f, const struct frame_spec *s, uint32_t n,
-		     uint32_t fragment_at)
+static void make_ipv6(uint64_t *state, struct frame *f, const struct frame_spec *s, uint32_t n,
+		      uint32_t fragment_at)
 {
 	struct frame four;
 	uint32_t at, end;
@@ -664,7 +671,7 @@ static void ip6_packet(const struct world *w, uint64_t *state, struct frame *f)
 			s.payload = (uint16_t)(8 * chance_of(state, 8) +
 					       (s.protocol == FRAME_TCP ? 4 : 0));
 	}
-	make_six(state, f, &s, n, at);
+	make_ipv6(state, f, &s, n, at);
 	if (s.protocol == ICMP6 && f->l4 < f->length)
 		f->bytes[f->l4] = ICMP6_ECHO;
 	if (s.protocol == FRAME_UDP && !reply)
@@ -692,7 +699,7 @@ static void icmp6_packet(const struct world *w, uint64_t *state, struct frame *f
 	about.src = s.dst, about.dst = s.src;
 	about.sport = s.dport, about.dport = s.sport;
 	about.csum = (enum frame_csum)chance_of(state, 3);
-	make_six(state, &quoted, &about, n, at);
+	make_ipv6(state, &quoted, &about, n, at);
 	length = quoted.length - quoted.l3;
 	if (chance_once(state, 3))
 		length = chance_of(state, length + 1);
@@ -751,12 +758,12 @@ bool chance_fragment(uint64_t *state, struct frame *f)
 {
 	static const uint16_t units[] = { 1, 2, 3, 4, 185, 8191 };
 	uint16_t unit = units[chance_of(state, sizeof(units) / sizeof(units[0]))];
-	bool six = f->bytes[f->l3] >> 4 == 6, more = chance_once(state, 2);
-	uint16_t is = six ? (uint16_t)(unit << 3 | more) : (uint16_t)(unit | more << 13);
-	uint32_t at = f->l3 + (six ? 42 : 6);
+	bool is_ipv6 = f->bytes[f->l3] >> 4 == 6, more = chance_once(state, 2);
+	uint16_t is = is_ipv6 ? (uint16_t)(unit << 3 | more) : (uint16_t)(unit | more << 13);
+	uint32_t at = f->l3 + (is_ipv6 ? 42 : 6);
 
-	if (f->l3 < 14 || at + 2 > f->length || (six && f->bytes[f->l3 + 6] != 44) ||
-	    (!six && !(f->bytes[at] & 0x3f) && !f->bytes[at + 1]))
+	if (f->l3 < 14 || at + 2 > f->length || (is_ipv6 && f->bytes[f->l3 + 6] != 44) ||
+	    (!is_ipv6 && !(f->bytes[at] & 0x3f) && !f->bytes[at + 1]))
 		return false;
 	f->bytes[at] = (uint8_t)(is >> 8);
 	f->bytes[at + 1] = (uint8_t)is;
@@ -773,6 +780,21 @@ static void mutate(uint64_t *state, struct frame *f)
 		f->bytes[chance_of(state, f->length)] = (uint8_t)world_random(state);
 }
 
+/* Mostly to the port that it comes in by; or as it was, which is anything. */
+static void address(const struct world *w, uint64_t *state, struct frame *f)
+{
+	const struct sl_port *port = &w->port[0];
+
+	if (chance_once(state, 12))
+		return;
+	memcpy(f->bytes, port->mac, 6);
+	if (chance_once(state, 16))
+		memcpy(f->bytes,
+		       (const uint8_t *)&port->address[chance_of(state, SL_PORT_ADDRESSES)] + 2, 6);
+	if (chance_once(state, 24))
+		f->bytes[chance_of(state, 6)] ^= (uint8_t)(1 << chance_of(state, 8));
+}
+
 void chance_packet(const struct world *w, uint64_t *state, struct frame *f)
 {
 	if (chance_once(state, 25))
@@ -787,6 +809,7 @@ void chance_packet(const struct world *w, uint64_t *state, struct frame *f)
 		icmp_packet(w, state, f);
 	else
 		ip_packet(w, state, f);
+	address(w, state, f);
 	if (chance_once(state, 8))
 		mutate(state, f);
 }

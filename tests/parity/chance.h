@@ -2,7 +2,7 @@
 /* Random tables and random packets that have something to do with each other, from one seed.
  *
  * Addresses and ports come from small pools, so that packets hit services, flows are met again and
- * buckets overflow. Tables may be wrong as well: rows that name no backend, extents beyond their
+ * buckets overflow. Tables may be wrong as well: slots that name no backend, extents beyond their
  * array, backends that don't serve, entries of services that don't exist.
  */
 #ifndef SL_TEST_CHANCE_H

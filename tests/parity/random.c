@@ -53,16 +53,16 @@ static const struct {
 } written[WRITTEN] = {
 	[FLOWS] = { SL_ARRAY_flows, true, "flow table" },
 	[FRAGMENTS] = { SL_ARRAY_fragments, true, "fragments" },
-	[TRAFFIC] = { SL_ARRAY_traffic, false, "traffic of backends" },
-	[SERVICES] = { SL_ARRAY_service_tally, false, "counters of services" },
-	[WANTED] = { SL_ARRAY_wanted, false, "wishes" },
-	[LIMITS] = { SL_ARRAY_limit_tally, false, "counters of limits" },
+	[TRAFFIC] = { SL_ARRAY_backend_counters, false, "traffic of backends" },
+	[SERVICES] = { SL_ARRAY_service_counters, false, "counters of services" },
+	[WANTED] = { SL_ARRAY_neigh_requests, false, "wishes" },
+	[LIMITS] = { SL_ARRAY_limit_counters, false, "counters of limits" },
 	[LEASES] = { SL_ARRAY_leases, false, "leases" },
-	[BITTEN] = { SL_ARRAY_bitten, false, "record of who was limited" },
-	[BALANCES] = { SL_ARRAY_balances, true, "balances" },
+	[BITTEN] = { SL_ARRAY_most_limited, false, "record of who was limited" },
+	[BALANCES] = { SL_ARRAY_shared_buckets, true, "balances" },
 	[METERS] = { SL_ARRAY_meters, true, "meters" },
-	[BINDINGS] = { SL_ARRAY_bindings, true, "bindings" },
-	[BOUND] = { SL_ARRAY_bound, true, "clients of bindings" },
+	[BINDINGS] = { SL_ARRAY_snat_ports, true, "bindings" },
+	[BOUND] = { SL_ARRAY_snat_clients, true, "clients of bindings" },
 };
 
 /* One side: an engine over its own copy of the tables. */
@@ -100,7 +100,7 @@ static const char *const reason_name[SL_REASON_COUNT] = {
 static void *share(const struct side *s, int i, size_t *bytes)
 {
 	enum sl_array array = written[i].array;
-	uint32_t writers = s->store.count[SL_ARRAY_tally], n = s->store.count[array];
+	uint32_t writers = s->store.count[SL_ARRAY_reason_counters], n = s->store.count[array];
 	size_t record = sl_store_root(&s->store)->record_size[array];
 	uint32_t writer = s->kind->writer(s->engine);
 
@@ -225,11 +225,11 @@ static void age(struct bench *b)
 static void collect(struct bench *b)
 {
 	size_t bytes;
-	const struct sl_service_tally *tally = share(&b->dpdk, SERVICES, &bytes);
+	const struct sl_service_counters *counters = share(&b->dpdk, SERVICES, &bytes);
 
-	for (size_t i = 0; i < bytes / sizeof(*tally); i++) {
-		b->moved += tally[i].moved;
-		b->untrackable += tally[i].untrackable;
+	for (size_t i = 0; i < bytes / sizeof(*counters); i++) {
+		b->moved += counters[i].moved;
+		b->untrackable += counters[i].untrackable;
 	}
 }
 
@@ -274,10 +274,11 @@ static int run_cases(struct bench *b, uint64_t cases)
 /* As the world, with room for the counters of each CPU. */
 static int make_xdp(struct bench *b, char error[SL_ERROR_MAX])
 {
-	static const enum sl_array per_writer[] = { SL_ARRAY_tally,	    SL_ARRAY_traffic,
-						    SL_ARRAY_service_tally, SL_ARRAY_wanted,
-						    SL_ARRAY_limit_tally,   SL_ARRAY_leases,
-						    SL_ARRAY_bitten };
+	static const enum sl_array per_writer[] = {
+		SL_ARRAY_reason_counters, SL_ARRAY_backend_counters, SL_ARRAY_service_counters,
+		SL_ARRAY_neigh_requests,  SL_ARRAY_limit_counters,   SL_ARRAY_leases,
+		SL_ARRAY_most_limited
+	};
 	const struct sl_store *from = &b->world.store;
 	uint32_t writers = from->count[SL_ARRAY_workers] + (uint32_t)sysconf(_SC_NPROCESSORS_CONF);
 	uint32_t count[SL_ARRAY_COUNT];
@@ -285,7 +286,8 @@ static int make_xdp(struct bench *b, char error[SL_ERROR_MAX])
 
 	memcpy(count, from->count, sizeof(count));
 	for (size_t i = 0; i < sizeof(per_writer) / sizeof(per_writer[0]); i++)
-		count[per_writer[i]] = count[per_writer[i]] / from->count[SL_ARRAY_tally] * writers;
+		count[per_writer[i]] =
+			count[per_writer[i]] / from->count[SL_ARRAY_reason_counters] * writers;
 	err = sl_memory_make(&b->xdp.store, count, true, error);
 	return err ? err : b->xdp.kind->open(&b->xdp.engine, &b->xdp.store, 0, error);
 }

@@ -2,6 +2,7 @@
 """The corpus of tests/vectors through both engines, by sluice-replay: each has to say and to send
 what stands there, and so both the same. Where the program is: $SLUICE_REPLAY, else build/."""
 
+import concurrent.futures
 import functools
 import json
 import os
@@ -50,7 +51,19 @@ def read_capture(path):
 
 
 @functools.cache
+def runs(engine):
+    """{setting: its run by this engine}. They go side by side: what takes long with XDP is the
+    kernel's check of the program, which uses one core."""
+    pool = concurrent.futures.ThreadPoolExecutor(os.cpu_count())
+    settings = dict.fromkeys(vector.setting for vector in VECTORS)
+    return {setting: pool.submit(run, engine, setting) for setting in settings}
+
+
 def replay(engine, setting):
+    return runs(engine)[setting].result()
+
+
+def run(engine, setting):
     """{index in VECTORS: (verdict line, bytes that left or None)} of one run."""
     chosen = [(i, v) for i, v in enumerate(VECTORS) if v.setting == setting]
     with tempfile.TemporaryDirectory() as where:

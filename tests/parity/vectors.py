@@ -59,7 +59,7 @@ def moved(checksum, words, others):
     return 0xFFFF ^ fold((0xFFFF ^ checksum) + sum(0xFFFF ^ w for w in words) + sum(others))
 
 
-def row_key(group):
+def slot_key(group):
     """The three keys of a group, as docs/configuration.md says."""
     state, mask = 0xCBF29CE484222325, 2**64 - 1
     for byte in group.encode():
@@ -73,7 +73,7 @@ def row_key(group):
 
 def mix(a, b):
     """abi/hash.h, over the group's keys."""
-    first, second, _ = row_key("sluice")
+    first, second, _ = slot_key("sluice")
     mask = 2**64 - 1
     h = (a ^ first) * (second | 1) & mask
     h = ((h ^ h >> 32) + b) * (first | 1) & mask

@@ -8,9 +8,12 @@ import subprocess
 import sys
 import xml.dom.minidom
 
+import pytest
+
 import gateway
 
 LIB = os.path.join(os.path.dirname(__file__), "../../scripts/lib")
+pytestmark = pytest.mark.alone
 CORES = ",".join(map(str, gateway.CORES))  # tests themselves stay off the worker's
 CHOSEN = ["nat-1k", "churn-1m", "xdp-established", "start-1m"]
 ALWAYS = {"scenario", "target", "met", "flows", "unit"}

@@ -20,9 +20,9 @@ def clean_traffic(topology):
     one_request(topology.client)
     steady = load.Requests(topology.client, 50, 20)
     fresh = load.Requests(topology.client, 8, 5, close=True)
-    time.sleep(1.0)
+    load.wait_for_connections(topology.client, 200)
     yield
-    time.sleep(1.0)
+    load.wait_for_connections(topology.client, 200)
     for sums in (steady.stop(), fresh.stop()):
         assert sums["requests"] > 100
         assert {kind: sums[kind] for kind in load.ERRORS} == dict.fromkeys(load.ERRORS, 0)
@@ -76,7 +76,8 @@ def test_add(topology, sluice):
         assert sluice.change(*add) > generation
         before = gateway.settle(sluice)
         assert [connection.get() for connection, _ in opened] == [owner for _, owner in opened]
-        time.sleep(3.0)
+        net.wait_for("connections enough to tell",
+                     lambda: gateway.shares(before, sluice.backends())[1] >= 1500, 60)  # fmt: skip
         shares, total = gateway.shares(before, sluice.backends())
         assert total >= 1000
         assert shares["b4"] == pytest.approx(50.0, abs=6.0)

@@ -32,11 +32,11 @@ def test_direct_from(topology, idle, engine, six):
     net.wait_for("the backends' neighbours", lambda: all(
         row["state"] == "ready" for row in idle.backends().values()))  # fmt: skip
     with pytest.raises(OSError):
-        one_request(client, vip=address, source=exempt, timeout=1.5)
+        one_request(client, vip=address, source=exempt, timeout=0.8)
     idle.settings["direct_from"] = [f"{exempt}/{128 if six else 32}", "2001:db8:9::/48"]
     idle.write()
     assert idle.json("reload")["changes"] == ["direct_from changed"]
     assert {one_request(client, vip=address, source=exempt) for _ in range(4)} == {"b1"}
     with pytest.raises(OSError):
-        one_request(client, vip=address, source=usual, timeout=1.5)
+        one_request(client, vip=address, source=usual, timeout=0.8)
     assert one_request(client, vip=vip, source=usual) in topology.backends

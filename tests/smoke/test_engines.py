@@ -86,10 +86,10 @@ def unnoticed(topology):
     steady = load.Requests(topology.client, 50, 20)
     fresh = load.Requests(topology.client, 4, 10, close=True)
     with connections(topology.client, 20) as opened:
-        time.sleep(0.7)
+        load.wait_for_connections(topology.client, 80)
         yield
         assert owners(opened)
-        time.sleep(0.7)
+        load.wait_for_connections(topology.client, 80)
         assert resets() == before
         assert topology.gateway.counters()["Tcp.OutRsts"] == 0
     for sums in (steady.stop(), fresh.stop()):
@@ -97,6 +97,7 @@ def unnoticed(topology):
         assert {kind: sums[kind] for kind in load.ERRORS} == dict.fromkeys(load.ERRORS, 0)
 
 
+@pytest.mark.quick
 @pytest.mark.usefixtures("echo")
 def test_xdp_alone(topology, idle):
     """engine = "xdp": TCP and UDP are served with no dataplane, no worker is asked for, downloads
@@ -127,7 +128,7 @@ def test_dpdk_alone(topology, idle):
     idle.write()
     start_xdp(idle)
     with pytest.raises(socket.timeout):
-        Connection(topology.client, timeout=1.5)
+        Connection(topology.client, timeout=0.8)
     assert reason(idle, "no_worker") >= 1
     assert {row["engine"] for row in queues(idle)} == {"none"}
     idle.start_dataplane()
@@ -135,7 +136,7 @@ def test_dpdk_alone(topology, idle):
     with connections(topology.client, 20) as opened:
         idle.kill(idle.dataplane)
         with pytest.raises(socket.timeout):
-            Connection(topology.client, timeout=1.5)
+            Connection(topology.client, timeout=0.8)
         idle.start_dataplane()
         assert owners(opened)
     assert serves(topology)
@@ -170,13 +171,15 @@ def test_restart(topology, sluice, signum):
     assert reason(sluice, "no_worker") == 0
 
 
+@pytest.mark.quick
 def test_hang(topology, sluice):
-    """The dataplane is stopped for a second (SIGSTOP) under traffic: XDP takes its queues when its
+    """The dataplane is stopped (SIGSTOP) under traffic: XDP takes its queues when its
     heartbeat is too old, and gives them back when it wakes. Nobody notices."""
     with unnoticed(topology):
         sluice.dataplane.send_signal(signal.SIGSTOP)
         try:
-            time.sleep(1.0)
+            wait_for_engine(sluice, "xdp")
+            load.wait_for_connections(topology.client, 80)
             for what, value in (("engine", "xdp"), ("why", "hung"), ("worker", None)):
                 assert serving(sluice, what) == {value}
         finally:

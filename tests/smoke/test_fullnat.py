@@ -9,7 +9,7 @@ import sys
 
 import pytest
 from connection import Connection, connections, one_request
-from test_icmp import far  # pylint: disable=unused-import
+from test_icmp import make_far
 from test_modes import assert_sums, family_of, give_ipv6, reasons
 
 import gateway
@@ -18,6 +18,8 @@ import topology as net
 
 POOL = {False: ["10.1.0.64/30"], True: ["2001:db8:2::640/126"]}
 MORE = {False: "10.1.0.70", True: "2001:db8:2::700"}
+
+far = pytest.fixture(make_far)
 
 # UDP: sends back what comes, and says who sent it.
 SERVER = """

@@ -2,6 +2,7 @@
 """IPv6 through both engines: real TCP and UDP, neighbours, and what control does under it."""
 
 import collections
+import contextlib
 import os
 import socket
 import sys
@@ -21,13 +22,13 @@ SIX = {"vip": net.VIP6}
 BOTH = pytest.mark.parametrize("engine", ["auto", "xdp"], indirect=True)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def engine(request):
     return getattr(request, "param", "auto")
 
 
-@pytest.fixture
-def idle(topology, engine):
+@contextlib.contextmanager
+def serving(topology, engine):
     """web and echo as elsewhere, under the IPv6 VIP, with the backends' IPv6 addresses."""
     topology.add_ipv6()
     hosts = list(topology.backends.values())
@@ -43,25 +44,37 @@ def idle(topology, engine):
     with gateway.Gateway(topology, services) as made:
         made.settings["dataplane"]["engine"] = engine
         made.write()
+        made.start()
+        net.wait_for("the backends' neighbours", lambda: all(
+            row["state"] == "ready" for row in made.backends().values()))  # fmt: skip
         yield made
 
 
 @pytest.fixture
-def sluice(idle):
-    idle.start()
-    net.wait_for("the backends' neighbours", lambda: all(
-        row["state"] == "ready" for row in idle.backends().values()))  # fmt: skip
-    return idle
+def sluice(topology, engine):
+    with serving(topology, engine) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def standing(engine):
+    """A topology and an instance of each engine, for all tests that change neither (the last may).
+    What they count is a difference."""
+    with net.Topology(3) as topology, serving(topology, engine) as made:
+        start_echo(topology)
+        yield topology, made
 
 
 def hosts(topology):
     return (topology.client, *topology.backends.values())
 
 
+@pytest.mark.quick
 @BOTH
-def test_http(topology, sluice):
+def test_http(standing):
     """60 connections: each is answered, every backend answers some and is counted for it; 10 MB in
     full frames arrive as they were sent; no packet had a wrong checksum at either end."""
+    topology, sluice = standing
     one_request(topology.client, **SIX)
     before = sluice.backends()
     answers = collections.Counter(one_request(topology.client, **SIX) for _ in range(60))
@@ -83,9 +96,9 @@ def start_echo(topology):
 
 
 @BOTH
-def test_udp(topology, sluice):
+def test_udp(standing):
     """30 flows of 3 datagrams: each comes back from the VIP, a flow stays with its backend."""
-    start_echo(topology)
+    topology, sluice = standing
     one_request(topology.client, **SIX)
     seen = set()
     for flow in range(30):
@@ -108,12 +121,11 @@ def test_udp(topology, sluice):
         assert host.counters()["Udp6InCsumErrors"] == 0
 
 
-@pytest.mark.usefixtures("sluice")
 @BOTH
-def test_large_datagrams(topology):
+def test_large_datagrams(standing):
     """Datagrams of 8,000 bytes, six fragments each, both ways: all that a flow sends, large and
     small, reaches one backend and comes back as it was; so does a ping of that size."""
-    start_echo(topology)
+    topology, _ = standing
     one_request(topology.client, **SIX)
     names = set()
     for flow in range(12):
@@ -136,6 +148,71 @@ def test_large_datagrams(topology):
         counters = " ".join(host.run("cat", "/proc/net/snmp6").split())
         assert "Udp6InCsumErrors 0" in counters
         assert "Ip6ReasmFails 0" in counters
+
+
+@BOTH
+def test_link_local_next_hop(standing):
+    """A client behind a router that is known by its link-local address alone."""
+    topology, sluice = standing
+    client, source = topology.client, "2001:db8:9::9"
+    address = client.run("ip", "-6", "-br", "addr", "show", "dev", "eth0", "scope", "link")
+    client.sysctl(net__ipv6__conf__lo__disable_ipv6=0)
+    client.run("ip", "addr", "add", f"{source}/128", "dev", "lo")
+    topology.gateway.run("ip", "route", "add", "2001:db8:9::/64", "via",
+                         address.split()[2].split("/")[0], "dev", "cl0")  # fmt: skip
+    assert one_request(client, **SIX, source=source)
+    assert sluice.backends()["b1"]["next_hop"] != ""
+
+
+@BOTH
+def test_the_rest_is_the_kernels(standing):
+    """The gateway's own addresses and backends behind it answer pings; a port of the VIP that is no
+    service is dropped, not refused."""
+    topology, _ = standing
+    before = topology.gateway.counters()["Tcp.OutRsts"]
+    topology.client.run("ip", "route", "add", "2001:db8:2::/64", "via", net.GATEWAY6)
+    for target in (net.GATEWAY6, net.INSIDE6, "2001:db8:2::12"):
+        said = topology.client.run("ping", "-6", "-c", 3, "-i", 0.2, "-W", 2, target)
+        assert "3 packets transmitted, 3 received" in said
+    with pytest.raises(socket.timeout):
+        Connection(topology.client, port=81, timeout=1.0, **SIX)
+    assert topology.gateway.counters()["Tcp.OutRsts"] == before
+
+
+@BOTH
+def test_neighbours(standing):
+    """Asked on the wire who has the VIP, the gateway's port answers, also one that is about to take
+    the address for itself; for an address that is nobody's, no one does."""
+    topology, _ = standing
+    ours, theirs = topology.client.mac("eth0"), topology.gateway.mac("cl0")
+    wire = topology.client.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_IPV6))
+    with wire:
+        wire.bind(("eth0", ETH_P_IPV6))
+        wire.settimeout(1.0)
+
+        def ask(target, source=net.CLIENT6, options=True):
+            group = f"ff02::1:ff00:{target.rsplit(':', 1)[1]}"
+            packet = Ether(src=ours, dst=f"33:33:ff:00:00:{target[-2:]}") / IPv6(
+                src=source, dst=group, hlim=255) / ICMPv6ND_NS(tgt=target)  # fmt: skip
+            wire.send(bytes(packet / ICMPv6NDOptSrcLLAddr(lladdr=ours) if options else packet))
+            while True:
+                answer = Ether(wire.recv(2048))
+                if ICMPv6ND_NA in answer and answer[ICMPv6ND_NA].tgt == target:
+                    return answer
+
+        answer = ask(net.VIP6)
+        assert (answer.src, answer.dst) == (theirs, ours)
+        assert answer[ICMPv6ND_NA].lladdr == theirs
+        assert (answer[IPv6].src, answer[IPv6].dst) == (net.VIP6, net.CLIENT6)
+        answer = ask(net.VIP6, "::", options=False)
+        assert (answer.src, answer.dst) == (theirs, "33:33:00:00:00:01")
+        assert answer[IPv6].dst == "ff02::1"
+        with pytest.raises(socket.timeout):
+            ask("2001:db8:1::77")
+    topology.client.sysctl(net__ipv6__conf__eth0__accept_dad=1)
+    topology.client.run("ip", "addr", "add", f"{net.VIP6}/64", "dev", "eth0")
+    net.wait_for("the kernel to see that the VIP is taken", lambda: topology.client.run(
+        "ip", "-6", "addr", "show", "dadfailed"))  # fmt: skip
 
 
 @BOTH
@@ -181,65 +258,3 @@ def test_control_ends(topology, sluice):
     assert one_request(topology.client, **SIX)
     sluice.start_control()
     assert one_request(topology.client, **SIX)
-
-
-@BOTH
-def test_link_local_next_hop(topology, sluice):
-    """A client behind a router that is known by its link-local address alone."""
-    client, source = topology.client, "2001:db8:9::9"
-    address = client.run("ip", "-6", "-br", "addr", "show", "dev", "eth0", "scope", "link")
-    client.sysctl(net__ipv6__conf__lo__disable_ipv6=0)
-    client.run("ip", "addr", "add", f"{source}/128", "dev", "lo")
-    topology.gateway.run("ip", "route", "add", "2001:db8:9::/64", "via",
-                         address.split()[2].split("/")[0], "dev", "cl0")  # fmt: skip
-    assert one_request(client, **SIX, source=source)
-    assert sluice.backends()["b1"]["next_hop"] != ""
-
-
-@pytest.mark.usefixtures("sluice")
-@BOTH
-def test_neighbours(topology):
-    """Asked on the wire who has the VIP, the gateway's port answers, also one that is about to take
-    the address for itself; for an address that is nobody's, no one does."""
-    ours, theirs = topology.client.mac("eth0"), topology.gateway.mac("cl0")
-    wire = topology.client.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_IPV6))
-    with wire:
-        wire.bind(("eth0", ETH_P_IPV6))
-        wire.settimeout(1.0)
-
-        def ask(target, source=net.CLIENT6, options=True):
-            group = f"ff02::1:ff00:{target.rsplit(':', 1)[1]}"
-            packet = Ether(src=ours, dst=f"33:33:ff:00:00:{target[-2:]}") / IPv6(
-                src=source, dst=group, hlim=255) / ICMPv6ND_NS(tgt=target)  # fmt: skip
-            wire.send(bytes(packet / ICMPv6NDOptSrcLLAddr(lladdr=ours) if options else packet))
-            while True:
-                answer = Ether(wire.recv(2048))
-                if ICMPv6ND_NA in answer and answer[ICMPv6ND_NA].tgt == target:
-                    return answer
-
-        answer = ask(net.VIP6)
-        assert (answer.src, answer.dst) == (theirs, ours)
-        assert answer[ICMPv6ND_NA].lladdr == theirs
-        assert (answer[IPv6].src, answer[IPv6].dst) == (net.VIP6, net.CLIENT6)
-        answer = ask(net.VIP6, "::", options=False)
-        assert (answer.src, answer.dst) == (theirs, "33:33:00:00:00:01")
-        assert answer[IPv6].dst == "ff02::1"
-        with pytest.raises(socket.timeout):
-            ask("2001:db8:1::77")
-    topology.client.sysctl(net__ipv6__conf__eth0__accept_dad=1)
-    topology.client.run("ip", "addr", "add", f"{net.VIP6}/64", "dev", "eth0")
-    net.wait_for("the kernel to see that the VIP is taken", lambda: topology.client.run(
-        "ip", "-6", "addr", "show", "dadfailed"))  # fmt: skip
-
-
-@pytest.mark.usefixtures("sluice")
-def test_the_rest_is_the_kernels(topology):
-    """The gateway's own addresses and backends behind it answer pings; a port of the VIP that is no
-    service is dropped, not refused."""
-    topology.client.run("ip", "route", "add", "2001:db8:2::/64", "via", net.GATEWAY6)
-    for target in (net.GATEWAY6, net.INSIDE6, "2001:db8:2::12"):
-        said = topology.client.run("ping", "-6", "-c", 3, "-i", 0.2, "-W", 2, target)
-        assert "3 packets transmitted, 3 received" in said
-    with pytest.raises(socket.timeout):
-        Connection(topology.client, port=81, timeout=2.0, **SIX)
-    assert topology.gateway.counters()["Tcp.OutRsts"] == 0

@@ -14,6 +14,7 @@ import topology as net
 from streams import Streams, Transfer
 
 BOTH = pytest.mark.parametrize("engine", ["dpdk", "xdp"])
+pytestmark = pytest.mark.alone
 MBIT = 1e6
 OTHER = "198.51.100.3"  # another client
 
@@ -100,6 +101,7 @@ def test_replies(topology, idle, engine):
     assert dropped(idle) == {"limit_flow": sent.sent() - sent.arrived("from")}
 
 
+@pytest.mark.quick
 @BOTH
 def test_client(topology, idle, engine):
     """A client has its rate over all its flows; another has its own, and one with an exception has

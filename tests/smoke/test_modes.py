@@ -14,7 +14,7 @@ import sys
 
 import pytest
 from connection import one_request
-from test_icmp import far  # pylint: disable=unused-import
+from test_icmp import make_far
 
 import gateway
 import load
@@ -70,6 +70,7 @@ while True:
     peer.close()
 """
 
+far = pytest.fixture(make_far)
 BOTH = pytest.mark.parametrize("engine", ["dpdk", "xdp"])
 EACH = pytest.mark.parametrize("mode", MODES)
 
@@ -221,7 +222,7 @@ def test_mode(topology, served, far, mode):  # pylint: disable=redefined-outer-n
         assert peer.recvfrom(2048)[1][:2] == (vip, 7)
     said = reasons(served)
     assert said["to_backend"] > 1000 and said["to_client"] == 0 and said["no_room"] == 0
-    assert (said["too_big_told"] > 0) == (MODES[mode]["mode"] != "direct")
+    assert (said["too_big_answered"] > 0) == (MODES[mode]["mode"] != "direct")
     assert said["too_big"] == 0
     assert_sums(client, *topology.backends.values())
     row = served.json("service", "show", "web")

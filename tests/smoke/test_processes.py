@@ -12,6 +12,7 @@ import gateway
 import topology as net
 
 NAMES = {"b1", "b2", "b3"}
+pytestmark = pytest.mark.shares_topology
 
 
 def serves(topology):
@@ -36,6 +37,7 @@ def test_dataplane_first(topology, idle):
     assert serves(topology)
 
 
+@pytest.mark.quick
 def test_kill_control(topology, sluice):
     """kill -9 of control under traffic: nothing notices. The next control adopts: the generation
     goes on, a drained backend is still draining, a weight is still what an operator made it."""
@@ -59,6 +61,7 @@ def test_kill_control(topology, sluice):
         assert [connection.get() for connection, _ in opened] == [owner for _, owner in opened]
 
 
+@pytest.mark.own_topology
 def test_state_survives_a_restart(topology, sluice):
     """What operators set live (an added backend, a weight, a drain) is there after control was
     stopped and started again, though the file says nothing of it."""
@@ -77,6 +80,7 @@ def states(sluice):
     return {name: (row["state"], row["weight"]) for name, row in sluice.backends().items()}
 
 
+@pytest.mark.own_topology
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL], ids=["stop", "kill"])
 def test_dataplane_restart(topology, sluice, signum):
     """The dataplane ends, well or badly, and a new one takes over: connections from before go on,
@@ -93,6 +97,7 @@ def test_dataplane_restart(topology, sluice, signum):
     assert sluice.change("backend", "weight", "web", "b1", "11") > generation
 
 
+@pytest.mark.own_topology
 @pytest.mark.parametrize("how", ["SIGHUP", "sluicectl reload"])
 def test_reload(topology, sluice, how):
     """The file changes under traffic (one backend more, another weight, a new service): the

@@ -13,6 +13,7 @@ from test_operators import ctl, overrides, reload, restart_control
 import gateway
 import topology as net
 
+# pylint: disable=redefined-outer-name
 PORT = 443
 NAMES = ("b1", "b2", "b3")
 ELSEWHERE = {net.VIP: "198.51.100.77", net.VIP6: "2001:db8:1::77"}
@@ -32,10 +33,17 @@ def initial(name):
     return bytes.fromhex(f"c3 00000001 08 07 {server_id(name)} 1122334455 00") + os.urandom(20)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def topology(engine, vip):  # pylint: disable=unused-argument
+    """One for each of the instances, which live through all tests of their parameters."""
+    with net.Topology(3) as made:
+        made.add_ipv6()
+        yield made
+
+
+@pytest.fixture(scope="module")
 def sluice(topology, engine, vip):
     """h3 has b1 and b2, which have ids."""
-    topology.add_ipv6()
     backends = []
     for host in topology.backends.values():
         address = host.address6 if ":" in vip else host.address
@@ -80,8 +88,9 @@ def ask(topology, vip, packet, port=0, source=None):
 
 
 BOTH = pytest.mark.parametrize(
-    ("engine", "vip"), [("dpdk", net.VIP), ("xdp", net.VIP), ("dpdk", net.VIP6), ("xdp", net.VIP6)]
-)
+    ("engine", "vip"), [("dpdk", net.VIP), ("xdp", net.VIP), ("dpdk", net.VIP6), ("xdp", net.VIP6)],
+    scope="module",
+)  # fmt: skip
 
 
 @BOTH
@@ -99,6 +108,21 @@ def test_addresses_change(topology, sluice, vip):
         assert ask(topology, vip, one_rtt(name), source=ELSEWHERE[vip])[0] == name
     assert {ask(topology, vip, initial("b1"))[0] for _ in range(24)} == {"b1", "b2"}
     assert {ask(topology, vip, one_rtt("b3"))[0] for _ in range(24)} == {"b1", "b2"}
+
+
+@pytest.mark.parametrize(("engine", "vip"), [("dpdk", net.VIP)], scope="module")
+def test_reload(topology, sluice, vip):
+    """Ids change places by a reload, all at once."""
+    b1, b2 = sluice.services[0]["backends"]
+    b1["server_id"], b2["server_id"] = b2["server_id"], b1["server_id"]
+    assert reload(sluice) == [
+        "service h3: backend b1: server_id 0a01 -> 0a02",
+        "service h3: backend b2: server_id 0a02 -> 0a01",
+    ]
+    assert ask(topology, vip, one_rtt("b1"))[0] == "b2"
+    assert ask(topology, vip, one_rtt("b2"))[0] == "b1"
+    b1["server_id"], b2["server_id"] = b2["server_id"], b1["server_id"]
+    assert len(reload(sluice)) == 2
 
 
 @BOTH
@@ -132,16 +156,3 @@ def test_live(topology, sluice, vip):
 
     sluice.change("backend", "remove", "h3", "b1", "--now")
     assert "b1" not in {ask(topology, vip, one_rtt("b1"))[0] for _ in range(12)}
-
-
-@pytest.mark.parametrize(("engine", "vip"), [("dpdk", net.VIP)])
-def test_reload(topology, sluice, vip):
-    """Ids change places by a reload, all at once."""
-    b1, b2 = sluice.services[0]["backends"]
-    b1["server_id"], b2["server_id"] = b2["server_id"], b1["server_id"]
-    assert reload(sluice) == [
-        "service h3: backend b1: server_id 0a01 -> 0a02",
-        "service h3: backend b2: server_id 0a02 -> 0a01",
-    ]
-    assert ask(topology, vip, one_rtt("b1"))[0] == "b2"
-    assert ask(topology, vip, one_rtt("b2"))[0] == "b1"

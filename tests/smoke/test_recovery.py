@@ -35,7 +35,7 @@ def records(sluice, name):
 
 def lifetimes(sluice):
     """Of each service id: ticks that its entries live, by state."""
-    return [struct.unpack("<3Q", record[:24]) for record in records(sluice, "terms")]
+    return [struct.unpack("<3Q", record[:24]) for record in records(sluice, "flow_timeouts")]
 
 
 def entries(sluice):

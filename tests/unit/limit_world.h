@@ -15,6 +15,7 @@ extern uint64_t now_ns;
 extern unsigned logged;
 
 int limit_world_begin(void **state);
+int limit_world_begin_for(uint32_t backends, uint32_t flows); /* of another capacity */
 int limit_world_end(void **state);
 
 /* Control, killed and started again: it knows the records, the file and the overrides. */

@@ -43,8 +43,8 @@ void limited_begin(uint32_t buckets)
 			world.service[s].backend[b - 1].mtu = UINT16_MAX;
 		}
 		for (uint32_t r = 0; r < WORLD_ROWS; r++)
-			world.service[s].row[r] = sl_row(1 + r % 2, 0, SL_ROW_CLOSED);
-		world_set_terms(&world, s, 60 * TICKS_PER_S, 60 * TICKS_PER_S, 10 * TICKS_PER_S);
+			world.service[s].slot[r] = sl_slot(1 + r % 2, 0, SL_SLOT_CLOSED);
+		world_set_timeouts(&world, s, 60 * TICKS_PER_S, 60 * TICKS_PER_S, 10 * TICKS_PER_S);
 	}
 	route = world_add_route(&world, 0, 0, SL_ROUTE_VIA);
 	memcpy(route->dst_mac, mac, 6);
@@ -102,7 +102,7 @@ void limited_change(uint32_t service, uint32_t place, const struct sl_config_lim
 void limited_publish(void)
 {
 	world_publish(&world);
-	world_look_all(&world);
+	world_snapshot_all(&world);
 }
 
 void limited_start(const struct sl_config_limit *limit, size_t n)
@@ -114,7 +114,7 @@ void limited_start(const struct sl_config_limit *limit, size_t n)
 	}
 	limited_publish();
 	for (uint16_t port = 2000; port < 2100; port++)
-		limited_port[1 + world_row_of(&world, WEB, CLIENT, port) % 2] = port;
+		limited_port[1 + world_slot_of(&world, WEB, CLIENT, port) % 2] = port;
 }
 
 static void build(const struct limited_packet *p)
@@ -177,12 +177,12 @@ uint32_t limited_burst(uint32_t queue, const struct limited_packet *p, uint32_t 
 	return n;
 }
 
-struct sl_limit_tally limited_tally(uint32_t service, uint32_t place)
+struct sl_limit_counters limited_counters(uint32_t service, uint32_t place)
 {
-	struct sl_limit_tally sum = { 0 };
+	struct sl_limit_counters sum = { 0 };
 
 	for (uint32_t q = 0; q < WORLD_QUEUES; q++) {
-		const struct sl_limit_tally *t = world_limit_tally(&world, q, service, place);
+		const struct sl_limit_counters *t = world_limit_counters(&world, q, service, place);
 
 		sum.passed += t->passed;
 		sum.dropped += t->dropped;
@@ -211,8 +211,8 @@ uint64_t *limited_word(uint32_t place, const struct limited_packet *p)
 	const struct sl_limit *l = &world.service[p->service].limit[place];
 	union sl_addr client = sl_addr4(sl_htonl(p->client ? p->client : CLIENT));
 	uint16_t port = p->port ? p->port : PORT;
-	struct sl_balance *balance = world.store.base[SL_ARRAY_balances];
-	uint32_t row = world_row_of(&world, p->service, sl_ntohl(client.w[3]), port);
+	struct sl_shared_bucket *shared_bucket = world.store.base[SL_ARRAY_shared_buckets];
+	uint32_t slot = world_slot_of(&world, p->service, sl_ntohl(client.w[3]), port);
 	struct sl_flow_at at;
 
 	switch (l->scope) {
@@ -228,9 +228,10 @@ uint64_t *limited_word(uint32_t place, const struct limited_packet *p)
 			sl_meter_key(l->id, sl_meter_client(&client, l->prefix4, l->prefix6,
 							    world.root->flow_key)));
 	case SL_SCOPE_BACKEND:
-		return &balance[l->balance + world.service[p->service].backend[row % 2].traffic]
+		return &shared_bucket[l->shared_bucket +
+				      world.service[p->service].backend[slot % 2].counter_id]
 				.full_at;
 	default:
-		return &balance[l->balance].full_at;
+		return &shared_bucket[l->shared_bucket].full_at;
 	}
 }

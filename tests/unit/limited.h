@@ -2,7 +2,7 @@
 /* Limited services in a world of plain memory (world.h), and packets for them, for tests of the
  * decision: every packet is a frame through classify and route, every pace is control's.
  *
- * Services by index: WEB and PLAIN over TCP, DNS over UDP, each with two backends whose rows
+ * Services by index: WEB and PLAIN over TCP, DNS over UDP, each with two backends whose slots
  * alternate and entries that live as long as a test says. Frames end in memory after their headers,
  * whatever length the wire carried, as those of a NIC that splits them.
  *
@@ -81,7 +81,7 @@ bool limited_passes(uint32_t queue, const struct limited_packet *p);
 uint32_t limited_burst(uint32_t queue, const struct limited_packet *p, uint32_t most);
 
 /* Of both queues. */
-struct sl_limit_tally limited_tally(uint32_t service, uint32_t place);
+struct sl_limit_counters limited_counters(uint32_t service, uint32_t place);
 
 /* The word of a limit's bucket: of the flow, client, backend or service that the packet is of. */
 uint64_t *limited_word(uint32_t place, const struct limited_packet *p);

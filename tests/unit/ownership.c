@@ -155,40 +155,42 @@ static struct sl_service classify(const struct sl_tables *t)
 {
 	struct sl_service s = { .id = 1, .n_backends = BACKENDS, .flags = SL_SERVICE_LOOKUP };
 
-	s.rows = (uint32_t)step(LOAD, &m->rows[t->generation & 1], 0, 0);
+	s.slots = (uint32_t)step(LOAD, &m->slots[t->generation & 1], 0, 0);
 	s.backends = (uint32_t)step(LOAD, &m->extent[t->generation & 1], 0, 0) * BACKENDS;
 	return s;
 }
 
 enum { NO_BACKEND = 0, TORN = -1 };
 
-/* A steady packet, as far as it is about backends (engine/steady.h). */
-static uint32_t route_steady(const struct sl_tables *t, const struct sl_work *w, uint64_t key,
-			     uint8_t flags)
+/* A steady packet, as far as it is about backends (engine/fast_path.h). */
+static uint32_t route_fast(const struct sl_tables *t, const struct sl_lookup *w, uint64_t key,
+			   uint8_t flags)
 {
-	struct sl_ask ask = sl_route_track(t, w->service, w, key, w->service->flags, false);
-	const uint32_t *row =
-		sl_seam_row(t, (uint64_t)w->service->rows * SL_ROWS_PER_RECORD + w->at);
-	const struct sl_terms *terms = sl_seam_terms(t, sl_flow_key_service(key));
+	struct sl_flow_query query =
+		sl_flow_query_of(t, w->service, w, key, w->service->flags, false);
+	const uint32_t *slot =
+		sl_seam_slot(t, (uint64_t)w->service->slots * SL_SLOTS_PER_BLOCK + w->at);
+	const struct sl_flow_timeouts *timeouts = sl_seam_timeouts(t, sl_flow_key_service(key));
 	struct sl_flow_at entry;
 	uint32_t backend;
 
-	ask.row = *row;
-	ask.event = (uint8_t)sl_event_of(flags);
-	ask.now = sl_seam_now(t);
-	if (sl_row_state(ask.row) == SL_ROW_CLOSED && !ask.always)
-		return sl_row_cur(ask.row);
-	entry = sl_track_peek(t, &ask, false);
+	query.slot = *slot;
+	query.event = (uint8_t)sl_event_of(flags);
+	query.now = sl_seam_now(t);
+	if (sl_slot_state(query.slot) == SL_SLOT_CLOSED && !query.track_all)
+		return sl_slot_cur(query.slot);
+	entry = sl_track_find(t, &query, false);
 	if (!entry.bucket)
-		entry = sl_track_peek(t, &ask, true);
-	if (!entry.bucket || ask.event == SL_EVENT_BEGIN)
+		entry = sl_track_find(t, &query, true);
+	if (!entry.bucket || query.event == SL_EVENT_BEGIN)
 		return 0;
-	if (ask.event != SL_EVENT_DATA || !sl_track_settled(entry.value, terms, ask.now))
-		return sl_flow_alive(entry.value, terms, ask.now)
-			       ? sl_track_hit(t, &ask, terms, &entry)
+	if (query.event != SL_EVENT_DATA ||
+	    !sl_track_needs_no_update(entry.value, timeouts, query.now))
+		return sl_flow_alive(entry.value, timeouts, query.now)
+			       ? sl_track_hit(t, &query, timeouts, &entry)
 			       : 0;
 	backend = sl_flow_backend(entry.value);
-	return sl_backend_flags(t, &ask, backend) & SL_BACKEND_SERVES ? backend : 0;
+	return sl_backend_flags(t, &query, backend) & SL_BACKEND_SERVES ? backend : 0;
 }
 
 /* sl_route_service() as far as it is about backends; a worker's steady way goes first. */
@@ -196,17 +198,17 @@ static int route(const struct sl_tables *t, const struct sl_service *s, uint8_t 
 {
 	static const uint8_t flags[KINDS] = { [SYN] = SL_TCP_SYN, [FIN] = SL_TCP_FIN };
 	uint64_t key = flow_key[packet / KINDS];
-	struct sl_work w = { .service = s, .hash = sl_hash_flow(key, the_root.flow_key) };
+	struct sl_lookup w = { .service = s, .hash = sl_hash_flow(key, the_root.flow_key) };
 	struct sl_ip4 ip = { .src = (sl_be32)(key >> 16) };
-	struct sl_limit_ask unlimited = { .n_limits = 0 };
-	enum sl_bite bite = SL_BITE_NONE;
+	struct sl_policer_query unlimited = { .n_limits = 0 };
+	enum sl_policer_verdict verdict = SL_POLICER_PASS;
 	uint32_t backend = 0;
 
 	if (steady)
-		backend = route_steady(t, &w, key, flags[packet % KINDS]);
+		backend = route_fast(t, &w, key, flags[packet % KINDS]);
 	if (!backend)
 		backend = sl_route_pick(t, &w, &ip, (sl_be16)key, s->flags, flags[packet % KINDS],
-					&unlimited, 0, &bite, false, SL_COPY_WHOLE);
+					&unlimited, 0, &verdict, false, SL_VARIANT_PLAIN);
 	if (!sl_seam_current(t))
 		return TORN;
 	return backend && backend <= s->n_backends ? (int)backend : NO_BACKEND;
@@ -364,9 +366,9 @@ static void publish(void)
 
 	seq = step(LOAD, &m->seq[bank], 0, 0);
 	step(STORE, &m->seq[bank], seq | 1, 0);
-	step(STORE, &m->rows[bank], 0, 0); /* cleared first; extent 0 leads to POISON */
+	step(STORE, &m->slots[bank], 0, 0); /* cleared first; extent 0 leads to POISON */
 	step(STORE, &m->extent[bank], generation - FIRST + 1, 0);
-	step(STORE, &m->rows[bank], generation - FIRST + 1, 0);
+	step(STORE, &m->slots[bank], generation - FIRST + 1, 0);
 	step(STORE, &m->seq[bank], (seq | 1) + 1, 0);
 	step(STORE, &m->generation, generation, 0);
 	m->published++;
@@ -436,10 +438,10 @@ static void fill_buckets(struct state *s, const struct scenario *sc)
 void ownership_prepare(struct state *s, const struct scenario *sc)
 {
 	for (uint32_t e = 0; e < PUBLISHES + 2; e++) {
-		for (uint32_t i = 0; i < SL_ROWS_PER_RECORD; i++)
-			rows[e].row[i] = e ? sl_row(sc->row[e - 1].cur, sc->row[e - 1].prev,
-						    sc->row[e - 1].state)
-					   : sl_row(POISON, POISON, SL_ROW_OPEN);
+		for (uint32_t i = 0; i < SL_SLOTS_PER_BLOCK; i++)
+			blocks[e].slot[i] = e ? sl_slot(sc->slot[e - 1].cur, sc->slot[e - 1].prev,
+							sc->slot[e - 1].state)
+					      : sl_slot(POISON, POISON, SL_SLOT_OPEN);
 		for (uint32_t b = 0; b < BACKENDS; b++) {
 			uint16_t flags = e ? sc->flags[e - 1][b] : 0;
 

@@ -54,8 +54,8 @@ struct scenario {
 	const char *name;
 	struct {
 		uint8_t cur, prev;
-		enum sl_row_state state;
-	} row[PUBLISHES + 1];			 /* of each generation; cur of 0 ends the list */
+		enum sl_slot_state state;
+	} slot[PUBLISHES + 1];			 /* of each generation; cur of 0 ends the list */
 	uint16_t flags[PUBLISHES + 1][BACKENDS]; /* of its backends; all 0: all serve and take */
 	struct {
 		uint8_t established;  /* with this backend before it all began */
@@ -88,7 +88,7 @@ struct state {
 	/* Shared memory. */
 	struct sl_queue queue;
 	uint64_t futex, heartbeat, stop, socket, generation;
-	uint64_t seq[2], rows[2], extent[2]; /* of each bank; the service's record in two words */
+	uint64_t seq[2], slots[2], extent[2]; /* of each bank; the service's record in two words */
 	struct sl_bucket bucket[BUCKETS];
 	uint8_t ring[RING];
 	/* What the test knows beside. */

@@ -52,9 +52,9 @@ struct sl_tables {
 
 static const struct sl_root the_root = { .flow_key = { 0x9e3779b97f4a7c15ull,
 						       0xd6e8feb86659fd93ull } };
-static const struct sl_terms lifetimes = { .lifetime = { 100, 1000, 50 } };
-static struct sl_service_tally ignored;
-static struct sl_rows rows[PUBLISHES + 2];
+static const struct sl_flow_timeouts lifetimes = { .lifetime = { 100, 1000, 50 } };
+static struct sl_service_counters ignored;
+static struct sl_table_block blocks[PUBLISHES + 2];
 static struct sl_backend backends[(PUBLISHES + 2) * BACKENDS];
 static struct state *m;
 static uint64_t flow_key[FLOWS];
@@ -77,9 +77,9 @@ SL_INLINE bool sl_seam_current(const struct sl_tables *t)
 	return step(LOAD, &m->seq[t->generation & 1], 0, 0) == t->seq;
 }
 
-SL_INLINE const struct sl_service *sl_seam_service(const struct sl_tables *t, uint32_t place)
+SL_INLINE const struct sl_service *sl_seam_service(const struct sl_tables *t, uint32_t index)
 {
-	(void)t, (void)place;
+	(void)t, (void)index;
 	return NULL;
 }
 
@@ -89,21 +89,22 @@ SL_INLINE uint32_t sl_seam_services(const struct sl_tables *t)
 	return 1;
 }
 
-SL_INLINE const struct sl_reverse *sl_seam_reverse(const struct sl_tables *t, uint32_t place)
+SL_INLINE const struct sl_reply_entry *sl_seam_reply_entry(const struct sl_tables *t,
+							   uint32_t index)
 {
-	(void)t, (void)place;
+	(void)t, (void)index;
 	return NULL;
 }
 
-SL_INLINE uint32_t sl_seam_reverses(const struct sl_tables *t)
+SL_INLINE uint32_t sl_seam_reply_entries(const struct sl_tables *t)
 {
 	(void)t;
 	return 1;
 }
 
-SL_INLINE const struct sl_route *sl_seam_route(const struct sl_tables *t, uint32_t place)
+SL_INLINE const struct sl_route *sl_seam_route(const struct sl_tables *t, uint32_t index)
 {
-	(void)t, (void)place;
+	(void)t, (void)index;
 	return NULL;
 }
 
@@ -120,13 +121,13 @@ SL_INLINE const struct sl_port *sl_seam_port(const struct sl_tables *t, uint32_t
 }
 
 /* Extents don't change while a bank names them: reading them is no step. */
-SL_INLINE const uint32_t *sl_seam_row(const struct sl_tables *t, uint64_t row)
+SL_INLINE const uint32_t *sl_seam_slot(const struct sl_tables *t, uint64_t slot)
 {
 	(void)t;
-	return row < (PUBLISHES + 2) * SL_ROWS_PER_RECORD ? &rows[0].row[0] + row : NULL;
+	return slot < (PUBLISHES + 2) * SL_SLOTS_PER_BLOCK ? &blocks[0].slot[0] + slot : NULL;
 }
 
-SL_INLINE const struct sl_rows *sl_seam_extent(const struct sl_tables *t, uint64_t record)
+SL_INLINE const struct sl_table_block *sl_seam_block(const struct sl_tables *t, uint64_t record)
 {
 	(void)t, (void)record;
 	return NULL;
@@ -138,7 +139,8 @@ SL_INLINE const struct sl_backend *sl_seam_backend(const struct sl_tables *t, ui
 	return index < (PUBLISHES + 2) * BACKENDS ? &backends[index] : NULL;
 }
 
-SL_INLINE const struct sl_terms *sl_seam_terms(const struct sl_tables *t, uint32_t service)
+SL_INLINE const struct sl_flow_timeouts *sl_seam_timeouts(const struct sl_tables *t,
+							  uint32_t service)
 {
 	(void)t;
 	(void)service;
@@ -183,15 +185,15 @@ SL_INLINE uint64_t sl_seam_clock(const struct sl_tables *t)
 SEAM_NONE(const struct sl_limit, limit, uint64_t)
 SEAM_NONE(const struct sl_exception, exception, uint32_t)
 SEAM_NONE(struct sl_meters, meters, uint32_t)
-SEAM_NONE(struct sl_balance, balance, uint32_t)
+SEAM_NONE(struct sl_shared_bucket, shared_bucket, uint32_t)
 SEAM_NONE(struct sl_lease, lease, uint32_t)
-SEAM_NONE(struct sl_limit_tally, limit_tally, uint32_t)
-SEAM_NONE(struct sl_bitten, bitten, uint32_t)
-SEAM_NONE(struct sl_bindings, bindings, uint32_t)
-SEAM_NONE(struct sl_bound, bound, uint32_t)
+SEAM_NONE(struct sl_limit_counters, limit_counters, uint32_t)
+SEAM_NONE(struct sl_most_limited, most_limited, uint32_t)
+SEAM_NONE(struct sl_snat_line, snat_line, uint32_t)
+SEAM_NONE(struct sl_snat_client, snat_client, uint32_t)
 #undef SEAM_NONE
 
-SL_INLINE bool sl_seam_peeks(const struct sl_tables *t)
+SL_INLINE bool sl_seam_inline_lookup(const struct sl_tables *t)
 {
 	(void)t;
 	return true;
@@ -209,19 +211,21 @@ SL_INLINE uint32_t sl_seam_meter_lines(const struct sl_tables *t)
 	return 1;
 }
 
-SL_INLINE struct sl_traffic *sl_seam_traffic(const struct sl_tables *t, uint32_t backend)
+SL_INLINE struct sl_backend_counters *sl_seam_backend_counters(const struct sl_tables *t,
+							       uint32_t backend)
 {
 	(void)t, (void)backend;
 	return NULL;
 }
 
-SL_INLINE struct sl_service_tally *sl_seam_tally(const struct sl_tables *t, uint32_t service)
+SL_INLINE struct sl_service_counters *sl_seam_service_counters(const struct sl_tables *t,
+							       uint32_t service)
 {
 	(void)t, (void)service;
 	return &ignored;
 }
 
-SL_INLINE uint64_t *sl_seam_errors(const struct sl_tables *t)
+SL_INLINE uint64_t *sl_seam_next_answer(const struct sl_tables *t)
 {
 	(void)t;
 	return NULL;
@@ -239,7 +243,7 @@ SL_INLINE bool sl_seam_cut(struct sl_packet *p, uint32_t length)
 	return false;
 }
 
-SL_INLINE void sl_seam_want(const struct sl_tables *t, const union sl_addr *addr)
+SL_INLINE void sl_seam_request_neighbour(const struct sl_tables *t, const union sl_addr *addr)
 {
 	(void)t, (void)addr;
 }
@@ -253,7 +257,7 @@ SL_INLINE void sl_seam_prefetch(const void *at)
 
 #include "../../dataplane/engine/hold.h"
 
-/* Takes the live bank, as both engines' sl_tables_look(). */
+/* Takes the live bank, as both engines' sl_tables_snapshot(). */
 static void look(struct sl_tables *t)
 {
 	t->generation = step(LOAD, &m->generation, 0, 0);
@@ -262,48 +266,50 @@ static void look(struct sl_tables *t)
 
 static bool sl_flow_relocate(const struct sl_tables *t, uint64_t key, uint64_t at)
 {
-	return sl_flow_relocate_with(t, key, at);
+	return sl_flow_relocate_impl(t, key, at);
 }
 
-static __attribute__((unused)) enum sl_bite sl_track_charge(const struct sl_tables *t, uint64_t key,
-							    bool ends, bool limited,
-							    const struct sl_limit_ask *packet)
+static __attribute__((unused)) enum sl_policer_verdict
+sl_track_charge(const struct sl_tables *t, uint64_t key, bool ends, bool limited,
+		const struct sl_policer_query *packet)
 {
-	return sl_track_charge_with(t, key, ends, limited, packet);
+	return sl_track_charge_impl(t, key, ends, limited, packet);
 }
 
 static __attribute__((unused)) uint64_t sl_track_value(const struct sl_tables *t, uint64_t key,
 						       uint64_t now)
 {
-	return sl_track_value_with(t, key, now);
+	return sl_track_value_impl(t, key, now);
 }
 
 static __attribute__((unused)) uint32_t
-sl_quic(const struct sl_tables *t, const struct sl_packet *p, uint64_t where, uint32_t servers)
+sl_quic(const struct sl_tables *t, const struct sl_packet *p, uint64_t where, uint32_t server_ids)
 {
-	return sl_quic_with(t, p, where, servers);
+	return sl_quic_impl(t, p, where, server_ids);
 }
 
-static __attribute__((unused)) enum sl_reason sl_limited(const struct sl_tables *t,
-							 struct sl_packet *p,
-							 const struct sl_work *w, uint16_t *egress)
+static __attribute__((unused)) enum sl_reason sl_extended(const struct sl_tables *t,
+							  struct sl_packet *p,
+							  const struct sl_lookup *w,
+							  uint16_t *egress)
 {
-	return w->todo >= SL_TODO_SERVICE6 ? sl_limited_with(t, p, w, egress, true)
-					   : sl_limited_with(t, p, w, egress, false);
+	return w->packet_class >= SL_CLASS_SERVICE6 ? sl_extended_impl(t, p, w, egress, true)
+						    : sl_extended_impl(t, p, w, egress, false);
 }
 
 static __attribute__((unused)) enum sl_reason sl_fullnat(const struct sl_tables *t,
 							 struct sl_packet *p,
-							 const struct sl_work *w, uint16_t *egress)
+							 const struct sl_lookup *w,
+							 uint16_t *egress)
 {
 	(void)t, (void)p, (void)w, (void)egress;
 	return SL_REASON_pool_full;
 }
 
-static __attribute__((unused)) enum sl_reason sl_fullnat_back(const struct sl_tables *t,
-							      struct sl_packet *p,
-							      const struct sl_work *w,
-							      uint16_t *egress)
+static __attribute__((unused)) enum sl_reason sl_fullnat_reply(const struct sl_tables *t,
+							       struct sl_packet *p,
+							       const struct sl_lookup *w,
+							       uint16_t *egress)
 {
 	(void)t, (void)p, (void)w, (void)egress;
 	return SL_REASON_not_bound;
@@ -311,138 +317,146 @@ static __attribute__((unused)) enum sl_reason sl_fullnat_back(const struct sl_ta
 
 static __attribute__((unused)) enum sl_reason sl_fullnat_error(const struct sl_tables *t,
 							       struct sl_packet *p,
-							       const struct sl_work *w,
-							       uint16_t *egress, bool six)
+							       const struct sl_lookup *w,
+							       uint16_t *egress, bool is_ipv6)
 {
-	(void)t, (void)p, (void)w, (void)egress, (void)six;
+	(void)t, (void)p, (void)w, (void)egress, (void)is_ipv6;
 	return SL_REASON_not_bound;
 }
 
-static __attribute__((unused)) uint64_t sl_bound(const struct sl_tables *t, uint64_t key,
-						 uint64_t now, uint32_t pool)
+static __attribute__((unused)) uint64_t sl_snat_find(const struct sl_tables *t, uint64_t key,
+						     uint64_t now, uint32_t pool)
 {
-	return sl_bound_with(t, key, now, pool);
+	return sl_snat_find_impl(t, key, now, pool);
 }
 
-static __attribute__((unused)) uint64_t sl_bound_anywhere(const struct sl_tables *t, uint64_t key,
-							  uint32_t pool)
+static __attribute__((unused)) uint64_t sl_snat_find_anywhere(const struct sl_tables *t,
+							      uint64_t key, uint32_t pool)
 {
-	return sl_bound_anywhere_with(t, key, sl_hash_flow(key, sl_seam_root(t)->flow_key), pool);
+	return sl_snat_find_anywhere_impl(t, key, sl_hash_flow(key, sl_seam_root(t)->flow_key),
+					  pool);
 }
 
-static __attribute__((unused)) uint64_t sl_bind(const struct sl_tables *t, uint64_t key,
-						uint64_t now, uint32_t pool,
-						const union sl_addr *client, sl_be16 port)
+static __attribute__((unused)) uint64_t sl_snat_alloc(const struct sl_tables *t, uint64_t key,
+						      uint64_t now, uint32_t pool,
+						      const union sl_addr *client, sl_be16 port)
 {
-	return sl_bind_with(t, key, now, pool, client, port);
+	return sl_snat_alloc_impl(t, key, now, pool, client, port);
 }
 
-static __attribute__((unused)) bool sl_bind_stale(const struct sl_tables *t, uint64_t key,
-						  uint64_t now, uint32_t pool)
+static __attribute__((unused)) bool sl_snat_reclaim(const struct sl_tables *t, uint64_t key,
+						    uint64_t now, uint32_t pool)
 {
-	return sl_bind_stale_with(t, key, now, pool);
+	return sl_snat_reclaim_impl(t, key, now, pool);
 }
 
-static __attribute__((unused)) uint32_t sl_limit_one(const struct sl_tables *t,
-						     const struct sl_limit_ask *ask, uint32_t place)
+static __attribute__((unused)) uint32_t
+sl_limit_check_one(const struct sl_tables *t, const struct sl_policer_query *query, uint32_t index)
 {
-	(void)t, (void)ask, (void)place;
-	return SL_BITE_NONE;
+	(void)t, (void)query, (void)index;
+	return SL_POLICER_PASS;
 }
 
 /* No such packet comes by here. */
 static __attribute__((unused)) uint64_t
 sl_fragment_find(const struct sl_tables *t, const struct sl_packet *p, uint32_t where, bool guess)
 {
-	return sl_fragment_find_with(t, p, where, guess);
+	return sl_fragment_find_impl(t, p, where, guess);
 }
 
 static __attribute__((unused)) void sl_fragment_enter(const struct sl_tables *t,
 						      const struct sl_packet *p, uint32_t where,
 						      uint64_t what, bool last)
 {
-	sl_fragment_enter_with(t, p, where, what, last);
+	sl_fragment_enter_impl(t, p, where, what, last);
 }
 
 static __attribute__((unused)) enum sl_reason
-sl_rare(const struct sl_tables *t, struct sl_packet *p, uint8_t todo, uint16_t *egress)
+sl_rare(const struct sl_tables *t, struct sl_packet *p, uint8_t packet_class, uint16_t *egress)
 {
-	return sl_rare_with(t, p, todo, egress);
+	return sl_rare_impl(t, p, packet_class, egress);
 }
 
-static inline uint32_t sl_shape6(const struct sl_tables *t, const struct sl_packet *p, uint32_t l3)
+static inline uint32_t sl_layout6(const struct sl_tables *t, const struct sl_packet *p, uint32_t l3)
 {
 	(void)t;
-	return sl_shape6_with(p, l3);
+	return sl_layout6_impl(p, l3);
 }
 
 static __attribute__((unused)) uint32_t
-sl_quote6_shape(const struct sl_tables *t, const struct sl_packet *p, uint32_t at, uint32_t end)
+sl_quote6_layout(const struct sl_tables *t, const struct sl_packet *p, uint32_t at, uint32_t end)
 {
 	(void)t;
-	return sl_quote6_shape_with(p, at, end);
+	return sl_quote6_layout_impl(p, at, end);
 }
 
 static __attribute__((unused)) uint32_t
 sl_service_range(const struct sl_tables *t, const union sl_addr *vip, uint32_t endpoint)
 {
-	return sl_service_range_with(t, vip, endpoint);
+	return sl_service_range_impl(t, vip, endpoint);
 }
 
 static __attribute__((unused)) uint32_t
-sl_reverse_range(const struct sl_tables *t, const union sl_addr *backend, uint32_t endpoint)
+sl_reply_range(const struct sl_tables *t, const union sl_addr *backend, uint32_t endpoint)
 {
-	return sl_reverse_range_with(t, backend, endpoint);
+	return sl_reply_range_impl(t, backend, endpoint);
 }
 
 static __attribute__((unused)) uint32_t sl_route_find6(const struct sl_tables *t,
 						       const union sl_addr *dst)
 {
-	return sl_route_find6_with(t, dst);
+	return sl_route_find6_impl(t, dst);
+}
+
+static __attribute__((unused)) bool sl_source_routed(const struct sl_packet *p, uint32_t l3,
+						     uint32_t header)
+{
+	return sl_source_routed_impl(p, l3, header);
 }
 
 static __attribute__((unused)) void sl_classify6(const struct sl_tables *t,
-						 const struct sl_packet *p, struct sl_work *w)
+						 const struct sl_packet *p, struct sl_lookup *w)
 {
-	sl_classify6_with(t, p, w);
+	sl_classify6_impl(t, p, w);
 }
 
-static __attribute__((unused)) enum sl_reason
-sl_route6(const struct sl_tables *t, struct sl_packet *p, const struct sl_work *w, uint16_t *egress)
+static __attribute__((unused)) enum sl_reason sl_route6(const struct sl_tables *t,
+							struct sl_packet *p,
+							const struct sl_lookup *w, uint16_t *egress)
 {
-	return sl_route6_with(t, p, w, egress);
+	return sl_route6_impl(t, p, w, egress);
 }
 
 /* No packet of the model is answered. */
 static __attribute__((unused)) uint32_t sl_answer(const struct sl_tables *t, struct sl_packet *p,
 						  uint32_t reason, uint32_t mtu)
 {
-	return sl_answer_with(t, p, reason, mtu);
+	return sl_answer_impl(t, p, reason, mtu);
 }
 
 static __attribute__((unused)) int sl_mode(const struct sl_tables *t, struct sl_packet *p,
 					   uint64_t index, uint32_t l3, uint32_t l4, uint8_t mode)
 {
-	return sl_mode_with(t, p, index, l3, l4, mode);
+	return sl_mode_impl(t, p, index, l3, l4, mode);
 }
 
 static __attribute__((unused)) void sl_mss_clamp(struct sl_packet p, uint32_t l3, uint32_t l4,
 						 uint16_t most)
 {
-	sl_mss_clamp_with(&p, l3, l4, most);
+	sl_mss_clamp_impl(&p, l3, l4, most);
 }
 
 static int self; /* whose step it is */
 
-/* XDP looks at the tables again in there, see bpf/apart.h. */
-static uint32_t sl_track_rest(const struct sl_tables *t, const struct sl_ask *ask)
+/* XDP looks at the tables again in there, see bpf/global.h. */
+static uint32_t sl_track_miss(const struct sl_tables *t, const struct sl_flow_query *query)
 {
 	struct sl_tables again = *t;
 
 	if (self == WORKER)
-		return sl_track_rest_with(t, ask);
+		return sl_track_miss_impl(t, query);
 	look(&again);
-	return again.seq == t->seq ? sl_track_rest_with(&again, ask) : 0;
+	return again.seq == t->seq ? sl_track_miss_impl(&again, query) : 0;
 }
 
 /* bpf/owner.h on top of copies of the two records that it looks up. */
@@ -472,7 +486,7 @@ static struct sl_worker *at_workers(uint32_t index)
 	(void)index;
 	seen_worker.alive.futex = (uint32_t)step(LOAD, &m->futex, 0, 0);
 	seen_worker.heartbeat_ns = step(LOAD, &m->heartbeat, 0, 0);
-	seen_worker.patience_ns = PATIENCE_NS;
+	seen_worker.hang_timeout_ns = PATIENCE_NS;
 	return &seen_worker;
 }
 

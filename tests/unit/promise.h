@@ -43,7 +43,7 @@ struct event {
 
 struct note { /* for the report of a broken connection */
 	uint64_t at, entry;
-	uint32_t row, call;
+	uint32_t slot, call;
 	uint8_t what, to;
 	bool failed;
 };
@@ -72,7 +72,7 @@ struct model {
 	struct flow flow[FLOWS];
 	struct event *heap;
 	size_t n, room;
-	uint32_t row[ROWS], opened[ROWS], cur[ROWS];
+	uint32_t slot[ROWS], opened[ROWS], cur[ROWS];
 	uint16_t flags[BACKENDS + 1];
 	uint32_t epoch[BACKENDS + 1]; /* counts its failures */
 	uint64_t next_change, untrackable, full_since;
@@ -87,7 +87,7 @@ bool promise_chance(struct model *m, uint32_t percent);
 /* Inserts that found no room, so far. */
 uint64_t promise_failures(const struct model *m);
 
-/* A look of control at the flow table and the clock: changes, windows, settled rows, a publish. */
+/* A look of control at the flow table and the clock: changes, windows, settled slots, a publish. */
 void promise_control(struct model *m);
 
 /* Some backend that takes new flows. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The control of the model: what control/ does to the rows of one service, at random. */
+/* The control of the model: what control/ does to the slots of one service, at random. */
 #include <string.h>
 
 #include "promise.h"
@@ -23,7 +23,7 @@ static uint32_t count_taking(const struct model *m)
 	return n;
 }
 
-/* Drains, fails or restores one, or shifts some rows. */
+/* Drains, fails or restores one, or shifts some slots. */
 static void control_change(struct model *m)
 {
 	uint8_t b = (uint8_t)(1 + promise_below(m, BACKENDS));
@@ -52,32 +52,32 @@ static void control_change(struct model *m)
 	m->next_change = m->now + 1 + promise_below(m, promise_chance(m, 50) ? 60 : 2 * TIMEOUT);
 }
 
-/* Which mixed rows a live entry, or one in its grace, disagrees with. */
+/* Which mixed slots a live entry, or one in its grace, disagrees with. */
 static uint64_t disagreeing(const struct model *m)
 {
 	const struct sl_tables *t = &m->w.queue[0];
-	uint64_t rows = 0;
+	uint64_t slots = 0;
 
 	_Static_assert(ROWS == 64, "one word of rows");
 	for (uint32_t i = 0; i < t->buckets; i++) {
 		for (int way = 0; way < SL_FLOW_WAYS; way++) {
 			uint64_t key = t->bucket[i].key[way], value = t->bucket[i].value[way];
-			uint32_t row;
+			uint32_t slot;
 
-			if (!key || sl_flow_takeable(t, key, value, m->now))
+			if (!key || sl_flow_replaceable(t, key, value, m->now))
 				continue;
-			row = world_row_of(&m->w, 0, CLIENT, sl_ntohs((sl_be16)(uint16_t)key));
-			if (sl_flow_backend(value) != sl_row_cur(m->row[row]))
-				rows |= 1ull << row;
+			slot = world_slot_of(&m->w, 0, CLIENT, sl_ntohs((sl_be16)(uint16_t)key));
+			if (sl_flow_backend(value) != sl_slot_cur(m->slot[slot]))
+				slots |= 1ull << slot;
 		}
 	}
-	return rows;
+	return slots;
 }
 
 static void control_publish(struct model *m)
 {
-	world_look_all(&m->w); /* everybody has acknowledged the one before */
-	memcpy(m->w.service[0].row, m->row, sizeof(m->row));
+	world_snapshot_all(&m->w); /* everybody has acknowledged the one before */
+	memcpy(m->w.service[0].slot, m->slot, sizeof(m->slot));
 	for (int b = 1; b <= BACKENDS; b++)
 		m->w.service[0].backend[b - 1].flags = m->flags[b];
 	world_publish(&m->w);
@@ -97,34 +97,34 @@ static bool control_holds(struct model *m)
 	return m->ever_full && m->now - m->full_since < WINDOW;
 }
 
-/* A row that is open and whose prev serves no more: who found no room went to cur, so cur is whom
+/* A slot that is open and whose prev serves no more: who found no room went to cur, so cur is whom
  * untracked flows belong to when cur moves on, or when prev comes back. */
 static void control_disown(struct model *m)
 {
 	const struct sl_backend *live = m->w.service[0].backend;
 
 	for (int i = 0; i < ROWS; i++) {
-		uint32_t cur = sl_row_cur(m->row[i]), prev = sl_row_prev(m->row[i]);
+		uint32_t cur = sl_slot_cur(m->slot[i]), prev = sl_slot_prev(m->slot[i]);
 
-		if (sl_row_state(m->row[i]) == SL_ROW_OPEN && prev &&
+		if (sl_slot_state(m->slot[i]) == SL_SLOT_OPEN && prev &&
 		    !(live[prev - 1].flags & SL_BACKEND_SERVES) &&
 		    (cur != m->cur[i] || m->flags[prev] & SL_BACKEND_SERVES))
-			m->row[i] = sl_row(cur, cur, SL_ROW_OPEN);
+			m->slot[i] = sl_slot(cur, cur, SL_SLOT_OPEN);
 	}
 }
 
 void promise_control(struct model *m)
 {
-	struct sl_rows_count count = sl_rows_count(m->row, m->opened, ROWS);
+	struct sl_slots_count count = sl_slots_count(m->slot, m->opened, ROWS);
 	uint64_t disagree = count.mixed ? disagreeing(m) : 0;
 	bool hold = control_holds(m);
-	uint32_t settled = sl_rows_settle(m->row, ROWS, &disagree), mixed, moved;
+	uint32_t settled = sl_slots_reconcile(m->slot, ROWS, &disagree), mixed, moved;
 
-	mixed = sl_rows_close(m->row, m->opened, ROWS, (uint32_t)m->now, WINDOW, hold);
+	mixed = sl_slots_close(m->slot, m->opened, ROWS, (uint32_t)m->now, WINDOW, hold);
 	if (m->now >= m->next_change)
 		control_change(m);
 	control_disown(m);
-	moved = sl_rows_move(m->row, m->opened, ROWS, m->cur, (uint32_t)m->now);
+	moved = sl_slots_move(m->slot, m->opened, ROWS, m->cur, (uint32_t)m->now);
 	m->tally.settled += settled;
 	m->tally.mixed += mixed;
 	m->tally.opened += moved;

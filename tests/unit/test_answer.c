@@ -31,9 +31,9 @@ static int setup(void **state)
 	world_add_service(&w, VIP, 53, FRAME_UDP, 16);
 	world_add_backend(&w, 0, B1, 53, mac, 1);
 	w.service[0].backend[0].mtu = MTU;
-	world_set_rows(&w, 0, sl_row(1, 0, SL_ROW_CLOSED));
+	world_set_slots(&w, 0, sl_slot(1, 0, SL_SLOT_CLOSED));
 	world_publish(&w);
-	world_look_all(&w);
+	world_snapshot_all(&w);
 	world_time(&w, NOW);
 	return 0;
 }
@@ -72,7 +72,7 @@ static enum sl_reason ask(uint32_t queue, uint32_t room, int *grown)
 	*grown = (int)(bytes + ROOM - p.data);
 	for (uint32_t i = 0; i < ROOM - room; i++)
 		assert_int_equal(bytes[i], 0xa5);
-	if (reason == SL_REASON_too_big_told)
+	if (reason == SL_REASON_too_big_answered)
 		assert_int_equal(egress, 0);
 	return reason;
 }
@@ -83,20 +83,21 @@ static void test_rate(void **state)
 
 	(void)state;
 	for (int i = 0; i < SL_ICMP_BURST; i++)
-		assert_int_equal(ask(0, ROOM, &grown), SL_REASON_too_big_told);
+		assert_int_equal(ask(0, ROOM, &grown), SL_REASON_too_big_answered);
 	assert_int_equal(ask(0, ROOM, &grown), SL_REASON_too_big);
 	assert_int_equal(grown, 0);
 	/* Each writer has a limit of its own. */
-	assert_int_equal(ask(1, ROOM, &grown), SL_REASON_too_big_told);
+	assert_int_equal(ask(1, ROOM, &grown), SL_REASON_too_big_answered);
 	/* Three milliseconds later three more are due; after a long silence the burst. */
 	world_time(&w, NOW + 3 * SL_ICMP_EVERY);
 	for (int i = 0; i < 4; i++)
 		assert_int_equal(ask(0, ROOM, &grown),
-				 i < 3 ? SL_REASON_too_big_told : SL_REASON_too_big);
+				 i < 3 ? SL_REASON_too_big_answered : SL_REASON_too_big);
 	world_time(&w, NOW + 1000 * SL_ICMP_EVERY);
 	for (int i = 0; i <= SL_ICMP_BURST; i++)
-		assert_int_equal(ask(0, ROOM, &grown),
-				 i < SL_ICMP_BURST ? SL_REASON_too_big_told : SL_REASON_too_big);
+		assert_int_equal(ask(0, ROOM, &grown), i < SL_ICMP_BURST
+							       ? SL_REASON_too_big_answered
+							       : SL_REASON_too_big);
 }
 
 static void test_room(void **state)
@@ -104,7 +105,7 @@ static void test_room(void **state)
 	int grown;
 
 	(void)state;
-	assert_int_equal(ask(0, HEAD, &grown), SL_REASON_too_big_told);
+	assert_int_equal(ask(0, HEAD, &grown), SL_REASON_too_big_answered);
 	assert_int_equal(grown, HEAD);
 	assert_int_equal(ask(0, HEAD - 1, &grown), SL_REASON_too_big);
 	assert_int_equal(grown, 0);
@@ -133,12 +134,12 @@ static void test_own_address(void **state)
 
 		w.port[0].addr4 = own[i] ? sl_addr4(sl_htonl(own[i])) : (union sl_addr){ 0 };
 		world_publish(&w);
-		world_look_all(&w);
+		world_snapshot_all(&w);
 		frame_build(&f, &spec);
 		memcpy(p.data, f.bytes, f.length);
 		p.length = f.length;
 		p.end = p.data + f.length;
-		assert_int_equal(world_decide(&w, 0, &p, &egress), SL_REASON_ttl_told);
+		assert_int_equal(world_decide(&w, 0, &p, &egress), SL_REASON_ttl_answered);
 		memcpy(&src, p.data + 14 + 12, sizeof(src));
 		assert_int_equal(sl_ntohl(src), own[i] ? own[i] : VIP);
 	}

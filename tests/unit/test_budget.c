@@ -26,14 +26,14 @@ enum {
 static void sizes(struct sl_xdp_engine *skel)
 {
 	skel->rodata->sl_services = 1024;
-	skel->rodata->sl_reverses = 8192;
+	skel->rodata->sl_reply_entries = 8192;
 	skel->rodata->sl_routes = 8192;
 	skel->rodata->sl_buckets = 349526;
 	skel->rodata->sl_fragment_buckets = 4096;
-	skel->rodata->sl_traffics = 4096;
-	skel->rodata->sl_tallies = 257;
-	skel->rodata->sl_limit_tallies = 2049;
-	skel->rodata->sl_balances = 34817;
+	skel->rodata->sl_n_backend_counters = 4096;
+	skel->rodata->sl_n_service_counters = 257;
+	skel->rodata->sl_n_limit_counters = 2049;
+	skel->rodata->sl_shared_buckets = 34817;
 	skel->rodata->sl_exceptions = 2048;
 	skel->rodata->sl_meter_lines = 32768;
 	skel->rodata->sl_workers = 8;

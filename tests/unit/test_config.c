@@ -633,7 +633,7 @@ static void test_defaults(void **state)
 	assert_int_equal(config.dataplane.port[0].line, 1);
 	assert_int_equal(config.capacity.services, 256);
 	assert_int_equal(config.capacity.backends, 4096);
-	assert_int_equal(config.capacity.rows, 1048576);
+	assert_int_equal(config.capacity.slots, 1048576);
 	assert_int_equal(config.capacity.flows, 1048576);
 	assert_int_equal(config.capacity.routes, 4096);
 	assert_int_equal(config.n_next_hops, 0);
@@ -786,7 +786,7 @@ static void test_tables(void **state)
 	static const struct {
 		const char *ports;
 		enum sl_port_kind kind;
-		enum sl_home tables;
+		enum sl_table_memory tables;
 	} cases[] = {
 		{ PORTS("{ name = \"a\"; device = \"eth1\"; }"), SL_PORT_KERNEL, SL_TABLES_BPF },
 		{ PORTS("{ name = \"a\"; device = \"0000:03:00.0\"; }"), SL_PORT_PCI,
@@ -838,7 +838,7 @@ static void test_row_key(void **state)
 	(void)state;
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		assert_int_equal(read_text(cases[i].text, &config, error), 0);
-		assert_memory_equal(config.row_key, cases[i].key, sizeof(config.row_key));
+		assert_memory_equal(config.slot_key, cases[i].key, sizeof(config.slot_key));
 		sl_config_free(&config);
 	}
 }
@@ -1036,23 +1036,23 @@ static void test_manual(void **state)
 		&sl_group_root,	    &sl_group_dataplane, &sl_group_port,    &sl_group_capacity,
 		&sl_group_next_hop, &sl_group_service,	 &sl_group_backend, &sl_group_limit,
 	};
-	char row[64], *text, *at, *next;
+	char slot[64], *text, *at, *next;
 	size_t i, j, len;
 
 	(void)state;
 	text = slurp("docs/configuration.md", &len);
 	for (at = text, i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
-		snprintf(row, sizeof(row), "\n## %s\n", groups[i]->path);
-		at = strstr(at, row);
+		snprintf(slot, sizeof(slot), "\n## %s\n", groups[i]->path);
+		at = strstr(at, slot);
 		if (!at)
-			fail_msg("docs/configuration.md: no title%s", row);
+			fail_msg("docs/configuration.md: no title%s", slot);
 		next = strstr(at + 1, "\n## ");
 		for (j = 0; j < groups[i]->n_fields; j++) {
-			snprintf(row, sizeof(row), "\n| `%s` |", groups[i]->field[j].name);
-			at = strstr(at, row);
+			snprintf(slot, sizeof(slot), "\n| `%s` |", groups[i]->field[j].name);
+			at = strstr(at, slot);
 			if (!at || (next && at > next))
 				fail_msg("docs/configuration.md: %s: no row%s", groups[i]->path,
-					 row);
+					 slot);
 		}
 	}
 	free(text);

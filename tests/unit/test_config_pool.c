@@ -95,7 +95,7 @@ static void test_good(void **state)
 {
 	struct sl_config config;
 	char error[SL_ERROR_MAX], text[SL_ADDR_TEXT];
-	const struct sl_config_pool *pool;
+	const struct sl_config_snat_pool *pool;
 
 	(void)state;
 	if (read_text(SERVICE(FULLNAT "backends = ( { address = \"10.1.0.2\"; port = 8080; } );"),

@@ -91,7 +91,7 @@ static void test_table(void **state)
 						      .mtu = 1500,
 						      .kind = SL_ROUTE_VIA };
 		}
-		n = sl_exempt_routes(&config, route, n);
+		n = sl_direct_from_routes(&config, route, n);
 		for (size_t k = 0; k < 8 && cases[i].after[k]; k++) {
 			const char *text = cases[i].after[k];
 			bool kernels = *text == '!';

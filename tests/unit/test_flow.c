@@ -38,7 +38,7 @@ static struct world *make(uint32_t buckets)
 
 	if (!w || world_make(w, buckets))
 		abort();
-	world_set_terms(w, 0, OPENING, ESTABLISHED, CLOSING);
+	world_set_timeouts(w, 0, OPENING, ESTABLISHED, CLOSING);
 	world_time(w, 5000);
 	return w;
 }
@@ -139,17 +139,18 @@ static void test_expiry(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		struct world *w = make(1);
-		const struct sl_terms *terms = sl_seam_terms(&w->queue[0], 1);
+		const struct sl_flow_timeouts *timeouts = sl_seam_timeouts(&w->queue[0], 1);
 		uint64_t seed = 3, a = random_key(&seed), end = 5000 + cases[i].lifetime;
 		struct sl_flow_at at;
 
 		enter(w, a, cases[i].state);
 		at = world_flow_find(w, a);
-		assert_true(sl_flow_alive(at.value, terms, end));
-		assert_false(sl_flow_alive(at.value, terms, end + 1));
-		assert_true(sl_flow_alive(at.value, terms, 4990)); /* a clock slightly behind */
-		assert_false(sl_flow_takeable(&w->queue[0], a, at.value, end + SL_FLOW_GRACE));
-		assert_true(sl_flow_takeable(&w->queue[0], a, at.value, end + SL_FLOW_GRACE + 1));
+		assert_true(sl_flow_alive(at.value, timeouts, end));
+		assert_false(sl_flow_alive(at.value, timeouts, end + 1));
+		assert_true(sl_flow_alive(at.value, timeouts, 4990)); /* a clock slightly behind */
+		assert_false(sl_flow_replaceable(&w->queue[0], a, at.value, end + SL_FLOW_GRACE));
+		assert_true(
+			sl_flow_replaceable(&w->queue[0], a, at.value, end + SL_FLOW_GRACE + 1));
 		sweep_all(w, end + SL_FLOW_GRACE);
 		assert_int_equal(copies(w, a), 1);
 		sweep_all(w, end + SL_FLOW_GRACE + 1);
@@ -163,12 +164,12 @@ static void test_expiry(void **state)
 static void test_time_wraps(void **state)
 {
 	struct world *w = make(1);
-	const struct sl_terms *terms = sl_seam_terms(&w->queue[0], 1);
+	const struct sl_flow_timeouts *timeouts = sl_seam_timeouts(&w->queue[0], 1);
 	uint64_t value = sl_flow_value(1, SL_FLOW_ESTABLISHED, (1ull << 48) - 10);
 
 	(void)state;
-	assert_true(sl_flow_alive(value, terms, (1ull << 48) + ESTABLISHED - 10));
-	assert_false(sl_flow_alive(value, terms, (1ull << 48) + ESTABLISHED - 9));
+	assert_true(sl_flow_alive(value, timeouts, (1ull << 48) + ESTABLISHED - 10));
+	assert_false(sl_flow_alive(value, timeouts, (1ull << 48) + ESTABLISHED - 9));
 	unmake(w);
 }
 
@@ -201,7 +202,7 @@ static void test_service_gone(void **state)
 
 	(void)state;
 	enter(w, a, SL_FLOW_ESTABLISHED);
-	world_set_terms(w, 0, 0, 0, 0);
+	world_set_timeouts(w, 0, 0, 0, 0);
 	sweep_all(w, 5000 + SL_FLOW_GRACE);
 	assert_int_equal(copies(w, a), 1);
 	sweep_all(w, 5000 + SL_FLOW_GRACE + 1);
@@ -238,18 +239,18 @@ static void test_busy(void **state)
 static void test_crowded(void **state)
 {
 	struct world *w = make(64);
-	const struct sl_service_tally *tally = &w->queue[0].tally[1];
+	const struct sl_service_counters *counters = &w->queue[0].service_counters[1];
 	uint64_t seed = 11, failures;
 	int entered = 0;
 
 	(void)state;
 	for (int i = 0; i < 2000; i++)
 		enter(w, random_key(&seed), SL_FLOW_ESTABLISHED);
-	failures = tally->crowded;
-	assert_true(failures >= SL_FLOW_CROWDED);
-	for (int i = 0; i < 10 << SL_FLOW_TRIES; i++)
+	failures = counters->insert_failures;
+	assert_true(failures >= SL_FLOW_FULL_AFTER);
+	for (int i = 0; i < 10 << SL_FLOW_RETRY_SHIFT; i++)
 		assert_int_equal(enter(w, random_key(&seed), SL_FLOW_OPENING), 0);
-	assert_in_range(tally->crowded - failures, 1, 40);
+	assert_in_range(counters->insert_failures - failures, 1, 40);
 	sweep_all(w, 5000 + 2 * SL_FLOW_GRACE);
 	world_time(w, 5000 + 2 * SL_FLOW_GRACE);
 	for (int i = 0; i < 170; i++)
@@ -474,7 +475,7 @@ static void test_crowd(void **state)
 	assert_true(c && m);
 	c->w = make(CROWD_BUCKETS);
 	c->now = 5000;
-	world_set_terms(c->w, 0, OPENING, CROWD_LIFE, CLOSING);
+	world_set_timeouts(c->w, 0, OPENING, CROWD_LIFE, CLOSING);
 	for (int i = 0; i < POOL; i++)
 		c->shared[i] = random_key(&seed);
 	for (int k = 0; k < THREADS; k++) {

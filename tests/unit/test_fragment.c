@@ -6,7 +6,7 @@
  *     clients 203.0.113.x ── port 0 ─ gateway ─ port 1 ─┬─ backend 10.1.0.1:5353
  *                                                       └─ backend 10.1.0.2:5353
  *
- * VIP 198.51.100.7 has UDP 53, whose rows name one backend or the other. The addresses of IPv6 end
+ * VIP 198.51.100.7 has UDP 53, whose slots name one backend or the other. The addresses of IPv6 end
  * in the same bytes.
  */
 #include <setjmp.h>
@@ -29,7 +29,7 @@
 
 enum { UDP, PARTS = 4, NOW = 1 << 30, UNIT = 1 << (SL_FRAGMENT_SHIFT - SL_TICK_SHIFT) };
 
-static int setup(void **state, bool six)
+static int setup(void **state, bool is_ipv6)
 {
 	static const uint8_t mac[2][12] = { { 2, 1 }, { 2, 2 } };
 	struct world *w = aligned_alloc(128, (sizeof(*w) + 127) & ~(size_t)127);
@@ -38,18 +38,18 @@ static int setup(void **state, bool six)
 	if (world_make(w, 64))
 		return -1;
 	world_add_service(w, VIP, 53, FRAME_UDP, 64);
-	if (six)
-		world_make_six(w, UDP);
+	if (is_ipv6)
+		world_make_ipv6(w, UDP);
 	world_add_backend(w, UDP, B1, 5353, mac[0], 1);
 	world_add_backend(w, UDP, B2, 5353, mac[1], 1);
 	for (uint32_t i = 0; i < 64; i++)
-		w->service[UDP].row[i] = sl_row(1 + i % 2, 0, SL_ROW_CLOSED);
-	world_set_terms(w, UDP, 1u << 28, 1u << 28, 1u << 28);
+		w->service[UDP].slot[i] = sl_slot(1 + i % 2, 0, SL_SLOT_CLOSED);
+	world_set_timeouts(w, UDP, 1u << 28, 1u << 28, 1u << 28);
 	r = world_add_route(w, 0, 0, SL_ROUTE_VIA);
-	if (six)
+	if (is_ipv6)
 		*r = (struct sl_route){ .kind = r->kind, .mtu = r->mtu };
 	world_publish(w);
-	world_look_all(w);
+	world_snapshot_all(w);
 	world_time(w, NOW);
 	*state = w;
 	return 0;
@@ -73,7 +73,7 @@ static int teardown(void **state)
 }
 
 /* The same packet with a header of IPv6, and one of fragments where the other says so. */
-static void make_six(struct frame *f, const struct frame_spec *s)
+static void make_ipv6(struct frame *f, const struct frame_spec *s)
 {
 	uint16_t is = (uint16_t)(s->fragment << 3 | s->fragment >> 13);
 	uint32_t from = f->l4, l4 = f->l3 + (is ? 48 : 40), n = f->length - from;
@@ -112,7 +112,7 @@ static enum sl_reason send(struct world *w, uint32_t client, uint16_t port, uint
 				.id = id,
 				.payload = 8,
 				.csum = FRAME_CSUM_NONE };
-	bool six = w->service[UDP].six;
+	bool is_ipv6 = w->service[UDP].is_ipv6;
 	struct sl_packet p;
 	enum sl_reason reason;
 	struct frame f;
@@ -121,16 +121,16 @@ static enum sl_reason send(struct world *w, uint32_t client, uint16_t port, uint
 	if (part < PARTS)
 		s.fragment = (uint16_t)(2 * part | (part < PARTS - 1 ? 0x2000 : 0));
 	frame_build(&f, &s);
-	if (six)
-		make_six(&f, &s);
+	if (is_ipv6)
+		make_ipv6(&f, &s);
 	if (part && part < PARTS)
 		memset(&f.bytes[f.l4], 0xff, 16); /* data, where another has its ports */
 	p = (struct sl_packet){ .data = f.bytes, .end = f.bytes + f.length, .length = f.length };
 	reason = world_decide(w, id % WORLD_QUEUES, &p, &egress);
-	*to = f.bytes[f.l3 + (six ? 39 : 19)];
+	*to = f.bytes[f.l3 + (is_ipv6 ? 39 : 19)];
 	if (reason == SL_REASON_to_backend) {
-		assert_true(six || frame_ip_holds(&f));
-		assert_int_equal(f.bytes[f.l3 + (six ? 36 : 16)], 10);
+		assert_true(is_ipv6 || frame_ip_holds(&f));
+		assert_int_equal(f.bytes[f.l3 + (is_ipv6 ? 36 : 16)], 10);
 		if (part && part < PARTS)
 			assert_int_equal(f.bytes[f.l4 + 3], 0xff);
 	}
@@ -190,7 +190,7 @@ static void test_two_flows(void **state)
 			}
 }
 
-/* The row moves between the first fragment and the others. */
+/* The slot moves between the first fragment and the others. */
 static void test_change(void **state)
 {
 	struct world *w = *state;
@@ -199,23 +199,23 @@ static void test_change(void **state)
 	uint64_t source;
 
 	send(w, CLIENT, 40000, 1, 0, &owner);
-	world_set_rows(w, UDP, sl_row(3 - owner, owner, SL_ROW_OPEN));
+	world_set_slots(w, UDP, sl_slot(3 - owner, owner, SL_SLOT_OPEN));
 	world_publish(w);
-	world_look_all(w);
+	world_snapshot_all(w);
 	for (uint32_t part = 1; part < PARTS; part++) {
 		assert_int_equal(send(w, CLIENT, 40000, 1, part, &to), SL_REASON_to_backend);
 		assert_int_equal(to, owner);
 	}
 	/* And a flow that begins now, tracked by its first fragment. */
-	world_set_rows(w, UDP, sl_row(3 - owner, 0, SL_ROW_OPEN));
+	world_set_slots(w, UDP, sl_slot(3 - owner, 0, SL_SLOT_OPEN));
 	world_publish(w);
-	world_look_all(w);
+	world_snapshot_all(w);
 	for (uint32_t part = 0; part < PARTS; part++) {
 		assert_int_equal(send(w, CLIENT, 50000, 2, part, &to), SL_REASON_to_backend);
 		assert_int_equal(to, 3 - owner);
 	}
-	client = world_addr(CLIENT, w->service[UDP].six);
-	source = sl_hash_source(&client, sl_htons(50000), w->root->row_key);
+	client = world_addr(CLIENT, w->service[UDP].is_ipv6);
+	source = sl_hash_source(&client, sl_htons(50000), w->root->slot_key);
 	assert_non_null(world_flow_find(w, sl_flow_key(UDP + 1, source)).bucket);
 }
 
@@ -290,7 +290,7 @@ static void add_limit(struct world *w, uint8_t flags)
 	l.pace.depth = l.pace.most = 3600000000000ull >> SL_TICK_SHIFT;
 	world_add_limit(w, UDP, &l);
 	world_publish(w);
-	world_look_all(w);
+	world_snapshot_all(w);
 }
 
 /* Each fragment is charged to its flow, wherever the limit is kept, and to no other flow. */

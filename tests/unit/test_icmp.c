@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* ICMP: errors about flows find the flow's backend, whatever its row and entry say, and touch
+/* ICMP: errors about flows find the flow's backend, whatever its slot and entry say, and touch
  * neither; what comes out is what a full sum over the packet with other addresses gives.
  *
  *     client 203.0.113.9 ── port 0 ─ gateway ─ port 1 ─┬─ backend 10.1.0.1:8080
@@ -57,8 +57,8 @@ static int setup(void **state)
 	for (uint32_t s = TCP; s <= UDP; s++) {
 		world_add_backend(w, s, B1, s == TCP ? 8080 : 5353, mac[0], 1);
 		world_add_backend(w, s, B2, s == TCP ? 8080 : 5353, mac[1], 1);
-		world_set_rows(w, s, sl_row(1, 0, SL_ROW_CLOSED));
-		world_set_terms(w, s, 100, 1000, 100);
+		world_set_slots(w, s, sl_slot(1, 0, SL_SLOT_CLOSED));
+		world_set_timeouts(w, s, 100, 1000, 100);
 	}
 	memcpy(w->port[0].mac, (uint8_t[]){ MAC_GATEWAY }, 6);
 	memcpy(w->port[1].mac, (uint8_t[]){ MAC_INNER }, 6);
@@ -66,7 +66,7 @@ static int setup(void **state)
 	memcpy(r->dst_mac, (uint8_t[]){ MAC_CLIENT }, 6);
 	memcpy(r->src_mac, (uint8_t[]){ MAC_GATEWAY }, 6);
 	world_publish(w);
-	world_look_all(w);
+	world_snapshot_all(w);
 	world_time(w, NOW);
 	*state = f;
 	return 0;
@@ -194,30 +194,30 @@ static void test_sums_to_client(void **state)
 	}
 }
 
-/* What row and entry say, and where the error goes: number of a backend, 0 for nowhere. */
+/* What slot and entry say, and where the error goes: number of a backend, 0 for nowhere. */
 static const struct {
 	uint32_t cur, prev;
-	enum sl_row_state row;
+	enum sl_slot_state slot;
 	uint32_t entry; /* 0: none */
 	enum sl_flow_state state;
 	uint32_t age;
 	uint32_t silent; /* a backend that doesn't serve any more */
 	uint32_t to;
 } places[] = {
-	{ 1, 0, SL_ROW_CLOSED, 0, 0, 0, 0, 1 },
-	{ 2, 0, SL_ROW_CLOSED, 0, 0, 0, 0, 2 },
-	{ 2, 0, SL_ROW_CLOSED, 1, SL_FLOW_ESTABLISHED, 1, 0, 2 }, /* nobody looks */
-	{ 2, 1, SL_ROW_OPEN, 0, 0, 0, 0, 1 },
-	{ 2, 1, SL_ROW_OPEN, 0, 0, 0, 1, 2 },
-	{ 2, 1, SL_ROW_OPEN, 2, SL_FLOW_ESTABLISHED, 1, 0, 2 },
-	{ 2, 1, SL_ROW_OPEN, 2, SL_FLOW_CLOSING, 1, 0, 2 },
-	{ 2, 1, SL_ROW_OPEN, 2, SL_FLOW_ESTABLISHED, 1001, 0, 1 }, /* dead */
-	{ 2, 1, SL_ROW_OPEN, 2, SL_FLOW_OPENING, 100, 0, 2 },
-	{ 2, 1, SL_ROW_OPEN, 2, SL_FLOW_OPENING, 101, 0, 1 },
-	{ 2, 1, SL_ROW_MIXED, 0, 0, 0, 0, 2 },
-	{ 2, 1, SL_ROW_MIXED, 1, SL_FLOW_ESTABLISHED, 1, 0, 1 },
-	{ 2, 1, SL_ROW_MIXED, 1, SL_FLOW_ESTABLISHED, 1, 1, 2 },
-	{ 0, 0, SL_ROW_CLOSED, 0, 0, 0, 0, 0 },
+	{ 1, 0, SL_SLOT_CLOSED, 0, 0, 0, 0, 1 },
+	{ 2, 0, SL_SLOT_CLOSED, 0, 0, 0, 0, 2 },
+	{ 2, 0, SL_SLOT_CLOSED, 1, SL_FLOW_ESTABLISHED, 1, 0, 2 }, /* nobody looks */
+	{ 2, 1, SL_SLOT_OPEN, 0, 0, 0, 0, 1 },
+	{ 2, 1, SL_SLOT_OPEN, 0, 0, 0, 1, 2 },
+	{ 2, 1, SL_SLOT_OPEN, 2, SL_FLOW_ESTABLISHED, 1, 0, 2 },
+	{ 2, 1, SL_SLOT_OPEN, 2, SL_FLOW_CLOSING, 1, 0, 2 },
+	{ 2, 1, SL_SLOT_OPEN, 2, SL_FLOW_ESTABLISHED, 1001, 0, 1 }, /* dead */
+	{ 2, 1, SL_SLOT_OPEN, 2, SL_FLOW_OPENING, 100, 0, 2 },
+	{ 2, 1, SL_SLOT_OPEN, 2, SL_FLOW_OPENING, 101, 0, 1 },
+	{ 2, 1, SL_SLOT_MIXED, 0, 0, 0, 0, 2 },
+	{ 2, 1, SL_SLOT_MIXED, 1, SL_FLOW_ESTABLISHED, 1, 0, 1 },
+	{ 2, 1, SL_SLOT_MIXED, 1, SL_FLOW_ESTABLISHED, 1, 1, 2 },
+	{ 0, 0, SL_SLOT_CLOSED, 0, 0, 0, 0, 0 },
 };
 
 static void test_places(void **state)
@@ -235,9 +235,9 @@ static void test_places(void **state)
 			w->service[TCP].backend[b - 1].flags =
 				SL_BACKEND_RESOLVED | SL_BACKEND_TAKES_NEW |
 				(b == places[i].silent ? 0 : SL_BACKEND_SERVES);
-		world_set_rows(w, TCP, sl_row(places[i].cur, places[i].prev, places[i].row));
+		world_set_slots(w, TCP, sl_slot(places[i].cur, places[i].prev, places[i].slot));
 		world_publish(w);
-		world_look_all(w);
+		world_snapshot_all(w);
 		memset(w->store.base[SL_ARRAY_flows], 0, flows);
 		if (places[i].entry)
 			world_flow_insert(&w->queue[0], key,
@@ -272,7 +272,7 @@ static void test_left_alone(void **state)
 	assert_memory_equal(f->in.bytes, f->out.bytes, f->in.length);
 	f->w.service[UDP].backend[0].flags &= (uint16_t)~SL_BACKEND_RESOLVED;
 	world_publish(&f->w);
-	world_look_all(&f->w);
+	world_snapshot_all(&f->w);
 	assert_int_equal(decide(f), SL_REASON_no_neighbour);
 	assert_memory_equal(f->in.bytes, f->out.bytes, f->in.length);
 }

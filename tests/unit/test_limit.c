@@ -48,7 +48,7 @@ static size_t wrong;
 /* A packet of the one flow that these tests have, in the direction that is limited. */
 static struct limited_packet packet_of(const struct place *at, uint16_t size)
 {
-	uint32_t row = world_row_of(&world, WEB, CLIENT, PORT);
+	uint32_t row = world_slot_of(&world, WEB, CLIENT, PORT);
 
 	return (struct limited_packet){ .size = size,
 					.reply = at->replies ? (uint8_t)(1 + row % 2) : 0 };

@@ -321,7 +321,7 @@ static void test_exceptions(void **state)
 		begin_exceptions(cases[i].scope, cases[i].rate);
 		wrong += !steps_hold(cases[i].name, cases[i].step, N(cases[i].step));
 		if (!cases[i].rate)
-			assert_int_equal(limited_tally(WEB, 0).passed, 5);
+			assert_int_equal(limited_counters(WEB, 0).passed, 5);
 		limited_end();
 	}
 	assert_int_equal(wrong, 0);
@@ -330,12 +330,12 @@ static void test_exceptions(void **state)
 /* Actions */
 
 /* The same traffic by both: five flows of two clients, of all sizes, for a second. */
-static struct sl_limit_tally tally_of_traffic(uint8_t scope, uint8_t action, uint32_t *passed)
+static struct sl_limit_counters tally_of_traffic(uint8_t scope, uint8_t action, uint32_t *passed)
 {
 	struct sl_config_limit l = {
 		.scope = scope, .rate = 10000000, .burst = 20000, .action = action
 	};
-	struct sl_limit_tally sum;
+	struct sl_limit_counters sum;
 	uint64_t seed = 7;
 
 	*passed = 0;
@@ -349,7 +349,7 @@ static struct sl_limit_tally tally_of_traffic(uint8_t scope, uint8_t action, uin
 		now += (r >> 32) % (2 * TICKS_PER_S / 20000);
 		*passed += limited_passes(r >> 7 & 1, &p);
 	}
-	sum = limited_tally(WEB, 0);
+	sum = limited_counters(WEB, 0);
 	limited_end();
 	return sum;
 }
@@ -360,8 +360,8 @@ static void test_observe(void **state)
 	(void)state;
 	for (uint8_t scope = 0; scope < SL_SCOPES; scope++) {
 		uint32_t passed, all;
-		struct sl_limit_tally drop = tally_of_traffic(scope, SL_ACTION_DROP, &passed);
-		struct sl_limit_tally observe = tally_of_traffic(scope, SL_ACTION_OBSERVE, &all);
+		struct sl_limit_counters drop = tally_of_traffic(scope, SL_ACTION_DROP, &passed);
+		struct sl_limit_counters observe = tally_of_traffic(scope, SL_ACTION_OBSERVE, &all);
 
 		assert_int_equal(all, 20000);
 		assert_int_equal(observe.passed, 20000);
@@ -401,7 +401,7 @@ static void test_mark(void **state)
 				assert_true(limited_passes(0, &p));
 				p.reply =
 					(uint8_t)(1 +
-						  world_row_of(&world, service, CLIENT, PORT) % 2);
+						  world_slot_of(&world, service, CLIENT, PORT) % 2);
 			}
 			for (uint32_t k = 0; k < 12; k++) {
 				uint8_t ecn;
@@ -415,8 +415,8 @@ static void test_mark(void **state)
 				assert_int_equal(ecn, k < 4 ? (0x10 | cases[i].ecn) : (0x10 | 3));
 			}
 			assert_int_equal(passed, cases[i].marks ? 8 : 4);
-			assert_int_equal(limited_tally(service, 0).marked, passed - 4);
-			assert_int_equal(limited_tally(service, 0).dropped, 12 - passed);
+			assert_int_equal(limited_counters(service, 0).marked, passed - 4);
+			assert_int_equal(limited_counters(service, 0).dropped, 12 - passed);
 			assert_int_equal(marked, cases[i].ecn == 3 ? 8 : passed - 4);
 			/* What was marked was charged: a burst of time buys one more mark each. */
 			now += 40 * TICKS_PER_MS;

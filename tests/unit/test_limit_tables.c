@@ -45,7 +45,7 @@ static void test_refused(void **state)
 		p.port = 1002;
 		assert_int_equal(limited_send(0, &p), SL_REASON_limit_client);
 		assert_int_equal(state_of(service, 1002, &word), SL_FLOW_STATES);
-		assert_int_equal(world.queue[0].tally[service + 1].tracked, 1);
+		assert_int_equal(world.queue[0].service_counters[service + 1].tracked, 1);
 	}
 	limited_end();
 }
@@ -235,7 +235,7 @@ static void test_full_table(void **state)
 				assert_true(was == goes);
 		}
 		assert_in_range(changed, 1, line[0] == line[1] ? 2 : 1);
-		assert_int_equal(limited_tally(WEB, 0).evicted, evicted);
+		assert_int_equal(limited_counters(WEB, 0).evicted, evicted);
 	}
 	assert_in_range(evicted, 3900, 4200); /* 1024 places */
 	limited_end();
@@ -261,7 +261,7 @@ static void test_flood(void **state)
 			passed += limited_passes(i / 1000 & 1, &hard);
 	}
 	assert_in_range(passed, 12, 13); /* ten seconds of 1,250 bytes */
-	assert_true(limited_tally(WEB, 0).evicted > 500000);
+	assert_true(limited_counters(WEB, 0).evicted > 500000);
 	limited_end();
 }
 
@@ -315,21 +315,21 @@ static void test_wrong_records(void **state)
 	for (uint32_t i = 0; i < 20000; i++) {
 		struct sl_limit *live = (struct sl_limit *)world.store.base[SL_ARRAY_limits];
 		struct sl_service *web = world_live_service(&world, WEB);
-		struct sl_reverse *reverse = world_live_reverse(&world, WEB, 1);
+		struct sl_reply_entry *reply = world_live_reply(&world, WEB, 1);
 		uint64_t r = world_random(&seed);
 
 		now += r % TICKS_PER_S;
 		for (uint32_t k = 0; k < N(limits); k++)
 			spoil(&live[web->limits + k], r + k);
 		if (r >> 40 & 1)
-			web->n_limits = reverse->n_limits = (uint8_t)(r >> 48);
+			web->n_limits = reply->n_limits = (uint8_t)(r >> 48);
 		if (r >> 41 & 1)
-			web->flags = reverse->flags =
+			web->flags = reply->flags =
 				(uint16_t)((r >> 12 & 0x1f0) | (web->flags & 0xf));
 		if ((r >> 42 & 3) == 0)
 			web->limits = (uint32_t)(r >> 16);
 		if ((r >> 44 & 3) == 0)
-			reverse->limits = (uint32_t)(r >> 20);
+			reply->limits = (uint32_t)(r >> 20);
 		send_all();
 		limited_publish();
 	}

@@ -17,12 +17,14 @@
 #include "../../control/tables/buckets.h"
 #include "limit_world.h"
 
-static struct sl_bitten *bitten(uint32_t writer, uint32_t at)
+static struct sl_most_limited *most_limited(uint32_t writer, uint32_t at)
 {
-	return (struct sl_bitten *)c->store.base[SL_ARRAY_bitten] + writer * SL_BITTEN + at;
+	return (struct sl_most_limited *)c->store.base[SL_ARRAY_most_limited] +
+	       writer * SL_MOST_LIMITED + at;
 }
 
-static void bite(struct sl_bitten *b, uint16_t id, uint32_t addr, uint16_t port, uint64_t packets)
+static void bite(struct sl_most_limited *b, uint16_t id, uint32_t addr, uint16_t port,
+		 uint64_t packets)
 {
 	b->client = sl_addr4(sl_htonl(addr));
 	b->port = sl_htons(port);
@@ -70,15 +72,15 @@ static void test_top(void **state)
 	json_decref(limit_world_apply());
 	flow = limits_of(80)[0].id;
 	client_id = limits_of(80)[1].id;
-	bite(bitten(0, 3), flow, 0xc6336407, 12345, 100);
+	bite(most_limited(0, 3), flow, 0xc6336407, 12345, 100);
 	tick(5000);
-	bite(bitten(0, 3), flow, 0xc6336407, 12345, 10);
-	bite(bitten(1, 9), flow, 0xc6336407, 12345, 5);	  /* by another engine */
-	bite(bitten(0, 4), client_id, 0xc6336408, 0, 30); /* two of one prefix */
-	bite(bitten(0, 5), client_id, 0xc6336409, 0, 40);
-	bite(bitten(0, 6), 7, 0xc6336409, 0, 40);	    /* of a limit that is no more */
-	bite(bitten(1, 6), client_id, 0xcb007101, 0, 1000); /* long ago */
-	bitten(1, 6)->last -= 6000000000 >> SL_TICK_SHIFT;
+	bite(most_limited(0, 3), flow, 0xc6336407, 12345, 10);
+	bite(most_limited(1, 9), flow, 0xc6336407, 12345, 5);	/* by another engine */
+	bite(most_limited(0, 4), client_id, 0xc6336408, 0, 30); /* two of one prefix */
+	bite(most_limited(0, 5), client_id, 0xc6336409, 0, 40);
+	bite(most_limited(0, 6), 7, 0xc6336409, 0, 40);		  /* of a limit that is no more */
+	bite(most_limited(1, 6), client_id, 0xcb007101, 0, 1000); /* long ago */
+	most_limited(1, 6)->last -= 6000000000 >> SL_TICK_SHIFT;
 	now_ns += 500000000;
 	result = top();
 	assert_int_equal(json_array_size(json_object_get(result, "top")), 2);
@@ -87,14 +89,14 @@ static void test_top(void **state)
 	json_decref(result);
 
 	tick(600); /* a second copy; the first is what rates are from */
-	bite(bitten(0, 3), flow, 0xc6336407, 12345, 185);
+	bite(most_limited(0, 3), flow, 0xc6336407, 12345, 185);
 	now_ns += 900000000;
 	result = top();
 	row(result, 0, "flow", "198.51.100.7:12345", 300, 100);
 	row(result, 1, "client", "198.51.100.0/24", 70, 35);
 	json_decref(result);
-	memset(bitten(0, 3), 0, sizeof(struct sl_bitten)); /* another takes the place */
-	bite(bitten(0, 3), flow, 0xc6336407, 999, 20);
+	memset(most_limited(0, 3), 0, sizeof(struct sl_most_limited)); /* another takes the place */
+	bite(most_limited(0, 3), flow, 0xc6336407, 999, 20);
 	result = top();
 	row(result, 1, "flow", "198.51.100.7:999", 20, 10);
 	json_decref(result);
@@ -105,7 +107,7 @@ static void test_left(void **state)
 {
 	struct sl_live_limit of = client("198.51.100.7", "1Mbit", 0);
 	struct sl_meters *m = c->store.base[SL_ARRAY_meters];
-	struct sl_balance *balance = c->store.base[SL_ARRAY_balances];
+	struct sl_shared_bucket *shared_bucket = c->store.base[SL_ARRAY_shared_buckets];
 	json_t *list = json_array(), *r;
 	uint64_t key;
 	uint32_t at;
@@ -121,7 +123,7 @@ static void test_left(void **state)
 	m[at].key[3] = key;
 	m[at].full_at[3] = sl_bucket_now(c) +
 			   (c->model->service[0]->exception[0].pace.depth << SL_METER_SHIFT) / 2;
-	balance[limits_of(80)[1].id].full_at =
+	shared_bucket[limits_of(80)[1].id].full_at =
 		sl_bucket_now(c) + (limits_of(80)[1].pace.depth << SL_METER_SHIFT) * 3 / 4;
 	sl_limit_report_left(c, c->model->service[0], &of, list);
 	assert_int_equal(json_array_size(list), 2);

@@ -44,8 +44,10 @@ static const struct sl_exception *exception_of(uint64_t key)
 
 static void test_records(void **state)
 {
-	uint32_t ids = c->store.count[SL_ARRAY_limit_tally] / c->store.count[SL_ARRAY_tally];
-	uint32_t traffics = c->store.count[SL_ARRAY_traffic] / c->store.count[SL_ARRAY_tally];
+	uint32_t ids =
+		c->store.count[SL_ARRAY_limit_counters] / c->store.count[SL_ARRAY_reason_counters];
+	uint32_t n_backend_counters = c->store.count[SL_ARRAY_backend_counters] /
+				      c->store.count[SL_ARRAY_reason_counters];
 	const struct sl_limit *l;
 	struct sl_pace pace;
 
@@ -73,10 +75,10 @@ static void test_records(void **state)
 	assert_int_equal(l[2].scope, SL_SCOPE_CLIENT);
 	assert_int_equal(l[2].direction, SL_TO_BACKEND);
 	assert_int_equal(l[2].prefix4, 32);
-	assert_int_equal(l[3].balance, ids);
-	assert_int_equal(l[4].balance, ids + traffics);
+	assert_int_equal(l[3].shared_bucket, ids);
+	assert_int_equal(l[4].shared_bucket, ids + n_backend_counters);
 	assert_int_equal(l[5].scope, SL_SCOPE_SERVICE);
-	assert_int_equal(l[5].balance, l[5].id);
+	assert_int_equal(l[5].shared_bucket, l[5].id);
 	assert_int_equal(l[5].direction, SL_TO_BACKEND | SL_FROM_BACKEND);
 	assert_int_equal(record_of(53)->n_limits, 0);
 	assert_int_equal(record_of(53)->flags, 0);
@@ -89,8 +91,8 @@ static void test_planes(void **state)
 	struct sl_config_backend b = {
 		.addr = sl_addr4(sl_htonl(0x0a010001)), .port = 80, .weight = 1, .name = "b1"
 	};
-	struct sl_balance *balance = c->store.base[SL_ARRAY_balances];
-	uint32_t first, second, traffic;
+	struct sl_shared_bucket *shared_bucket = c->store.base[SL_ARRAY_shared_buckets];
+	uint32_t first, second, counter_id;
 
 	(void)state;
 	file[0].backend = &b;
@@ -98,21 +100,22 @@ static void test_planes(void **state)
 	in_file(0, limit(SL_SCOPE_BACKEND, "1Mbit", 0));
 	in_file(0, limit(SL_SCOPE_BACKEND, "1kpps", 0));
 	json_decref(limit_world_apply());
-	first = limits_of(80)[0].balance;
-	second = limits_of(80)[1].balance;
-	traffic = c->model->service[0]->backend[0].traffic;
-	balance[first + traffic].full_at = sl_bucket_now(c) + (1ull << 40);
+	first = limits_of(80)[0].shared_bucket;
+	second = limits_of(80)[1].shared_bucket;
+	counter_id = c->model->service[0]->backend[0].counter_id;
+	shared_bucket[first + counter_id].full_at = sl_bucket_now(c) + (1ull << 40);
 	file[0].limit[0] = file[0].limit[1];
 	file[0].n_limits = 1;
 	json_decref(limit_world_apply());
-	assert_int_equal(limits_of(80)[0].balance, second);
+	assert_int_equal(limits_of(80)[0].shared_bucket, second);
 	limit_world_restart();
 	json_decref(limit_world_apply());
-	assert_int_equal(limits_of(80)[0].balance, second);
+	assert_int_equal(limits_of(80)[0].shared_bucket, second);
 	in_file(0, limit(SL_SCOPE_BACKEND, "10cps", 0));
 	json_decref(limit_world_apply());
-	assert_int_equal(limits_of(80)[1].balance, first);
-	assert_int_equal(sl_bucket_ahead(balance[first + traffic].full_at, sl_bucket_now(c)), 0);
+	assert_int_equal(limits_of(80)[1].shared_bucket, first);
+	assert_int_equal(
+		sl_bucket_ahead(shared_bucket[first + counter_id].full_at, sl_bucket_now(c)), 0);
 }
 
 /* What each kind of limit asks of the packet path, by itself. */
@@ -197,13 +200,13 @@ static void test_ids(void **state)
 {
 	struct sl_published out;
 	uint16_t flow, client;
-	struct sl_limit_tally *tally = c->store.base[SL_ARRAY_limit_tally];
+	struct sl_limit_counters *counters = c->store.base[SL_ARRAY_limit_counters];
 
 	(void)state;
 	in_file(0, limit(SL_SCOPE_CLIENT, "2Mbit", 0));
 	json_decref(limit_world_apply());
 	client = limits_of(80)->id;
-	tally[client].dropped = 5;
+	counters[client].dropped = 5;
 	in_file(0, limit(SL_SCOPE_FLOW, "1Mbit", 0));
 	limit_world_applied("service web: limit per flow: 1 Mbit/s");
 	flow = limits_of(80)[0].id;
@@ -225,7 +228,7 @@ static void test_ids(void **state)
 	assert_int_equal(limits_of(80)[0].id, flow);
 	assert_int_not_equal(limits_of(80)[1].id, client);
 	for (int i = 0; i < 14; i++) { /* 17 ids, of which 0 is none and two are taken */
-		tally[client].dropped = 7;
+		counters[client].dropped = 7;
 		file[0].limit[0].direction ^= 3;
 		json_decref(limit_world_apply());
 		assert_int_equal(limits_of(80)[1].id == client, i == 13);
@@ -235,7 +238,7 @@ static void test_ids(void **state)
 	json_decref(limit_world_apply());
 	assert_int_equal(record_of(80)->n_limits, 0);
 	sl_acknowledged(c, &out);
-	assert_int_equal(sl_pool_used(c->limits), 0);
+	assert_int_equal(sl_extents_used(c->limits), 0);
 }
 
 /* The limit that is kept in flow entries stays the one, whatever the file's order. */

@@ -18,7 +18,7 @@
 #define ROWS 65536u
 #define MANY 1000
 
-static uint32_t cur[SL_SCHEDULER_ROWS_MAX], other[SL_SCHEDULER_ROWS_MAX];
+static uint32_t cur[SL_SCHEDULER_SLOTS_MAX], other[SL_SCHEDULER_SLOTS_MAX];
 static struct sl_candidate candidate[SL_BACKENDS_PER_SERVICE + 1];
 static uint32_t share[SL_BACKENDS_PER_SERVICE + 1];
 
@@ -42,25 +42,25 @@ static void make(uint32_t n, enum weights weights)
 	}
 }
 
-static void fill(uint32_t *table, uint32_t rows, size_t n)
+static void fill(uint32_t *table, uint32_t slots, size_t n)
 {
-	assert_int_equal(sl_scheduler_maglev.fill(table, rows, candidate, n), 0);
+	assert_int_equal(sl_scheduler_maglev.fill(table, slots, candidate, n), 0);
 }
 
-static void count(const uint32_t *table, uint32_t rows, uint32_t n)
+static void count(const uint32_t *table, uint32_t slots, uint32_t n)
 {
 	memset(share, 0, sizeof(share));
-	for (uint32_t i = 0; i < rows; i++) {
+	for (uint32_t i = 0; i < slots; i++) {
 		assert_true(table[i] <= n);
 		share[table[i]]++;
 	}
 }
 
-/* Every share is its weight's, within `rounding` rows. */
+/* Every share is its weight's, within `rounding` slots. */
 static void test_shares(void **state)
 {
 	static const struct {
-		uint32_t n, rows;
+		uint32_t n, slots;
 		enum weights weights;
 		double rounding;
 	} t[] = {
@@ -74,7 +74,7 @@ static void test_shares(void **state)
 		{ MANY, ROWS, EQUAL, 1 },
 		{ MANY, ROWS, ONE_TO_TEN, 1.5 },
 		{ MANY, ROWS, ONE_HEAVY, 300 }, /* turns by the hundred: it has the last word */
-		{ SL_BACKENDS_PER_SERVICE, SL_SCHEDULER_ROWS_MAX, ONE_TO_TEN, 1.5 },
+		{ SL_BACKENDS_PER_SERVICE, SL_SCHEDULER_SLOTS_MAX, ONE_TO_TEN, 1.5 },
 	};
 
 	(void)state;
@@ -82,19 +82,19 @@ static void test_shares(void **state)
 		double sum = 0, worst = 0;
 
 		make(t[i].n, t[i].weights);
-		fill(cur, t[i].rows, t[i].n);
-		count(cur, t[i].rows, t[i].n);
+		fill(cur, t[i].slots, t[i].n);
+		count(cur, t[i].slots, t[i].n);
 		assert_int_equal(share[0], 0);
 		for (uint32_t b = 0; b < t[i].n; b++)
 			sum += candidate[b].weight;
 		for (uint32_t b = 0; b < t[i].n; b++) {
-			double want = candidate[b].weight / sum * t[i].rows;
+			double want = candidate[b].weight / sum * t[i].slots;
 			double off = share[b + 1] - want;
 
 			worst = off > worst ? off : -off > worst ? -off : worst;
 		}
 		print_message("%u backends, %u rows, weights %d: worst share off by %.2f rows\n",
-			      t[i].n, t[i].rows, (int)t[i].weights, worst);
+			      t[i].n, t[i].slots, (int)t[i].weights, worst);
 		assert_true(worst <= t[i].rounding + 0.001);
 	}
 }
@@ -118,13 +118,13 @@ static void test_nobody(void **state)
 
 static void test_refused(void **state)
 {
-	static const uint32_t rows[] = { 0, 1, 128, 255, 257, 65537, 1u << 21 };
+	static const uint32_t slots[] = { 0, 1, 128, 255, 257, 65537, 1u << 21 };
 
 	(void)state;
 	make(SL_BACKENDS_PER_SERVICE + 1, EQUAL);
 	cur[0] = 77;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
-		assert_int_equal(sl_scheduler_maglev.fill(cur, rows[i], candidate, 3), -EINVAL);
+	for (size_t i = 0; i < sizeof(slots) / sizeof(*slots); i++)
+		assert_int_equal(sl_scheduler_maglev.fill(cur, slots[i], candidate, 3), -EINVAL);
 	assert_int_equal(sl_scheduler_maglev.fill(cur, 256, candidate, SL_BACKENDS_PER_SERVICE + 1),
 			 -EINVAL);
 	candidate[1].number = 0;
@@ -190,7 +190,7 @@ static void test_for_ever(void **state)
 	assert_true(digest == 0x82d3628d19a75923ull);
 }
 
-/* One of 1,000 goes: its own rows move, and few others. */
+/* One of 1,000 goes: its own slots move, and few others. */
 static void test_disruption(void **state)
 {
 	static const enum weights all[] = { EQUAL, ONE_TO_TEN };
@@ -220,7 +220,7 @@ static void test_disruption(void **state)
 	}
 }
 
-/* Old row i became rows i and i + ROWS: how many stay where they are. */
+/* Old slot i became slots i and i + ROWS: how many stay where they are. */
 static void test_doubling(void **state)
 {
 	uint32_t same = 0;

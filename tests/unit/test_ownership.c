@@ -41,7 +41,7 @@ static void begin(struct state *s)
 	memset(s, 0, sizeof(*s));
 	s->generation = FIRST;
 	s->seq[0] = s->seq[1] = 2;
-	s->rows[0] = s->extent[0] = 1;
+	s->slots[0] = s->extent[0] = 1;
 	s->die = scenario->die;
 	s->restart = scenario->restart;
 	s->look_old = scenario->look_old;
@@ -66,10 +66,10 @@ static bool can_publish(const struct state *s)
 {
 	if (s->actor[CONTROL].op == PUBLISH)
 		return true;
-	if (s->published == PUBLISHES || !scenario->row[s->published + 1].cur)
+	if (s->published == PUBLISHES || !scenario->slot[s->published + 1].cur)
 		return false;
 	if (!scenario->settle ||
-	    (s->published + 1 < PUBLISHES && scenario->row[s->published + 2].cur))
+	    (s->published + 1 < PUBLISHES && scenario->slot[s->published + 2].cur))
 		return true;
 	/* The window is over: whoever was silent since it opened isn't promised anything. */
 	for (int f = 0; f < FLOWS; f++)
@@ -153,7 +153,7 @@ static void act(struct state *s, int action)
 	switch (action) {
 	case DIE: /* what it was about to store is never stored */
 		*worker = (struct actor){ .op = NONE };
-		s->futex |= SL_LIFE_DIED;
+		s->futex |= SL_LIVENESS_DIED;
 		s->stop = 0;
 		s->die--;
 		return;
@@ -199,7 +199,8 @@ static const char *check_quiet(const struct state *quiet)
 	struct actor *w = &s.actor[WORKER];
 
 	if (w->op == NONE)
-		return (uint32_t)s.queue.owner && s.futex & SL_LIFE_TID && !(s.futex & SL_LIFE_DIED)
+		return (uint32_t)s.queue.owner && s.futex & SL_LIVENESS_TID &&
+				       !(s.futex & SL_LIVENESS_DIED)
 			       ? "the queue is lost to a worker that is no more"
 			       : NULL;
 	for (int turns = 0; turns < 2; turns++)

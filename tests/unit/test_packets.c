@@ -5,7 +5,7 @@
  *     host   203.0.113.77 ┼─ port 0 ─ gateway ─ port 1 ─┬─ backend 10.1.0.1:8080
  *     router 192.0.2.1 ───┘                             └─ backend 10.1.0.2:8080
  *
- * VIP 198.51.100.7 has TCP 80 and UDP 53. All rows are closed and name backend 1. The expected
+ * VIP 198.51.100.7 has TCP 80 and UDP 53. All slots are closed and name backend 1. The expected
  * frame is built from the input's description with the addresses changed, so every checksum of the
  * output is compared with a full sum. What isn't forwarded or answered must come out untouched.
  */
@@ -65,8 +65,8 @@ static int setup(void **state)
 	for (uint32_t s = TCP; s <= UDP; s++) {
 		world_add_backend(w, s, B1, s == TCP ? 8080 : 5353, mac[0], 1);
 		world_add_backend(w, s, B2, s == TCP ? 8080 : 5353, mac[1], 1);
-		world_set_rows(w, s, sl_row(1, 0, SL_ROW_CLOSED));
-		world_set_terms(w, s, 100, 1000, 100);
+		world_set_slots(w, s, sl_slot(1, 0, SL_SLOT_CLOSED));
+		world_set_timeouts(w, s, 100, 1000, 100);
 	}
 	memcpy(w->port[0].mac, (uint8_t[]){ MAC_GATEWAY }, 6);
 	memcpy(w->port[1].mac, (uint8_t[]){ MAC_INNER }, 6);
@@ -80,7 +80,7 @@ static int setup(void **state)
 		sl_addr4(sl_htonl(ROUTER));
 	world_add_route(w, FRAME_IP(100, 64, 0, 0), 10, SL_ROUTE_NONE);
 	world_publish(w);
-	world_look_all(w);
+	world_snapshot_all(w);
 	world_time(w, 1000);
 	*state = f;
 	return 0;
@@ -508,7 +508,7 @@ static void test_arp(void **state)
 	};
 	struct fixture *f = *state;
 	struct frame_arp want = arp_request, spec;
-	struct sl_wanted *wanted = f->w.store.base[SL_ARRAY_wanted];
+	struct sl_neighbour_requests *wanted = f->w.store.base[SL_ARRAY_neigh_requests];
 
 	frame_build_arp(&f->in, &arp_request);
 	assert_int_equal(decide(f), SL_REASON_arp_reply);
@@ -550,7 +550,7 @@ static void test_arp(void **state)
 static void test_wanted(void **state)
 {
 	struct fixture *f = *state;
-	struct sl_wanted *wanted = f->w.store.base[SL_ARRAY_wanted];
+	struct sl_neighbour_requests *wanted = f->w.store.base[SL_ARRAY_neigh_requests];
 	struct frame_spec spec = from_b1;
 
 	spec.dst = HOST;
@@ -567,11 +567,11 @@ static void test_wanted(void **state)
 
 	f->w.service[TCP].backend[0].flags &= (uint16_t)~SL_BACKEND_RESOLVED;
 	world_publish(&f->w);
-	world_look_all(&f->w);
+	world_snapshot_all(&f->w);
 	frame_build(&f->in, &to_vip);
 	assert_int_equal(decide(f), SL_REASON_no_neighbour);
 	assert_frame(&f->out, &f->in);
-	assert_int_equal(f->w.queue[0].tally[TCP + 1].no_neighbour, 1);
+	assert_int_equal(f->w.queue[0].service_counters[TCP + 1].no_neighbour, 1);
 }
 
 /* Records that name what isn't there: never a byte outside the arrays (ASan looks on), never a
@@ -581,7 +581,7 @@ static void test_bad_indices(void **state)
 	struct fixture *f = *state;
 	struct world *w = &f->w;
 	struct sl_service *s = world_live_service(w, TCP), good = *s;
-	uint32_t *row = (uint32_t *)w->store.base[SL_ARRAY_slots];
+	uint32_t *slot = (uint32_t *)w->store.base[SL_ARRAY_table_blocks];
 	static const uint32_t far[] = { 0x7fffffff, 0x80000000, 0xffffffff };
 
 	frame_build(&f->in, &to_vip);
@@ -591,30 +591,30 @@ static void test_bad_indices(void **state)
 		assert_frame(&f->out, &f->in);                                                     \
 		*s = good;                                                                         \
 	} while (0)
-	for (uint32_t i = 0; i <= good.row_mask; i++)
-		row[good.rows * SL_ROWS_PER_RECORD + i] = sl_row(3, 0, SL_ROW_CLOSED);
+	for (uint32_t i = 0; i <= good.slot_mask; i++)
+		slot[good.slots * SL_SLOTS_PER_BLOCK + i] = sl_slot(3, 0, SL_SLOT_CLOSED);
 	SPOILT(bad_index);
-	for (uint32_t i = 0; i <= good.row_mask; i++)
-		row[good.rows * SL_ROWS_PER_RECORD + i] = sl_row(0, 0, SL_ROW_CLOSED);
+	for (uint32_t i = 0; i <= good.slot_mask; i++)
+		slot[good.slots * SL_SLOTS_PER_BLOCK + i] = sl_slot(0, 0, SL_SLOT_CLOSED);
 	SPOILT(no_backend);
-	for (uint32_t i = 0; i <= good.row_mask; i++)
-		row[good.rows * SL_ROWS_PER_RECORD + i] = sl_row(1, 0x3fff, SL_ROW_OPEN);
+	for (uint32_t i = 0; i <= good.slot_mask; i++)
+		slot[good.slots * SL_SLOTS_PER_BLOCK + i] = sl_slot(1, 0x3fff, SL_SLOT_OPEN);
 	s->flags |= SL_SERVICE_LOOKUP;
 	assert_int_equal(decide(f), SL_REASON_to_backend);
 	*s = good;
-	for (uint32_t i = 0; i <= good.row_mask; i++)
-		row[good.rows * SL_ROWS_PER_RECORD + i] = sl_row(1, 1, SL_ROW_CLOSED);
+	for (uint32_t i = 0; i <= good.slot_mask; i++)
+		slot[good.slots * SL_SLOTS_PER_BLOCK + i] = sl_slot(1, 1, SL_SLOT_CLOSED);
 	s->n_backends = 0;
 	SPOILT(bad_index);
 	for (int i = 0; i < 3; i++) {
 		s->backends = far[i];
 		SPOILT(bad_index);
-		s->rows = far[i];
+		s->slots = far[i];
 		SPOILT(no_backend);
 	}
 	s->backends = w->store.count[SL_ARRAY_backends];
 	SPOILT(bad_index);
-	s->rows = w->store.count[SL_ARRAY_slots];
+	s->slots = w->store.count[SL_ARRAY_table_blocks];
 	SPOILT(no_backend);
 	assert_int_equal(decide(f), SL_REASON_to_backend);
 #undef SPOILT
@@ -627,11 +627,11 @@ static void test_bad_ids(void **state)
 	struct world *w = &f->w;
 	struct sl_service *s = world_live_service(w, TCP);
 	struct sl_backend *b = w->store.base[SL_ARRAY_backends];
-	struct sl_reverse *r = world_live_reverse(w, TCP, 1);
+	struct sl_reply_entry *r = world_live_reply(w, TCP, 1);
 	uint16_t id = s->id;
 
 	frame_build(&f->in, &to_vip);
-	b[s->backends].traffic = 0xfffffff0;
+	b[s->backends].counter_id = 0xfffffff0;
 	assert_int_equal(decide(f), SL_REASON_to_backend);
 	b[s->backends].egress = 0xffff;
 	assert_int_equal(decide(f), SL_REASON_to_backend);
@@ -640,7 +640,7 @@ static void test_bad_ids(void **state)
 	s->flags |= SL_SERVICE_LOOKUP | SL_SERVICE_TRACK;
 	assert_int_equal(decide(f), SL_REASON_to_backend);
 	s->id = id;
-	r->traffic = 0xfffffff0;
+	r->counter_id = 0xfffffff0;
 	r->service = 0xffff;
 	r->flags |= SL_SERVICE_LOOKUP;
 	frame_build(&f->in, &from_b1);
@@ -651,7 +651,7 @@ static void test_bad_ids(void **state)
 static void test_counters(void **state)
 {
 	struct fixture *f = *state;
-	struct sl_traffic *traffic = f->w.queue[0].traffic;
+	struct sl_backend_counters *counters = f->w.queue[0].backend_counters;
 	struct frame_spec spec = to_vip;
 
 	frame_build(&f->in, &spec);
@@ -662,23 +662,23 @@ static void test_counters(void **state)
 	decide(f);
 	frame_build(&f->in, &from_b1);
 	decide(f);
-	assert_int_equal(traffic[0].packets_in, 2);
-	assert_int_equal(traffic[0].bytes_in, 54 + 33 + 54);
-	assert_int_equal(traffic[0].connections, 1);
-	assert_int_equal(traffic[0].packets_out, 1);
-	assert_int_equal(traffic[0].bytes_out, 54 + 33);
+	assert_int_equal(counters[0].packets_in, 2);
+	assert_int_equal(counters[0].bytes_in, 54 + 33 + 54);
+	assert_int_equal(counters[0].connections, 1);
+	assert_int_equal(counters[0].packets_out, 1);
+	assert_int_equal(counters[0].bytes_out, 54 + 33);
 	spec.ttl = 1;
 	frame_build(&f->in, &spec);
 	decide(f);
-	assert_int_equal(f->w.queue[0].tally[TCP + 1].ttl_exceeded, 1);
-	assert_int_equal(traffic[0].packets_in, 2);
+	assert_int_equal(f->w.queue[0].service_counters[TCP + 1].ttl_exceeded, 1);
+	assert_int_equal(counters[0].packets_in, 2);
 }
 
 /* The bank was rewritten meanwhile: nothing is written, the packet is to be decided again. */
 static void test_torn(void **state)
 {
 	struct fixture *f = *state;
-	static _Thread_local struct sl_halves halves;
+	static _Thread_local struct sl_one_packet one_packet;
 	struct sl_packet p;
 
 	for (int reply = 0; reply < 2; reply++) {
@@ -687,13 +687,13 @@ static void test_torn(void **state)
 		p = (struct sl_packet){ .data = f->out.bytes,
 					.end = f->out.bytes + f->in.length,
 					.length = f->in.length };
-		world_look_all(&f->w);
-		sl_halves_classify(&halves, &f->w.queue[0], &p);
+		world_snapshot_all(&f->w);
+		sl_one_packet_classify(&one_packet, &f->w.queue[0], &p);
 		world_live_bank(&f->w)->seq += 2;
-		assert_int_equal(sl_halves_route(&halves, &f->w.queue[0], &p, &f->egress),
+		assert_int_equal(sl_one_packet_route(&one_packet, &f->w.queue[0], &p, &f->egress),
 				 SL_REASON_torn_table);
 		assert_frame(&f->out, &f->in);
-		world_look_all(&f->w);
+		world_snapshot_all(&f->w);
 		assert_int_equal(world_decide(&f->w, 0, &p, &f->egress),
 				 reply ? SL_REASON_to_client : SL_REASON_to_backend);
 	}

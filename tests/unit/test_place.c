@@ -18,7 +18,7 @@
 #define KEYS 131072
 
 static union sl_addr addr[KEYS];
-static struct sl_place_key key[KEYS];
+static struct sl_cuckoo_key key[KEYS];
 static uint32_t place[KEYS];
 
 /* Keys as configurations have them. What differs between them is a byte or two, anywhere in the 20,
@@ -57,7 +57,7 @@ static void make_key(enum shape shape, uint32_t i)
 		memcpy(addr[i].b + (shape == HOSTS6 ? 12 : 4), &number, 4);
 		what = shape == HOSTS6 ? what : 64;
 	}
-	key[i] = (struct sl_place_key){ .addr = &addr[i], .what = what };
+	key[i] = (struct sl_cuckoo_key){ .addr = &addr[i], .what = what };
 }
 
 static void make_keys(enum shape shape, uint32_t n)
@@ -68,9 +68,9 @@ static void make_keys(enum shape shape, uint32_t n)
 
 static uint32_t either(size_t i, uint32_t size, uint64_t seed, int second)
 {
-	uint64_t hash = sl_place_hash(key[i].addr, key[i].what, seed);
+	uint64_t hash = sl_cuckoo_hash(key[i].addr, key[i].what, seed);
 
-	return second ? sl_place_second(hash, size) : sl_place_first(hash, size);
+	return second ? sl_cuckoo_second(hash, size) : sl_cuckoo_first(hash, size);
 }
 
 static void check(size_t n, uint32_t size, uint64_t seed)
@@ -108,7 +108,7 @@ static void test_exact(void **state)
 	for (uint64_t seed = 0; seed < 20000; seed++) {
 		uint32_t size = 1u << seed % 5;
 		size_t n = seed / 5 % (size + 1);
-		int err = sl_place(key, n, size, seed, place);
+		int err = sl_cuckoo_assign(key, n, size, seed, place);
 
 		assert_int_equal(err, fits(0, n, size, seed, 0) ? 0 : -EAGAIN);
 		if (!err)
@@ -123,20 +123,20 @@ static void test_refused(void **state)
 {
 	(void)state;
 	make_keys(HOSTS, 9);
-	assert_int_equal(sl_place(key, 9, 8, 1, place), -ENOSPC);
-	assert_int_equal(sl_place(key, 3, 0, 1, place), -EINVAL);
-	assert_int_equal(sl_place(key, 3, 12, 1, place), -EINVAL);
-	assert_int_equal(sl_place(NULL, 0, 8, 1, place), 0);
-	assert_int_equal(sl_place(key, 1, 1, 1, place), 0);
+	assert_int_equal(sl_cuckoo_assign(key, 9, 8, 1, place), -ENOSPC);
+	assert_int_equal(sl_cuckoo_assign(key, 3, 0, 1, place), -EINVAL);
+	assert_int_equal(sl_cuckoo_assign(key, 3, 12, 1, place), -EINVAL);
+	assert_int_equal(sl_cuckoo_assign(NULL, 0, 8, 1, place), 0);
+	assert_int_equal(sl_cuckoo_assign(key, 1, 1, 1, place), 0);
 	assert_int_equal(place[0], 0);
 	/* Equal, whatever the seed and wherever the address lies. */
 	key[4].what = key[3].what;
 	addr[4] = addr[3];
 	for (uint64_t seed = 0; seed < 100; seed++)
-		assert_int_equal(sl_place(key, 9, 64, seed, place), -EEXIST);
+		assert_int_equal(sl_cuckoo_assign(key, 9, 64, seed, place), -EEXIST);
 	for (size_t i = 0; i < 1000; i++)
 		key[i] = key[0];
-	assert_int_equal(sl_place(key, 1000, 2048, 1, place), -EEXIST);
+	assert_int_equal(sl_cuckoo_assign(key, 1000, 2048, 1, place), -EEXIST);
 }
 
 static double now_ms(void)
@@ -152,7 +152,7 @@ static int good_seeds(size_t n, uint32_t size)
 	int good = 0;
 
 	for (uint64_t seed = 1; seed <= 100; seed++) {
-		int err = sl_place(key, n, size, seed * 0x9e3779b97f4a7c15ull, place);
+		int err = sl_cuckoo_assign(key, n, size, seed * 0x9e3779b97f4a7c15ull, place);
 
 		assert_true(err == 0 || err == -EAGAIN);
 		if (!err)
@@ -200,7 +200,7 @@ static void test_large(void **state)
 	make_keys(HOSTS, 100000);
 	for (uint64_t seed = 1; seed <= 10; seed++) {
 		double begin = now_ms();
-		int err = sl_place(key, 100000, 262144, seed, place);
+		int err = sl_cuckoo_assign(key, 100000, 262144, seed, place);
 		double took = now_ms() - begin;
 
 		if (err)

@@ -15,35 +15,35 @@
 
 static void test_runs(void **state)
 {
-	struct sl_pool *pool = sl_pool_new(100);
+	struct sl_extents *extents = sl_extents_new(100);
 	struct sl_extent *e[5];
 
 	(void)state;
-	assert_null(sl_pool_alloc(pool, 0));
-	assert_null(sl_pool_alloc(pool, 101));
+	assert_null(sl_extents_alloc(extents, 0));
+	assert_null(sl_extents_alloc(extents, 101));
 	for (uint32_t i = 0; i < 5; i++) {
-		e[i] = sl_pool_adopt(pool, 20 * i, 20);
+		e[i] = sl_extents_adopt(extents, 20 * i, 20);
 		assert_int_equal(e[i]->refs, 1);
 	}
-	assert_null(sl_pool_alloc(pool, 1));
-	assert_int_equal(sl_pool_room(pool), 0);
+	assert_null(sl_extents_alloc(extents, 1));
+	assert_int_equal(sl_extents_room(extents), 0);
 	sl_extent_unref(e[0], 0);
 	sl_extent_unref(e[2], 0);
-	assert_int_equal(sl_pool_room(pool), 20);
-	assert_int_equal(sl_pool_used(pool), 60);
-	assert_null(sl_pool_alloc(pool, 21));
+	assert_int_equal(sl_extents_room(extents), 20);
+	assert_int_equal(sl_extents_used(extents), 60);
+	assert_null(sl_extents_alloc(extents, 21));
 	sl_extent_unref(e[1], 0); /* joins both sides */
-	assert_int_equal(sl_pool_room(pool), 60);
-	e[0] = sl_pool_alloc(pool, 60);
+	assert_int_equal(sl_extents_room(extents), 60);
+	e[0] = sl_extents_alloc(extents, 60);
 	assert_int_equal(e[0]->at, 0);
 	sl_extent_unref(e[4], 0);
 	sl_extent_unref(e[3], 0); /* joins the right */
 	sl_extent_unref(e[0], 0);
-	assert_int_equal(sl_pool_room(pool), 100);
-	assert_int_equal(sl_pool_used(pool), 0);
+	assert_int_equal(sl_extents_room(extents), 100);
+	assert_int_equal(sl_extents_used(extents), 0);
 	sl_extent_unref(NULL, 1);
-	sl_pool_free(pool);
-	sl_pool_free(NULL);
+	sl_extents_free(extents);
+	sl_extents_free(NULL);
 }
 
 /* In a pool of 100 (blocks of 64, 32 and 4), one after the other. */
@@ -56,49 +56,49 @@ static void test_smallest_block(void **state)
 		{ 20, 0 }, { 8, 24 }, { 2, 66 },  { 1, 65 },
 		{ 4, 20 }, { 8, 72 }, { 16, 80 }, { 3, 68 },
 	};
-	struct sl_pool *pool = sl_pool_new(100);
+	struct sl_extents *extents = sl_extents_new(100);
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {
-		struct sl_extent *e = sl_pool_alloc(pool, t[i].n);
+		struct sl_extent *e = sl_extents_alloc(extents, t[i].n);
 
 		if (!e || e->at != t[i].at)
 			fail_msg("case %zu: %u records", i, t[i].n);
 	}
-	assert_null(sl_pool_alloc(pool, 33));
-	sl_pool_free(pool);
-	pool = sl_pool_new(100);
-	assert_non_null(sl_pool_adopt(pool, 0, 20));
-	assert_int_equal(sl_pool_alloc(pool, 70)->at, 20); /* no block is as long, a run is */
-	sl_pool_free(pool);
+	assert_null(sl_extents_alloc(extents, 33));
+	sl_extents_free(extents);
+	extents = sl_extents_new(100);
+	assert_non_null(sl_extents_adopt(extents, 0, 20));
+	assert_int_equal(sl_extents_alloc(extents, 70)->at, 20); /* no block is as long, a run is */
+	sl_extents_free(extents);
 }
 
 static void test_rest(void **state)
 {
-	struct sl_pool *pool = sl_pool_new(10);
-	struct sl_extent *e = sl_pool_alloc(pool, 4), *f = sl_pool_alloc(pool, 6);
+	struct sl_extents *extents = sl_extents_new(10);
+	struct sl_extent *e = sl_extents_alloc(extents, 4), *f = sl_extents_alloc(extents, 6);
 
 	(void)state;
 	assert_ptr_equal(sl_extent_ref(e), e);
 	sl_extent_unref(e, 7); /* one generation let go, the model still holds it */
-	sl_pool_acknowledged(pool, 9);
-	assert_int_equal(sl_pool_used(pool), 10);
+	sl_extents_acknowledged(extents, 9);
+	assert_int_equal(sl_extents_used(extents), 10);
 	sl_extent_unref(e, 0); /* the last holder never published it; another did */
-	assert_int_equal(sl_pool_used(pool), 10);
-	assert_null(sl_pool_alloc(pool, 1));
-	sl_pool_acknowledged(pool, 6);
-	assert_int_equal(sl_pool_used(pool), 10);
-	sl_pool_acknowledged(pool, 7);
-	assert_int_equal(sl_pool_used(pool), 6);
+	assert_int_equal(sl_extents_used(extents), 10);
+	assert_null(sl_extents_alloc(extents, 1));
+	sl_extents_acknowledged(extents, 6);
+	assert_int_equal(sl_extents_used(extents), 10);
+	sl_extents_acknowledged(extents, 7);
+	assert_int_equal(sl_extents_used(extents), 6);
 	sl_extent_unref(f, 9);
-	e = sl_pool_alloc(pool, 4);
+	e = sl_extents_alloc(extents, 4);
 	assert_int_equal(e->at, 0);
 	sl_extent_unref(e, 8);
-	sl_pool_acknowledged(pool, 8); /* not in the order in which they were let go */
-	assert_int_equal(sl_pool_room(pool), 4);
-	sl_pool_acknowledged(pool, 100);
-	assert_int_equal(sl_pool_room(pool), 10);
-	sl_pool_free(pool);
+	sl_extents_acknowledged(extents, 8); /* not in the order in which they were let go */
+	assert_int_equal(sl_extents_room(extents), 4);
+	sl_extents_acknowledged(extents, 100);
+	assert_int_equal(sl_extents_room(extents), 10);
+	sl_extents_free(extents);
 }
 
 static void test_adopt(void **state)
@@ -113,22 +113,22 @@ static void test_adopt(void **state)
 		{ 50, 50, 0 }, { 50, 49, 1 }, { UINT32_MAX, 2, 0 }, { 0, 8, 1 },
 		{ 20, 30, 1 }, { 0, 1, 0 },
 	};
-	struct sl_pool *pool = sl_pool_new(100);
+	struct sl_extents *extents = sl_extents_new(100);
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {
-		struct sl_extent *e = sl_pool_adopt(pool, t[i].at, t[i].n);
+		struct sl_extent *e = sl_extents_adopt(extents, t[i].at, t[i].n);
 
 		if (!e != !t[i].good || (e && (e->at != t[i].at || e->n != t[i].n)))
 			fail_msg("case %zu", i);
 	}
-	assert_int_equal(sl_pool_used(pool), 100);
-	assert_int_equal(sl_pool_room(pool), 0);
-	sl_pool_free(pool); /* with all that is held */
-	pool = sl_pool_new(0);
-	assert_null(sl_pool_adopt(pool, 0, 1));
-	assert_null(sl_pool_alloc(pool, 1));
-	sl_pool_free(pool);
+	assert_int_equal(sl_extents_used(extents), 100);
+	assert_int_equal(sl_extents_room(extents), 0);
+	sl_extents_free(extents); /* with all that is held */
+	extents = sl_extents_new(0);
+	assert_null(sl_extents_adopt(extents, 0, 1));
+	assert_null(sl_extents_alloc(extents, 1));
+	sl_extents_free(extents);
 }
 
 /* A random life: owner[i] is the extent that record i belongs to, or NULL. */
@@ -148,7 +148,7 @@ static uint32_t draw(uint32_t below)
 }
 
 struct life {
-	struct sl_pool *pool;
+	struct sl_extents *extents;
 	const struct sl_extent *owner[SIZE];
 	uint64_t rests[SIZE]; /* generation, of a record that rests */
 	struct sl_extent *held[HELD];
@@ -180,11 +180,11 @@ static void gain(struct life *l)
 	if (l->n == HELD)
 		return;
 	if (draw(4) == 0) {
-		e = sl_pool_adopt(l->pool, at, n);
+		e = sl_extents_adopt(l->extents, at, n);
 		assert_int_equal(e != NULL, is_free(l, at, n));
 		assert_true(!e || e->at == at);
 	} else {
-		e = sl_pool_alloc(l->pool, n);
+		e = sl_extents_alloc(l->extents, n);
 		assert_int_equal(e != NULL, has_run(l, n));
 	}
 	if (!e)
@@ -220,7 +220,7 @@ static void lose(struct life *l, uint64_t generation)
 
 static void acknowledge(struct life *l, uint64_t generation)
 {
-	sl_pool_acknowledged(l->pool, generation);
+	sl_extents_acknowledged(l->extents, generation);
 	for (int i = 0; i < SIZE; i++) {
 		if (l->rests[i] && l->rests[i] <= generation) {
 			l->owner[i] = NULL;
@@ -239,8 +239,8 @@ static void compare(const struct life *l)
 		if (run > room)
 			room = run;
 	}
-	assert_int_equal(sl_pool_used(l->pool), used);
-	assert_int_equal(sl_pool_room(l->pool), room);
+	assert_int_equal(sl_extents_used(l->extents), used);
+	assert_int_equal(sl_extents_room(l->extents), room);
 }
 
 static void test_random(void **state)
@@ -251,7 +251,7 @@ static void test_random(void **state)
 	for (int round = 1; round <= 5; round++) {
 		seed = (uint64_t)round;
 		memset(&l, 0, sizeof(l));
-		l.pool = sl_pool_new(SIZE);
+		l.extents = sl_extents_new(SIZE);
 		for (uint64_t generation = 1; generation < 20000; generation++) {
 			if (draw(2))
 				gain(&l);
@@ -261,14 +261,14 @@ static void test_random(void **state)
 				acknowledge(&l, generation - draw(5));
 			compare(&l);
 		}
-		sl_pool_free(l.pool);
+		sl_extents_free(l.extents);
 	}
 }
 
 /* What a service's life needs of a pool three times the capacity: its tables are written anew
  * before the old ones go. A set of tables that fits the capacity: */
 struct tables {
-	struct sl_pool *pool;
+	struct sl_extents *extents;
 	struct sl_extent *e[300];
 	uint32_t n;
 	uint32_t records; /* of all */
@@ -282,7 +282,7 @@ static int add_table(struct tables *t, uint32_t records)
 
 	if (t->n == 300 || t->records + records > t->capacity)
 		return 0;
-	e = sl_pool_alloc(t->pool, records);
+	e = sl_extents_alloc(t->extents, records);
 	if (!e)
 		fail_msg("seed %llu: no room for a table of %u", (unsigned long long)seed, records);
 	t->e[t->n++] = e;
@@ -295,7 +295,7 @@ static void lose_table(struct tables *t, uint32_t i)
 	t->records -= t->e[i]->n;
 	sl_extent_unref(t->e[i], ++t->generation);
 	t->e[i] = t->e[--t->n];
-	sl_pool_acknowledged(t->pool, t->generation);
+	sl_extents_acknowledged(t->extents, t->generation);
 }
 
 /* Publishes tables i to i + n anew at once, the largest first as records.c does. */
@@ -307,7 +307,7 @@ static void change_tables(struct tables *t, uint32_t i, uint32_t n)
 		for (uint32_t k = i; k < i + n; k++) {
 			if (t->e[k]->n != size)
 				continue;
-			next[k] = sl_pool_alloc(t->pool, size);
+			next[k] = sl_extents_alloc(t->extents, size);
 			if (!next[k])
 				fail_msg("seed %llu: generation %llu: no room for %u of %u",
 					 (unsigned long long)seed,
@@ -319,7 +319,7 @@ static void change_tables(struct tables *t, uint32_t i, uint32_t n)
 		sl_extent_unref(t->e[k], t->generation);
 		t->e[k] = next[k];
 	}
-	sl_pool_acknowledged(t->pool, t->generation);
+	sl_extents_acknowledged(t->extents, t->generation);
 }
 
 static void fill(struct tables *t)
@@ -347,7 +347,7 @@ static void test_for_ever(void **state)
 
 		seed = round << 32;
 		t.capacity = 16 + draw(1u << (4 + draw(9)));
-		t.pool = sl_pool_new(3 * t.capacity);
+		t.extents = sl_extents_new(3 * t.capacity);
 		fill(&t);
 		for (int i = 0; i < 3000; i++)
 			change_tables(&t, draw(t.n), 1);
@@ -365,7 +365,7 @@ static void test_for_ever(void **state)
 			else
 				change_tables(&t, draw(t.n), 1);
 		}
-		sl_pool_free(t.pool);
+		sl_extents_free(t.extents);
 	}
 }
 
@@ -382,22 +382,22 @@ static void test_many(void **state)
 {
 	enum { N = 40000 };
 	static struct sl_extent *e[N];
-	struct sl_pool *pool = sl_pool_new(4 * N);
+	struct sl_extents *extents = sl_extents_new(4 * N);
 	double begin = now_ms();
 
 	(void)state;
 	for (int i = 0; i < N; i++)
-		e[i] = sl_pool_alloc(pool, 2);
+		e[i] = sl_extents_alloc(extents, 2);
 	for (int i = 0; i < N; i += 2)
 		sl_extent_unref(e[i], 5);
-	sl_pool_acknowledged(pool, 5);
+	sl_extents_acknowledged(extents, 5);
 	for (int i = 0; i < N; i += 2) {
-		e[i] = sl_pool_alloc(pool, 3); /* fits in none of the holes */
+		e[i] = sl_extents_alloc(extents, 3); /* fits in none of the holes */
 		assert_non_null(e[i]);
 	}
 	print_message("%d extents: %.0f ms\n", N, now_ms() - begin);
-	assert_int_equal(sl_pool_used(pool), N / 2 * 5);
-	sl_pool_free(pool);
+	assert_int_equal(sl_extents_used(extents), N / 2 * 5);
+	sl_extents_free(extents);
 }
 
 int main(void)

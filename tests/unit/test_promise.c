@@ -4,14 +4,14 @@
  *
  * Clients call from FLOWS ports, over two queues of which one looks at the root late. SYNs are
  * lost, doubled and delayed; flows chat, idle for up to the timeout and beyond, close from either
- * side, reset, vanish, and their ports are used again. Control moves rows by control/model/rows.h,
- * drains, fails and restores backends, closes windows and settles rows as control/upkeep/sweep.h
+ * side, reset, vanish, and their ports are used again. Control moves slots by control/model/rows.h,
+ * drains, fails and restores backends, closes windows and settles slots as control/upkeep/sweep.h
  * says. The decision itself is core/, on real frames. Time is virtual, in ticks.
  *
  * Established: a backend answered the SYN, and a packet after it reached that backend. What happens
  * to others is counted. One thing is excused, since a packet doesn't tell: a copy of a SYN that
  * arrives when the connection lasts already, where no live entry that binds it says so (the first
- * packet of its flow since the row moved, or its backend takes no new flows any more). That looks
+ * packet of its flow since the slot moved, or its backend takes no new flows any more). That looks
  * exactly like a port used again.
  *
  *     test_promise [SEED [PACKETS]]
@@ -97,7 +97,7 @@ uint64_t promise_failures(const struct model *m)
 	uint64_t n = 0;
 
 	for (int q = 0; q < WORLD_QUEUES; q++)
-		n += m->w.queue[q].tally[1].untrackable;
+		n += m->w.queue[q].service_counters[1].untrackable;
 	return n;
 }
 
@@ -116,7 +116,7 @@ static void note(struct model *m, uint32_t flow, enum kind what, uint64_t entry,
 	f->note[f->notes++ % NOTES] = (struct note){
 		.at = m->now,
 		.entry = entry,
-		.row = m->row[world_row_of(&m->w, 0, CLIENT, port_of(flow))],
+		.slot = m->slot[world_slot_of(&m->w, 0, CLIENT, port_of(flow))],
 		.call = f->call,
 		.what = (uint8_t)what,
 		.to = to,
@@ -139,7 +139,7 @@ static uint8_t client_sends(struct model *m, uint32_t flow, uint8_t flags, enum 
 	frame_build(&f, &spec);
 	p = (struct sl_packet){ f.bytes, f.bytes + f.length, NULL, f.length, 0, 0 };
 	if (!q || promise_chance(m, 50))
-		world_look(&m->w, q);
+		world_snapshot(&m->w, q);
 	if (world_decide(&m->w, q, &p, &egress) == SL_REASON_to_backend)
 		to = f.bytes[f.l3 + 19];
 	m->tally.packets++;
@@ -174,7 +174,7 @@ static void print_broken(const struct model *m, uint32_t flow, uint8_t to)
 {
 	static const char *const names[] = { "call", "SYN",	 "stray SYN",	"join",
 					     "data", "last ACK", "backend ends" };
-	static const char *const rows[] = { "closed", "open", "mixed", "?" };
+	static const char *const slots[] = { "closed", "open", "mixed", "?" };
 	static const char *const states[] = { "opening", "established", "closing", "?" };
 	const struct flow *f = &m->flow[flow];
 
@@ -189,7 +189,7 @@ static void print_broken(const struct model *m, uint32_t flow, uint8_t to)
 		print_error(
 			"  %7llu call %u %-12s %s cur %u prev %u, entry %u %s age %lld → %u%s\n",
 			(unsigned long long)n->at, n->call, names[n->what],
-			rows[sl_row_state(n->row)], sl_row_cur(n->row), sl_row_prev(n->row),
+			slots[sl_slot_state(n->slot)], sl_slot_cur(n->slot), sl_slot_prev(n->slot),
 			sl_flow_backend(n->entry), states[sl_flow_state(n->entry)],
 			n->entry ? (long long)(n->at - sl_flow_time(n->entry)) : 0, n->to,
 			n->failed ? " (no room)" : "");
@@ -278,7 +278,7 @@ static bool is_bound(struct model *m, uint32_t flow)
 	uint64_t entry = entry_of(m, flow);
 	uint32_t backend = sl_flow_backend(entry);
 
-	return entry && sl_flow_alive(entry, sl_seam_terms(&m->w.queue[0], 1), m->now) &&
+	return entry && sl_flow_alive(entry, sl_seam_timeouts(&m->w.queue[0], 1), m->now) &&
 	       sl_flow_state(entry) != SL_FLOW_CLOSING && backend == m->flow[flow].backend &&
 	       m->flags[backend] & SL_BACKEND_TAKES_NEW;
 }
@@ -345,7 +345,7 @@ static void on_end(struct model *m, uint32_t flow)
 static void on_data(struct model *m, uint32_t flow)
 {
 	struct flow *f = &m->flow[flow];
-	uint32_t row = m->row[world_row_of(&m->w, 0, CLIENT, port_of(flow))];
+	uint32_t slot = m->slot[world_slot_of(&m->w, 0, CLIENT, port_of(flow))];
 	uint8_t to;
 
 	if (f->phase == LASTING && promise_chance(m, 8)) {
@@ -358,7 +358,7 @@ static void on_data(struct model *m, uint32_t flow)
 		return;
 	}
 	m->tally.lasting += f->phase == JOINED;
-	m->tally.stayed += to != sl_row_cur(row);
+	m->tally.stayed += to != sl_slot_cur(slot);
 	f->phase = LASTING;
 	f->sent = m->now;
 	later(m, flow, DATA, pause(m));
@@ -391,7 +391,7 @@ static void tick(struct model *m)
 {
 	const struct sl_tables *t = &m->w.queue[0];
 
-	world_look_all(&m->w);
+	world_snapshot_all(&m->w);
 	world_time(&m->w, ++m->now);
 	for (uint32_t i = 0; i < 1 + t->buckets / 256; i++) {
 		sl_flow_sweep(t, &t->bucket[m->swept % t->buckets], m->now);
@@ -418,14 +418,14 @@ static struct model *make_model(uint64_t seed, uint32_t buckets, uint16_t servic
 		m->flags[b] = m->w.service[0].backend[b - 1].flags;
 	}
 	world_add_route(&m->w, 0, 0, SL_ROUTE_VIA);
-	world_set_terms(&m->w, 0, OPENING, LIFE, CLOSING);
+	world_set_timeouts(&m->w, 0, OPENING, LIFE, CLOSING);
 	for (uint32_t i = 0; i < ROWS; i++) {
 		m->cur[i] = promise_taking(m);
-		m->row[i] = sl_row(m->cur[i], 0, SL_ROW_CLOSED);
+		m->slot[i] = sl_slot(m->cur[i], 0, SL_SLOT_CLOSED);
 	}
-	memcpy(m->w.service[0].row, m->row, sizeof(m->row));
+	memcpy(m->w.service[0].slot, m->slot, sizeof(m->slot));
 	world_publish(&m->w);
-	world_look_all(&m->w);
+	world_snapshot_all(&m->w);
 	world_time(&m->w, m->now);
 	for (uint32_t f = 0; f < FLOWS; f++)
 		later(m, f, CALL, promise_below(m, TIMEOUT));

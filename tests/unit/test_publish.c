@@ -19,7 +19,7 @@
 #include "../../control/tables/records.h"
 #include "../../control/tables/rescale.h"
 #include "../../control/upkeep/sweep.h"
-#include "../../dataplane/abi/life.h"
+#include "../../dataplane/abi/liveness.h"
 
 enum { MS = 1000000, IDLE_MS = 60000, BUCKETS = 300000 };
 
@@ -59,9 +59,9 @@ static struct sl_root *root(void)
 	return sl_store_root(&c->store);
 }
 
-static struct sl_terms *terms_of(uint32_t id)
+static struct sl_flow_timeouts *terms_of(uint32_t id)
 {
-	return (struct sl_terms *)array(SL_ARRAY_terms) + id;
+	return (struct sl_flow_timeouts *)array(SL_ARRAY_flow_timeouts) + id;
 }
 
 #define RECORD_SIZE(name, record, writer) [SL_ARRAY_##name] = sizeof(record),
@@ -84,7 +84,7 @@ static int begin(void **state)
 	root()->origin_ns = now_ns;
 	root()->instance = 7;
 	c->config.capacity = (struct sl_config_capacity){ 2, 4, 1024, 1024, 8, 4, 4, 64, 1 };
-	c->config.dataplane.engine = SL_WISH_XDP;
+	c->config.dataplane.engine = SL_CONFIG_ENGINE_XDP;
 	assert_int_equal(sl_instance_books(c), 0);
 	assert_int_equal(sl_adopt(c, error), 0);
 	c->sweep = sl_sweep_new(c);
@@ -236,8 +236,8 @@ static void begin_worker(void)
 	e->instance = root()->instance;
 	e->pid = worker()->pid = 1;
 	e->workers = 1;
-	assert_int_equal(sl_life_begin(&e->alive), 0);
-	assert_int_equal(sl_life_begin(&worker()->alive), 0);
+	assert_int_equal(sl_liveness_begin(&e->alive), 0);
+	assert_int_equal(sl_liveness_begin(&worker()->alive), 0);
 	at_clock = beat;
 	beat();
 }
@@ -245,8 +245,8 @@ static void begin_worker(void)
 static void end_worker(void)
 {
 	at_clock = NULL;
-	sl_life_end(&worker()->alive);
-	sl_life_end(&((struct sl_engine *)array(SL_ARRAY_engine))->alive);
+	sl_liveness_end(&worker()->alive);
+	sl_liveness_end(&((struct sl_engine *)array(SL_ARRAY_engine))->alive);
 }
 
 /* Tests */
@@ -271,7 +271,7 @@ static void test_change_in_a_pass(void **state)
 
 static uint64_t least;
 
-static void watch_terms(void)
+static void watch_timeouts(void)
 {
 	uint64_t established = terms_of(1)->lifetime[SL_FLOW_ESTABLISHED];
 
@@ -294,15 +294,15 @@ static int change_timeout(uint32_t idle_ms, uint32_t more_backends)
 static void test_timeouts(void **state)
 {
 	struct sl_config_service conf = conf_of(80);
-	struct sl_terms live, less, more;
+	struct sl_flow_timeouts live, less, more;
 
 	(void)state;
 	serve();
-	live = sl_records_terms(&conf);
+	live = sl_records_timeouts(&conf);
 	conf.idle_timeout_ms = 1000;
-	less = sl_records_terms(&conf);
+	less = sl_records_timeouts(&conf);
 	conf.idle_timeout_ms = 900000;
-	more = sl_records_terms(&conf);
+	more = sl_records_timeouts(&conf);
 	assert_memory_equal(terms_of(1), &live, sizeof(live));
 	assert_int_equal(change_timeout(1000, 3), -ENOSPC);
 	assert_memory_equal(terms_of(1), &live, sizeof(live));
@@ -311,7 +311,7 @@ static void test_timeouts(void **state)
 	assert_int_equal(change_timeout(900000, 0), 0);
 	assert_memory_equal(terms_of(1), &more, sizeof(more));
 	least = UINT64_MAX;
-	at_clock = watch_terms; /* until it is acknowledged */
+	at_clock = watch_timeouts; /* until it is acknowledged */
 	assert_int_equal(change_timeout(1000, 0), 0);
 	assert_int_equal(least, more.lifetime[SL_FLOW_ESTABLISHED]);
 	assert_memory_equal(terms_of(1), &less, sizeof(less));
@@ -328,7 +328,7 @@ static void test_dead_entries_rest(void **state)
 	enter(5, 1, 2);
 	now_ns += 2ull * IDLE_MS * MS; /* it is dead */
 	set_state(2, SL_STATE_GONE);
-	pass(3 * IDLE_MS); /* windows close, rows settle */
+	pass(3 * IDLE_MS); /* windows close, slots settle */
 	assert_int_equal(c->model->service[0]->backend[1].state, SL_STATE_GONE);
 	assert_true(bucket(5)->key[1] != 0);
 	bucket(5)->key[1] = 0; /* its turn */
@@ -338,11 +338,11 @@ static void test_dead_entries_rest(void **state)
 	enter(7, 1, 1);
 	remove_service(80);
 	pass(3 * IDLE_MS);
-	assert_true(sl_bit(c->model->resting, 1));
+	assert_true(sl_bit(c->model->quarantined, 1));
 	end_worker();
 	pass(1000);
 	assert_int_equal(bucket(7)->key[1], 0);
-	assert_false(sl_bit(c->model->resting, 1));
+	assert_false(sl_bit(c->model->quarantined, 1));
 	assert_false(sl_bit(c->model->ids, 1));
 }
 
@@ -380,8 +380,8 @@ static void test_adopted_ids(void **state)
 	remove_service(80);
 	sl_model_free(c->model, 0);
 	assert_int_equal(sl_adopt(c, error), 0);
-	assert_true(sl_bit(c->model->resting, 1));
-	assert_false(sl_bit(c->model->resting, 2));
+	assert_true(sl_bit(c->model->quarantined, 1));
+	assert_false(sl_bit(c->model->quarantined, 2));
 	serve();
 	assert_int_not_equal(c->model->service[0]->id, 1);
 }
@@ -389,25 +389,25 @@ static void test_adopted_ids(void **state)
 /* Of two numbers with one endpoint the replies are those of the one that serves. */
 static void test_successor(void **state)
 {
-	const struct sl_reverse *r = array(SL_ARRAY_reverse);
-	uint32_t size = c->store.count[SL_ARRAY_reverse] / 2, found = 0;
+	const struct sl_reply_entry *r = array(SL_ARRAY_reply_entries);
+	uint32_t size = c->store.count[SL_ARRAY_reply_entries] / 2, found = 0;
 	struct sl_model_service *s;
 	struct sl_model *next;
-	uint32_t traffic;
+	uint32_t counter_id;
 
 	(void)state;
 	serve();
 	set_state(1, SL_STATE_GONE);
 	next = sl_model_clone(c->model);
 	s = sl_model_edit(next, 0);
-	traffic = add_backend(next, s, 1)->traffic;
+	counter_id = add_backend(next, s, 1)->counter_id;
 	must_publish(next);
 	r += (root()->generation & 1) * size;
 	for (uint32_t i = 0; i < size; i++) {
 		if (!r[i].backend.q[1] || r[i].backend.b[15] != 1)
 			continue;
 		found++;
-		assert_int_equal(r[i].traffic, traffic);
+		assert_int_equal(r[i].counter_id, counter_id);
 	}
 	assert_int_equal(found, 1);
 }
@@ -437,9 +437,9 @@ static void test_hung_worker(void **state)
 	assert_int_equal(out.hung, 1);
 
 	set_state(2, SL_STATE_GONE);
-	assert_int_equal(sl_pool_used(c->rows), 2 * 256 / SL_ROWS_PER_RECORD);
+	assert_int_equal(sl_extents_used(c->slots), 2 * 256 / SL_SLOTS_PER_BLOCK);
 	sl_acknowledged(c, &out); /* nothing rests for it, but no number is given away */
-	assert_int_equal(sl_pool_used(c->rows), 256 / SL_ROWS_PER_RECORD);
+	assert_int_equal(sl_extents_used(c->slots), 256 / SL_SLOTS_PER_BLOCK);
 	pass(3 * IDLE_MS);
 	assert_int_equal(c->model->service[0]->n, 2);
 	at_clock = beat;
@@ -480,7 +480,7 @@ static void test_full(void **state)
 	next = sl_model_clone(c->model);
 	sl_model_remove(next, 1, 0);
 	assert_null(add_service(next, 85));
-	assert_int_equal(sl_model_resting_services(next), 3);
+	assert_int_equal(sl_model_quarantined_services(next), 3);
 	sl_model_free(next, 0);
 	pass(1000); /* their entries are dead, and control clears them */
 	next = sl_model_clone(c->model);
@@ -502,7 +502,7 @@ static void test_full(void **state)
 	must_publish(next);
 	next = sl_model_clone(c->model);
 	assert_null(add_backend(next, sl_model_edit(next, 0), 20));
-	assert_int_equal(sl_model_resting_backends(next), 4);
+	assert_int_equal(sl_model_quarantined_backends(next), 4);
 	assert_int_equal(sl_model_serving_backends(next), 4);
 	sl_model_free(next, 0);
 }
@@ -522,37 +522,37 @@ static void test_ids_go_round(void **state)
 /* Counters of a backend begin when it is published, and not before. */
 static void test_counters_begin(void **state)
 {
-	struct sl_traffic *record = array(SL_ARRAY_traffic);
+	struct sl_backend_counters *record = array(SL_ARRAY_backend_counters);
 	struct sl_model *next;
 	struct sl_published out;
-	uint32_t traffic;
+	uint32_t counter_id;
 
 	(void)state;
 	serve();
 	next = sl_model_clone(c->model);
-	traffic = add_backend(next, sl_model_edit(next, 0), 3)->traffic;
-	record[traffic].packets_in = 100; /* of a predecessor */
+	counter_id = add_backend(next, sl_model_edit(next, 0), 3)->counter_id;
+	record[counter_id].packets_in = 100; /* of a predecessor */
 	must_publish(next);
-	record[traffic].packets_in += 11;
-	assert_int_equal(sl_stats_traffic(c, traffic).packets_in, 11);
+	record[counter_id].packets_in += 11;
+	assert_int_equal(sl_stats_backend(c, counter_id).packets_in, 11);
 	next = sl_model_clone(c->model);
 	for (uint32_t i = 4; i <= 6; i++)
 		assert_non_null(add_backend(next, sl_model_edit(next, 0), i));
 	assert_int_equal(publish(next, &out), -ENOSPC);
-	assert_int_equal(sl_stats_traffic(c, traffic).packets_in, 11);
+	assert_int_equal(sl_stats_backend(c, counter_id).packets_in, 11);
 	must_publish(sl_model_clone(c->model));
-	assert_int_equal(sl_stats_traffic(c, traffic).packets_in, 11);
+	assert_int_equal(sl_stats_backend(c, counter_id).packets_in, 11);
 }
 
 /* An insert that fails between the decision to close windows and the commit keeps them open. */
 
 static void fail_an_insert(void)
 {
-	struct sl_service_tally *tally = array(SL_ARRAY_service_tally);
+	struct sl_service_counters *counters = array(SL_ARRAY_service_counters);
 
 	beat();
-	if (root()->proposed > root()->generation && !tally[1].untrackable)
-		tally[1].untrackable++;
+	if (root()->proposed > root()->generation && !counters[1].untrackable)
+		counters[1].untrackable++;
 }
 
 static void test_held_at_commit(void **state)
@@ -618,7 +618,7 @@ static void test_tunnel(void **state)
 	add_backend(next, next->service[1], 2);
 	must_publish(next);
 	bank = &sl_store_root(&c->store)->bank[sl_store_root(&c->store)->generation & 1];
-	assert_int_equal(bank->reverse, 1);
+	assert_int_equal(bank->replies, 1);
 	b += c->model->service[0]->backends->at;
 	assert_int_equal(b->mtu, 1480);
 	assert_int_equal(b->mss, 1440);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Ids of QUIC's connections: what a datagram's id is, cut off wherever; whom it names; and what
- * becomes of rows, entries and limits meanwhile. The same over IPv4 and IPv6.
+ * becomes of slots, entries and limits meanwhile. The same over IPv4 and IPv6.
  *
  *     clients 203.0.113.x ── port 0 ─ gateway ─ port 1 ─── backends 10.1.0.1 to .4, port 4433
  *
- * VIP 198.51.100.7 has UDP 443, whose rows all name backend 4. The others have ids, of two bytes.
+ * VIP 198.51.100.7 has UDP 443, whose slots all name backend 4. The others have ids, of two bytes.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -151,7 +151,7 @@ static void test_end(void **state)
 
 /* Whom it names */
 
-static int setup(void **state, bool six)
+static int setup(void **state, bool is_ipv6)
 {
 	static const uint8_t mac[12] = { 2, 1 };
 	struct world *w = aligned_alloc(128, (sizeof(*w) + 127) & ~(size_t)127);
@@ -159,17 +159,17 @@ static int setup(void **state, bool six)
 	if (world_make(w, 64))
 		return -1;
 	world_add_service(w, VIP, 443, FRAME_UDP, 64);
-	if (six)
-		world_make_six(w, QUIC);
+	if (is_ipv6)
+		world_make_ipv6(w, QUIC);
 	for (uint32_t k = 1; k <= BACKENDS; k++) {
 		world_add_backend(w, QUIC, FRAME_IP(10, 1, 0, 0) + k, 4433, mac, 1);
 		if (k != ROWS_TO)
 			world_add_server_id(w, QUIC, k, 0x0a00 + k, 2);
 	}
-	world_set_rows(w, QUIC, sl_row(ROWS_TO, 0, SL_ROW_CLOSED));
-	world_set_terms(w, QUIC, LIFE, LIFE, LIFE);
+	world_set_slots(w, QUIC, sl_slot(ROWS_TO, 0, SL_SLOT_CLOSED));
+	world_set_timeouts(w, QUIC, LIFE, LIFE, LIFE);
 	world_publish(w);
-	world_look_all(w);
+	world_snapshot_all(w);
 	world_time(w, NOW);
 	*state = w;
 	return 0;
@@ -192,7 +192,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-static void make_six(struct frame *f, const struct frame_spec *s)
+static void make_ipv6(struct frame *f, const struct frame_spec *s)
 {
 	union sl_addr src = world_addr(s->src, true), dst = world_addr(s->dst, true);
 	uint32_t l4 = f->l3 + 40, n = f->length - f->l4;
@@ -223,22 +223,22 @@ static enum sl_reason send(struct world *w, uint16_t port, uint32_t server, uint
 				.payload = 24 };
 	uint8_t one_rtt[] = { 0x40, 0x07, 0x0a, (uint8_t)server, 1, 2, 3, 4 };
 	uint8_t initial[] = { 0xc0, 0, 0, 0, 1, 8, 0x07, 0x0a, 1, 1, 2, 3, 4 };
-	bool six = w->service[QUIC].six;
+	bool is_ipv6 = w->service[QUIC].is_ipv6;
 	enum sl_reason reason;
 	struct sl_packet p;
 	struct frame f;
 	uint16_t egress;
 
 	frame_build(&f, &s);
-	if (six)
-		make_six(&f, &s);
+	if (is_ipv6)
+		make_ipv6(&f, &s);
 	if (server == NAMELESS)
 		memcpy(&f.bytes[f.l4 + 8], initial, sizeof(initial));
 	else
 		memcpy(&f.bytes[f.l4 + 8], one_rtt, sizeof(one_rtt));
 	p = (struct sl_packet){ .data = f.bytes, .end = f.bytes + f.length, .length = f.length };
 	reason = world_decide(w, port % WORLD_QUEUES, &p, &egress);
-	*to = f.bytes[f.l3 + (six ? 39 : 19)];
+	*to = f.bytes[f.l3 + (is_ipv6 ? 39 : 19)];
 	return reason;
 }
 
@@ -253,8 +253,8 @@ static void must_reach(struct world *w, uint16_t port, uint32_t server, uint32_t
 /* What the flow's entry says; 0: there is none. */
 static uint32_t entry_of(struct world *w, uint16_t port)
 {
-	union sl_addr client = world_addr(CLIENT, w->service[QUIC].six);
-	uint64_t source = sl_hash_source(&client, sl_htons(port), w->root->row_key);
+	union sl_addr client = world_addr(CLIENT, w->service[QUIC].is_ipv6);
+	uint64_t source = sl_hash_source(&client, sl_htons(port), w->root->slot_key);
 	struct sl_flow_at at = world_flow_find(w, sl_flow_key(QUIC + 1, source));
 
 	return at.bucket ? sl_flow_backend(at.value) : 0;
@@ -265,7 +265,7 @@ static uint64_t tracked(const struct world *w)
 	uint64_t n = 0;
 
 	for (uint32_t q = 0; q < WORLD_QUEUES; q++)
-		n += sl_seam_tally(&w->queue[q], QUIC + 1)->tracked;
+		n += sl_seam_service_counters(&w->queue[q], QUIC + 1)->tracked;
 	return n;
 }
 
@@ -327,26 +327,26 @@ static void test_drains(void **state)
 
 	w->service[QUIC].backend[0].flags &= (uint16_t)~SL_BACKEND_TAKES_NEW;
 	world_publish(w);
-	world_look_all(w);
+	world_snapshot_all(w);
 	must_reach(w, PORT, 1, 1);
 	must_reach(w, PORT + 1, NAMELESS, ROWS_TO);
 	/* Gone: control takes its id out. */
 	w->service[QUIC].backend[0].flags &= (uint16_t)~SL_BACKEND_SERVES;
 	memset(w->service[QUIC].server, 0, sizeof(w->service[QUIC].server));
 	world_publish(w);
-	world_look_all(w);
+	world_snapshot_all(w);
 	must_reach(w, PORT, 1, ROWS_TO);
 	assert_int_equal(entry_of(w, PORT), ROWS_TO);
 }
 
-/* Open rows: what has no id is where it was, what has one is where that says. */
+/* Open slots: what has no id is where it was, what has one is where that says. */
 static void test_rows_open(void **state)
 {
 	struct world *w = *state;
 
-	world_set_rows(w, QUIC, sl_row(2, ROWS_TO, SL_ROW_OPEN));
+	world_set_slots(w, QUIC, sl_slot(2, ROWS_TO, SL_SLOT_OPEN));
 	world_publish(w);
-	world_look_all(w);
+	world_snapshot_all(w);
 	must_reach(w, PORT, NAMELESS, ROWS_TO);
 	must_reach(w, PORT + 1, 3, 3);
 	must_reach(w, PORT + 1, NAMELESS, 3);
@@ -387,7 +387,7 @@ static void test_limited(void **state)
 
 	world_add_limit(w, QUIC, &limit);
 	world_publish(w);
-	world_look_all(w);
+	world_snapshot_all(w);
 	for (int i = 0; i < 8; i++)
 		passed += send(w, PORT, 1 + (uint32_t)i % 3, &to) == SL_REASON_to_backend;
 	assert_in_range(passed, 3, 4);
@@ -401,11 +401,11 @@ static void test_wrong_records(void **state)
 	struct world *w = *state;
 	struct sl_service *s = world_live_service(w, QUIC);
 
-	s->servers = sl_servers_word(w->store.count[SL_ARRAY_slots], WORLD_SERVERS, 2);
+	s->server_ids = sl_server_ids_pack(w->store.count[SL_ARRAY_table_blocks], WORLD_SERVERS, 2);
 	must_reach(w, PORT, 1, ROWS_TO);
-	s->servers = UINT32_MAX;
+	s->server_ids = UINT32_MAX;
 	must_reach(w, PORT, 1, ROWS_TO);
-	s->servers = 0; /* rows, which are no ids of one byte */
+	s->server_ids = 0; /* slots, which are no ids of one byte */
 	must_reach(w, PORT, 1, ROWS_TO);
 }
 

@@ -35,9 +35,9 @@ static struct sl_meters *meter_line(uint32_t at)
 	return (struct sl_meters *)c->store.base[SL_ARRAY_meters] + at;
 }
 
-static struct sl_balance *balance(uint32_t at)
+static struct sl_shared_bucket *shared_bucket(uint32_t at)
 {
-	return (struct sl_balance *)c->store.base[SL_ARRAY_balances] + at;
+	return (struct sl_shared_bucket *)c->store.base[SL_ARRAY_shared_buckets] + at;
 }
 
 /* In a place where a look-up finds it too. */
@@ -206,10 +206,11 @@ static void test_balances(void **state)
 	file[0].backend = &b;
 	file[0].n_backends = 1;
 	apply();
-	backend = &balance(limits_of(80)[0].balance + c->model->service[0]->backend[0].traffic)
+	backend = &shared_bucket(limits_of(80)[0].shared_bucket +
+				 c->model->service[0]->backend[0].counter_id)
 			   ->full_at;
-	foreign = backend + sizeof(struct sl_balance) / 8;
-	service = &balance(limits_of(80)[1].id)->full_at;
+	foreign = backend + sizeof(struct sl_shared_bucket) / 8;
+	service = &shared_bucket(limits_of(80)[1].id)->full_at;
 	*backend = *foreign = *service = sl_bucket_now(c) + (20ull * MS_TICKS << SL_METER_SHIFT);
 	file[0].limit[0].rate = 4000000000;
 	file[0].limit[1].rate = 50000000;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* control/model/rows.c: what each call makes of one row, as tables; then the promise itself,
- * against flows that are routed by a model of core/route.h while rows move, close, settle, grow and
- * shrink. All times lie around the wrap of 32 bits.
+/* control/model/rows.c: what each call makes of one slot, as tables; then the promise itself,
+ * against flows that are routed by a model of core/route.h while slots move, close, settle, grow
+ * and shrink. All times lie around the wrap of 32 bits.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,7 +15,7 @@
 
 #include "../../control/model/rows.h"
 
-/* sl_row(), as constants that tables can hold. */
+/* sl_slot(), as constants that tables can hold. */
 #define C(cur)	     ((uint32_t)(cur))
 #define O(cur, prev) ((uint32_t)(cur) | (prev) << 14 | 1u << 28)
 #define M(cur)	     ((uint32_t)(cur) | 2u << 28)
@@ -27,7 +27,7 @@
 static void test_move(void **state)
 {
 	static const struct {
-		uint32_t row, cur, want;
+		uint32_t slot, cur, want;
 		bool opens;
 	} t[] = {
 		{ C(1), 1, C(1), false },
@@ -48,22 +48,22 @@ static void test_move(void **state)
 	};
 
 	(void)state;
-	assert_int_equal(O(2, 1), sl_row(2, 1, SL_ROW_OPEN));
-	assert_int_equal(M(2), sl_row(2, 0, SL_ROW_MIXED));
+	assert_int_equal(O(2, 1), sl_slot(2, 1, SL_SLOT_OPEN));
+	assert_int_equal(M(2), sl_slot(2, 0, SL_SLOT_MIXED));
 	for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {
-		uint32_t row = t[i].row, opened = THEN;
-		uint32_t count = sl_rows_move(&row, &opened, 1, &t[i].cur, NOW);
+		uint32_t slot = t[i].slot, opened = THEN;
+		uint32_t count = sl_slots_move(&slot, &opened, 1, &t[i].cur, NOW);
 
-		if (row != t[i].want || opened != (t[i].opens ? NOW : THEN) ||
-		    count != (sl_row_cur(t[i].row) != t[i].cur))
-			fail_msg("case %zu: %08x, opened %08x, count %u", i, row, opened, count);
+		if (slot != t[i].want || opened != (t[i].opens ? NOW : THEN) ||
+		    count != (sl_slot_cur(t[i].slot) != t[i].cur))
+			fail_msg("case %zu: %08x, opened %08x, count %u", i, slot, opened, count);
 	}
 }
 
 static void test_close(void **state)
 {
 	static const struct {
-		uint32_t row, opened, window;
+		uint32_t slot, opened, window;
 		bool hold;
 		uint32_t want;
 	} t[] = {
@@ -79,75 +79,76 @@ static void test_close(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {
-		uint32_t row = t[i].row;
-		uint32_t count = sl_rows_close(&row, &t[i].opened, 1, NOW, t[i].window, t[i].hold);
+		uint32_t slot = t[i].slot;
+		uint32_t count =
+			sl_slots_close(&slot, &t[i].opened, 1, NOW, t[i].window, t[i].hold);
 
-		if (row != t[i].want || count != (row != t[i].row))
-			fail_msg("case %zu: %08x, count %u", i, row, count);
+		if (slot != t[i].want || count != (slot != t[i].slot))
+			fail_msg("case %zu: %08x, count %u", i, slot, count);
 	}
 }
 
 static void test_settle(void **state)
 {
-	uint32_t row[70];
+	uint32_t slot[70];
 	uint64_t disagree[2] = { 1, 1ull << 5 };
 
 	(void)state;
 	for (uint32_t i = 0; i < 70; i++)
-		row[i] = i < 68 ? M(i) : O(i, 1);
-	row[1] = C(1);
-	assert_int_equal(sl_rows_settle(row, 70, disagree), 68 - 2);
+		slot[i] = i < 68 ? M(i) : O(i, 1);
+	slot[1] = C(1);
+	assert_int_equal(sl_slots_reconcile(slot, 70, disagree), 68 - 2);
 	for (uint32_t i = 2; i < 68; i++)
-		assert_int_equal(row[i], C(i));
-	assert_int_equal(row[0], M(0));
-	assert_int_equal(row[1], C(1));
-	assert_int_equal(row[69], O(69, 1));
-	row[69] = M(69);
-	assert_int_equal(sl_rows_settle(row, 70, disagree), 0);
+		assert_int_equal(slot[i], C(i));
+	assert_int_equal(slot[0], M(0));
+	assert_int_equal(slot[1], C(1));
+	assert_int_equal(slot[69], O(69, 1));
+	slot[69] = M(69);
+	assert_int_equal(sl_slots_reconcile(slot, 70, disagree), 0);
 }
 
 static void test_count_and_name(void **state)
 {
-	uint32_t row[] = { C(1), O(2, 3), M(4), O(5, 0), O(6, 7) };
+	uint32_t slot[] = { C(1), O(2, 3), M(4), O(5, 0), O(6, 7) };
 	uint32_t opened[] = { 0x80000000, 7, 0xf0000000, THEN, THEN + 1 };
-	struct sl_rows_count count = sl_rows_count(row, opened, 5);
+	struct sl_slots_count count = sl_slots_count(slot, opened, 5);
 
 	(void)state;
 	assert_int_equal(count.open, 3);
 	assert_int_equal(count.mixed, 1);
 	assert_int_equal(count.earliest_ms, THEN);
-	count = sl_rows_count(row, opened, 1);
+	count = sl_slots_count(slot, opened, 1);
 	assert_int_equal(count.open + count.mixed + count.earliest_ms, 0);
 	for (uint32_t number = 1; number < 10; number++)
-		assert_int_equal(sl_rows_name(row, 5, number), number <= 7);
-	row[0] = C(1) | 9 << 14; /* prev means something only while open */
-	assert_false(sl_rows_name(row, 5, 9));
+		assert_int_equal(sl_slots_name(slot, 5, number), number <= 7);
+	slot[0] = C(1) | 9 << 14; /* prev means something only while open */
+	assert_false(sl_slots_name(slot, 5, 9));
 }
 
 static void test_grow(void **state)
 {
-	uint32_t row[] = { C(1), O(2, 1), M(3), C(0) }, opened[] = { 9, 8, 7, 6 };
+	uint32_t slot[] = { C(1), O(2, 1), M(3), C(0) }, opened[] = { 9, 8, 7, 6 };
 	uint32_t to[16], to_opened[16];
 
 	(void)state;
 	for (uint32_t to_n = 4; to_n <= 16; to_n *= 2) {
-		assert_int_equal(sl_rows_resize(row, opened, 4, to, to_opened, to_n, false, NOW),
+		assert_int_equal(sl_slots_resize(slot, opened, 4, to, to_opened, to_n, false, NOW),
 				 0);
 		for (uint32_t i = 0; i < to_n; i++) {
-			assert_int_equal(to[i], row[i & 3]);
+			assert_int_equal(to[i], slot[i & 3]);
 			assert_int_equal(to_opened[i], opened[i & 3]);
 		}
 	}
-	assert_int_equal(sl_rows_resize(row, opened, 4, to, to_opened, 12, false, NOW), -EINVAL);
-	assert_int_equal(sl_rows_resize(row, opened, 3, to, to_opened, 4, false, NOW), -EINVAL);
-	assert_int_equal(sl_rows_resize(row, opened, 4, to, to_opened, 0, true, NOW), -EINVAL);
+	assert_int_equal(sl_slots_resize(slot, opened, 4, to, to_opened, 12, false, NOW), -EINVAL);
+	assert_int_equal(sl_slots_resize(slot, opened, 3, to, to_opened, 4, false, NOW), -EINVAL);
+	assert_int_equal(sl_slots_resize(slot, opened, 4, to, to_opened, 0, true, NOW), -EINVAL);
 }
 
-/* Two rows become one. want_opened 0: of no interest. */
+/* Two slots become one. want_opened 0: of no interest. */
 static void test_shrink(void **state)
 {
 	static const struct {
-		uint32_t row[2], opened[2];
+		uint32_t slot[2], opened[2];
 		bool tracked;
 		int err;
 		uint32_t want, want_opened;
@@ -174,17 +175,17 @@ static void test_shrink(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {
-		uint32_t row = 0, opened = 0;
-		int err = sl_rows_resize(t[i].row, t[i].opened, 2, &row, &opened, 1, t[i].tracked,
-					 NOW);
+		uint32_t slot = 0, opened = 0;
+		int err = sl_slots_resize(t[i].slot, t[i].opened, 2, &slot, &opened, 1,
+					  t[i].tracked, NOW);
 
-		if (err != t[i].err || row != t[i].want ||
+		if (err != t[i].err || slot != t[i].want ||
 		    (t[i].want_opened && opened != t[i].want_opened))
-			fail_msg("case %zu: %d, %08x, opened %08x", i, err, row, opened);
+			fail_msg("case %zu: %d, %08x, opened %08x", i, err, slot, opened);
 	}
 }
 
-/* The promise. Flows talk through rows; an entry is alive for WINDOW after it was last used. */
+/* The promise. Flows talk through slots; an entry is alive for WINDOW after it was last used. */
 
 #define WINDOW	 100u
 #define FLOWS	 400
@@ -203,7 +204,7 @@ struct world {
 	uint64_t random;
 	uint32_t now_ms;
 	uint32_t n;
-	uint32_t row[ROWS_MAX], opened_ms[ROWS_MAX];
+	uint32_t slot[ROWS_MAX], opened_ms[ROWS_MAX];
 	bool track;
 	uint32_t track_since_ms;
 	struct flow flow[FLOWS];
@@ -227,17 +228,17 @@ static bool entered(const struct world *w, const struct flow *f)
 /* Where a packet goes: dataplane/core/route.h, where every backend serves and there is room. */
 static uint32_t model_route(const struct world *w, struct flow *f, bool begins)
 {
-	uint32_t row = w->row[f->hash & (w->n - 1)], to = sl_row_cur(row);
-	bool open = sl_row_state(row) == SL_ROW_OPEN;
+	uint32_t slot = w->slot[f->hash & (w->n - 1)], to = sl_slot_cur(slot);
+	bool open = sl_slot_state(slot) == SL_SLOT_OPEN;
 
-	if (sl_row_state(row) == SL_ROW_CLOSED && !w->track)
+	if (sl_slot_state(slot) == SL_SLOT_CLOSED && !w->track)
 		return to;
 	if (entered(w, f)) {
 		f->entry_ms = w->now_ms;
 		return f->entry;
 	}
-	if (open && !begins && sl_row_prev(row))
-		to = sl_row_prev(row);
+	if (open && !begins && sl_slot_prev(slot))
+		to = sl_slot_prev(slot);
 	f->entry = open || w->track ? to : 0;
 	f->entry_ms = w->now_ms;
 	return to;
@@ -267,13 +268,13 @@ static void move(struct world *w)
 	uint32_t cur[ROWS_MAX], some = draw(w, 4), all = draw(w, BACKENDS + 1);
 
 	for (uint32_t i = 0; i < w->n; i++) {
-		cur[i] = sl_row_cur(w->row[i]);
+		cur[i] = sl_slot_cur(w->slot[i]);
 		if (some == 0)
 			cur[i] = all; /* 0 among them: everything drained */
 		else if (some == 1 || draw(w, 8) == 0)
 			cur[i] = 1 + draw(w, BACKENDS);
 	}
-	w->moves += sl_rows_move(w->row, w->opened_ms, w->n, cur, w->now_ms);
+	w->moves += sl_slots_move(w->slot, w->opened_ms, w->n, cur, w->now_ms);
 }
 
 static void sweep(struct world *w)
@@ -283,17 +284,18 @@ static void sweep(struct world *w)
 	for (int i = 0; i < FLOWS; i++) {
 		uint32_t at = w->flow[i].hash & (w->n - 1);
 
-		if (entered(w, &w->flow[i]) && w->flow[i].entry != sl_row_cur(w->row[at]))
+		if (entered(w, &w->flow[i]) && w->flow[i].entry != sl_slot_cur(w->slot[at]))
 			disagree[at / 64] |= 1ull << at % 64;
 	}
-	w->settled += sl_rows_settle(w->row, w->n, disagree);
+	w->settled += sl_slots_reconcile(w->slot, w->n, disagree);
 }
 
 static void resize(struct world *w)
 {
-	uint32_t n = 1u << draw(w, 8), row[ROWS_MAX], opened_ms[ROWS_MAX];
+	uint32_t n = 1u << draw(w, 8), slot[ROWS_MAX], opened_ms[ROWS_MAX];
 	bool tracked = w->track && w->now_ms - w->track_since_ms >= WINDOW;
-	int err = sl_rows_resize(w->row, w->opened_ms, w->n, row, opened_ms, n, tracked, w->now_ms);
+	int err = sl_slots_resize(w->slot, w->opened_ms, w->n, slot, opened_ms, n, tracked,
+				  w->now_ms);
 
 	if (err) {
 		assert_int_equal(err, -EBUSY);
@@ -303,8 +305,8 @@ static void resize(struct world *w)
 	}
 	w->grown += n > w->n;
 	w->shrunk += n < w->n;
-	memcpy(w->row, row, n * sizeof(*row));
-	memcpy(w->opened_ms, opened_ms, n * sizeof(*row));
+	memcpy(w->slot, slot, n * sizeof(*slot));
+	memcpy(w->opened_ms, opened_ms, n * sizeof(*slot));
 	w->n = n;
 }
 
@@ -316,7 +318,7 @@ static void step(struct world *w)
 	if (what < 2)
 		move(w);
 	else if (what < 10)
-		w->closed += sl_rows_close(w->row, w->opened_ms, w->n, w->now_ms, WINDOW, false);
+		w->closed += sl_slots_close(w->slot, w->opened_ms, w->n, w->now_ms, WINDOW, false);
 	else if (what < 15)
 		sweep(w);
 	else if (what < 16)

@@ -44,16 +44,17 @@ static void backend(uint32_t i, const char *name, const char *id)
 }
 
 /* As an engine does. */
-static uint32_t find(uint32_t servers, uint32_t mask, uint64_t id)
+static uint32_t find(uint32_t server_ids, uint32_t mask, uint64_t id)
 {
-	const struct sl_rows *slots = c->store.base[SL_ARRAY_slots];
-	uint64_t hash = sl_server_hash(id);
+	const struct sl_table_block *blocks = c->store.base[SL_ARRAY_table_blocks];
+	uint64_t hash = sl_server_id_hash(id);
 
 	for (int i = 0; i < 2; i++) {
-		uint32_t bucket = i ? sl_server_second(hash, mask) : sl_server_first(hash, mask);
-		const struct sl_servers *s = &slots[servers + bucket].servers;
+		uint32_t bucket =
+			i ? sl_server_id_second(hash, mask) : sl_server_id_first(hash, mask);
+		const struct sl_server_id_bucket *s = &blocks[server_ids + bucket].server_ids;
 
-		for (uint32_t k = 0; k < SL_SERVERS; k++)
+		for (uint32_t k = 0; k < SL_SERVER_IDS_PER_BUCKET; k++)
 			if (s->id[k] == id && s->backend[k])
 				return s->backend[k];
 	}
@@ -69,9 +70,10 @@ static const char *named(const char *text)
 	uint32_t number;
 
 	assert_int_equal(sl_config_parse_server_id(text, &id, error), 0);
-	if (!(r->flags & SL_SERVICE_QUIC) || sl_servers_bytes(r->servers) != id.bytes)
+	if (!(r->flags & SL_SERVICE_QUIC) || sl_server_ids_bytes(r->server_ids) != id.bytes)
 		return "";
-	number = find(sl_servers_at(r->servers), sl_servers_mask(r->servers), id.value);
+	number = find(sl_server_ids_first(r->server_ids), sl_server_ids_mask(r->server_ids),
+		      id.value);
 	s = c->model->service[sl_model_find(c->model, "dns")];
 	return number ? s->backend[number - 1].name : "";
 }
@@ -183,12 +185,12 @@ static void test_restart(void **state)
 	backend(0, "b1", "0a0b0c0d0e0f1011");
 	backend(1, "b2", "0a0b0c0d0e0f1012");
 	apply();
-	at = record_of(PORT)->servers;
+	at = record_of(PORT)->server_ids;
 	limit_world_restart();
 	apply();
 	before = record_of(PORT);
 	assert_string_equal(named("0a0b0c0d0e0f1012"), "b2");
-	assert_int_equal(before->servers, at); /* nothing to make anew */
+	assert_int_equal(before->server_ids, at); /* nothing to make anew */
 	/* What leaves meanwhile still has its id. */
 	limit_world_restart();
 	backend(0, "b2", "0a0b0c0d0e0f1012");
@@ -248,14 +250,15 @@ static void test_many(void **state)
 			s.backend[i].state = SL_STATE_READY;
 			s.backend[i].server_id = (struct sl_server_id){ id, 8 };
 		}
-		assert_int_equal(sl_servers_build(c, &s, error), 0);
-		assert_int_equal(s.servers->n, 64);
+		assert_int_equal(sl_server_ids_build(c, &s, error), 0);
+		assert_int_equal(s.server_ids->n, 64);
 		for (uint32_t i = 0; i < MANY; i++)
-			assert_int_equal(
-				find(s.servers->at, s.servers->n - 1, s.backend[i].server_id.value),
-				i + 1);
-		assert_int_equal(find(s.servers->at, s.servers->n - 1, 0xdeadbeefdeadbeef), 0);
-		sl_extent_unref(s.servers, 0);
+			assert_int_equal(find(s.server_ids->at, s.server_ids->n - 1,
+					      s.backend[i].server_id.value),
+					 i + 1);
+		assert_int_equal(find(s.server_ids->at, s.server_ids->n - 1, 0xdeadbeefdeadbeef),
+				 0);
+		sl_extent_unref(s.server_ids, 0);
 		free(s.backend);
 	}
 }

@@ -88,14 +88,14 @@ static void test_shared(void **state)
 	add_backend(m, m->service[0], 1);
 	add_backend(m, m->service[1], 1);
 	add_backend(m, m->service[1], 2);
-	sl_share_settle(m);
+	sl_share_claim(m);
 	assert_false(m->service[0]->backend[0].waiting);
 	assert_false(m->service[1]->backend[0].waiting);
 	assert_int_equal(sentences(m, "can't be told apart"), 1);
 
 	/* One lets go: the other goes on as it was. */
 	m->service[0]->backend[0].state = SL_STATE_LEAVING;
-	sl_share_settle(m);
+	sl_share_claim(m);
 	assert_false(m->service[1]->backend[0].waiting);
 	sl_model_free(m, 0);
 }
@@ -106,25 +106,25 @@ static void move(size_t from, size_t to)
 	struct sl_model *m = two_services();
 
 	add_backend(m, m->service[from], 1);
-	sl_share_settle(m);
+	sl_share_claim(m);
 	m->service[from]->backend[0].state = SL_STATE_LEAVING;
 	add_backend(m, m->service[to], 1);
 	m->service[to]->backend[0].known = true;
-	sl_share_settle(m);
+	sl_share_claim(m);
 	assert_true(m->service[to]->backend[0].waiting);
-	assert_false(sl_backend_in_rows(&m->service[to]->backend[0]));
+	assert_false(sl_backend_in_slots(&m->service[to]->backend[0]));
 	assert_int_equal(sentences(m, "waits"), 1);
 
 	m->service[from]->backend[0].state = SL_STATE_GONE;
-	sl_share_settle(m);
+	sl_share_claim(m);
 	assert_true(m->service[to]->backend[0].waiting);
 
 	m->service[from]->backend[0].state = SL_STATE_FREE;
 	m->service[to]->refill = false;
-	sl_share_settle(m);
+	sl_share_claim(m);
 	assert_false(m->service[to]->backend[0].waiting);
 	assert_true(m->service[to]->refill);
-	assert_true(sl_backend_in_rows(&m->service[to]->backend[0]));
+	assert_true(sl_backend_in_slots(&m->service[to]->backend[0]));
 	assert_int_equal(sentences(m, ""), 0);
 	sl_model_free(m, 0);
 }
@@ -145,10 +145,10 @@ static void test_service_removed(void **state)
 	add_backend(m, m->service[0], 1);
 	m->service[0]->backend[0].state = SL_STATE_LEAVING;
 	add_backend(m, m->service[1], 1);
-	sl_share_settle(m);
+	sl_share_claim(m);
 	assert_true(m->service[1]->backend[0].waiting);
 	sl_model_remove(m, 0, 0);
-	sl_share_settle(m);
+	sl_share_claim(m);
 	assert_false(m->service[0]->backend[0].waiting);
 	sl_model_free(m, 0);
 }
@@ -163,7 +163,7 @@ static void test_other_protocol(void **state)
 	add_backend(m, m->service[0], 1);
 	m->service[0]->backend[0].state = SL_STATE_LEAVING;
 	add_backend(m, m->service[1], 1);
-	sl_share_settle(m);
+	sl_share_claim(m);
 	assert_false(m->service[1]->backend[0].waiting);
 	assert_int_equal(sentences(m, ""), 0);
 	sl_model_free(m, 0);

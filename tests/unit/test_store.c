@@ -39,7 +39,7 @@ static long reserved; /* huge pages that weren't there before */
 static const struct sl_capacity small = {
 	.services = 10,
 	.backends = 20,
-	.rows = 1000,
+	.slots = 1000,
 	.flows = 1000,
 	.routes = 8,
 	.limits = 6,
@@ -97,30 +97,30 @@ static void sizes(void **state)
 		uint32_t count;
 	} expected[] = {
 		{ SL_ARRAY_root, 1 },
-		{ SL_ARRAY_services, 2 * 64 }, /* 10 services, 10 VIPs and a pool's address */
-		{ SL_ARRAY_reverse, 2 * 128 }, /* 20 backends, and 20 that rest */
+		{ SL_ARRAY_services, 2 * 64 },	     /* 10 services, 10 VIPs and a pool's address */
+		{ SL_ARRAY_reply_entries, 2 * 128 }, /* 20 backends, and 20 that rest */
 		{ SL_ARRAY_routes, 2 * 16 },
 		{ SL_ARRAY_ports, 2 * SL_PORTS_MAX },
-		{ SL_ARRAY_slots, 188 },
+		{ SL_ARRAY_table_blocks, 188 },
 		{ SL_ARRAY_backends, 160 },
-		{ SL_ARRAY_terms, 21 },
+		{ SL_ARRAY_flow_timeouts, 21 },
 		{ SL_ARRAY_engine, 1 },
 		{ SL_ARRAY_workers, 2 },
 		{ SL_ARRAY_queues, SL_PORTS_MAX * SL_QUEUES_PER_PORT },
-		{ SL_ARRAY_tally, 4 },
-		{ SL_ARRAY_traffic, 160 },
-		{ SL_ARRAY_service_tally, 84 },
-		{ SL_ARRAY_wanted, 4 },
+		{ SL_ARRAY_reason_counters, 4 },
+		{ SL_ARRAY_backend_counters, 160 },
+		{ SL_ARRAY_service_counters, 84 },
+		{ SL_ARRAY_neigh_requests, 4 },
 		{ SL_ARRAY_fragments, SL_FRAGMENT_BUCKETS },
 		{ SL_ARRAY_limits, 24 },
 		{ SL_ARRAY_exceptions, 2 * 16 },
 		{ SL_ARRAY_leases, 4 * (13 + 4 * 40) },
-		{ SL_ARRAY_limit_tally, 4 * 13 },
-		{ SL_ARRAY_bitten, 4 * SL_BITTEN },
-		{ SL_ARRAY_balances, 13 + 4 * 40 }, /* limits, and four for each backend */
+		{ SL_ARRAY_limit_counters, 4 * 13 },
+		{ SL_ARRAY_most_limited, 4 * SL_MOST_LIMITED },
+		{ SL_ARRAY_shared_buckets, 13 + 4 * 40 }, /* limits, and four for each backend */
 		{ SL_ARRAY_meters, 50 },
-		{ SL_ARRAY_bindings, SL_BINDING_LINES },
-		{ SL_ARRAY_bound, 65536 },
+		{ SL_ARRAY_snat_ports, SL_SNAT_LINES },
+		{ SL_ARRAY_snat_clients, 65536 },
 		{ SL_ARRAY_flows, 334 },
 	};
 	static const struct sl_capacity none = { 0 };
@@ -267,7 +267,7 @@ static void refused(void **state)
 			root->count[SL_ARRAY_flows] = 1u << 30;
 			break;
 		case 5:
-			root->count[SL_ARRAY_tally] = 0; /* somebody divides by it */
+			root->count[SL_ARRAY_reason_counters] = 0; /* somebody divides by it */
 			break;
 		}
 		for (int role = SL_STORE_CONTROL; role <= SL_STORE_READER; role++) {
@@ -387,14 +387,15 @@ static void other_map(void **state)
 
 	(void)state;
 	publish(&s, &where);
-	assert_int_equal(sl_store_pin_path(&where, "terms", path, sizeof(path)), 0);
+	assert_int_equal(sl_store_pin_path(&where, "flow_timeouts", path, sizeof(path)), 0);
 	assert_int_equal(unlink(path), 0);
-	fd = bpf_map_create(BPF_MAP_TYPE_HASH, "terms", 4, sizeof(struct sl_terms), 11, NULL);
+	fd = bpf_map_create(BPF_MAP_TYPE_HASH, "flow_timeouts", 4, sizeof(struct sl_flow_timeouts),
+			    11, NULL);
 	assert_true(fd >= 0);
 	assert_int_equal(bpf_obj_pin(fd, path), 0);
 	close(fd);
 	assert_int_equal(sl_store_attach(&other, &where, SL_STORE_ENGINE, error), -EPROTO);
-	assert_non_null(strstr(error, "terms"));
+	assert_non_null(strstr(error, "flow_timeouts"));
 	end(&s, &where);
 }
 

@@ -3,7 +3,7 @@
  *
  * A publisher goes through the stores of control/tables/publish.c, 100,000 times: the idle bank's
  * sequence word odd, its records written, even, one store of the generation. Everything that
- * generation g publishes says g: each small record, the rows (which of the backends has them), the
+ * generation g publishes says g: each small record, the slots (which of the backends has them), the
  * one backend that isn't a trap, its addresses and checksum deltas. Extents rest until every reader
  * has acknowledged a later generation, as control/model/extent.c has it.
  *
@@ -39,7 +39,7 @@
 enum { PUBLISHES = 100000, READERS = 2, SLEEP_EVERY = 32 };
 
 static struct world world;
-static struct sl_rows rows[EXTENTS];
+static struct sl_table_block blocks[EXTENTS];
 static struct sl_backend backends[EXTENTS * BACKENDS];
 
 struct reader {
@@ -57,8 +57,8 @@ static uint32_t the_place(uint64_t seed)
 {
 	union sl_addr vip = sl_addr4(sl_htonl(VIP));
 
-	return sl_place_first(sl_place_hash(&vip, sl_endpoint(sl_htons(PORT), SL_PROTO_TCP), seed),
-			      PLACES);
+	return sl_cuckoo_first(
+		sl_cuckoo_hash(&vip, sl_endpoint(sl_htons(PORT), SL_PROTO_TCP), seed), PLACES);
 }
 
 /* What the frame is once a decision of that generation has rewritten it. */
@@ -85,7 +85,7 @@ static void write_extents(uint64_t generation)
 	uint32_t e = generation % EXTENTS;
 
 	for (uint32_t i = 0; i < ROWS; i++)
-		rows[e].row[i] = sl_row(the_backend(generation), 0, SL_ROW_CLOSED);
+		blocks[e].slot[i] = sl_slot(the_backend(generation), 0, SL_SLOT_CLOSED);
 	memset(&backends[e * BACKENDS], 0, BACKENDS * sizeof(*backends));
 	backends[e * BACKENDS + the_backend(generation) - 1] = backend_of(generation);
 }
@@ -95,8 +95,9 @@ static void write_bank(struct sl_bank *bank, uint64_t generation)
 	uint32_t at = generation & 1, e = generation % EXTENTS;
 	struct sl_service *services =
 		(struct sl_service *)world.store.base[SL_ARRAY_services] + (size_t)at * PLACES;
-	struct sl_reverse *reverses =
-		(struct sl_reverse *)world.store.base[SL_ARRAY_reverse] + (size_t)at * PLACES;
+	struct sl_reply_entry *replies =
+		(struct sl_reply_entry *)world.store.base[SL_ARRAY_reply_entries] +
+		(size_t)at * PLACES;
 	struct sl_route *routes =
 		(struct sl_route *)world.store.base[SL_ARRAY_routes] + (size_t)at * PLACES;
 
@@ -106,15 +107,15 @@ static void write_bank(struct sl_bank *bank, uint64_t generation)
 	services[the_place(generation)] = (struct sl_service){
 		.vip = sl_addr4(sl_htonl(VIP)),
 		.endpoint = sl_endpoint(sl_htons(PORT), SL_PROTO_TCP),
-		.row_endpoint = sl_endpoint(sl_htons(PORT), SL_PROTO_TCP),
+		.slot_endpoint = sl_endpoint(sl_htons(PORT), SL_PROTO_TCP),
 		.id = 1,
 		.n_backends = BACKENDS,
-		.rows = e,
-		.row_mask = ROWS - 1,
+		.slots = e,
+		.slot_mask = ROWS - 1,
 		.backends = e * BACKENDS,
 	};
 	for (uint32_t i = 0; i < PLACES; i++) {
-		reverses[i].traffic = (uint32_t)generation;
+		replies[i].counter_id = (uint32_t)generation;
 		routes[i].mtu = (uint32_t)generation;
 	}
 	bank->generation = generation;
@@ -170,25 +171,25 @@ static bool bank_is_whole(const struct sl_tables *t, uint32_t place)
 {
 	uint32_t g = (uint32_t)t->generation, head = t->bank->services;
 	uint64_t named = t->bank->generation, seed = t->bank->seed;
-	uint32_t reverse = sl_seam_reverse(t, place)->traffic;
+	uint32_t reply = sl_seam_reply_entry(t, place)->counter_id;
 	uint32_t route = sl_seam_route(t, place)->mtu;
 
 	return !sl_seam_current(t) || (head == g && named == t->generation &&
-				       seed == t->generation && reverse == g && route == g);
+				       seed == t->generation && reply == g && route == g);
 }
 
 static void decide(struct reader *r, struct sl_tables *t, const struct frame *frame)
 {
 	struct frame f = *frame;
 	struct sl_packet p = { f.bytes, f.bytes + f.length, NULL, f.length, 0, 0 };
-	static _Thread_local struct sl_halves halves;
+	static _Thread_local struct sl_one_packet one_packet;
 	enum sl_reason reason;
 	uint16_t egress = 0;
 
-	sl_halves_classify(&halves, t, &p);
+	sl_one_packet_classify(&one_packet, t, &p);
 	if (r->decided % SLEEP_EVERY == 1)
 		sched_yield();
-	reason = sl_halves_route(&halves, t, &p, &egress);
+	reason = sl_one_packet_route(&one_packet, t, &p, &egress);
 	r->decided++;
 	if (reason == SL_REASON_to_backend)
 		r->torn += !is_whole(frame, &f, t->generation, egress);
@@ -212,7 +213,7 @@ static void *read_tables(void *arg)
 
 		spec.sport++;
 		frame_build(&frame, &spec);
-		if (!sl_tables_look(t, &world.store))
+		if (!sl_tables_snapshot(t, &world.store))
 			continue;
 		r->generations += t->generation != last;
 		last = t->generation;
@@ -231,10 +232,10 @@ static void more_extents(void)
 {
 	struct sl_store *store = &world.store;
 
-	free(store->base[SL_ARRAY_slots]);
+	free(store->base[SL_ARRAY_table_blocks]);
 	free(store->base[SL_ARRAY_backends]);
-	store->base[SL_ARRAY_slots] = rows;
-	store->count[SL_ARRAY_slots] = EXTENTS;
+	store->base[SL_ARRAY_table_blocks] = blocks;
+	store->count[SL_ARRAY_table_blocks] = EXTENTS;
 	store->base[SL_ARRAY_backends] = backends;
 	store->count[SL_ARRAY_backends] = EXTENTS * BACKENDS;
 	for (uint32_t r = 0; r < READERS; r++)
@@ -270,7 +271,7 @@ static void test_torn(void **state)
 		assert_true(reader[r].decided > 1000);
 		assert_true(reader[r].restarts > 0); /* or nothing was tried */
 	}
-	world.store.base[SL_ARRAY_slots] = world.store.base[SL_ARRAY_backends] = NULL;
+	world.store.base[SL_ARRAY_table_blocks] = world.store.base[SL_ARRAY_backends] = NULL;
 	world_free(&world);
 }
 

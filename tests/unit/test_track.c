@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Just enough tracking, as a table of events: what a row says, what the flow's entry says, what
+/* Just enough tracking, as a table of events: what a slot says, what the flow's entry says, what
  * arrives, and where it goes and what the entry says then. The rules are those at the top of
  * core/route.h, each with the cases that could break it.
  *
@@ -29,7 +29,7 @@
 #define ESTABLISHED 1600
 #define CLOSING	    320
 
-enum row { CLOSED, OPEN, MIXED, OPEN_PREV_NONE, OPEN_CUR_NONE };
+enum slot { CLOSED, OPEN, MIXED, OPEN_PREV_NONE, OPEN_CUR_NONE };
 
 /* A backend's flags. */
 enum health { UP, DRAINS, FAILED };
@@ -45,7 +45,7 @@ struct entry {
 
 struct track_case {
 	const char *name;
-	enum row row;
+	enum slot slot;
 	bool track_all;
 	bool full; /* no room for another entry */
 	enum health health[3];
@@ -219,12 +219,12 @@ static void make_world(struct world *w, const struct track_case *c)
 		[DRAINS] = SL_BACKEND_SERVES | SL_BACKEND_RESOLVED,
 		[FAILED] = SL_BACKEND_RESOLVED,
 	};
-	static const uint32_t rows[] = {
+	static const uint32_t slots[] = {
 		[CLOSED] = 1,
-		[OPEN] = 1 | 2 << 14 | SL_ROW_OPEN << 28,
-		[MIXED] = 1 | SL_ROW_MIXED << 28,
-		[OPEN_PREV_NONE] = 1 | SL_ROW_OPEN << 28,
-		[OPEN_CUR_NONE] = 2 << 14 | SL_ROW_OPEN << 28,
+		[OPEN] = 1 | 2 << 14 | SL_SLOT_OPEN << 28,
+		[MIXED] = 1 | SL_SLOT_MIXED << 28,
+		[OPEN_PREV_NONE] = 1 | SL_SLOT_OPEN << 28,
+		[OPEN_CUR_NONE] = 2 << 14 | SL_SLOT_OPEN << 28,
 	};
 	static const uint8_t mac[12];
 
@@ -234,11 +234,11 @@ static void make_world(struct world *w, const struct track_case *c)
 		world_add_backend(w, 0, INNER + b, 8080, mac, 0);
 		w->service[0].backend[b - 1].flags = flags[c->health[b - 1]];
 	}
-	world_set_rows(w, 0, rows[c->row]);
-	world_set_terms(w, 0, OPENING, ESTABLISHED, CLOSING);
+	world_set_slots(w, 0, slots[c->slot]);
+	world_set_timeouts(w, 0, OPENING, ESTABLISHED, CLOSING);
 	w->service[0].record.flags = SL_SERVICE_LOOKUP | (c->track_all ? SL_SERVICE_TRACK : 0);
 	world_publish(w);
-	world_look_all(w);
+	world_snapshot_all(w);
 	world_time(w, NOW);
 }
 
@@ -295,13 +295,13 @@ static bool entry_is(struct world *w, uint64_t key, const struct entry *want)
 static bool one_case(const struct track_case *c)
 {
 	uint64_t key = world_flow_key(0, CLIENT, PORT);
-	struct sl_service_tally *tally;
+	struct sl_service_counters *counters;
 	struct world w;
 	uint32_t backend;
 	bool right;
 
 	make_world(&w, c);
-	tally = &w.queue[0].tally[1];
+	counters = &w.queue[0].service_counters[1];
 	if (c->before.backend)
 		put_entry(&w, key, &c->before);
 	if (c->full && !c->before.backend)
@@ -312,11 +312,11 @@ static bool one_case(const struct track_case *c)
 		print_error("%s: to %u, entry %llx\n", c->name, backend,
 			    (unsigned long long)world_flow_find(&w, key).value);
 	/* Entries made and refused are counted, since windows stay open for the latter. */
-	if (tally->tracked != (!c->before.backend && c->after.backend) ||
-	    tally->untrackable != (c->full && !c->before.backend && c->row != MIXED)) {
+	if (counters->tracked != (!c->before.backend && c->after.backend) ||
+	    counters->untrackable != (c->full && !c->before.backend && c->slot != MIXED)) {
 		print_error("%s: tracked %llu, untrackable %llu\n", c->name,
-			    (unsigned long long)tally->tracked,
-			    (unsigned long long)tally->untrackable);
+			    (unsigned long long)counters->tracked,
+			    (unsigned long long)counters->untrackable);
 		right = false;
 	}
 	world_free(&w);
@@ -351,7 +351,7 @@ static void test_reply_ends(void **state)
 		{ FRAME_FIN | FRAME_ACK, EST, EST, DEAD },
 		{ FRAME_RST, NEW, NEW, OPENING + 1 },
 	};
-	const struct track_case c = { .row = OPEN };
+	const struct track_case c = { .slot = OPEN };
 	uint64_t key = world_flow_key(0, CLIENT, PORT);
 
 	(void)state;
@@ -367,7 +367,7 @@ static void test_reply_ends(void **state)
 		make_world(&w, &c);
 		world_add_route(&w, 0, 0, SL_ROUTE_VIA);
 		world_publish(&w);
-		world_look_all(&w);
+		world_snapshot_all(&w);
 		put_entry(&w, key, &before);
 		spec.sport = 8080;
 		spec.dport = PORT;
@@ -383,17 +383,17 @@ static void test_reply_ends(void **state)
 	}
 }
 
-/* A service whose rows are all closed has no state, whatever arrives. */
+/* A service whose slots are all closed has no state, whatever arrives. */
 static void test_no_state(void **state)
 {
-	struct track_case c = { .row = CLOSED };
+	struct track_case c = { .slot = CLOSED };
 	struct world w;
 
 	(void)state;
 	make_world(&w, &c);
 	w.service[0].record.flags = 0;
 	world_publish(&w);
-	world_look_all(&w);
+	world_snapshot_all(&w);
 	assert_int_equal(world_live_service(&w, 0)->flags & SL_SERVICE_LOOKUP, 0);
 	for (enum what what = SYN; what <= RST; what++)
 		assert_int_equal(one_packet(&w, what), 1);
@@ -404,7 +404,7 @@ static void test_no_state(void **state)
 /* Nothing is entered from tables that have moved. */
 static void test_torn_enters_nothing(void **state)
 {
-	const struct track_case c = { .row = OPEN };
+	const struct track_case c = { .slot = OPEN };
 	uint64_t key = world_flow_key(0, CLIENT, PORT);
 	struct frame_spec spec = { .src = CLIENT, .dst = VIP, .sport = PORT, .dport = 80 };
 	struct sl_packet p;

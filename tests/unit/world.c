@@ -8,13 +8,14 @@
 #include "world.h"
 
 #define PLACES		64 /* of a bank, of each kind */
-#define ROW_RECORDS	(WORLD_ROWS / SL_ROWS_PER_RECORD)
-#define EXTENT_SERVERS	(WORLD_SERVICES * ROW_RECORDS) /* records before those of server ids */
+#define SLOT_BLOCKS	(WORLD_ROWS / SL_SLOTS_PER_BLOCK)
+#define EXTENT_SERVERS	(WORLD_SERVICES * SLOT_BLOCKS) /* records before those of server ids */
 #define EXTENT_POOLS	(EXTENT_SERVERS + WORLD_SERVICES * WORLD_SERVERS) /* of IPv4, of IPv6 */
 #define POOL_RECORDS	18
 #define EXTENT_ROWS	(EXTENT_POOLS + 2 * POOL_RECORDS) /* of one bank */
 #define EXTENT_BACKENDS (WORLD_SERVICES * WORLD_BACKENDS)
-#define BALANCES	(WORLD_SERVICES * WORLD_LIMITS + 1 + SL_BALANCE_PLANES * (EXTENT_BACKENDS + 1))
+#define BALANCES                                                                                   \
+	(WORLD_SERVICES * WORLD_LIMITS + 1 + SL_SHARED_BUCKET_PLANES * (EXTENT_BACKENDS + 1))
 
 static const size_t record_size[SL_ARRAY_COUNT] = {
 #define X(name, record, writer) sizeof(record),
@@ -25,29 +26,29 @@ static const size_t record_size[SL_ARRAY_COUNT] = {
 static const uint32_t record_count[SL_ARRAY_COUNT] = {
 	[SL_ARRAY_root] = 1,
 	[SL_ARRAY_services] = 2 * PLACES,
-	[SL_ARRAY_reverse] = 2 * PLACES,
+	[SL_ARRAY_reply_entries] = 2 * PLACES,
 	[SL_ARRAY_routes] = 2 * PLACES,
 	[SL_ARRAY_ports] = 2 * SL_PORTS_MAX,
-	[SL_ARRAY_slots] = 2 * EXTENT_ROWS,
+	[SL_ARRAY_table_blocks] = 2 * EXTENT_ROWS,
 	[SL_ARRAY_backends] = 2 * EXTENT_BACKENDS,
-	[SL_ARRAY_terms] = 2 * WORLD_SERVICES + 1,
+	[SL_ARRAY_flow_timeouts] = 2 * WORLD_SERVICES + 1,
 	[SL_ARRAY_engine] = 1,
 	[SL_ARRAY_workers] = WORLD_QUEUES,
 	[SL_ARRAY_queues] = WORLD_QUEUES,
-	[SL_ARRAY_tally] = WORLD_QUEUES,
-	[SL_ARRAY_traffic] = WORLD_QUEUES * (EXTENT_BACKENDS + 1),
-	[SL_ARRAY_service_tally] = WORLD_QUEUES * (2 * WORLD_SERVICES + 1),
-	[SL_ARRAY_wanted] = WORLD_QUEUES,
+	[SL_ARRAY_reason_counters] = WORLD_QUEUES,
+	[SL_ARRAY_backend_counters] = WORLD_QUEUES * (EXTENT_BACKENDS + 1),
+	[SL_ARRAY_service_counters] = WORLD_QUEUES * (2 * WORLD_SERVICES + 1),
+	[SL_ARRAY_neigh_requests] = WORLD_QUEUES,
 	[SL_ARRAY_limits] = 2 * WORLD_SERVICES * WORLD_LIMITS,
 	[SL_ARRAY_exceptions] = 2 * PLACES,
 	[SL_ARRAY_leases] = WORLD_QUEUES * BALANCES,
-	[SL_ARRAY_limit_tally] = WORLD_QUEUES * (WORLD_SERVICES * WORLD_LIMITS + 1),
-	[SL_ARRAY_bitten] = WORLD_QUEUES * SL_BITTEN,
-	[SL_ARRAY_balances] = BALANCES,
+	[SL_ARRAY_limit_counters] = WORLD_QUEUES * (WORLD_SERVICES * WORLD_LIMITS + 1),
+	[SL_ARRAY_most_limited] = WORLD_QUEUES * SL_MOST_LIMITED,
+	[SL_ARRAY_shared_buckets] = BALANCES,
 	[SL_ARRAY_meters] = 256,
 	[SL_ARRAY_fragments] = 8,
-	[SL_ARRAY_bindings] = WORLD_POOL_LINES,
-	[SL_ARRAY_bound] = WORLD_POOL_LINES * SL_BINDINGS,
+	[SL_ARRAY_snat_ports] = WORLD_POOL_LINES,
+	[SL_ARRAY_snat_clients] = WORLD_POOL_LINES * SL_SNAT_PORTS_PER_LINE,
 };
 
 static void make_root(struct world *w)
@@ -59,7 +60,7 @@ static void make_root(struct world *w)
 	root->abi_version = SL_ABI_VERSION;
 	root->arrays = SL_ARRAY_COUNT;
 	for (int i = 0; i < 3; i++)
-		root->row_key[i] = world_random(&state);
+		root->slot_key[i] = world_random(&state);
 	for (int i = 0; i < 2; i++)
 		root->flow_key[i] = world_random(&state);
 	for (int i = 0; i < SL_ARRAY_COUNT; i++) {
@@ -105,37 +106,37 @@ static sl_be16 be16(uint16_t v)
 }
 
 uint32_t world_add_service(struct world *w, uint32_t vip, uint16_t port, uint8_t protocol,
-			   uint32_t rows)
+			   uint32_t slots)
 {
 	uint32_t index = w->services++;
 	struct world_service *s;
 
-	assert(index < WORLD_SERVICES && rows <= WORLD_ROWS && rows >= SL_ROWS_PER_RECORD);
+	assert(index < WORLD_SERVICES && slots <= WORLD_ROWS && slots >= SL_SLOTS_PER_BLOCK);
 	s = &w->service[index];
 	s->record = (struct sl_service){
 		.vip = sl_addr4(sl_htonl(vip)),
 		.endpoint = sl_endpoint(be16(port), protocol),
-		.row_endpoint = sl_endpoint(be16(port), protocol),
+		.slot_endpoint = sl_endpoint(be16(port), protocol),
 		.id = (uint16_t)(index + 1),
-		.row_mask = rows - 1,
+		.slot_mask = slots - 1,
 		.mode = SL_MODE_NAT,
 		.pick = SL_PICK_HASH,
 	};
 	return index;
 }
 
-union sl_addr world_addr(uint32_t addr, bool six)
+union sl_addr world_addr(uint32_t addr, bool is_ipv6)
 {
-	if (!six)
+	if (!is_ipv6)
 		return sl_addr4(sl_htonl(addr));
 	return (union sl_addr){ .w = { sl_htonl(0x20010db8), 0, sl_htonl(1), sl_htonl(addr) } };
 }
 
-void world_make_six(struct world *w, uint32_t service)
+void world_make_ipv6(struct world *w, uint32_t service)
 {
 	struct world_service *s = &w->service[service];
 
-	s->six = true;
+	s->is_ipv6 = true;
 	s->record.vip = world_addr(sl_ntohl(s->record.vip.w[3]), true);
 }
 
@@ -166,7 +167,7 @@ void world_make_fullnat(struct world *w, uint32_t service)
 }
 
 /* The backends of a range are of one service alone here. */
-static void reverse_range(struct sl_reverse *r, const struct sl_service *s)
+static void reply_range(struct sl_reply_entry *r, const struct sl_service *s)
 {
 	r->endpoint = sl_endpoint_range(0, (uint8_t)(s->endpoint >> 16));
 	r->port = (sl_be16)0;
@@ -180,8 +181,8 @@ uint32_t world_add_backend(struct world *w, uint32_t service, uint32_t addr, uin
 {
 	struct world_service *s = &w->service[service];
 	uint32_t number = ++s->record.n_backends;
-	uint32_t traffic = service * WORLD_BACKENDS + number - 1;
-	union sl_addr to = world_addr(addr, s->six), vip = s->record.vip;
+	uint32_t counter_id = service * WORLD_BACKENDS + number - 1;
+	union sl_addr to = world_addr(addr, s->is_ipv6), vip = s->record.vip;
 	sl_be16 vip_port = (sl_be16)(uint16_t)s->record.endpoint; /* of a range 0 */
 	bool range = s->record.flags & SL_SERVICE_RANGE;
 	struct sl_backend *b;
@@ -197,22 +198,22 @@ uint32_t world_add_backend(struct world *w, uint32_t service, uint32_t addr, uin
 		.ip_delta = sl_csum_delta_addr(&vip, &to),
 		.l4_delta = sl_csum_delta_endpoint(&vip, vip_port, &to, be16(port)),
 		.mtu = 1500,
-		.traffic = traffic,
+		.counter_id = counter_id,
 	};
 	memcpy(b->dst_mac, mac, 6);
 	memcpy(b->src_mac, mac + 6, 6);
-	s->reverse[number - 1] = (struct sl_reverse){
+	s->reply[number - 1] = (struct sl_reply_entry){
 		.backend = to,
 		.endpoint = sl_endpoint(be16(port), (uint8_t)(s->record.endpoint >> 16)),
 		.service = s->record.id,
 		.ip_delta = sl_csum_delta_addr(&to, &vip),
 		.l4_delta = sl_csum_delta_endpoint(&to, be16(port), &vip, vip_port),
 		.port = vip_port,
-		.traffic = traffic,
+		.counter_id = counter_id,
 		.vip = vip,
 	};
 	if (range)
-		reverse_range(&s->reverse[number - 1], &s->record);
+		reply_range(&s->reply[number - 1], &s->record);
 	return number;
 }
 
@@ -231,28 +232,29 @@ struct sl_route *world_add_route(struct world *w, uint32_t prefix, uint32_t leng
 	return r;
 }
 
-void world_set_rows(struct world *w, uint32_t service, uint32_t row)
+void world_set_slots(struct world *w, uint32_t service, uint32_t slot)
 {
 	for (uint32_t i = 0; i < WORLD_ROWS; i++)
-		w->service[service].row[i] = row;
+		w->service[service].slot[i] = slot;
 }
 
-void world_set_terms(struct world *w, uint32_t service, uint64_t opening, uint64_t established,
-		     uint64_t closing)
+void world_set_timeouts(struct world *w, uint32_t service, uint64_t opening, uint64_t established,
+			uint64_t closing)
 {
-	struct sl_terms *terms = (struct sl_terms *)w->store.base[SL_ARRAY_terms] + service + 1;
+	struct sl_flow_timeouts *timeouts =
+		(struct sl_flow_timeouts *)w->store.base[SL_ARRAY_flow_timeouts] + service + 1;
 
-	terms->lifetime[SL_FLOW_OPENING] = opening;
-	terms->lifetime[SL_FLOW_ESTABLISHED] = established;
-	terms->lifetime[SL_FLOW_CLOSING] = closing;
+	timeouts->lifetime[SL_FLOW_OPENING] = opening;
+	timeouts->lifetime[SL_FLOW_ESTABLISHED] = established;
+	timeouts->lifetime[SL_FLOW_CLOSING] = closing;
 }
 
 /* A record's place among PLACES, or NULL when both are taken; all records are one cache line that
  * begins with an address. */
 static void *place(void *base, const union sl_addr *addr, uint32_t what, uint64_t seed)
 {
-	uint64_t hash = sl_place_hash(addr, what, seed);
-	uint32_t at[2] = { sl_place_first(hash, PLACES), sl_place_second(hash, PLACES) };
+	uint64_t hash = sl_cuckoo_hash(addr, what, seed);
+	uint32_t at[2] = { sl_cuckoo_first(hash, PLACES), sl_cuckoo_second(hash, PLACES) };
 
 	for (int i = 0; i < 2; i++) {
 		static const union sl_addr none[4];
@@ -275,10 +277,11 @@ static bool place_service(struct world *w, uint32_t bank, const struct sl_servic
 	return at;
 }
 
-static bool place_reverse(struct world *w, uint32_t bank, const struct sl_reverse *record,
-			  uint64_t seed)
+static bool place_reply(struct world *w, uint32_t bank, const struct sl_reply_entry *record,
+			uint64_t seed)
 {
-	struct sl_reverse *base = (struct sl_reverse *)w->store.base[SL_ARRAY_reverse];
+	struct sl_reply_entry *base =
+		(struct sl_reply_entry *)w->store.base[SL_ARRAY_reply_entries];
 	void *at = place(base + bank * PLACES, &record->backend, record->endpoint, seed);
 
 	if (at)
@@ -290,11 +293,11 @@ static bool place_reverse(struct world *w, uint32_t bank, const struct sl_revers
 static bool place_bound(struct world *w, uint32_t bank, struct world_service *s, uint64_t seed,
 			bool known)
 {
-	struct sl_service pool = { .vip = world_addr(WORLD_POOL_ADDR, s->six),
+	struct sl_service pool = { .vip = world_addr(WORLD_POOL_ADDR, s->is_ipv6),
 				   .flags = SL_SERVICE_VIP | SL_SERVICE_POOL };
-	struct sl_reverse r = s->reverse[0];
+	struct sl_reply_entry r = s->reply[0];
 
-	r.backend = sl_reverse_id(s->record.id);
+	r.backend = sl_reply_entry_id(s->record.id);
 	r.endpoint = SL_ENDPOINT_ID;
 	r.service = s->record.id;
 	r.port = s->record.flags & SL_SERVICE_RANGE ? (sl_be16)0
@@ -306,7 +309,7 @@ static bool place_bound(struct world *w, uint32_t bank, struct world_service *s,
 	r.protocol = (uint8_t)(s->record.endpoint >> 16);
 	r.limits = s->record.limits;
 	r.n_limits = s->record.n_limits;
-	return place_reverse(w, bank, &r, seed) && (known || place_service(w, bank, &pool, seed));
+	return place_reply(w, bank, &r, seed) && (known || place_service(w, bank, &pool, seed));
 }
 
 static bool place_services(struct world *w, uint32_t bank, uint64_t seed)
@@ -324,18 +327,18 @@ static bool place_services(struct world *w, uint32_t bank, uint64_t seed)
 		    (!known && !place_service(w, bank, &vip, seed)))
 			return false;
 		for (uint32_t b = 0; b < s->record.n_backends; b++) {
-			struct sl_reverse *r = &s->reverse[b];
+			struct sl_reply_entry *r = &s->reply[b];
 
 			r->flags = s->record.flags;
 			r->protocol = (uint8_t)(s->record.endpoint >> 16);
-			if (s->record.mode != SL_MODE_FULLNAT && !place_reverse(w, bank, r, seed))
+			if (s->record.mode != SL_MODE_FULLNAT && !place_reply(w, bank, r, seed))
 				return false;
 		}
 		if (s->record.mode != SL_MODE_FULLNAT)
 			continue;
-		if (!place_bound(w, bank, s, seed, pools[s->six]))
+		if (!place_bound(w, bank, s, seed, pools[s->is_ipv6]))
 			return false;
-		pools[s->six] = true;
+		pools[s->is_ipv6] = true;
 	}
 	return true;
 }
@@ -358,12 +361,12 @@ static bool place_routes(struct world *w, uint32_t bank, uint64_t seed)
 	memset(head->lengths6, 0xff, sizeof(head->lengths6));
 	for (uint32_t length = 129; length-- > 0;) {
 		for (uint32_t i = 0; i < w->routes; i++) {
-			bool six = !sl_addr_is4(&w->route[i].prefix);
-			uint8_t *lengths = six ? head->lengths6 : head->lengths4;
+			bool is_ipv6 = !sl_addr_is4(&w->route[i].prefix);
+			uint8_t *lengths = is_ipv6 ? head->lengths6 : head->lengths4;
 
 			if (w->route[i].length == length &&
-			    (!n[six] || lengths[n[six] - 1] != length))
-				lengths[n[six]++] = (uint8_t)length;
+			    (!n[is_ipv6] || lengths[n[is_ipv6] - 1] != length))
+				lengths[n[is_ipv6]++] = (uint8_t)length;
 		}
 	}
 	return true;
@@ -371,7 +374,7 @@ static bool place_routes(struct world *w, uint32_t bank, uint64_t seed)
 
 static void clear_bank(struct world *w, uint32_t bank)
 {
-	static const int kinds[] = { SL_ARRAY_services, SL_ARRAY_reverse, SL_ARRAY_routes,
+	static const int kinds[] = { SL_ARRAY_services, SL_ARRAY_reply_entries, SL_ARRAY_routes,
 				     SL_ARRAY_exceptions };
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
@@ -380,15 +383,16 @@ static void clear_bank(struct world *w, uint32_t bank)
 }
 
 /* One address, whose ports are the first of region 0. */
-static void write_pool(struct world *w, uint32_t at, bool six)
+static void write_pool(struct world *w, uint32_t at, bool is_ipv6)
 {
-	struct sl_rows *rows = (struct sl_rows *)w->store.base[SL_ARRAY_slots] + at;
+	struct sl_table_block *blocks =
+		(struct sl_table_block *)w->store.base[SL_ARRAY_table_blocks] + at;
 
-	memset(rows, 0, POOL_RECORDS * sizeof(*rows));
-	rows->pool = (struct sl_address_pool){ .n = 1,
-					       .first_port = WORLD_POOL_FIRST,
-					       .last_port = WORLD_POOL_LAST };
-	rows[POOL_RECORDS - 1].address[0].addr = world_addr(WORLD_POOL_ADDR, six);
+	memset(blocks, 0, POOL_RECORDS * sizeof(*blocks));
+	blocks->pool = (struct sl_snat_pool){ .n = 1,
+					      .first_port = WORLD_POOL_FIRST,
+					      .last_port = WORLD_POOL_LAST };
+	blocks[POOL_RECORDS - 1].address[0].addr = world_addr(WORLD_POOL_ADDR, is_ipv6);
 }
 
 /* Each bank has extents of its own. */
@@ -396,27 +400,28 @@ static void write_extents(struct world *w, uint32_t bank)
 {
 	for (uint32_t i = 0; i < w->services; i++) {
 		struct world_service *s = &w->service[i];
-		struct sl_rows *rows = w->store.base[SL_ARRAY_slots];
+		struct sl_table_block *blocks = w->store.base[SL_ARRAY_table_blocks];
 		struct sl_backend *backends = w->store.base[SL_ARRAY_backends];
-		uint32_t servers = bank * EXTENT_ROWS + EXTENT_SERVERS + i * WORLD_SERVERS;
+		uint32_t server_ids = bank * EXTENT_ROWS + EXTENT_SERVERS + i * WORLD_SERVERS;
 
-		s->record.rows = bank * EXTENT_ROWS + i * ROW_RECORDS;
+		s->record.slots = bank * EXTENT_ROWS + i * SLOT_BLOCKS;
 		s->record.backends = bank * EXTENT_BACKENDS + i * WORLD_BACKENDS;
 		if (s->server_bytes)
-			s->record.servers =
-				sl_servers_word(servers, WORLD_SERVERS, s->server_bytes);
+			s->record.server_ids =
+				sl_server_ids_pack(server_ids, WORLD_SERVERS, s->server_bytes);
 		if (s->record.mode == SL_MODE_FULLNAT) {
-			s->record.pool = bank * EXTENT_ROWS + EXTENT_POOLS + s->six * POOL_RECORDS;
-			write_pool(w, s->record.pool, s->six);
+			s->record.pool =
+				bank * EXTENT_ROWS + EXTENT_POOLS + s->is_ipv6 * POOL_RECORDS;
+			write_pool(w, s->record.pool, s->is_ipv6);
 		}
-		memcpy(rows + s->record.rows, s->row, sizeof(s->row));
-		memcpy(rows + servers, s->server, sizeof(s->server));
+		memcpy(blocks + s->record.slots, s->slot, sizeof(s->slot));
+		memcpy(blocks + server_ids, s->server, sizeof(s->server));
 		memcpy(backends + s->record.backends, s->backend, sizeof(s->backend));
 		s->record.flags &= (uint16_t)~SL_SERVICE_LOOKUP;
 		if (s->record.flags & SL_SERVICE_TRACK)
 			s->record.flags |= SL_SERVICE_LOOKUP;
-		for (uint32_t r = 0; r <= s->record.row_mask; r++) {
-			if (sl_row_state(s->row[r]) != SL_ROW_CLOSED)
+		for (uint32_t r = 0; r <= s->record.slot_mask; r++) {
+			if (sl_slot_state(s->slot[r]) != SL_SLOT_CLOSED)
 				s->record.flags |= SL_SERVICE_LOOKUP;
 		}
 	}
@@ -454,8 +459,8 @@ static void write_limits(struct world *w, uint32_t bank)
 		memcpy(limits + s->record.limits, s->limit, sizeof(s->limit));
 		s->record.flags |= limit_flags(s);
 		for (uint32_t b = 0; b < WORLD_BACKENDS; b++) {
-			s->reverse[b].limits = s->record.limits;
-			s->reverse[b].n_limits = s->record.n_limits;
+			s->reply[b].limits = s->record.limits;
+			s->reply[b].n_limits = s->record.n_limits;
 		}
 	}
 }
@@ -482,17 +487,17 @@ void world_add_limit(struct world *w, uint32_t service, const struct sl_limit *l
 	assert(s->record.n_limits < WORLD_LIMITS);
 	*l = *limit;
 	l->id = (uint16_t)(service * WORLD_LIMITS + s->record.n_limits++ + 1);
-	l->balance = l->scope == SL_SCOPE_BACKEND ? WORLD_SERVICES * WORLD_LIMITS + 1 : l->id;
+	l->shared_bucket = l->scope == SL_SCOPE_BACKEND ? WORLD_SERVICES * WORLD_LIMITS + 1 : l->id;
 }
 
 void world_add_exception(struct world *w, uint32_t service, uint32_t limit, uint32_t client,
 			 uint16_t port, const struct sl_pace *pace)
 {
 	struct sl_limit *l = &w->service[service].limit[limit];
-	union sl_addr addr = world_addr(client, w->service[service].six);
+	union sl_addr addr = world_addr(client, w->service[service].is_ipv6);
 	uint64_t subject =
 		l->scope == SL_SCOPE_FLOW
-			? sl_hash_source(&addr, be16(port), w->root->row_key)
+			? sl_hash_source(&addr, be16(port), w->root->slot_key)
 			: sl_meter_client(&addr, l->prefix4, l->prefix6, w->root->flow_key);
 
 	if (w->exceptions == WORLD_EXCEPTIONS)
@@ -510,27 +515,28 @@ void world_add_server_id(struct world *w, uint32_t service, uint32_t backend, ui
 			 uint8_t bytes)
 {
 	struct world_service *s = &w->service[service];
-	uint64_t hash = sl_server_hash(id);
-	uint32_t at[2] = { sl_server_first(hash, WORLD_SERVERS - 1),
-			   sl_server_second(hash, WORLD_SERVERS - 1) };
+	uint64_t hash = sl_server_id_hash(id);
+	uint32_t at[2] = { sl_server_id_first(hash, WORLD_SERVERS - 1),
+			   sl_server_id_second(hash, WORLD_SERVERS - 1) };
 
 	s->record.flags |= SL_SERVICE_QUIC | SL_SERVICE_TRACK;
 	s->server_bytes = bytes;
-	for (uint32_t i = 0; i < 2 * SL_SERVERS; i++) {
-		struct sl_servers *bucket = &s->server[at[i / SL_SERVERS]].servers;
+	for (uint32_t i = 0; i < 2 * SL_SERVER_IDS_PER_BUCKET; i++) {
+		struct sl_server_id_bucket *bucket =
+			&s->server[at[i / SL_SERVER_IDS_PER_BUCKET]].server_ids;
 
-		if (bucket->backend[i % SL_SERVERS])
+		if (bucket->backend[i % SL_SERVER_IDS_PER_BUCKET])
 			continue;
-		bucket->id[i % SL_SERVERS] = id;
-		bucket->backend[i % SL_SERVERS] = backend;
+		bucket->id[i % SL_SERVER_IDS_PER_BUCKET] = id;
+		bucket->backend[i % SL_SERVER_IDS_PER_BUCKET] = backend;
 		return;
 	}
 }
 
-const struct sl_limit_tally *world_limit_tally(const struct world *w, uint32_t queue,
-					       uint32_t service, uint32_t limit)
+const struct sl_limit_counters *world_limit_counters(const struct world *w, uint32_t queue,
+						     uint32_t service, uint32_t limit)
 {
-	return &w->queue[queue].limit_tally[w->service[service].limit[limit].id];
+	return &w->queue[queue].limit_counters[w->service[service].limit[limit].id];
 }
 
 void world_publish(struct world *w)
@@ -549,6 +555,10 @@ void world_publish(struct world *w)
 			 place_exceptions(w, bank, seed);
 		head->seed = seed;
 	}
+	for (uint32_t i = 0; i < SL_PORTS_MAX; i++)
+		for (int k = 0; k < SL_PORT_ADDRESSES; k++)
+			if (!w->port[i].address[k])
+				w->port[i].address[k] = sl_port_address(w->port[i].mac);
 	memcpy((struct sl_port *)w->store.base[SL_ARRAY_ports] + bank * SL_PORTS_MAX, w->port,
 	       sizeof(w->port));
 	head->ranges = 0;
@@ -559,18 +569,18 @@ void world_publish(struct world *w)
 	w->root->generation = generation;
 }
 
-void world_look(struct world *w, uint32_t queue)
+void world_snapshot(struct world *w, uint32_t queue)
 {
-	bool live = sl_tables_look(&w->queue[queue], &w->store);
+	bool live = sl_tables_snapshot(&w->queue[queue], &w->store);
 
 	assert(live);
 	(void)live;
 }
 
-void world_look_all(struct world *w)
+void world_snapshot_all(struct world *w)
 {
 	for (uint32_t q = 0; q < WORLD_QUEUES; q++)
-		world_look(w, q);
+		world_snapshot(w, q);
 }
 
 void world_time(struct world *w, uint64_t ticks)
@@ -591,19 +601,19 @@ struct sl_service *world_live_service(struct world *w, uint32_t service)
 	return (struct sl_service *)sl_service_find(&w->queue[0], &s->vip, s->endpoint);
 }
 
-struct sl_reverse *world_live_reverse(struct world *w, uint32_t service, uint32_t backend)
+struct sl_reply_entry *world_live_reply(struct world *w, uint32_t service, uint32_t backend)
 {
-	const struct sl_reverse *r = &w->service[service].reverse[backend - 1];
+	const struct sl_reply_entry *r = &w->service[service].reply[backend - 1];
 
-	return (struct sl_reverse *)sl_reverse_find(&w->queue[0], &r->backend, r->endpoint);
+	return (struct sl_reply_entry *)sl_reply_entry_find(&w->queue[0], &r->backend, r->endpoint);
 }
 
 enum sl_reason world_decide(struct world *w, uint32_t queue, struct sl_packet *p, uint16_t *egress)
 {
-	static _Thread_local struct sl_halves halves;
+	static _Thread_local struct sl_one_packet one_packet;
 
-	sl_halves_classify(&halves, &w->queue[queue], p);
-	return sl_halves_route(&halves, &w->queue[queue], p, egress);
+	sl_one_packet_classify(&one_packet, &w->queue[queue], p);
+	return sl_one_packet_route(&one_packet, &w->queue[queue], p, egress);
 }
 
 uint64_t world_flow_key(uint32_t service, uint32_t client, uint16_t port)
@@ -623,13 +633,13 @@ struct sl_flow_at world_flow_find(struct world *w, uint64_t key)
 	return sl_flow_find(&w->queue[0], key, world_flow_hash(w, key));
 }
 
-uint32_t world_row_of(const struct world *w, uint32_t service, uint32_t client, uint16_t port)
+uint32_t world_slot_of(const struct world *w, uint32_t service, uint32_t client, uint16_t port)
 {
 	const struct sl_service *s = &w->service[service].record;
 
-	return sl_hash_row(sl_htonl(client), sl_htons(port), s->vip.w[3], s->endpoint,
-			   w->root->row_key) &
-	       s->row_mask;
+	return sl_hash_slot(sl_htonl(client), sl_htons(port), s->vip.w[3], s->endpoint,
+			    w->root->slot_key) &
+	       s->slot_mask;
 }
 
 uint64_t world_random(uint64_t *state)

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Life signs in shared memory: see union sl_life in worker.h. */
-#ifndef SL_ABI_LIFE_H
-#define SL_ABI_LIFE_H
+/* Life signs in shared memory: see union sl_liveness in worker.h. */
+#ifndef SL_ABI_LIVENESS_H
+#define SL_ABI_LIVENESS_H
 
 #include "worker.h"
 
 /* Makes the mutex anew and takes it for the calling thread. Whoever calls has made sure, by a lock
  * file, that no other process holds it. 0 or -errno. */
-static inline int sl_life_begin(union sl_life *life)
+static inline int sl_liveness_begin(union sl_liveness *life)
 {
 	pthread_mutexattr_t attr;
 	int err = pthread_mutexattr_init(&attr);
@@ -24,17 +24,17 @@ static inline int sl_life_begin(union sl_life *life)
 	return -err;
 }
 
-static inline void sl_life_end(union sl_life *life)
+static inline void sl_liveness_end(union sl_liveness *life)
 {
 	pthread_mutex_unlock(&life->mutex);
 }
 
 /* Whether somebody holds it and hasn't died; also for readers that map it read-only. */
-static inline int sl_life_is_alive(const union sl_life *life)
+static inline int sl_liveness_is_alive(const union sl_liveness *life)
 {
 	uint32_t word = __atomic_load_n(&life->futex, __ATOMIC_ACQUIRE);
 
-	return (word & SL_LIFE_TID) != 0 && !(word & SL_LIFE_DIED);
+	return (word & SL_LIVENESS_TID) != 0 && !(word & SL_LIVENESS_DIED);
 }
 
 #endif

@@ -7,13 +7,13 @@
  * (control/tables/place.c); a bank is at most half full, so that a few tries always do. Not a
  * secret: whoever sends a packet chooses only what is looked up, never what is placed.
  */
-#ifndef SL_ABI_PLACE_H
-#define SL_ABI_PLACE_H
+#ifndef SL_ABI_CUCKOO_H
+#define SL_ABI_CUCKOO_H
 
 #include "address.h"
 
 /* what: an endpoint (sl_endpoint) or a prefix length. */
-static inline uint64_t sl_place_hash(const union sl_addr *addr, uint32_t what, uint64_t seed)
+static inline uint64_t sl_cuckoo_hash(const union sl_addr *addr, uint32_t what, uint64_t seed)
 {
 	/* The first half is 0 for IPv4, whose addresses so cost one multiply less. The second is
 	 * rotated: what differs between neighbours stands in the last bytes, at the word's top. */
@@ -26,12 +26,12 @@ static inline uint64_t sl_place_hash(const union sl_addr *addr, uint32_t what, u
 }
 
 /* The two places; size is a power of two. */
-static inline uint32_t sl_place_first(uint64_t hash, uint32_t size)
+static inline uint32_t sl_cuckoo_first(uint64_t hash, uint32_t size)
 {
 	return (uint32_t)hash & (size - 1);
 }
 
-static inline uint32_t sl_place_second(uint64_t hash, uint32_t size)
+static inline uint32_t sl_cuckoo_second(uint64_t hash, uint32_t size)
 {
 	return (uint32_t)(hash >> 32) & (size - 1);
 }

@@ -21,63 +21,65 @@
  *     free    control clears what is dead now and then; engines take it over themselves where a
  *             pool has no port left.
  */
-#ifndef SL_ABI_BINDING_H
-#define SL_ABI_BINDING_H
+#ifndef SL_ABI_SNAT_H
+#define SL_ABI_SNAT_H
 
 #include "address.h"
 
-#define SL_BINDINGS	      8 /* of a line */
-#define SL_BINDING_LINES      (65536 / SL_BINDINGS)
-#define SL_POOL_ADDRESSES_MAX 64  /* of a pool */
-#define SL_POOL_ROWS	      256 /* of a pool: which address is tried first */
+#define SL_SNAT_PORTS_PER_LINE 8 /* of a line */
+#define SL_SNAT_LINES	       (65536 / SL_SNAT_PORTS_PER_LINE)
+#define SL_SNAT_ADDRESSES_MAX  64  /* of a pool */
+#define SL_SNAT_START_SLOTS    256 /* of a pool: which address is tried first */
 
-struct sl_bindings {
-	uint64_t key[SL_BINDINGS]; /* of flows */
+struct sl_snat_line {
+	uint64_t key[SL_SNAT_PORTS_PER_LINE]; /* of flows */
 } __attribute__((aligned(64)));
 
 /* Never a key's: that bit is the flow table's own. Below: ticks, of 48 bits. */
-#define SL_BINDING_BUSY	    (1ull << 63)
-#define SL_BINDING_PATIENCE (1000000000ull >> 2) /* ticks: who is busy for longer is dead */
+#define SL_SNAT_BUSY	 (1ull << 63)
+#define SL_SNAT_BUSY_MAX (1000000000ull >> 2) /* ticks: who is busy for longer is dead */
 
 /* An IPv6 client. */
-struct sl_bound {
+struct sl_snat_client {
 	union sl_addr addr;
 	sl_be16 port;
 	uint8_t reserved[14];
 } __attribute__((aligned(32)));
 
-/* A pool is an extent of the rows' pool: this record, then SL_POOL_ROWS rows, which hold indices of
- * addresses, then the addresses, two a record. It never changes while a live bank names it. */
-struct sl_address_pool {
+/* A pool is an extent of the slots' pool: this record, then SL_SNAT_START_SLOTS slots, which hold
+ * indices of addresses, then the addresses, two a record. It never changes while a live bank names
+ * it. */
+struct sl_snat_pool {
 	uint32_t n; /* addresses */
 	uint16_t first_port;
 	uint16_t last_port;
 	uint8_t reserved[56];
 };
 
-struct sl_pool_address {
+struct sl_snat_address {
 	union sl_addr addr;
 	uint32_t region; /* by its number */
 	uint32_t reserved[3];
 };
 
-#define SL_POOL_ADDRESSES 2 /* of a record */
+#define SL_SNAT_ADDRESSES_PER_BLOCK 2 /* of a record */
 
 /* How many records a pool of so many addresses is. */
-static inline uint32_t sl_pool_records(uint32_t n)
+static inline uint32_t sl_snat_pool_blocks(uint32_t n)
 {
-	return 1 + SL_POOL_ROWS / 16 + (n + SL_POOL_ADDRESSES - 1) / SL_POOL_ADDRESSES;
+	return 1 + SL_SNAT_START_SLOTS / 16 +
+	       (n + SL_SNAT_ADDRESSES_PER_BLOCK - 1) / SL_SNAT_ADDRESSES_PER_BLOCK;
 }
 
 /* The index of a port's word, or of the client's record. */
-static inline uint32_t sl_binding_at(uint32_t region, uint16_t port)
+static inline uint32_t sl_snat_port_index(uint32_t region, uint16_t port)
 {
 	return region * 65536 + port;
 }
 
-_Static_assert(sizeof(struct sl_bindings) == 64, "one cache line");
-_Static_assert(sizeof(struct sl_bound) == 32, "half a cache line");
-_Static_assert(sizeof(struct sl_address_pool) == 64, "one record");
-_Static_assert(sizeof(struct sl_pool_address) * SL_POOL_ADDRESSES == 64, "two a record");
+_Static_assert(sizeof(struct sl_snat_line) == 64, "one cache line");
+_Static_assert(sizeof(struct sl_snat_client) == 32, "half a cache line");
+_Static_assert(sizeof(struct sl_snat_pool) == 64, "one record");
+_Static_assert(sizeof(struct sl_snat_address) * SL_SNAT_ADDRESSES_PER_BLOCK == 64, "two a record");
 
 #endif

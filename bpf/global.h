@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* The large and rare parts are global functions, which the verifier looks at once and alone. Such a
+ * function takes numbers only, and looks at the tables for itself. None calls another, but for
+ * the rounds of a loop (core/loop.h): kernels before 6.9 round the stack of each up to 32 bytes,
+ * and 512 are all there is.
+ */
+#ifndef SL_BPF_GLOBAL_H
+#define SL_BPF_GLOBAL_H
+
+#include "../dataplane/core/rare.h"
+
+__attribute__((noinline)) int sl_flow_relocate_global(uint64_t flow, uint64_t now)
+{
+	struct sl_tables t;
+
+	if (!sl_tables_snapshot(&t))
+		return 0;
+	return sl_flow_relocate_impl(&t, flow, now);
+}
+
+/* The same bank as the caller's, even if another went live meanwhile: `seq` is the low half of its
+ * sequence word. */
+SL_INLINE bool sl_tables_snapshot_bank(struct sl_tables *t, uint32_t live, uint32_t seq)
+{
+	uint64_t word;
+
+	if (!sl_tables_snapshot(t))
+		return false;
+	t->live = live;
+	t->bank = live ? &t->root->bank[1] : &t->root->bank[0];
+	word = *(const volatile uint64_t *)&t->bank->seq;
+	t->seq = (uint32_t)word == seq ? word : ~0ull; /* an odd one is never found again */
+	return true;
+}
+
+/* slot: 0..31 the slot, 32..39 the event, 40 always, 41 full, 42 timed, 43 firm, 44 the bank. */
+__attribute__((noinline)) uint32_t sl_track_miss_global(uint64_t key, uint64_t extent,
+							uint64_t slot, uint64_t now, uint32_t seq)
+{
+	struct sl_flow_query query = { .key = key,
+				       .now = now,
+				       .slot = (uint32_t)slot,
+				       .backends = (uint32_t)extent,
+				       .n_backends = (uint32_t)(extent >> 32),
+				       .event = (uint8_t)(slot >> 32),
+				       .track_all = slot >> 40 & 1,
+				       .full = slot >> 41 & 1,
+				       .policed = slot >> 42 & 1,
+				       .forced = slot >> 43 & 1 };
+	struct sl_tables t;
+
+	if (!sl_tables_snapshot_bank(&t, slot >> 44 & 1, seq))
+		return 0;
+	query.hash = sl_hash_flow(key, t.root->flow_key);
+	return sl_track_miss_impl(&t, &query);
+}
+
+/* A struct sl_policer_query in numbers. what: 0..23 the limit (there are no more records), 24..39
+ * bytes, 40..55 port, 56..57 direction, 58 begin, 59 picked, 60 may_mark, 61 the bank, 62 and 63
+ * are the callee's. */
+SL_INLINE uint64_t sl_policer_query_pack(const struct sl_tables *t,
+					 const struct sl_policer_query *a, uint32_t index)
+{
+	return ((a->limits + index) & 0xffffff) | (uint64_t)a->bytes << 24 |
+	       (uint64_t)a->port << 40 | (uint64_t)(a->direction & 3) << 56 |
+	       (uint64_t)a->begin << 58 | (uint64_t)a->picked << 59 | (uint64_t)a->may_mark << 60 |
+	       (uint64_t)t->live << 61;
+}
+
+SL_INLINE struct sl_policer_query sl_policer_query_unpack(uint64_t what, uint64_t q0, uint64_t q1,
+							  uint64_t now)
+{
+	return (struct sl_policer_query){ .client = { .q = { q0, q1 } },
+					  .now = now,
+					  .limits = what & 0xffffff,
+					  .bytes = (uint16_t)(what >> 24),
+					  .port = (sl_be16)(what >> 40),
+					  .direction = what >> 56 & 3,
+					  .begin = what >> 58 & 1,
+					  .picked = what >> 59 & 1,
+					  .may_mark = what >> 60 & 1 };
+}
+
+/* The bank is the caller's, whose sequence word the caller checks before it acts. */
+__attribute__((noinline)) uint32_t sl_limit_check_one_global(uint64_t what, uint64_t q0,
+							     uint64_t q1, uint32_t counter_id,
+							     uint64_t now)
+{
+	struct sl_policer_query query = sl_policer_query_unpack(what, q0, q1, now);
+	struct sl_tables t;
+
+	if (!sl_tables_snapshot_bank(&t, what >> 61 & 1, 0))
+		return SL_POLICER_PASS;
+	query.counter_id = counter_id;
+	return sl_limit_check_one_impl(&t, &query, 0);
+}
+
+/* what: 62 ends, 63 limited. */
+__attribute__((noinline)) uint32_t sl_track_charge_global(uint64_t what, uint64_t q0, uint64_t q1,
+							  uint64_t key, uint64_t now)
+{
+	struct sl_policer_query packet = sl_policer_query_unpack(what, q0, q1, now);
+	struct sl_tables t;
+
+	if (!sl_tables_snapshot_bank(&t, what >> 61 & 1, 0))
+		return SL_POLICER_UNLIMITED;
+	return sl_track_charge_impl(&t, key, what >> 62 & 1, what >> 63 & 1, &packet);
+}
+
+__attribute__((noinline)) uint64_t sl_track_value_global(uint64_t key, uint64_t now)
+{
+	struct sl_tables t;
+
+	return sl_tables_snapshot(&t) ? sl_track_value_impl(&t, key, now) : 0;
+}
+
+__attribute__((noinline)) uint64_t sl_snat_find_global(uint64_t key, uint64_t now, uint32_t pool)
+{
+	struct sl_tables t;
+
+	return sl_tables_snapshot(&t) ? sl_snat_find_impl(&t, key, now, pool) : SL_SNAT_UNKNOWN;
+}
+
+/* What it looks at is in no bank. */
+__attribute__((noinline)) uint64_t sl_snat_find_anywhere_global(uint64_t key, uint64_t hash,
+								uint32_t pool)
+{
+	return sl_snat_find_anywhere_impl(NULL, key, hash, pool);
+}
+
+__attribute__((noinline)) int sl_snat_reclaim_global(uint64_t key, uint64_t now, uint32_t pool)
+{
+	struct sl_tables t;
+
+	return sl_tables_snapshot(&t) && sl_snat_reclaim_impl(&t, key, now, pool);
+}
+
+/* what: 0..31 the pool, 32..47 the client's port. */
+__attribute__((noinline)) uint64_t sl_snat_alloc_global(uint64_t key, uint64_t now, uint64_t what,
+							uint64_t q0, uint64_t q1)
+{
+	union sl_addr client = { .q = { q0, q1 } };
+	struct sl_tables t;
+
+	if (!sl_tables_snapshot(&t))
+		return 0;
+	return sl_snat_alloc_impl(&t, key, now, (uint32_t)what, &client,
+				  (sl_be16)(uint16_t)(what >> 32));
+}
+
+SL_INLINE uint64_t sl_snat_find(const struct sl_tables *t, uint64_t key, uint64_t now,
+				uint32_t pool)
+{
+	(void)t;
+	return sl_snat_find_global(key, now, pool);
+}
+
+SL_INLINE uint64_t sl_snat_find_anywhere(const struct sl_tables *t, uint64_t key, uint32_t pool)
+{
+	return sl_snat_find_anywhere_global(key, sl_hash_flow(key, t->root->flow_key), pool);
+}
+
+SL_INLINE uint64_t sl_snat_alloc(const struct sl_tables *t, uint64_t key, uint64_t now,
+				 uint32_t pool, const union sl_addr *client, sl_be16 port)
+{
+	(void)t;
+	return sl_snat_alloc_global(key, now, pool | (uint64_t)(uint16_t)port << 32, client->q[0],
+				    client->q[1]);
+}
+
+SL_INLINE bool sl_snat_reclaim(const struct sl_tables *t, uint64_t key, uint64_t now, uint32_t pool)
+{
+	(void)t;
+	return sl_snat_reclaim_global(key, now, pool);
+}
+
+/* where, servers: as quic.h has them. */
+__attribute__((noinline)) uint32_t sl_quic_global(struct xdp_md *ctx, uint64_t where,
+						  uint32_t servers)
+{
+	struct sl_packet p = sl_packet_of(ctx, 0);
+
+	return sl_quic_impl(NULL, &p, where, servers);
+}
+
+/* where: as fragment.h has it, and 32 whether the last datagram counts too. */
+__attribute__((noinline)) uint64_t sl_fragment_find_global(struct xdp_md *ctx, uint64_t where)
+{
+	struct sl_packet p = sl_packet_of(ctx, 0);
+	struct sl_tables t;
+
+	if (!sl_tables_snapshot(&t))
+		return 0;
+	return sl_fragment_find_impl(&t, &p, (uint32_t)where, where >> 32 & 1);
+}
+
+__attribute__((noinline)) int sl_fragment_enter_global(struct xdp_md *ctx, uint64_t where,
+						       uint64_t what)
+{
+	struct sl_packet p = sl_packet_of(ctx, 0);
+	struct sl_tables t;
+
+	if (sl_tables_snapshot(&t))
+		sl_fragment_enter_impl(&t, &p, (uint32_t)where, what, where >> 32 & 1);
+	return 0;
+}
+
+SL_INLINE uint64_t sl_fragment_find(const struct sl_tables *t, const struct sl_packet *p,
+				    uint32_t where, bool guess)
+{
+	(void)t;
+	return sl_fragment_find_global(p->frame, where | (uint64_t)guess << 32);
+}
+
+SL_INLINE void sl_fragment_enter(const struct sl_tables *t, const struct sl_packet *p,
+				 uint32_t where, uint64_t what, bool last)
+{
+	(void)t;
+	sl_fragment_enter_global(p->frame, where | (uint64_t)last << 32, what);
+}
+
+SL_INLINE bool sl_flow_relocate(const struct sl_tables *t, uint64_t flow, uint64_t now)
+{
+	(void)t;
+	return sl_flow_relocate_global(flow, now);
+}
+
+SL_INLINE uint32_t sl_track_miss(const struct sl_tables *t, const struct sl_flow_query *query)
+{
+	uint64_t slot = query->slot | (uint64_t)query->event << 32 |
+			(uint64_t)query->track_all << 40 | (uint64_t)query->full << 41 |
+			(uint64_t)query->policed << 42 | (uint64_t)query->forced << 43 |
+			(uint64_t)t->live << 44;
+
+	return sl_track_miss_global(query->key, (uint64_t)query->n_backends << 32 | query->backends,
+				    slot, query->now, (uint32_t)t->seq);
+}
+
+SL_INLINE enum sl_policer_verdict sl_track_charge(const struct sl_tables *t, uint64_t key,
+						  bool ends, bool limited,
+						  const struct sl_policer_query *packet)
+{
+	return (enum sl_policer_verdict)sl_track_charge_global(
+		sl_policer_query_pack(t, packet, 0) | (uint64_t)ends << 62 |
+			(uint64_t)limited << 63,
+		packet->client.q[0], packet->client.q[1], key, packet->now);
+}
+
+SL_INLINE uint64_t sl_track_value(const struct sl_tables *t, uint64_t key, uint64_t now)
+{
+	(void)t;
+	return sl_track_value_global(key, now);
+}
+
+SL_INLINE uint32_t sl_quic(const struct sl_tables *t, const struct sl_packet *p, uint64_t where,
+			   uint32_t servers)
+{
+	(void)t;
+	return sl_quic_global(p->frame, where, servers);
+}
+
+SL_INLINE uint32_t sl_limit_check_one(const struct sl_tables *t,
+				      const struct sl_policer_query *query, uint32_t index)
+{
+	return sl_limit_check_one_global(sl_policer_query_pack(t, query, index), query->client.q[0],
+					 query->client.q[1], query->counter_id, query->now);
+}
+
+/* live: the bank, which is the caller's. */
+__attribute__((noinline)) uint32_t sl_service_range_global(uint64_t q0, uint64_t q1,
+							   uint32_t endpoint, uint32_t live)
+{
+	union sl_addr vip = { .q = { q0, q1 } };
+	struct sl_tables t;
+
+	return sl_tables_snapshot_bank(&t, live & 1, 0) ? sl_service_range_impl(&t, &vip, endpoint)
+							: ~0u;
+}
+
+__attribute__((noinline)) uint32_t sl_reply_range_global(uint64_t q0, uint64_t q1,
+							 uint32_t endpoint, uint32_t live)
+{
+	union sl_addr backend = { .q = { q0, q1 } };
+	struct sl_tables t;
+
+	return sl_tables_snapshot_bank(&t, live & 1, 0)
+		       ? sl_reply_range_impl(&t, &backend, endpoint)
+		       : ~0u;
+}
+
+SL_INLINE uint32_t sl_service_range(const struct sl_tables *t, const union sl_addr *vip,
+				    uint32_t endpoint)
+{
+	return sl_service_range_global(vip->q[0], vip->q[1], endpoint, t->live);
+}
+
+SL_INLINE uint32_t sl_reply_range(const struct sl_tables *t, const union sl_addr *backend,
+				  uint32_t endpoint)
+{
+	return sl_reply_range_global(backend->q[0], backend->q[1], endpoint, t->live);
+}
+
+/* None of these is called: the program hands such packets to another one (engine.bpf.c). */
+SL_INLINE uint32_t sl_answer(const struct sl_tables *t, struct sl_packet *p, uint32_t reason,
+			     uint32_t mtu)
+{
+	(void)t;
+	(void)p;
+	(void)mtu;
+	return (uint32_t)sl_reason_silent(reason);
+}
+
+SL_INLINE enum sl_reason sl_extended(const struct sl_tables *t, struct sl_packet *p,
+				     const struct sl_lookup *w, uint16_t *egress)
+{
+	(void)t;
+	(void)p;
+	(void)w;
+	(void)egress;
+	return SL_REASON_bad_index;
+}
+
+SL_INLINE enum sl_reason sl_rare(const struct sl_tables *t, struct sl_packet *p,
+				 uint8_t packet_class, uint16_t *egress)
+{
+	(void)packet_class;
+	(void)t;
+	(void)p;
+	(void)egress;
+	return SL_REASON_bad_index;
+}
+
+__attribute__((noinline)) uint32_t sl_source_routed_global(struct xdp_md *ctx)
+{
+	struct sl_packet p = sl_packet_of(ctx, 0);
+	const struct sl_ip4 *ip;
+	uint16_t type;
+	uint32_t l3 = sl_parse_link(&p, &type);
+
+	ip = sl_packet_at(&p, l3, sizeof(*ip));
+	return ip && sl_source_routed_impl(&p, l3, (ip->version_ihl & 15u) * 4);
+}
+
+SL_INLINE bool sl_source_routed(const struct sl_packet *p, uint32_t l3, uint32_t header)
+{
+	(void)l3, (void)header;
+	return sl_source_routed_global(p->frame);
+}
+
+__attribute__((noinline)) uint32_t sl_layout6_global(struct xdp_md *ctx)
+{
+	struct sl_packet p = sl_packet_of(ctx, 0);
+	uint16_t type;
+
+	return sl_layout6_impl(&p, sl_parse_link(&p, &type));
+}
+
+__attribute__((noinline)) uint64_t sl_layout6_first_fragment_global(struct xdp_md *ctx)
+{
+	struct sl_packet p = sl_packet_of(ctx, 0);
+	uint16_t type;
+
+	return sl_layout6_first_fragment_impl(&p, sl_parse_link(&p, &type));
+}
+
+/* where: 0..15 the offset of the quoted packet, 16..31 the end of the message. */
+__attribute__((noinline)) uint32_t sl_quote6_layout_global(struct xdp_md *ctx, uint64_t where)
+{
+	struct sl_packet p = sl_packet_of(ctx, 0);
+
+	return sl_quote6_layout_impl(&p, where & 0x1ff, where >> 16 & 0xffff);
+}
+
+SL_INLINE uint32_t sl_quote6_layout(const struct sl_tables *t, const struct sl_packet *p,
+				    uint32_t at, uint32_t end)
+{
+	(void)t;
+	return sl_quote6_layout_global(p->frame, at | (uint64_t)end << 16);
+}
+
+SL_INLINE uint32_t sl_layout6(const struct sl_tables *t, const struct sl_packet *p, uint32_t l3)
+{
+	(void)p;
+	(void)l3;
+	return t->layout;
+}
+
+__attribute__((noinline)) uint32_t sl_route_find6_global(uint64_t first, uint64_t second,
+							 uint32_t live)
+{
+	union sl_addr dst = { .q = { first, second } };
+	struct sl_tables t;
+
+	if (!sl_tables_snapshot_bank(&t, live, 0)) /* whether it still is current the caller asks */
+		return ~0u;
+	return sl_route_find6_impl(&t, &dst);
+}
+
+SL_INLINE uint32_t sl_route_find6(const struct sl_tables *t, const union sl_addr *dst)
+{
+	return sl_route_find6_global(dst->q[0], dst->q[1], t->live);
+}
+
+/* IPv6 has a program of its own (engine.bpf.c), which calls these two's _with itself. */
+SL_INLINE void sl_classify6(const struct sl_tables *t, const struct sl_packet *p,
+			    struct sl_lookup *w)
+{
+	(void)t;
+	(void)p;
+	w->packet_class = SL_CLASS_IP6;
+}
+
+SL_INLINE enum sl_reason sl_route6(const struct sl_tables *t, struct sl_packet *p,
+				   const struct sl_lookup *w, uint16_t *egress)
+{
+	(void)t;
+	(void)p;
+	(void)w;
+	(void)egress;
+	return SL_REASON_bad_index;
+}
+
+/* where: 0..7 the offset of the network header, 8..15 of the transport's, 16..23 the mode, 24 the
+ * bank. The packet is another afterwards, so the caller's pointers into it are void: kernels that
+ * don't see that in a global function would let it use them, and we don't. */
+__attribute__((noinline)) int sl_mode_global(struct xdp_md *ctx, uint64_t index, uint64_t where,
+					     uint64_t seq)
+{
+	struct sl_packet p = sl_packet_of(ctx, 0);
+	struct sl_tables t;
+
+	if (!sl_tables_snapshot_bank(&t, where >> 24 & 1, (uint32_t)seq))
+		return SL_REASON_torn_table;
+	return sl_mode_impl(&t, &p, index, where & 0xff, where >> 8 & 0xff, (uint8_t)(where >> 16));
+}
+
+SL_INLINE int sl_mode(const struct sl_tables *t, struct sl_packet *p, uint64_t index, uint32_t l3,
+		      uint32_t l4, uint8_t mode)
+{
+	return sl_mode_global(p->frame, index,
+			      l3 | l4 << 8 | (uint64_t)mode << 16 | (uint64_t)t->live << 24,
+			      t->seq);
+}
+
+/* where: 0..7 the offset of the network header, 8..15 of the transport's, 16..31 the most. */
+__attribute__((noinline)) int sl_mss_clamp_global(struct xdp_md *ctx, uint64_t where)
+{
+	struct sl_packet p = sl_packet_of(ctx, 0);
+
+	sl_mss_clamp_impl(&p, where & 0xff, where >> 8 & 0xff, (uint16_t)(where >> 16));
+	return 0;
+}
+
+SL_INLINE void sl_mss_clamp(struct sl_packet p, uint32_t l3, uint32_t l4, uint16_t most)
+{
+	sl_mss_clamp_global(p.frame, l3 | l4 << 8 | (uint64_t)most << 16);
+}
+
+#endif

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The large and rare parts are functions of their own, where they don't stand in the common path's
+ * way. gcc keeps a packet in registers for as long as no such function is given its address: so
+ * what is rare in a part that isn't is given a copy's, and the worker makes another of the same
+ * buffer.
+ */
+#ifndef SL_ENGINE_NOINLINE_H
+#define SL_ENGINE_NOINLINE_H
+
+#include "../core/rare.h"
+
+#define SL_NOINLINE static __attribute__((noinline, unused))
+
+/* What `call` says of `copy`, and the packet is as it left that. */
+#define SL_ON_COPY(p, call)                                                                        \
+	({                                                                                         \
+		struct sl_packet copy = *(p);                                                      \
+		__auto_type said = (call);                                                         \
+		*(p) = copy;                                                                       \
+		said;                                                                              \
+	})
+
+SL_NOINLINE bool sl_flow_relocate(const struct sl_tables *t, uint64_t key, uint64_t now)
+{
+	return sl_flow_relocate_impl(t, key, now);
+}
+
+SL_NOINLINE uint32_t sl_track_miss(const struct sl_tables *t, const struct sl_flow_query *query)
+{
+	return sl_track_miss_impl(t, query);
+}
+
+SL_NOINLINE enum sl_policer_verdict sl_track_charge(const struct sl_tables *t, uint64_t key,
+						    bool ends, bool limited,
+						    const struct sl_policer_query *packet)
+{
+	return sl_track_charge_impl(t, key, ends, limited, packet);
+}
+
+SL_NOINLINE uint64_t sl_track_value(const struct sl_tables *t, uint64_t key, uint64_t now)
+{
+	return sl_track_value_impl(t, key, now);
+}
+
+SL_NOINLINE uint32_t sl_quic_noinline(const struct sl_tables *t, const struct sl_packet *p,
+				      uint64_t where, uint32_t server_ids)
+{
+	return sl_quic_impl(t, p, where, server_ids);
+}
+
+SL_INLINE uint32_t sl_quic(const struct sl_tables *t, const struct sl_packet *p, uint64_t where,
+			   uint32_t server_ids)
+{
+	return sl_quic_has_ids(where) ? sl_quic_noinline(t, p, where, server_ids) : 0;
+}
+
+SL_NOINLINE uint32_t sl_limit_check_one(const struct sl_tables *t,
+					const struct sl_policer_query *query, uint32_t index)
+{
+	return sl_limit_check_one_impl(t, query, index);
+}
+
+SL_NOINLINE uint32_t sl_service_range_noinline(const struct sl_tables *t, union sl_addr vip,
+					       uint32_t endpoint)
+{
+	return sl_service_range_impl(t, &vip, endpoint);
+}
+
+SL_NOINLINE uint32_t sl_reply_range_noinline(const struct sl_tables *t, union sl_addr backend,
+					     uint32_t endpoint)
+{
+	return sl_reply_range_impl(t, &backend, endpoint);
+}
+
+SL_INLINE uint32_t sl_service_range(const struct sl_tables *t, const union sl_addr *vip,
+				    uint32_t endpoint)
+{
+	return sl_service_range_noinline(t, *vip, endpoint);
+}
+
+SL_INLINE uint32_t sl_reply_range(const struct sl_tables *t, const union sl_addr *backend,
+				  uint32_t endpoint)
+{
+	return sl_reply_range_noinline(t, *backend, endpoint);
+}
+
+SL_NOINLINE enum sl_reason sl_extended(const struct sl_tables *t, struct sl_packet *p,
+				       const struct sl_lookup *w, uint16_t *egress)
+{
+	if (w->packet_class >= SL_CLASS_SERVICE6)
+		return SL_ON_COPY(p, sl_extended_impl(t, &copy, w, egress, true));
+	return SL_ON_COPY(p, sl_extended_impl(t, &copy, w, egress, false));
+}
+
+SL_INLINE enum sl_reason sl_fullnat_both_steps(const struct sl_tables *t, struct sl_packet *p,
+					       const struct sl_lookup *w, uint16_t *egress,
+					       bool is_ipv6)
+{
+	enum sl_reason reason = sl_fullnat_impl(t, p, w, egress, is_ipv6);
+
+	return reason == SL_RETRY_SLOW_PATH ? sl_fullnat_new_flow_impl(t, p, w, egress, is_ipv6)
+					    : reason;
+}
+
+SL_NOINLINE enum sl_reason sl_fullnat(const struct sl_tables *t, struct sl_packet *p,
+				      const struct sl_lookup *w, uint16_t *egress)
+{
+	if (w->packet_class >= SL_CLASS_SERVICE6)
+		return SL_ON_COPY(p, sl_fullnat_both_steps(t, &copy, w, egress, true));
+	return SL_ON_COPY(p, sl_fullnat_both_steps(t, &copy, w, egress, false));
+}
+
+SL_NOINLINE enum sl_reason sl_fullnat_reply(const struct sl_tables *t, struct sl_packet *p,
+					    const struct sl_lookup *w, uint16_t *egress)
+{
+	struct sl_lookup found = *w;
+
+	if (w->packet_class == SL_CLASS_SNAT_REPLY6)
+		return SL_ON_COPY(p, sl_fullnat_reply_impl(t, &copy, &found, egress, true));
+	return SL_ON_COPY(p, sl_fullnat_reply_impl(t, &copy, &found, egress, false));
+}
+
+SL_INLINE enum sl_reason sl_fullnat_error(const struct sl_tables *t, struct sl_packet *p,
+					  const struct sl_lookup *w, uint16_t *egress, bool is_ipv6)
+{
+	return is_ipv6 ? sl_icmp6_snat(t, p, w, egress) : sl_icmp_snat(t, p, w, egress);
+}
+
+SL_NOINLINE uint64_t sl_snat_find(const struct sl_tables *t, uint64_t key, uint64_t now,
+				  uint32_t pool)
+{
+	return sl_snat_find_impl(t, key, now, pool);
+}
+
+SL_NOINLINE uint64_t sl_snat_find_anywhere(const struct sl_tables *t, uint64_t key, uint32_t pool)
+{
+	return sl_snat_find_anywhere_impl(t, key, sl_hash_flow(key, sl_seam_root(t)->flow_key),
+					  pool);
+}
+
+SL_NOINLINE uint64_t sl_snat_alloc(const struct sl_tables *t, uint64_t key, uint64_t now,
+				   uint32_t pool, const union sl_addr *client, sl_be16 port)
+{
+	return sl_snat_alloc_impl(t, key, now, pool, client, port);
+}
+
+SL_NOINLINE bool sl_snat_reclaim(const struct sl_tables *t, uint64_t key, uint64_t now,
+				 uint32_t pool)
+{
+	return sl_snat_reclaim_impl(t, key, now, pool);
+}
+
+SL_NOINLINE enum sl_reason sl_rare(const struct sl_tables *t, struct sl_packet *p,
+				   uint8_t packet_class, uint16_t *egress)
+{
+	return sl_rare_impl(t, p, packet_class, egress);
+}
+
+SL_NOINLINE bool sl_source_routed(const struct sl_packet *p, uint32_t l3, uint32_t header)
+{
+	return sl_source_routed_impl(p, l3, header);
+}
+
+/* ---- IPv6 ---- */
+
+SL_INLINE uint32_t sl_layout6(const struct sl_tables *t, const struct sl_packet *p, uint32_t l3)
+{
+	(void)t;
+	return sl_layout6_impl(p, l3);
+}
+
+SL_INLINE uint32_t sl_quote6_layout(const struct sl_tables *t, const struct sl_packet *p,
+				    uint32_t at, uint32_t end)
+{
+	(void)t;
+	return sl_quote6_layout_impl(p, at, end);
+}
+
+SL_NOINLINE uint32_t sl_route_find6(const struct sl_tables *t, const union sl_addr *dst)
+{
+	return sl_route_find6_impl(t, dst);
+}
+
+SL_NOINLINE void sl_classify6(const struct sl_tables *t, const struct sl_packet *p,
+			      struct sl_lookup *w)
+{
+	sl_classify6_impl(t, p, w);
+}
+
+static inline enum sl_reason sl_route6(const struct sl_tables *t, struct sl_packet *p,
+				       const struct sl_lookup *w, uint16_t *egress)
+{
+	return SL_ON_COPY(p, sl_route6_impl(t, &copy, w, egress));
+}
+
+/* ---- fragments, answers, modes ---- */
+
+SL_INLINE uint64_t sl_fragment_find(const struct sl_tables *t, const struct sl_packet *p,
+				    uint32_t where, bool guess)
+{
+	return sl_fragment_find_impl(t, p, where, guess);
+}
+
+SL_INLINE void sl_fragment_enter(const struct sl_tables *t, const struct sl_packet *p,
+				 uint32_t where, uint64_t what, bool last)
+{
+	sl_fragment_enter_impl(t, p, where, what, last);
+}
+
+SL_NOINLINE uint32_t sl_answer(const struct sl_tables *t, struct sl_packet *p, uint32_t reason,
+			       uint32_t mtu)
+{
+	return sl_answer_impl(t, p, reason, mtu);
+}
+
+SL_NOINLINE int sl_mode_noinline(const struct sl_tables *t, struct sl_packet *p, uint64_t index,
+				 uint32_t l3, uint32_t l4, uint8_t mode)
+{
+	return sl_mode_impl(t, p, index, l3, l4, mode);
+}
+
+SL_INLINE int sl_mode(const struct sl_tables *t, struct sl_packet *p, uint64_t index, uint32_t l3,
+		      uint32_t l4, uint8_t mode)
+{
+	return SL_ON_COPY(p, sl_mode_noinline(t, &copy, index, l3, l4, mode));
+}
+
+SL_NOINLINE void sl_mss_clamp(struct sl_packet p, uint32_t l3, uint32_t l4, uint16_t most)
+{
+	sl_mss_clamp_impl(&p, l3, l4, most);
+}
+
+#endif

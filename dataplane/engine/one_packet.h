@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Both halves of the decision as a worker goes them, for who has one packet at a time (replay,
+ * tests): the steady way, and core/ for what isn't for it. A service is known as soon as it is met,
+ * and for that packet alone. A struct sl_one_packet begins as zero and serves any tables after
+ * another.
+ */
+#ifndef SL_ENGINE_ONE_PACKET_H
+#define SL_ENGINE_ONE_PACKET_H
+
+#include "fast_path.h"
+
+struct sl_one_packet {
+	struct sl_service_cache cache;
+	struct sl_fast_lookup fast;
+	struct sl_lookup lookup;
+};
+
+static inline void sl_one_packet_classify(struct sl_one_packet *h, const struct sl_tables *t,
+					  const struct sl_packet *p)
+{
+	struct sl_fast_keys keys = sl_fast_keys(t, p->ingress);
+	uint32_t linear = (uint32_t)(p->end - p->data);
+
+	sl_cache_flush(&h->cache, t->generation);
+	sl_classify(t, p, &h->lookup);
+	if (h->lookup.packet_class == SL_CLASS_SERVICE ||
+	    h->lookup.packet_class == SL_CLASS_SERVICE6)
+		sl_cache_fill(t, &h->cache, h->lookup.service);
+	if (sl_fast_classify(t, &h->cache, keys, p->ingress, p->data, linear, p->length, &h->fast))
+		sl_fast_to_lookup(t, &h->fast, &h->lookup);
+}
+
+static inline enum sl_reason sl_one_packet_route(struct sl_one_packet *h, const struct sl_tables *t,
+						 struct sl_packet *p, uint16_t *egress)
+{
+	enum sl_reason reason = sl_fast_route(t, &h->fast, (enum sl_fast_kind)h->fast.kind,
+					      SL_PORTS_MAX, p, egress);
+
+	if (reason == SL_RETRY_NEW_FLOW)
+		reason = sl_fast_route_new_flow(t, &h->fast, SL_PORTS_MAX, p, egress);
+	if (reason == SL_RETRY_SLOW_PATH)
+		reason = sl_route(t, p, &h->lookup, egress);
+	return sl_decide_end(t, p, reason, egress);
+}
+
+#endif
