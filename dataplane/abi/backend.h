@@ -69,6 +69,7 @@ enum sl_backend_flags {
 	SL_BACKEND_TAKES_NEW = 2,  /* new ones may come */
 	SL_BACKEND_RESOLVED = 4,   /* the MAC addresses are right */
 	SL_BACKEND_GUE_HEADER = 8, /* variant 0 of GUE, which has a header of its own */
+	SL_BACKEND_NO_ROUTE = 16,  /* not resolved, and nobody can be asked: no route leads there */
 };
 
 /* dst_mac and src_mac stand as they stand in the frame. A record that is all zero serves nobody. */
