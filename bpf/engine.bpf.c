@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* The XDP engine: steers to a worker where one serves, and makes the whole decision where none
- * does.
+/* The XDP engine: redirects packets to a worker where one serves the queue, and decides them itself
+ * where none does.
  *
- * One instance of this program per port, attached by control (control/xdp/link.c), with an xsks_map
- * of its own, since that is keyed by the queue alone; all other maps are shared. On AF_XDP a worker
- * can't give a packet back to the kernel, so every punt is decided here. What is ours is dropped
- * where it can't go on: passed to the kernel, it would be answered with a reset.
+ * Control attaches one instance of this program per port (control/xdp/link.c). Each has its own
+ * xsks_map, because that map is indexed by the queue only; all other maps are shared. A worker on
+ * AF_XDP can't give a packet back to the kernel, so this program decides what is left to the
+ * kernel. A packet that is ours but can't be forwarded is dropped: the kernel would answer it with
+ * a reset.
  *
- * Tables that move twice while one packet is decided (torn_table) take a CPU that stood still in
- * here for as long as two publishes: that packet is dropped, a second attempt isn't worth its code.
+ * If the tables change twice while one packet is decided (torn_table), this CPU stood still during
+ * two publishes. Such a packet is dropped; a second attempt isn't worth its code.
  *
- * The names xsk_def_prog, xsks_map and xsk_prog_version are libxdp's: by them the worker's driver
- * takes this program for the one that it would load itself, and enters its socket in the map.
+ * libxdp defines the names xsk_def_prog, xsks_map and xsk_prog_version. By them the worker's driver
+ * recognises this program as the one that it would load itself, and enters its socket in the map.
  */
 #include "../dataplane/abi/tails.h"
 #include "owner.h"
@@ -23,7 +24,7 @@ struct {
 	__type(value, uint32_t);
 } xsks_map SEC(".maps");
 
-/* Interfaces by the index of their port. One map for all instances of the program. */
+/* Interfaces by the index of their port. All instances of the program share this map. */
 struct {
 	__uint(type, BPF_MAP_TYPE_DEVMAP);
 	__uint(max_entries, SL_PORTS_MAX);
@@ -35,8 +36,9 @@ __uint(xsk_prog_version, 1) SEC("xdp_metadata");
 
 char sl_licence[] SEC("license") = "Dual BSD/GPL";
 
-/* libbpf fills the map as it loads, but for full NAT's (control/xdp/program.c). The pin of the map
- * (control/xdp/link.c) keeps the programs in it. */
+/* libbpf fills the map when it loads the programs, except those of full NAT
+ * (control/xdp/program.c). The map is pinned (control/xdp/link.c), which keeps its programs
+ * loaded. */
 int sl_xdp_icmp(struct xdp_md *ctx);
 int sl_xdp_first_fragment(struct xdp_md *ctx);
 int sl_xdp_fragment(struct xdp_md *ctx);
@@ -66,15 +68,16 @@ struct {
 		    [SL_TAIL_ANSWER] = (void *)&sl_xdp_answer },
 };
 
-/* What is of full NAT goes on in its programs from where it's found out: a branch before that would
- * have the verifier of Linux 6.1 walk all that follows twice. */
+/* Packets of full NAT continue in its own programs by a tail call from the point where they are
+ * recognised. With a branch before that point, the verifier of Linux 6.1 would walk all that
+ * follows twice. */
 SL_INLINE enum sl_reason sl_fullnat(const struct sl_tables *t, struct sl_packet *p,
 				    const struct sl_lookup *w, uint16_t *egress)
 {
 	(void)t, (void)egress;
 	bpf_tail_call(p->frame, &tails,
 		      w->packet_class == SL_CLASS_SERVICE6 ? SL_TAIL_FULLNAT6 : SL_TAIL_FULLNAT);
-	return SL_REASON_no_port; /* no such program */
+	return SL_REASON_no_port; /* the program isn't loaded */
 }
 
 SL_INLINE enum sl_reason sl_fullnat_reply(const struct sl_tables *t, struct sl_packet *p,
@@ -95,8 +98,8 @@ SL_INLINE enum sl_reason sl_fullnat_error(const struct sl_tables *t, struct sl_p
 	return SL_REASON_no_port;
 }
 
-/* What the next program has to know: the reason that a sender is to be told of; of full NAT what
- * the search for a binding came to. */
+/* What a program passes to the next: the reason to answer with; in full NAT the result of the
+ * search for a mapping, as mtu. */
 struct handoff {
 	uint32_t reason;
 	uint32_t mtu;
@@ -109,14 +112,15 @@ struct {
 	__type(value, struct handoff);
 } handoffs SEC(".maps");
 
-/* Whether a worker takes it: one serves the queue, and its socket is there. */
+/* Whether a worker takes packets of this queue: it serves the queue and has its socket in the
+ * map. */
 SL_INLINE bool worker_takes(uint32_t queue)
 {
 	return sl_owner_serves(queue) && bpf_map_lookup_elem(&xsks_map, &queue);
 }
 
-/* Out by the port that the verdict names. XDP_TX into a veth leaves the frame in the peer's ring on
- * kernels before 6.9, unless the peer has a program of its own; a redirect wakes it. */
+/* Transmits by a port. XDP_TX on a veth leaves the frame in the peer's ring on kernels before 6.9,
+ * unless the peer has a program too; a redirect wakes the peer. */
 SL_INLINE int send(uint16_t port, uint16_t ingress)
 {
 	if (port == ingress && !sl_veth)
@@ -124,8 +128,8 @@ SL_INLINE int send(uint16_t port, uint16_t ingress)
 	return (int)bpf_redirect_map(&egress, port, XDP_DROP);
 }
 
-/* What classify found: not ours, or a worker's, or to be decided here (-1), as all that is to be
- * answered without a look at a service. */
+/* What to do with a classified packet: an XDP action if it isn't ours or a worker takes it, or -1
+ * if it is decided here. Packets that are answered without a service are always decided here. */
 SL_INLINE int steer(const struct sl_tables *t, struct sl_lookup *w, uint32_t engine, uint32_t queue)
 {
 	if (sl_unlikely(!sl_seam_current(t)))
@@ -134,7 +138,7 @@ SL_INLINE int steer(const struct sl_tables *t, struct sl_lookup *w, uint32_t eng
 		if (sl_unlikely(sl_reason_is_answered(w->reason)))
 			return -1;
 		sl_tables_count(t, w->reason);
-		return w->reason == SL_REASON_not_ours ? XDP_PASS : XDP_DROP;
+		return sl_reason_punts(w->reason) ? XDP_PASS : XDP_DROP;
 	}
 	if (engine != SL_ENGINE_XDP && worker_takes(queue))
 		return (int)bpf_redirect_map(&xsks_map, queue, XDP_DROP);
@@ -171,7 +175,7 @@ SL_INLINE void hand_over(struct xdp_md *ctx, const struct sl_packet *p, uint32_t
 	bpf_tail_call(ctx, &tails, tail);
 }
 
-/* The end of a packet that was decided here. */
+/* Ends a packet that was decided here: transmits, answers or drops it. */
 SL_INLINE int finish(struct xdp_md *ctx, const struct sl_tables *t, const struct sl_packet *p,
 		     enum sl_reason reason, uint16_t port)
 {
@@ -182,7 +186,7 @@ SL_INLINE int finish(struct xdp_md *ctx, const struct sl_tables *t, const struct
 	return leave(t, reason, port, p->ingress);
 }
 
-/* Goes on in the program for it where full NAT is its service's mode or has sent it; else false. */
+/* Continues in the program for full NAT if the packet belongs to it; otherwise returns false. */
 SL_INLINE bool to_fullnat(struct xdp_md *ctx, const struct sl_tables *t, const struct sl_lookup *w,
 			  bool is_ipv6)
 {
@@ -192,11 +196,12 @@ SL_INLINE bool to_fullnat(struct xdp_md *ctx, const struct sl_tables *t, const s
 		bpf_tail_call(ctx, &tails, is_ipv6 ? SL_TAIL_FULLNAT6 : SL_TAIL_FULLNAT);
 	else
 		return false;
-	sl_tables_count(t, SL_REASON_no_port); /* no such program */
+	sl_tables_count(t, SL_REASON_no_port); /* the program isn't loaded */
 	return true;
 }
 
-/* The same for limits, without which nothing passes. */
+/* Continues on the extended path if the packet needs it; otherwise returns false. Without that
+ * program such packets are dropped, since limits must hold. */
 SL_INLINE bool to_extended(struct xdp_md *ctx, const struct sl_tables *t, const struct sl_lookup *w,
 			   bool is_ipv6)
 {
@@ -210,7 +215,8 @@ SL_INLINE bool to_extended(struct xdp_md *ctx, const struct sl_tables *t, const 
 SL_INLINE int sl_engine(struct xdp_md *ctx)
 {
 	struct sl_packet p = sl_packet_of(ctx);
-	/* Set as a whole: clang copies words that a branch has left unset, the verifier won't. */
+	/* Initialised as a whole: clang copies words that one branch left unset, and the verifier
+	 * refuses that. */
 	struct sl_lookup w = { 0 };
 	struct sl_tables t;
 	enum sl_reason reason;
@@ -224,7 +230,8 @@ SL_INLINE int sl_engine(struct xdp_md *ctx)
 	sl_classify(&t, &p, &w);
 	if (sl_unlikely(w.packet_class >= SL_CLASS_IP6)) {
 		bpf_tail_call(ctx, &tails, w.packet_class - SL_CLASS_IP6);
-		sl_lookup_decided(&w, SL_REASON_not_ours); /* no such program: the kernel's */
+		sl_lookup_decided(
+			&w, SL_REASON_not_ours); /* the program isn't loaded: left to the kernel */
 	}
 	verdict = steer(&t, &w, engine, ctx->rx_queue_index);
 	if (verdict >= 0)
@@ -262,7 +269,7 @@ SL_INLINE int rare(struct xdp_md *ctx, uint8_t packet_class)
 	return finish(ctx, &t, &p, reason, port);
 }
 
-/* What the first program found limited, and that it is to be decided here. */
+/* The extended path: packets that the first program found to need it, and to be decided by XDP. */
 SEC("xdp")
 int sl_xdp_extended(struct xdp_md *ctx)
 {
@@ -275,7 +282,7 @@ int sl_xdp_extended(struct xdp_md *ctx)
 	if (!sl_tables_snapshot(&t))
 		return XDP_PASS;
 	sl_classify(&t, &p, &w);
-	if (sl_unlikely(!sl_needs_extended_path(&w))) { /* a publish came between */
+	if (sl_unlikely(!sl_needs_extended_path(&w))) { /* a publish came in between */
 		sl_tables_count(&t, SL_REASON_torn_table);
 		return XDP_DROP;
 	}

@@ -34,6 +34,7 @@ struct sl_control {
 	struct sl_backend_counters *baseline; /* counters as they stood when a backend got its id */
 	struct sl_limit_counters *limit_baseline; /* when a limit did */
 	struct sl_sweep *sweep;
+	struct sl_announcer *announcer;
 	struct sl_region *region;   /* of pools' addresses, see tables/nat_pools.h */
 	uint32_t snat_cursor;	    /* the next that is looked at, of all regions */
 	struct sl_top *top;	    /* see report/limit_top.h; NULL: not yet */
@@ -59,6 +60,7 @@ struct sl_control {
 	uint32_t links_followed_ms;
 	bool xdp_alone; /* an interface isn't the dataplane's any more, see sl_queues_stranded() */
 	uint64_t stranded;	/* ports, by bit, of which that was logged */
+	uint64_t macs_left_out; /* ports, by bit, of which that was logged */
 	size_t routes_left_out; /* that don't fit */
 	json_t *logged;		/* problems of backends that were logged, see report/problems.h */
 	bool logged_full[2];	/* that the kernel's table of neighbours is, by family */

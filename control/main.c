@@ -23,6 +23,7 @@
 #include "desired/apply.h"
 #include "desired/operators.h"
 #include "desired/overrides.h"
+#include "network/announce.h"
 #include "network/multicast.h"
 #include "report/limit_top.h"
 #include "report/problems.h"
@@ -115,10 +116,18 @@ static void answer_neighbour_requests(struct sl_control *c)
 	}
 }
 
+/* Of ports that DPDK owns only the dataplane knows it. */
+static void take_macs(struct sl_control *c)
+{
+	const struct sl_queue *queues = c->store.base[SL_ARRAY_queues];
+
+	for (uint32_t i = 0; i < c->config.dataplane.n_ports; i++)
+		sl_net_set_mac(c->net, i, queues[i * SL_QUEUES_PER_PORT].mac);
+}
+
 static void watch_dataplane(struct sl_control *c)
 {
 	const struct sl_engine *e = c->store.base[SL_ARRAY_engine];
-	const struct sl_queue *queues = c->store.base[SL_ARRAY_queues];
 	bool alive = sl_dataplane_alive(c);
 
 	if (alive == c->dataplane_seen)
@@ -129,8 +138,33 @@ static void watch_dataplane(struct sl_control *c)
 		return;
 	}
 	sl_log("dataplane %u is here, with %u workers", e->pid, sl_workers(c));
-	for (uint32_t i = 0; i < c->config.dataplane.n_ports; i++)
-		sl_net_set_mac(c->net, i, queues[i * SL_QUEUES_PER_PORT].mac);
+	take_macs(c);
+}
+
+/* Whether a packet to a VIP is answered that comes in by a kernel interface: only then the VIP may
+ * be announced there. */
+static bool answers_on(const struct sl_control *c, uint32_t port)
+{
+	const struct sl_net_port *p = sl_net_port(c->net, port);
+
+	return p->up && p->ifindex == c->attached[port] &&
+	       (c->config.dataplane.engine != SL_CONFIG_ENGINE_DPDK || sl_dataplane_alive(c));
+}
+
+static void announce_vips(struct sl_control *c)
+{
+	for (uint32_t i = 0; i < c->config.dataplane.n_ports; i++) {
+		const struct sl_net_port *p = sl_net_port(c->net, i);
+		struct sl_announce_port now = { .answers = p->present && answers_on(c, i) };
+
+		if (now.answers) {
+			now.ifindex = p->ifindex;
+			now.downs = p->downs;
+			memcpy(now.mac, p->mac, sizeof(now.mac));
+		}
+		sl_announcer_port(c->announcer, i, &now);
+	}
+	sl_announcer_run(c->announcer, &c->store, sl_clock_ns());
 }
 
 /* Of the live model, as often as there are services. */
@@ -155,6 +189,7 @@ static void tick(evutil_socket_t fd, short what, void *context)
 	sl_queues_watch(c);
 	sl_ports_tick(c);
 	follow_interfaces(c);
+	announce_vips(c);
 	follow_vips(c);
 	sl_problems_watch(c);
 	sl_sweep_tick(c->sweep);
@@ -328,6 +363,11 @@ static int start(struct sl_control *c, bool fresh, char error[SL_ERROR_MAX])
 			sl_net_open(&c->net, c->base, &c->config, network_changed, c, error));
 	if (!err)
 		err = check_ports(c, error);
+	if (!err && sl_dataplane_alive(c)) {
+		/* Before the first generation: a worker serves by it. */
+		take_macs(c);
+		sl_net_configured(c->net);
+	}
 	if (!err)
 		err = of_machine(sl_attach_ports(c, error));
 	if (!err)
@@ -339,6 +379,9 @@ static int start(struct sl_control *c, bool fresh, char error[SL_ERROR_MAX])
 		c->sweep = sl_sweep_new(c);
 		err = c->sweep ? of_machine(open_sockets(c, error)) : -ENOMEM;
 	}
+	if (!err)
+		err = sl_announcer_open(&c->announcer, (uint32_t)c->config.dataplane.n_ports,
+					error);
 	return err ? err : add_events(c);
 }
 
@@ -386,6 +429,7 @@ static int serve(struct sl_control *c, bool fresh)
 	sl_log("stopping; what is published stays");
 	sl_rpc_close(c->reads);
 	sl_rpc_close(c->changes);
+	sl_announcer_close(c->announcer);
 	sl_sweep_free(c->sweep);
 	sl_net_close(c->net);
 	sl_limit_top_free(c);

@@ -15,6 +15,7 @@
 
 #include "../../config/process.h"
 #include "netlink.h"
+#include "stacked.h"
 
 #define BATCH_NS     5000000ull
 #define RETRY_NS     100000000ull   /* after a dump that failed */
@@ -32,6 +33,7 @@ struct sl_mirror {
 	void *context;
 	struct nl_sock *dumps;
 	struct nl_sock *events;
+	struct nl_cache *links;
 	struct nl_cache *routes;
 	struct nl_cache *neighbours;
 	struct event *readable;
@@ -86,6 +88,7 @@ static int refresh_port(struct sl_mirror *mirror, size_t i)
 {
 	const struct sl_config_port *config = &mirror->config->dataplane.port[i];
 	struct sl_net_port *port = &mirror->port[i];
+	uint32_t downs = port->downs;
 	int index = port->present ? (int)port->ifindex : 0, e = -NLE_NODEV;
 	struct rtnl_link *link;
 
@@ -105,8 +108,25 @@ static int refresh_port(struct sl_mirror *mirror, size_t i)
 		sl_log("port %s: interface %s is called %s now", config->name, port->name,
 		       rtnl_link_get_name(link));
 	sl_object_port(link, port);
+	port->downs = downs;
 	rtnl_link_put(link);
 	return 0;
+}
+
+static int refresh_ports(struct sl_mirror *mirror)
+{
+	size_t n = mirror->config->dataplane.n_ports;
+	int e;
+
+	for (size_t i = 0; i < n; i++) {
+		e = refresh_port(mirror, i);
+		if (e < 0)
+			return e;
+	}
+	e = nl_cache_refill(mirror->dumps, mirror->links);
+	if (e >= 0)
+		sl_stacked_find(mirror->links, mirror->port, n);
+	return e;
 }
 
 const struct sl_net_port *sl_mirror_port(const struct sl_mirror *mirror)
@@ -234,6 +254,18 @@ void sl_mirror_ask(struct sl_mirror *mirror, const union sl_addr *addr, uint16_t
 
 /* Events */
 
+/* A link that goes down and comes back within one batch would look as if nothing had been. */
+static void note_down(struct sl_mirror *mirror, struct nlmsghdr *header)
+{
+	const struct ifinfomsg *link = nlmsg_data(header);
+
+	if (nlmsg_datalen(header) < (int)sizeof(*link) || sl_object_link_up(link->ifi_flags))
+		return;
+	for (size_t i = 0; i < mirror->config->dataplane.n_ports; i++)
+		if (mirror->port[i].present && mirror->port[i].ifindex == (uint32_t)link->ifi_index)
+			mirror->port[i].downs++;
+}
+
 static int on_message(struct nl_msg *msg, void *context)
 {
 	struct sl_mirror *mirror = context;
@@ -246,6 +278,7 @@ static int on_message(struct nl_msg *msg, void *context)
 		/* fallthrough */
 	case RTM_NEWLINK:
 		mirror->link_events++;
+		note_down(mirror, header);
 		stale(mirror, STALE_PORTS | STALE_ROUTES);
 		break;
 	case RTM_NEWROUTE:
@@ -301,11 +334,9 @@ static int refresh(struct sl_mirror *mirror)
 	int e;
 
 	if (mirror->stale & STALE_PORTS) {
-		for (size_t i = 0; i < mirror->config->dataplane.n_ports; i++) {
-			e = refresh_port(mirror, i);
-			if (e < 0)
-				return e;
-		}
+		e = refresh_ports(mirror);
+		if (e < 0)
+			return e;
 		mirror->stale &= ~(uint32_t)STALE_PORTS;
 	}
 	if (mirror->stale & STALE_ROUTES) {
@@ -385,6 +416,9 @@ static int open_netlink(struct sl_mirror *mirror)
 	if (e < 0)
 		return e;
 	nl_socket_set_buffer_size(mirror->dumps, EVENT_BUFFER, 0);
+	e = rtnl_link_alloc_cache(mirror->dumps, AF_UNSPEC, &mirror->links);
+	if (e < 0)
+		return e;
 	e = rtnl_route_alloc_cache(mirror->dumps, AF_UNSPEC, 0, &mirror->routes);
 	if (e < 0)
 		return e;
@@ -442,6 +476,7 @@ void sl_mirror_close(struct sl_mirror *mirror)
 		event_free(mirror->readable);
 	nl_cache_free(mirror->neighbours);
 	nl_cache_free(mirror->routes);
+	nl_cache_free(mirror->links);
 	nl_socket_free(mirror->dumps);
 	nl_socket_free(mirror->events);
 	free(mirror);

@@ -40,9 +40,14 @@ struct sl_net_port {
 	uint8_t mac[6];
 	bool up; /* set up, and with carrier */
 	bool present;
+	uint32_t downs; /* how often it was seen to be down: it may be up again by now */
 	char name[SL_INTERFACE_NAME]; /* as it is called now, which needn't be the file's word */
 	union sl_addr addr4; /* the gateway's own there, the lowest of several; ::0: none */
 	union sl_addr addr6;
+	/* More MAC addresses that frames to this host have there, see stacked.h: of these the first
+	 * SL_PORT_ADDRESSES are told. */
+	uint8_t other_mac[SL_PORT_ADDRESSES][6];
+	uint32_t n_other;
 };
 
 /* kind is VIA (all fields count), ASK (dst_mac doesn't), LOCAL or NONE (nothing else does); never

@@ -42,6 +42,11 @@ static bool link_scope(const union sl_addr *addr)
 	return addr->b[0] == 0xff || (addr->b[0] == 0xfe && (addr->b[1] & 0xc0) == 0x80);
 }
 
+bool sl_object_link_up(unsigned int flags)
+{
+	return flags & IFF_UP && flags & KERNEL_LOWER_UP;
+}
+
 void sl_object_port(struct rtnl_link *link, struct sl_net_port *port)
 {
 	unsigned int flags = rtnl_link_get_flags(link);
@@ -51,7 +56,7 @@ void sl_object_port(struct rtnl_link *link, struct sl_net_port *port)
 	port->ifindex = (uint32_t)rtnl_link_get_ifindex(link);
 	port->mtu = rtnl_link_get_mtu(link);
 	port->present = true;
-	port->up = flags & IFF_UP && flags & KERNEL_LOWER_UP;
+	port->up = sl_object_link_up(flags);
 	strncpy(port->name, rtnl_link_get_name(link), sizeof(port->name) - 1);
 	if (mac && nl_addr_get_len(mac) == sizeof(port->mac))
 		memcpy(port->mac, nl_addr_get_binary_addr(mac), sizeof(port->mac));

@@ -12,6 +12,9 @@
 
 #include "mirror.h"
 
+/* Set up, and with carrier. */
+bool sl_object_link_up(unsigned int flags);
+
 void sl_object_port(struct rtnl_link *link, struct sl_net_port *port);
 
 /* False for what isn't looked up: other tables, TOS, multicast, IPv6 on one link only, and what

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* What is rare, limited, IPv6, of full NAT or to be answered goes on in a program of its own, which
- * has a stack of its own and is verified apart; what isn't pays one comparison for that. These are
- * the places of such programs in the map of them. The first ones are in the order of enum
- * sl_packet_class, and so are those from ICMP6 on. Those of full NAT are there where an instance
- * has room for pools of addresses: they take long to verify.
+/* The tail calls of the XDP engine: indices in the map of programs.
+ *
+ * The program that is attached handles the common case. It continues by a tail call in another
+ * program for ICMP, fragments, IPv6, limits, full NAT and answers to the sender. Each of these has
+ * a stack of its own and is verified on its own, so the common case only pays one comparison.
+ *
+ * The first four indices are in the order of enum sl_packet_class from SL_CLASS_IP6 on, and those
+ * from SL_TAIL_ICMP6 on in its order from SL_CLASS_ICMP6 on. The programs of full NAT are loaded
+ * only for an instance with room for SNAT pools, because they take long to verify.
  */
 #ifndef SL_ABI_TAILS_H
 #define SL_ABI_TAILS_H

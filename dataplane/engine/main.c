@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* sluice-dataplane: the DPDK engine of an instance.
  *
- * It waits for control to make the instance and publish its first generation (whichever of the two
- * is started first), attaches, starts the ports that the configuration names, puts one worker on
- * each core, and from then on only answers proposals (accept.h) until it is told to stop.
+ * It waits until control has created the instance and published its first generation (either may be
+ * started first), attaches, starts the ports of the configuration and one worker per core. After
+ * that the main thread only answers proposals (accept.h) until it is told to stop.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -29,6 +29,7 @@
 #include "../../config/process.h"
 #include "../abi/liveness.h"
 #include "accept.h"
+#include "announce.h"
 #include "worker.h"
 
 enum { LOOK_EVERY_MS = 100, ATTACH_EVERY_MS = 50 };
@@ -39,17 +40,18 @@ struct dataplane {
 	struct sl_store store;
 	struct sl_ports ports;
 	struct sl_acceptor *acceptor;
+	struct sl_announcer announcer;
 	struct sl_worker_run run[SL_CORES_MAX];
-	atomic_bool stop;  /* to the workers */
-	bool told_to_stop; /* before there was anything to stop */
+	atomic_bool stop;  /* tells the workers */
+	bool told_to_stop; /* a signal came before there were workers to stop */
 	uint64_t missed[SL_PORTS_CONFIG_MAX][SL_QUEUES_PER_PORT]; /* as last counted */
 	uint64_t count_at_ns;
-	int lock;   /* of this instance's dataplane; held while we live */
-	int wake;   /* datagram socket: control proposed something */
+	int lock;   /* lock file of this instance's dataplane; held while we live */
+	int wake;   /* datagram socket: control wakes us after a proposal */
 	int signal; /* signalfd */
 };
 
-/* The lock file that makes a second dataplane of the instance give up. */
+/* Takes the lock file, which keeps out a second dataplane of the instance. */
 static int lock_instance(struct dataplane *d)
 {
 	char path[SL_PATH_MAX + 32];
@@ -99,14 +101,14 @@ static int open_signals(struct dataplane *d)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP); /* control's business: nothing here is reloaded */
+	sigaddset(&set, SIGHUP); /* only control reloads the configuration */
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	d->signal = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	return d->signal < 0 ? SL_EXIT_MACHINE : SL_EXIT_OK;
 }
 
-/* True when we are told to stop. Returns early when control proposed something. */
+/* True when told to stop. Returns early when control has proposed a generation. */
 static bool wait_ms(struct dataplane *d, int ms)
 {
 	struct pollfd fd[] = { { .fd = d->signal, .events = POLLIN },
@@ -123,7 +125,7 @@ static bool wait_ms(struct dataplane *d, int ms)
 	return false;
 }
 
-/* Attaches, and waits until something was published. */
+/* Attaches to the instance, and waits for its first generation. */
 static int attach(struct dataplane *d)
 {
 	char error[SL_ERROR_MAX];
@@ -195,7 +197,7 @@ static int start_eal(struct dataplane *d)
 		sl_log("too many ports or cores for DPDK's command line");
 		return SL_EXIT_CONFIG;
 	}
-	memcpy(argv, args.arg, sizeof(argv)); /* EAL permutes it */
+	memcpy(argv, args.arg, sizeof(argv)); /* EAL reorders it */
 	err = eal_init(args.n, argv);
 	if (err < 0)
 		eal_failed(&d->config.dataplane);
@@ -203,7 +205,7 @@ static int start_eal(struct dataplane *d)
 	return err < 0 ? SL_EXIT_MACHINE : SL_EXIT_OK;
 }
 
-/* What is live was accepted by another dataplane, or by none. */
+/* The live generation was accepted by another dataplane, or by none. */
 static int accept_live(struct dataplane *d)
 {
 	uint32_t at;
@@ -232,7 +234,8 @@ static int start_workers(struct dataplane *d)
 					       .stop = &d->stop,
 					       .adaptive =
 						       d->config.dataplane.idle == SL_IDLE_ADAPTIVE,
-					       .n_ports = (uint32_t)d->config.dataplane.n_ports };
+					       .n_ports = (uint32_t)d->config.dataplane.n_ports,
+					       .outgoing = w == 0 ? d->announcer.ring : NULL };
 		run->n_rx = sl_ports_deal(&d->ports, w, run->rx,
 					  sizeof(run->rx) / sizeof(run->rx[0]), run->tx);
 		if (rte_eal_remote_launch(sl_worker_main, run, w + 1) != 0) {
@@ -243,19 +246,19 @@ static int start_workers(struct dataplane *d)
 	return SL_EXIT_OK;
 }
 
-static void announce_port(struct dataplane *d, uint32_t port, struct sl_queue *record)
+static void publish_port(struct dataplane *d, uint32_t port, struct sl_queue *record)
 {
 	sl_ports_mac(&d->ports, port, record->mac);
 	record->ifindex = sl_ports_ifindex(&d->ports, port);
 }
 
-static int announce(struct dataplane *d)
+static int publish_self(struct dataplane *d)
 {
 	struct sl_engine *self = d->store.base[SL_ARRAY_engine];
 	struct sl_queue *queues = d->store.base[SL_ARRAY_queues];
 
 	for (uint32_t p = 0; p < d->config.dataplane.n_ports; p++)
-		announce_port(d, p, &queues[p * SL_QUEUES_PER_PORT]);
+		publish_port(d, p, &queues[p * SL_QUEUES_PER_PORT]);
 	self->instance = sl_store_root(&d->store)->instance;
 	self->workers = d->ports.n_workers;
 	self->accepted = 0;
@@ -325,20 +328,26 @@ static int serve(struct dataplane *d)
 	d->acceptor = sl_acceptor_new(&d->store, (uint32_t)d->config.dataplane.n_ports);
 	if (!d->acceptor)
 		return SL_EXIT_MACHINE;
-	status = announce(d);
+	if (sl_announcer_init(&d->announcer, &d->ports) != 0) {
+		sl_log("VIPs can't be announced: no memory");
+		return SL_EXIT_MACHINE;
+	}
+	status = publish_self(d);
 	if (!status)
 		status = accept_live(d);
 	if (!status)
 		status = start_workers(d);
 	if (!status) {
 		sl_log("ready: %u workers", d->ports.n_workers);
-		while (!wait_ms(d, LOOK_EVERY_MS)) {
+		do {
 			sl_acceptor_run(d->acceptor);
+			sl_announcer_run(&d->announcer, &d->store, sl_clock_ns());
 			count_missed(d);
-		}
+		} while (!wait_ms(d, LOOK_EVERY_MS));
 		sl_log("stopping");
 	}
 	stop_workers(d);
+	sl_announcer_fini(&d->announcer);
 	sl_acceptor_free(d->acceptor);
 	return status;
 }
@@ -402,7 +411,7 @@ int main(int argc, char **argv)
 					   .instance = d.config.instance,
 					   .bpf_dir = d.config.bpf_dir,
 					   .huge_dir = d.config.huge_dir };
-	prctl(PR_SET_TIMERSLACK, 10000UL); /* proposals are answered soon */
+	prctl(PR_SET_TIMERSLACK, 10000UL); /* a proposal is answered within this time */
 	status = lock_instance(&d);
 	if (!status)
 		status = open_signals(&d);
