@@ -73,6 +73,9 @@ const struct sl_net_port *sl_net_port(const struct sl_net *net, uint32_t port);
 /* Grows whenever something changed about interfaces, also those that are no ports. */
 uint32_t sl_net_link_events(const struct sl_net *net);
 
+/* Whether the kernel's table of neighbours of the family is full, so that some stay unknown. */
+bool sl_net_neighbours_full(const struct sl_net *net, bool is_ipv6);
+
 /* What the dataplane says of a port that no kernel interface stands for; ignored for others. */
 void sl_net_set_mac(struct sl_net *net, uint32_t port, const uint8_t mac[6]);
 
