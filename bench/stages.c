@@ -14,7 +14,7 @@ static inline __attribute__((always_inline)) void work_on(struct sl_tables *tabl
 							  enum sl_stage stage, uint16_t port,
 							  struct rte_mbuf **frame, uint16_t n)
 {
-	struct sl_fast_keys keys = sl_fast_keys(tables->root);
+	struct sl_fast_keys keys = sl_fast_keys(tables, port);
 	struct sl_fast_lookup step[SL_BURST];
 
 	if (stage == SL_STAGE_IO)
@@ -28,8 +28,9 @@ static inline __attribute__((always_inline)) void work_on(struct sl_tables *tabl
 				       .ingress = port };
 		struct sl_lookup lookup;
 
-		if (sl_likely(sl_fast_classify(tables, cache, keys, data, rte_pktmbuf_data_len(m),
-					       rte_pktmbuf_pkt_len(m), &step[i]) != SL_FAST_NONE))
+		if (sl_likely(sl_fast_classify(tables, cache, keys, port, data,
+					       rte_pktmbuf_data_len(m), rte_pktmbuf_pkt_len(m),
+					       &step[i]) != SL_FAST_NONE))
 			continue;
 		sl_classify(tables, &p, &lookup);
 		if (lookup.packet_class == SL_CLASS_SERVICE)
@@ -73,7 +74,7 @@ static inline __attribute__((always_inline)) uint64_t loop(const struct sl_worke
 
 uint64_t sl_stage_loop(const struct sl_worker_run *run, enum sl_stage stage, uint64_t *packets)
 {
-	static _Thread_local struct sl_service_cache cache; /* begins as zero */
+	static _Thread_local struct sl_service_cache cache; /* starts zeroed */
 	struct sl_tables t;
 	struct timespec ts;
 
@@ -84,7 +85,7 @@ uint64_t sl_stage_loop(const struct sl_worker_run *run, enum sl_stage stage, uin
 	if (!sl_tables_snapshot(&t, run->store))
 		return 0;
 	sl_cache_flush(&cache, t.generation);
-	switch (stage) { /* each a loop of its own: what isn't measured isn't there */
+	switch (stage) { /* each stage is its own loop: no code that isn't measured */
 	case SL_STAGE_CLASSIFY:
 		return loop(run, &t, &cache, SL_STAGE_CLASSIFY, packets);
 	case SL_STAGE_DECIDE:

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The dataplane of a configuration: cores, memory, ports, capacities, and the next hops that leave
- * by those ports.
+/* The dataplane group: cores, memory, ports, capacities, and the next hops that leave by those
+ * ports.
  *
- * Here it is decided where the tables live (place_tables()), for both processes.
+ * place_tables() decides in what kind of memory the tables are, for both processes.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -35,7 +35,7 @@ static int read_pci(const char *text, char device[SL_DEVICE_MAX])
 	return 0;
 }
 
-/* The three forms can't be confused: the kernel allows no ':' in a name, and "net_" is DPDK's. */
+/* The three forms can't be confused: interface names have no ':', and "net_" belongs to DPDK. */
 #define CORES_EXAMPLE "cores = [ 1 ];"
 
 static int read_device(struct sl_reader *r, const struct sl_field *field, config_setting_t *setting,
@@ -76,12 +76,52 @@ static int read_device(struct sl_reader *r, const struct sl_field *field, config
 	return 0;
 }
 
+/* The address of one host, for whom the field asks. */
+static int read_host_mac(struct sl_reader *r, const struct sl_field *field,
+			 config_setting_t *setting, uint8_t mac[6])
+{
+	static const uint8_t nobody[6];
+	const char *text = config_setting_get_string(setting);
+
+	if (!text || sl_text_mac(text, mac))
+		return sl_fail(r, setting, "\"%.64s\" is not a MAC address; write one, such as: %s",
+			       text ? text : "", field->example);
+	if ((mac[0] & 1) || !memcmp(mac, nobody, sizeof(nobody)))
+		return sl_fail(r, setting, "%s is no single host's; give one host's own", text);
+	return 0;
+}
+
+static int read_macs(struct sl_reader *r, const struct sl_field *field, config_setting_t *array,
+		     void *record)
+{
+	struct sl_config_port *port = record;
+	int n = config_setting_length(array);
+
+	if (n > SL_PORT_ADDRESSES)
+		return sl_fail(r, array, "has %d MAC addresses; give at most %d", n,
+			       SL_PORT_ADDRESSES);
+	for (int i = 0; i < n; i++) {
+		int err = read_host_mac(r, field, config_setting_get_elem(array, (unsigned int)i),
+					port->macs[i]);
+
+		if (err)
+			return err;
+		for (int k = 0; k < i; k++)
+			if (!memcmp(port->macs[k], port->macs[i], sizeof(port->macs[0])))
+				return sl_fail(r, config_setting_get_elem(array, (unsigned int)i),
+					       "is named twice; give each address once");
+	}
+	port->n_macs = (uint32_t)n;
+	return 0;
+}
+
 static const struct sl_field port_fields[] = {
 	{ "name", SL_STRING, sl_read_name, "name = \"client\";", .required = true,
 	  SL_MEMBER(sl_config_port, name) },
 	{ "device", SL_STRING, read_device, "device = \"eth1\";", .required = true },
 	{ "queues", SL_INTEGER, sl_read_integer, "queues = 1;", SL_MEMBER(sl_config_port, queues),
 	  .min = 1, .max = SL_QUEUES_PER_PORT },
+	{ "macs", SL_ARRAY, read_macs, "macs = [ \"00:00:5e:00:01:33\" ];", .required = false },
 };
 const struct sl_group sl_group_port = SL_GROUP_OF("dataplane.ports", port_fields);
 
@@ -92,7 +132,7 @@ static int same_name(const void *a, const void *b)
 	return strcmp(left->name, right->name);
 }
 
-/* A virtual device's arguments don't make it another device. */
+/* The same virtual device with other arguments is still the same device. */
 static int same_device(const void *a, const void *b)
 {
 	const struct sl_config_port *left = a, *right = b;
@@ -177,6 +217,7 @@ static int read_cores(struct sl_reader *r, const struct sl_field *field, config_
 		dataplane->cores[i] = (uint32_t)core;
 	}
 	dataplane->n_cores = (size_t)n;
+	dataplane->cores_line = (int)array->line;
 	return 0;
 }
 
@@ -298,8 +339,8 @@ static const struct sl_field dataplane_fields[] = {
 };
 const struct sl_group sl_group_dataplane = SL_GROUP_OF("dataplane", dataplane_fields);
 
-/* The one place that decides where the tables live: where XDP can read them, if there is any port
- * that it serves now (a kernel interface) or could be given back to it (a PCI device). */
+/* Decides the tables' kind of memory: memory that XDP can read, if XDP serves any port now (a
+ * kernel interface) or could serve it later (a PCI device). */
 static int place_tables(struct sl_reader *r, struct sl_config_dataplane *dataplane)
 {
 	const struct sl_config_port *port = dataplane->port, *end = port + dataplane->n_ports;
@@ -319,8 +360,8 @@ static int place_tables(struct sl_reader *r, struct sl_config_dataplane *datapla
 	return 0;
 }
 
-/* Workers need cores; XDP runs on those where packets come in. And it serves kernel interfaces
- * only. */
+/* Workers need cores. XDP needs none, as it runs where packets come in, but it serves kernel
+ * interfaces only. */
 static int check_engine(struct sl_reader *r, config_setting_t *setting,
 			const struct sl_config_dataplane *dataplane)
 {
@@ -352,7 +393,7 @@ int sl_read_dataplane(struct sl_reader *r, const struct sl_field *field, config_
 	return err ? err : place_tables(r, dataplane);
 }
 
-/* The bits of a prefix beyond its length; whether any was set. */
+/* Whether a prefix has bits set beyond its length; clears them. */
 static bool clear_rest(union sl_addr *prefix, uint32_t length)
 {
 	uint8_t rest = 0;
@@ -366,7 +407,7 @@ static bool clear_rest(union sl_addr *prefix, uint32_t length)
 	return rest;
 }
 
-/* "10.0.0.0/8" or "2001:db8::/32", or an address alone. */
+/* "10.0.0.0/8", "2001:db8::/32" or a bare address. */
 int sl_read_prefix(struct sl_reader *r, const struct sl_field *field, config_setting_t *setting,
 		   void *record)
 {
@@ -421,16 +462,7 @@ static int read_hop_port(struct sl_reader *r, const struct sl_field *field,
 static int read_mac(struct sl_reader *r, const struct sl_field *field, config_setting_t *setting,
 		    void *record)
 {
-	static const uint8_t nobody[6];
-	const char *text = config_setting_get_string(setting);
-	struct sl_config_next_hop *hop = record;
-
-	if (sl_text_mac(text, hop->mac))
-		return sl_fail(r, setting, "\"%.64s\" is not a MAC address; write one, such as: %s",
-			       text, field->example);
-	if ((hop->mac[0] & 1) || !memcmp(hop->mac, nobody, sizeof(nobody)))
-		return sl_fail(r, setting, "%s is no single host's; give the next hop's own", text);
-	return 0;
+	return read_host_mac(r, field, setting, ((struct sl_config_next_hop *)record)->mac);
 }
 
 static const struct sl_field next_hop_fields[] = {

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../config/machine.h"
 #include "../desired/changes.h"
 #include "../model/shared_endpoints.h"
 #include "change.h"
@@ -105,6 +106,15 @@ static void note_shared(const struct sl_control *c, const json_t *before, json_t
 	json_decref(now);
 }
 
+static bool same_macs(const struct sl_config_dataplane *a, const struct sl_config_dataplane *b)
+{
+	for (size_t i = 0; i < a->n_ports; i++)
+		if (a->port[i].n_macs != b->port[i].n_macs ||
+		    memcmp(a->port[i].macs, b->port[i].macs, sizeof(a->port[i].macs)) != 0)
+			return false;
+	return true;
+}
+
 /* What a reload holds until it has ended. */
 struct reload {
 	struct sl_transaction *t;
@@ -129,10 +139,15 @@ static void exchange(struct reload *r)
 /* What is fixed while the process runs stays what it is. */
 static void keep_fixed(const struct sl_config *old, struct sl_config *new)
 {
-	enum sl_config_engine engine = new->dataplane.engine;
+	struct sl_config_dataplane wanted = new->dataplane;
 
 	new->dataplane = old->dataplane;
-	new->dataplane.engine = engine;
+	new->dataplane.engine = wanted.engine;
+	for (size_t i = 0; i < old->dataplane.n_ports; i++) {
+		memcpy(new->dataplane.port[i].macs, wanted.port[i].macs,
+		       sizeof(wanted.port[i].macs));
+		new->dataplane.port[i].n_macs = wanted.port[i].n_macs;
+	}
 	memcpy(new->run_dir, old->run_dir, sizeof(new->run_dir));
 	memcpy(new->state_dir, old->state_dir, sizeof(new->state_dir));
 	memcpy(new->bpf_dir, old->bpf_dir, sizeof(new->bpf_dir));
@@ -145,6 +160,8 @@ static void note_network(const struct sl_config *old, const struct sl_config *ne
 		sl_note(changes, "next_hops changed");
 	if (!same_direct_from(old, new))
 		sl_note(changes, "direct_from changed");
+	if (!same_macs(&old->dataplane, &new->dataplane))
+		sl_note(changes, "dataplane.ports: macs changed");
 	if (old->dataplane.engine != new->dataplane.engine)
 		sl_note(changes, "dataplane.engine changed");
 }
@@ -186,6 +203,8 @@ static int read_new(struct reload *r, char error[SL_ERROR_MAX])
 	if (err)
 		return err;
 	note_later(old, &r->file, r->later);
+	if (sl_machine_check_cores(&r->file, error) != 0)
+		json_array_append_new(r->later, json_string(error));
 	keep_fixed(old, &r->file);
 	note_network(old, &r->file, r->t->changes);
 	sl_operators_rename(r->t->operators, old, &r->file);

@@ -307,6 +307,25 @@ int sl_apply(struct sl_control *c, const struct sl_layers *layers, struct sl_mod
 
 /* The network */
 
+/* In places that are free stands the port's own. */
+static void fill_addresses(struct sl_port *port, const struct sl_net_port *p)
+{
+	for (uint32_t i = 0; i < SL_PORT_ADDRESSES; i++)
+		port->address[i] = sl_port_address(i < p->n_other ? p->other_mac[i] : p->mac);
+}
+
+static void note_addresses(struct sl_control *c, uint32_t port, const struct sl_net_port *p)
+{
+	uint64_t bit = 1ull << port;
+
+	if (p->n_other > SL_PORT_ADDRESSES && !(c->macs_left_out & bit))
+		sl_log("port %s: there are %u MAC addresses on top of it, and only %d are taken; "
+		       "frames to the others are the kernel's",
+		       c->config.dataplane.port[port].name, p->n_other, SL_PORT_ADDRESSES);
+	c->macs_left_out =
+		p->n_other > SL_PORT_ADDRESSES ? c->macs_left_out | bit : c->macs_left_out & ~bit;
+}
+
 static bool apply_ports(struct sl_control *c, struct sl_model *next)
 {
 	struct sl_port port[SL_PORTS_MAX] = { 0 };
@@ -321,6 +340,8 @@ static bool apply_ports(struct sl_control *c, struct sl_model *next)
 		memcpy(port[i].mac, p->mac, 6);
 		port[i].addr4 = p->addr4;
 		port[i].addr6 = p->addr6;
+		fill_addresses(&port[i], p);
+		note_addresses(c, i, p);
 	}
 	changed = memcmp(port, next->port, sizeof(port)) != 0;
 	memcpy(next->port, port, sizeof(port));
@@ -367,11 +388,17 @@ bool sl_apply_network(struct sl_control *c, struct sl_model *next)
 
 	changed |= apply_routes(c, next);
 	for (size_t i = 0; i < next->n; i++) {
-		struct sl_model_service *s = sl_model_edit(next, i);
+		const struct sl_model_service *s = next->service[i];
 
-		if (!s)
-			continue;
-		changed |= sl_service_resolve(s, c->net);
+		if (sl_service_is_stale(s, c->net)) {
+			struct sl_model_service *edited = sl_model_edit(next, i);
+
+			if (!edited)
+				continue;
+			sl_service_resolve(edited, c->net);
+			changed = true;
+			s = edited;
+		}
 		for (uint32_t k = 0; k < s->n; k++)
 			if (s->backend[k].state != SL_STATE_FREE &&
 			    s->backend[k].hop.kind == SL_ROUTE_ASK)

@@ -67,10 +67,25 @@ static void take_address(void *context, const struct sl_mirror_route *route)
 		*own = *addr;
 }
 
+/* What the file says comes first. */
+static void add_macs(const struct sl_config_port *conf, struct sl_net_port *port)
+{
+	uint8_t found[SL_PORT_ADDRESSES][6];
+	uint32_t n = port->n_other;
+
+	memcpy(found, port->other_mac, sizeof(found));
+	memset(port->other_mac, 0, sizeof(port->other_mac));
+	memcpy(port->other_mac, conf->macs, conf->n_macs * sizeof(conf->macs[0]));
+	for (uint32_t i = 0, at = conf->n_macs; i < n && at < SL_PORT_ADDRESSES; i++, at++)
+		memcpy(port->other_mac[at], found[i], sizeof(found[i]));
+	port->n_other = n + conf->n_macs;
+}
+
 static void take_ports(struct sl_net *net, struct sl_net_port port[SL_PORTS_CONFIG_MAX])
 {
 	memcpy(port, sl_mirror_port(net->mirror), SL_PORTS_CONFIG_MAX * sizeof(*port));
 	for (size_t i = 0; i < net->config->dataplane.n_ports; i++) {
+		add_macs(&net->config->dataplane.port[i], &port[i]);
 		if (net->config->dataplane.port[i].kind == SL_PORT_KERNEL)
 			continue;
 		memcpy(port[i].mac, net->told_mac[i], sizeof(port[i].mac));
@@ -158,6 +173,16 @@ void sl_net_close(struct sl_net *net)
 const struct sl_net_port *sl_net_port(const struct sl_net *net, uint32_t port)
 {
 	return port < net->config->dataplane.n_ports ? &net->port[port] : NULL;
+}
+
+uint32_t sl_net_link_events(const struct sl_net *net)
+{
+	return sl_mirror_link_events(net->mirror);
+}
+
+bool sl_net_neighbours_full(const struct sl_net *net, bool is_ipv6)
+{
+	return sl_mirror_neighbours_full(net->mirror, is_ipv6);
 }
 
 void sl_net_set_mac(struct sl_net *net, uint32_t port, const uint8_t mac[6])

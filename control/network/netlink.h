@@ -12,6 +12,9 @@
 
 #include "mirror.h"
 
+/* Set up, and with carrier. */
+bool sl_object_link_up(unsigned int flags);
+
 void sl_object_port(struct rtnl_link *link, struct sl_net_port *port);
 
 /* False for what isn't looked up: other tables, TOS, multicast, IPv6 on one link only, and what
@@ -22,5 +25,9 @@ bool sl_object_route(struct rtnl_route *route, const struct sl_net_port *ports,
 /* False for what isn't a resolved neighbour on a port of ours. */
 bool sl_object_neighbour(struct rtnl_neigh *from, const struct sl_net_port *ports,
 			 struct sl_mirror_neighbour *to);
+
+/* Whether the kernel refused to make a neighbour because it has as many as it may have
+ * (gc_thresh3); *family says in which of its tables. */
+bool sl_object_table_full(const struct nlmsgerr *refusal, int *family);
 
 #endif

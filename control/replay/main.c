@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* sluice-replay: what would a configuration do to the packets of a capture?
  *
- * Tables as control would make them from the file (tables.h), packets from a capture in its order
- * (capture.h), the real decision of either engine (engine.h). No NIC, no instance, nothing that
- * runs is touched. docs/replay.md is its manual.
+ * It makes the tables that control would publish for a file (tables.h), reads packets from a
+ * capture in their order (capture.h), and has either engine decide them (engine.h). It needs no NIC
+ * and no instance, and touches nothing that runs. docs/replay.md is its manual.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -16,6 +16,8 @@
 #include "names.h"
 #include "tables.h"
 
+enum { MACS_MAX = 64 };
+
 struct replay {
 	struct sl_control control;
 	const struct sl_engine_kind *kind;
@@ -24,13 +26,17 @@ struct replay {
 	struct sl_capture *capture;
 	struct sl_local local[SL_LOCAL_MAX];
 	size_t n_local;
+	uint8_t mac[MACS_MAX][6]; /* that the capture has for the gateway's */
+	size_t n_macs;
+	bool any_mac;
 	const char *port_name;
 	uint32_t port;
 	bool json;
 
 	uint64_t start_ns; /* of the first packet */
-	uint64_t now_ns;   /* of the capture; never goes back */
+	uint64_t now_ns;   /* from the capture; never goes back */
 	uint64_t packets, cut;
+	uint64_t others; /* addressed to other hosts */
 	uint64_t verdicts[SL_DROP + 1];
 };
 
@@ -50,12 +56,12 @@ static const char *const verdict_name[] = {
 	[SL_DROP] = "drop",
 };
 
-/* Of a frame that the engine is never handed. */
+/* The text for a frame that never reaches this engine. */
 #define TOO_LONG "too_long"
 
 static void print_json_name(const char *field, const char *name)
 {
-	/* A configuration's names need no escapes. */
+	/* Names in a configuration need no escapes. */
 	if (name)
 		printf(",\"%s\":\"%s\"", field, name);
 	else
@@ -87,14 +93,38 @@ static uint64_t ticks(struct replay *r, uint64_t time_ns)
 	return (r->now_ns - r->start_ns) >> SL_TICK_SHIFT;
 }
 
+static bool is_ours(const struct replay *r, const uint8_t *mac)
+{
+	if (mac[0] & 1)
+		return false; /* a group's */
+	for (size_t i = 0; i < r->n_macs; i++)
+		if (!memcmp(r->mac[i], mac, 6))
+			return true;
+	for (uint32_t i = 0; i < r->control.config.dataplane.n_ports; i++)
+		if (!memcmp(sl_net_port(r->control.net, i)->mac, mac, 6))
+			return true;
+	return r->any_mac;
+}
+
+/* What the capture has for an address of the gateway's is one of the port that all packets come in
+ * by. */
+static void address_to_port(const struct replay *r, struct sl_frame *frame)
+{
+	if (frame->length >= 6 && is_ours(r, frame->data))
+		memcpy(frame->data, sl_net_port(r->control.net, r->port)->mac, 6);
+}
+
 static int replay_one(struct replay *r, struct sl_captured *p, char error[SL_ERROR_MAX])
 {
 	struct sl_names_key key = sl_names_key(&p->frame);
-	int reason = r->kind->decide(r->engine, &p->frame, ticks(r, p->time_ns));
 	enum sl_verdict verdict = SL_DROP;
 	struct sl_subject subject = { 0 };
+	int reason;
 
+	address_to_port(r, &p->frame);
+	reason = r->kind->decide(r->engine, &p->frame, ticks(r, p->time_ns));
 	r->packets++;
+	r->others += reason == SL_REASON_other_host;
 	r->cut += p->cut;
 	if (reason < 0 && reason != -EMSGSIZE) {
 		snprintf(error, SL_ERROR_MAX, "packet %" PRIu64 ": the %s engine failed: %s",
@@ -120,6 +150,10 @@ static void summary(const struct replay *r, uint64_t took_ns)
 		sl_log("%" PRIu64 " packets were cut short by the capture; zeros stood in for the "
 		       "rest",
 		       r->cut);
+	if (r->others)
+		sl_log("%" PRIu64 " packets were addressed to other hosts; `--mac MAC` says which "
+		       "address was the gateway's, `--mac any` takes all",
+		       r->others);
 	sl_log("%s: %" PRIu64 " packets: %" PRIu64 " forward, %" PRIu64 " reply, %" PRIu64
 	       " punt, %" PRIu64 " drop; %.3f s, %.0f packets/s",
 	       r->kind->name, r->packets, r->verdicts[SL_FORWARD], r->verdicts[SL_REPLY],
@@ -177,6 +211,15 @@ static int parse_local(const char *text, struct sl_local *local, char error[SL_E
 	return 0;
 }
 
+static int parse_mac(struct replay *r, const char *text)
+{
+	if (strcmp(text, "any") == 0) {
+		r->any_mac = true;
+		return 0;
+	}
+	return r->n_macs == MACS_MAX ? -EINVAL : sl_config_parse_mac(text, r->mac[r->n_macs++]);
+}
+
 static int find_port(struct replay *r, char error[SL_ERROR_MAX])
 {
 	const struct sl_config_dataplane *d = &r->control.config.dataplane;
@@ -229,6 +272,8 @@ static void usage(FILE *to)
 	      "  -e, --engine ENGINE   dpdk (default; needs no rights) or xdp (needs root)\n"
 	      "  -p, --port NAME       the port that all packets come in by (default: the first)\n"
 	      "  -l, --local PREFIX    the gateway's own, or exempt: the kernel's; repeatable\n"
+	      "  -m, --mac MAC         an address that the gateway had in the capture, or any; "
+	      "repeatable\n"
 	      "  -j, --json            JSON lines\n"
 	      "  -V, --version\n"
 	      "  -h, --help\n",
@@ -251,6 +296,7 @@ int main(int argc, char **argv)
 		{ "engine", required_argument, NULL, 'e' },
 		{ "port", required_argument, NULL, 'p' },
 		{ "local", required_argument, NULL, 'l' },
+		{ "mac", required_argument, NULL, 'm' },
 		{ "json", no_argument, NULL, 'j' },
 		{ "version", no_argument, NULL, 'V' },
 		{ "help", no_argument, NULL, 'h' },
@@ -260,7 +306,7 @@ int main(int argc, char **argv)
 	char error[SL_ERROR_MAX];
 	int option;
 
-	while ((option = getopt_long(argc, argv, "c:e:p:l:jVh", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "c:e:p:l:m:jVh", options, NULL)) != -1) {
 		switch (option) {
 		case 'c':
 			r.control.file = optarg;
@@ -278,6 +324,11 @@ int main(int argc, char **argv)
 				return usage_error("--local: too many");
 			if (parse_local(optarg, &r.local[r.n_local++], error) != 0)
 				return usage_error(error);
+			break;
+		case 'm':
+			if (parse_mac(&r, optarg) != 0)
+				return usage_error("--mac: a MAC address, such as "
+						   "02:00:00:00:00:01, or any; 64 at most");
 			break;
 		case 'j':
 			r.json = true;

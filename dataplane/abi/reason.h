@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Why a packet ended where it ended.
+/* Reasons: why a packet was forwarded, answered, dropped or left to the kernel.
  *
  * One line here makes the enum value, the counter, the metric, the help text and the word that
- * `sluicectl` prints. Append only: the position is part of the contract.
+ * `sluicectl` prints. Lines are only appended: the position is part of the contract.
  */
 #ifndef SL_ABI_REASON_H
 #define SL_ABI_REASON_H
 
 enum sl_verdict {
-	SL_PUNT,    /* not ours: the kernel's */
-	SL_FORWARD, /* rewritten, leaves by the port that the verdict names */
+	SL_PUNT,    /* not for us: left to the kernel */
+	SL_FORWARD, /* rewritten, leaves by the verdict's egress port */
 	SL_REPLY,   /* answered: leaves by the port it came in on */
 	SL_DROP,
 };
@@ -43,7 +43,8 @@ enum sl_verdict {
 	X(icmp_to_client, SL_FORWARD, "an ICMP error about a flow, sent to its client")            \
 	X(icmp_unknown, SL_DROP, "ICMP to a VIP: of another kind, or about no flow of ours")       \
 	X(nd_reply, SL_REPLY, "IPv6 neighbour solicitation for a VIP, answered")                   \
-	X(header_chain, SL_DROP, "IPv6 extension headers that can't be followed")                  \
+	X(header_chain, SL_DROP,                                                                   \
+	  "IPv6 extension headers that can't be followed, or a source route")                      \
 	X(fragment_bad, SL_DROP, "a tiny or overlapping IP fragment, or one of a wrong length")    \
 	X(too_big_answered, SL_REPLY, "didn't fit the way on: answered with the MTU by ICMP")      \
 	X(too_big, SL_DROP, "didn't fit the way on, and an ICMP answer isn't due or in order")     \
@@ -55,15 +56,18 @@ enum sl_verdict {
 	  "to a VIP, but to no service of it: refused, as it is to be")                            \
 	X(pool_full, SL_DROP, "full NAT: the pool has no port that is free for the flow")          \
 	X(no_entry, SL_DROP, "full NAT: the flow table has no room for the flow")                  \
-	X(not_bound, SL_DROP, "to an address of a pool, but of no flow that is bound there")
+	X(not_bound, SL_DROP, "to an address of a pool, but of no flow that is bound there")       \
+	X(missed, SL_DROP, "no worker got it: larger than its buffers, or none of them was free")  \
+	X(other_host, SL_PUNT, "a frame for another host's MAC address, as a switch floods them")  \
+	X(backend_no_route, SL_DROP, "no route through a port of ours leads to the backend")
 
 #define SL_REASON_ENUM(name, verdict, help) SL_REASON_##name,
 enum sl_reason { SL_REASONS(SL_REASON_ENUM) SL_REASON_COUNT };
 #undef SL_REASON_ENUM
 
-#define SL_REASON_MAX 64 /* room in the counters' record */
+#define SL_REASON_MAX 64 /* size of the counters' record */
 
-/* Whether a packet that ends so goes out by a port. */
+/* Whether a packet with this verdict leaves by a port. */
 static inline int sl_reason_leaves(unsigned int reason)
 {
 #define SL_REASON_LEAVES(name, verdict, help)                                                      \
@@ -72,7 +76,17 @@ static inline int sl_reason_leaves(unsigned int reason)
 #undef SL_REASON_LEAVES
 }
 
-/* Answers (core/answer.h), and the drop that each is where there can be none. */
+/* Whether the packet is left to the kernel, unchanged. */
+static inline int sl_reason_punts(unsigned int reason)
+{
+#define SL_REASON_PUNTS(name, verdict, help)                                                       \
+	| (unsigned long long)((verdict) == SL_PUNT) << SL_REASON_##name
+	return (0ull SL_REASONS(SL_REASON_PUNTS)) >> (reason & (SL_REASON_MAX - 1)) & 1;
+#undef SL_REASON_PUNTS
+}
+
+/* Reasons whose packet is answered to its sender (core/answer.h), each with the reason that it
+ * becomes where no answer is sent. */
 #define SL_REASONS_ANSWERED(X)                                                                     \
 	X(too_big_answered, too_big)                                                               \
 	X(ttl_answered, ttl_exceeded)                                                              \

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Both halves of the decision as a worker goes them, for who has one packet at a time (replay,
- * tests): the steady way, and core/ for what isn't for it. A service is known as soon as it is met,
- * and for that packet alone. A struct sl_one_packet begins as zero and serves any tables after
- * another.
+/* Both passes of a worker's decision for callers that have one packet at a time (replay, tests):
+ * the fast path first, then core/ for what it doesn't take. The service is put in the cache before
+ * the first pass and stays for this packet only. A struct sl_one_packet starts zeroed and can be
+ * used with any tables.
  */
 #ifndef SL_ENGINE_ONE_PACKET_H
 #define SL_ENGINE_ONE_PACKET_H
@@ -18,7 +18,7 @@ struct sl_one_packet {
 static inline void sl_one_packet_classify(struct sl_one_packet *h, const struct sl_tables *t,
 					  const struct sl_packet *p)
 {
-	struct sl_fast_keys keys = sl_fast_keys(t->root);
+	struct sl_fast_keys keys = sl_fast_keys(t, p->ingress);
 	uint32_t linear = (uint32_t)(p->end - p->data);
 
 	sl_cache_flush(&h->cache, t->generation);
@@ -26,7 +26,7 @@ static inline void sl_one_packet_classify(struct sl_one_packet *h, const struct 
 	if (h->lookup.packet_class == SL_CLASS_SERVICE ||
 	    h->lookup.packet_class == SL_CLASS_SERVICE6)
 		sl_cache_fill(t, &h->cache, h->lookup.service);
-	if (sl_fast_classify(t, &h->cache, keys, p->data, linear, p->length, &h->fast))
+	if (sl_fast_classify(t, &h->cache, keys, p->ingress, p->data, linear, p->length, &h->fast))
 		sl_fast_to_lookup(t, &h->fast, &h->lookup);
 }
 

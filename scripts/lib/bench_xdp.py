@@ -19,6 +19,7 @@ VERDICTS = {1: "drop", 2: "pass", 3: "tx", 4: "redirect"}
 BACKENDS = 16
 RUNS, QUICK_RUNS = 4_000_000, 1_000_000
 DEVICE, PEER = "bench0", "bench1"
+MAC = "02:00:00:00:00:00"  # that xdp.bpf.c has in its frames
 
 
 def backends(port):
@@ -57,7 +58,7 @@ def measure(scenario, quick):
         with open(f"{directory}/conf", "w", encoding="utf-8") as file:
             for name, value in conf.items():
                 file.write(f"{name} = {gateway.libconfig(value)};\n")
-        net.sh("ip", "link", "add", DEVICE, "type", "veth", "peer", "name", PEER)
+        net.sh("ip", "link", "add", DEVICE, "address", MAC, "type", "veth", "peer", "name", PEER)
         try:
             for device in (DEVICE, PEER):
                 net.sh("ip", "link", "set", device, "up")

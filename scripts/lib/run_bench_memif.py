@@ -100,8 +100,11 @@ class Generator(Eal):
         raise bench_path.Failure("no worker's thread is found")
 
 
+MAC = "02:67:61:74:65:00"  # that memif.c has in its frames
+
+
 def client(memif):
-    return f"net_memif0,role=client,socket={memif},socket-abstract=no,zero-copy=yes"
+    return f"net_memif0,role=client,socket={memif},socket-abstract=no,zero-copy=yes,mac={MAC}"
 
 
 class Side:

@@ -85,7 +85,8 @@ class Side:
         said, sent = {}, {}
         for engine in ("dpdk", "xdp"):
             told = net.sh(gateway.program("sluice-replay"), "-c", config, "-e", engine,
-                          "-p", self.port, came, f"{came}.{engine}", timeout=120)  # fmt: skip
+                          "-p", self.port, "-m", self.ours, came, f"{came}.{engine}",
+                          timeout=120)  # fmt: skip
             said[engine] = rows(told)
             with open(f"{came}.{engine}", "rb") as out:
                 sent[engine] = out.read()

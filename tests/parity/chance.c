@@ -61,7 +61,8 @@ static void random_backends(struct world *w, uint64_t *state, uint32_t service)
 		if (chance_once(state, 5))
 			b->flags &= (uint16_t) ~(SL_BACKEND_SERVES | SL_BACKEND_TAKES_NEW);
 		if (!resolved && chance_once(state, 3))
-			b->flags &= (uint16_t)~SL_BACKEND_RESOLVED;
+			b->flags = (b->flags & (uint16_t)~SL_BACKEND_RESOLVED) |
+				   (chance_once(state, 3) ? SL_BACKEND_NO_ROUTE : 0);
 		if (chance_once(state, 100))
 			b->counter_id = 100000;
 		if (chance_once(state, 2))
@@ -310,8 +311,15 @@ void chance_tables(struct world *w, uint64_t *state, uint64_t now)
 	for (uint32_t i = 0; i < services; i++)
 		random_service(w, state, i);
 	random_routes(w, state);
-	for (uint32_t i = 0; i < PORTS; i++)
+	for (uint32_t i = 0; i < PORTS; i++) {
+		uint8_t other[6];
+
 		random_bytes(state, w->port[i].mac, 6);
+		random_bytes(state, other, 6);
+		w->port[i].mac[0] &= 0xfe; /* one host's */
+		other[0] &= 0xfe;
+		w->port[i].address[chance_of(state, SL_PORT_ADDRESSES)] = sl_port_address(other);
+	}
 	world_publish(w);
 	for (uint32_t i = 0; i < entries; i++)
 		random_entry(w, state, now);
@@ -773,6 +781,21 @@ static void mutate(uint64_t *state, struct frame *f)
 		f->bytes[chance_of(state, f->length)] = (uint8_t)world_random(state);
 }
 
+/* Mostly to the port that it comes in by; or as it was, which is anything. */
+static void address(const struct world *w, uint64_t *state, struct frame *f)
+{
+	const struct sl_port *port = &w->port[0];
+
+	if (chance_once(state, 12))
+		return;
+	memcpy(f->bytes, port->mac, 6);
+	if (chance_once(state, 16))
+		memcpy(f->bytes,
+		       (const uint8_t *)&port->address[chance_of(state, SL_PORT_ADDRESSES)] + 2, 6);
+	if (chance_once(state, 24))
+		f->bytes[chance_of(state, 6)] ^= (uint8_t)(1 << chance_of(state, 8));
+}
+
 void chance_packet(const struct world *w, uint64_t *state, struct frame *f)
 {
 	if (chance_once(state, 25))
@@ -787,6 +810,7 @@ void chance_packet(const struct world *w, uint64_t *state, struct frame *f)
 		icmp_packet(w, state, f);
 	else
 		ip_packet(w, state, f);
+	address(w, state, f);
 	if (chance_once(state, 8))
 		mutate(state, f);
 }

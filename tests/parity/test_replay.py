@@ -14,7 +14,8 @@ from scapy.all import IP, TCP, Ether
 from test_parity import ENGINES, REPLAY, needs, read_capture, write_capture
 
 CONFIG = str(vectors.WHERE / "gateway.conf")
-SYN = bytes(Ether() / IP(src="192.0.2.1", dst="203.0.113.10") / TCP(dport=80, flags="S"))
+LINK = Ether(dst="02:73:6c:00:00:00")  # the first port
+SYN = bytes(LINK / IP(src="192.0.2.1", dst="203.0.113.10") / TCP(dport=80, flags="S"))
 
 
 def replay(*arguments, status=0):
@@ -59,7 +60,7 @@ def test_pcapng(tmp_path):
 def test_cut_short_by_the_capture(tmp_path, engine):
     """60 of 1,054 bytes were kept: decided as if it were whole, written as it was kept."""
     needs(engine)
-    whole = bytes(Ether() / IP(dst="203.0.113.10") / TCP(dport=80, flags="A") / bytes(1000))
+    whole = bytes(LINK / IP(dst="203.0.113.10") / TCP(dport=80, flags="A") / bytes(1000))
     head = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 60, 1)
     record = struct.pack("<IIII", 0, 0, 60, len(whole))
     (tmp_path / "in.pcap").write_bytes(head + record + whole[:60])
@@ -88,12 +89,33 @@ def test_repeats_itself(tmp_path, engine):
 
 def test_longer_than_xdp_is_handed(tmp_path):
     needs("xdp")
-    long = bytes(Ether() / IP(dst="203.0.113.10") / TCP(dport=80, flags="A") / bytes(5000))
+    long = bytes(LINK / IP(dst="203.0.113.10") / TCP(dport=80, flags="A") / bytes(5000))
     write_capture(tmp_path / "in.pcap", [long, SYN])
     told = {e: replay("-c", CONFIG, "-e", e, tmp_path / "in.pcap", tmp_path / "out").stdout
             for e in ENGINES}  # fmt: skip
     assert told["xdp"] == "1 drop too_long - -\n2 forward to_backend web b1\n"
     assert told["dpdk"] == "1 forward to_backend web b1\n2 forward to_backend web b1\n"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_addresses_of_the_capture(tmp_path, engine):
+    """Frames to the ports are ours, by whichever they come in; others with --mac. Groups never."""
+    needs(engine)
+    macs = ("02:73:6c:00:00:00", "02:73:6c:00:00:01", "02:99:00:00:00:01", "02:99:00:00:00:02",
+            "ff:ff:ff:ff:ff:ff")  # fmt: skip
+    packets = [bytes(Ether(dst=mac) / Ether(SYN).payload) for mac in macs]
+    write_capture(tmp_path / "in.pcap", packets)
+    ours, other = "forward to_backend web b1", "punt other_host - -"
+    for arguments, third, fourth in (
+        ([], other, other),
+        (["--mac", "02:99:00:00:00:01"], ours, other),
+        (["-m", "02:99:00:00:00:01", "-m", "02:99:00:00:00:02"], ours, ours),
+        (["--mac", "any"], ours, ours),
+    ):
+        done = replay("-c", CONFIG, "-e", engine, *arguments, tmp_path / "in.pcap", tmp_path / "out")
+        told = [line.split(" ", 1)[1] for line in done.stdout.splitlines()]
+        assert told == [ours, ours, third, fourth, "punt not_ours - -"]
+        assert ("addressed to other hosts" in done.stderr) == (other in told)
 
 
 def test_empty_capture(tmp_path):
@@ -123,6 +145,7 @@ def test_refuses(tmp_path):
         (["-c", CONFIG, "--engine", "xpd", capture, out], 2, "dpdk or xdp"),
         (["-c", CONFIG, "--local", "10.0.0.0/33", capture, out], 2, "10.0.0.0/33"),
         (["-c", CONFIG, "--local", "ten", capture, out], 2, "ten"),
+        (["-c", CONFIG, "--mac", "02:99:00:00:00", capture, out], 2, "a MAC address"),
         (["-c", CONFIG, capture], 2, "usage"),
         ([capture, out], 2, "usage"),
         (["-c", tmp_path / "bad.conf", capture, out], 3, "bad.conf"),

@@ -75,7 +75,7 @@ static bool is_cached(struct fixture *f, uint32_t service, struct sl_fast_lookup
 	struct frame frame;
 
 	frame_build(&frame, &spec);
-	if (sl_fast_classify(t, &f->cache, sl_fast_keys(t->root), frame.bytes, frame.length,
+	if (sl_fast_classify(t, &f->cache, sl_fast_keys(t, 0), 0, frame.bytes, frame.length,
 			     frame.length, step) == SL_FAST_NONE)
 		return false;
 	assert_ptr_equal(step->service->service, &f->service[service]);
@@ -162,7 +162,7 @@ static bool is_cached6(struct fixture *f, const union sl_addr *dst, uint32_t end
 	memcpy(frame + 22, &src, 16);
 	memcpy(frame + 38, dst, 16);
 	memcpy(frame + 56, &port, 2);
-	return sl_fast_classify(t, &f->cache, sl_fast_keys(t->root), frame, sizeof(frame),
+	return sl_fast_classify(t, &f->cache, sl_fast_keys(t, 0), 0, frame, sizeof(frame),
 				sizeof(frame), &step) != SL_FAST_NONE;
 }
 
