@@ -214,6 +214,11 @@ SL_INLINE uint32_t sl_track(const struct sl_tables *t, const struct sl_flow_quer
 	if (sl_likely(backend))
 		return backend;
 	at->bucket = NULL;
+#ifndef __bpf__ /* whose stack has no room: nobody looks at these then, but gcc doesn't see that   \
+		 */
+	at->way = 0;
+	at->value = 0;
+#endif
 	backend = sl_track_new(t, query);
 	if (sl_unlikely(backend == SL_TRACK_NO_ROOM)) {
 		struct sl_flow_query full = *query;
