@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../config/machine.h"
 #include "commands/detach.h"
 #include "commands/reload.h"
 #include "commands/table.h"
@@ -37,7 +38,9 @@
 #include "transaction/transaction.h"
 #include "upkeep/limit_expiry.h"
 #include "upkeep/sweep.h"
+#include "xdp/merging.h"
 #include "xdp/ports.h"
+#include "xdp/programs.h"
 
 enum { TICK_MS = 10 };
 
@@ -185,6 +188,7 @@ static void tick(evutil_socket_t fd, short what, void *context)
 	answer_neighbour_requests(c);
 	watch_dataplane(c);
 	sl_queues_watch(c);
+	sl_ports_tick(c);
 	follow_interfaces(c);
 	announce_vips(c);
 	follow_vips(c);
@@ -336,18 +340,28 @@ static int add_events(struct sl_control *c)
 	return 0;
 }
 
+/* What the machine refuses is neither a wrong configuration nor tables of another version. */
+static int of_machine(int err)
+{
+	return err == -EINVAL || err == -ENOSPC || err == -EPROTO ? -EIO : err;
+}
+
 static int start(struct sl_control *c, bool fresh, char error[SL_ERROR_MAX])
 {
-	int err = sl_instance_lock(c, error);
+	int err = of_machine(sl_instance_lock(c, error));
 
 	if (!err)
 		err = fresh ? sl_detach(c, error) : 0;
+	c->detached = false;
 	if (!err)
 		err = sl_instance_open(c, error);
+	if (err == -ENOSPC)
+		err = of_machine(err);
 	if (!err)
 		err = sl_overrides_load(c->config.state_dir, &c->operators, error);
 	if (!err)
-		err = sl_net_open(&c->net, c->base, &c->config, network_changed, c, error);
+		err = of_machine(
+			sl_net_open(&c->net, c->base, &c->config, network_changed, c, error));
 	if (!err)
 		err = check_ports(c, error);
 	if (!err && sl_dataplane_alive(c)) {
@@ -356,7 +370,7 @@ static int start(struct sl_control *c, bool fresh, char error[SL_ERROR_MAX])
 		sl_net_configured(c->net);
 	}
 	if (!err)
-		err = sl_attach_ports(c, error);
+		err = of_machine(sl_attach_ports(c, error));
 	if (!err)
 		err = sl_adopt(c, error);
 	if (!err)
@@ -364,7 +378,7 @@ static int start(struct sl_control *c, bool fresh, char error[SL_ERROR_MAX])
 	if (!err) {
 		log_live(c);
 		c->sweep = sl_sweep_new(c);
-		err = c->sweep ? open_sockets(c, error) : -ENOMEM;
+		err = c->sweep ? of_machine(open_sockets(c, error)) : -ENOMEM;
 	}
 	if (!err)
 		err = sl_announcer_open(&c->announcer, (uint32_t)c->config.dataplane.n_ports,
@@ -397,12 +411,14 @@ static int serve(struct sl_control *c, bool fresh)
 	signal(SIGPIPE, SIG_IGN);
 	c->lock = -1;
 	c->started_ns = sl_clock_ns();
+	c->prepare = sl_ports_prepare;
 	c->base = event_base_new();
 	if (!c->base)
 		return SL_EXIT_MACHINE;
 	err = start(c, fresh, error);
 	if (err) {
 		sl_log("%s", error[0] ? error : strerror(-err));
+		sl_descriptors_log(err);
 		return exit_status(err);
 	}
 	sl_log("ready: generation %llu", (unsigned long long)sl_store_root(&c->store)->generation);
@@ -418,7 +434,9 @@ static int serve(struct sl_control *c, bool fresh)
 	sl_announcer_close(c->announcer);
 	sl_sweep_free(c->sweep);
 	sl_net_close(c->net);
+	sl_programs_close(c->programs);
 	sl_limit_top_free(c);
+	sl_merging_free(c);
 	sl_instance_close(c);
 	sl_operators_free(c->operators);
 	json_decref(c->logged);
@@ -448,12 +466,21 @@ static int detach(struct sl_control *c)
 
 static int test(const struct sl_config *config)
 {
+	bool here = sl_machine_is_meant(config);
+	char error[SL_ERROR_MAX];
 	size_t backends = 0;
 
+	if (here && sl_machine_check(config, error) != 0) {
+		sl_log("%s", error);
+		return SL_EXIT_MACHINE;
+	}
 	for (size_t i = 0; i < config->n_services; i++)
 		backends += config->service[i].n_backends;
 	printf("%s: good: %zu services, %zu backends, %zu ports, %zu workers\n", config->file,
 	       config->n_services, backends, config->dataplane.n_ports, config->dataplane.n_cores);
+	if (!here)
+		sl_log("none of its ports is here: whether the machine has its cores and queues "
+		       "wasn't checked");
 	return SL_EXIT_OK;
 }
 
@@ -483,7 +510,7 @@ int main(int argc, char **argv)
 	enum { SERVE, TEST, DETACH } job = SERVE;
 	bool fresh = false;
 	char error[SL_ERROR_MAX];
-	int option, status;
+	int option, status, err;
 
 	while ((option = getopt_long(argc, argv, "c:t:Vh", options, NULL)) != -1) {
 		switch (option) {
@@ -513,9 +540,12 @@ int main(int argc, char **argv)
 		usage(stderr);
 		return SL_EXIT_USAGE;
 	}
-	if (sl_config_read(c.file, &c.config, error) != 0) {
+	sl_descriptors_raise();
+	err = sl_config_read(c.file, &c.config, error);
+	if (err) {
 		sl_log("%s", error);
-		return SL_EXIT_CONFIG;
+		sl_descriptors_log(err);
+		return sl_config_status(err);
 	}
 	c.where = (struct sl_store_where){ .huge = c.config.dataplane.tables == SL_TABLES_HUGE,
 					   .instance = c.config.instance,

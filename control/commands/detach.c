@@ -3,6 +3,7 @@
 
 #include "../tables/instance.h"
 #include "../xdp/link.h"
+#include "../xdp/merging.h"
 
 int sl_detach(struct sl_control *c, char error[SL_ERROR_MAX])
 {
@@ -10,5 +11,9 @@ int sl_detach(struct sl_control *c, char error[SL_ERROR_MAX])
 
 	if (!err && !c->where.huge)
 		err = sl_xdp_detach_all(&c->where, error);
-	return err ? err : sl_store_remove(&c->where, error);
+	if (err)
+		return err;
+	c->detached = true;
+	sl_merging_restore(c->config.run_dir);
+	return sl_store_remove(&c->where, error);
 }

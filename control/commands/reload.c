@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../config/machine.h"
 #include "../desired/changes.h"
 #include "../model/shared_endpoints.h"
 #include "change.h"
@@ -202,6 +203,8 @@ static int read_new(struct reload *r, char error[SL_ERROR_MAX])
 	if (err)
 		return err;
 	note_later(old, &r->file, r->later);
+	if (sl_machine_check_cores(&r->file, error) != 0)
+		json_array_append_new(r->later, json_string(error));
 	keep_fixed(old, &r->file);
 	note_network(old, &r->file, r->t->changes);
 	sl_operators_rename(r->t->operators, old, &r->file);

@@ -388,11 +388,17 @@ bool sl_apply_network(struct sl_control *c, struct sl_model *next)
 
 	changed |= apply_routes(c, next);
 	for (size_t i = 0; i < next->n; i++) {
-		struct sl_model_service *s = sl_model_edit(next, i);
+		const struct sl_model_service *s = next->service[i];
 
-		if (!s)
-			continue;
-		changed |= sl_service_resolve(s, c->net);
+		if (sl_service_is_stale(s, c->net)) {
+			struct sl_model_service *edited = sl_model_edit(next, i);
+
+			if (!edited)
+				continue;
+			sl_service_resolve(edited, c->net);
+			changed = true;
+			s = edited;
+		}
 		for (uint32_t k = 0; k < s->n; k++)
 			if (s->backend[k].state != SL_STATE_FREE &&
 			    s->backend[k].hop.kind == SL_ROUTE_ASK)

@@ -29,9 +29,10 @@ struct sl_model *sl_model_new(uint32_t n_ids, uint32_t n_counter_ids, uint32_t n
 	m->n_limits = n_limits;
 	m->ids = calloc(words(n_ids), sizeof(uint64_t));
 	m->quarantined = calloc(words(n_ids), sizeof(uint64_t));
+	m->resting_since = calloc(n_ids, sizeof(uint64_t));
 	m->counter_ids = calloc(words(n_counter_ids), sizeof(uint64_t));
 	m->limits = calloc(words(n_limits), sizeof(uint64_t));
-	if (!m->ids || !m->quarantined || !m->counter_ids || !m->limits) {
+	if (!m->ids || !m->quarantined || !m->resting_since || !m->counter_ids || !m->limits) {
 		sl_model_free(m, 0);
 		return NULL;
 	}
@@ -70,6 +71,7 @@ void sl_model_free(struct sl_model *m, uint64_t generation)
 	free(m->service);
 	free(m->ids);
 	free(m->quarantined);
+	free(m->resting_since);
 	free(m->counter_ids);
 	free(m->limits);
 	free(m->route);
@@ -84,6 +86,7 @@ struct sl_model *sl_model_clone(const struct sl_model *m)
 		return NULL;
 	memcpy(c->ids, m->ids, words(m->n_ids) * sizeof(uint64_t));
 	memcpy(c->quarantined, m->quarantined, words(m->n_ids) * sizeof(uint64_t));
+	memcpy(c->resting_since, m->resting_since, m->n_ids * sizeof(uint64_t));
 	memcpy(c->counter_ids, m->counter_ids, words(m->n_counter_ids) * sizeof(uint64_t));
 	memcpy(c->limits, m->limits, words(m->n_limits) * sizeof(uint64_t));
 	memcpy(c->port, m->port, sizeof(c->port));
@@ -368,27 +371,41 @@ void sl_backend_set_weight(struct sl_model_service *s, struct sl_model_backend *
 	s->refill = true;
 }
 
-bool sl_service_resolve(struct sl_model_service *s, struct sl_net *net)
+/* Whether its next hop is another than it has: that one in *hop. */
+static bool is_stale(const struct sl_model_backend *b, struct sl_net *net, struct sl_next_hop *hop)
 {
-	bool changed = false;
+	if (b->state == SL_STATE_FREE)
+		return false;
+	sl_net_next_hop(net, &b->addr, hop);
+	return hop->kind != b->hop.kind || hop->port != b->hop.port || hop->mtu != b->hop.mtu ||
+	       memcmp(hop->dst_mac, b->hop.dst_mac, 6) != 0 ||
+	       memcmp(hop->src_mac, b->hop.src_mac, 6) != 0;
+}
+
+bool sl_service_is_stale(const struct sl_model_service *s, struct sl_net *net)
+{
+	struct sl_next_hop hop;
+
+	for (uint32_t i = 0; i < s->n; i++)
+		if (is_stale(&s->backend[i], net, &hop))
+			return true;
+	return false;
+}
+
+void sl_service_resolve(struct sl_model_service *s, struct sl_net *net)
+{
+	struct sl_next_hop hop;
 
 	for (uint32_t i = 0; i < s->n; i++) {
 		struct sl_model_backend *b = &s->backend[i];
-		struct sl_next_hop hop = { 0 };
 
-		if (b->state == SL_STATE_FREE)
-			continue;
-		sl_net_next_hop(net, &b->addr, &hop);
-		if (hop.kind == b->hop.kind && hop.port == b->hop.port && hop.mtu == b->hop.mtu &&
-		    memcmp(hop.dst_mac, b->hop.dst_mac, 6) == 0 &&
-		    memcmp(hop.src_mac, b->hop.src_mac, 6) == 0)
+		if (!is_stale(b, net, &hop))
 			continue;
 		b->hop = hop;
-		s->rewrite = changed = true;
+		s->rewrite = true;
 		if (hop.kind == SL_ROUTE_VIA && !b->known) {
 			b->known = true;
 			s->refill = true;
 		}
 	}
-	return changed;
 }

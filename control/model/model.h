@@ -48,8 +48,12 @@ struct sl_model_backend {
 	bool named;	/* as of the last sweep something names it: a slot or a flow */
 	bool fresh;	/* to be published for the first time: its counters begin then */
 	uint64_t freed; /* the generation in which the number became free */
-	bool placed;	/* of those that another service has too: see shared_endpoints.h */
-	bool waiting;	/* until the other service has let go of it */
+	/* The first generation as of which no slot names it, and no server id leads to it; 0: one
+	 * does. Engines that have reached both enter no flow under its number. */
+	uint64_t no_row_since;
+	uint64_t no_id_since;
+	bool placed;  /* of those that another service has too: see shared_endpoints.h */
+	bool waiting; /* until the other service has let go of it */
 	struct sl_next_hop hop;
 };
 
@@ -96,6 +100,7 @@ struct sl_model_service {
 	uint32_t *opened_ms;	      /* of each slot; NULL while all are closed */
 	uint32_t n_slots;
 	struct sl_slots_count windows;
+	uint64_t mixed_in;	 /* the last generation in which a slot became mixed */
 	uint32_t track_since_ms; /* since when every flow is tracked, see sl_service_tracks() */
 	bool learns; /* of UDP, since lately: flows that go on aren't known yet, so none is new */
 
@@ -111,10 +116,11 @@ struct sl_model_service {
 struct sl_model {
 	struct sl_model_service **service;
 	size_t n;
-	uint64_t *ids;	       /* bitmap of service ids that are taken, resting ones included */
-	uint64_t *quarantined; /* of these, the ids of services that are no more */
-	uint64_t *counter_ids; /* bitmap of counter ids that are taken */
-	uint64_t *limits;      /* bitmap of limits' ids that are taken */
+	uint64_t *ids;		 /* bitmap of service ids that are taken, resting ones included */
+	uint64_t *quarantined;	 /* of these, the ids of services that are no more */
+	uint64_t *resting_since; /* by id: the first generation without its service */
+	uint64_t *counter_ids;	 /* bitmap of counter ids that are taken */
+	uint64_t *limits;	 /* bitmap of limits' ids that are taken */
 	uint32_t n_ids;
 	uint32_t n_counter_ids;
 	uint32_t n_limits;
@@ -171,8 +177,10 @@ void sl_backend_set_state(struct sl_model_service *s, struct sl_model_backend *b
 			  enum sl_backend_state state);
 void sl_backend_set_weight(struct sl_model_service *s, struct sl_model_backend *b, uint32_t weight);
 
-/* Looks the next hops up again; true when something has to be published. */
-bool sl_service_resolve(struct sl_model_service *s, struct sl_net *net);
+/* Whether a next hop is another than the service has. Then: takes what there is now, which has to
+ * be published. */
+bool sl_service_is_stale(const struct sl_model_service *s, struct sl_net *net);
+void sl_service_resolve(struct sl_model_service *s, struct sl_net *net);
 
 /* Whether every flow gets an entry: because the file says so, or because QUIC, full NAT or a limit
  * needs it. */

@@ -5,7 +5,9 @@
  * way that `pick` says. It must be a pure function of the set of candidates, whatever their order:
  * gateways that never talk to each other have to come to the same slots.
  *
- * A new one is a file that defines a struct sl_scheduler, and its line in schedulers.c.
+ * A new one is a file NAME.c here that defines struct sl_scheduler sl_scheduler_NAME, and its name
+ * in the list `schedulers` of meson.build, from which the array, the declarations and the words of
+ * the configuration come.
  */
 #ifndef SL_SCHEDULER_H
 #define SL_SCHEDULER_H
@@ -35,13 +37,18 @@ struct sl_scheduler {
 	int (*fill)(uint32_t *cur, uint32_t slots, const struct sl_candidate *candidate, size_t n);
 };
 
-extern const struct sl_scheduler sl_scheduler_maglev;
+#define SL_SCHEDULER(name) extern const struct sl_scheduler sl_scheduler_##name;
+#include "schedulers.list.h"
+#undef SL_SCHEDULER
 
 /* All of them, the default first; NULL ends the array. */
 extern const struct sl_scheduler *const sl_schedulers[];
 
 /* NULL: no scheduler of that name. */
 const struct sl_scheduler *sl_scheduler_find(const char *name);
+
+/* The first that has its slots picked in this way (enum sl_pick); NULL: none has. */
+const struct sl_scheduler *sl_scheduler_of_pick(uint8_t pick);
 
 uint64_t sl_candidate_identity(const union sl_addr *addr, uint16_t port);
 

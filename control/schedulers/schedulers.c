@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The schedulers that there are: the one place where a new one is named. */
+/* The schedulers that there are, as meson.build lists them. */
 #include "scheduler.h"
 
 #include <string.h>
@@ -7,7 +7,9 @@
 #include "../../dataplane/abi/hash.h"
 
 const struct sl_scheduler *const sl_schedulers[] = {
-	&sl_scheduler_maglev,
+#define SL_SCHEDULER(name) &sl_scheduler_##name,
+#include "schedulers.list.h"
+#undef SL_SCHEDULER
 	NULL,
 };
 
@@ -15,6 +17,15 @@ const struct sl_scheduler *sl_scheduler_find(const char *name)
 {
 	for (const struct sl_scheduler *const *s = sl_schedulers; *s; s++) {
 		if (strcmp((*s)->name, name) == 0)
+			return *s;
+	}
+	return NULL;
+}
+
+const struct sl_scheduler *sl_scheduler_of_pick(uint8_t pick)
+{
+	for (const struct sl_scheduler *const *s = sl_schedulers; *s; s++) {
+		if ((*s)->pick == pick)
 			return *s;
 	}
 	return NULL;

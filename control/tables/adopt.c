@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../schedulers/scheduler.h"
 #include "flow_scan.h"
 #include "limit_records.h"
 #include "nat_pools.h"
@@ -60,14 +61,25 @@ static int adopt_slots(struct sl_control *c, struct sl_model_service *s)
 {
 	const struct sl_table_block *blocks = c->store.base[SL_ARRAY_table_blocks];
 	const uint32_t *slot = sl_block_slots(blocks, s->slots->at);
+	uint64_t live = sl_store_root(&c->store)->generation;
 
+	/* What an earlier generation said isn't known. */
+	s->mixed_in = live;
+	for (uint32_t i = 0; i < s->n; i++) {
+		s->backend[i].no_row_since = live;
+		s->backend[i].no_id_since = sl_servers_name(s, i + 1) ? 0 : live;
+	}
 	for (uint32_t i = 0; i < s->n_slots; i++) {
-		uint32_t cur = sl_slot_cur(slot[i]);
+		uint32_t cur = sl_slot_cur(slot[i]), prev = sl_slot_prev(slot[i]);
 
-		if (cur > s->n || sl_slot_prev(slot[i]) > s->n)
+		if (cur > s->n || prev > s->n)
 			return -EPROTO;
-		if (cur)
+		if (cur) {
 			s->backend[cur - 1].placed = true;
+			s->backend[cur - 1].no_row_since = 0;
+		}
+		if (prev && sl_slot_state(slot[i]) == SL_SLOT_OPEN)
+			s->backend[prev - 1].no_row_since = 0;
 	}
 	return 0;
 }
@@ -87,7 +99,6 @@ static int adopt_service(struct sl_control *c, struct sl_model *m, const struct 
 					  .protocol = (uint8_t)(record->endpoint >> 16),
 					  .port = sl_ntohs((sl_be16)record->slot_endpoint),
 					  .last_port = sl_ntohs((sl_be16)record->slot_endpoint),
-					  .scheduler = "maglev",
 					  .mode = record->mode,
 					  .affinity = adopt_affinity(record),
 					  .track_all = record->flags & SL_SERVICE_TRACK,
@@ -95,15 +106,17 @@ static int adopt_service(struct sl_control *c, struct sl_model *m, const struct 
 					  .quic = record->flags & SL_SERVICE_QUIC,
 					  .table_size = record->slot_mask + 1,
 					  .idle_timeout_ms = 900000 };
+	const struct sl_scheduler *scheduler = sl_scheduler_of_pick(record->pick);
 	struct sl_model_service *s;
 	int err;
 
-	if (!record->id || record->id >= m->n_ids || sl_bit(m->ids, record->id) ||
+	if (!scheduler || !record->id || record->id >= m->n_ids || sl_bit(m->ids, record->id) ||
 	    record->mode >= SL_MODES || record->n_backends > SL_BACKENDS_PER_SERVICE)
 		return -EPROTO;
 	if (record->flags & SL_SERVICE_RANGE)
 		conf.last_port = record->last_port;
 	snprintf(conf.name, sizeof(conf.name), "adopted-%u", record->id);
+	snprintf(conf.scheduler, sizeof(conf.scheduler), "%s", scheduler->name);
 	s = sl_model_add(m, &conf, sl_clock_ms(), &err);
 	if (!s)
 		return err;
@@ -146,6 +159,7 @@ static int quarantine_unknown_ids(struct sl_control *c, struct sl_model *m)
 			continue;
 		sl_bit_set(m->ids, id);
 		sl_bit_set(m->quarantined, id);
+		m->resting_since[id] = sl_store_root(&c->store)->generation;
 	}
 	free(seen_ids);
 	return 0;

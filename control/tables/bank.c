@@ -10,6 +10,7 @@
 #include "../../dataplane/abi/csum.h"
 #include "../model/limits.h"
 #include "../network/routes.h"
+#include "../schedulers/scheduler.h"
 #include "limit_records.h"
 #include "modes.h"
 #include "nat_pools.h"
@@ -90,6 +91,7 @@ static void gather(struct gathered *g, const void *record, uint32_t what)
 
 static void gather_service(struct gathered *g, const struct sl_model_service *s)
 {
+	const struct sl_scheduler *scheduler = sl_scheduler_find(s->conf.scheduler);
 	struct sl_service r = { .vip = s->conf.vip,
 				.endpoint = sl_endpoint(sl_htons(s->conf.port), s->conf.protocol),
 				.slot_endpoint =
@@ -102,7 +104,7 @@ static void gather_service(struct gathered *g, const struct sl_model_service *s)
 				.slot_mask = s->conf.table_size - 1,
 				.backends = s->backends->at,
 				.mode = (uint8_t)s->conf.mode,
-				.pick = SL_PICK_HASH,
+				.pick = scheduler ? scheduler->pick : SL_PICK_HASH,
 				.flags = sl_limit_records_flags(s),
 				.limits = s->limits ? s->limits->at : 0,
 				.n_limits = (uint8_t)s->n_limits };

@@ -85,10 +85,21 @@ struct sl_service_counters sl_stats_service(const struct sl_control *c, uint32_t
 	return sum;
 }
 
+/* What never came to a worker is counted by the drivers of its ports. */
+static uint64_t missed(const struct sl_control *c)
+{
+	const struct sl_queue *queue = c->store.base[SL_ARRAY_queues];
+	uint64_t sum = 0;
+
+	for (uint32_t q = 0; q < c->store.count[SL_ARRAY_queues]; q++)
+		sum += __atomic_load_n(&queue[q].missed, __ATOMIC_RELAXED);
+	return sum;
+}
+
 uint64_t sl_stats_reason(const struct sl_control *c, enum sl_reason reason)
 {
 	const struct sl_reason_counters *record = c->store.base[SL_ARRAY_reason_counters];
-	uint64_t sum = 0;
+	uint64_t sum = reason == SL_REASON_missed ? missed(c) : 0;
 
 	for (uint32_t w = 0; w < c->store.count[SL_ARRAY_reason_counters]; w++)
 		sum += __atomic_load_n(&record[w].packets[reason], __ATOMIC_RELAXED);

@@ -60,3 +60,13 @@ uint64_t sl_worker_generation(const struct sl_control *c, uint32_t worker)
 {
 	return __atomic_load_n(&worker_at(c, worker)->generation, __ATOMIC_ACQUIRE);
 }
+
+uint64_t sl_workers_reached(const struct sl_control *c)
+{
+	uint64_t oldest = sl_store_root(&c->store)->generation;
+
+	for (uint32_t w = 0; w < sl_workers(c); w++)
+		if (sl_worker_holds_mutex(c, w) && sl_worker_generation(c, w) < oldest)
+			oldest = sl_worker_generation(c, w);
+	return oldest;
+}

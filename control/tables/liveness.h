@@ -14,4 +14,8 @@ bool sl_worker_holds_mutex(const struct sl_control *c, uint32_t worker); /* it m
 bool sl_workers_hang(const struct sl_control *c); /* all that live, and there is one */
 uint64_t sl_worker_generation(const struct sl_control *c, uint32_t worker);
 
+/* The oldest generation that a living worker may still work with, those that hang included; the
+ * live one where none lives. */
+uint64_t sl_workers_reached(const struct sl_control *c);
+
 #endif

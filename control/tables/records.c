@@ -108,18 +108,22 @@ static void forget_windows(uint32_t *slot, uint32_t n)
 
 /* What has to happen to the slots, on a copy of them. */
 static int update_slots(struct sl_control *c, struct sl_model_service *s, uint32_t *slot,
-			uint32_t now)
+			uint64_t generation)
 {
+	uint32_t now = sl_clock_ms();
 	uint32_t n = s->conf.table_size;
 	uint32_t *cur;
 	int err = 0;
 
-	if (s->rehash && s->slots)
+	if (s->rehash && s->slots) {
 		sl_slots_mix(slot, n);
+		s->mixed_in = generation;
+	}
 	if (s->disagree && !s->rehash)
 		sl_slots_reconcile(slot, n, s->disagree);
-	if (s->close)
-		sl_slots_close(slot, s->opened_ms, n, now, sl_records_window_ms(&s->conf), false);
+	if (s->close &&
+	    sl_slots_close(slot, s->opened_ms, n, now, sl_records_window_ms(&s->conf), false))
+		s->mixed_in = generation;
 	if (s->refill) {
 		cur = malloc(n * sizeof(*cur));
 		if (!cur)
@@ -143,7 +147,8 @@ static bool all_tracked(const struct sl_model_service *s, uint32_t now)
 }
 
 /* The slots as they are live, in a buffer that has the configured size. */
-static int copy_slots(struct sl_control *c, struct sl_model_service *s, uint32_t **slot)
+static int copy_slots(struct sl_control *c, struct sl_model_service *s, uint32_t **slot,
+		      uint64_t generation)
 {
 	const struct sl_table_block *blocks = c->store.base[SL_ARRAY_table_blocks];
 	uint32_t n = s->conf.table_size, now = sl_clock_ms();
@@ -169,7 +174,28 @@ static int copy_slots(struct sl_control *c, struct sl_model_service *s, uint32_t
 	free(s->opened_ms);
 	s->opened_ms = opened;
 	s->n_slots = n;
+	s->mixed_in = generation;
 	return err;
+}
+
+/* Which backends the slots name, in the generation that they are made for. */
+static void note_rows(struct sl_model_service *s, const uint32_t *slot, uint64_t generation)
+{
+	uint64_t named[SL_BACKENDS_PER_SERVICE / 64 + 1] = { 0 };
+
+	for (uint32_t i = 0; i < s->conf.table_size; i++) {
+		sl_bit_set(named, sl_slot_cur(slot[i]));
+		if (sl_slot_state(slot[i]) == SL_SLOT_OPEN)
+			sl_bit_set(named, sl_slot_prev(slot[i]));
+	}
+	for (uint32_t i = 0; i < s->n; i++) {
+		struct sl_model_backend *b = &s->backend[i];
+
+		if (sl_bit(named, i + 1))
+			b->no_row_since = 0;
+		else if (!b->no_row_since)
+			b->no_row_since = generation;
+	}
 }
 
 static int no_room(const char *what, uint32_t needed, const struct sl_extents *pool, uint32_t unit,
@@ -182,7 +208,8 @@ static int no_room(const char *what, uint32_t needed, const struct sl_extents *p
 	return -ENOSPC;
 }
 
-static int build_slots(struct sl_control *c, struct sl_model_service *s, char error[SL_ERROR_MAX])
+static int build_slots(struct sl_control *c, struct sl_model_service *s, uint64_t generation,
+		       char error[SL_ERROR_MAX])
 {
 	struct sl_table_block *blocks = c->store.base[SL_ARRAY_table_blocks];
 	uint32_t records = s->conf.table_size / SL_SLOTS_PER_BLOCK;
@@ -198,9 +225,9 @@ static int build_slots(struct sl_control *c, struct sl_model_service *s, char er
 			 s->conf.name);
 		return -EBUSY;
 	}
-	err = copy_slots(c, s, &slot);
+	err = copy_slots(c, s, &slot, generation);
 	if (!err)
-		err = update_slots(c, s, slot, sl_clock_ms());
+		err = update_slots(c, s, slot, generation);
 	if (err) {
 		snprintf(error, SL_ERROR_MAX,
 			 err == -EBUSY
@@ -223,6 +250,7 @@ static int build_slots(struct sl_control *c, struct sl_model_service *s, char er
 		sl_extent_unref(s->slots, sl_store_root(&c->store)->generation + 1);
 		s->slots = extent;
 	}
+	note_rows(s, slot, generation);
 	s->windows = sl_slots_count(slot, s->opened_ms, s->conf.table_size);
 	if (!s->windows.open && !s->windows.mixed) {
 		free(s->opened_ms);
@@ -254,6 +282,8 @@ static struct sl_backend backend_record(const struct sl_model_service *s,
 		r.flags |= SL_BACKEND_TAKES_NEW;
 	if (b->hop.kind == SL_ROUTE_VIA && sl_mode_reaches(&s->conf, b))
 		r.flags |= SL_BACKEND_RESOLVED;
+	else if (b->hop.kind != SL_ROUTE_ASK)
+		r.flags |= SL_BACKEND_NO_ROUTE;
 	return r;
 }
 
@@ -290,13 +320,27 @@ static int build_backends(struct sl_control *c, struct sl_model_service *s,
 	return 0;
 }
 
-static int build_service(struct sl_control *c, struct sl_model_service *s, char error[SL_ERROR_MAX])
+/* Which backends server ids lead to, likewise. */
+static void note_ids(struct sl_model_service *s, uint64_t generation)
+{
+	for (uint32_t i = 0; i < s->n; i++) {
+		struct sl_model_backend *b = &s->backend[i];
+
+		if (sl_servers_name(s, i + 1))
+			b->no_id_since = 0;
+		else if (!b->no_id_since)
+			b->no_id_since = generation;
+	}
+}
+
+static int build_service(struct sl_control *c, struct sl_model_service *s, uint64_t generation,
+			 char error[SL_ERROR_MAX])
 {
 	int err = 0;
 
 	if (!s->slots || s->refill || s->rehash || s->close || s->disagree ||
 	    s->n_slots != s->conf.table_size)
-		err = build_slots(c, s, error);
+		err = build_slots(c, s, generation, error);
 	if (!err && (!s->backends || s->rewrite))
 		err = build_backends(c, s, error);
 	if (!err)
@@ -305,6 +349,7 @@ static int build_service(struct sl_control *c, struct sl_model_service *s, char 
 		err = sl_server_ids_build(c, s, error);
 	if (!err)
 		err = sl_nat_pools_build(c, s, error);
+	note_ids(s, generation);
 	free(s->disagree);
 	s->disagree = NULL;
 	s->refill = s->rewrite = s->rehash = false;
@@ -322,7 +367,8 @@ static int by_size(const void *a, const void *b)
 }
 
 /* The largest first, while room is whole. */
-static int build_services(struct sl_control *c, const struct sl_model *m, char error[SL_ERROR_MAX])
+static int build_services(struct sl_control *c, const struct sl_model *m, uint64_t generation,
+			  char error[SL_ERROR_MAX])
 {
 	struct sl_model_service **edited = calloc(m->n + 1, sizeof(struct sl_model_service *));
 	size_t n = 0;
@@ -334,7 +380,7 @@ static int build_services(struct sl_control *c, const struct sl_model *m, char e
 	if (n)
 		qsort(edited, n, sizeof(struct sl_model_service *), by_size);
 	for (size_t i = 0; i < n && !err; i++)
-		err = build_service(c, edited[i], error);
+		err = build_service(c, edited[i], generation, error);
 	free(edited);
 	return err;
 }
@@ -371,13 +417,25 @@ static int check_capacity(const struct sl_control *c, const struct sl_model *m,
 	return -ENOSPC;
 }
 
+/* Which ids are nobody's, likewise. */
+static void note_resting(struct sl_model *m, uint64_t generation)
+{
+	for (uint32_t id = 1; id < m->n_ids; id++) {
+		if (!sl_bit(m->quarantined, id))
+			m->resting_since[id] = 0;
+		else if (!m->resting_since[id])
+			m->resting_since[id] = generation;
+	}
+}
+
 int sl_records_build(struct sl_control *c, struct sl_model *m, uint64_t generation,
 		     char error[SL_ERROR_MAX])
 {
 	int err = check_capacity(c, m, error);
 
+	note_resting(m, generation);
 	if (!err)
-		err = build_services(c, m, error);
+		err = build_services(c, m, generation, error);
 	return err ? err : sl_bank_build(c, m, generation, error);
 }
 

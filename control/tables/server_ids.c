@@ -11,10 +11,14 @@ static bool has_id(const struct sl_model_backend *b)
 	return sl_backend_serves(b) && b->server_id.bytes;
 }
 
-/* Whether engines know it by its id. */
 static bool is_named(const struct sl_model_service *s, uint32_t i)
 {
 	return s->conf.quic && has_id(&s->backend[i]) && !s->backend[i].waiting;
+}
+
+bool sl_servers_name(const struct sl_model_service *s, uint32_t number)
+{
+	return number && number <= s->n && is_named(s, number - 1);
 }
 
 uint32_t sl_server_ids_record(const struct sl_model_service *s)

@@ -18,6 +18,9 @@ int sl_server_ids_build(struct sl_control *c, struct sl_model_service *s, char e
 /* What the record of a service that has any says of them: sl_server_ids_pack(). */
 uint32_t sl_server_ids_record(const struct sl_model_service *s);
 
+/* Whether engines are told to send connections to it by its server id. */
+bool sl_servers_name(const struct sl_model_service *s, uint32_t number);
+
 /* The ids of a service record. -EPROTO: they contradict it. */
 int sl_server_ids_adopt(struct sl_control *c, struct sl_model_service *s,
 			const struct sl_service *record);

@@ -6,26 +6,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../dataplane/abi/hash.h"
+#include "../tables/counters.h"
 #include "../tables/liveness.h"
 #include "../tables/publish.h"
 #include "../tables/records.h"
+#include "pass.h"
 
 enum {
-	BUCKETS_A_TICK = 131072, /* one to two milliseconds */
-	REST_MS = 200,		 /* between passes */
-	RETRY_MS = 1000,	 /* after a publish that failed */
-	STUCK_MS = 2000,	 /* busy for as long: whoever filled it died */
-	STUCK_MAX = 16,
-};
-
-/* What a pass finds about one service. */
-struct found {
-	uint64_t *named;    /* backends, by number */
-	uint64_t *disagree; /* mixed slots; NULL where there are none */
-	uint32_t other[2];  /* backends whose slots are marked, where slots aren't known */
-	uint32_t others;
-	bool busy; /* an entry that is being filled: it may name anybody */
+	GRACE_MS = SL_FLOW_GRACE / (1000000 >> SL_TICK_SHIFT),
+	REST_MS = 200,	 /* between passes; twice the grace, so that the next one tells of more */
+	CLOSE_MS = 1000, /* between publishes that close windows */
+	RETRY_MS = 1000, /* after a publish that failed */
 };
 
 struct watch { /* of inserts that failed, by service id */
@@ -34,34 +25,32 @@ struct watch { /* of inserts that failed, by service id */
 	bool ever;
 };
 
-struct stuck { /* an entry that is busy, as of a pass */
-	uint64_t *word;
-	uint64_t key;
-	uint32_t since_ms;
-	uint32_t seen_ms;
-};
-
 struct sl_sweep {
 	struct sl_control *c;
+	struct sl_pass *pass;
 	struct watch *watch;
-	struct stuck stuck[STUCK_MAX];
 	char failure[SL_ERROR_MAX]; /* of the last publish, as logged */
 	bool retries;
 	uint32_t failed_ms;
-	/* The pass under way. */
-	bool running;
-	uint32_t bucket; /* next */
-	uint64_t generation;
-	uint64_t moved;
-	uint64_t now; /* ticks */
-	bool cleans;  /* no worker does it */
-	bool alone;   /* nor lives one that might wake */
-	size_t n;
-	struct found *found;
-	uint32_t *index;    /* by service id: index in the model + 1 */
-	uint64_t *seen_ids; /* service ids that some entry names */
-	uint32_t rested_ms;
+	uint32_t closed_ms; /* when windows were closed last */
+	bool closed;
+	uint32_t rested_ms; /* when the last pass ended */
+	/* Every engine works with `reached` or a later generation. Workers had reached `noted` at
+	 * noted_ms; when the grace has passed, so has every engine. */
+	uint64_t reached;
+	uint64_t noted;
+	uint32_t noted_ms;
+	uint64_t began; /* what had been reached when the pass under way began */
 };
+
+void sl_sweep_free(struct sl_sweep *s)
+{
+	if (!s)
+		return;
+	sl_pass_free(s->pass);
+	free(s->watch);
+	free(s);
+}
 
 struct sl_sweep *sl_sweep_new(struct sl_control *c)
 {
@@ -70,78 +59,13 @@ struct sl_sweep *sl_sweep_new(struct sl_control *c)
 	if (!s)
 		return NULL;
 	s->c = c;
+	s->pass = sl_pass_new(c);
 	s->watch = calloc(c->store.count[SL_ARRAY_flow_timeouts], sizeof(*s->watch));
-	if (!s->watch) {
-		free(s);
+	if (!s->pass || !s->watch) {
+		sl_sweep_free(s);
 		return NULL;
 	}
 	return s;
-}
-
-static void drop_pass(struct sl_sweep *s)
-{
-	for (size_t i = 0; s->found && i < s->n; i++) {
-		free(s->found[i].named);
-		free(s->found[i].disagree);
-	}
-	free(s->found);
-	free(s->index);
-	free(s->seen_ids);
-	s->found = NULL;
-	s->index = NULL;
-	s->seen_ids = NULL;
-	s->running = false;
-	s->rested_ms = sl_clock_ms();
-}
-
-void sl_sweep_free(struct sl_sweep *s)
-{
-	if (!s)
-		return;
-	drop_pass(s);
-	free(s->watch);
-	free(s);
-}
-
-static uint64_t sum(const struct sl_control *c, uint32_t service, size_t field)
-{
-	const struct sl_service_counters *counters = c->store.base[SL_ARRAY_service_counters];
-	uint32_t writers = c->store.count[SL_ARRAY_reason_counters];
-	uint32_t services = c->store.count[SL_ARRAY_service_counters] / writers;
-	uint64_t total = 0;
-
-	for (uint32_t w = 0; w < writers; w++)
-		total += *(const uint64_t
-				   *)(const void *)((const char *)&counters[(size_t)w * services +
-									    service] +
-						    field);
-	return total;
-}
-
-static uint64_t moved(const struct sl_control *c)
-{
-	uint32_t services = c->store.count[SL_ARRAY_flow_timeouts];
-	uint64_t total = 0;
-
-	for (uint32_t id = 0; id < services; id++)
-		total += sum(c, id, offsetof(struct sl_service_counters, moved));
-	return total;
-}
-
-/* Windows */
-
-/* Whether an insert failed within the last window. */
-static bool must_hold(struct sl_sweep *s, const struct sl_model_service *service, uint32_t now)
-{
-	struct watch *w = &s->watch[service->id];
-	uint64_t failed = sum(s->c, service->id, offsetof(struct sl_service_counters, untrackable));
-
-	if (failed != w->untrackable) {
-		w->untrackable = failed;
-		w->since_ms = now;
-		w->ever = true;
-	}
-	return w->ever && now - w->since_ms < sl_records_window_ms(&service->conf);
 }
 
 /* What fails will fail again for a while: it is tried once a second and said once. */
@@ -167,18 +91,51 @@ static void publish(struct sl_sweep *s, struct sl_model *next)
 	sl_publish_begin(s->c, next, published, s);
 }
 
+/* Generations */
+
+static void note_reached(struct sl_sweep *s)
+{
+	uint32_t now = sl_clock_ms();
+
+	if (now - s->noted_ms < GRACE_MS)
+		return;
+	if (s->noted > s->reached)
+		s->reached = s->noted;
+	s->noted = sl_workers_reached(s->c);
+	s->noted_ms = now;
+}
+
+/* Windows */
+
+/* Whether an insert failed within the last window. */
+static bool must_hold(struct sl_sweep *s, const struct sl_model_service *service, uint32_t now)
+{
+	struct watch *w = &s->watch[service->id];
+	uint64_t failed = sl_stats_service(s->c, service->id).untrackable;
+
+	if (failed != w->untrackable) {
+		w->untrackable = failed;
+		w->since_ms = now;
+		w->ever = true;
+	}
+	return w->ever && now - w->since_ms < sl_records_window_ms(&service->conf);
+}
+
 static bool has_learnt(const struct sl_model_service *service, uint32_t now)
 {
 	return service->learns &&
 	       now - service->track_since_ms > sl_records_window_ms(&service->conf);
 }
 
+/* Those that have passed, of all services at once. */
 static void close_windows(struct sl_sweep *s)
 {
 	struct sl_control *c = s->c;
 	uint32_t now = sl_clock_ms();
 	struct sl_model *next = NULL;
 
+	if (s->closed && now - s->closed_ms < CLOSE_MS)
+		return;
 	for (size_t i = 0; i < c->model->n; i++) {
 		const struct sl_model_service *service = c->model->service[i];
 		bool close =
@@ -198,212 +155,55 @@ static void close_windows(struct sl_sweep *s)
 		edited->close = close;
 		edited->failed = s->watch[service->id].untrackable;
 	}
-	if (next)
-		publish(s, next);
+	if (!next)
+		return;
+	s->closed = true;
+	s->closed_ms = now;
+	publish(s, next);
 }
 
-/* The pass */
+/* What a pass may tell */
 
-static bool wants_pass(const struct sl_model *m)
+static bool since(uint64_t generation, uint64_t reached)
 {
+	return generation && generation <= reached;
+}
+
+/* Whether no engine enters flows under its number any more. A server id that leads to a backend
+ * which leaves is no reason to wait for: it goes on leading there until the backend is gone. */
+static bool is_past(const struct sl_model_backend *b, uint64_t reached)
+{
+	return since(b->no_row_since, reached) &&
+	       (since(b->no_id_since, reached) || (!b->no_id_since && b->state != SL_STATE_GONE));
+}
+
+static bool may_go(const struct sl_model_backend *b, uint64_t reached)
+{
+	return ((b->state == SL_STATE_DRAINING && b->named) || b->state == SL_STATE_LEAVING ||
+		b->state == SL_STATE_GONE) &&
+	       is_past(b, reached);
+}
+
+static bool wants_pass(const struct sl_sweep *s)
+{
+	const struct sl_model *m = s->c->model;
+
 	for (uint32_t id = 1; id < m->n_ids; id++)
-		if (sl_bit(m->quarantined, id))
+		if (sl_bit(m->quarantined, id) && since(m->resting_since[id], s->reached))
 			return true;
 	for (size_t i = 0; i < m->n; i++) {
 		const struct sl_model_service *service = m->service[i];
 
-		if (service->windows.mixed)
+		if (service->windows.mixed && service->mixed_in <= s->reached)
 			return true;
-		for (uint32_t k = 0; k < service->n; k++) {
-			const struct sl_model_backend *b = &service->backend[k];
-
-			if ((b->state == SL_STATE_DRAINING && b->named) ||
-			    b->state == SL_STATE_LEAVING || b->state == SL_STATE_GONE)
+		for (uint32_t k = 0; k < service->n; k++)
+			if (may_go(&service->backend[k], s->reached))
 				return true;
-		}
 	}
 	return false;
 }
 
-static bool begin_pass(struct sl_sweep *s)
-{
-	struct sl_control *c = s->c;
-	const struct sl_root *root = sl_store_root(&c->store);
-	struct sl_published out;
-
-	sl_acknowledged(c, &out);
-	if (out.acknowledged < out.workers)
-		return false;
-	s->n = c->model->n;
-	s->found = calloc(s->n + 1, sizeof(*s->found));
-	s->index = calloc(c->model->n_ids, sizeof(*s->index));
-	s->seen_ids = calloc(c->model->n_ids / 64 + 1, sizeof(*s->seen_ids));
-	if (!s->found || !s->index || !s->seen_ids)
-		goto fail;
-	for (size_t i = 0; i < s->n; i++) {
-		const struct sl_model_service *service = c->model->service[i];
-
-		s->index[service->id] = (uint32_t)i + 1;
-		s->found[i].named = calloc(service->n / 64 + 1, sizeof(uint64_t));
-		if (!s->found[i].named)
-			goto fail;
-		if (!service->windows.mixed)
-			continue;
-		s->found[i].disagree = calloc(service->conf.table_size / 64 + 1, sizeof(uint64_t));
-		if (!s->found[i].disagree)
-			goto fail;
-	}
-	s->generation = out.generation;
-	s->moved = moved(c);
-	s->now = (sl_clock_ns() - root->origin_ns) >> SL_TICK_SHIFT;
-	s->bucket = 0;
-	s->running = true;
-	return true;
-fail:
-	drop_pass(s);
-	return false;
-}
-
-/* The slot of an entry's flow, as core/classify.h has it, and record->slot_endpoint. */
-static uint32_t slot_of(const struct sl_root *root, const struct sl_config_service *conf,
-			uint64_t source)
-{
-	uint32_t endpoint = sl_endpoint(sl_htons(conf->port), conf->protocol);
-
-	if (conf->affinity) /* the port, and what of the address doesn't count */
-		source &= ~((uint64_t)(uint32_t)sl_affinity_ignore4(conf->affinity) << 16 | 0xffff);
-	return sl_hash_slot_of(source, &conf->vip, endpoint, root->slot_key) &
-	       (conf->table_size - 1);
-}
-
-/* An entry names this backend: which slots disagree? Its own, where cur is another. An IPv6 source
- * is a digest, which doesn't tell the client, so with affinity any slot may be its own. Two
- * backends that are named are all that matters then: there is no slot with which neither disagrees.
- */
-static void disagree(struct sl_sweep *s, struct found *found,
-		     const struct sl_model_service *service, uint64_t source, uint32_t backend)
-{
-	const struct sl_table_block *blocks = s->c->store.base[SL_ARRAY_table_blocks];
-	const uint32_t *slots = sl_block_slots(blocks, service->slots->at);
-	uint32_t slot, n = service->conf.table_size;
-
-	if (!service->conf.affinity || sl_addr_is4(&service->conf.vip)) {
-		slot = slot_of(sl_store_root(&s->c->store), &service->conf, source);
-		if (sl_slot_cur(slots[slot]) != backend)
-			sl_bit_set(found->disagree, slot);
-		return;
-	}
-	if (found->others == 2 || found->other[0] == backend)
-		return;
-	found->other[found->others++] = backend;
-	for (slot = 0; slot < n; slot++)
-		if (sl_slot_cur(slots[slot]) != backend)
-			sl_bit_set(found->disagree, slot);
-}
-
-/* An entry, alive or dead: a longer idle timeout would bring a dead one back to life. */
-static void meet(struct sl_sweep *s, uint64_t key, uint64_t value)
-{
-	struct sl_control *c = s->c;
-	uint16_t id = sl_flow_key_service(key);
-	uint32_t backend = sl_flow_backend(value), index;
-	const struct sl_model_service *service;
-	struct found *found;
-
-	if (id >= c->model->n_ids)
-		return;
-	sl_bit_set(s->seen_ids, id);
-	index = s->index[id];
-	if (!index)
-		return;
-	service = c->model->service[index - 1];
-	found = &s->found[index - 1];
-	found->busy |= (key & SL_FLOW_BUSY) != 0;
-	if (!backend || backend > service->n || found->busy)
-		return;
-	sl_bit_set(found->named, backend - 1);
-	if (found->disagree)
-		disagree(s, found, service, sl_flow_key_source(key), backend);
-}
-
-/* Clears an entry that is still what was looked at: true when it did. */
-static bool clear(uint64_t *word, uint64_t key)
-{
-	return __atomic_compare_exchange_n(word, &key, 0, false, __ATOMIC_ACQ_REL,
-					   __ATOMIC_RELAXED);
-}
-
-/* Whether the entry's time and the grace are over, as flow.h has it. */
-static bool long_dead(const struct sl_sweep *s, uint64_t key, uint64_t value)
-{
-	const struct sl_flow_timeouts *timeouts = s->c->store.base[SL_ARRAY_flow_timeouts];
-	uint16_t id = sl_flow_key_service(key);
-
-	if (id >= s->c->store.count[SL_ARRAY_flow_timeouts])
-		return true;
-	return !sl_flow_within(value, s->now,
-			       timeouts[id].lifetime[sl_flow_state(value)] + SL_FLOW_GRACE);
-}
-
-/* Left busy by an engine that died in the midst of an insert: no live one takes as long. */
-static bool clear_stuck(struct sl_sweep *s, uint64_t *word, uint64_t key)
-{
-	uint32_t now = sl_clock_ms();
-	struct stuck *free_one = NULL;
-
-	for (int i = 0; i < STUCK_MAX; i++) {
-		struct stuck *stuck = &s->stuck[i];
-
-		if (stuck->word == word && stuck->key == key) {
-			stuck->seen_ms = now;
-			if (now - stuck->since_ms < STUCK_MS)
-				return false;
-			stuck->word = NULL;
-			return clear(word, key);
-		}
-		if (!stuck->word || now - stuck->seen_ms > STUCK_MS)
-			free_one = stuck;
-	}
-	if (free_one)
-		*free_one =
-			(struct stuck){ .word = word, .key = key, .since_ms = now, .seen_ms = now };
-	return false;
-}
-
-static void look(struct sl_sweep *s, struct sl_bucket *bucket, int way)
-{
-	uint64_t *word = &bucket->key[way];
-	/* Acquire: the key before its value. */
-	uint64_t key = __atomic_load_n(word, __ATOMIC_ACQUIRE);
-	uint64_t value = __atomic_load_n(&bucket->value[way], __ATOMIC_RELAXED);
-
-	if (!key)
-		return;
-	if (key & SL_FLOW_BUSY) {
-		if (s->alone && clear_stuck(s, word, key))
-			return;
-	} else if (s->cleans && long_dead(s, key, value) && clear(word, key)) {
-		return;
-	}
-	meet(s, key, value);
-}
-
-static void slice(struct sl_sweep *s)
-{
-	struct sl_bucket *bucket = s->c->store.base[SL_ARRAY_flows];
-	uint32_t n = s->c->store.count[SL_ARRAY_flows];
-	uint32_t end = n - s->bucket < BUCKETS_A_TICK ? n : s->bucket + BUCKETS_A_TICK;
-	struct sl_published out;
-
-	sl_acknowledged(s->c, &out);
-	s->alone = out.workers == 0;
-	s->cleans = s->alone || sl_workers_hang(s->c);
-	for (; s->bucket < end; s->bucket++)
-		for (int way = 0; way < SL_FLOW_WAYS; way++)
-			look(s, &bucket[s->bucket], way);
-}
-
-/* Results */
+/* What a pass has told */
 
 static bool can_reconcile(const struct sl_control *c, const struct sl_model_service *service,
 			  const uint64_t *disagree)
@@ -417,35 +217,81 @@ static bool can_reconcile(const struct sl_control *c, const struct sl_model_serv
 	return false;
 }
 
-/* Frees what nothing names: true when `service` has to be published for it. */
+/* True when `next` has to be published for it. */
+static bool settle_rows(struct sl_sweep *s, struct sl_model *next, size_t index)
+{
+	const struct sl_model_service *live = s->c->model->service[index];
+	uint64_t *disagree = sl_pass_take_disagree(s->pass, live);
+	struct sl_model_service *edited =
+		can_reconcile(s->c, live, disagree) ? sl_model_edit(next, index) : NULL;
+
+	if (!edited) {
+		free(disagree);
+		return false;
+	}
+	edited->disagree = disagree;
+	return true;
+}
+
+/* Who has nothing left is told to be drained; that is never published. */
+static void tell_drained(struct sl_sweep *s, struct sl_model_service *live)
+{
+	for (uint32_t k = 0; k < live->n; k++)
+		if (may_go(&live->backend[k], s->began) && !sl_pass_names(s->pass, live->id, k + 1))
+			live->backend[k].named = false;
+}
+
+/* One that no slot names and no flow either. While its server id leads to it, new entries may come
+ * at any moment: it is gone first, and free when that has been reached. */
+static void release(struct sl_sweep *s, struct sl_model *next, struct sl_model_service *edited,
+		    struct sl_model_backend *b)
+{
+	uint64_t generation = sl_store_root(&s->c->store)->generation;
+
+	if (!b->no_id_since) {
+		sl_backend_set_state(edited, b, SL_STATE_GONE);
+		return;
+	}
+	sl_log("service %s: backend %s is gone", edited->conf.name, b->name);
+	sl_bit_clear(next->counter_ids, b->counter_id);
+	*b = (struct sl_model_backend){ .state = SL_STATE_FREE, .freed = generation + 1 };
+	edited->rewrite = true;
+}
+
+/* True when `next` has to be published for it. */
 static bool release_backends(struct sl_sweep *s, struct sl_model *next, size_t index)
 {
-	struct sl_control *c = s->c;
-	const struct sl_table_block *blocks = c->store.base[SL_ARRAY_table_blocks];
-	const uint64_t *named = s->found[index].named;
-	struct sl_model_service *live = c->model->service[index], *edited;
+	struct sl_model_service *live = s->c->model->service[index], *edited;
 	bool any = false;
 
+	tell_drained(s, live);
 	for (uint32_t k = 0; k < live->n; k++) {
-		struct sl_model_backend *b = &live->backend[k];
+		const struct sl_model_backend *b = &live->backend[k];
 
-		if (b->state < SL_STATE_DRAINING || sl_bit(named, k) ||
-		    sl_slots_name(sl_block_slots(blocks, live->slots->at), live->conf.table_size,
-				  k + 1))
-			continue;
-		b->named = false; /* only told, never published */
-		if (b->state == SL_STATE_DRAINING)
+		if (b->state == SL_STATE_DRAINING || !may_go(b, s->began) ||
+		    sl_pass_names(s->pass, live->id, k + 1))
 			continue;
 		edited = sl_model_edit(next, index);
 		if (!edited)
+			break;
+		release(s, next, edited, &edited->backend[k]);
+		any = true;
+	}
+	return any;
+}
+
+/* True when `next` has to be published for it. */
+static bool release_ids(struct sl_sweep *s, struct sl_model *next)
+{
+	bool any = false;
+
+	for (uint32_t id = 1; id < next->n_ids; id++) {
+		if (!sl_bit(next->quarantined, id) || !since(next->resting_since[id], s->began) ||
+		    sl_pass_meets(s->pass, (uint16_t)id))
 			continue;
-		sl_log("service %s: backend %s is gone", live->conf.name, b->name);
-		edited->backend[k] = (struct sl_model_backend){
-			.state = SL_STATE_FREE,
-			.freed = s->generation + 1,
-		};
-		sl_bit_clear(next->counter_ids, b->counter_id);
-		edited->rewrite = any = true;
+		sl_bit_clear(next->quarantined, id);
+		sl_bit_clear(next->ids, id);
+		any = true;
 	}
 	return any;
 }
@@ -456,51 +302,43 @@ static void finish_pass(struct sl_sweep *s)
 	struct sl_model *next = sl_model_clone(c->model);
 	bool any = false;
 
-	for (size_t i = 0; next && i < s->n; i++) {
-		struct sl_model_service *edited;
-
-		if (s->found[i].busy)
+	for (size_t i = 0; next && i < c->model->n; i++) {
+		if (!sl_pass_tells(s->pass, c->model->service[i]->id))
 			continue;
 		any |= release_backends(s, next, i);
-		if (!can_reconcile(c, c->model->service[i], s->found[i].disagree))
-			continue;
-		edited = sl_model_edit(next, i);
-		if (!edited)
-			continue;
-		edited->disagree = s->found[i].disagree;
-		s->found[i].disagree = NULL;
-		any = true;
+		any |= settle_rows(s, next, i);
 	}
-	for (uint32_t id = 1; next && id < next->n_ids; id++) {
-		if (sl_bit(next->quarantined, id) && !sl_bit(s->seen_ids, id)) {
-			sl_bit_clear(next->quarantined, id);
-			sl_bit_clear(next->ids, id);
-			any = true;
-		}
-	}
-	drop_pass(s);
+	if (next)
+		any |= release_ids(s, next);
+	sl_pass_end(s->pass);
+	s->rested_ms = sl_clock_ms();
 	if (any)
 		publish(s, next);
 	else
 		sl_model_free(next, 0);
 }
 
+static void begin_pass(struct sl_sweep *s)
+{
+	if (sl_clock_ms() - s->rested_ms < REST_MS || !wants_pass(s))
+		return;
+	s->began = s->reached;
+	sl_pass_begin(s->pass, s->began);
+}
+
 void sl_sweep_tick(struct sl_sweep *s)
 {
 	struct sl_control *c = s->c;
 
+	note_reached(s);
 	if (sl_publishing(c) || (s->retries && sl_clock_ms() - s->failed_ms < RETRY_MS))
 		return;
-	close_windows(s);
-	if (sl_publishing(c))
-		return;
-	/* What a pass under way has found is about the model as it was. */
-	if (s->running && s->generation != sl_store_root(&c->store)->generation)
-		drop_pass(s);
-	if (!s->running &&
-	    (sl_clock_ms() - s->rested_ms < REST_MS || !wants_pass(c->model) || !begin_pass(s)))
-		return;
-	slice(s);
-	if (s->bucket == c->store.count[SL_ARRAY_flows])
-		moved(c) == s->moved ? finish_pass(s) : drop_pass(s);
+	if (!sl_pass_is_under_way(s->pass)) {
+		close_windows(s);
+		if (sl_publishing(c))
+			return;
+		begin_pass(s);
+	}
+	if (sl_pass_is_under_way(s->pass) && sl_pass_read(s->pass))
+		finish_pass(s);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* sluice-dataplane: the DPDK engine of an instance.
  *
- * It waits for control to make the instance and publish its first generation (whichever of the two
- * is started first), attaches, starts the ports that the configuration names, puts one worker on
- * each core, and from then on only answers proposals (accept.h) until it is told to stop.
+ * It waits until control has created the instance and published its first generation (either may be
+ * started first), attaches, starts the ports of the configuration and one worker per core. After
+ * that the main thread only answers proposals (accept.h) until it is told to stop.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,6 +25,7 @@
 #include <rte_errno.h>
 #include <rte_lcore.h>
 
+#include "../../config/machine.h"
 #include "../../config/process.h"
 #include "../abi/liveness.h"
 #include "accept.h"
@@ -41,14 +42,16 @@ struct dataplane {
 	struct sl_acceptor *acceptor;
 	struct sl_announcer announcer;
 	struct sl_worker_run run[SL_CORES_MAX];
-	atomic_bool stop;  /* to the workers */
-	bool told_to_stop; /* before there was anything to stop */
-	int lock;	   /* of this instance's dataplane; held while we live */
-	int wake;	   /* datagram socket: control proposed something */
-	int signal;	   /* signalfd */
+	atomic_bool stop;  /* tells the workers */
+	bool told_to_stop; /* a signal came before there were workers to stop */
+	uint64_t missed[SL_PORTS_CONFIG_MAX][SL_QUEUES_PER_PORT]; /* as last counted */
+	uint64_t count_at_ns;
+	int lock;   /* lock file of this instance's dataplane; held while we live */
+	int wake;   /* datagram socket: control wakes us after a proposal */
+	int signal; /* signalfd */
 };
 
-/* The lock file that makes a second dataplane of the instance give up. */
+/* Takes the lock file, which keeps out a second dataplane of the instance. */
 static int lock_instance(struct dataplane *d)
 {
 	char path[SL_PATH_MAX + 32];
@@ -98,14 +101,14 @@ static int open_signals(struct dataplane *d)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP); /* control's business: nothing here is reloaded */
+	sigaddset(&set, SIGHUP); /* only control reloads the configuration */
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	d->signal = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	return d->signal < 0 ? SL_EXIT_MACHINE : SL_EXIT_OK;
 }
 
-/* True when we are told to stop. Returns early when control proposed something. */
+/* True when told to stop. Returns early when control has proposed a generation. */
 static bool wait_ms(struct dataplane *d, int ms)
 {
 	struct pollfd fd[] = { { .fd = d->signal, .events = POLLIN },
@@ -122,7 +125,7 @@ static bool wait_ms(struct dataplane *d, int ms)
 	return false;
 }
 
-/* Attaches, and waits until something was published. */
+/* Attaches to the instance, and waits for its first generation. */
 static int attach(struct dataplane *d)
 {
 	char error[SL_ERROR_MAX];
@@ -151,6 +154,39 @@ static int attach(struct dataplane *d)
 	}
 }
 
+static void eal_failed(const struct sl_config_dataplane *d)
+{
+	const char *why = rte_strerror(rte_errno);
+
+	if (d->huge_pages)
+		sl_log("DPDK can't start: %s; are %u MB of huge pages free (grep Huge "
+		       "/proc/meminfo), and are we root?",
+		       why, d->memory_mb);
+	else
+		sl_log("DPDK can't start: %s; are %u MB of memory free (grep MemAvailable "
+		       "/proc/meminfo), and are we root?",
+		       why, d->memory_mb);
+}
+
+/* EAL answers arguments that it doesn't like with its usage, a hundred lines of options that aren't
+ * ours, on standard output. What it says of the reason goes to standard error. */
+static int eal_init(int argc, char **argv)
+{
+	int out = dup(STDOUT_FILENO), null = open("/dev/null", O_WRONLY | O_CLOEXEC), err;
+
+	if (out >= 0 && null >= 0)
+		dup2(null, STDOUT_FILENO);
+	err = rte_eal_init(argc, argv);
+	fflush(stdout);
+	if (out >= 0 && null >= 0)
+		dup2(out, STDOUT_FILENO);
+	if (out >= 0)
+		close(out);
+	if (null >= 0)
+		close(null);
+	return err;
+}
+
 static int start_eal(struct dataplane *d)
 {
 	struct sl_eal_args args;
@@ -161,18 +197,15 @@ static int start_eal(struct dataplane *d)
 		sl_log("too many ports or cores for DPDK's command line");
 		return SL_EXIT_CONFIG;
 	}
-	memcpy(argv, args.arg, sizeof(argv)); /* EAL permutes it */
-	err = rte_eal_init(args.n, argv);
+	memcpy(argv, args.arg, sizeof(argv)); /* EAL reorders it */
+	err = eal_init(args.n, argv);
 	if (err < 0)
-		sl_log("DPDK can't start: %s; are %u MB of huge pages free (grep Huge "
-		       "/proc/meminfo), "
-		       "and are we root?",
-		       rte_strerror(rte_errno), d->config.dataplane.memory_mb);
+		eal_failed(&d->config.dataplane);
 	sl_eal_args_free(&args);
 	return err < 0 ? SL_EXIT_MACHINE : SL_EXIT_OK;
 }
 
-/* What is live was accepted by another dataplane, or by none. */
+/* The live generation was accepted by another dataplane, or by none. */
 static int accept_live(struct dataplane *d)
 {
 	uint32_t at;
@@ -236,6 +269,27 @@ static int publish_self(struct dataplane *d)
 	return SL_EXIT_OK;
 }
 
+/* Every second: some drivers take a while to answer. */
+static void count_missed(struct dataplane *d)
+{
+	struct sl_queue *queues = d->store.base[SL_ARRAY_queues];
+	uint64_t now = sl_clock_ns();
+
+	if (now < d->count_at_ns)
+		return;
+	d->count_at_ns = now + 1000000000;
+	for (uint32_t p = 0; p < d->config.dataplane.n_ports; p++) {
+		for (uint32_t q = 0; q < d->config.dataplane.port[p].queues; q++) {
+			uint64_t missed = sl_ports_missed(&d->ports, p, q);
+
+			if (missed > d->missed[p][q]) /* a driver that resets begins anew */
+				__atomic_fetch_add(&queues[p * SL_QUEUES_PER_PORT + q].missed,
+						   missed - d->missed[p][q], __ATOMIC_RELAXED);
+			d->missed[p][q] = missed;
+		}
+	}
+}
+
 static void stop_workers(struct dataplane *d)
 {
 	struct sl_engine *self = d->store.base[SL_ARRAY_engine];
@@ -250,8 +304,13 @@ static void stop_workers(struct dataplane *d)
 static int serve(struct dataplane *d)
 {
 	char error[SL_ERROR_MAX];
-	int status = attach(d);
+	int status;
 
+	if (sl_machine_check_start(&d->config, error) != 0) {
+		sl_log("%s", error);
+		return SL_EXIT_MACHINE;
+	}
+	status = attach(d);
 	if (status || d->told_to_stop)
 		return status;
 	if (d->config.dataplane.n_cores > d->store.count[SL_ARRAY_workers]) {
@@ -283,6 +342,7 @@ static int serve(struct dataplane *d)
 		do {
 			sl_acceptor_run(d->acceptor);
 			sl_announcer_run(&d->announcer, &d->store, sl_clock_ns());
+			count_missed(d);
 		} while (!wait_ms(d, LOOK_EVERY_MS));
 		sl_log("stopping");
 	}
@@ -310,7 +370,7 @@ int main(int argc, char **argv)
 	static struct dataplane d;
 	char error[SL_ERROR_MAX];
 	const char *file = NULL;
-	int option, status;
+	int option, status, err;
 
 	while ((option = getopt_long(argc, argv, "c:Vh", options, NULL)) != -1) {
 		switch (option) {
@@ -332,9 +392,12 @@ int main(int argc, char **argv)
 		usage(stderr);
 		return SL_EXIT_USAGE;
 	}
-	if (sl_config_read(file, &d.config, error) != 0) {
+	sl_descriptors_raise();
+	err = sl_config_read(file, &d.config, error);
+	if (err) {
 		sl_log("%s", error);
-		return SL_EXIT_CONFIG;
+		sl_descriptors_log(err);
+		return sl_config_status(err);
 	}
 	if (d.config.dataplane.engine == SL_CONFIG_ENGINE_XDP) {
 		sl_log("%s: dataplane.engine is \"xdp\": the XDP program serves alone, and nothing "
@@ -348,7 +411,7 @@ int main(int argc, char **argv)
 					   .instance = d.config.instance,
 					   .bpf_dir = d.config.bpf_dir,
 					   .huge_dir = d.config.huge_dir };
-	prctl(PR_SET_TIMERSLACK, 10000UL); /* proposals are answered soon */
+	prctl(PR_SET_TIMERSLACK, 10000UL); /* a proposal is answered within this time */
 	status = lock_instance(&d);
 	if (!status)
 		status = open_signals(&d);

@@ -13,7 +13,8 @@
 
 enum {
 	DESCRIPTORS = 1024,
-	AF_XDP_DESCRIPTORS = 2048, /* the fill ring takes as many buffers, whatever is asked for */
+	AF_XDP_DESCRIPTORS =
+		2048, /* the fill ring needs this many buffers, whatever size is asked for */
 	POOL_CACHE = 256,
 };
 
@@ -46,13 +47,13 @@ static bool is_pci(const struct sl_config_port *port)
 	return port->kind == SL_PORT_PCI;
 }
 
-/* memif registers an action with the other process, which --in-memory has none of. */
+/* memif registers an action with the other process, which doesn't exist with --in-memory */
 static bool is_memif(const struct sl_config_port *port)
 {
 	return strncmp(port->device, "net_memif", 9) == 0;
 }
 
-/* Logical core 0 is the main thread, w + 1 is worker w. */
+/* Logical core 0 is the main thread, core w + 1 is worker w. */
 static int add_cores(struct sl_eal_args *args, const struct sl_config_dataplane *d)
 {
 	char cores[1024];
@@ -89,6 +90,26 @@ static int add_port(struct sl_eal_args *args, const struct sl_config_port *port)
 	return -EINVAL;
 }
 
+/* Nothing of ours is shared with another DPDK process, except by memif, which hands memory to its
+ * peer. EAL refuses --in-memory beside --no-huge, whose memory is private anyway: there only the
+ * files that describe it are left out. */
+static int add_memory(struct sl_eal_args *args, const struct sl_config *config)
+{
+	const struct sl_config_dataplane *d = &config->dataplane;
+	bool shared = any_port(config, is_memif);
+	int err = 0;
+
+	if (!d->huge_pages)
+		err = add(args, "--no-huge");
+	if (!err && shared && d->huge_pages)
+		err = add(args, "--single-file-segments");
+	if (!err && !shared)
+		err = add(args, d->huge_pages ? "--in-memory" : "--no-shconf");
+	if (!err)
+		err = add(args, "-m");
+	return err ? err : add(args, "%u", d->memory_mb);
+}
+
 int sl_eal_args_make(struct sl_eal_args *args, const struct sl_config *config)
 {
 	const struct sl_config_dataplane *d = &config->dataplane;
@@ -102,18 +123,10 @@ int sl_eal_args_make(struct sl_eal_args *args, const struct sl_config *config)
 		err = add_cores(args, d);
 	if (!err)
 		err = add(args, "--file-prefix=sluice-%s", config->instance);
-	if (!err && !any_port(config, is_memif))
-		err = add(args, "--in-memory");
-	if (!err && any_port(config, is_memif))
-		err = add(args, "--single-file-segments");
+	if (!err)
+		err = add_memory(args, config);
 	if (!err && !any_port(config, is_pci))
 		err = add(args, "--no-pci");
-	if (!err && !d->huge_pages)
-		err = add(args, "--no-huge");
-	if (!err)
-		err = add(args, "-m");
-	if (!err)
-		err = add(args, "%u", d->memory_mb);
 	if (!err)
 		err = add(args, "--no-telemetry");
 	if (!err)
@@ -132,7 +145,7 @@ void sl_eal_args_free(struct sl_eal_args *args)
 		free(args->arg[--args->n]);
 }
 
-/* The name under which DPDK knows the device. */
+/* DPDK's name of the device. */
 static void device_name(const struct sl_config_port *port, uint32_t queue, char *name, size_t size)
 {
 	if (port->kind == SL_PORT_KERNEL)
@@ -175,7 +188,7 @@ static int start_device(const struct sl_ports *ports, uint16_t device, uint16_t 
 		err = rte_eth_dev_start(device);
 	if (!err && rte_eth_promiscuous_get(device) == 0)
 		rte_eth_promiscuous_enable(
-			device); /* not all can; those receive everything anyway */
+			device); /* not all devices can; those that can't receive everything */
 	return err;
 }
 
@@ -235,8 +248,8 @@ int sl_ports_start(struct sl_ports *ports, const struct sl_config *config, char 
 	return 0;
 }
 
-/* Closing a net_af_xdp device is a use-after-free in DPDK 22.11 once another shares its buffers:
- * stopping is all that is safe, the process's end does the rest. */
+/* In DPDK 22.11 closing a net_af_xdp device is a use-after-free if another device shares its
+ * buffers. So the devices are only stopped; the end of the process does the rest. */
 void sl_ports_stop(struct sl_ports *ports)
 {
 	for (uint32_t p = 0; p < ports->config->dataplane.n_ports; p++) {
@@ -295,4 +308,14 @@ void sl_ports_mac(const struct sl_ports *ports, uint32_t port, uint8_t mac[6])
 
 	rte_eth_macaddr_get(ports->device[port][0], &addr);
 	memcpy(mac, addr.addr_bytes, 6);
+}
+
+uint64_t sl_ports_missed(const struct sl_ports *ports, uint32_t port, uint32_t queue)
+{
+	bool one_each = ports->config->dataplane.port[port].kind == SL_PORT_KERNEL;
+	struct rte_eth_stats stats;
+
+	if (queue && !one_each)
+		return 0;
+	return rte_eth_stats_get(ports->device[port][queue], &stats) == 0 ? stats.imissed : 0;
 }

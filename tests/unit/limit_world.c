@@ -38,7 +38,7 @@ uint64_t sl_clock_ns(void)
 	return now_ns += 20000;
 }
 
-/* An instance of two services: web over TCP, dns over UDP. */
+/* See limit_world.h. */
 
 struct sl_control *c;
 struct sl_config_service file[2];
@@ -46,10 +46,10 @@ char error[SL_ERROR_MAX];
 
 #define RECORD_SIZE(name, record, writer) [SL_ARRAY_##name] = sizeof(record),
 
-static void make_arrays(void)
+static void make_arrays(uint32_t backends, uint32_t flows)
 {
 	static const size_t size[] = { SL_ARRAYS(RECORD_SIZE) };
-	const struct sl_capacity capacity = { 2, 4, 1024, 1024, 8, 8, 8, 64, 1, 1, 1 };
+	const struct sl_capacity capacity = { 2, backends, 1024, flows, 8, 8, 8, 64, 1, 1, 1 };
 
 	sl_store_size(&capacity, c->store.count);
 	for (int i = 0; i < SL_ARRAY_COUNT; i++) {
@@ -57,7 +57,8 @@ static void make_arrays(void)
 
 		c->store.base[i] = memset(aligned_alloc(128, bytes), 0, bytes);
 	}
-	c->config.capacity = (struct sl_config_capacity){ 2, 4, 1024, 1024, 8, 8, 8, 64, 1 };
+	c->config.capacity =
+		(struct sl_config_capacity){ 2, backends, 1024, flows, 8, 8, 8, 64, 1 };
 	c->config.dataplane.engine = SL_CONFIG_ENGINE_XDP;
 	sl_store_root(&c->store)->origin_ns = now_ns;
 	sl_store_root(&c->store)->flow_key[1] = 4711;
@@ -80,9 +81,14 @@ static struct sl_config_service service(const char *name, uint8_t protocol, uint
 int limit_world_begin(void **state)
 {
 	(void)state;
+	return limit_world_begin_for(4, 1024);
+}
+
+int limit_world_begin_for(uint32_t backends, uint32_t flows)
+{
 	now_ns = 1000000000;
 	c = calloc(1, sizeof(*c));
-	make_arrays();
+	make_arrays(backends, flows);
 	file[0] = service("web", IPPROTO_TCP, 80);
 	file[1] = service("dns", IPPROTO_UDP, 53);
 	c->config.service = file;
@@ -106,7 +112,7 @@ int limit_world_end(void **state)
 	return 0;
 }
 
-/* Control, killed and started again: it knows the records, the file and the overrides. */
+/* Control is killed and started again: it knows the records, the file and the overrides. */
 void limit_world_restart(void)
 {
 	sl_limit_top_free(c);
@@ -145,7 +151,7 @@ size_t limit_world_kept(const char *service)
 	return s ? s->n_limits : 0;
 }
 
-/* What a reload does. The sentences are the caller's. */
+/* Does what a reload does. The caller frees the sentences. */
 json_t *limit_world_apply(void)
 {
 	struct sl_model *next = sl_model_clone(c->model);
