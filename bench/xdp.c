@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* sluice-bench-xdp: nanoseconds a packet of the XDP engine, over the tables of a live instance.
+/* sluice-bench-xdp: nanoseconds per packet of the XDP engine, with the tables of a live instance.
  *
  *     sluice-bench-xdp BPF_DIR VIP PORT FLOWS syn|ack RUNS
  *
- * Prints the engine's and the empty program's time a run, in alternation, each the median of nine
- * batches, and what became of the packets. scripts/bench makes the instance.
+ * It runs the engine and the empty program in turns and prints the time per run of each, as the
+ * median of nine batches, and the packets by reason. scripts/bench makes the instance.
  */
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -15,6 +15,7 @@
 #include <bpf/libbpf.h>
 
 #include "../dataplane/abi/store.h"
+#include "../dataplane/abi/tails.h"
 #include "xdp.skel.h"
 
 enum { BATCHES = 9, FRAME = 60, HEADROOM = 14 };
@@ -71,6 +72,20 @@ static void set_sizes(struct sl_bench *skel)
 	skel->rodata->sl_port = 0;
 }
 
+static int enter_tails(struct sl_bench *skel)
+{
+	int err = 0;
+
+#define ENTER(name, needs)                                                                         \
+	if (!err)                                                                                  \
+		err = bpf_map_update_elem(                                                         \
+			bpf_map__fd(skel->maps.tails), &(uint32_t){ SL_TAIL_##name },              \
+			&(int){ bpf_program__fd(skel->progs.sl_xdp_##name) }, BPF_ANY);
+	SL_TAILS(ENTER)
+#undef ENTER
+	return err;
+}
+
 /* Nanoseconds a run, and the last verdict. */
 static double run(int program, unsigned runs, unsigned *verdict)
 {
@@ -115,6 +130,10 @@ int main(int argc, char **argv)
 	runs = (unsigned)strtoul(argv[6], NULL, 10);
 	if (sl_bench__load(skel) != 0) {
 		fprintf(stderr, "sluice-bench-xdp: the kernel refuses the program\n");
+		return 1;
+	}
+	if (enter_tails(skel) != 0) {
+		perror("sluice-bench-xdp: the map of programs");
 		return 1;
 	}
 	run(bpf_program__fd(skel->progs.engine_once), runs, &verdict); /* warm: all flows seen */

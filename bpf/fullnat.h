@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* The programs of full NAT (core/fullnat.h): to a service of it, the step in which a flow gets its
- * port, and to an address of a pool. Others have found out whose a packet is, and that it is to be
- * decided here: it may be the first fragment of one, or to a pool an ICMP error. Later fragments
- * stay where all are.
+/* The XDP programs of mode fullnat (core/fullnat.h):
+ *
+ *     sl_xdp_fullnat     a packet to a service of the mode
+ *     sl_xdp_snat_new    the same packet, if its flow has no port of the pool yet
+ *     sl_xdp_snat_reply  a packet or an ICMP error to an address of a pool
+ *
+ * and one of each for IPv6. Other programs have classified the packet and decided that XDP handles
+ * it, then came here by a tail call. It may be a first fragment; later fragments are decided by the
+ * programs for fragments.
  */
 #ifndef SL_BPF_FULLNAT_H
 #define SL_BPF_FULLNAT_H
@@ -18,7 +23,8 @@ SL_INLINE void parse_whole(struct xdp_md *ctx, const struct sl_packet *p, struct
 	w->l4 = (uint8_t)o->l4;
 }
 
-/* The service again; false: a publish came between. */
+/* Classifies the packet again. False: a publish came in between, and it is no packet of the mode
+ * any more. */
 SL_INLINE bool find_service(struct xdp_md *ctx, const struct sl_tables *t,
 			    const struct sl_packet *p, struct sl_lookup *w, bool is_ipv6)
 {
@@ -37,7 +43,7 @@ SL_INLINE bool find_service(struct xdp_md *ctx, const struct sl_tables *t,
 
 SL_INLINE int fullnat(struct xdp_md *ctx, bool is_ipv6)
 {
-	struct sl_packet p = sl_packet_of(ctx);
+	struct sl_packet p = sl_packet_of(ctx, 0);
 	struct sl_lookup w = { 0 };
 	enum sl_reason reason = SL_REASON_torn_table;
 	struct sl_tables t;
@@ -49,31 +55,18 @@ SL_INLINE int fullnat(struct xdp_md *ctx, bool is_ipv6)
 	if (find_service(ctx, &t, &p, &w, is_ipv6))
 		reason = sl_fullnat_impl(&t, &p, &w, &port, is_ipv6);
 	if (reason == SL_RETRY_SLOW_PATH) {
-		hand_over(ctx, &p, 0, is_ipv6 ? SL_TAIL_SNAT_NEW6 : SL_TAIL_SNAT_NEW);
+		hand_over(ctx, &p, 0, is_ipv6 ? SL_TAIL_snat_new6 : SL_TAIL_snat_new, false);
 		reason = SL_REASON_no_port;
 	}
-	return finish(ctx, &t, &p, reason, port);
-}
-
-SEC("xdp")
-int sl_xdp_fullnat(struct xdp_md *ctx)
-{
-	return fullnat(ctx, false);
-}
-
-SEC("xdp")
-int sl_xdp_fullnat6(struct xdp_md *ctx)
-{
-	return fullnat(ctx, true);
+	return finish(ctx, &t, &p, reason, port, false);
 }
 
 SL_INLINE int snat_new(struct xdp_md *ctx, bool is_ipv6)
 {
-	struct sl_packet p = sl_packet_of(ctx);
+	struct sl_packet p = sl_packet_of(ctx, 0);
 	struct sl_lookup w = { 0 };
 	enum sl_reason reason = SL_REASON_torn_table;
-	uint32_t first = 0;
-	const struct handoff *handoff = bpf_map_lookup_elem(&handoffs, &first);
+	const struct handoff *handoff = sl_map_at(handoffs, 0);
 	struct sl_tables t;
 	uint16_t port = 0;
 
@@ -82,24 +75,12 @@ SL_INLINE int snat_new(struct xdp_md *ctx, bool is_ipv6)
 	p.mtu = (uint16_t)handoff->mtu;
 	if (find_service(ctx, &t, &p, &w, is_ipv6))
 		reason = sl_fullnat_new_flow_impl(&t, &p, &w, &port, is_ipv6);
-	return finish(ctx, &t, &p, reason, port);
-}
-
-SEC("xdp")
-int sl_xdp_snat_new(struct xdp_md *ctx)
-{
-	return snat_new(ctx, false);
-}
-
-SEC("xdp")
-int sl_xdp_snat_new6(struct xdp_md *ctx)
-{
-	return snat_new(ctx, true);
+	return finish(ctx, &t, &p, reason, port, false);
 }
 
 SL_INLINE int snat_reply(struct xdp_md *ctx, bool is_ipv6)
 {
-	struct sl_packet p = sl_packet_of(ctx);
+	struct sl_packet p = sl_packet_of(ctx, 0);
 	struct sl_parsed o = { 0 };
 	struct sl_lookup w = { 0 };
 	enum sl_reason reason = SL_REASON_bad_header;
@@ -115,19 +96,7 @@ SL_INLINE int snat_reply(struct xdp_md *ctx, bool is_ipv6)
 	else if (o.protocol == (is_ipv6 ? SL_PROTO_ICMP6 : SL_PROTO_ICMP))
 		reason = is_ipv6 ? sl_icmp6_snat(&t, &p, &w, &port)
 				 : sl_icmp_snat(&t, &p, &w, &port);
-	return finish(ctx, &t, &p, reason, port);
-}
-
-SEC("xdp")
-int sl_xdp_snat_reply(struct xdp_md *ctx)
-{
-	return snat_reply(ctx, false);
-}
-
-SEC("xdp")
-int sl_xdp_snat_reply6(struct xdp_md *ctx)
-{
-	return snat_reply(ctx, true);
+	return finish(ctx, &t, &p, reason, port, false);
 }
 
 #endif

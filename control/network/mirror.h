@@ -4,9 +4,10 @@
  *
  * A notification says that something changed; a dump says what. The kernel drops routes silently
  * when their link goes down or an address goes away, so routes are dumped again after any change
- * of links, addresses or routes. Ports are asked for by name, so that an interface may be missing,
- * renamed, or deleted and made again. Neighbours are the exception: they change often and never
- * silently, so their notifications are applied one by one. After an overrun all is dumped.
+ * of links, addresses or routes. Ports are found by name and from then on by index, so that an
+ * interface may be missing, renamed, or deleted and made again. Neighbours are the exception: they
+ * change often and never silently, so their notifications are applied one by one. After an overrun
+ * all is dumped.
  *
  * Changes are gathered for 5 ms, or for ten times what the last refresh and its consequences took
  * (200 ms at most): under a storm of notifications the mirror costs a tenth of control's time.
@@ -54,6 +55,9 @@ void sl_mirror_routes(struct sl_mirror *mirror,
 void sl_mirror_neighbours(struct sl_mirror *mirror,
 			  void (*each)(void *context, const struct sl_mirror_neighbour *neighbour),
 			  void *context);
+
+/* Whether the kernel had no room for a neighbour of the family when it was asked for one lately. */
+bool sl_mirror_neighbours_full(const struct sl_mirror *mirror, bool is_ipv6);
 
 /* Has refreshed() called after the batch, although nothing changed in the kernel. */
 void sl_mirror_touch(struct sl_mirror *mirror);

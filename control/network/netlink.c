@@ -2,6 +2,7 @@
 /* See netlink.h. */
 #include "netlink.h"
 
+#include <errno.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <netlink/addr.h>
@@ -56,6 +57,7 @@ void sl_object_port(struct rtnl_link *link, struct sl_net_port *port)
 	port->mtu = rtnl_link_get_mtu(link);
 	port->present = true;
 	port->up = sl_object_link_up(flags);
+	strncpy(port->name, rtnl_link_get_name(link), sizeof(port->name) - 1);
 	if (mac && nl_addr_get_len(mac) == sizeof(port->mac))
 		memcpy(port->mac, nl_addr_get_binary_addr(mac), sizeof(port->mac));
 }
@@ -160,5 +162,16 @@ bool sl_object_neighbour(struct rtnl_neigh *from, const struct sl_net_port *port
 		return false;
 	to->port = (uint16_t)port;
 	memcpy(to->mac, nl_addr_get_binary_addr(mac), sizeof(to->mac));
+	return true;
+}
+
+bool sl_object_table_full(const struct nlmsgerr *refusal, int *family)
+{
+	const struct ndmsg *asked = NLMSG_DATA(&refusal->msg);
+
+	if (refusal->error != -ENOBUFS || refusal->msg.nlmsg_type != RTM_NEWNEIGH ||
+	    refusal->msg.nlmsg_len < NLMSG_LENGTH(sizeof(*asked)))
+		return false;
+	*family = asked->ndm_family;
 	return true;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The program says only what becomes of a frame; why, it counts. So the reason is the one counter
- * that moved. Ports lead to the loopback interface, which is always there: nothing is ever sent. */
+/* The program only returns an action; the reason is the one counter that it incremented. All ports
+ * lead to the loopback interface, which always exists; nothing is ever sent. */
 #include <errno.h>
 #include <net/if.h>
 #include <sched.h>
@@ -44,7 +44,7 @@ static int lead_ports(struct sl_xdp_engine *skel)
 	return err;
 }
 
-/* One CPU, and its number. */
+/* Keeps the thread on one CPU; returns its number. */
 static int bind_cpu(uint32_t *cpu)
 {
 	int now = sched_getcpu();
@@ -68,11 +68,18 @@ static void xdp_close(struct sl_replay_engine *e)
 static int load(struct sl_replay_engine *e, const struct sl_store *store, uint32_t port,
 		char error[SL_ERROR_MAX])
 {
-	int err = sl_program_open(&e->skel, store, port, NULL, 0);
+	uint64_t generation = sl_store_root(store)->generation;
+	/* All where tables are still to come. */
+	uint32_t needed = generation ? sl_program_needed(store, generation) : ~0u;
+	int err = sl_program_open(&e->skel, store, NULL, 0);
 
+	for (int i = 0; i < SL_TAIL_COUNT && !err; i++)
+		bpf_program__set_autoload(sl_program_tail(e->skel, (enum sl_tail)i),
+					  needed >> i & 1);
 	if (!err) {
+		e->skel->rodata->sl_port = port;
 		e->skel->rodata->sl_time_is_set = true;
-		err = sl_program_load(e->skel, store);
+		err = sl_program_load(e->skel);
 	}
 	return err ? fail(err, "the program can't be loaded", error) : 0;
 }
@@ -114,7 +121,7 @@ fail:
 	return err;
 }
 
-/* The counter that moved, by one. */
+/* The reason whose counter grew by one. */
 static int moved(struct sl_replay_engine *e)
 {
 	int reason = -EPROTO;
@@ -130,7 +137,7 @@ static int moved(struct sl_replay_engine *e)
 	return reason;
 }
 
-/* Whether what the program answered is what the reason's verdict asks for. */
+/* Whether the program's action fits the verdict of the reason. */
 static bool fits(int reason, uint32_t answer)
 {
 	static const uint8_t verdict_of[] = {
@@ -156,7 +163,7 @@ static int xdp_decide(struct sl_replay_engine *e, struct sl_frame *frame, uint64
 	int err, reason;
 
 	__atomic_store_n(&e->skel->bss->sl_time, now, __ATOMIC_RELAXED);
-	/* No driver hands on less; whoever did would hand it to the kernel, which drops it. */
+	/* No driver passes a shorter frame to XDP; the kernel's stack would drop it. */
 	if (frame->length < SL_XDP_FRAME_MIN)
 		return SL_REASON_not_ours;
 	if (frame->length > SL_XDP_FRAME_MAX)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* sluice-replay: what would a configuration do to the packets of a capture?
  *
- * Tables as control would make them from the file (tables.h), packets from a capture in its order
- * (capture.h), the real decision of either engine (engine.h). No NIC, no instance, nothing that
- * runs is touched. docs/replay.md is its manual.
+ * It makes the tables that control would publish for a file (tables.h), reads packets from a
+ * capture in their order (capture.h), and has either engine decide them (engine.h). It needs no NIC
+ * and no instance, and touches nothing that runs. docs/replay.md is its manual.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -12,11 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../tables/nat_pools.h"
 #include "capture.h"
 #include "names.h"
 #include "tables.h"
 
-enum { MACS_MAX = 64 };
+enum { MACS_MAX = 64, TURN_NS = 10000000 };
 
 struct replay {
 	struct sl_control control;
@@ -34,7 +35,8 @@ struct replay {
 	bool json;
 
 	uint64_t start_ns; /* of the first packet */
-	uint64_t now_ns;   /* of the capture; never goes back */
+	uint64_t now_ns;   /* from the capture; never goes back */
+	uint64_t turns;	   /* of control's upkeep, due by then */
 	uint64_t packets, cut;
 	uint64_t others; /* addressed to other hosts */
 	uint64_t verdicts[SL_DROP + 1];
@@ -56,12 +58,12 @@ static const char *const verdict_name[] = {
 	[SL_DROP] = "drop",
 };
 
-/* Of a frame that the engine is never handed. */
+/* The text for a frame that never reaches this engine. */
 #define TOO_LONG "too_long"
 
 static void print_json_name(const char *field, const char *name)
 {
-	/* A configuration's names need no escapes. */
+	/* Names in a configuration need no escapes. */
 	if (name)
 		printf(",\"%s\":\"%s\"", field, name);
 	else
@@ -114,15 +116,34 @@ static void address_to_port(const struct replay *r, struct sl_frame *frame)
 		memcpy(frame->data, sl_net_port(r->control.net, r->port)->mac, 6);
 }
 
+/* What control does in time: ports of pools become free whose flows are over. By the clock of the
+ * capture, and after a long silence in it no more than once for each port. */
+static void pass_time(struct replay *r)
+{
+	struct sl_root *root = sl_store_root(&r->control.store);
+	uint64_t elapsed_ns = r->now_ns - r->start_ns, turns = elapsed_ns / TURN_NS - r->turns;
+
+	r->turns += turns;
+	if (turns > sl_nat_pools_turns(&r->control))
+		turns = sl_nat_pools_turns(&r->control);
+	while (turns--) {
+		root->origin_ns = sl_clock_ns() - elapsed_ns; /* what control counts from */
+		sl_nat_pools_tick(&r->control);
+	}
+}
+
 static int replay_one(struct replay *r, struct sl_captured *p, char error[SL_ERROR_MAX])
 {
 	struct sl_names_key key = sl_names_key(&p->frame);
 	enum sl_verdict verdict = SL_DROP;
 	struct sl_subject subject = { 0 };
+	uint64_t now;
 	int reason;
 
+	now = ticks(r, p->time_ns);
+	pass_time(r);
 	address_to_port(r, &p->frame);
-	reason = r->kind->decide(r->engine, &p->frame, ticks(r, p->time_ns));
+	reason = r->kind->decide(r->engine, &p->frame, now);
 	r->packets++;
 	r->others += reason == SL_REASON_other_host;
 	r->cut += p->cut;

@@ -199,7 +199,7 @@ SL_INLINE void sl_segment_with(const struct sl_tables *t, uint32_t place, uint64
 }
 
 /* The place of a binding among all, or ~0. */
-SL_INLINE uint32_t sl_bound_place(const struct sl_tables *t, uint32_t pool, uint64_t bound)
+SL_INLINE uint32_t sl_snat_place(const struct sl_tables *t, uint32_t pool, uint64_t bound)
 {
 	const struct sl_snat_address *a = sl_snat_address(t, pool, sl_snat_address_index(bound));
 

@@ -62,6 +62,7 @@ static int setup(void **state)
 	}
 	memcpy(w->port[0].mac, (uint8_t[]){ MAC_GATEWAY }, 6);
 	memcpy(w->port[1].mac, (uint8_t[]){ MAC_INNER }, 6);
+	w->port[0].address[0] = sl_port_address((uint8_t[]){ MAC_INNER }); /* all come in there */
 	r = world_add_route(w, 0, 0, SL_ROUTE_VIA);
 	memcpy(r->dst_mac, (uint8_t[]){ MAC_CLIENT }, 6);
 	memcpy(r->src_mac, (uint8_t[]){ MAC_GATEWAY }, 6);
@@ -274,6 +275,10 @@ static void test_left_alone(void **state)
 	world_publish(&f->w);
 	world_snapshot_all(&f->w);
 	assert_int_equal(decide(f), SL_REASON_no_neighbour);
+	f->w.service[UDP].backend[0].flags |= SL_BACKEND_NO_ROUTE;
+	world_publish(&f->w);
+	world_snapshot_all(&f->w);
+	assert_int_equal(decide(f), SL_REASON_backend_no_route);
 	assert_memory_equal(f->in.bytes, f->out.bytes, f->in.length);
 }
 
