@@ -112,26 +112,26 @@ __attribute__((noinline)) uint32_t sl_track_charge_global(uint64_t what, uint64_
 }
 
 /* What it looks at is in no bank. */
-__attribute__((noinline)) uint32_t sl_window_alone(uint64_t index, uint64_t seq_ack, uint64_t what)
+__attribute__((noinline)) uint32_t sl_window_global(uint64_t index, uint64_t seq_ack, uint64_t what)
 {
-	return sl_window_with(NULL, (uint32_t)index, seq_ack, (uint32_t)what);
+	return sl_window_impl(NULL, (uint32_t)index, seq_ack, (uint32_t)what);
 }
 
 SL_INLINE uint32_t sl_window(const struct sl_tables *t, uint32_t index, uint64_t seq_ack,
 			     uint32_t what)
 {
 	(void)t;
-	return sl_window_alone(index, seq_ack, what);
+	return sl_window_global(index, seq_ack, what);
 }
 
 /* place: 32..63 what. */
-__attribute__((noinline)) int sl_segment_alone(uint64_t index, uint64_t seq_ack, uint64_t flow,
-					       uint64_t now)
+__attribute__((noinline)) int sl_segment_global(uint64_t index, uint64_t seq_ack, uint64_t flow,
+						uint64_t now)
 {
 	struct sl_tables t;
 
 	if (sl_tables_snapshot(&t))
-		sl_segment_with(&t, (uint32_t)index, seq_ack, index >> 32, flow, now);
+		sl_segment_impl(&t, (uint32_t)index, seq_ack, index >> 32, flow, now);
 	return 0;
 }
 
@@ -139,7 +139,7 @@ SL_INLINE void sl_segment(const struct sl_tables *t, uint32_t index, uint64_t se
 			  uint32_t what, uint64_t key, uint64_t now)
 {
 	(void)t;
-	sl_segment_alone(index | (uint64_t)what << 32, seq_ack, key, now);
+	sl_segment_global(index | (uint64_t)what << 32, seq_ack, key, now);
 }
 
 __attribute__((noinline)) uint64_t sl_track_value_global(uint64_t key, uint64_t now)
@@ -241,14 +241,14 @@ __attribute__((noinline)) int sl_fragment_enter_global(struct xdp_md *ctx, uint6
 }
 
 /* where, to: as fragment_id.h has them. */
-__attribute__((noinline)) int sl_fragment_rename_alone(struct xdp_md *ctx, uint64_t where,
-						       uint64_t to)
+__attribute__((noinline)) int sl_fragment_rename_global(struct xdp_md *ctx, uint64_t where,
+							uint64_t to)
 {
-	struct sl_packet p = sl_packet_of(ctx);
+	struct sl_packet p = sl_packet_of(ctx, 0);
 	struct sl_tables t;
 
 	if (sl_tables_snapshot(&t))
-		sl_fragment_rename_with(&t, &p, (uint32_t)where, to);
+		sl_fragment_rename_impl(&t, &p, (uint32_t)where, to);
 	return 0;
 }
 
@@ -256,17 +256,17 @@ SL_INLINE void sl_fragment_rename(const struct sl_tables *t, struct sl_packet *p
 				  uint64_t to)
 {
 	(void)t;
-	sl_fragment_rename_alone(p->frame, where, to);
+	sl_fragment_rename_global(p->frame, where, to);
 }
 
 /* where: 0..7 the offset of the message, 32 whether it's IPv6. */
-__attribute__((noinline)) int sl_quote_rename_alone(struct xdp_md *ctx, uint64_t where)
+__attribute__((noinline)) int sl_quote_rename_global(struct xdp_md *ctx, uint64_t where)
 {
-	struct sl_packet p = sl_packet_of(ctx);
+	struct sl_packet p = sl_packet_of(ctx, 0);
 	struct sl_tables t;
 
 	if (sl_tables_snapshot(&t))
-		sl_quote_rename_with(&t, &p, where & 0xff, where >> 32 & 1);
+		sl_quote_rename_impl(&t, &p, where & 0xff, where >> 32 & 1);
 	return 0;
 }
 
@@ -274,7 +274,7 @@ SL_INLINE void sl_quote_rename(const struct sl_tables *t, struct sl_packet *p, u
 			       bool is_ipv6)
 {
 	(void)t;
-	sl_quote_rename_alone(p->frame, l4 | (uint64_t)is_ipv6 << 32);
+	sl_quote_rename_global(p->frame, l4 | (uint64_t)is_ipv6 << 32);
 }
 
 SL_INLINE uint64_t sl_fragment_find(const struct sl_tables *t, const struct sl_packet *p,

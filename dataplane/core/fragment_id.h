@@ -119,7 +119,7 @@ SL_INLINE uint32_t sl_fragment_id_offset6(const struct sl_root *root, const unio
 /* A fragment gets its new identification; what isn't one stays as it is. where: as fragment.h has
  * it; of a first fragment of IPv6 `at` is SL_FRAGMENT_FIND. to: the pair that its addresses are
  * going to be; of IPv4. */
-SL_INLINE void sl_fragment_rename_with(const struct sl_tables *t, struct sl_packet *p,
+SL_INLINE void sl_fragment_rename_impl(const struct sl_tables *t, struct sl_packet *p,
 				       uint32_t where, uint64_t to)
 {
 	uint32_t l3 = where & 0xff, at = where >> 8 & 0xff;
@@ -162,7 +162,7 @@ SL_INLINE void sl_fragment_rename_with(const struct sl_tables *t, struct sl_pack
  * The message is at l4. Of IPv4 the quoted addresses are still those with which the fragment went
  * on, and the message's sum stays as it is, since that of the quoted header does; of IPv6 they are
  * those with which it came. */
-SL_INLINE void sl_quote_rename_with(const struct sl_tables *t, struct sl_packet *p, uint32_t l4,
+SL_INLINE void sl_quote_rename_impl(const struct sl_tables *t, struct sl_packet *p, uint32_t l4,
 				    bool is_ipv6)
 {
 	uint32_t l3 = l4 + (uint32_t)sizeof(struct sl_icmp), at;

@@ -146,7 +146,7 @@ SL_INLINE uint64_t sl_window_moved(uint64_t word, uint64_t seq_ack, uint32_t wha
 
 /* What a segment means for the flow that is bound at `place`, in all regions. seq_ack: 0..31 the
  * sequence number, 32..63 the acknowledged one. */
-SL_INLINE enum sl_event sl_window_with(const struct sl_tables *t, uint32_t place, uint64_t seq_ack,
+SL_INLINE enum sl_event sl_window_impl(const struct sl_tables *t, uint32_t place, uint64_t seq_ack,
 				       uint32_t what)
 {
 	struct sl_snat_line *line = sl_seam_snat_line(t, place / SL_SNAT_PORTS_PER_LINE);
@@ -180,7 +180,7 @@ SL_INLINE enum sl_event sl_window_with(const struct sl_tables *t, uint32_t place
 /* The same for a flow that was tracked before its binding was known: its entry follows. A SYN that
  * has begun the flow, of which the entry tells, begins the word too; another changes nothing, its
  * receiver will challenge it. */
-SL_INLINE void sl_segment_with(const struct sl_tables *t, uint32_t place, uint64_t seq_ack,
+SL_INLINE void sl_segment_impl(const struct sl_tables *t, uint32_t place, uint64_t seq_ack,
 			       uint32_t what, uint64_t key, uint64_t now)
 {
 	struct sl_policer_query packet = { .now = now };
@@ -193,7 +193,7 @@ SL_INLINE void sl_segment_with(const struct sl_tables *t, uint32_t place, uint64
 			return;
 		what |= SL_WINDOW_FRESH;
 	}
-	event = sl_window_with(t, place, seq_ack, what);
+	event = sl_window_impl(t, place, seq_ack, what);
 	if (event == SL_EVENT_END || event == SL_EVENT_HALF_CLOSE)
 		sl_track_charge_impl(t, key, (uint8_t)event, false, &packet);
 }

@@ -189,7 +189,7 @@ static uint8_t see(const struct segment *s, uint32_t client, uint32_t backend, b
 		what |= SL_WINDOW_BACK;
 	if (first && s->flags == S)
 		what |= SL_WINDOW_FRESH;
-	return (uint8_t)sl_window_with(&tables, 3, seq | (uint64_t)ack << 32, what);
+	return (uint8_t)sl_window_impl(&tables, 3, seq | (uint64_t)ack << 32, what);
 }
 
 /* With numbers that come round in the midst of it, and with others; after whatever was there. */
@@ -254,12 +254,12 @@ static void test_places(void **state)
 	(void)state;
 	memset(&line, 0x5a, sizeof(line));
 	before = line;
-	sl_window_with(&tables, 3, 7, S | SL_WINDOW_FRESH);
+	sl_window_impl(&tables, 3, 7, S | SL_WINDOW_FRESH);
 	assert_memory_not_equal(&line.tcp[3], &before.tcp[3], sizeof(line.tcp[3]));
 	before.tcp[3] = line.tcp[3];
 	assert_memory_equal(&line, &before, sizeof(line));
-	assert_int_equal(sl_window_with(&tables, SL_SNAT_PORTS_PER_LINE, 7, R), SL_EVENT_DATA);
-	assert_int_equal(sl_window_with(&tables, ~0u, 7, R), SL_EVENT_DATA);
+	assert_int_equal(sl_window_impl(&tables, SL_SNAT_PORTS_PER_LINE, 7, R), SL_EVENT_DATA);
+	assert_int_equal(sl_window_impl(&tables, ~0u, 7, R), SL_EVENT_DATA);
 	assert_memory_equal(&line, &before, sizeof(line));
 }
 
