@@ -1,29 +1,27 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Full NAT: the identification of fragments (RFC 6864, 5.3.1; RFC 7857, 7).
+/* Mode fullnat: the identification of fragments (RFC 6864, 5.3.1; RFC 7857, 7).
  *
- * Many clients have one address of a pool towards a backend, and many backends have one VIP towards
- * a client. Each of them counts its datagrams for itself, so two may have the same identification
- * at a time; whoever puts fragments together would mix them. So it is made anew here, in both
- * directions, for a datagram that comes in fragments, and is the same for all of them, in whatever
- * order they come and whoever decides them.
+ * Many clients share one SNAT address towards a backend, and many backends share one VIP towards a
+ * client. Each sender chooses identifications on its own, so two datagrams may have the same one at
+ * the same time, and the receiver would reassemble a mixture of both. Therefore each datagram that
+ * comes in fragments gets a new identification here, in both directions. All its fragments get the
+ * same one, in any order and by any engine.
  *
- * IPv4 has 16 bits. A datagram has SL_FRAGMENT_ID_TRIES candidates, which are its own
- * identification and a number that follows, under the instance's secret keys, from its addresses.
- * It gets the first that no other datagram between the same two new addresses has. Who has which
- * is remembered in the table of fragments (abi/fragment.h) for as long as hosts wait for the rest
- * of a datagram, under a hash of the new addresses and the new identification:
+ * IPv4 has 16 bits. A datagram has SL_FRAGMENT_ID_TRIES candidates: its own identification plus a
+ * number that depends on its addresses and the instance's secret keys. It gets the first candidate
+ * that no other datagram between the same two new addresses has. The owner of an identification is
+ * stored in the table of fragments (abi/fragment.h), for as long as receivers wait for missing
+ * fragments, under a hash of the new addresses and the new identification:
  *
- *     value  63..48 the identification as it came    47..29 a part of the datagram's hash
+ *     value  63..48 the original identification    47..29 part of the datagram's hash
  *            28..0 time
  *
- * The datagrams of one sender don't meet even where the table is too small, since the number is the
- * same for all of them.
+ * The datagrams of one sender never collide, even if the table is too small, because the added
+ * number is the same for all of them.
  *
- * IPv6 has 32 bits, so nothing is remembered: a number that follows from the sender's address is
- * added.
+ * IPv6 has 32 bits. A number that depends on the sender's address is added, and nothing is stored.
  *
- * A datagram that isn't in fragments keeps its identification: with DF set nobody looks at it, and
- * what fits the way to the backend isn't cut on it.
+ * Datagrams that aren't fragmented keep their identification.
  */
 #ifndef SL_CORE_FRAGMENT_ID_H
 #define SL_CORE_FRAGMENT_ID_H
@@ -32,16 +30,16 @@
 
 enum {
 	SL_FRAGMENT_ID_TRIES = 4,
-	SL_FRAGMENT_ID_TAG = 29,  /* where the datagram's hash begins in a value, and where */
-	SL_FRAGMENT_ID_HASH = 45, /* its part begins in the hash */
+	SL_FRAGMENT_ID_TAG = 29,  /* first bit in the value of the datagram's hash */
+	SL_FRAGMENT_ID_HASH = 45, /* first bit of that part in the hash itself */
 	SL_FRAGMENT_ID_AT = 48,
 };
 
-/* Of what else these hashes are, fragment.h's aren't. */
+/* These tell the hashes here from those of fragment.h. */
 #define SL_FRAGMENT_ID_OWNER  (1ull << 33)
 #define SL_FRAGMENT_ID_OFFSET (1ull << 34)
 
-/* What is remembered of a new identification; pair: both addresses, as fragment.h hashes them. */
+/* The hash under which the owner of an identification is stored. pair: both new addresses. */
 SL_INLINE uint64_t sl_fragment_id_hash(const struct sl_root *root, uint64_t pair, uint8_t protocol,
 				       uint16_t id)
 {
@@ -54,7 +52,7 @@ SL_INLINE uint64_t sl_fragment_pair(sl_be32 src, sl_be32 dst)
 	return (uint64_t)(uint32_t)src << 32 | (uint32_t)dst;
 }
 
-/* The nth candidate of a datagram from one to the other of `pair`. */
+/* The nth candidate of a datagram. pair: its original addresses. */
 SL_INLINE uint16_t sl_fragment_id_nth(const struct sl_root *root, uint64_t pair, uint8_t protocol,
 				      uint16_t id, uint32_t nth)
 {
@@ -64,7 +62,7 @@ SL_INLINE uint16_t sl_fragment_id_nth(const struct sl_root *root, uint64_t pair,
 	return (uint16_t)(id + (hash >> 32));
 }
 
-/* A search for a datagram's new identification. */
+/* The search for a datagram's new identification. */
 struct sl_fragment_id {
 	const struct sl_tables *t;
 	uint64_t from; /* its addresses as it came, and as it goes on */
@@ -77,7 +75,7 @@ struct sl_fragment_id {
 	bool known;
 };
 
-/* One candidate. Its own record, wherever, counts more than a free one before. */
+/* One candidate. A record of the datagram itself is preferred to a free candidate before it. */
 static long sl_fragment_id_round(uint32_t i, void *state)
 {
 	struct sl_fragment_id *s = state;
@@ -97,7 +95,7 @@ static long sl_fragment_id_round(uint32_t i, void *state)
 	return s->known;
 }
 
-/* hash: the datagram's. s: what it is about, but for `what`. */
+/* The datagram's new identification. hash: the datagram's. */
 SL_INLINE uint16_t sl_fragment_id_new(struct sl_fragment_id *s, const struct sl_root *root,
 				      uint64_t hash)
 {
@@ -110,15 +108,15 @@ SL_INLINE uint16_t sl_fragment_id_new(struct sl_fragment_id *s, const struct sl_
 	return s->own;
 }
 
-/* What is added to the identification of a sender of IPv6. */
+/* The number that is added to the identifications of an IPv6 sender. */
 SL_INLINE uint32_t sl_fragment_id_offset6(const struct sl_root *root, const union sl_addr *src)
 {
 	return (uint32_t)sl_hash_source6(src, (sl_be16)0, root->slot_key);
 }
 
-/* A fragment gets its new identification; what isn't one stays as it is. where: as fragment.h has
- * it; of a first fragment of IPv6 `at` is SL_FRAGMENT_FIND. to: the pair that its addresses are
- * going to be; of IPv4. */
+/* Replaces a fragment's identification; packets that aren't fragments stay unchanged. where: as in
+ * fragment.h; SL_FRAGMENT_FIND instead of the offset of a fragment header if that isn't known. to:
+ * for IPv4, the pair of addresses that the fragment is going to have. */
 SL_INLINE void sl_fragment_rename_impl(const struct sl_tables *t, struct sl_packet *p,
 				       uint32_t where, uint64_t to)
 {
@@ -158,10 +156,10 @@ SL_INLINE void sl_fragment_rename_impl(const struct sl_tables *t, struct sl_pack
 	e->data = sl_htonl(sl_ntohl(e->data) + sl_fragment_id_offset6(root, &src));
 }
 
-/* What an error quotes of a first fragment has the identification again that its sender gave it.
- * The message is at l4. Of IPv4 the quoted addresses are still those with which the fragment went
- * on, and the message's sum stays as it is, since that of the quoted header does; of IPv6 they are
- * those with which it came. */
+/* Gives the first fragment that an ICMP error quotes its original identification. l4: the offset of
+ * the message. For IPv4 the quoted addresses must still be the new ones; the message's checksum
+ * doesn't change, because that of the quoted header does. For IPv6 they must be the original ones.
+ */
 SL_INLINE void sl_quote_rename_impl(const struct sl_tables *t, struct sl_packet *p, uint32_t l4,
 				    bool is_ipv6)
 {

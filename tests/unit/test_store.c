@@ -135,7 +135,7 @@ static void sizes(void **state)
 	assert_int_equal(sizeof(expected) / sizeof(expected[0]), SL_ARRAY_COUNT);
 	sl_store_size(&none, count);
 	for (int i = 0; i < SL_ARRAY_COUNT; i++)
-		assert_in_range(count[i], 1, 4096);
+		assert_in_range(count[i], 1, SL_FRAGMENT_BUCKETS);
 	sl_store_size(&absurd, count);
 	for (int i = 0; i < SL_ARRAY_COUNT; i++)
 		assert_true(count[i] >= 1);
