@@ -6,13 +6,13 @@
 #include "../dataplane/abi/csum.h"
 #include "../dataplane/core/wire.h"
 
-/* Where the four pieces of a frame begin: each header field lies in one of them. */
+/* The offsets of a frame's four stores. No header field straddles two of them. */
 enum { PIECE_LINK = 0, PIECE_IP = 14, PIECE_TUPLE = 30, PIECE_TCP = 46 };
 
 #define TUPLE_BITS 43
 #define TUPLE_MASK ((1ull << TUPLE_BITS) - 1)
 
-/* Of a datagram that fills the frame, as on the wire. */
+/* UDP length of a datagram that fills the frame, in network order */
 #define UDP_LENGTH ((uint32_t)sl_htons(SL_FRAME - PIECE_IP - sizeof(struct sl_ip4)))
 
 struct frame {
@@ -52,8 +52,8 @@ static struct sl_frame_kind kind_of(struct frame f, uint8_t flags)
 	return kind;
 }
 
-/* In front of a TCP header, as the sums of kind_of() have it: they count the VIP in the first 4
- * bytes alone, so what IPv6 adds is the rest of it and of the sources. */
+/* The pseudo header's words that kind_of() doesn't sum: it counts only the first 4 bytes of the
+ * VIP, so for IPv6 the rest of it and the sources' first half are missing. */
 static void init_ipv6(struct sl_generator *g, const union sl_addr *vip)
 {
 	const uint8_t link_end[2] = { 0x86, 0xdd }, first[2] = { 0x60, 0 };
@@ -68,7 +68,7 @@ static void init_ipv6(struct sl_generator *g, const union sl_addr *vip)
 	memcpy(&g->ip6_head, head, 6);
 	memcpy(&g->vip6, vip, sizeof(g->vip6));
 	g->is_ipv6 = true;
-	g->source6 = 0x1000ull << 48 | 0xb80d0120ull; /* 2001:db8:0:10::/64, as on the wire */
+	g->source6 = 0x1000ull << 48 | 0xb80d0120ull; /* 2001:db8:0:10::/64, in network order */
 	rest = sum(vip, sizeof(*vip)) + sum(&g->source6, sizeof(g->source6));
 	g->syn.sum += rest;
 	g->ack.sum += rest;
@@ -111,7 +111,7 @@ void sl_generator_init(struct sl_generator *g, const union sl_addr *vip, sl_be16
 	g->udp_sum = sum(&f.ip.dst, 4) + f.tcp.dst + sl_htons(SL_PROTO_UDP) + 2u * UDP_LENGTH;
 }
 
-/* A bijection on 43 bits: distinct flows keep distinct tuples. */
+/* A bijection on 43 bits: different flows have different tuples. */
 static inline uint64_t mix(uint64_t i)
 {
 	i = (i + 0x2545f4914f6ull) * 0x9e3779b97f4a7c15ull & TUPLE_MASK;
@@ -120,7 +120,7 @@ static inline uint64_t mix(uint64_t i)
 	return i ^ i >> 22;
 }
 
-/* The flow is the second half of the source, and its port. */
+/* A flow is the second half of its source address, and its port. */
 static __attribute__((noinline)) void write_frame6(const struct sl_generator *g,
 						   const struct sl_frame_kind *kind,
 						   struct rte_mbuf *m, uint64_t flow)
@@ -145,7 +145,7 @@ static __attribute__((noinline)) void write_frame6(const struct sl_generator *g,
 	memcpy(at + 70, &end, 4);
 }
 
-/* back: of an answer, whose ends have changed places; no sum notices. */
+/* back: a reply, with source and destination exchanged. The sums are the same. */
 static inline void write_frame4(const struct sl_generator *g, const struct sl_frame_kind *kind,
 				struct rte_mbuf *m, uint64_t flow, bool back)
 {
@@ -187,7 +187,7 @@ static inline void write_frame(const struct sl_generator *g, const struct sl_fra
 		write_frame4(g, kind, m, flow, false);
 }
 
-/* As write_frame(), of UDP; the payload is the flow's number and zeros. */
+/* write_frame() for UDP. The payload is the flow's number and zeros. */
 static inline void write_datagram(const struct sl_generator *g, struct rte_mbuf *m, uint32_t flow)
 {
 	uint8_t *at = rte_pktmbuf_mtod(m, uint8_t *);
@@ -222,7 +222,7 @@ static inline void write_random(struct sl_generator *g, struct rte_mbuf *m)
 	write_frame(g, &g->usual, m, next_flow(g));
 }
 
-/* The newest connection's SYN, then what older ones have got to: all four kinds in turn. */
+/* A SYN of the newest connection, then the next packet of older ones: all four kinds in turn. */
 static inline void write_churn(struct sl_generator *g, struct rte_mbuf *m)
 {
 	uint64_t step = g->next % SL_CHURN_PACKETS, oldest = g->next / SL_CHURN_PACKETS;
@@ -232,7 +232,7 @@ static inline void write_churn(struct sl_generator *g, struct rte_mbuf *m)
 	g->next++;
 }
 
-/* Strangers come when they are due, whoever has to wait for them. */
+/* SYNs of strangers come when they are due, even if the receiver is late. */
 static inline uint16_t write_strangers(struct sl_generator *g, struct rte_mbuf **frame, uint16_t n)
 {
 	uint64_t now = __builtin_ia32_rdtsc();
@@ -251,7 +251,7 @@ static inline uint16_t write_strangers(struct sl_generator *g, struct rte_mbuf *
 
 void sl_generator_write(struct sl_generator *g, struct rte_mbuf **frame, uint16_t n)
 {
-	struct sl_generator local = *g; /* gcc keeps it in registers */
+	struct sl_generator local = *g; /* so that gcc keeps it in registers */
 	uint16_t i = 0;
 
 	switch (local.order) {
@@ -290,7 +290,7 @@ uint16_t sl_generator_fill(uint16_t device, uint16_t queue, struct rte_mbuf **fr
 	struct sl_generator *g = user;
 
 	(void)device, (void)queue, (void)room;
-	if (!g->left) { /* a worker that is told to stop may still ask for what has arrived */
+	if (!g->left) { /* a worker that is told to stop may still ask for packets */
 		rte_pktmbuf_free_bulk(frame, n);
 		return 0;
 	}

@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* sluice-bench-memif: the other end of a memif, on a core of its own: sends frames at a rate, takes
- * them back, counts what is lost and how long each was under way.
+/* sluice-bench-memif: the other end of a memif, on a core of its own. It sends frames at a given
+ * rate, takes them back, and measures loss and latency.
  *
  *     sluice-bench-memif --flows N --vip ADDRESS --port PORT EAL-OPTION...
  *
  * scripts/bench-memif drives it line by line:
  *
  *     ready          waits until the other side has connected
- *     watch FILE     another thread's schedstat: whether it had its core all the time, as we ours
- *     send PPS MS    so many a second for so many milliseconds; PPS 0: as many as go
- *     quit           or the end of standard input
+ *     watch FILE     schedstat of another thread: whether it always had its core, as we had ours
+ *     send PPS MS    sends PPS packets a second for MS milliseconds; PPS 0: as many as possible
+ *     quit           as at the end of standard input
  *
- * Each is answered by one line of JSON. Frames are those of generator.h; the time at which a burst
- * was offered stands in the six bytes of padding behind the TCP header, which nobody touches, as
- * does the receiver's look at the clock once a burst: a latency includes both queues and both ends'
- * batching. What the ring has no room for was offered, and counts as lost.
+ * It answers each line with one line of JSON. The frames are those of generator.h. The time at
+ * which a burst was offered is stored in the six bytes of padding behind the TCP header, which
+ * nobody modifies, and the receiver reads the clock once per burst. So a latency includes both
+ * queues and the batching of both ends. A frame that finds no room in the ring was offered and
+ * counts as lost.
  */
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -34,19 +35,19 @@ enum {
 	BURST = 32,
 	BUFFERS = 16383,
 	RING = 1024,
-	STAMP = 54, /* behind the headers; 48 bits */
+	STAMP = 54, /* offset behind the headers; 48 bits */
 	SAMPLES = 1 << 20,
 	DRAIN_MS = 20, /* after the last frame that came back */
 };
 
 struct run {
 	uint64_t offered;
-	uint64_t refused; /* of these: the ring was full */
+	uint64_t refused; /* of these lost because the ring was full */
 	uint64_t received;
-	uint64_t rewritten; /* of these: to another address than the VIP */
+	uint64_t rewritten; /* of these with another destination than the VIP */
 	uint64_t cycles;    /* from the first frame to the last that was offered */
 	uint32_t samples;
-	uint32_t every; /* frames to a sample */
+	uint32_t every; /* frames per latency sample */
 };
 
 static struct sl_generator generator;
@@ -100,7 +101,7 @@ static void offer(struct run *r, uint64_t now, uint16_t n)
 	uint16_t sent;
 
 	if (rte_pktmbuf_alloc_bulk(pool, frame, n) != 0)
-		return; /* all are under way: not offered, and caught up with later */
+		return; /* all buffers are in flight: not offered now, but later */
 	for (uint16_t i = 0; i < n; i++)
 		frame[i]->data_len = (uint16_t)(frame[i]->pkt_len = SL_FRAME);
 	sl_generator_write(&generator, frame, n);
@@ -137,7 +138,7 @@ static uint16_t take(struct run *r)
 	return n;
 }
 
-/* Frames of an earlier run that are still under way. */
+/* frames of an earlier run that are still in flight */
 static void drain(struct run *r)
 {
 	uint64_t quiet = rte_get_tsc_hz() / 1000 * DRAIN_MS, last = rte_rdtsc();
@@ -147,7 +148,7 @@ static void drain(struct run *r)
 			last = rte_rdtsc();
 }
 
-/* Nanoseconds that we and who is watched were ready to run and didn't. */
+/* Nanoseconds that our thread and the watched one were ready to run but didn't. */
 static uint64_t waited(void)
 {
 	uint64_t sum = 0, ran, waited_ns;

@@ -1,28 +1,28 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* sluice-bench-path: the packet path of one worker, measured where it stands.
+/* sluice-bench-path: measures the packet path of one worker in its real place.
  *
- * It takes the dataplane's place in an instance that a real sluice-control serves: the same
- * arrays, the same ports.c, and on the core that the configuration names the same
- * sl_worker_main(). Only the traffic is ours: generator.h, in front of a net_null port.
- * scripts/bench drives it line by line:
+ * It takes the dataplane's place in an instance of a real sluice-control: the same arrays, the same
+ * ports.c, and on the configured core the same sl_worker_main(). Only the traffic is its own:
+ * generator.h in front of a net_null port. scripts/bench drives it line by line:
  *
- *     io N      N packets through a bare receive and transmit loop, as testpmd's io
- *     floor N   the same with the generator in front: what a worker's figure is measured against
- *     fill      the worker, each flow once: what tracks, tracks them all
+ *     io N      N packets through a bare receive and transmit loop, like testpmd's io
+ *     floor N   the same with the generator in front: the zero of a worker's figures
+ *     fill      the worker, each flow once: enters all flows where flows are tracked
  *     worker N  the worker
- *     check N   the worker, and every frame that leaves is looked at
- *     syns N    the worker, N SYNs of flows that nobody knows
- *     pace N    with --traffic flood: so many such a second, from now on
+ *     check N   the worker, and sink.h checks every frame that leaves
+ *     syns N    the worker, N SYNs of unknown flows
+ *     pace N    with --traffic flood: this many SYNs a second from now on
  *     together K N, floors K N, ios K N
  *               K workers or bare loops at once, with N packets each (together.h)
  *     stage S N a loop with a part of the worker's work (stages.h)
  *     clear     empties the flow table
- *     learn N   the worker, N packets that storm.h looks at and learns from
- *     storm     the worker until the next line comes, and storm.h looks at every frame
- *     quit      or the end of standard input
+ *     learn N   the worker, N packets whose backends storm.h learns
+ *     storm     the worker until the next line comes; storm.h checks every frame
+ *     quit      as at the end of standard input
  *
- * Each is answered by one line of JSON. A window ends on its last packet: the generator tells the
- * worker to stop, so nothing is sampled, and cycles are those that the worker itself counted.
+ * It answers each line with one line of JSON. A run ends with its last packet, when the generator
+ * tells the worker to stop, so nothing is sampled; the cycles are those that the worker counts
+ * itself.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -63,17 +63,17 @@ struct path {
 	struct sl_sink sink;
 	struct sl_storm storm;
 	struct sl_together together;
-	int wake;	     /* control's knock, as sluice-dataplane has it */
-	enum sl_order order; /* of the traffic that was asked for */
-	uint64_t strangers;  /* before this window */
+	int wake;	     /* control wakes us, as it does sluice-dataplane */
+	enum sl_order order; /* of the traffic in --traffic */
+	uint64_t strangers;  /* before this run */
 	atomic_bool stop;
-	/* Of a loop of stages.h: */
+	/* Of a loop in stages.h: */
 	enum sl_stage stage;
 	uint64_t packets;
 	uint64_t cycles;
 };
 
-/* What a worker counts, or the difference of two such. */
+/* What a worker counts, or the difference of two such counts. */
 struct count {
 	uint64_t cycles;
 	uint64_t packets;
@@ -88,12 +88,12 @@ static const struct traffic {
 	enum sl_order order;
 	bool syn;
 } TRAFFIC[] = {
-	{ "steady", SL_ORDER_RANDOM, false },	/* packets of flows that stand */
-	{ "new", SL_ORDER_ONCE, true },		/* each packet the SYN of a new flow */
+	{ "steady", SL_ORDER_RANDOM, false },	/* packets of existing flows */
+	{ "new", SL_ORDER_ONCE, true },		/* each packet is the SYN of a new flow */
 	{ "churn", SL_ORDER_CHURN, false },	/* connections of four packets */
-	{ "flood", SL_ORDER_FLOOD, false },	/* steady, and SYNs of strangers */
-	{ "udp", SL_ORDER_DATAGRAMS, false },	/* steady, of UDP */
-	{ "replies", SL_ORDER_REPLIES, false }, /* of the first backend, to all clients */
+	{ "flood", SL_ORDER_FLOOD, false },	/* existing flows, and SYNs of unknown ones */
+	{ "udp", SL_ORDER_DATAGRAMS, false },	/* existing flows of UDP */
+	{ "replies", SL_ORDER_REPLIES, false }, /* from the first backend to all clients */
 };
 
 static const char *const reason_name[] = {
@@ -148,13 +148,13 @@ static int start_eal(const struct sl_config *config)
 
 	if (err)
 		return refuse("too many ports or cores");
-	memcpy(argv, args.arg, sizeof(argv)); /* EAL permutes it */
+	memcpy(argv, args.arg, sizeof(argv)); /* EAL reorders it */
 	err = rte_eal_init(args.n, argv);
 	sl_eal_args_free(&args);
 	return err < 0 ? refuse(rte_strerror(rte_errno)) : 0;
 }
 
-/* As sluice-dataplane does, so that control knows the ports and asks before it publishes. */
+/* As sluice-dataplane does, so that control knows the ports and proposes generations to us. */
 static int announce(struct path *p)
 {
 	struct sl_engine *self = p->store.base[SL_ARRAY_engine];
@@ -172,7 +172,7 @@ static int announce(struct path *p)
 	return sl_liveness_begin(&self->alive) ? refuse("no life sign") : 0;
 }
 
-/* Backends become usable when control has heard of the ports, a generation later. */
+/* Backends become ready one generation after control has learnt of the ports. */
 static int settle(struct path *p)
 {
 	const struct sl_backend *backend = p->store.base[SL_ARRAY_backends];
@@ -215,7 +215,7 @@ static int stage_loop(void *arg)
 	return 0;
 }
 
-/* Runs on the measured core to its end; meanwhile control gets its answers. */
+/* Runs on the measured core until it ends; this core answers control meanwhile. */
 static int launch(struct path *p, lcore_function_t *function, void *arg)
 {
 	if (rte_eal_remote_launch(function, arg, LCORE) != 0)
@@ -281,7 +281,7 @@ static void count(const struct path *p, struct count *c)
 		c->reason[i] = counters->packets[i];
 }
 
-/* How many backends got packets, and how many in all, since the instance began. */
+/* How many backends got packets, and how many packets in all, since the instance was made. */
 static uint32_t used(const struct path *p, uint64_t *packets)
 {
 	const struct sl_backend_counters *traffic = p->store.base[SL_ARRAY_backend_counters];
@@ -348,7 +348,7 @@ static int work(struct path *p, uint64_t packets, enum sl_order order, bool chec
 	return err;
 }
 
-/* Each flow once, or N strangers. */
+/* Each flow once, or N SYNs of strangers. */
 static int once(struct path *p, uint64_t packets, bool strangers)
 {
 	struct sl_generator *g = &p->generator, saved = *g;
@@ -386,7 +386,7 @@ static bool knock(struct path *p)
 	return p->wake > 0 && bind(p->wake, (struct sockaddr *)&addr, sizeof(addr)) == 0;
 }
 
-/* Until a line comes; control's proposals are answered as it knocks. */
+/* Runs until a line comes, and answers control's proposals meanwhile. */
 static void answer_proposals(struct path *p)
 {
 	struct pollfd fd[] = { { .fd = STDIN_FILENO, .events = POLLIN },
@@ -496,7 +496,7 @@ static int serve(struct path *p)
 	char line[64];
 	int err = 0;
 
-	setvbuf(stdin, NULL, _IONBF, 0); /* or poll() would miss what stdio has read */
+	setvbuf(stdin, NULL, _IONBF, 0); /* unbuffered, or poll() would miss what stdio has read */
 	printf("{\"hz\": %lu}\n", rte_get_tsc_hz());
 	fflush(stdout);
 	while (!err) {
@@ -510,7 +510,7 @@ static int serve(struct path *p)
 	return err;
 }
 
-/* One VIP's services, as the generator's flows are dealt to them. */
+/* The services of one VIP, to which the generator deals its flows. */
 static bool are_in_a_row(const struct sl_config *config)
 {
 	const struct sl_config_service *s = config->service;

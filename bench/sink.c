@@ -11,13 +11,13 @@
 
 enum { ETH_IP4 = 0x0800, ETH_IP6 = 0x86dd, IN_IP4 = 4, IN_IP6 = 41, GUE_HEADER = 4, SENT_TTL = 64 };
 
-/* An IP header of either version, and where what it carries begins. */
+/* An IP header of either version, and where its payload begins. */
 struct layer {
 	union sl_addr src;
 	union sl_addr dst;
 	uint8_t protocol;
 	uint8_t ttl;
-	bool whole; /* its own checksum is right, or it has none */
+	bool whole; /* the header checksum is right, or there is none */
 	const void *header;
 	const uint8_t *next;
 	bool is_ipv6;
@@ -43,7 +43,7 @@ static struct layer layer_at(const uint8_t *at, bool is_ipv6)
 		l.protocol = ip->next_proto_id;
 		l.ttl = ip->time_to_live;
 		l.next = at + sizeof(*ip);
-		l.whole = rte_ipv4_cksum(ip) == 0; /* over the field itself */
+		l.whole = rte_ipv4_cksum(ip) == 0; /* sums over the checksum field too */
 	}
 	return l;
 }
@@ -56,7 +56,7 @@ static bool sums_up(const struct layer *l)
 	return sum == (l->protocol == SL_PROTO_UDP ? 0xffff : 0);
 }
 
-/* Of several services the one that the generator meant. */
+/* With several services: the one that the generator meant. */
 static const struct sl_config_service *service_of(const struct sl_config *config,
 						  const struct layer *l)
 {
@@ -90,7 +90,7 @@ static bool is_of_pool(const struct sl_config_snat_pool *pool, const union sl_ad
 	return false;
 }
 
-/* The client's packet as it was, but for a hop. */
+/* Whether the client's packet is unchanged but for its TTL. */
 static const char *wrong_inside(const struct sl_config_service *s, const struct layer *l)
 {
 	sl_be16 port;
@@ -136,7 +136,7 @@ static const char *wrong_with(struct sl_sink *sink, const struct rte_mbuf *m)
 	data = l.next;
 	if (!tunnel) {
 		data += sizeof(struct rte_udp_hdr);
-		data += *data >> 6 ? 0 : GUE_HEADER; /* variant 1 begins with the packet itself */
+		data += *data >> 6 ? 0 : GUE_HEADER; /* variant 1: the packet follows at once */
 	}
 	inner = layer_at(data, *data >> 4 == 6);
 	return wrong_inside(s, &inner);

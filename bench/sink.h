@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Where a bench's frames leave: a transmit callback that looks at each, byte for byte, for windows
- * that are not measured. A figure counts only if what it paid for was done.
+/* Where a benchmark's frames end: a transmit callback that checks each frame byte by byte, in runs
+ * that aren't measured. A figure counts only if the work it stands for was done.
  */
 #ifndef SL_BENCH_SINK_H
 #define SL_BENCH_SINK_H
@@ -9,14 +9,14 @@
 
 #include "../config/config.h"
 
-/* In what shape a packet goes to its backend. */
+/* The form in which a packet arrives at its backend. */
 enum sl_form {
 	SL_FORM_NAT,
 	SL_FORM_DIRECT,
 	SL_FORM_IPIP,
 	SL_FORM_GUE,
-	SL_FORM_REPLY,	 /* and from the VIP */
-	SL_FORM_FULLNAT, /* and from its pool */
+	SL_FORM_REPLY,	 /* with the VIP as its source */
+	SL_FORM_FULLNAT, /* with a pool's address as its source */
 	SL_FORMS,
 };
 
@@ -28,10 +28,10 @@ struct sl_sink {
 	char first[SL_ERROR_MAX]; /* what is wrong with the first such frame */
 };
 
-/* A function for rte_eth_add_tx_callback(); user: the sink. A frame is right when it goes to a
- * backend of its service, or in a tunnel to one, or as it was to the VIP, or comes from it;
- * to the MAC address of the first next hop; with checksums that are right; and with NAT with one
- * hop less. */
+/* The callback for rte_eth_add_tx_callback(). user: the sink. A frame is right if it goes to a
+ * backend of its service (also in a tunnel, or unchanged to the VIP) or comes from one; if its
+ * destination MAC is the first next hop's; if its checksums are right; and if it has one hop less
+ * in modes with NAT. */
 uint16_t sl_sink_check(uint16_t device, uint16_t queue, struct rte_mbuf **frame, uint16_t n,
 		       void *user);
 

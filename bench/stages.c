@@ -74,7 +74,7 @@ static inline __attribute__((always_inline)) uint64_t loop(const struct sl_worke
 
 uint64_t sl_stage_loop(const struct sl_worker_run *run, enum sl_stage stage, uint64_t *packets)
 {
-	static _Thread_local struct sl_service_cache cache; /* begins as zero */
+	static _Thread_local struct sl_service_cache cache; /* starts zeroed */
 	struct sl_tables t;
 	struct timespec ts;
 
@@ -85,7 +85,7 @@ uint64_t sl_stage_loop(const struct sl_worker_run *run, enum sl_stage stage, uin
 	if (!sl_tables_snapshot(&t, run->store))
 		return 0;
 	sl_cache_flush(&cache, t.generation);
-	switch (stage) { /* each a loop of its own: what isn't measured isn't there */
+	switch (stage) { /* each stage is its own loop: no code that isn't measured */
 	case SL_STAGE_CLASSIFY:
 		return loop(run, &t, &cache, SL_STAGE_CLASSIFY, packets);
 	case SL_STAGE_DECIDE:

@@ -2,11 +2,12 @@
 /* Where a worker's cycles go: loops that do a part of its work, on the same port and tables.
  *
  *     io        receive and transmit: a bare loop
- *     classify  and parse, the service, the slot's number: the first pass over a burst
- *     decide    and the slot, the flow's entry, the backend, the rewrite, its counters: the second
+ *     classify  also parses and finds service and slot: the first pass over a burst
+ *     decide    also slot, flow entry, backend, rewrite and counters: the second pass
  *
- * What the worker costs beyond `decide` is its own: the root, the outbox, reasons, time. Each loop
- * is measured as a whole and the differences taken, so that what overlaps in one stays overlapped.
+ * What the worker costs beyond `decide` is the snapshot of the root, the outbox, the counting of
+ * reasons and the time. Each loop is measured as a whole and the differences are taken, so that
+ * work which overlaps in one loop still overlaps.
  */
 #ifndef SL_BENCH_STAGES_H
 #define SL_BENCH_STAGES_H
@@ -15,10 +16,10 @@
 
 enum sl_stage { SL_STAGE_IO, SL_STAGE_CLASSIFY, SL_STAGE_DECIDE, SL_STAGES };
 
-/* By its name above; SL_STAGES: none. */
+/* The stage of this name; SL_STAGES: there is none. */
 enum sl_stage sl_stage_named(const char *name);
 
-/* Runs it for so many packets, or until *run->stop where that comes first; TSC cycles. */
+/* Runs the stage for this many packets, or until *run->stop. Returns TSC cycles. */
 uint64_t sl_stage_loop(const struct sl_worker_run *run, enum sl_stage stage, uint64_t *packets);
 
 #endif

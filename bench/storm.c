@@ -8,7 +8,7 @@
 
 #include "../dataplane/core/wire.h"
 
-/* Its number + 1 among the backends; 0: no backend has this address and port. */
+/* The backend's number + 1; 0: no backend has this address and port. */
 static uint32_t backend_of(const struct sl_config *config, sl_be32 addr, sl_be16 port)
 {
 	const struct sl_config_service *s = &config->service[0];

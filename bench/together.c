@@ -46,7 +46,7 @@ void sl_together_init(struct sl_together *t, const struct sl_store *store, struc
 	}
 }
 
-/* What went to backends or clients since the instance began. */
+/* Packets forwarded to backends or clients since the instance was made. */
 static uint64_t forwarded(const struct sl_together *t, uint32_t workers)
 {
 	const struct sl_reason_counters *counters =

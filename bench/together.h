@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Several workers at once, each on its core with a queue and a generator of its own: what they cost
- * each other. They share what workers share: the tables, the flow table, the pool of buffers.
+/* Several workers at once, each on its own core with a queue and a generator of its own: measures
+ * what they cost each other. They share what workers always share: the tables, the flow table, the
+ * pool of packet buffers.
  */
 #ifndef SL_BENCH_TOGETHER_H
 #define SL_BENCH_TOGETHER_H
@@ -22,25 +23,25 @@ struct sl_seat {
 
 struct sl_together {
 	uint32_t n;
-	uint64_t forwarded; /* before they began */
+	uint64_t forwarded; /* counters before the run */
 	struct sl_seat seat[SL_SEATS];
 };
 
-/* Seats for n workers, all of the configuration's. Each has the traffic of `like`, in an order of
- * its own. */
+/* Prepares n workers, at most as many as the configuration has. Each gets the traffic of `like` in
+ * another random order. */
 void sl_together_init(struct sl_together *t, const struct sl_store *store, struct sl_ports *ports,
 		      uint32_t n, const struct sl_generator *like);
 
-/* Begins: the first n seats take so many packets each, on lcores 1 and up; as workers, or as bare
- * loops with or without generator. False: a core is busy, or there aren't so many. */
+/* Starts a run: the first n seats take this many packets each, on lcores 1 and up, as workers or as
+ * bare loops with or without the generator. False: a core is busy, or there are too few. */
 bool sl_together_begin(struct sl_together *t, uint32_t n, uint64_t packets, bool workers,
 		       bool generated);
 
-/* Whether all are done, and if so what each counted is in its seat. */
+/* Whether all have finished. Then each seat has its result. */
 bool sl_together_done(struct sl_together *t, uint32_t n);
 
-/* One line of JSON with the cycles a packet of each; false: of workers' packets not all went their
- * way. */
+/* Prints one line of JSON with the cycles per packet of each. False: a worker's packet wasn't
+ * forwarded. */
 bool sl_together_report(const struct sl_together *t, uint32_t n, bool workers);
 
 #endif

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* The XDP engine under BPF_PROG_TEST_RUN: the program as it is, behind one that makes the packet.
  *
- * Test runs repeat with the bytes that the last run left, so each run writes its packet anew: an
- * IPv4 TCP frame of 60 bytes from one of sl_flows_n flows, in random order. `empty` does that and
- * nothing else; what it takes is subtracted. Fields are stored in the pieces in which the engine
- * loads them, as a NIC's cache line would offer them: other pieces would cost 10 ns of stalls that
- * no real packet has.
+ * Test runs start with the bytes that the last run left, so each run writes its packet anew: an
+ * IPv4 TCP frame of 60 bytes from one of sl_flows_n flows, in random order. `empty` only does that,
+ * and its time is subtracted. Fields are stored in the widths in which the engine loads them, as a
+ * NIC's cache line would offer them; other widths would cost 10 ns of stalls that no real packet
+ * has.
  */
 #include "../bpf/engine.bpf.c"
 
 const volatile uint32_t bench_flows = 1; /* a power of two */
-const volatile uint32_t bench_vip;	 /* as on the wire */
+const volatile uint32_t bench_vip;	 /* in network order */
 const volatile uint16_t bench_port;
 const volatile uint8_t bench_tcp_flags = SL_TCP_ACK;
 
@@ -21,7 +21,7 @@ struct {
 	__type(value, uint64_t);
 } bench_state SEC(".maps");
 
-/* A flow's number in random order, and random addresses and ports for it. */
+/* A flow's number in random order, and from it a random address and port. */
 SL_INLINE uint64_t next_tuple(void)
 {
 	uint64_t *state = sl_map_at(bench_state, 0), x;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* sluice-bench-xdp: nanoseconds a packet of the XDP engine, over the tables of a live instance.
+/* sluice-bench-xdp: nanoseconds per packet of the XDP engine, with the tables of a live instance.
  *
  *     sluice-bench-xdp BPF_DIR VIP PORT FLOWS syn|ack RUNS
  *
- * Prints the engine's and the empty program's time a run, in alternation, each the median of nine
- * batches, and what became of the packets. scripts/bench makes the instance.
+ * It runs the engine and the empty program in turns and prints the time per run of each, as the
+ * median of nine batches, and the packets by reason. scripts/bench makes the instance.
  */
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -86,7 +86,7 @@ static int enter_tails(struct sl_bench *skel)
 	return err;
 }
 
-/* Nanoseconds a run, and the last verdict. */
+/* Nanoseconds per run, and the last action. */
 static double run(int program, unsigned runs, unsigned *verdict)
 {
 	unsigned char frame[FRAME] = { 0 };
@@ -136,7 +136,8 @@ int main(int argc, char **argv)
 		perror("sluice-bench-xdp: the map of programs");
 		return 1;
 	}
-	run(bpf_program__fd(skel->progs.engine_once), runs, &verdict); /* warm: all flows seen */
+	run(bpf_program__fd(skel->progs.engine_once), runs,
+	    &verdict); /* warm-up: all flows are seen once */
 	for (int i = 0; i < BATCHES; i++) {
 		empty[i] = run(bpf_program__fd(skel->progs.empty), runs, &ignored);
 		engine[i] = run(bpf_program__fd(skel->progs.engine_once), runs, &verdict);

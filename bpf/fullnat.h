@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* The programs of full NAT (core/fullnat.h): to a service of it, the step in which a flow gets its
- * port, and to an address of a pool. Others have found out whose a packet is, and that it is to be
- * decided here: it may be the first fragment of one, or to a pool an ICMP error. Later fragments
- * stay where all are.
+/* The XDP programs of mode fullnat (core/fullnat.h):
+ *
+ *     sl_xdp_fullnat     a packet to a service of the mode
+ *     sl_xdp_snat_new    the same packet, if its flow has no port of the pool yet
+ *     sl_xdp_snat_reply  a packet or an ICMP error to an address of a pool
+ *
+ * and one of each for IPv6. Other programs have classified the packet and decided that XDP handles
+ * it, then came here by a tail call. It may be a first fragment; later fragments are decided by the
+ * programs for fragments.
  */
 #ifndef SL_BPF_FULLNAT_H
 #define SL_BPF_FULLNAT_H
@@ -18,7 +23,8 @@ SL_INLINE void parse_whole(struct xdp_md *ctx, const struct sl_packet *p, struct
 	w->l4 = (uint8_t)o->l4;
 }
 
-/* The service again; false: a publish came between. */
+/* Classifies the packet again. False: a publish came in between, and it is no packet of the mode
+ * any more. */
 SL_INLINE bool find_service(struct xdp_md *ctx, const struct sl_tables *t,
 			    const struct sl_packet *p, struct sl_lookup *w, bool is_ipv6)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* The large and rare parts are global functions, which the verifier looks at once and alone. Such a
- * function takes numbers only, and looks at the tables for itself. None calls another, but for
- * the rounds of a loop (core/loop.h): kernels before 6.9 round the stack of each up to 32 bytes,
- * and 512 are all there is.
+/* XDP's side of core/seam.h for large or rare functions: they are global BPF functions, which the
+ * verifier checks once, on their own. A global function takes only numbers and takes its own
+ * snapshot of the tables. None calls another, except the body of a loop (core/loop.h): kernels
+ * before 6.9 round each function's stack up to 32 bytes, and all together have 512 bytes.
  */
 #ifndef SL_BPF_GLOBAL_H
 #define SL_BPF_GLOBAL_H
@@ -18,8 +18,8 @@ __attribute__((noinline)) int sl_flow_relocate_global(uint64_t flow, uint64_t no
 	return sl_flow_relocate_impl(&t, flow, now);
 }
 
-/* The same bank as the caller's, even if another went live meanwhile: `seq` is the low half of its
- * sequence word. */
+/* A snapshot with the caller's bank, even if another bank went live meanwhile. `seq` is the low
+ * half of the bank's sequence word. */
 SL_INLINE bool sl_tables_snapshot_bank(struct sl_tables *t, uint32_t live, uint32_t seq)
 {
 	uint64_t word;
@@ -29,11 +29,12 @@ SL_INLINE bool sl_tables_snapshot_bank(struct sl_tables *t, uint32_t live, uint3
 	t->live = live;
 	t->bank = live ? &t->root->bank[1] : &t->root->bank[0];
 	word = *(const volatile uint64_t *)&t->bank->seq;
-	t->seq = (uint32_t)word == seq ? word : ~0ull; /* an odd one is never found again */
+	t->seq = (uint32_t)word == seq ? word
+				       : ~0ull; /* odd: never matches a bank that is being read */
 	return true;
 }
 
-/* slot: 0..31 the slot, 32..39 the event, 40 always, 41 full, 42 timed, 43 firm, 44 the bank. */
+/* slot: 0..31 the slot, 32..39 event, 40 track_all, 41 full, 42 policed, 43 forced, 44 the bank. */
 __attribute__((noinline)) uint32_t sl_track_miss_global(uint64_t key, uint64_t extent,
 							uint64_t slot, uint64_t now, uint32_t seq)
 {
@@ -55,9 +56,9 @@ __attribute__((noinline)) uint32_t sl_track_miss_global(uint64_t key, uint64_t e
 	return sl_track_miss_impl(&t, &query);
 }
 
-/* A struct sl_policer_query in numbers. what: 0..23 the limit (there are no more records), 24..39
- * bytes, 40..55 port, 56..57 direction, 58 begin, 59 picked, 60 may_mark, 61 the bank, 62 and 63
- * are the callee's. */
+/* Packs a struct sl_policer_query into numbers. 0..23 index of the limit (there are no more
+ * records), 24..39 bytes, 40..55 port, 56..57 direction, 58 begin, 59 picked, 60 may_mark, 61 the
+ * bank. 62 and 63 are left to the callee. */
 SL_INLINE uint64_t sl_policer_query_pack(const struct sl_tables *t,
 					 const struct sl_policer_query *a, uint32_t index)
 {
@@ -81,7 +82,7 @@ SL_INLINE struct sl_policer_query sl_policer_query_unpack(uint64_t what, uint64_
 					  .may_mark = what >> 60 & 1 };
 }
 
-/* The bank is the caller's, whose sequence word the caller checks before it acts. */
+/* The bank is the caller's. The caller checks its sequence word before it acts on the result. */
 __attribute__((noinline)) uint32_t sl_limit_check_one_global(uint64_t what, uint64_t q0,
 							     uint64_t q1, uint32_t counter_id,
 							     uint64_t now)
@@ -95,7 +96,7 @@ __attribute__((noinline)) uint32_t sl_limit_check_one_global(uint64_t what, uint
 	return sl_limit_check_one_impl(&t, &query, 0);
 }
 
-/* what: 62 ends, 63 limited. */
+/* what: sl_policer_query_pack(), with 62 ends and 63 limited. */
 __attribute__((noinline)) uint32_t sl_track_charge_global(uint64_t what, uint64_t q0, uint64_t q1,
 							  uint64_t key, uint64_t now)
 {
@@ -121,7 +122,7 @@ __attribute__((noinline)) uint64_t sl_snat_find_global(uint64_t key, uint64_t no
 	return sl_tables_snapshot(&t) ? sl_snat_find_impl(&t, key, now, pool) : SL_SNAT_UNKNOWN;
 }
 
-/* What it looks at is in no bank. */
+/* It needs no bank: a pool's table blocks don't change. */
 __attribute__((noinline)) uint64_t sl_snat_find_anywhere_global(uint64_t key, uint64_t hash,
 								uint32_t pool)
 {
@@ -174,7 +175,7 @@ SL_INLINE bool sl_snat_reclaim(const struct sl_tables *t, uint64_t key, uint64_t
 	return sl_snat_reclaim_global(key, now, pool);
 }
 
-/* where, servers: as quic.h has them. */
+/* where, server_ids: see quic.h. */
 __attribute__((noinline)) uint32_t sl_quic_global(struct xdp_md *ctx, uint64_t where,
 						  uint32_t servers)
 {
@@ -183,7 +184,7 @@ __attribute__((noinline)) uint32_t sl_quic_global(struct xdp_md *ctx, uint64_t w
 	return sl_quic_impl(NULL, &p, where, servers);
 }
 
-/* where: as fragment.h has it, and 32 whether the last datagram counts too. */
+/* where: see fragment.h; bit 32: also use the last datagram of the same hosts. */
 __attribute__((noinline)) uint64_t sl_fragment_find_global(struct xdp_md *ctx, uint64_t where)
 {
 	struct sl_packet p = sl_packet_of(ctx, 0);
@@ -266,7 +267,7 @@ SL_INLINE uint32_t sl_limit_check_one(const struct sl_tables *t,
 					 query->client.q[1], query->counter_id, query->now);
 }
 
-/* live: the bank, which is the caller's. */
+/* live: the caller's bank. */
 __attribute__((noinline)) uint32_t sl_service_range_global(uint64_t q0, uint64_t q1,
 							   uint32_t endpoint, uint32_t live)
 {
@@ -300,7 +301,7 @@ SL_INLINE uint32_t sl_reply_range(const struct sl_tables *t, const union sl_addr
 	return sl_reply_range_global(backend->q[0], backend->q[1], endpoint, t->live);
 }
 
-/* None of these is called: the program hands such packets to another one (engine.bpf.c). */
+/* These are never called: the program continues in another one for such packets (engine.bpf.c). */
 SL_INLINE uint32_t sl_answer(const struct sl_tables *t, struct sl_packet *p, uint32_t reason,
 			     uint32_t mtu)
 {
@@ -391,7 +392,8 @@ __attribute__((noinline)) uint32_t sl_route_find6_global(uint64_t first, uint64_
 	union sl_addr dst = { .q = { first, second } };
 	struct sl_tables t;
 
-	if (!sl_tables_snapshot_bank(&t, live, 0)) /* whether it still is current the caller asks */
+	if (!sl_tables_snapshot_bank(&t, live,
+				     0)) /* the caller checks whether the bank still is current */
 		return ~0u;
 	return sl_route_find6_impl(&t, &dst);
 }
@@ -401,7 +403,7 @@ SL_INLINE uint32_t sl_route_find6(const struct sl_tables *t, const union sl_addr
 	return sl_route_find6_global(dst->q[0], dst->q[1], t->live);
 }
 
-/* IPv6 has a program of its own (engine.bpf.c), which calls these two's _with itself. */
+/* IPv6 has its own program (engine.bpf.c), which calls the _impl of these two itself. */
 SL_INLINE void sl_classify6(const struct sl_tables *t, const struct sl_packet *p,
 			    struct sl_lookup *w)
 {
@@ -420,9 +422,9 @@ SL_INLINE enum sl_reason sl_route6(const struct sl_tables *t, struct sl_packet *
 	return SL_REASON_bad_index;
 }
 
-/* where: 0..7 the offset of the network header, 8..15 of the transport's, 16..23 the mode, 24 the
- * bank. The packet is another afterwards, so the caller's pointers into it are void: kernels that
- * don't see that in a global function would let it use them, and we don't. */
+/* where: 0..7 the offset of the network header, 8..15 of the transport header, 16..23 the mode, 24
+ * the bank. The call may move the packet, so the caller's pointers into it are invalid afterwards.
+ * Some kernels don't notice that in a global function and would accept their use. */
 __attribute__((noinline)) int sl_mode_global(struct xdp_md *ctx, uint64_t index, uint64_t where,
 					     uint64_t seq)
 {
@@ -442,7 +444,8 @@ SL_INLINE int sl_mode(const struct sl_tables *t, struct sl_packet *p, uint64_t i
 			      t->seq);
 }
 
-/* where: 0..7 the offset of the network header, 8..15 of the transport's, 16..31 the most. */
+/* where: 0..7 the offset of the network header, 8..15 of the transport header, 16..31 the largest
+ * MSS. */
 __attribute__((noinline)) int sl_mss_clamp_global(struct xdp_md *ctx, uint64_t where)
 {
 	struct sl_packet p = sl_packet_of(ctx, 0);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* The instance's arrays as XDP sees them: one map for each line of SL_ARRAYS, of the same name.
+/* The instance's arrays as BPF maps: one map per line of SL_ARRAYS, with the array's name.
  *
- * Control makes and pins the arrays (abi/array.c) and, when it loads a program, puts them in the
- * place of these definitions; the size that stands here is never used. What belongs to a program
- * alone (its xsks_map) stands beside the program.
+ * Control creates and pins the arrays (abi/array.c). When it loads a program it replaces these
+ * definitions by the pinned arrays, so the sizes given here are never used. Maps that belong to one
+ * program (xsks_map) are defined with the program.
  */
 #ifndef SL_BPF_MAPS_H
 #define SL_BPF_MAPS_H

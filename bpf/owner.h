@@ -1,22 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Who serves a receive queue, as XDP judges it.
+/* Which receive queues a worker serves: XDP's side of engine/hold.h.
  *
- * A worker serves while the queue's owner word names it and it lives. Life is two things, both in
- * shared memory, so that a dead control changes nothing: the robust mutex, in which the kernel
- * marks the owner's death within microseconds, and the age of its heartbeat, since a thread that
- * hangs holds its mutex. When either is gone XDP swaps the word to nobody, with the next epoch, and
- * decides from then on. A worker looks at the epoch before it transmits, so it finds out that it
- * was replaced; taking the queue back is its own next swap.
+ * A worker serves a queue while the queue's owner word names it and it is alive. XDP judges that by
+ * two things in shared memory, so it doesn't depend on control: the worker's robust mutex, in which
+ * the kernel marks the owner's death within microseconds, and the age of its heartbeat, because a
+ * thread that hangs still holds its mutex. If either fails, XDP swaps the owner word to nobody, in
+ * the next epoch, and decides the queue's packets itself from then on. A worker checks the word
+ * before it transmits, so it notices that it was replaced, and takes the queue back by a swap of
+ * its own.
  *
- * A wrong judgement is harmless: both engines decide from the same tables and find the same
- * entries. docs/decisions/ has the interleavings.
+ * A wrong judgement does no harm, because both engines decide by the same tables and flow entries.
+ * docs/decisions/0010-ownership.md goes through the interleavings.
  */
 #ifndef SL_BPF_OWNER_H
 #define SL_BPF_OWNER_H
 
 #include "seam.h"
 
-/* 0 while it lives, else why it doesn't. */
+/* SL_HANDOVER_NEVER while the worker is alive, else why it isn't. */
 SL_INLINE enum sl_handover sl_owner_ended(uint32_t worker, uint64_t now_ns)
 {
 	const struct sl_worker *w = sl_map_at(workers, worker);
@@ -33,7 +34,7 @@ SL_INLINE enum sl_handover sl_owner_ended(uint32_t worker, uint64_t now_ns)
 	return age > (int64_t)w->hang_timeout_ns ? SL_HANDOVER_HUNG : SL_HANDOVER_NEVER;
 }
 
-/* Whether a worker serves the queue; takes the queue from one that doesn't live any more. */
+/* Whether a worker serves the queue. Takes the queue from a worker that isn't alive any more. */
 SL_INLINE bool sl_owner_serves(uint16_t port, uint32_t queue)
 {
 	struct sl_queue *q = sl_map_at(queues, port * SL_QUEUES_PER_PORT + queue);

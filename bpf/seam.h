@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* The XDP side of the seam (core/seam.h): the arrays of the instance as BPF maps.
+/* XDP's side of the seam (core/seam.h): the instance's arrays as BPF maps.
  *
- * Every look-up goes through its map, whose size the kernel checks; what the seam adds is the place
- * within the bank or within the writer's share. struct sl_tables lives on the stack of one packet
- * and is filled by sl_tables_snapshot(), the only place that reads the generation.
+ * Every look-up goes through its map, whose size the kernel checks. The seam adds the offset of the
+ * bank or of the writer's records. A struct sl_tables lies on the stack while one packet is
+ * decided. Only sl_tables_snapshot() reads the generation.
  *
- * The sizes are constants to the verifier: control sets them before it loads the program
- * (control/xdp/link.c), and they hold as long as the instance does.
+ * The sizes below are constants for the verifier. Control sets them before it loads the program
+ * (control/xdp/link.c); they don't change while the instance lives.
  */
 #ifndef SL_BPF_SEAM_H
 #define SL_BPF_SEAM_H
@@ -16,51 +16,53 @@
 #include "../dataplane/abi/hash.h"
 #include "../dataplane/core/seam.h"
 
-const volatile uint32_t sl_services; /* places of one bank, as the next two */
+const volatile uint32_t sl_services; /* records of one bank, as the next two */
 const volatile uint32_t sl_reply_entries;
 const volatile uint32_t sl_routes;
 const volatile uint32_t sl_buckets;
 const volatile uint32_t sl_fragment_buckets;
-const volatile uint32_t sl_n_backend_counters; /* records of one writer, as the next */
+const volatile uint32_t sl_n_backend_counters; /* records of one writer, as the next two */
 const volatile uint32_t sl_n_service_counters;
 const volatile uint32_t sl_n_limit_counters;
 const volatile uint32_t sl_shared_buckets;
-const volatile uint32_t sl_exceptions; /* places of one bank */
+const volatile uint32_t sl_exceptions; /* records of one bank */
 const volatile uint32_t sl_meter_lines;
 const volatile uint32_t sl_workers; /* CPU c is writer sl_workers + c */
-/* Of the entry program alone, of which each port has an instance. */
-const volatile bool sl_veth;	 /* the port is one */
+/* The next two are of the program that is attached, of which each port has an instance. */
+const volatile bool sl_veth;	 /* whether the port is a veth */
 const volatile uint32_t sl_port; /* its index in ports */
 
-/* Small: every function of a chain has one, and all stacks together are 512 bytes. */
+/* It has to be small: every function of a call chain has one, and all their stacks together are
+ * limited to 512 bytes. */
 struct sl_tables {
 	const struct sl_root *root;
 	const struct sl_bank *bank;
 	uint64_t seq;
-	uint32_t layout; /* of the packet at hand, of IPv6: found before all else */
+	uint32_t layout; /* the packet's IPv6 header layout: computed before all else */
 	uint16_t writer;
 	uint8_t live;	    /* number of the bank */
-	bool inline_lookup; /* a constant of each program, see sl_seam_inline_lookup() */
+	bool inline_lookup; /* constant in each program, see sl_seam_inline_lookup() */
 };
 
 #define sl_barrier() asm volatile("" ::: "memory")
 
-/* The record of an array, or NULL where the array ends before; the key has to be on the stack. */
+/* A record of an array, or NULL if the index is outside the array. BPF wants the key on the
+ * stack. */
 #define sl_map_at(map, index)                                                                      \
 	({                                                                                         \
 		uint32_t key_ = (index);                                                           \
 		bpf_map_lookup_elem(&(map), &key_);                                                \
 	})
 
-/* The frame of a context, as the kernel has it now. Functions of global.h don't know by which port
- * it came in, nor ask: for them 0. */
+/* The frame of a context, as it is at this moment. The functions of global.h don't know the port by
+ * which it came in and don't need it: they pass 0. */
 SL_INLINE struct sl_packet sl_packet_of(struct xdp_md *ctx, uint16_t ingress)
 {
 	uint8_t *data = (uint8_t *)(uintptr_t)ctx->data;
 	uint8_t *end = (uint8_t *)(uintptr_t)ctx->data_end;
 	uint64_t length = (uint64_t)(end - data);
 
-	sl_opaque(length); /* pointers are not subtracted in 32 bits */
+	sl_opaque(length); /* the verifier refuses pointer differences of 32 bits */
 	return (struct sl_packet){ .data = data,
 				   .end = end,
 				   .frame = ctx,
@@ -68,7 +70,7 @@ SL_INLINE struct sl_packet sl_packet_of(struct xdp_md *ctx, uint16_t ingress)
 				   .ingress = ingress };
 }
 
-/* Takes the live bank. False while nothing was ever published. */
+/* Takes the live bank. False: nothing was published yet. */
 SL_INLINE bool sl_tables_snapshot(struct sl_tables *t)
 {
 	const struct sl_root *head = sl_map_at(root, 0);
@@ -76,14 +78,15 @@ SL_INLINE bool sl_tables_snapshot(struct sl_tables *t)
 
 	if (!head)
 		return false;
-	/* In this order: the generation, its bank's seq, the generation again, the records. x86
-	 * keeps loads in order, so keeping the compiler from moving them is enough. */
+	/* The order matters: the generation, its bank's seq, the generation again, the records. x86
+	 * doesn't reorder loads, so it is enough to keep the compiler from it. */
 	generation = *(const volatile uint64_t *)&head->generation;
 	t->live = generation & 1;
 	t->root = head;
 	t->bank = t->live ? &head->bank[1] : &head->bank[0];
 	t->seq = *(const volatile uint64_t *)&t->bank->seq;
-	/* Another by now: the word may be that of the next. An odd one is never found again. */
+	/* The generation has changed, so seq may belong to the next one: an odd value never
+	 * matches. */
 	if (sl_unlikely(*(const volatile uint64_t *)&head->generation != generation))
 		t->seq = ~0ull;
 	t->writer = (uint16_t)(sl_workers + bpf_get_smp_processor_id());
@@ -209,11 +212,11 @@ SL_INLINE struct sl_snat_client *sl_seam_snat_client(const struct sl_tables *t, 
 	return sl_map_at(snat_clients, index);
 }
 
-/* Where packets don't come as they are decided (sluice-replay), their time is told. */
+/* sluice-replay sets the time of each packet; otherwise the clock is read. */
 const volatile bool sl_time_is_set;
 uint64_t sl_time; /* ticks */
 
-/* The coarse clock is a tick of the kernel's timer behind at most, and a tenth of the price. */
+/* The coarse clock is at most one timer tick behind, and costs a tenth. */
 SL_INLINE uint64_t sl_seam_now(const struct sl_tables *t)
 {
 	if (sl_time_is_set)
@@ -228,7 +231,7 @@ SL_INLINE uint64_t sl_seam_clock(const struct sl_tables *t)
 	return (bpf_ktime_get_ns() - t->root->origin_ns) >> SL_TICK_SHIFT;
 }
 
-/* The program for limited packets has no room for it. */
+/* False in programs that have no room for it, such as the extended path. */
 SL_INLINE bool sl_seam_inline_lookup(const struct sl_tables *t)
 {
 	return t->inline_lookup;
@@ -352,15 +355,15 @@ SL_INLINE void sl_seam_request_neighbour(const struct sl_tables *t, const union 
 	if (head && sl_addr_equal(&w->addr[last], addr))
 		return;
 	w->addr[next] = *addr;
-	sl_barrier(); /* the address before its count; x86 keeps stores in order */
+	sl_barrier(); /* the address before its count; x86 doesn't reorder stores */
 	*(volatile uint64_t *)&w->head = head + 1;
 }
 
-/* A packet is alone here, so there is nothing to do while a line comes in, and the look-up of what
- * would be fetched isn't free: the argument is not evaluated. */
+/* XDP decides one packet at a time, so there is nothing to do while a cache line is fetched, and
+ * finding its address isn't free: the argument isn't evaluated. */
 #define sl_seam_prefetch(at) ((void)sizeof(at))
 
-/* Counts the end of a packet. */
+/* Counts a packet by its reason. */
 SL_INLINE void sl_tables_count(const struct sl_tables *t, uint32_t reason)
 {
 	struct sl_reason_counters *counters = sl_map_at(reason_counters, t->writer);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A configuration, read: what both processes know of the file.
+/* The configuration file after parsing: what both processes know of it.
  *
- * sl_config_read() checks everything that can be known without the machine (syntax, ranges,
- * duplicates, unknown fields) and fills in defaults; what depends on the machine (does the port
- * exist, does a route lead to the backend) is checked by who needs it. The result is plain data,
- * owned by one sl_config, freed by sl_config_free().
+ * sl_config_read() checks everything that can be checked without the machine (syntax, ranges,
+ * duplicates, unknown fields) and fills in defaults. Whoever needs something of the machine checks
+ * that itself (does the port exist, does a route lead to the backend). The result is plain data,
+ * owned by one struct sl_config and freed by sl_config_free().
  */
 #ifndef SL_CONFIG_H
 #define SL_CONFIG_H
@@ -18,7 +18,7 @@
 #include "../dataplane/abi/service.h"
 #include "../dataplane/abi/snat.h"
 
-#define SL_NAME_MAX   32 /* bytes of a name, with the final 0 */
+#define SL_NAME_MAX   32 /* bytes, with the final 0 */
 #define SL_DEVICE_MAX 128
 #define SL_PATH_MAX   256
 #define SL_ERROR_MAX  512
@@ -27,10 +27,10 @@
 #define SL_PORTS_CONFIG_MAX 16
 #define SL_WEIGHT_MAX	    10000
 
-/* Where the tables live. One place decides: sl_config_read(), see docs/configuration.md. */
+/* What kind of memory the tables are in. sl_config_read() decides it, see docs/configuration.md. */
 enum sl_table_memory {
-	SL_TABLES_BPF,	/* memory-mapped BPF arrays, pinned: XDP can read them */
-	SL_TABLES_HUGE, /* files in hugetlbfs: for ports that XDP can never serve */
+	SL_TABLES_BPF,	/* pinned memory-mapped BPF arrays, which XDP can read */
+	SL_TABLES_HUGE, /* files in hugetlbfs, for ports that XDP can never serve */
 };
 
 enum sl_port_kind {
@@ -46,10 +46,10 @@ enum sl_config_engine {
 	SL_CONFIG_ENGINE_XDP, /* no DPDK process at all */
 };
 
-/* What a worker does when there is nothing to do. */
+/* What a worker does when there are no packets. */
 enum sl_idle {
-	SL_IDLE_POLL,	  /* ask again at once: for cores that are its own */
-	SL_IDLE_ADAPTIVE, /* sleep a little: for machines that have few */
+	SL_IDLE_POLL,	  /* polls again at once: for dedicated cores */
+	SL_IDLE_ADAPTIVE, /* sleeps a little: for machines with few cores */
 };
 
 struct sl_config_port {
@@ -62,10 +62,11 @@ struct sl_config_port {
 	int line;
 };
 
-/* A next hop that no kernel knows (a bound NIC, a virtual device): it overrides the kernel's. */
+/* A next hop that the kernel doesn't know (behind a NIC bound to vfio-pci or a virtual device). It
+ * overrides the kernel's. */
 struct sl_config_next_hop {
 	union sl_addr prefix;
-	uint32_t length; /* of the 16-byte form: an IPv4 /24 has 120 */
+	uint32_t length; /* in the 16-byte form: an IPv4 /24 has 120 */
 	uint32_t port;	 /* index in dataplane.port */
 	uint32_t mtu;	 /* 0: the port's */
 	uint8_t mac[6];
@@ -74,7 +75,7 @@ struct sl_config_next_hop {
 
 struct sl_config_prefix {
 	union sl_addr addr;
-	uint32_t length; /* of the 16-byte form */
+	uint32_t length; /* in the 16-byte form */
 };
 #define SL_DIRECT_FROM_MAX 64
 
@@ -84,28 +85,28 @@ struct sl_config_dataplane {
 	uint32_t cores[SL_CORES_MAX]; /* one worker each */
 	size_t n_cores;		      /* at least 1 unless engine is SL_CONFIG_ENGINE_XDP */
 	int cores_line;
-	int32_t main_core;  /* -1: wherever the kernel puts it */
-	uint32_t memory_mb; /* DPDK's own: packet buffers, rings */
+	int32_t main_core;  /* -1: the kernel chooses */
+	uint32_t memory_mb; /* for DPDK itself: packet buffers, rings */
 	bool huge_pages;    /* false: DPDK runs with --no-huge */
 	enum sl_table_memory tables;
 	struct sl_config_port port[SL_PORTS_CONFIG_MAX];
 	size_t n_ports;
 };
 
-/* Fixed when the instance is made. */
+/* The capacity, which is fixed when the instance is made. */
 struct sl_config_capacity {
 	uint32_t services;
 	uint32_t backends;
-	uint32_t slots; /* live slots of all services together */
+	uint32_t slots; /* slots of all services together */
 	uint32_t flows;
 	uint32_t routes;
 	uint32_t limits;     /* of all services together */
-	uint32_t exceptions; /* clients and flows with a rate of their own */
-	uint32_t clients;    /* with a bucket that isn't full, of all limits together */
-	uint32_t addresses;  /* of all pools together */
+	uint32_t exceptions; /* clients and flows that have their own rate */
+	uint32_t clients;    /* clients below a full bucket at the same time, over all limits */
+	uint32_t addresses;  /* of all SNAT pools together */
 };
 
-/* Addresses that services of mode fullnat talk to their backends from. */
+/* A SNAT pool: addresses that services of mode fullnat use as their source towards backends. */
 struct sl_config_snat_pool {
 	char name[SL_NAME_MAX];
 	union sl_addr addr[SL_SNAT_ADDRESSES_MAX];
@@ -114,69 +115,70 @@ struct sl_config_snat_pool {
 	uint16_t last_port;
 };
 
-/* By which ids of QUIC's connections name a backend. */
+/* The server id by which QUIC connection ids name a backend. */
 struct sl_server_id {
-	uint64_t value; /* as in abi/server_id.h */
-	uint8_t bytes;	/* 0: there is none */
+	uint64_t value; /* as abi/server_id.h defines it */
+	uint8_t bytes;	/* 0: the backend has none */
 };
 
 struct sl_config_backend {
 	char name[SL_NAME_MAX];
 	union sl_addr addr;
-	uint16_t port; /* host order; the service's when not given, of a range 0 */
+	uint16_t port; /* host order; default: the service's, or 0 for a range */
 	uint32_t weight;
 	bool draining; /* state = "draining": takes no new connections */
 	struct sl_server_id server_id;
 	int line;
 };
 
-/* A token bucket for each flow, client or backend of a service, or for all of it. A service has no
- * two of the same scope, unit, direction and prefixes: by these a limit is found again. */
+/* A limit: a token bucket per flow, per client or per backend of a service, or one for the whole
+ * service. A service has no two limits with the same scope, unit, direction and prefixes: these
+ * identify a limit. */
 struct sl_config_limit {
 	uint8_t scope;	   /* enum sl_limit_scope */
 	uint8_t unit;	   /* enum sl_limit_unit */
 	uint8_t direction; /* bits of enum sl_limit_direction */
 	uint8_t action;	   /* enum sl_limit_action */
-	uint8_t prefix4;   /* of clients: bits of their address that count; else 0 */
+	uint8_t prefix4;   /* for clients: how many bits of the address count */
 	uint8_t prefix6;
-	uint64_t rate;	/* a second: bits, packets or new connections; 0: for exceptions alone */
-	uint64_t burst; /* bytes, packets or new connections; 0: by the rate, sl_limit_burst() */
+	uint64_t rate;	/* bits, packets or new connections per second; 0: exceptions only */
+	uint64_t burst; /* bytes, packets or new connections; 0: follows from the rate */
 	int line;
 };
-#define SL_LIMITS_MAX 8 /* of a service */
+#define SL_LIMITS_MAX 8 /* per service */
 
-/* Of a tunnel's outer header. */
+/* The source address of a tunnel's outer header. */
 struct sl_config_source {
 	union sl_addr prefix;
-	uint8_t entropy; /* bits behind the prefix, which follow from the flow */
+	uint8_t entropy; /* bits after the prefix that follow from the flow's hash */
 };
 
-/* What TCP's SYNs may say as their maximum segment size. */
+/* What happens to the maximum segment size in a TCP SYN. */
 enum sl_config_mss {
-	SL_MSS_OFF,  /* whatever they do */
-	SL_MSS_AUTO, /* what fits the backend's MTU */
+	SL_MSS_OFF,  /* it stays as it is */
+	SL_MSS_AUTO, /* it is lowered to what fits the backend's MTU */
 };
 
 struct sl_config_service {
 	char name[SL_NAME_MAX];
 	union sl_addr vip;
 	uint8_t protocol;   /* IPPROTO_TCP, IPPROTO_UDP */
-	uint16_t port;	    /* host order; of a range its first one */
-	uint16_t last_port; /* of one port the same, or 0 */
+	uint16_t port;	    /* host order; of a range the first */
+	uint16_t last_port; /* of a range the last; else `port` or 0 */
 	char scheduler[SL_NAME_MAX];
 	enum sl_mode mode;
-	struct sl_config_source source;	 /* of tunnels to IPv4 backends; ::0 for none */
-	struct sl_config_source source6; /* of those to IPv6 backends; likewise */
+	struct sl_config_source source;	 /* for tunnels to IPv4 backends; ::0: none */
+	struct sl_config_source source6; /* for tunnels to IPv6 backends; ::0: none */
 	uint16_t gue_port;
 	uint8_t gue_variant;
-	struct sl_config_snat_pool pool; /* of fullnat; else without addresses */
-	uint32_t mss;			 /* enum sl_config_mss, or the number */
+	struct sl_config_snat_pool pool; /* for mode fullnat; else without addresses */
+	uint32_t mss;			 /* enum sl_config_mss, or the size */
 	bool track_all;			 /* track = "all" */
 	bool flowless;			 /* flows = "none" */
-	uint8_t affinity;    /* bits of the client's address that pick the slot; 0: the flow does */
+	uint8_t affinity;    /* client address bits that pick the slot; 0: the whole flow */
 	bool rejects;	     /* unavailable = "reject" */
-	bool vip_rejects;    /* closed_ports = "reject", of the file */
-	bool quic;	     /* ids of connections name backends */
+	bool vip_rejects;    /* closed_ports = "reject", a setting of the file */
+	bool quic;	     /* connection ids name backends */
 	uint32_t table_size; /* slots: a power of two */
 	uint32_t idle_timeout_ms;
 	struct sl_config_limit limit[SL_LIMITS_MAX];
@@ -191,11 +193,11 @@ struct sl_config {
 	char file[SL_PATH_MAX];
 	char instance[SL_NAME_MAX];
 	char run_dir[SL_PATH_MAX];   /* sockets; default /run/sluice/INSTANCE */
-	char state_dir[SL_PATH_MAX]; /* what operators set live; default /var/lib/sluice/INSTANCE */
+	char state_dir[SL_PATH_MAX]; /* changes made live; default /var/lib/sluice/INSTANCE */
 	char bpf_dir[SL_PATH_MAX];   /* pins; default /sys/fs/bpf/sluice/INSTANCE */
 	char huge_dir[SL_PATH_MAX];  /* hugetlbfs mount point; default /dev/hugepages */
-	uint64_t slot_key[3]; /* derived from `group`, the same on every gateway that names it */
-	struct sl_config_source source; /* of services that name none; or ::0 */
+	uint64_t slot_key[3];	     /* derived from `group`: the same on all gateways of a group */
+	struct sl_config_source source; /* for services that name none; or ::0 */
 	bool vip_rejects;		/* closed_ports = "reject" */
 	struct sl_config_source source6;
 	struct sl_config_dataplane dataplane;
@@ -203,7 +205,7 @@ struct sl_config {
 	struct sl_config_next_hop *next_hop;
 	size_t n_next_hops;
 	struct sl_config_prefix
-		direct_from[SL_DIRECT_FROM_MAX]; /* who talks to backends directly */
+		direct_from[SL_DIRECT_FROM_MAX]; /* clients that talk to backends directly */
 	size_t n_direct_from;
 	struct sl_config_snat_pool *pool;
 	size_t n_pools;
@@ -224,8 +226,8 @@ enum sl_exit {
 	SL_EXIT_UNSAVED = 7, /* of sluicectl: the change is live, but could not be saved */
 };
 
-/* Reads and checks FILE into *config. 0, or -errno (-EINVAL: the file's fault) with one line
- * "FILE:LINE: FIELD: what is wrong, what to do" in error; *config is then empty. */
+/* Reads and checks a file. 0, or -errno (-EINVAL: the file is wrong) with one line "FILE:LINE:
+ * FIELD: what is wrong, what to do" in error; *config is empty then. */
 int sl_config_read(const char *file, struct sl_config *config, char error[SL_ERROR_MAX]);
 void sl_config_free(struct sl_config *config);
 
@@ -258,7 +260,8 @@ const struct sl_config_backend *sl_config_find_backend(const struct sl_config *c
 						       const char *service,
 						       const union sl_addr *addr, uint16_t port);
 
-/* Parts of it that commands check by the same rules. 0 or -EINVAL with a message in error. */
+/* Checks parts of a configuration for commands, by the same rules as for the file. 0, or -EINVAL
+ * with a message in error. */
 int sl_config_parse_addr(const char *text, union sl_addr *addr, char error[SL_ERROR_MAX]);
 
 /* "02:00:00:00:00:01". 0 or -EINVAL. */
@@ -267,61 +270,64 @@ int sl_config_parse_name(const char *text, char name[SL_NAME_MAX], char error[SL
 int sl_config_parse_weight(long long value, uint32_t *weight, char error[SL_ERROR_MAX]);
 int sl_config_parse_duration(const char *text, uint64_t *ms, char error[SL_ERROR_MAX]);
 
-/* Limits. A burst is checked against its rate. A limit is complete when sl_limit_default() has
- * filled in what wasn't given, and right when sl_config_check_limit() says so; what concerns
- * several of a service is the caller's to check. */
+/* Limits. sl_config_parse_burst() checks a burst against its rate. sl_limit_default() completes a
+ * limit, and sl_config_check_limit() checks it; the caller checks what concerns several limits of a
+ * service. */
 int sl_config_parse_rate(const char *text, uint8_t *unit, uint64_t *rate, char error[SL_ERROR_MAX]);
 int sl_config_parse_burst(const char *text, uint8_t unit, uint64_t rate, uint64_t *burst,
 			  char error[SL_ERROR_MAX]);
 int sl_config_check_limit(const struct sl_config_limit *l, bool udp_flowless,
 			  char error[SL_ERROR_MAX]);
-void sl_limit_default(struct sl_config_limit *l); /* direction, prefix4 and prefix6 that are 0 */
+void sl_limit_default(
+	struct sl_config_limit *l); /* sets direction, prefix4 and prefix6 where they are 0 */
 bool sl_limit_same(const struct sl_config_limit *a, const struct sl_config_limit *b);
-uint64_t sl_limit_burst(const struct sl_config_limit *l); /* as set, or what its rate gives */
+uint64_t
+sl_limit_burst(const struct sl_config_limit *l); /* as given, or what follows from the rate */
 
-/* "2 Mbit/s", "10 kpps", "100 connections/s"; "64 KiB (262 ms)". "none" without a rate. */
+/* "2 Mbit/s", "10 kpps", "100 connections/s"; "64 KiB (262 ms)". "none" where there is no rate. */
 #define SL_LIMIT_TEXT 64
 const char *sl_limit_rate_text(uint8_t unit, uint64_t rate, char text[SL_LIMIT_TEXT]);
 const char *sl_limit_burst_text(const struct sl_config_limit *l, char text[SL_LIMIT_TEXT]);
 
-/* Words of the file and of commands, and the values that they stand for. */
+/* Words of the file and of commands, with their values. */
 struct sl_word {
-	const char *text; /* the last of a table is NULL */
+	const char *text; /* NULL in the last of a table */
 	uint32_t value;
 };
 extern const struct sl_word sl_limit_scopes[], sl_limit_units[], sl_limit_directions[],
 	sl_limit_actions[];
 const char *sl_word_text(const struct sl_word *words, uint32_t value);		   /* or NULL */
 const struct sl_word *sl_word_find(const struct sl_word *words, const char *text); /* or NULL */
-/* "nat" and so on. */
+/* The word for a mode, such as "nat". */
 const char *sl_config_mode_text(enum sl_mode mode);
 
-/* Whether it's the gateway that answers clients, so that it sees both ways and translates ports. */
+/* Whether replies pass through the gateway in this mode, so that it sees both directions and
+ * translates ports. */
 static inline bool sl_config_translates(enum sl_mode mode)
 {
 	return mode == SL_MODE_NAT || mode == SL_MODE_FULLNAT;
 }
 
-/* Whether packets go behind an outer header. */
+/* Whether packets to this service's backends get an outer header. */
 bool sl_config_tunnels(const struct sl_config_service *service);
 
-/* Where tunnels to a backend of this address come from. */
+/* The source of tunnels to a backend with this address. */
 const struct sl_config_source *sl_config_source(const struct sl_config_service *service,
 						const union sl_addr *backend);
 
-/* A service of several ports keeps them: its backends have the same. */
+/* Whether the service has a range of ports. It keeps them, so its backends have the same ones. */
 static inline bool sl_config_is_range(const struct sl_config_service *service)
 {
 	return service->last_port > service->port;
 }
 
-/* The port of a backend that names none; 0: the one that the packet has. */
+/* The default port of a backend; 0: the port of the packet. */
 static inline uint16_t sl_config_backend_port(const struct sl_config_service *service)
 {
 	return sl_config_is_range(service) ? 0 : service->port;
 }
 
-/* Whether they are one service, perhaps of more or fewer ports than before. */
+/* Whether both are the same service, perhaps with another number of ports. */
 static inline bool sl_config_same_service(const struct sl_config_service *a,
 					  const struct sl_config_service *b)
 {
@@ -329,7 +335,7 @@ static inline bool sl_config_same_service(const struct sl_config_service *a,
 	       sl_config_is_range(a) == sl_config_is_range(b) && sl_addr_equal(&a->vip, &b->vip);
 }
 
-/* Whether the service's mode lets a backend have this address, and this port. 0 or -EINVAL with a
+/* Whether the service's mode allows a backend with this address, or this port. 0, or -EINVAL with a
  * message. */
 int sl_mode_check_addr(const struct sl_config_service *service, const union sl_addr *addr,
 		       char error[SL_ERROR_MAX]);
@@ -342,8 +348,8 @@ const char *sl_server_id_format(const struct sl_server_id *id, char text[SL_SERV
 int sl_config_parse_server_id(const char *text, struct sl_server_id *id, char error[SL_ERROR_MAX]);
 bool sl_server_id_same(const struct sl_server_id *a, const struct sl_server_id *b);
 
-/* Whether a backend of the service may have it, or none, and whether beside that of the other one
- * called `name`. 0 or -EINVAL with a message. */
+/* Whether a backend of the service may have this server id (or none), and whether it may have it
+ * beside the id of another backend called `name`. 0, or -EINVAL with a message. */
 int sl_server_id_check(const struct sl_config_service *service, const struct sl_server_id *id,
 		       char error[SL_ERROR_MAX]);
 int sl_server_id_clash(const struct sl_server_id *id, const char *name,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The dataplane of a configuration: cores, memory, ports, capacities, and the next hops that leave
- * by those ports.
+/* The dataplane group: cores, memory, ports, capacities, and the next hops that leave by those
+ * ports.
  *
- * Here it is decided where the tables live (place_tables()), for both processes.
+ * place_tables() decides in what kind of memory the tables are, for both processes.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -35,7 +35,7 @@ static int read_pci(const char *text, char device[SL_DEVICE_MAX])
 	return 0;
 }
 
-/* The three forms can't be confused: the kernel allows no ':' in a name, and "net_" is DPDK's. */
+/* The three forms can't be confused: interface names have no ':', and "net_" belongs to DPDK. */
 #define CORES_EXAMPLE "cores = [ 1 ];"
 
 static int read_device(struct sl_reader *r, const struct sl_field *field, config_setting_t *setting,
@@ -132,7 +132,7 @@ static int same_name(const void *a, const void *b)
 	return strcmp(left->name, right->name);
 }
 
-/* A virtual device's arguments don't make it another device. */
+/* The same virtual device with other arguments is still the same device. */
 static int same_device(const void *a, const void *b)
 {
 	const struct sl_config_port *left = a, *right = b;
@@ -339,8 +339,8 @@ static const struct sl_field dataplane_fields[] = {
 };
 const struct sl_group sl_group_dataplane = SL_GROUP_OF("dataplane", dataplane_fields);
 
-/* The one place that decides where the tables live: where XDP can read them, if there is any port
- * that it serves now (a kernel interface) or could be given back to it (a PCI device). */
+/* Decides the tables' kind of memory: memory that XDP can read, if XDP serves any port now (a
+ * kernel interface) or could serve it later (a PCI device). */
 static int place_tables(struct sl_reader *r, struct sl_config_dataplane *dataplane)
 {
 	const struct sl_config_port *port = dataplane->port, *end = port + dataplane->n_ports;
@@ -360,8 +360,8 @@ static int place_tables(struct sl_reader *r, struct sl_config_dataplane *datapla
 	return 0;
 }
 
-/* Workers need cores; XDP runs on those where packets come in. And it serves kernel interfaces
- * only. */
+/* Workers need cores. XDP needs none, as it runs where packets come in, but it serves kernel
+ * interfaces only. */
 static int check_engine(struct sl_reader *r, config_setting_t *setting,
 			const struct sl_config_dataplane *dataplane)
 {
@@ -393,7 +393,7 @@ int sl_read_dataplane(struct sl_reader *r, const struct sl_field *field, config_
 	return err ? err : place_tables(r, dataplane);
 }
 
-/* The bits of a prefix beyond its length; whether any was set. */
+/* Whether a prefix has bits set beyond its length; clears them. */
 static bool clear_rest(union sl_addr *prefix, uint32_t length)
 {
 	uint8_t rest = 0;
@@ -407,7 +407,7 @@ static bool clear_rest(union sl_addr *prefix, uint32_t length)
 	return rest;
 }
 
-/* "10.0.0.0/8" or "2001:db8::/32", or an address alone. */
+/* "10.0.0.0/8", "2001:db8::/32" or a bare address. */
 int sl_read_prefix(struct sl_reader *r, const struct sl_field *field, config_setting_t *setting,
 		   void *record)
 {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Fields: a group of the file read by its table, and the readers of the common kinds of values.
+/* Reads a group of the file by the table of its fields, with readers for the common kinds of
+ * values.
  *
- * Every refusal goes through fail(), which puts file, line and path before the message and keeps
- * it on one line whatever the file contains.
+ * Every error goes through fail(), which puts file, line and path before the message, and keeps the
+ * message on one line whatever the file contains.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -30,7 +31,7 @@ static const struct {
 
 const char *sl_source_file(const struct sl_reader *r, const char *name, char path[SL_PATH_MAX])
 {
-	/* libconfig keeps an included file's name as it stands in the directive. */
+	/* libconfig keeps the name of an included file as it is written in the directive. */
 	if (!name)
 		name = r->config->file;
 	if (!strcmp(name, r->config->file) || !*r->dir)
@@ -40,7 +41,7 @@ const char *sl_source_file(const struct sl_reader *r, const char *name, char pat
 	return path;
 }
 
-/* services[0].backends[2].weight */
+/* Writes a path such as services[0].backends[2].weight */
 static size_t path_of(const config_setting_t *setting, char *text, size_t size)
 {
 	const config_setting_t *parent = config_setting_parent(setting);
@@ -235,7 +236,7 @@ int sl_read_name(struct sl_reader *r, const struct sl_field *field, config_setti
 	return 0;
 }
 
-/* `max`: the longest that is of use. */
+/* `max`: the largest distance that counts as similar. */
 int sl_read_path(struct sl_reader *r, const struct sl_field *field, config_setting_t *setting,
 		 void *record)
 {
@@ -305,7 +306,7 @@ static const struct sl_word *find_word(struct sl_reader *r, const struct sl_fiel
 	return NULL;
 }
 
-/* Stores the word's value. */
+/* Stores a word's value. */
 int sl_read_word(struct sl_reader *r, const struct sl_field *field, config_setting_t *setting,
 		 void *record)
 {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A limit: its words, what it is by default, and the rules that it has to keep, for the file and
- * for commands alike; and the limits of a service as the file lists them.
+/* Limits: their words, their defaults and their rules, for the file and for commands; and the list
+ * of a service's limits in the file.
  *
- * What one limit has to keep is sl_config_check_limit(). Of the limits of a service no two are the
- * same (sl_limit_same(), by which a limit is found again after a reload or a restart), and no more
- * than SL_SHARED_BUCKET_PLANES are per backend.
+ * sl_config_check_limit() checks a single limit. No two limits of a service are the same
+ * (sl_limit_same(), by which a limit is recognised after a reload or a restart), and at most
+ * SL_SHARED_BUCKET_PLANES are per backend.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -13,7 +13,7 @@
 #include "../dataplane/abi/limit.h"
 #include "parse.h"
 
-#define PREFIX4_DEFAULT 32 /* each address is a client */
+#define PREFIX4_DEFAULT 32 /* each address is a client of its own */
 #define PREFIX6_DEFAULT 128
 
 const struct sl_word sl_limit_scopes[] = {
@@ -83,7 +83,7 @@ static int refuse(char error[SL_ERROR_MAX], const char *why)
 	return -EINVAL;
 }
 
-/* What doesn't go together, numbers aside. */
+/* Checks which settings go together, apart from their numbers. */
 static int check_combination(const struct sl_config_limit *l, bool udp_flowless,
 			     char error[SL_ERROR_MAX])
 {
@@ -138,7 +138,7 @@ int sl_config_check_limit(const struct sl_config_limit *l, bool udp_flowless,
 		err = check_prefixes(l, error);
 	if (err)
 		return err;
-	if (!l->rate) { /* of exceptions alone */
+	if (!l->rate) { /* for exceptions only */
 		if (l->scope > SL_SCOPE_CLIENT || l->burst)
 			return refuse(error, "has no rate; give one, such as \"10Mbit\"");
 		return 0;
@@ -159,7 +159,7 @@ static int read_rate(struct sl_reader *r, const struct sl_field *field, config_s
 	return 0;
 }
 
-/* An integer counts bytes, packets or connections. */
+/* A bare integer counts bytes, packets or connections. */
 static int read_burst(struct sl_reader *r, const struct sl_field *field, config_setting_t *setting,
 		      void *record)
 {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Forwarding modes of services: their words, and what each needs and excludes.
+/* Forwarding modes of services: their words, and what each mode requires and excludes.
  *
- * Invariant of what is read: a service of a tunnel mode has a source for outer headers of each
- * family that it has backends of (its own, or that of the file), others have none; TCP in a tunnel
- * has its MSS clamped by default; what belongs to one mode isn't given for another; no mode but NAT
- * and full NAT translates ports, and none but tunnels goes to the other family.
+ * After reading, these hold. A service of a tunnel mode has a source address for the outer header
+ * in each family of its backends (its own or the file's); other services have none. TCP in a tunnel
+ * has its MSS clamped by default. Settings of one mode aren't accepted in another. Only nat and
+ * fullnat translate ports, and only tunnels lead from one address family to the other.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -14,7 +14,7 @@
 #include "../dataplane/abi/limit.h"
 #include "parse.h"
 
-#define GUE_PORT     6080 /* IANA's */
+#define GUE_PORT     6080 /* assigned by IANA */
 #define GUE_VARIANT  1
 #define ENTROPY_MOST 16
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A configuration file, read by libconfig and turned into a struct sl_config.
+/* The configuration file: read by libconfig, converted to a struct sl_config.
  *
- * libconfig knows the syntax and where each setting stood; the tables of fields here, in
- * dataplane.c and in service.c know what may stand there. What is wrong is refused as a whole: the
- * first mistake ends the reading, and the caller keeps what it had.
+ * libconfig knows the syntax and the line of each setting. The tables of fields here, in
+ * dataplane.c and in service.c say which settings there may be. A file is accepted or refused as a
+ * whole: the first mistake ends the reading, and the caller keeps its old configuration.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -14,7 +14,7 @@
 
 #include "parse.h"
 
-#define RUN_DIR_MAX 88 /* a socket's path has 107 characters, its name in there at most 18 */
+#define RUN_DIR_MAX 88 /* a socket path has at most 107 characters, 18 of them the name */
 
 static uint64_t splitmix64(uint64_t *state)
 {
@@ -25,8 +25,8 @@ static uint64_t splitmix64(uint64_t *state)
 	return z ^ z >> 31;
 }
 
-/* The group's name by FNV-1a (64 bits) is the state from which SplitMix64 draws the keys. Gateways
- * of different versions have to agree: this may never change. */
+/* The slot keys: SplitMix64, seeded with the FNV-1a hash (64 bits) of the group's name. Gateways of
+ * different versions have to agree on them, so this must never change. */
 static void derive_slot_key(const char *group, uint64_t key[3])
 {
 	uint64_t state = 0xcbf29ce484222325ull;
@@ -89,7 +89,7 @@ static const struct sl_field root_fields[] = {
 	  SL_MEMBER(sl_config, next_hop) },
 	{ "direct_from", SL_ARRAY, sl_read_direct_from, "direct_from = [ \"10.9.0.0/16\" ];",
 	  SL_MEMBER(sl_config, direct_from) },
-	/* Before services, which name them. */
+	/* Read before services, which name them. */
 	{ "pools", SL_LIST, sl_read_snat_pools,
 	  "pools = ( { name = \"out\"; addresses = [ \"10.1.0.64/30\" ]; } );",
 	  SL_MEMBER(sl_config, pool) },
@@ -119,7 +119,7 @@ static void default_dirs(struct sl_config *config)
 		strcpy(config->huge_dir, "/dev/hugepages");
 }
 
-/* libconfig says what it saw; this says what to do about it. */
+/* libconfig says what it found; this says what to do about it. */
 static int syntax_error(struct sl_reader *r, const config_t *file)
 {
 	static const struct {
@@ -153,7 +153,7 @@ static int unreadable(struct sl_reader *r, int err, const char *why)
 	return -err;
 }
 
-/* Only a regular file can be read again, at the next reload. */
+/* Only a regular file can be read again, on the next reload. */
 static int check_readable(struct sl_reader *r)
 {
 	struct stat st;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Pools of addresses, which services of mode fullnat take their sources from.
+/* SNAT pools: the addresses that services of mode fullnat use as their source.
  *
- * Invariant of what is read: no two pools share a name or an address; all of a pool are of one
- * family, that of the VIPs of its services; none is a VIP or an address of a backend; all together
- * fit the capacity. Only services of mode fullnat name one, and each of them does.
+ * After reading, these hold. No two pools share a name or an address. All addresses of a pool are
+ * of one family, which is also the family of the VIPs of its services. No address is a VIP or a
+ * backend's. All pools together fit the capacity. Every service of mode fullnat names a pool, and
+ * no other service does.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -33,13 +34,13 @@ static int read_range(struct sl_reader *r, const struct sl_field *field, config_
 	return 0;
 }
 
-/* The next address; of either family the last 32 bits are enough for a pool. */
+/* The next address. In either family a pool only needs the last 32 bits. */
 static void step(union sl_addr *addr)
 {
 	addr->w[3] = sl_htonl(sl_ntohl(addr->w[3]) + 1);
 }
 
-/* An address, or all of a prefix. */
+/* Adds an address, or all addresses of a prefix. */
 static int read_some(struct sl_reader *r, const struct sl_field *field, config_setting_t *setting,
 		     struct sl_config_snat_pool *pool)
 {
@@ -100,7 +101,7 @@ static const struct sl_field pool_fields[] = {
 };
 const struct sl_group sl_group_snat_pool = SL_GROUP_OF("pools", pool_fields);
 
-/* The pool that has the address; NULL: none of the first n. */
+/* The pool with this address among the first n; NULL: none. */
 static const struct sl_config_snat_pool *pool_of(const struct sl_config *config, size_t n,
 						 const union sl_addr *addr)
 {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Server ids of services of QUIC.
+/* QUIC server ids.
  *
- * Invariant of what is read: only services with quic = true have any, and those are of UDP and
- * track their flows; no two backends of a service have the same one, and all have the same length.
+ * After reading, these hold. Only services with quic = true have server ids; these are UDP services
+ * that track their flows. No two backends of a service have the same id, and all ids of a service
+ * have the same length.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -109,7 +110,7 @@ int sl_quic_check(struct sl_reader *r, const struct sl_config_service *service,
 	return 0;
 }
 
-/* Those without any are no duplicates of each other. */
+/* Backends without an id aren't duplicates of each other. */
 static int same_server_id(const void *a, const void *b)
 {
 	const struct sl_config_backend *left = a, *right = b;

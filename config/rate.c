@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Rates and bursts as people write them, and as they are written back.
+/* Rates and bursts as people write them, in both directions.
  *
- * Pure functions of a text, for the file and for commands alike. Numbers are exact: a fraction is
- * taken only where it makes a whole number of what is counted, and what is written back names the
- * very value that was understood.
+ * These are pure functions of a text, for the file and for commands. Numbers are exact: a fraction
+ * is accepted only if it gives a whole number of what is counted, and what is written names exactly
+ * the value that was read.
  *
- * Why a burst has a longest time: a bucket is the time at which it will be full again, and engines
- * compare times within SL_TIME_AHEAD, an hour. Twice the depth (SL_ACTION_MARK) and 64 KiB at
- * 1 kbit/s, the slowest rate, must fit that: 2 * 1500 s + 524 s.
+ * A burst has a longest time, because a bucket is stored as the time at which it will be full
+ * again, and engines compare times only within SL_TIME_AHEAD, an hour. Twice the depth
+ * (SL_ACTION_MARK) and 64 KiB at the slowest rate, 1 kbit/s, must fit into that: 2 * 1500 s + 524
+ * s.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -22,16 +23,16 @@
 #define RATE_BITS_MIN	1000ull
 #define RATE_BITS_MAX	400000000000ull
 #define RATE_MAX	1000000000ull /* packets, connections */
-#define BURST_BYTES_MIN 2048	      /* a full frame and a little */
-#define BURST_SECONDS	1500	      /* the longest that one takes at its rate */
-#define DEFAULT_BYTES	65536	      /* what segmentation offload sends at once */
+#define BURST_BYTES_MIN 2048	      /* a full frame and a little more */
+#define BURST_SECONDS	1500	      /* how long a burst may take at its rate */
+#define DEFAULT_BYTES	65536	      /* the most that segmentation offload sends at once */
 #define DEFAULT_PACKETS 64
 #define DEFAULT_NEW	8
-#define DEFAULT_PART	4	      /* of a second: longer than TCP's shortest timeout, 200 ms */
-#define FRACTION	1000000000ull /* a number keeps 9 decimals; also ns of a second */
+#define DEFAULT_PART	4 /* of a second: longer than the shortest timeout of TCP, 200 ms */
+#define FRACTION	1000000000ull /* a number has 9 decimals; also nanoseconds per second */
 
 struct unit {
-	const char *text; /* the last of a table is NULL */
+	const char *text; /* NULL in the last of a table */
 	uint64_t factor;
 	uint8_t unit; /* of rates: enum sl_limit_unit */
 };
@@ -79,7 +80,7 @@ static const struct unit counts[] = {
 	{ "connection", 1, 0 }, { "connections", 1, 0 }, { NULL, 0, 0 },
 };
 static const struct unit times[] = {
-	/* in ns */
+	/* in nanoseconds */
 	{ "us", 1000, 0 },
 	{ "ms", 1000000, 0 },
 	{ "s", 1000000000, 0 },
@@ -88,11 +89,11 @@ static const struct unit times[] = {
 
 struct number {
 	uint64_t whole;
-	uint64_t fraction; /* of FRACTION */
+	uint64_t fraction; /* in units of 1 / FRACTION */
 	const char *rest;
 };
 
-/* Digits, perhaps a point and decimals, perhaps a blank before what follows. */
+/* Reads digits, perhaps a point and decimals, and a blank before the unit. */
 static int read_number(const char *text, struct number *number)
 {
 	uint64_t place = FRACTION;
@@ -124,7 +125,7 @@ static const struct unit *find_unit(const struct unit *unit, const char *text)
 	return NULL;
 }
 
-/* number * factor; false when that is no whole number, or too large for one. */
+/* number * factor. False: it isn't a whole number, or too large. */
 static bool scale(const struct number *number, uint64_t factor, uint64_t *value)
 {
 	uint64_t part = number->fraction * factor;
@@ -178,7 +179,7 @@ int sl_config_parse_rate(const char *text, uint8_t *unit, uint64_t *rate, char e
 	return 0;
 }
 
-/* Bytes, packets or connections in that time. */
+/* How many bytes, packets or connections pass in that time. */
 static uint64_t in_time(uint8_t unit, uint64_t rate, uint64_t ns)
 {
 	unsigned __int128 n = (unsigned __int128)rate * ns / FRACTION;
@@ -265,8 +266,9 @@ static uint64_t larger(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
-/* A TCP sender whose last segments were all dropped is silent until its timeout. Of the tokens of
- * this time only a burst is kept: were it shorter, TCP would stay at a fraction of the rate. */
+/* A TCP sender whose last segments were all dropped is silent until its timeout. The bucket keeps
+ * at most a burst of the tokens of that time, so with a shorter burst TCP would stay at a fraction
+ * of the rate. */
 uint64_t sl_limit_burst(const struct sl_config_limit *l)
 {
 	if (l->burst)
@@ -278,7 +280,7 @@ uint64_t sl_limit_burst(const struct sl_config_limit *l)
 	return larger(in_time(l->unit, l->rate, FRACTION / 10), DEFAULT_NEW);
 }
 
-/* All digits of value / unit, none of them needless: 1500 by 1000 is "1.5". */
+/* All digits of value / unit without trailing zeros: 1500 by 1000 is "1.5". */
 static int exact(char text[SL_LIMIT_TEXT], uint64_t value, uint64_t unit)
 {
 	int len = snprintf(text, SL_LIMIT_TEXT, "%llu", (unsigned long long)(value / unit));
@@ -316,7 +318,7 @@ const char *sl_limit_rate_text(uint8_t unit, uint64_t rate, char text[SL_LIMIT_T
 	return text;
 }
 
-/* Three digits of a time: "262 ms", "1.05 s". */
+/* A time with three digits: "262 ms", "1.05 s". */
 static void time_text(uint64_t ns, char *text, size_t size)
 {
 	static const char *const names[] = { "ns", "us", "ms", "s" };

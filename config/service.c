@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Services and their backends.
  *
- * Invariants of what is read: no two services share a name, or VIP, protocol and port; no two
- * backends of a service share a name, or address and port; every table has room for its backends;
- * all together fit the capacity. The same backend in two services is allowed: control warns.
+ * After reading, these hold. No two services share a name, or VIP, protocol and port. No two
+ * backends of a service share a name, or address and port. Every table is large enough for its
+ * backends, and all together fit the capacity. Two services may have the same backend: control
+ * warns.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -17,7 +18,7 @@
 #define TABLE_MIN	 256
 #define TABLE_MAX	 (1 << 20)
 #define TABLE_DEFAULT	 65536
-#define ROWS_PER_BACKEND 16 /* fewer, and shares differ visibly from the weights */
+#define ROWS_PER_BACKEND 16 /* with fewer slots, shares visibly differ from the weights */
 
 #define HOUR_MS		3600000
 #define IDLE_TCP_MS	(15 * 60 * 1000)
@@ -54,9 +55,9 @@ static const struct sl_field backend_fields[] = {
 };
 const struct sl_group sl_group_backend = SL_GROUP_OF("services.backends", backend_fields);
 
-#define WHOLE_ADDRESS 255 /* until the VIP's family is known */
+#define WHOLE_ADDRESS 255 /* not known before the VIP's family is */
 
-/* "flow", "client", or "/24": so many bits of the client's address. */
+/* "flow", "client", or "/24": that many bits of the client's address. */
 static int read_affinity(struct sl_reader *r, const struct sl_field *field,
 			 config_setting_t *setting, void *record)
 {
@@ -157,7 +158,7 @@ static const struct sl_field service_fields[] = {
 	{ "idle_timeout", SL_INTEGER | SL_STRING, sl_read_duration, "idle_timeout = \"15m\";",
 	  SL_MEMBER(sl_config_service, idle_timeout_ms), .min = 100, .max = IDLE_LONGEST_MS },
 	{ "quic", SL_BOOL, sl_read_bool, "quic = true;", SL_MEMBER(sl_config_service, quic) },
-	/* After flows and sources, which they depend on. */
+	/* After flows and sources, on which they depend. */
 	{ "limits", SL_LIST, sl_read_limits,
 	  "limits = ( { per = \"client\"; rate = \"10Mbit\"; } );",
 	  SL_MEMBER(sl_config_service, limit) },
@@ -167,7 +168,7 @@ static const struct sl_field service_fields[] = {
 };
 const struct sl_group sl_group_service = SL_GROUP_OF("services", service_fields);
 
-/* What spans several fields of a backend, and its default name. */
+/* Checks all fields of a backend together, and sets its default name. */
 static int check_backend(struct sl_reader *r, const struct sl_config_service *service,
 			 struct sl_config_backend *backend, config_setting_t *setting)
 {
@@ -315,7 +316,7 @@ static int check_table(struct sl_reader *r, const struct sl_config_service *serv
 	return 0;
 }
 
-/* What spans several fields of a service. */
+/* Checks all fields of a service together. */
 static int check_service(struct sl_reader *r, struct sl_config_service *service,
 			 config_setting_t *setting)
 {
@@ -382,7 +383,7 @@ static int same_service(const void *a, const void *b)
 	return sign ? sign : left->port - right->port;
 }
 
-/* A port is of one range at most, whatever service has it for itself. */
+/* A port may be in one range only, even if a service has it for itself. */
 static int check_ranges(struct sl_reader *r, const struct sl_config *config)
 {
 	for (size_t i = 0; i < config->n_services; i++) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Addresses, names, weights, durations and sizes as people write them.
  *
- * Pure functions of a text. The public ones are also what commands are checked by, so that a
- * backend that a command adds follows the very rules of one from the file.
+ * These are pure functions of a text. Commands are checked by the public ones, so that a backend
+ * added by a command follows the same rules as one in the file.
  */
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -15,7 +15,7 @@
 
 #define NAME_RULE "a name has 1 to 31 of the characters A-Z a-z 0-9 . _ : -"
 
-/* Any address, also those that no host can have. */
+/* Any address, even one that no host can have. */
 int sl_text_addr(const char *text, union sl_addr *addr)
 {
 	struct in_addr v4;
@@ -27,7 +27,7 @@ int sl_text_addr(const char *text, union sl_addr *addr)
 	return inet_pton(AF_INET6, text, addr->b) == 1 ? 0 : -EINVAL;
 }
 
-/* What keeps an address from being a host's; NULL when nothing does. */
+/* Why an address can't be a host's; NULL if it can. */
 static const char *unfit(const union sl_addr *addr)
 {
 	static const union sl_addr loopback = { .b = { [15] = 1 } };
@@ -119,11 +119,11 @@ int sl_config_parse_weight(long long value, uint32_t *weight, char error[SL_ERRO
 }
 
 struct unit {
-	const char *text; /* the last of a table is NULL */
+	const char *text; /* NULL in the last of a table */
 	uint64_t value;
 };
 
-/* Digits and a unit of the table, nothing else. */
+/* Reads digits and a unit of the table, nothing else. */
 static int number_with_unit(const char *text, const struct unit *unit, uint64_t *value)
 {
 	unsigned long long count;
@@ -192,7 +192,7 @@ int sl_config_parse_mac(const char *text, uint8_t mac[6])
 	return sl_text_mac(text, mac);
 }
 
-/* Levenshtein's: how many letters to add, drop or change. */
+/* The Levenshtein distance: how many letters to add, drop or change. */
 unsigned int sl_text_distance(const char *a, const char *b)
 {
 	unsigned int row[64], diagonal, above, best, i, j, n = (unsigned int)strlen(b);

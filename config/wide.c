@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Integers that libconfig would cut.
+/* Finds integers that libconfig has truncated.
  *
- * libconfig 1.5 reads an integer without the suffix L into 32 bits and drops what doesn't fit, so
- * that 4294967306 would become a weight of 10. The text is all that still knows: this walks it,
- * over comments, strings and names, and refuses such a number with the path of its field.
+ * libconfig 1.5 reads an integer without the suffix L into 32 bits and drops the rest, so that
+ * 4294967306 would become a weight of 10. Only the text still has the whole number. So this walks
+ * the text, skips comments, strings and names, and refuses such a number with the path of its
+ * field.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -24,7 +25,7 @@ static void step(struct cursor *c)
 	c->line += *c->at++ == '\n';
 }
 
-/* Over a comment or a string, if one begins here. */
+/* Skips a comment or a string, if one begins here. */
 static bool skip_quiet(struct cursor *c)
 {
 	const char *end = NULL;
@@ -37,7 +38,7 @@ static bool skip_quiet(struct cursor *c)
 		end = "\"";
 	if (!end)
 		return false;
-	if (*end == '*') /* the star of the opening doesn't close */
+	if (*end == '*') /* the star of the opening doesn't close it */
 		step(c);
 	do {
 		if (*end == '"' && *c->at == '\\' && c->at[1])
@@ -56,7 +57,7 @@ static bool in_name(char c)
 
 struct number {
 	const char *end;
-	int kept; /* by libconfig */
+	int kept; /* as libconfig cut it */
 	bool wide;
 };
 
@@ -78,7 +79,7 @@ static struct number read_number(const char *text)
 	return number;
 }
 
-/* The setting on that line whose value is what was left of the number. */
+/* The setting on that line whose value is the truncated number. */
 static const config_setting_t *find(const config_setting_t *setting, const char *file,
 				    unsigned int line, int value)
 {
@@ -136,7 +137,7 @@ static char *read_text(const char *path)
 	char *text = NULL;
 	size_t size = 0;
 
-	/* No byte 0 in it, or libconfig would have refused it. */
+	/* libconfig would have refused a file with a 0 byte. */
 	if (file && getdelim(&text, &size, '\0', file) < 0) {
 		free(text);
 		text = strdup("");

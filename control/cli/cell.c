@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What one value of a result looks like to people. Each cell reads its row by name: what a daemon
- * of another version doesn't send, or sends as something else, shows as "-".
+/* One table cell: how a value of a result is shown to people. A cell reads its row by member name.
+ * It shows "-" for a member that a daemon of another version doesn't send, or sends with another
+ * type.
  */
 #include "cell.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What sluicectl can be told. A new command is one entry of COMMANDS (and a printer, if no other's
- * shape fits): help, parsing and suggestions all read the array. Values are checked by the daemon,
- * which knows the rules; here only their form is.
+/* The commands of sluicectl. A new command is one entry of COMMANDS, and a printer if its result
+ * has a shape of its own: help, parsing and suggestions all use the array. The daemon checks
+ * values, as it knows the rules; this file only checks their form.
  */
 #include "commands.h"
 
@@ -12,7 +12,7 @@
 
 #include "print.h"
 
-#define WORDS_MAX 64 /* bytes of a command's words */
+#define WORDS_MAX 64 /* size of a command's words together */
 
 /* clang-format off */
 static const struct sl_command COMMANDS[] = {
@@ -161,7 +161,7 @@ static size_t count_words(const char *words)
 	return strchr(words, ' ') ? 2 : 1;
 }
 
-/* The first n words, as they would stand in COMMANDS. */
+/* The first n words, joined as in COMMANDS. */
 static void join(const struct sl_given_words *given, size_t n, char text[WORDS_MAX])
 {
 	text[0] = 0;
@@ -177,7 +177,7 @@ static size_t least(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
-/* Edits (a letter more, less, other, or two swapped) that make a of b. */
+/* Edit distance: letters to add, drop, change or swap with the next to turn a into b. */
 static size_t distance(const char *a, const char *b)
 {
 	size_t d[WORDS_MAX][WORDS_MAX];
@@ -217,7 +217,8 @@ static const struct sl_command *nearest(const struct sl_given_words *given)
 	return best;
 }
 
-/* "backend" alone: which words may follow. False if no command begins so. */
+/* For an incomplete command such as "backend": the words that may follow. False if no command
+ * begins so. */
 static bool name_next_words(const struct sl_given_words *given, char error[SL_ERROR_MAX])
 {
 	const char *first = given->word[0], *before = "";
@@ -298,7 +299,7 @@ static int set_endpoint(json_t *params, const char *text, char error[SL_ERROR_MA
 	} else if (colon && colon == strchr(text, ':')) {
 		length = (size_t)(colon - text);
 	} else {
-		colon = NULL; /* IPv6 without brackets: all of it is the address */
+		colon = NULL; /* an IPv6 address without brackets has no port */
 	}
 	if (length >= sizeof(address))
 		return fail(error, "address: \"%.64s\" is too long for one", text);
@@ -309,7 +310,7 @@ static int set_endpoint(json_t *params, const char *text, char error[SL_ERROR_MA
 	return set_text(params, "address", address, error);
 }
 
-/* "idle_timeout=5m": a number, true or false, or a text; nothing is null. */
+/* "idle_timeout=5m": the value is a number, true, false, or else text. There is no null. */
 static int set_field(json_t *params, const char *member, const char *text, char error[SL_ERROR_MAX])
 {
 	json_t *fields = json_object_get(params, member);

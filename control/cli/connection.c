@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* One question to a control socket, and its answer.
+/* One request to a control socket, and its answer.
  *
- * The descriptor doesn't block and one deadline covers everything from connect to the last byte, so
- * that a daemon that hangs costs its caller the timeout and no more.
+ * The descriptor is non-blocking, and one deadline covers everything from connect to the last byte.
+ * So a daemon that hangs costs the caller no more than the timeout.
  */
 #include "connection.h"
 
@@ -82,7 +82,7 @@ static int open_to(struct connection *c, const char *path)
 	if (c->fd == -1)
 		return fail(c, -errno, "socket: %m");
 	while (connect(c->fd, (struct sockaddr *)&addr, sizeof(addr)) == -1) {
-		/* many wait to be accepted: a Unix socket has no other way than to ask again */
+		/* the backlog is full: all one can do with a Unix socket is to try again */
 		if (errno == EAGAIN && now_ms() < c->deadline_ms) {
 			poll(NULL, 0, RETRY_MS);
 			continue;
@@ -94,7 +94,8 @@ static int open_to(struct connection *c, const char *path)
 	return 0;
 }
 
-/* A daemon that turns us away hangs up before it has read: what it said is worth reading. */
+/* A daemon that refuses a client closes the connection before it reads the request. Its answer is
+ * still worth reading. */
 static int send_all(struct connection *c, const char *text, size_t length)
 {
 	while (length > 0) {
@@ -146,7 +147,7 @@ static int grow(struct connection *c, char **text, size_t *size)
 	return 0;
 }
 
-/* *text is the caller's, whatever comes back. */
+/* The caller frees *text, whatever is returned. */
 static int receive_line(struct connection *c, char **text, size_t *length)
 {
 	size_t size = 0, used = 0;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* sluicectl: one command, one request to the control socket, one answer for people or programs.
+/* sluicectl sends one command to the control socket and shows the answer to people or programs.
  *
- * Reading goes to read.sock and changing to control.sock, so that who may only read needs no rights
- * on the other. Results are on stdout; an error is one line on stderr that says what to do, or with
- * --json one object. Exit statuses: enum sl_exit.
+ * Commands that only read use read.sock, and those that change something control.sock; so whoever
+ * may only read needs no access to the other. Results go to stdout. An error is one line on stderr
+ * that says what to do, or one object with --json. Exit statuses: enum sl_exit.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -31,7 +31,7 @@
 
 struct settings {
 	const char *instance;
-	const char *socket; /* as given; NULL: the instance's */
+	const char *socket; /* as given; NULL: the instance's default */
 	bool json;
 	bool help;
 	bool version;
@@ -50,7 +50,7 @@ static const struct option OPTIONS[] = {
 };
 #define N_OPTIONS (sizeof(OPTIONS) / sizeof(OPTIONS[0]))
 
-/* object: the daemon's own error, where there is one. */
+/* Prints an error. object: the daemon's error object, or NULL. */
 static int report(const struct settings *settings, enum sl_exit status, const json_t *object,
 		  const char *message)
 {
@@ -114,7 +114,8 @@ static bool has_option(const struct option *options, size_t n, const char *name)
 	return false;
 }
 
-/* Our own options, then those of all commands; which belongs to which is checked later. */
+/* Our own options, then those of all commands. Whether an option belongs to the command is checked
+ * later. */
 static void gather_options(struct option options[OPTIONS_MAX])
 {
 	const struct sl_command *command;
@@ -149,7 +150,8 @@ static int set_timeout(struct settings *settings, const char *text)
 	return 0;
 }
 
-/* getopt has gone past a long option, and not yet past the rest of "-xyz". */
+/* After a long option, getopt has advanced past it, but not past the rest of a word such as
+ * "-xyz". */
 static int report_option(const struct settings *settings, const char *last)
 {
 	if (optopt > 0 && optopt < 256)
@@ -165,7 +167,7 @@ static bool is_negative(const char *word)
 	return word[0] == '-' && word[1] >= '0' && word[1] <= '9';
 }
 
-/* "-1" is a number, no option. getopt sees such a word without its sign; NULL: no memory. */
+/* "-1" is a number, not an option: getopt gets such a word without its sign. NULL: no memory. */
 static char **hide_negatives(int argc, char **argv)
 {
 	char **seen = calloc((size_t)argc + 1, sizeof(*seen));
@@ -183,7 +185,7 @@ static char *with_sign(int argc, char **argv, char *word)
 	return word;
 }
 
-/* 0 or an exit status. `seen` are the words for getopt, which changes their order. */
+/* 0 or an exit status. `seen` are the words for getopt, which reorders them. */
 static int parse_options(struct settings *settings, int argc, char **argv, char **seen,
 			 struct sl_given_words *given)
 {
@@ -191,7 +193,7 @@ static int parse_options(struct settings *settings, int argc, char **argv, char 
 	int option, index = 0, rc = 0;
 
 	gather_options(options);
-	/* an error in an earlier option is for the program that asked too */
+	/* looked for first, so that errors in the options before it are JSON too */
 	for (int i = 1; i < argc; i++)
 		settings->json |= !strcmp(argv[i], "--json");
 	opterr = 0;
@@ -235,7 +237,7 @@ static int parse_options(struct settings *settings, int argc, char **argv, char 
 	return rc;
 }
 
-/* Where the command goes. 0 or an exit status. */
+/* The socket of a command. 0 or an exit status. */
 static int find_socket(const struct settings *settings, bool changes, char path[SL_PATH_MAX])
 {
 	const char *file = changes ? "control.sock" : "read.sock";
@@ -282,7 +284,7 @@ static int report_silence(const struct settings *settings, const struct sl_comma
 	return fail(settings, SL_EXIT_FAILED, "%s (at %s)", error, path);
 }
 
-/* The daemon's message is made to be shown; what it can't know is added. */
+/* The daemon's message is written for people. Adds what the daemon can't know. */
 static int report_error(const struct settings *settings, const json_t *error)
 {
 	const char *text = json_string_value(json_object_get(error, "message"));
@@ -309,8 +311,8 @@ static void print_result(const struct settings *settings, const struct sl_comman
 	putchar('\n');
 }
 
-/* A change that is live but would be forgotten by a restart, or is published but not yet
- * acknowledged by all, is no success to build on. */
+/* A change that is live but would be lost on a restart, or that not all workers have acknowledged
+ * yet, is no success: programs shouldn't rely on it. */
 static int check_change(const struct settings *settings, const struct sl_command *command,
 			const json_t *result)
 {
@@ -323,7 +325,7 @@ static int check_change(const struct settings *settings, const struct sl_command
 		    "published, but not acknowledged by all workers; see: sluicectl generation");
 }
 
-/* An answer of `stats`; NULL with the exit status in *rc. */
+/* An answer of `stats`; NULL, with the exit status in *rc. */
 static json_t *ask_stats(const struct settings *settings, const struct sl_command *command,
 			 const char *path, int *rc)
 {
@@ -342,7 +344,7 @@ static json_t *ask_stats(const struct settings *settings, const struct sl_comman
 	return result;
 }
 
-/* `top` asks again and again, and shows what changed between. */
+/* `top` asks periodically and shows the differences. */
 static int watch(const struct settings *settings, const struct sl_command *command,
 		 const json_t *params)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Results, for people.
+/* Prints results for people.
  *
- * A table is an array of columns: a heading, the member of each row that it shows, and how
- * (cell.h). What a daemon of another version sends and we don't know is not shown (--json has it).
- * Tables are never cut to the terminal: a figure that isn't there is worse than a line that wraps.
+ * A table is an array of columns: a heading, the member of each row that it shows, and the format
+ * of a cell (cell.h). Members that this version doesn't know aren't shown; --json has them. Tables
+ * aren't cut to the terminal's width: a missing number is worse than a wrapped line.
  */
 #include "print.h"
 
@@ -19,13 +19,13 @@
 /* Tables. */
 
 enum column_flags {
-	RIGHT = 1,  /* figures */
-	DETAIL = 2, /* only where one row is shown by itself */
-	RARE = 4,   /* in tables only where some row has it */
+	RIGHT = 1,  /* numbers */
+	DETAIL = 2, /* only where a single row is shown */
+	RARE = 4,   /* in tables only if some row has the member */
 };
 
 struct column {
-	const char *heading; /* NULL ends the table */
+	const char *heading; /* ends with a column whose heading is NULL */
 	const char *key;
 	sl_cell_fn *cell;
 	int flags;
@@ -204,7 +204,7 @@ static const struct column REASONS[] = {
 	{ 0 },
 };
 
-/* Whether a table of these rows has the column. */
+/* Whether a table of these rows shows the column. */
 static bool has_column(const struct column *c, const json_t *rows)
 {
 	bool has = !(c->flags & (DETAIL | RARE));
@@ -233,7 +233,7 @@ static int fill_line(struct libscols_line *line, const struct column *columns, c
 	return rc;
 }
 
-/* One line a row; `empty` where there is none. */
+/* One line per row; if there are none, the text `empty`. */
 static void print_table(const struct column *columns, const json_t *rows, const char *empty)
 {
 	struct libscols_table *table;
@@ -269,7 +269,7 @@ out_of_memory:
 	fputs("sluicectl: out of memory\n", stderr);
 }
 
-/* "packets in    1234", from PACKETS-IN. */
+/* Prints "packets in    1234" for the heading PACKETS-IN. */
 static void print_row(const struct column *columns, const json_t *row)
 {
 	char label[32], text[SL_CELL_MAX];
@@ -293,9 +293,9 @@ static void print_texts(const char *before, const json_t *texts)
 		       json_is_string(text) ? json_string_value(text) : SL_CELL_NONE);
 }
 
-/* The shapes. */
+/* One function for each shape of result. */
 
-/* "12, acknowledged": by `workers`, the array of them. */
+/* "12, acknowledged", by the answer's array `workers`. */
 static void format_generation(const json_t *result, const json_t *workers, char text[SL_CELL_MAX])
 {
 	const json_t *acknowledged = json_object_get(result, "acknowledged");

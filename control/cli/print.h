@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Results, for people. One function a shape of result (docs/control-socket.md). */
+/* Prints results for people. One function for each shape of result (docs/control-socket.md). */
 #ifndef SL_CLI_PRINT_H
 #define SL_CLI_PRINT_H
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Rates, from two answers of `stats`.
+/* Computes rates from two answers of `stats`.
  *
- * A worker polls, so its CPU is always busy; what tells its load is the share of cycles that it
- * spent in turns in which packets came. What it could carry beyond that is at least as much again
- * as its idle share allows at today's cost of a packet: the fuller bursts get, the less one costs.
+ * A worker polls, so its CPU is always busy. Its load is the share of its cycles spent in turns
+ * with packets. What it could carry beyond that is at least what the idle share allows at today's
+ * cost per packet; packets get cheaper as bursts get fuller.
  */
 #include "top.h"
 
@@ -42,7 +42,7 @@ static json_t *worker_rates(const json_t *before, const json_t *after, double se
 			 packets > 0 ? whole(packets / seconds * idle / busy) : json_null());
 }
 
-/* The same worker's, who may not have been there. */
+/* The same worker in the other answer, or NULL. */
 static const json_t *same_worker(const json_t *workers, const json_t *as)
 {
 	json_int_t number = json_integer_value(json_object_get(as, "worker"));

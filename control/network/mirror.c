@@ -13,6 +13,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "../../config/process.h"
 #include "netlink.h"
 #include "stacked.h"
 
@@ -67,23 +68,43 @@ static void stale(struct sl_mirror *mirror, uint32_t what)
 
 /* Ports */
 
+/* Its index may become another interface's: from now on the port is what has its name. */
+static void port_deleted(struct sl_mirror *mirror, struct nl_msg *msg)
+{
+	const struct nlmsghdr *header = nlmsg_hdr(msg);
+	const struct ifinfomsg *info = nlmsg_data(header);
+
+	/* Of other families: it has left a bridge. */
+	if (nlmsg_datalen(header) < (int)sizeof(*info) || info->ifi_family != AF_UNSPEC)
+		return;
+	for (size_t i = 0; i < mirror->config->dataplane.n_ports; i++)
+		if (mirror->port[i].present && mirror->port[i].ifindex == (uint32_t)info->ifi_index)
+			memset(&mirror->port[i], 0, sizeof(mirror->port[i]));
+}
+
 static int refresh_port(struct sl_mirror *mirror, size_t i)
 {
 	const struct sl_config_port *config = &mirror->config->dataplane.port[i];
 	struct sl_net_port *port = &mirror->port[i];
 	uint32_t downs = port->downs;
+	int index = port->present ? (int)port->ifindex : 0, e = -NLE_NODEV;
 	struct rtnl_link *link;
-	int e;
 
 	if (config->kind != SL_PORT_KERNEL)
 		return 0;
-	e = rtnl_link_get_kernel(mirror->dumps, 0, config->device, &link);
+	if (index)
+		e = rtnl_link_get_kernel(mirror->dumps, index, NULL, &link);
+	if (e == -NLE_NODEV || e == -NLE_OBJ_NOTFOUND)
+		e = rtnl_link_get_kernel(mirror->dumps, 0, config->device, &link);
 	if (e == -NLE_NODEV || e == -NLE_OBJ_NOTFOUND) {
 		memset(port, 0, sizeof(*port));
 		return 0;
 	}
 	if (e < 0)
 		return e;
+	if (index && strcmp(rtnl_link_get_name(link), port->name) != 0)
+		sl_log("port %s: interface %s is called %s now", config->name, port->name,
+		       rtnl_link_get_name(link));
 	sl_object_port(link, port);
 	port->downs = downs;
 	rtnl_link_put(link);
@@ -243,8 +264,10 @@ static int on_message(struct nl_msg *msg, void *context)
 	const struct rtmsg *route;
 
 	switch (header->nlmsg_type) {
-	case RTM_NEWLINK:
 	case RTM_DELLINK:
+		port_deleted(mirror, msg);
+		/* fallthrough */
+	case RTM_NEWLINK:
 		mirror->link_events++;
 		note_down(mirror, header);
 		stale(mirror, STALE_PORTS | STALE_ROUTES);

@@ -4,9 +4,10 @@
  *
  * A notification says that something changed; a dump says what. The kernel drops routes silently
  * when their link goes down or an address goes away, so routes are dumped again after any change
- * of links, addresses or routes. Ports are asked for by name, so that an interface may be missing,
- * renamed, or deleted and made again. Neighbours are the exception: they change often and never
- * silently, so their notifications are applied one by one. After an overrun all is dumped.
+ * of links, addresses or routes. Ports are found by name and from then on by index, so that an
+ * interface may be missing, renamed, or deleted and made again. Neighbours are the exception: they
+ * change often and never silently, so their notifications are applied one by one. After an overrun
+ * all is dumped.
  *
  * Changes are gathered for 5 ms, or for ten times what the last refresh and its consequences took
  * (200 ms at most): under a storm of notifications the mirror costs a tenth of control's time.

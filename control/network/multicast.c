@@ -16,7 +16,6 @@
 /* One for each interface and VIP; those of VIPs that share their last three bytes are equal. */
 struct group {
 	uint32_t ifindex;
-	uint32_t port;
 	uint8_t mac[6];
 	uint8_t pad[2];
 };
@@ -50,7 +49,6 @@ static bool wanted(const struct sl_config *config, const struct sl_net *net,
 			if (!sl_addr_is4(&vips[k]))
 				out->group[out->n++] = (struct group){
 					.ifindex = port->ifindex,
-					.port = i,
 					.mac = { 0x33, 0x33, 0xff, vip[13], vip[14], vip[15] },
 				};
 		}
@@ -70,16 +68,15 @@ static bool has(const struct groups *groups, const struct group *group)
 }
 
 /* What can't be joined (an interface without such filters, or gone) needn't be. */
-static void change(const struct sl_config *config, int fd, const struct group *group,
-		   unsigned long what)
+static void change(int fd, const struct group *group, unsigned long what)
 {
-	const char *device = config->dataplane.port[group->port].device;
 	struct ifreq request = { .ifr_hwaddr.sa_family = AF_UNSPEC };
+	const char *device = request.ifr_name;
 
-	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", device);
+	if (!if_indextoname(group->ifindex, request.ifr_name))
+		return;
 	memcpy(request.ifr_hwaddr.sa_data, group->mac, sizeof(group->mac));
-	if (if_nametoindex(device) == group->ifindex && ioctl(fd, what, &request) == -1 &&
-	    what == SIOCADDMULTI)
+	if (ioctl(fd, what, &request) == -1 && what == SIOCADDMULTI)
 		sl_log("%s: can't join the group %02x:%02x:%02x:%02x:%02x:%02x, by which it is "
 		       "asked for an IPv6 VIP: %s",
 		       device, group->mac[0], group->mac[1], group->mac[2], group->mac[3],
@@ -103,10 +100,10 @@ void sl_multicast_follow(const struct sl_config *config, const struct sl_net *ne
 	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	for (size_t i = 0; fd >= 0 && i < now.n; i++)
 		if (!has(&joined, &now.group[i]))
-			change(config, fd, &now.group[i], SIOCADDMULTI);
+			change(fd, &now.group[i], SIOCADDMULTI);
 	for (size_t i = 0; fd >= 0 && i < joined.n; i++)
 		if (!has(&now, &joined.group[i]))
-			change(config, fd, &joined.group[i], SIOCDELMULTI);
+			change(fd, &joined.group[i], SIOCDELMULTI);
 	if (fd >= 0)
 		close(fd);
 	free(joined.group);

@@ -30,6 +30,8 @@
 struct event_base;
 struct sl_net;
 
+#define SL_INTERFACE_NAME 16 /* with the final 0: IFNAMSIZ */
+
 /* A port as the kernel has it now. PCI and virtual devices are never present: no kernel interface
  * stands for them, and their MAC address is what sl_net_set_mac() was told. */
 struct sl_net_port {
@@ -39,6 +41,7 @@ struct sl_net_port {
 	bool up; /* set up, and with carrier */
 	bool present;
 	uint32_t downs;	     /* how often it was seen to be down: it may be up again by now */
+	char name[SL_INTERFACE_NAME]; /* as it is called now, which needn't be the file's word */
 	union sl_addr addr4; /* the gateway's own there, the lowest of several; ::0: none */
 	union sl_addr addr6;
 	/* More MAC addresses that frames to this host have there, see stacked.h: of these the first

@@ -56,6 +56,7 @@ void sl_object_port(struct rtnl_link *link, struct sl_net_port *port)
 	port->mtu = rtnl_link_get_mtu(link);
 	port->present = true;
 	port->up = sl_object_link_up(flags);
+	strncpy(port->name, rtnl_link_get_name(link), sizeof(port->name) - 1);
 	if (mac && nl_addr_get_len(mac) == sizeof(port->mac))
 		memcpy(port->mac, nl_addr_get_binary_addr(mac), sizeof(port->mac));
 }

@@ -114,7 +114,7 @@ int sl_capture_next(struct sl_capture *c, struct sl_captured *p, char error[SL_E
 	p->end = p->frame.data + head->caplen;
 	memcpy(p->frame.data, bytes, head->caplen);
 	memset(p->frame.data + head->caplen, 0, p->frame.length - head->caplen);
-	/* tv_usec holds nanoseconds, as was asked for. */
+	/* tv_usec holds nanoseconds, as requested. */
 	p->time_ns = (uint64_t)head->ts.tv_sec * 1000000000u + (uint64_t)head->ts.tv_usec;
 	return 1;
 }

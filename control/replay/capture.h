@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Capture files by libpcap: pcap and pcapng in, pcap out, Ethernet only, times in nanoseconds. */
+/* Capture files, by libpcap: reads pcap and pcapng, writes pcap; Ethernet only, times in
+ * nanoseconds. */
 #ifndef SL_REPLAY_CAPTURE_H
 #define SL_REPLAY_CAPTURE_H
 
@@ -10,24 +11,24 @@
 struct sl_capture;
 
 struct sl_captured {
-	struct sl_frame frame; /* whole: what the capture left out is zeros */
-	const uint8_t *end;    /* of what the capture has of it; zeros follow */
-	bool cut;	       /* there are some */
+	struct sl_frame frame; /* the whole frame; bytes that weren't captured are zeros */
+	const uint8_t *end;    /* captured bytes; zeros follow */
+	bool cut;	       /* whether it has a time */
 	uint64_t time_ns;      /* since 1970 */
 };
 
-/* Opens both. 0 or -errno with a message: -EINVAL where a file isn't what it should be. */
+/* Opens both files. 0, or -errno with a message; -EINVAL: a file has the wrong format. */
 int sl_capture_open(struct sl_capture **c, const char *in, const char *out,
 		    char error[SL_ERROR_MAX]);
 
-/* The next frame, in a buffer that may be written to until the next call. 1; 0 at the end; -errno
- * with a message. */
+/* Reads the next frame into a buffer that may be modified until the next call. 1; 0 at the end;
+ * -errno with a message. */
 int sl_capture_next(struct sl_capture *c, struct sl_captured *p, char error[SL_ERROR_MAX]);
 
-/* Writes as many bytes as the capture had, with its time. */
+/* Writes a frame with its time, with as many bytes as were captured. */
 void sl_capture_write(struct sl_capture *c, const struct sl_captured *p);
 
-/* 0 or -errno with a message where something couldn't be written. */
+/* Closes both. 0, or -errno with a message if something couldn't be written. */
 int sl_capture_close(struct sl_capture *c, char error[SL_ERROR_MAX]);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The program says only what becomes of a frame; why, it counts. So the reason is the one counter
- * that moved. Ports lead to the loopback interface, which is always there: nothing is ever sent. */
+/* The program only returns an action; the reason is the one counter that it incremented. All ports
+ * lead to the loopback interface, which always exists; nothing is ever sent. */
 #include <errno.h>
 #include <net/if.h>
 #include <sched.h>
@@ -44,7 +44,7 @@ static int lead_ports(struct sl_xdp_engine *skel)
 	return err;
 }
 
-/* One CPU, and its number. */
+/* Keeps the thread on one CPU; returns its number. */
 static int bind_cpu(uint32_t *cpu)
 {
 	int now = sched_getcpu();
@@ -121,7 +121,7 @@ fail:
 	return err;
 }
 
-/* The counter that moved, by one. */
+/* The reason whose counter grew by one. */
 static int moved(struct sl_replay_engine *e)
 {
 	int reason = -EPROTO;
@@ -137,7 +137,7 @@ static int moved(struct sl_replay_engine *e)
 	return reason;
 }
 
-/* Whether what the program answered is what the reason's verdict asks for. */
+/* Whether the program's action fits the verdict of the reason. */
 static bool fits(int reason, uint32_t answer)
 {
 	static const uint8_t verdict_of[] = {
@@ -163,7 +163,7 @@ static int xdp_decide(struct sl_replay_engine *e, struct sl_frame *frame, uint64
 	int err, reason;
 
 	__atomic_store_n(&e->skel->bss->sl_time, now, __ATOMIC_RELAXED);
-	/* No driver hands on less; whoever did would hand it to the kernel, which drops it. */
+	/* No driver passes a shorter frame to XDP; the kernel's stack would drop it. */
 	if (frame->length < SL_XDP_FRAME_MIN)
 		return SL_REASON_not_ours;
 	if (frame->length > SL_XDP_FRAME_MAX)

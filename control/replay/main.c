@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* sluice-replay: what would a configuration do to the packets of a capture?
  *
- * Tables as control would make them from the file (tables.h), packets from a capture in its order
- * (capture.h), the real decision of either engine (engine.h). No NIC, no instance, nothing that
- * runs is touched. docs/replay.md is its manual.
+ * It makes the tables that control would publish for a file (tables.h), reads packets from a
+ * capture in their order (capture.h), and has either engine decide them (engine.h). It needs no NIC
+ * and no instance, and touches nothing that runs. docs/replay.md is its manual.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -34,7 +34,7 @@ struct replay {
 	bool json;
 
 	uint64_t start_ns; /* of the first packet */
-	uint64_t now_ns;   /* of the capture; never goes back */
+	uint64_t now_ns;   /* from the capture; never goes back */
 	uint64_t packets, cut;
 	uint64_t others; /* addressed to other hosts */
 	uint64_t verdicts[SL_DROP + 1];
@@ -56,12 +56,12 @@ static const char *const verdict_name[] = {
 	[SL_DROP] = "drop",
 };
 
-/* Of a frame that the engine is never handed. */
+/* The text for a frame that never reaches this engine. */
 #define TOO_LONG "too_long"
 
 static void print_json_name(const char *field, const char *name)
 {
-	/* A configuration's names need no escapes. */
+	/* Names in a configuration need no escapes. */
 	if (name)
 		printf(",\"%s\":\"%s\"", field, name);
 	else

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The network as a configuration alone tells it, in the place of the kernel's (network/mirror.h).
+/* A network that follows from the configuration alone; replaces the kernel's (network/mirror.h).
  *
- * All ports are up. What the file's next_hops don't say is made up, the same way every time:
+ * All ports are up. Whatever the file's next_hops don't say is made up, always in the same way:
  *
- *   - the MAC address of port N is 02:73:6c:00:00:N, that of a host 02:00: and its IPv4 address, or
- *     the last four bytes of its IPv6 address;
+ *   - port N has the MAC address 02:73:6c:00:00:N; a host has 02:00: and its IPv4 address, or the
+ *     last four bytes of its IPv6 address;
  *   - a backend that no next_hop leads to is on the link of the last port;
- *   - all else, of both families, is behind a gateway 02:00:00:00:00:00 at the first port.
+ *   - everything else, in both families, is behind a gateway 02:00:00:00:00:00 at the first port.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -124,6 +124,12 @@ void sl_mirror_neighbours(struct sl_mirror *mirror,
 void sl_mirror_touch(struct sl_mirror *mirror)
 {
 	(void)mirror;
+}
+
+uint32_t sl_mirror_link_events(const struct sl_mirror *mirror)
+{
+	(void)mirror;
+	return 0; /* nothing happens to these links */
 }
 
 void sl_mirror_ask(struct sl_mirror *mirror, const union sl_addr *addr, uint16_t port)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Two sorted lists: services by VIP and endpoint, backends by address, endpoint and service. Of
- * services that share a backend the first in the model has its replies, as in the records. */
+/* Two sorted lists: services by VIP and endpoint, and backends by address, endpoint and service. If
+ * several services share a backend, the first one in the model gets its replies, as in the
+ * records. */
 #include "names.h"
 
 #include <stdlib.h>
@@ -14,7 +15,7 @@ struct named {
 	uint32_t endpoint;
 	uint32_t service; /* index in the model */
 	const char *name;
-	const uint8_t *mac; /* of a backend: its next hop's */
+	const uint8_t *mac; /* backends: the next hop's MAC */
 };
 
 struct sl_names {
@@ -96,7 +97,7 @@ void sl_names_free(struct sl_names *names)
 	free(names);
 }
 
-/* An ICMP error is told of as a packet the other way than the one that it quotes. */
+/* An ICMP error is described as a packet in the other direction than the one that it quotes. */
 static struct sl_names_key quoted(const struct sl_packet *p, const struct sl_parsed *o)
 {
 	const struct sl_icmp *icmp = sl_packet_at(p, o->l4, sizeof(*icmp));
@@ -140,7 +141,7 @@ struct sl_names_key sl_names_key(const struct sl_frame *frame)
 	if (o.kind == SL_PARSED_IP4 && o.protocol == SL_PROTO_ICMP)
 		return quoted(&p, &o);
 	if (o.kind ==
-	    SL_PARSED_FIRST_FRAGMENT) /* of a datagram's fragments this one has the ports */
+	    SL_PARSED_FIRST_FRAGMENT) /* the fragment of the datagram that has the ports */
 		o.kind = sl_parse_transport(&p, &o, p.length - o.l4);
 	if (o.kind == SL_PARSED_IP6) {
 		sl_parse6(&p, (uint32_t)sl_layout6_first_fragment_impl(&p, o.l3), &o);
@@ -152,14 +153,14 @@ struct sl_names_key sl_names_key(const struct sl_frame *frame)
 		key.src = sl_addr4(o.src);
 		key.dst = sl_addr4(o.dst);
 	}
-	if (o.kind != SL_PARSED_FLOW) /* of a tunnel without ports, its ends */
+	if (o.kind != SL_PARSED_FLOW) /* tunnels: outer addresses, without ports */
 		return key;
 	key.src_endpoint = sl_endpoint(o.sport, o.protocol);
 	key.dst_endpoint = sl_endpoint(o.dport, o.protocol);
 	return key;
 }
 
-/* The first of equal endpoints, in the order of the list. */
+/* The first of equal endpoints in the list. */
 static const struct named *first(const struct named *list, size_t n, const struct named *key,
 				 int (*order)(const void *, const void *))
 {
@@ -176,7 +177,7 @@ static const struct named *first(const struct named *list, size_t n, const struc
 	return low < n && by_endpoint(&list[low], key) == 0 ? &list[low] : NULL;
 }
 
-/* The same of a range of ports, in which no record has a port. */
+/* The same for a range of ports, whose keys have no port. */
 static const struct named *first_range(const struct sl_names *names, const struct named *key)
 {
 	uint16_t port = sl_ntohs((sl_be16)(uint16_t)key->endpoint);
@@ -199,7 +200,7 @@ static struct named portless(struct named key)
 	return key;
 }
 
-/* Whom a packet of the service was sent to, as its mode shows. */
+/* The backend that a packet of the service was sent to, as far as the mode shows it. */
 static const struct named *sent_to(const struct sl_names *names, const struct named *service,
 				   const struct sl_frame *after)
 {
@@ -225,7 +226,8 @@ static const struct named *sent_to(const struct sl_names *names, const struct na
 	return NULL;
 }
 
-/* Whose reply it was, of full NAT: its service is who it comes from now. */
+/* The backend whose reply this was, in mode fullnat: afterwards the packet comes from the
+ * service. */
 static const struct named *bound_reply(const struct sl_names *names,
 				       const struct sl_names_key *before,
 				       const struct sl_frame *after)
@@ -246,7 +248,8 @@ static const struct named *bound_reply(const struct sl_names *names,
 	return first(names->backend, names->n_backends, &key, by_service);
 }
 
-/* Whose reply it is: with NAT alone they come by here, and tell. */
+/* The backend whose reply this was. Replies pass through us in mode nat only, where the source
+ * shows it. */
 static const struct named *reply_of(const struct sl_names *names, const struct named *key)
 {
 	uint16_t port = sl_ntohs((sl_be16)(uint16_t)key->endpoint);

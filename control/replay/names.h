@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Whose packet was it? The names of its service and backend, from the packet before the decision
- * and after it, so that both engines are asked the same way: by their bytes.
+/* Finds the names of a packet's service and backend, from its bytes before and after the decision.
+ * So both engines are described in the same way.
  */
 #ifndef SL_REPLAY_NAMES_H
 #define SL_REPLAY_NAMES_H
@@ -11,25 +11,25 @@
 
 struct sl_names;
 
-/* NULL: nobody, or it can't be told. */
+/* NULL: none, or it can't be told. */
 struct sl_subject {
 	const char *service;
 	const char *backend;
 };
 
-/* What of a frame names its subject. */
+/* The part of a frame that identifies its service and backend. */
 struct sl_names_key {
 	union sl_addr src, dst;
 	uint32_t src_endpoint, dst_endpoint; /* 0: no flow */
 };
 
-/* Names are the model's own. NULL: no memory. */
+/* The names belong to the model. NULL: no memory. */
 struct sl_names *sl_names_new(const struct sl_model *model);
 void sl_names_free(struct sl_names *names);
 
 struct sl_names_key sl_names_key(const struct sl_frame *frame);
 
-/* `before` is the frame's as it came. */
+/* `before`: the key of the frame as it came in. */
 struct sl_subject sl_names_find(const struct sl_names *names, const struct sl_names_key *before,
 				const struct sl_frame *after, enum sl_reason reason);
 

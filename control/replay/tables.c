@@ -14,9 +14,9 @@
 #include "../tables/publish.h"
 #include "memory.h"
 
-/* What control's code asks of its program. */
+/* Functions that control's code expects of its program. */
 
-/* Room for what mirror.c makes up, whatever the file provides for the kernel's routes. */
+/* Room for the routes that mirror.c makes up, whatever the file provides for. */
 static uint32_t routes_needed(const struct sl_config *config, size_t n_local)
 {
 	size_t n = config->n_next_hops + n_local + 2;
@@ -49,7 +49,7 @@ static int make(struct sl_control *c, bool bpf, char error[SL_ERROR_MAX])
 		return err;
 	root = sl_store_root(&c->store);
 	memcpy(root->slot_key, c->config.slot_key, sizeof(root->slot_key));
-	/* Nobody aims at these buckets. */
+	/* Nobody attacks these buckets, so the key may be fixed. */
 	root->flow_key[0] = 0x9e3779b97f4a7c15;
 	root->flow_key[1] = 0xd1b54a32d192ed03;
 	root->bank[0].seed = root->bank[1].seed = 0x8cb92ba72f3d8dd7;
@@ -77,7 +77,7 @@ static int longest_first(const void *a, const void *b)
 	return memcmp(&x->prefix, &y->prefix, sizeof(x->prefix));
 }
 
-/* As the kernel's table `local`: it hides what is inside of it. */
+/* As the kernel's table `local` does, it takes precedence over longer prefixes. */
 static int add_local(struct sl_model *m, const struct sl_local *local)
 {
 	struct sl_route *route = calloc(m->n_routes + 1, sizeof(*route));
@@ -137,7 +137,7 @@ int sl_replay_tables_open(struct sl_control *c, const struct sl_local *local, si
 	c->config.capacity.routes = routes_needed(&c->config, n_local);
 	if (bpf)
 		c->config.dataplane.engine = SL_CONFIG_ENGINE_XDP;
-	c->base = event_base_new(); /* asked for by the network's interface, never run */
+	c->base = event_base_new(); /* the network's interface requires it; never called */
 	if (!c->base)
 		return -ENOMEM;
 	err = make(c, bpf, error);

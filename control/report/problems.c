@@ -3,6 +3,7 @@
 #include "../../config/machine.h"
 
 #include <errno.h>
+#include <net/if.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -101,6 +102,14 @@ static void port_problems(const struct sl_control *c, json_t *list)
 				port->device);
 		else if (!p->up)
 			problem(list, "port %s: interface %s is down", port->name, port->device);
+		if (p->present && if_nametoindex(port->device) != p->ifindex)
+			problem(list,
+				"%s:%d: port %s: interface %s is called %s now, and serves on by "
+				"its index: name it so in the file before the next start, or "
+				"rename "
+				"it back (`ip link set %s name %s`)",
+				c->file, port->line, port->name, port->device, p->name, p->name,
+				port->device);
 		if (p->present && c->unattached[i])
 			problem(list, "port %s has no XDP program: %s", port->name,
 				c->unattached[i]);

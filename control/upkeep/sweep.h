@@ -12,14 +12,16 @@
  * the next owner of the id. What a pass has found counts where it can't have changed since it was
  * read, whatever was published meanwhile:
  *
- *   a backend's number   goes if no slot and no server id has named it since a generation that
- * every engine had reached when the pass began. Engines enter flows only under numbers that a slot
- * or a server id names, so from then on its entries became fewer, never more. What else changes in
- * the service, and how often, doesn't matter. a service's id       likewise, since no record of a
- * service has it. a mixed slot          closes if it was mixed in a generation that every engine
- * had reached when the pass began, and ever since: new entries there agree with it. Windows don't
- * close during a pass, so that this can be told of a service as a whole: no slot of it has become
- * mixed since.
+ * - A backend's number goes if no slot and no server id has named it since a generation that every
+ *   engine had reached when the pass began. Engines enter flows only under numbers that a slot or a
+ *   server id names, so from then on its entries became fewer, never more. What else changes in the
+ *   service, and how often, doesn't matter.
+ *
+ * - A service's id goes likewise, since no record of a service has it.
+ *
+ * - A mixed slot closes if it was mixed in a generation that every engine had reached when the pass
+ *   began, and ever since: new entries there agree with it. Windows don't close during a pass, so
+ *   that this can be told of a service as a whole: no slot of it has become mixed since.
  *
  * An engine has reached a generation when it will not look at an older one again: a worker says so;
  * the XDP program looks at the root for each packet, and is given the grace that flow.h gives every

@@ -122,15 +122,17 @@ static int enter_port(const struct sl_attachment *a, uint32_t index, char error[
 }
 
 /* What the driver calls itself. */
-static bool is_veth(const char *device)
+static bool is_veth(unsigned ifindex)
 {
 	struct ethtool_drvinfo info = { .cmd = ETHTOOL_GDRVINFO };
 	struct ifreq request = { .ifr_data = (void *)&info };
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), err;
+	int fd, err;
 
+	if (!if_indextoname(ifindex, request.ifr_name))
+		return false;
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return false;
-	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", device);
 	err = ioctl(fd, SIOCETHTOOL, &request);
 	close(fd);
 	return err == 0 && strcmp(info.driver, "veth") == 0;
@@ -286,8 +288,8 @@ int sl_xdp_prepare(struct sl_attachment **attachment, struct sl_programs *progra
 	if (!err)
 		err = enter_port(a, index, error);
 	if (!err) {
-		a->entry = sl_programs_entry(programs, port, index, is_veth(port->device), a->xsks,
-					     error);
+		a->entry =
+			sl_programs_entry(programs, port, index, is_veth(ifindex), a->xsks, error);
 		err = a->entry < 0 ? a->entry : 0;
 	}
 	if (err) {
@@ -322,7 +324,7 @@ void sl_xdp_release(struct sl_attachment *a)
 
 static bool is_ours(const char *pin)
 {
-	static const char *const names[] = { "egress", "sockets", "handover" };
+	static const char *const names[] = { "egress", "sockets", "handoffs" };
 	static const char *const kinds[] = { "link-", "xsks-", "tails-", "entry-" };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* Addresses and endpoints, as every record of the contract holds them.
  *
- * One form for both families: 16 bytes in network order, IPv4 as ::ffff:a.b.c.d (RFC 4291,
- * 2.5.5.2), so that a key is compared in two 64-bit words whatever the family. What remains of an
- * endpoint (port, protocol) is packed in one 32-bit word and compared at once.
+ * Both address families have one form: 16 bytes in network order, with IPv4 as ::ffff:a.b.c.d (RFC
+ * 4291, 2.5.5.2). So a key is compared as two 64-bit words, whatever its family. The rest of an
+ * endpoint (port and protocol) is packed into one 32-bit word and compared as one.
  */
 #ifndef SL_ABI_ADDRESS_H
 #define SL_ABI_ADDRESS_H
@@ -22,7 +22,7 @@ typedef uint32_t SL_BITWISE sl_be32; /* network byte order */
 union sl_addr {
 	uint8_t b[16];
 	sl_be32 w[4];
-	uint64_t q[2]; /* only ever compared and hashed, never counted with */
+	uint64_t q[2]; /* for comparing and hashing only, not for arithmetic */
 };
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
@@ -49,7 +49,7 @@ static inline uint32_t sl_ntohl(sl_be32 v)
 	return __builtin_bswap32((uint32_t)v);
 }
 
-/* The second half of the 16-byte form of an IPv4 address; the first half is 0. */
+/* The second half of the 16-byte form of an IPv4 address. The first half is 0. */
 static inline uint64_t sl_addr4_q(sl_be32 v4)
 {
 	return (uint64_t)(uint32_t)v4 << 32 | 0xffff0000u;
@@ -70,13 +70,14 @@ static inline int sl_addr_equal(const union sl_addr *a, const union sl_addr *b)
 	return a->q[0] == b->q[0] && a->q[1] == b->q[1];
 }
 
-/* Port (network order) and IP protocol in one word; (0, 0) stands for the bare address. */
+/* Packs port (network order) and IP protocol into one word. (0, 0) stands for the bare address. */
 static inline uint32_t sl_endpoint(sl_be16 port, uint8_t protocol)
 {
 	return (uint32_t)(uint16_t)port | (uint32_t)protocol << 16;
 }
 
-/* The n-th range of ports of an address and a protocol; without a gap from 0 on. */
+/* The most port ranges that an address may have for one protocol. They are numbered from 0 without
+ * gaps, and the number takes the port's place in the key. */
 #define SL_RANGES 8
 
 static inline uint32_t sl_endpoint_range(uint32_t n, uint8_t protocol)
@@ -84,7 +85,8 @@ static inline uint32_t sl_endpoint_range(uint32_t n, uint8_t protocol)
 	return (n + 1) << 24 | (uint32_t)protocol << 16;
 }
 
-/* Beside what isn't an address but a service's id. No packet has that protocol. */
+/* The endpoint of a key whose address isn't an address but a service id. No packet has this
+ * protocol. */
 #define SL_ENDPOINT_ID 0xffff0000u
 
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* One array, of either kind: a pinned BPF array or a file in hugetlbfs. They are told apart here;
- * everything else is the same for both.
+/* One array of either kind: a pinned BPF array or a file in hugetlbfs. Only this file tells them
+ * apart.
  *
- * Nothing has to be locked in memory: BPF arrays are kernel memory and mapped whole by mmap itself,
- * pages of hugetlbfs are never swapped and populated here.
+ * No memory has to be locked: BPF arrays are kernel memory that mmap maps whole, and pages of
+ * hugetlbfs are never swapped and are populated here.
  */
 #include "array.h"
 

@@ -1,22 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Where a small record stands in its bank.
+/* Cuckoo hashing: at which index of its bank a small record lies.
  *
- * A bank of services, reverse or routes is a cuckoo table: a record stands in one of two places
- * that follow from its key and the bank's seed, so that a look-up reads at most two cache lines,
- * hit or miss. Control chooses a seed under which all records found a place
- * (control/tables/place.c); a bank is at most half full, so that a few tries always do. Not a
- * secret: whoever sends a packet chooses only what is looked up, never what is placed.
+ * Services, reply entries and routes each have one table per bank. A record lies at one of two
+ * indices, which follow from its key and the bank's seed. So a look-up reads at most two cache
+ * lines, hit or miss. Control chooses a seed under which every record gets an index
+ * (control/tables/place.c); a bank is at most half full, so a few tries suffice. The seed is no
+ * secret: senders choose which keys are looked up, but never which keys are stored.
  */
 #ifndef SL_ABI_CUCKOO_H
 #define SL_ABI_CUCKOO_H
 
 #include "address.h"
 
-/* what: an endpoint (sl_endpoint) or a prefix length. */
+/* what: an endpoint (sl_endpoint()) or a prefix length. */
 static inline uint64_t sl_cuckoo_hash(const union sl_addr *addr, uint32_t what, uint64_t seed)
 {
-	/* The first half is 0 for IPv4, whose addresses so cost one multiply less. The second is
-	 * rotated: what differs between neighbours stands in the last bytes, at the word's top. */
+	/* The first half is 0 for IPv4, so the compiler saves one multiply there. The second half
+	 * is rotated, because neighbouring addresses differ in the last bytes, which are the word's
+	 * top bits. */
 	uint64_t h = addr->q[0] * 0x9e3779b97f4a7c15ull;
 
 	h = ((h ^ h >> 32 ^ seed) + (addr->q[1] >> 32 | addr->q[1] << 32)) * 0xd6e8feb86659fd93ull;
@@ -25,7 +26,7 @@ static inline uint64_t sl_cuckoo_hash(const union sl_addr *addr, uint32_t what, 
 	return h ^ h >> 32;
 }
 
-/* The two places; size is a power of two. */
+/* The two indices; size is a power of two. */
 static inline uint32_t sl_cuckoo_first(uint64_t hash, uint32_t size)
 {
 	return (uint32_t)hash & (size - 1);

@@ -1,36 +1,36 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* The flow table: one for the whole instance, written by every engine at once.
+/* The flow table: one for the whole instance, written by all engines at once.
  *
- * A bucket is a cache line of four entries; an entry is two 64-bit words.
+ * A bucket is one cache line with four entries. An entry is two 64-bit words:
  *
  *     key    63 busy    62..48 service id    47..0 source
  *     value  63..50 backend    49..48 state    47..0 time
  *
- * The source of an IPv4 flow is its address and port, so the key is the flow itself. That of an
- * IPv6 flow is a digest of both (hash.h, sl_hash_source6). A key of 0 is an empty entry (service
- * ids count from 1).
+ * The source of an IPv4 flow is the client's address and port, so the key identifies the flow
+ * exactly. The source of an IPv6 flow is a digest of both (hash.h, sl_hash_source6). A key of 0
+ * means that the entry is empty; service ids count from 1.
  *
- * Insert: compare-and-swap of the key from what is there (0, or the key of an entry that died) to
- * the new key with busy set; store the value; store the key without busy (release). Nobody matches
- * a busy key, and nobody but the one who set it writes the entry, so a key never stands beside
- * another flow's value. A hit refreshes the value by compare-and-swap, so that a writer who slept
- * can't overwrite an entry that has become another flow's. An entry left busy by an engine that
- * died in those three stores is cleared by a worker a minute later (engine/flow_sweeper.h), or by
- * control where no worker lives (control/upkeep/sweep.c).
+ * To insert, a writer swaps the key (compare-and-swap) from what it found there (0, or the key of
+ * an expired entry) to the new key with the busy bit set, stores the value, then stores the key
+ * without the busy bit (release). Nobody matches a busy key, and only the writer that set it writes
+ * the entry, so a key never stands beside another flow's value. A hit refreshes the value by
+ * compare-and-swap, so that a delayed writer can't overwrite an entry that meanwhile belongs to
+ * another flow. If an engine dies between those three stores, the entry stays busy; a worker clears
+ * it a minute later (engine/flow_sweeper.h), or control does where no worker lives
+ * (control/upkeep/sweep.c).
  *
- * Time is in ticks of 4 ns since root->origin_ns, of which 48 bits come round after 13 days. It
- * says when the flow was last seen; where the flow is limited, it is the time at which its token
- * bucket will be full again (limit.h), which lies up to SL_TIME_AHEAD in the future. An entry is
- * alive while
+ * Time counts ticks of 4 ns since root->origin_ns. 48 bits wrap around after 13 days. The time says
+ * when the flow was last seen. Where the flow has a limit it is the time at which its token bucket
+ * will be full again (limit.h), which lies up to SL_TIME_AHEAD in the future. An entry is alive
+ * while
  *
- *     -SL_TIME_AHEAD <= now - time <= terms[service id].lifetime[state]
+ *     -SL_TIME_AHEAD <= now - time <= flow_timeouts[service id].lifetime[state]
  *
- * Lifetimes are a week at most, so a dead entry could come to life again only if nobody swept the
- * table for six days; workers and control take seconds.
+ * A lifetime is a week at most, so an expired entry could come back to life only if nobody swept
+ * the table for six days. Workers and control take seconds.
  *
- * An entry past that time is dead to everybody who looks, but nobody may take its place before
- * SL_FLOW_GRACE more ticks (67 ms): a hit that was found at the last moment may still be refreshing
- * it.
+ * Everybody treats an entry past that time as expired, but nobody may reuse it before another
+ * SL_FLOW_GRACE (67 ms) has passed: a writer that found it at the last moment may still refresh it.
  */
 #ifndef SL_ABI_FLOW_H
 #define SL_ABI_FLOW_H
@@ -45,10 +45,10 @@
 #define SL_FLOW_WAYS 4
 
 enum sl_flow_state {
-	SL_FLOW_OPENING,     /* only SYNs were seen */
-	SL_FLOW_ESTABLISHED, /* anything else was */
-	SL_FLOW_CLOSING,     /* FIN or RST, from either side */
-	SL_FLOW_STATES = 4,  /* the field's width */
+	SL_FLOW_OPENING,     /* only SYNs were seen so far */
+	SL_FLOW_ESTABLISHED, /* any other packet was seen */
+	SL_FLOW_CLOSING,     /* FIN or RST was seen, from either side */
+	SL_FLOW_STATES = 4,  /* as many as the field can hold */
 };
 
 struct sl_bucket {
@@ -99,7 +99,8 @@ static inline uint64_t sl_flow_time(uint64_t value)
 	return value & SL_TIME_MASK;
 }
 
-/* Whether the entry's time lies no more than `lifetime` before now, nor too far after it. */
+/* Whether the entry's time lies at most `lifetime` before now, and at most SL_TIME_AHEAD after
+ * it. */
 static inline int sl_flow_within(uint64_t value, uint64_t now, uint64_t lifetime)
 {
 	return ((now - sl_flow_time(value) + SL_TIME_AHEAD) & SL_TIME_MASK) <=
@@ -108,10 +109,12 @@ static inline int sl_flow_within(uint64_t value, uint64_t now, uint64_t lifetime
 
 #define SL_FLOW_GRACE (67000000u >> SL_TICK_SHIFT) /* ticks */
 
-/* What holds for all entries of a service; by service id, in no bank: it applies at once. Written
- * by control, word by word. All zero: the service is gone and so are its entries. */
+/* The timeouts of all entries of a service, by service id. They are in no bank, so they apply at
+ * once. Control writes them, one word at a time. All zero: the service is gone, and its entries
+ * count as expired. */
 struct sl_flow_timeouts {
-	uint64_t lifetime[SL_FLOW_STATES]; /* ticks of silence that an entry survives, by state */
+	uint64_t lifetime[SL_FLOW_STATES]; /* ticks without packets that an entry survives, by state
+					    */
 } __attribute__((aligned(32)));
 
 _Static_assert(sizeof(struct sl_flow_timeouts) == 32, "half a cache line");

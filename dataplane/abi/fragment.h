@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Fragments: what is remembered of a datagram whose first fragment came by, since only that one has
- * the ports. Written by every engine at once; small, and never in anybody's way: a new datagram
- * takes the place of the oldest in its bucket.
+/* The fragment table remembers the ports of datagrams whose first fragment passed, since only that
+ * fragment has them. All engines write it at once. It is small and never fails: a new datagram
+ * replaces the oldest one of its bucket.
  *
  *     key    hash of the datagram, xor value
  *     value  63..48 source port    47..32 destination port    31..30 kind    29 UDP, not TCP
  *            28..0 time
  *
- * A key is stored together with its value (xor), so that of two writers who take the same place
- * neither leaves a key beside the other's value that anybody would match: no swap is needed.
+ * The key is stored xored with the value. When two writers use the same entry at once, a key that
+ * ends up beside the other's value therefore matches nothing, and no compare-and-swap is needed.
  *
- * The hash is of (source, destination, identification, protocol) under the instance's secret keys,
- * of IPv6 without the protocol, which only the first fragment tells (RFC 8200, 4.5): nobody can aim
- * at the place of somebody else's datagram. Time is in units of 2^20 ns (about 1.05 ms) since
- * root->origin_ns and comes round after 6 days.
+ * The hash covers source, destination, identification and, for IPv4, the protocol (for IPv6 only
+ * the first fragment tells the protocol: RFC 8200, 4.5). It is keyed with the instance's secret
+ * keys, so nobody can aim at the entry of someone else's datagram. Time counts units of 2^20 ns
+ * (about 1.05 ms) since root->origin_ns and wraps around after 6 days.
  */
 #ifndef SL_ABI_FRAGMENT_H
 #define SL_ABI_FRAGMENT_H
@@ -23,13 +23,13 @@
 #define SL_FRAGMENT_BUCKETS 4096
 #define SL_FRAGMENT_WAYS    4
 #define SL_FRAGMENT_SHIFT   20
-#define SL_FRAGMENT_LIFE    2861 /* of the units: 3 s */
+#define SL_FRAGMENT_LIFE    2861 /* in units of time: 3 s */
 #define SL_FRAGMENT_TIME    0x1fffffff
 
 enum sl_fragment_kind {
-	SL_FRAGMENT_SERVICE = 1, /* to a service */
-	SL_FRAGMENT_REPLY,	 /* of a backend */
-	SL_FRAGMENT_ECHO,	 /* of a ping to a VIP */
+	SL_FRAGMENT_SERVICE = 1, /* a packet to a service */
+	SL_FRAGMENT_REPLY,	 /* a backend's reply */
+	SL_FRAGMENT_ECHO,	 /* a ping to a VIP */
 };
 
 struct sl_fragments {
@@ -43,7 +43,7 @@ static inline uint32_t sl_fragment_time(uint64_t now)
 	return (uint32_t)(now >> (SL_FRAGMENT_SHIFT - SL_TICK_SHIFT)) & SL_FRAGMENT_TIME;
 }
 
-/* Without a time. */
+/* A value whose time is still 0. */
 static inline uint64_t sl_fragment_value(sl_be16 sport, sl_be16 dport, int udp,
 					 enum sl_fragment_kind kind)
 {
@@ -71,7 +71,7 @@ static inline int sl_fragment_udp(uint64_t value)
 	return value >> 29 & 1;
 }
 
-/* Of the time's units; 0 where another clock was slightly ahead of ours. */
+/* In units of time. 0 if another engine's clock was slightly ahead of ours. */
 static inline uint32_t sl_fragment_age(uint64_t value, uint32_t time)
 {
 	uint32_t age = (time - (uint32_t)value) & SL_FRAGMENT_TIME;

@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* The keyed hashes of a flow: how engines find its slot and its buckets, and how control finds the
- * slot of an entry.
+/* Keyed hashes of a flow. Engines find a flow's slot and buckets with them; control finds the slot
+ * that a flow entry belongs to.
  *
- * Two multiplies by secret odd factors with a fold between: a packet's sender can't aim at a slot
- * or a bucket without the key, and nothing that it sees gives the key away. SipHash-1-3 would cost
- * 19 cycles more and jhash 4 ns; linear hashes (CRC, Toeplitz) can be aimed at by anybody.
+ * The hash is two multiplies by secret odd factors with a fold in between. Without the key a sender
+ * can't aim at a slot or a bucket, and nothing that it sees reveals the key. SipHash-1-3 would cost
+ * 19 cycles more and jhash 4 ns; anybody can aim at linear hashes (CRC, Toeplitz).
  *
- * The slot key belongs to the group of gateways and the configuration, so that every node and every
- * restart picks the same slots. The bucket key is random for the instance. Slots and buckets must
- * not come from the same bits, or all flows of a bucket would share a backend: here not even the
- * key is the same.
+ * The slot key is derived from the configuration's group of gateways, so that every node picks the
+ * same slots, also after a restart. The bucket key is random per instance. Slots and buckets must
+ * not depend on the same bits, or all flows of a bucket would share a backend; here they don't even
+ * share a key.
  *
- * A client's address and port are its source, 48 bits of the flow's key (flow.h). For IPv4 they
- * fit. An IPv6 source is a digest, which has to tell clients apart where nobody compares further,
- * and by which nobody may be able to take another's place: so it is SipHash-1-3, under the slot
- * key, and the slot follows from the digest alone.
+ * A client's address and port together are the source in a flow's key, which has 48 bits for it
+ * (flow.h). For IPv4 they fit. For IPv6 the source is a digest: it has to tell clients apart,
+ * because nobody compares the addresses themselves, and nobody may be able to construct a collision
+ * with another client. So it is SipHash-1-3 under the slot key, and the slot follows from the
+ * digest alone.
  */
 #ifndef SL_ABI_HASH_H
 #define SL_ABI_HASH_H
@@ -49,8 +50,8 @@ static inline __attribute__((always_inline)) void sl_hash_round(uint64_t v[4])
 	v[2] = sl_hash_rotate(v[2], 32);
 }
 
-/* Source of an IPv6 flow: the upper 48 bits of SipHash-1-3 over the address and the port, 18 bytes
- * as they stand in the packet. */
+/* The source of an IPv6 flow: the upper 48 bits of SipHash-1-3 over address and port, 18 bytes as
+ * they lie in the packet. */
 static inline __attribute__((always_inline)) uint64_t
 sl_hash_source6(const union sl_addr *src, sl_be16 port, const uint64_t key[3])
 {
@@ -69,7 +70,7 @@ sl_hash_source6(const union sl_addr *src, sl_be16 port, const uint64_t key[3])
 	return (v[0] ^ v[1] ^ v[2] ^ v[3]) >> 16;
 }
 
-/* Source of a flow of either family, as its key has it. */
+/* The source of a flow of either family, as in its key. */
 static inline uint64_t sl_hash_source(const union sl_addr *client, sl_be16 port,
 				      const uint64_t key[3])
 {
@@ -77,7 +78,7 @@ static inline uint64_t sl_hash_source(const union sl_addr *client, sl_be16 port,
 				   : sl_hash_source6(client, port, key);
 }
 
-/* Slot of an IPv4 flow: source and destination as in the header, endpoint of the service. */
+/* The slot of an IPv4 flow. src and dst are as in the header; endpoint is the service's. */
 static inline uint32_t sl_hash_slot(sl_be32 src, sl_be16 sport, sl_be32 dst, uint32_t endpoint,
 				    const uint64_t key[2])
 {
@@ -87,8 +88,8 @@ static inline uint32_t sl_hash_slot(sl_be32 src, sl_be16 sport, sl_be32 dst, uin
 	return (uint32_t)(sl_hash_mix(a, b, key) >> 32);
 }
 
-/* The same from what a flow's key says of its source, of either family. Of the VIP's address the
- * last 32 bits count. */
+/* The same from the source in a flow's key, for either family. Of the VIP only the last 32 bits
+ * count. */
 static inline uint32_t sl_hash_slot_of(uint64_t source, const union sl_addr *vip, uint32_t endpoint,
 				       const uint64_t key[2])
 {
@@ -96,7 +97,8 @@ static inline uint32_t sl_hash_slot_of(uint64_t source, const union sl_addr *vip
 			    endpoint, key);
 }
 
-/* Both buckets of a flow key follow from one hash: the low half, and another multiply's high. */
+/* Both buckets of a flow follow from this hash: the first from its low half, the second from the
+ * high half of a further multiply. */
 static inline uint64_t sl_hash_flow(uint64_t flow, const uint64_t key[2])
 {
 	return sl_hash_mix(flow, 0, key);

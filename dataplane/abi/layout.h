@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* The arrays that make up an instance: the one list from which both sides create, check and map.
+/* The list of the arrays that make up an instance. Both sides create, check and map arrays by this
+ * list.
  *
- * Indices, never pointers; every index is compared with its array's count at every use. `writer`
- * says who maps the array writable: control writes tables, engines write what they saw. Of the flow
- * table control only ever clears entries, by compare-and-swap and by the rules of flow.h, and only
- * while no worker is there to do it. Of the words of token buckets it rescales those of a limit
- * whose rate it changed, by compare-and-swap too.
+ * Arrays hold indices, never pointers, and every index is compared with its array's size at every
+ * use. `writer` says who maps an array writable: control writes tables, engines write state and
+ * counters. In the flow table control only clears entries, by compare-and-swap, by the rules of
+ * flow.h, and only while no worker lives to do it. In the token buckets control only rescales the
+ * words of a limit whose rate it changed, by compare-and-swap too.
  */
 #ifndef SL_ABI_LAYOUT_H
 #define SL_ABI_LAYOUT_H
@@ -56,21 +57,22 @@ enum sl_array { SL_ARRAYS(SL_ARRAY_ENUM) SL_ARRAY_COUNT };
 
 _Static_assert(SL_ARRAY_COUNT <= SL_ARRAYS_MAX, "root has room for them");
 
-/* What an instance is made for: how many may serve at a time. Fixed while it lives. The arrays hold
- * more, since what is replaced rests for a while: ids of services and backends until no flow names
- * them, slots until every worker has moved on. */
+/* What an instance is made for: how many of each may be in service at a time. These numbers are
+ * fixed while the instance lives. The arrays are larger, because what was replaced stays in
+ * quarantine for a while: ids of services and backends until no flow entry names them, table blocks
+ * until every worker has moved on. */
 struct sl_capacity {
 	uint32_t services;
 	uint32_t backends; /* of all services together */
 	uint32_t slots;	   /* of all services together */
-	uint32_t flows;	   /* entries provisioned */
+	uint32_t flows;	   /* entries */
 	uint32_t routes;
 	uint32_t limits;     /* of all services together */
-	uint32_t exceptions; /* clients and flows with a rate of their own */
-	uint32_t clients;    /* that are below a full bucket at a time, of all limits together */
-	uint32_t addresses;  /* of all pools together */
+	uint32_t exceptions; /* clients and flows that have their own rate */
+	uint32_t clients;    /* clients below a full bucket at the same time, over all limits */
+	uint32_t addresses;  /* of all SNAT pools together */
 	uint32_t workers;
-	uint32_t cpus; /* that XDP may run on */
+	uint32_t cpus; /* CPUs that XDP may run on */
 };
 
 #endif

@@ -1,23 +1,24 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* Limits: token buckets of flows, clients, backends and services.
  *
- * A bucket is one word: the time at which it will be full again (GCRA, ITU-T I.371). What lies
- * between now and then is what has been used of the burst. Control turns a rate into the time that
- * a byte or a packet takes, a burst into a depth; engines add, clamp and compare (core/gcra.h).
+ * A bucket is one word: the time at which it will be full again (GCRA, ITU-T I.371). The time
+ * between now and then is the used part of the burst. Control turns a rate into the time that a
+ * byte or a packet costs, and a burst into a depth; engines add, clamp and compare (core/gcra.h).
  *
- * Where the word is kept:
+ * The word lies in one of three places:
  *
- *     flow entry   48 bits of ticks (flow.h): the first limit per flow of a service, which tracks
- * all its flows for it meters       64 bits, found by (limit, subject): clients, further limits per
- * flow, and flows that alone have a rate of their own balances     64 bits, by index: a backend or
- * a whole service, spent through leases
+ *     flow entry      48 bits, in ticks (flow.h): the first limit per flow of a service, which
+ *                     then tracks all its flows
+ *     meters          64 bits, found by (limit, subject): limits per client, further limits per
+ *                     flow, and flows with a rate of their own
+ *     shared buckets  64 bits, by index: limits per backend and per service, drawn on by leases
  *
- * 64-bit words count 2^-8 ns since root->origin_ns and come round after 2 years; they are compared
- * by their difference. A word that lies in the past is a full bucket, however long ago: so a meter
- * whose bucket is full says nothing, and its place is free for another.
+ * 64-bit words count 2^-8 ns since root->origin_ns and wrap around after 2 years; they are compared
+ * by their difference. A word that lies in the past means a full bucket, however long ago. So a
+ * meter whose bucket is full carries no information, and its entry may be reused.
  *
- * A limit has an id of its own, stable while it lives, under which its buckets and counters stand;
- * a changed rate is a new record with the same id.
+ * A limit has an id that is stable while it lives; its buckets and counters are found by the id. A
+ * changed rate is a new record with the same id.
  */
 #ifndef SL_ABI_LIMIT_H
 #define SL_ABI_LIMIT_H
@@ -34,80 +35,82 @@ enum sl_limit_scope {
 };
 
 enum sl_limit_unit {
-	SL_UNIT_BYTES, /* of frames, as received, without FCS */
+	SL_UNIT_BYTES, /* bytes of the frame as received, without FCS */
 	SL_UNIT_PACKETS,
-	SL_UNIT_CONNECTIONS, /* SYNs, and first packets of UDP flows */
+	SL_UNIT_CONNECTIONS, /* TCP SYNs, and first packets of UDP flows */
 	SL_UNITS,
 };
 
 enum sl_limit_action {
 	SL_ACTION_DROP,
-	SL_ACTION_MARK,	   /* CE (RFC 3168) on capable TCP up to twice the burst; drops the rest */
-	SL_ACTION_OBSERVE, /* only counts what it would have dropped */
+	SL_ACTION_MARK,	   /* sets CE (RFC 3168) up to twice the burst, then drops */
+	SL_ACTION_OBSERVE, /* drops nothing, only counts what it would have dropped */
 	SL_ACTIONS,
 };
 
-enum sl_limit_direction { SL_TO_BACKEND = 1, SL_FROM_BACKEND = 2 }; /* bits */
+enum sl_limit_direction { SL_TO_BACKEND = 1, SL_FROM_BACKEND = 2 }; /* a bit each */
 
 enum sl_limit_flags {
-	SL_LIMIT_ENTRY = 1,	 /* its words are the times of flow entries */
-	SL_LIMIT_EXCEPTIONS = 2, /* some subjects have a rate of their own */
-	SL_LIMIT_OTHERS = 4,	 /* so have all others: the record's */
+	SL_LIMIT_ENTRY = 1,	 /* its buckets are the times of flow entries */
+	SL_LIMIT_EXCEPTIONS = 2, /* some subjects have their own rate */
+	SL_LIMIT_OTHERS = 4,	 /* subjects without their own rate have the record's */
 };
 
-#define SL_COST_SHIFT 24 /* costs are in 2^-24 ns: 1 kbit/s and 64 kB just fit 64 bits */
+#define SL_COST_SHIFT 24 /* costs count 2^-24 ns: 64 kB at 1 kbit/s just fit 64 bits */
 
-/* A rate and a burst. cost = bytes * byte + packet, one of which is 0. */
+/* A rate and a burst. A packet costs bytes * byte + packet; one of the two is 0. */
 struct sl_pace {
 	uint64_t byte;	 /* 2^-24 ns */
 	uint64_t packet; /* 2^-24 ns */
-	uint64_t depth;	 /* ticks: time that the whole burst takes */
-	uint64_t most;	 /* ticks: no bucket is further from full; at most SL_TIME_AHEAD */
+	uint64_t depth;	 /* in ticks: the time that the whole burst takes */
+	uint64_t most;	 /* in ticks: the furthest from full; at most SL_TIME_AHEAD */
 };
 
 #define SL_LIMITS_A_SERVICE 8
 
-/* An extent of these is a service's limits; the one that is kept in flow entries comes first. */
+/* A service's limits are an extent of these. The limit that is kept in flow entries comes first. */
 struct sl_limit {
-	struct sl_pace pace; /* of all but the exceptions */
-	uint16_t id;	     /* 1.. */
+	struct sl_pace pace; /* of all subjects but the exceptions */
+	uint16_t id;	     /* from 1 */
 	uint8_t scope;	     /* enum sl_limit_scope */
 	uint8_t unit;	     /* enum sl_limit_unit */
 	uint8_t direction;   /* enum sl_limit_direction */
 	uint8_t action;	     /* enum sl_limit_action */
 	uint8_t flags;	     /* enum sl_limit_flags */
-	uint8_t prefix4;     /* of clients: how many bits of their address count */
+	uint8_t prefix4;     /* for clients: how many bits of the address count */
 	uint8_t prefix6;
 	uint8_t pad[3];
-	uint32_t shared_bucket; /* of a service: its index; of backends: that of traffic id 0 */
-	uint32_t lease;		/* ticks: what an engine takes of it at a time */
+	uint32_t shared_bucket; /* its index; for a limit per backend that of counter id 0 */
+	uint32_t lease;		/* in ticks: what an engine takes out of it at once */
 	uint8_t reserved[12];
 } __attribute__((aligned(64)));
 
-/* One subject's own rate. In two banks, by cuckoo.h under (key, 0). */
+/* A subject with its own rate. Exceptions lie in two banks, by cuckoo.h under (key, 0). */
 struct sl_exception {
-	union sl_addr key; /* q[0] is 0, q[1] the subject's: sl_meter_key() */
+	union sl_addr key; /* q[0] is 0, q[1] is sl_meter_key() */
 	struct sl_pace pace;
 	uint8_t reserved[16];
 } __attribute__((aligned(64)));
 
-/* Buckets that are found by limit and subject, four to a cache line; 0 is an empty place. */
+/* Four buckets in a cache line, found by limit and subject. A key of 0 means that the entry is
+ * empty. */
 #define SL_METER_WAYS 4
 struct sl_meters {
 	uint64_t key[SL_METER_WAYS];
 	uint64_t full_at[SL_METER_WAYS]; /* 2^-8 ns */
 } __attribute__((aligned(64)));
 
-#define SL_METER_SHIFT (8 + SL_TICK_SHIFT) /* a tick is that many bits of a 64-bit word */
+#define SL_METER_SHIFT                                                                             \
+	(8 + SL_TICK_SHIFT) /* shift that turns ticks into the unit of a 64-bit word */
 
-/* subject: 48 bits, sl_flow_key()'s source of a flow or sl_meter_client() of a client. */
+/* subject: 48 bits, the source of a flow's key or sl_meter_client() of a client. */
 static inline uint64_t sl_meter_key(uint16_t limit, uint64_t subject)
 {
 	return (uint64_t)limit << 48 | (subject & 0xffffffffffffull);
 }
 
-/* A client's prefix as the subject of a limit: the address itself, or for IPv6, where 48 bits don't
- * hold it, a keyed digest. `key` is root->flow_key. */
+/* A client's prefix as the subject of a limit: for IPv4 the masked address, for IPv6, which doesn't
+ * fit 48 bits, a keyed digest of it. `key` is root->flow_key. */
 static inline uint64_t sl_meter_client(const union sl_addr *client, uint8_t prefix4,
 				       uint8_t prefix6, const uint64_t key[2])
 {
@@ -129,46 +132,48 @@ static inline uint64_t sl_meter_client(const union sl_addr *client, uint8_t pref
 	return sl_hash_mix(high, low, key) & SL_TIME_MASK;
 }
 
-/* A bucket that is drawn on by all engines at once, through leases. */
+/* A bucket that all engines share, and draw on by leases. */
 struct sl_shared_bucket {
 	uint64_t full_at; /* 2^-8 ns */
 	uint8_t pad[56];
 } __attribute__((aligned(64)));
 
-/* Balances: one for each limit id, then planes of one for each traffic id. A service has no more
- * limits of its backends than there are planes. */
+/* Shared buckets: one per limit id, then planes with one bucket per counter id. A service can have
+ * as many limits per backend as there are planes. */
 #define SL_SHARED_BUCKET_PLANES 4
 
-/* What a writer has taken out of a balance and not yet spent; index = writer * balances + balance.
- * Lapses, so that the share of who is idle or dead returns by itself. */
+/* What a writer has taken out of a shared bucket and not spent yet; index = writer * shared_buckets
+ * + shared_bucket. A lease expires, so that what an idle or dead writer holds becomes available
+ * again. */
 struct sl_lease {
 	uint64_t credit; /* 2^-8 ns */
 	uint64_t until;	 /* 2^-8 ns */
 };
 
-/* Of one limit, by one writer; index = writer * ids + id. Packets. */
+/* Counters of one limit, by one writer, in packets; index = writer * ids + id. */
 struct sl_limit_counters {
-	uint64_t passed; /* marked and observed ones included */
+	uint64_t passed; /* includes marked and observed packets */
 	uint64_t dropped;
 	uint64_t dropped_bytes;
 	uint64_t marked;
 	uint64_t observed; /* would have been dropped */
 	uint64_t observed_bytes;
-	uint64_t evicted; /* buckets that weren't full and made room for another */
+	uint64_t evicted; /* buckets that weren't full and were replaced by another subject's */
 	uint64_t pad;
 } __attribute__((aligned(64)));
 
-/* Who is being limited: a writer's own few, by a hash of the subject; a busier one stays. */
+/* The subjects that exceed a limit most. Each writer has a few entries, found by a hash of the
+ * subject; a subject keeps its entry against less frequent ones. */
 #define SL_MOST_LIMITED 256
 struct sl_most_limited {
 	union sl_addr client;
-	uint16_t limit;	     /* id; 0: nobody */
+	uint16_t limit;	     /* id; 0: the entry is empty */
 	sl_be16 port;	     /* of a flow's client, else 0 */
-	uint32_t counter_id; /* of a backend: its id in the counters */
+	uint32_t counter_id; /* of a backend: its counter id */
 	uint64_t last;	     /* ticks */
-	uint64_t packets;    /* dropped, marked, or observed */
+	uint64_t packets;    /* dropped, marked or observed */
 	uint64_t bytes;
-	uint64_t held; /* against others at the same place */
+	uint64_t held; /* how often other subjects may still fail to replace it */
 	uint8_t reserved[8];
 } __attribute__((aligned(64)));
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Life signs in shared memory: see union sl_liveness in worker.h. */
+/* Signs of life in shared memory: see union sl_liveness in worker.h. */
 #ifndef SL_ABI_LIVENESS_H
 #define SL_ABI_LIVENESS_H
 
 #include "worker.h"
 
-/* Makes the mutex anew and takes it for the calling thread. Whoever calls has made sure, by a lock
- * file, that no other process holds it. 0 or -errno. */
+/* Initialises the mutex and locks it for the calling thread. The caller has made sure by a lock
+ * file that no other process holds it. 0 or -errno. */
 static inline int sl_liveness_begin(union sl_liveness *life)
 {
 	pthread_mutexattr_t attr;
@@ -29,7 +29,7 @@ static inline void sl_liveness_end(union sl_liveness *life)
 	pthread_mutex_unlock(&life->mutex);
 }
 
-/* Whether somebody holds it and hasn't died; also for readers that map it read-only. */
+/* Whether a living thread holds the mutex. Works on a read-only mapping too. */
 static inline int sl_liveness_is_alive(const union sl_liveness *life)
 {
 	uint32_t word = __atomic_load_n(&life->futex, __ATOMIC_ACQUIRE);

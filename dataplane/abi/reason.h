@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Why a packet ended where it ended.
+/* Reasons: why a packet was forwarded, answered, dropped or left to the kernel.
  *
  * One line here makes the enum value, the counter, the metric, the help text and the word that
- * `sluicectl` prints. Append only: the position is part of the contract.
+ * `sluicectl` prints. Lines are only appended: the position is part of the contract.
  */
 #ifndef SL_ABI_REASON_H
 #define SL_ABI_REASON_H
 
 enum sl_verdict {
-	SL_PUNT,    /* not ours: the kernel's */
-	SL_FORWARD, /* rewritten, leaves by the port that the verdict names */
+	SL_PUNT,    /* not for us: left to the kernel */
+	SL_FORWARD, /* rewritten, leaves by the verdict's egress port */
 	SL_REPLY,   /* answered: leaves by the port it came in on */
 	SL_DROP,
 };
@@ -64,9 +64,9 @@ enum sl_verdict {
 enum sl_reason { SL_REASONS(SL_REASON_ENUM) SL_REASON_COUNT };
 #undef SL_REASON_ENUM
 
-#define SL_REASON_MAX 64 /* room in the counters' record */
+#define SL_REASON_MAX 64 /* size of the counters' record */
 
-/* Whether a packet that ends so goes out by a port. */
+/* Whether a packet with this verdict leaves by a port. */
 static inline int sl_reason_leaves(unsigned int reason)
 {
 #define SL_REASON_LEAVES(name, verdict, help)                                                      \
@@ -75,7 +75,7 @@ static inline int sl_reason_leaves(unsigned int reason)
 #undef SL_REASON_LEAVES
 }
 
-/* Whether the packet is the kernel's, untouched. */
+/* Whether the packet is left to the kernel, unchanged. */
 static inline int sl_reason_punts(unsigned int reason)
 {
 #define SL_REASON_PUNTS(name, verdict, help)                                                       \
@@ -84,7 +84,8 @@ static inline int sl_reason_punts(unsigned int reason)
 #undef SL_REASON_PUNTS
 }
 
-/* Answers (core/answer.h), and the drop that each is where there can be none. */
+/* Reasons whose packet is answered to its sender (core/answer.h), each with the reason that it
+ * becomes where no answer is sent. */
 #define SL_REASONS_ANSWERED(X)                                                                     \
 	X(too_big_answered, too_big)                                                               \
 	X(ttl_answered, ttl_exceeded)                                                              \

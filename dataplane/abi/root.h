@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* The root of an instance: who we are, which generation is live, how its banks are searched.
+/* The root of an instance: its identity, its live generation, and how to search its banks.
  *
- * There are two banks of small records (services, reverse, routes, ports). Generation g lives in
- * bank g & 1, so one 8-byte store commits a publish: root->generation. The bank that isn't live
- * may be rewritten at any time; its sequence word is odd meanwhile. A reader
+ * There are two banks of small records (services, reply entries, routes, ports, exceptions).
+ * Generation g lies in bank g & 1, so one 8-byte store to root->generation commits a publish. The
+ * other bank may be rewritten at any time; its sequence word is odd meanwhile. A reader
  *
  *     1. loads generation (acquire), takes bank = generation & 1 and that bank's seq (acquire);
  *     2. decides;
- *     3. loads seq again (acquire fence before) and, if it moved, starts over.
+ *     3. loads seq again (after an acquire fence) and starts over if it changed.
  *
  * A reader that sleeps through one publish still reads an untouched bank; one that sleeps through
- * two sees the sequence move. Everything that banks point to (slots, backends) lies in extents that
- * don't change while a live bank names them, and rest in quarantine afterwards.
+ * two sees that the sequence word changed. What bank records refer to (slots, backends) lies in
+ * extents that don't change while a live bank names them and that stay in quarantine afterwards.
  */
 #ifndef SL_ABI_ROOT_H
 #define SL_ABI_ROOT_H
@@ -21,50 +21,50 @@
 #define SL_MAGIC       0x0031656369756c73ull /* "sluice1" */
 #define SL_ABI_VERSION 5
 
-#define SL_PREFIX_LENGTHS 16 /* distinct prefix lengths of routes, a family */
+#define SL_PREFIX_LENGTHS 16 /* distinct prefix lengths of routes, per family */
 #define SL_ARRAYS_MAX	  32
 
 enum sl_engine_choice {
 	SL_ENGINE_AUTO, /* a worker where one lives, else XDP */
-	SL_ENGINE_DPDK, /* workers alone: XDP only steers, and drops where none lives */
-	SL_ENGINE_XDP,	/* XDP alone */
+	SL_ENGINE_DPDK, /* workers only: XDP steers, and drops where no worker lives */
+	SL_ENGINE_XDP,	/* XDP only */
 };
 
-/* What is searched in one bank. Written by control while seq is odd. */
+/* How to search one bank. Control writes it while seq is odd. */
 struct sl_bank {
-	uint64_t seq;	     /* odd while being written */
-	uint64_t generation; /* the one that these records belong to */
-	uint64_t seed;	     /* of the placement of the records, see cuckoo.h */
+	uint64_t seq;	     /* odd while control writes the bank */
+	uint64_t generation; /* the generation that these records belong to */
+	uint64_t seed;	     /* seed of the cuckoo hash, see cuckoo.h */
 	uint32_t services;   /* records in use, of each kind */
 	uint32_t replies;
 	uint32_t routes;
 	uint32_t ports;
-	uint8_t lengths4[SL_PREFIX_LENGTHS]; /* prefix lengths in use, longest first; then 0xff */
+	uint8_t lengths4[SL_PREFIX_LENGTHS]; /* prefix lengths in use, longest first; unused: 0xff
+					      */
 	uint8_t lengths6[SL_PREFIX_LENGTHS];
 	uint32_t engine; /* enum sl_engine_choice */
-	uint32_t ranges; /* services of a range of ports in use */
+	uint32_t ranges; /* number of services that have a port range */
 	uint8_t pad[40];
 } __attribute__((aligned(128)));
 
 struct sl_root {
-	/* Identity: written once, by the control that makes the instance. */
+	/* Identity. The control process that creates the instance writes it once. */
 	uint64_t magic;
 	uint32_t abi_version;
-	uint32_t arrays;    /* how many arrays make up the instance */
-	uint64_t instance;  /* random: tells two instances of one name apart */
-	uint64_t origin_ns; /* CLOCK_MONOTONIC when made: table time is counted from here */
-	uint64_t
-		slot_key[3]; /* picks slots and digests IPv6 sources: the same for all of a group */
-	uint64_t flow_key[2]; /* picks buckets: random for this instance */
+	uint32_t arrays;    /* number of arrays */
+	uint64_t instance;  /* random, so that a new instance of the same name can be told apart */
+	uint64_t origin_ns; /* CLOCK_MONOTONIC at creation: the zero of the tables' time */
+	uint64_t slot_key[3]; /* for slots and IPv6 sources: the same in a group of gateways */
+	uint64_t flow_key[2]; /* for buckets: random for this instance */
 	uint32_t record_size[SL_ARRAYS_MAX];
-	uint32_t count[SL_ARRAYS_MAX]; /* records of each array */
+	uint32_t count[SL_ARRAYS_MAX]; /* size of each array, in records */
 	uint8_t pad0[56];
 
-	/* The commit word. Written by control: the last store of a publish. */
+	/* The commit word. Control stores it last in a publish. */
 	uint64_t generation;
 	uint8_t pad1[120];
 
-	/* The generation that stands in the idle bank and waits to be accepted by the dataplane. */
+	/* The generation that lies in the idle bank and waits for the dataplane to accept it. */
 	uint64_t proposed;
 	uint8_t pad2[120];
 

@@ -1,56 +1,59 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Full NAT: which flow has which address and port of a pool (RFC 3022, NAPT).
+/* SNAT ports: which flow of mode fullnat uses which address and port of a pool (NAPT, RFC 3022).
  *
- * Each address of a pool has a region: a word for each of its 65,536 ports, which is the key of the
- * flow (flow.h) that is bound to that port, or 0. So a reply, which is to an address and a port,
- * finds its flow by an index, and the key says which service it is and, of IPv4, which client. An
- * IPv6 client stands in a second array under the same index.
+ * Each address of a pool has a region: one word per port, 65,536 in all. The word is the key
+ * (flow.h) of the flow that the port is mapped to, or 0. A reply is sent to an address and a port,
+ * so one index leads to its flow, and the key tells the service and, for IPv4, the client. An IPv6
+ * client lies in a second array at the same index.
  *
- * From the flow to its port it's a search: of the lines that follow from the flow's hash, in the
- * region of one address, which a table of the pool's names; in those of all others for a flow that
- * is known and isn't found there, since the pool had other addresses when it began, or no room.
+ * From a flow to its port there is a search. The flow's hash names some lines in the region of one
+ * address, and a table of the pool names that address. Where a live flow isn't found there, the
+ * other addresses are searched too: the pool may have had other addresses when the flow began, or
+ * no free port there.
  *
- * A binding has no time of its own. It holds while its flow's entry lives, and as long again as
- * nobody else needs the port. Writers of all engines meet here:
+ * A mapping has no time of its own. It holds while the flow's entry lives, and afterwards until
+ * another flow needs the port. Writers of all engines meet here:
  *
- *     bind    after the flow's entry was made. Compare-and-swap from 0, or from the key of a flow
- *             whose entry is gone or takeable (flow.h), to the key. Of an IPv6 flow to SL_BINDING_
- *             BUSY with the time, then the client, then the key.
- *     twice   two writers may bind the same flow at once; the one who finds the other's binding
- *             earlier in the order of the search takes its own back, as in the flow table.
- *     free    control clears what is dead now and then; engines take it over themselves where a
- *             pool has no port left.
+ *     allocate  after the flow's entry was made: compare-and-swap of the word to the flow's key.
+ *               The word was 0, or the key of a flow whose entry is gone or replaceable (flow.h).
+ *               For an IPv6 flow the word first becomes SL_SNAT_BUSY with the time, then the
+ *               client is stored, then the key.
+ *     twice     two writers may allocate for the same flow at once. The writer that finds the
+ *               other's mapping earlier in search order frees its own, as in the flow table.
+ *     free      control frees ports of expired flows now and then. Engines reclaim them
+ *               themselves where a pool has no free port left.
  */
 #ifndef SL_ABI_SNAT_H
 #define SL_ABI_SNAT_H
 
 #include "address.h"
 
-#define SL_SNAT_PORTS_PER_LINE 8 /* of a line */
+#define SL_SNAT_PORTS_PER_LINE 8 /* of a cache line */
 #define SL_SNAT_LINES	       (65536 / SL_SNAT_PORTS_PER_LINE)
 #define SL_SNAT_ADDRESSES_MAX  64  /* of a pool */
-#define SL_SNAT_START_SLOTS    256 /* of a pool: which address is tried first */
+#define SL_SNAT_START_SLOTS    256 /* of a pool: they spread flows over its addresses */
 
 struct sl_snat_line {
-	uint64_t key[SL_SNAT_PORTS_PER_LINE]; /* of flows */
+	uint64_t key[SL_SNAT_PORTS_PER_LINE]; /* flow keys */
 } __attribute__((aligned(64)));
 
-/* Never a key's: that bit is the flow table's own. Below: ticks, of 48 bits. */
+/* Set in a word that is being written; flow keys never have this bit here. The low 48 bits are
+ * ticks. */
 #define SL_SNAT_BUSY	 (1ull << 63)
-#define SL_SNAT_BUSY_MAX (1000000000ull >> 2) /* ticks: who is busy for longer is dead */
+#define SL_SNAT_BUSY_MAX (1000000000ull >> 2) /* in ticks: a writer that takes longer is dead */
 
-/* An IPv6 client. */
+/* The IPv6 client of a mapping. */
 struct sl_snat_client {
 	union sl_addr addr;
 	sl_be16 port;
 	uint8_t reserved[14];
 } __attribute__((aligned(32)));
 
-/* A pool is an extent of the slots' pool: this record, then SL_SNAT_START_SLOTS slots, which hold
- * indices of addresses, then the addresses, two a record. It never changes while a live bank names
+/* A pool is an extent of table blocks: this record, then SL_SNAT_START_SLOTS slots that hold
+ * indices of addresses, then the addresses, two per block. It never changes while a live bank names
  * it. */
 struct sl_snat_pool {
-	uint32_t n; /* addresses */
+	uint32_t n; /* number of addresses */
 	uint16_t first_port;
 	uint16_t last_port;
 	uint8_t reserved[56];
@@ -58,20 +61,20 @@ struct sl_snat_pool {
 
 struct sl_snat_address {
 	union sl_addr addr;
-	uint32_t region; /* by its number */
+	uint32_t region; /* its number */
 	uint32_t reserved[3];
 };
 
-#define SL_SNAT_ADDRESSES_PER_BLOCK 2 /* of a record */
+#define SL_SNAT_ADDRESSES_PER_BLOCK 2 /* per block */
 
-/* How many records a pool of so many addresses is. */
+/* The number of blocks of a pool with n addresses. */
 static inline uint32_t sl_snat_pool_blocks(uint32_t n)
 {
 	return 1 + SL_SNAT_START_SLOTS / 16 +
 	       (n + SL_SNAT_ADDRESSES_PER_BLOCK - 1) / SL_SNAT_ADDRESSES_PER_BLOCK;
 }
 
-/* The index of a port's word, or of the client's record. */
+/* The index of a port's word, and of its client's record. */
 static inline uint32_t sl_snat_port_index(uint32_t region, uint16_t port)
 {
 	return region * 65536 + port;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* An instance: how large its arrays are, where they stand, what its root promises. What one array
- * is, of either kind, array.h knows.
+/* An instance as a whole: the sizes of its arrays, its directories, and its root. A single array of
+ * either kind is array.h's matter.
  *
- * The root is made last and removed first: an instance without a root, or whose root has no magic
- * yet, was never published and is nobody's. Whoever creates an instance (one process: control holds
- * the instance's socket by then) replaces what a predecessor left half-made.
+ * The root is created last and removed first. An instance without a root, or whose root has no
+ * magic yet, was never published and belongs to nobody. Only one process creates an instance
+ * (control, which then holds the instance's lock); it replaces what a crashed predecessor left
+ * half-made.
  */
 #include "store.h"
 
@@ -51,7 +52,8 @@ static uint32_t banks(uint64_t n)
 void sl_store_size(const struct sl_capacity *capacity, uint32_t count[SL_ARRAY_COUNT])
 {
 	uint64_t writers = (uint64_t)capacity->workers + capacity->cpus;
-	/* All of them may be replaced while the old ones rest. Service ids count from 1. */
+	/* All backends may be replaced while the old ones are in quarantine. Service ids count from
+	 * 1. */
 	uint64_t ids = 2 * (uint64_t)capacity->services + 1;
 	uint64_t numbers = 2 * (uint64_t)capacity->backends;
 	uint64_t limit_ids = 2 * (uint64_t)capacity->limits + 1;
@@ -60,17 +62,17 @@ void sl_store_size(const struct sl_capacity *capacity, uint32_t count[SL_ARRAY_C
 	if (ids > SL_FLOW_SERVICE_MAX + 1)
 		ids = SL_FLOW_SERVICE_MAX + 1;
 	count[SL_ARRAY_root] = 1;
-	/* And their VIPs, and what else is answered for. */
+	/* The VIPs have records too, and the addresses of SNAT pools. */
 	count[SL_ARRAY_services] = banks(2 * (uint64_t)capacity->services + capacity->addresses);
 	count[SL_ARRAY_reply_entries] = banks(numbers);
 	count[SL_ARRAY_routes] = banks(capacity->routes);
 	count[SL_ARRAY_ports] = 2 * SL_PORTS_MAX;
-	/* Three times the live ones: control/model/extent.c finds room for a change whatever came
-	 * before.
+	/* Three times as many as are live: then control/model/extent.c always finds room for a
+	 * change.
 	 */
 	count[SL_ARRAY_table_blocks] = sl_array_bounded(
 		((uint64_t)capacity->slots * 3 + SL_SLOTS_PER_BLOCK - 1) / SL_SLOTS_PER_BLOCK);
-	/* Their sizes are no powers of two. */
+	/* Server id tables and SNAT pools aren't powers of two. */
 	count[SL_ARRAY_backends] = sl_array_bounded(numbers * 4);
 	count[SL_ARRAY_flow_timeouts] = sl_array_bounded(ids);
 	count[SL_ARRAY_limits] = sl_array_bounded((uint64_t)capacity->limits * 4);
@@ -87,12 +89,12 @@ void sl_store_size(const struct sl_capacity *capacity, uint32_t count[SL_ARRAY_C
 	count[SL_ARRAY_limit_counters] = sl_array_bounded(writers * limit_ids);
 	count[SL_ARRAY_most_limited] = sl_array_bounded(writers * SL_MOST_LIMITED);
 	count[SL_ARRAY_shared_buckets] = sl_array_bounded(shared_buckets);
-	/* At half load: nothing is moved to make room. */
+	/* Half full, so that no bucket has to be evicted. */
 	count[SL_ARRAY_meters] = sl_array_bounded(((uint64_t)capacity->clients + 1) / 2);
 	count[SL_ARRAY_snat_ports] =
 		sl_array_bounded((uint64_t)capacity->addresses * SL_SNAT_LINES);
 	count[SL_ARRAY_snat_clients] = sl_array_bounded((uint64_t)capacity->addresses * 65536);
-	/* Four to a bucket, at three quarters of the load that the table bears. */
+	/* Four entries per bucket, at three quarters of the load that the table can hold. */
 	count[SL_ARRAY_flows] = sl_array_bounded(((uint64_t)capacity->flows + 2) / 3);
 }
 
@@ -105,7 +107,7 @@ int sl_store_pin_path(const struct sl_store_where *where, const char *name, char
 	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
 }
 
-/* The nearest directory on the way to dir that exists has to lie in a file system of this type. */
+/* The nearest existing directory on the path to dir must lie in a file system of this type. */
 static int check_fs(const char *dir, long magic, const char *what, char *error)
 {
 	char path[PATH_MAX];
@@ -141,7 +143,7 @@ static int make_parents(const char *dir, char *error)
 	return 0;
 }
 
-/* Pins are trusted where nobody else could have put them. */
+/* A pin is trusted only where nobody else could have made it. */
 static int check_dir(const char *dir, char *error)
 {
 	struct stat st;
@@ -205,7 +207,8 @@ void sl_store_detach(struct sl_store *s)
 	clear(s);
 }
 
-/* The root's words, by a mapping that presumes nothing of its size. magic 0: none. */
+/* Reads magic and version through a mapping that doesn't presume the root's size. magic 0: no
+ * root. */
 static int root_peek(const struct sl_store_where *where, uint64_t *magic, uint32_t *version,
 		     char *error)
 {
@@ -215,7 +218,7 @@ static int root_peek(const struct sl_store_where *where, uint64_t *magic, uint32
 
 	if (err)
 		return err;
-	if (found.bytes == 0) { /* a file that somebody has made this moment, and not yet sized */
+	if (found.bytes == 0) { /* just created by another process and not sized yet */
 		close(found.fd);
 		*magic = 0;
 		return 0;
@@ -229,7 +232,7 @@ static int root_peek(const struct sl_store_where *where, uint64_t *magic, uint32
 	close(found.fd);
 	if (err)
 		return fail(error, err, "array root: %s", strerror(-err));
-	/* Acquire: the magic is stored after everything that it promises. */
+	/* Acquire: the magic was stored after everything that it vouches for. */
 	*magic = __atomic_load_n(&root->magic, __ATOMIC_ACQUIRE);
 	*version = root->abi_version;
 	munmap((void *)root, found.bytes);
@@ -258,7 +261,8 @@ static int root_check(const struct sl_store_where *where, char *error)
 	return 0;
 }
 
-/* What the root says of an array, what the array itself says, and what we were built for. */
+/* Compares what the root says of an array, what the array says, and what this program was built
+ * for. */
 static int layout_check(const struct sl_root *root, int i, const struct sl_array_found *found,
 			char *error)
 {
@@ -290,7 +294,7 @@ int sl_store_attach(struct sl_store *s, const struct sl_store_where *where, enum
 
 		err = sl_array_open(where, i, write, &found, error);
 		if (err == -ENOENT)
-			err = -EPROTO; /* there is a root, so it should be there */
+			err = -EPROTO; /* the root exists, so the array must exist too */
 		if (err)
 			break;
 		if (i == SL_ARRAY_root && found.bytes < sizeof(*root))
@@ -318,7 +322,7 @@ int sl_store_attach(struct sl_store *s, const struct sl_store_where *where, enum
 	return err;
 }
 
-/* Identity. The keys are the caller's, but for what is random here; the magic comes last. */
+/* Fills in the identity. The caller sets the slot key; the magic comes last. */
 static int root_fill(struct sl_root *root, const uint32_t count[SL_ARRAY_COUNT], char *error)
 {
 	struct timespec now;
@@ -388,7 +392,7 @@ int sl_store_create(struct sl_store *s, const struct sl_store_where *where,
 
 void sl_store_publish(struct sl_store *s)
 {
-	/* Release: who sees the magic sees the identity. */
+	/* Release: whoever sees the magic sees the identity. */
 	__atomic_store_n(&sl_store_root(s)->magic, SL_MAGIC, __ATOMIC_RELEASE);
 }
 

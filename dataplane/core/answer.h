@@ -1,24 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* What can't go on, and whose sender is told why. Every way through the decision ends here.
+/* Answers to the sender of a packet that can't go on. Every way through the decision ends here.
  *
- * too_big_answered: how much fits the way on (RFC 1191, RFC 8201), which is the next hop's MTU less
- * what a tunnel puts in front, computed by control. IPv4 without DF a router would cut in pieces;
- * that isn't for a load balancer, so it is dropped: senders that care about speed set DF.
+ * too_big_answered: reports the MTU of the way on (RFC 1191, RFC 8201), which control computed as
+ * the next hop's MTU less a tunnel's header. A router would fragment an IPv4 packet without DF; a
+ * load balancer shouldn't, so it is dropped. Senders that care about speed set DF.
  *
- * ttl_answered: time exceeded, as a router says it, so that traceroute finds us.
+ * ttl_answered: reports time exceeded as a router does, so that traceroute shows us.
  *
- * no_backend_answered, no_service_answered: a reset of TCP, else port unreachable, so that the
- * client needn't wait. The first where the service says so, the other for a VIP's ports that are
- * nobody's.
+ * no_backend_answered, no_service_answered: a TCP reset or a port unreachable, so that the client
+ * needn't wait. The first if the service asks for it, the second for ports of a VIP without a
+ * service.
  *
- * Such a verdict is a wish at first. It becomes the plain drop of the same kind where no answer is
- * in order (RFC 1122, 3.2.2; RFC 4443, 2.4), and where none is due: each writer sends no more than
- * SL_ICMP_BURST at once and one in SL_ICMP_EVERY then. For that it keeps one word, the time at
- * which its next answer is due: sending one moves it on, and it may run ahead of the clock by the
- * burst.
+ * These verdicts become the corresponding drop if the packet must not be answered (RFC 1122, 3.2.2;
+ * RFC 4443, 2.4), or if the writer's rate of answers is exceeded: at most SL_ICMP_BURST at once,
+ * and then one per SL_ICMP_EVERY. The writer keeps one word for that, the time at which its next
+ * answer is due. Each answer moves it on, and it may be ahead of the clock by the burst.
  *
- * Answers come from whom the packet was sent to, a VIP for all that clients know; but that the TTL
- * ran out, the gateway says itself, by its address on the port, if control knows one.
+ * An answer comes from the address that the packet was sent to, which is a VIP to clients. Only
+ * time exceeded comes from the gateway's own address on the port, if control knows one.
  */
 #ifndef SL_CORE_ANSWER_H
 #define SL_CORE_ANSWER_H
@@ -38,7 +37,7 @@ SL_INLINE bool sl_answer_due(uint64_t *next_answer, uint64_t now)
 	return true;
 }
 
-/* False where it is about a packet that mustn't be answered. */
+/* Reads the packet to answer. False: it must not be answered. */
 SL_INLINE bool sl_answer_read4(const struct sl_packet *p, struct sl_answer_to *a)
 {
 	const struct sl_icmp *icmp;
@@ -92,10 +91,10 @@ SL_INLINE bool sl_answer_read6(const struct sl_packet *p, uint32_t l3, struct sl
 	if (a->protocol != SL_PROTO_ICMP6)
 		return true;
 	icmp = sl_packet_at(p, a->l4, sizeof(*icmp));
-	return icmp && icmp->type >= SL_ICMP6_ECHO; /* the others are errors */
+	return icmp && icmp->type >= SL_ICMP6_ECHO; /* the other types are errors */
 }
 
-/* The gateway's own address as the source, where the port has one. */
+/* Takes the gateway's own address as the source, if the port has one. */
 SL_INLINE void sl_answer_from_gateway(const struct sl_tables *t, const struct sl_packet *p,
 				      struct sl_answer_to *a)
 {
@@ -109,7 +108,7 @@ SL_INLINE void sl_answer_from_gateway(const struct sl_tables *t, const struct sl
 		a->src = self;
 }
 
-/* Type, code and MTU; of `mtu` only where it is too big. */
+/* Type, code and MTU of the ICMP error; `mtu` only counts if the packet is too big. */
 SL_INLINE uint32_t sl_answer_icmp(uint32_t reason, uint32_t mtu, bool is_ipv6)
 {
 	switch (reason) {
@@ -154,7 +153,7 @@ SL_INLINE bool sl_answer_build(const struct sl_tables *t, struct sl_packet *p, u
 		       : sl_frame_error(p, &a, sl_answer_icmp(reason, mtu, a.is_ipv6));
 }
 
-/* The frame becomes the answer, or stays as it came. */
+/* Turns the frame into the answer, or leaves it as it is and returns the silent reason. */
 SL_INLINE uint32_t sl_answer_impl(const struct sl_tables *t, struct sl_packet *p, uint32_t reason,
 				  uint32_t mtu)
 {
@@ -165,11 +164,11 @@ SL_INLINE uint32_t sl_answer_impl(const struct sl_tables *t, struct sl_packet *p
 		       : (uint32_t)sl_reason_silent(reason);
 }
 
-/* Large and rare: an engine defines it, as those in seam.h. */
+/* Large and rare. An engine defines this, like the functions in seam.h. */
 static uint32_t sl_answer(const struct sl_tables *t, struct sl_packet *p, uint32_t reason,
 			  uint32_t mtu);
 
-/* The verdict on a packet, once its sender is told what is to be told. */
+/* The final verdict: answers the sender if the reason asks for it. */
 SL_INLINE enum sl_reason sl_decide_end(const struct sl_tables *t, struct sl_packet *p,
 				       enum sl_reason reason, uint16_t *egress)
 {

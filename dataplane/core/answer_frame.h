@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* The packet at hand becomes what its sender is told instead: an ICMP error that quotes it, or the
- * reset of a connection. The frame goes back the way it came, MAC addresses and VLAN tags included,
- * since that is where its sender is reached. Both families.
+/* Turns the packet at hand into the answer to its sender: an ICMP error that quotes it, or a TCP
+ * reset. The frame goes back the way it came, by its MAC addresses and VLAN tags, because that way
+ * reaches the sender. For IPv4 and IPv6.
  *
- * An error quotes as much as fits 576 bytes (RFC 1812, 4.3.2.3) or, of IPv6, 1,280 (RFC 4443, 2.4).
+ * An error quotes as much as fits 576 bytes (RFC 1812, 4.3.2.3), or 1,280 for IPv6 (RFC 4443, 2.4).
  */
 #ifndef SL_CORE_ANSWER_FRAME_H
 #define SL_CORE_ANSWER_FRAME_H
@@ -11,24 +11,25 @@
 #include "../abi/csum.h"
 #include "classify.h"
 
-/* Whole words, behind an IP header and an ICMP header. */
+/* In whole words, behind an IP header and an ICMP header. */
 #define SL_ICMP_QUOTE  548u
 #define SL_ICMP6_QUOTE 1232u
 
-/* The packet that is answered, as far as an answer has to know it. */
+/* The packet to answer, as far as the answer depends on it. */
 struct sl_answer_to {
-	uint32_t end; /* of the IP packet */
+	uint32_t end; /* offset at which the IP packet ends */
 	uint8_t l3;
 	uint8_t l4;
 	uint8_t protocol;
 	bool is_ipv6;
-	bool whole; /* no fragment */
-	/* Of the answer. */
+	bool whole; /* not a fragment */
+	/* Addresses of the answer. */
 	union sl_addr src;
 	union sl_addr dst;
 };
 
-/* What the link header says, n bytes further back now, to the front and back to its sender. */
+/* Writes the link header of the answer: the old one, now n bytes further back, with source and
+ * destination exchanged. */
 SL_INLINE bool sl_frame_return(struct sl_packet *p, uint32_t n, uint32_t l3)
 {
 	struct sl_link_words *link = sl_packet_at(p, 0, sizeof(*link) + n);
@@ -47,7 +48,7 @@ SL_INLINE bool sl_frame_return(struct sl_packet *p, uint32_t n, uint32_t l3)
 	return true;
 }
 
-/* The sum of all that follows, up to the frame's end, which is whole words away. */
+/* The sum of all words from there to the frame's end. */
 SL_INLINE uint16_t sl_sum_to_end(const struct sl_packet *p, uint32_t from)
 {
 	uint64_t sum = 0;
@@ -64,11 +65,11 @@ SL_INLINE uint16_t sl_sum_to_end(const struct sl_packet *p, uint32_t from)
 			    (uint32_t)(sum >> 32));
 }
 
-/* The network header of an answer, before `length` bytes of that protocol. */
+/* Writes the network header of the answer, in front of `length` bytes of this protocol. */
 SL_INLINE bool sl_frame_header(struct sl_packet *p, const struct sl_answer_to *a, uint8_t protocol,
 			       uint32_t length)
 {
-	/* RFC 1812, 4.3.2.5: errors are internetwork control. */
+	/* RFC 1812, 4.3.2.5: precedence of errors is internetwork control. */
 	uint32_t tos = protocol == SL_PROTO_TCP ? 0 : 0xc0, l3 = a->l3, sum;
 	struct sl_ip6 *ip6;
 	struct sl_ip4 *ip;
@@ -101,7 +102,7 @@ SL_INLINE bool sl_frame_header(struct sl_packet *p, const struct sl_answer_to *a
 	return true;
 }
 
-/* What TCP, UDP and ICMPv6 sum besides themselves (RFC 9293, 3.1; RFC 8200, 8.1). */
+/* The sum of the pseudo header of TCP, UDP and ICMPv6 (RFC 9293, 3.1; RFC 8200, 8.1). */
 SL_INLINE uint32_t sl_pseudo_sum(const struct sl_answer_to *a, uint8_t protocol, uint32_t length)
 {
 	return sl_csum_addr(&a->src) + sl_csum_addr(&a->dst) +
@@ -109,7 +110,7 @@ SL_INLINE uint32_t sl_pseudo_sum(const struct sl_answer_to *a, uint8_t protocol,
 	       (uint32_t)(uint16_t)sl_htons((uint16_t)length);
 }
 
-/* what: 0..7 type, 8..15 code, 16..31 an MTU. */
+/* Writes an ICMP error. what: 0..7 type, 8..15 code, 16..31 MTU. */
 SL_INLINE bool sl_frame_error(struct sl_packet *p, const struct sl_answer_to *a, uint32_t what)
 {
 	uint32_t most = a->is_ipv6 ? SL_ICMP6_QUOTE : SL_ICMP_QUOTE;
@@ -119,7 +120,7 @@ SL_INLINE bool sl_frame_error(struct sl_packet *p, const struct sl_answer_to *a,
 	struct sl_icmp *icmp;
 
 	quote &= ~3u;
-	if (a->l3 + quote < a->l4 + 8u) /* RFC 792: so much of what follows */
+	if (a->l3 + quote < a->l4 + 8u) /* RFC 792: at least this much of the transport header */
 		return false;
 	if (!sl_seam_cut(p, a->l3 + quote) || !sl_seam_grow(p, ip + sizeof(*icmp)) ||
 	    !sl_frame_return(p, ip + sizeof(*icmp), a->l3) ||
@@ -135,8 +136,8 @@ SL_INLINE bool sl_frame_error(struct sl_packet *p, const struct sl_answer_to *a,
 	return true;
 }
 
-/* A reset (RFC 9293, 3.5.2 and 3.10.7.1): it is believed for the sequence number that its receiver
- * acknowledged last, or for acknowledging all that it sent. */
+/* Writes a reset (RFC 9293, 3.5.2 and 3.10.7.1). The receiver accepts it if its sequence number is
+ * the one that the receiver last acknowledged, or if it acknowledges all that the receiver sent. */
 SL_INLINE bool sl_frame_reset(struct sl_packet *p, const struct sl_answer_to *a)
 {
 	const struct sl_tcp *was = sl_packet_at(p, a->l4, sizeof(*was));

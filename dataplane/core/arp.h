@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* ARP for a VIP, answered in place (RFC 826): no interface needs to own the address. */
+/* Answers ARP requests for a VIP in place (RFC 826), so no interface has to own the address. */
 #ifndef SL_CORE_ARP_H
 #define SL_CORE_ARP_H
 
 #include "seam.h"
 
-/* The frame becomes the answer; false when it can't. */
+/* Turns the frame into the answer. False: it can't be answered. */
 SL_INLINE bool sl_arp_answer(const struct sl_tables *t, struct sl_packet *p, uint32_t l3)
 {
 	struct sl_eth *eth = sl_packet_at(p, 0, sizeof(*eth));
@@ -17,9 +17,9 @@ SL_INLINE bool sl_arp_answer(const struct sl_tables *t, struct sl_packet *p, uin
 	if (!eth || !arp || !port)
 		return false;
 	sender = sl_addr4(arp->sender);
-	if (arp->sender) /* a probe (RFC 5227) has none */
+	if (arp->sender) /* a probe (RFC 5227) has no sender address */
 		sl_seam_request_neighbour(
-			t, &sender); /* whoever asks for a VIP soon wants an answer from it */
+			t, &sender); /* who asks for a VIP will need our answers to it */
 	vip = arp->target;
 	for (int i = 0; i < 6; i++) {
 		eth->dst[i] = arp->target_mac[i] = arp->sender_mac[i];

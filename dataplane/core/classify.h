@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* First half of the decision: whose is this packet?
+/* First pass of the decision: what kind of packet is this, and which record is it for?
  *
- * Ends where the next cache lines are known: the slot of a packet to a service (and its flow
- * buckets where the service looks flows up), the route of a reply. A DPDK worker runs it over a
- * whole burst while the lines come in, then runs route.h; XDP runs the two back to back.
+ * The pass ends where it knows which cache lines come next: the slot of a packet to a service (and
+ * both flow buckets, if the service looks flows up), the route of a reply. A DPDK worker makes it
+ * over a whole burst while these lines are fetched, then makes the second pass (route.h); XDP makes
+ * one after the other.
  *
- * What classifies as ours is never passed to the kernel, which would answer with a reset. What
- * doesn't is never touched.
+ * A packet that classifies as ours is never passed to the kernel, which would answer with a reset.
+ * A packet that doesn't is never modified.
  *
- * Both families go the same way with other widths. IPv4 is inline where packets come in; IPv6
- * begins in sl_classify6(), which an engine places where it doesn't stand in IPv4's way (seam.h).
+ * IPv4 and IPv6 are classified alike, with other widths. IPv4 is inline; IPv6 begins in
+ * sl_classify6(), which an engine may place out of the way (seam.h).
  */
 #ifndef SL_CORE_CLASSIFY_H
 #define SL_CORE_CLASSIFY_H
@@ -20,49 +21,49 @@
 #include "parse6.h"
 
 enum sl_packet_class {
-	SL_CLASS_DECIDED, /* `reason` says why */
+	SL_CLASS_DECIDED, /* `reason` is the verdict */
 	SL_CLASS_SERVICE,
 	SL_CLASS_REPLY,
 	SL_CLASS_ARP,
-	SL_CLASS_SNAT_REPLY, /* to an address of a pool (fullnat.h) */
-	SL_CLASS_SERVICE6,   /* these by sl_route6() */
+	SL_CLASS_SNAT_REPLY, /* to an address of a SNAT pool (fullnat.h) */
+	SL_CLASS_SERVICE6,   /* these are routed by sl_route6() */
 	SL_CLASS_REPLY6,
 	SL_CLASS_ND,
 	SL_CLASS_SNAT_REPLY6,
-	SL_CLASS_ICMP6, /* ICMPv6 but ND: rare.h finds out whose, of the next two as well */
+	SL_CLASS_ICMP6, /* ICMPv6 but ND; rare.h classifies it further, and the next two */
 	SL_CLASS_FIRST_FRAGMENT6,
 	SL_CLASS_FRAGMENT6,
 	SL_CLASS_IP6,  /* not classified: IPv6 in an engine that decides it elsewhere */
-	SL_CLASS_ICMP, /* rare: rare.h finds out whose, of the next two as well */
+	SL_CLASS_ICMP, /* rare.h classifies this further, and the next two */
 	SL_CLASS_FIRST_FRAGMENT,
 	SL_CLASS_FRAGMENT,
-	SL_CLASS_ECHO, /* from here on by rare.h alone */
+	SL_CLASS_ECHO, /* from here on only used in rare.h */
 	SL_CLASS_ERROR_TO_BACKEND,
 	SL_CLASS_ERROR_TO_CLIENT,
 	SL_CLASS_ERROR_SNAT,
-	SL_CLASS_FRAGMENT_ECHO, /* fragments but the first */
+	SL_CLASS_FRAGMENT_ECHO, /* fragments other than the first */
 	SL_CLASS_FRAGMENT_TO_BACKEND,
 	SL_CLASS_FRAGMENT_TO_CLIENT,
 	SL_CLASS_FRAGMENT_SNAT,
 };
 
-/* What classify hands to route. */
+/* What the first pass found, for the second. */
 struct sl_lookup {
 	union {
 		const struct sl_service *service;
 		const struct sl_reply_entry *reply;
 	};
-	uint32_t at; /* of a service: the slot in its table; of a reply: the place of its route;
-		      * to a pool: the protocol */
+	uint32_t at;	      /* the slot; of a reply: index of its route; pool: protocol */
 	uint8_t packet_class; /* enum sl_packet_class */
 	uint8_t reason;	      /* enum sl_reason */
 	uint8_t l3;
 	uint8_t l4;
-	/* IPv4: hash of the flow's key where its service looks flows up, else 0. IPv6: the key. */
+	/* IPv4: hash of the flow's key, or 0 if the service looks up no flows. IPv6: the key. */
 	uint64_t hash;
 };
 
-/* The place of a prefix, or ~0. A place that is empty looks like ::/0, but for its kind. */
+/* The index of the route for exactly this prefix, or ~0. An empty record looks like ::/0, except
+ * for its kind. */
 SL_INLINE uint32_t sl_route_find_prefix(const struct sl_tables *t, const union sl_addr *prefix,
 					uint32_t length)
 {
@@ -80,14 +81,14 @@ SL_INLINE uint32_t sl_route_find_prefix(const struct sl_tables *t, const union s
 	return ~0u;
 }
 
-/* The longest prefix that holds an IPv4 address; its place, or ~0 where none does. */
+/* The index of the route with the longest prefix that contains an IPv4 address, or ~0. */
 SL_INLINE uint32_t sl_route_find4(const struct sl_tables *t, sl_be32 dst)
 {
 	const struct sl_bank *bank = sl_seam_bank(t);
 
 	for (int i = 0; i < SL_PREFIX_LENGTHS; i++) {
 		uint32_t length = bank->lengths4[i];
-		uint32_t host = 128 - length; /* bits beyond the prefix */
+		uint32_t host = 128 - length; /* bits after the prefix */
 		union sl_addr prefix;
 		uint32_t index;
 
@@ -101,7 +102,7 @@ SL_INLINE uint32_t sl_route_find4(const struct sl_tables *t, sl_be32 dst)
 	return ~0u;
 }
 
-/* The first bits of half an address, as it is loaded; from none to more than it has. */
+/* A mask for the first bits of half an address, as loaded. `bits` may be 0 or more than 64. */
 SL_INLINE uint64_t sl_half_mask(uint32_t bits)
 {
 	return bits >= 64 ? ~0ull : bits ? __builtin_bswap64(~0ull << (64 - bits)) : 0;
@@ -133,16 +134,16 @@ SL_INLINE void sl_lookup_decided(struct sl_lookup *w, enum sl_reason reason)
 	w->reason = (uint8_t)reason;
 }
 
-/* To an address of a pool. */
+/* The packet is for an address of a SNAT pool. */
 SL_INLINE void sl_lookup_snat_reply(struct sl_lookup *w, uint8_t protocol, bool is_ipv6)
 {
 	w->packet_class = is_ipv6 ? SL_CLASS_SNAT_REPLY6 : SL_CLASS_SNAT_REPLY;
 	w->at = protocol;
 }
 
-/* A source that no host has (RFC 1122, 3.2.1.3; RFC 6890): of this network, loopback, multicast,
- * broadcast, or the destination itself. Any answer to it would go astray. 240.0.0.0/4 is reserved,
- * and hosts have addresses of it nevertheless: as a VIP may be one, so may a client. */
+/* A source address that no host can have (RFC 1122, 3.2.1.3; RFC 6890): of this network, loopback,
+ * multicast, broadcast, or equal to the destination. Any answer would go astray. 240.0.0.0/4 is
+ * reserved but some hosts use it, so it is allowed for clients as for VIPs. */
 SL_INLINE bool sl_martian4(sl_be32 src, sl_be32 dst)
 {
 	uint32_t net = (uint32_t)src & 0xff;
@@ -151,7 +152,8 @@ SL_INLINE bool sl_martian4(sl_be32 src, sl_be32 dst)
 	       (src == dst);
 }
 
-/* Likewise, of IPv6 (RFC 4291, 2.5.2 to 2.7): and none of one link, which goes no further. */
+/* The same for IPv6 (RFC 4291, 2.5.2 to 2.7). Link-local addresses count too, since they go no
+ * further than the link. */
 SL_INLINE bool sl_martian6(const union sl_addr *src, const union sl_addr *dst)
 {
 	bool nobody = !src->q[0] && (!src->q[1] || src->q[1] == 1ull << 56); /* :: and ::1 */
@@ -160,7 +162,7 @@ SL_INLINE bool sl_martian6(const union sl_addr *src, const union sl_addr *dst)
 	return nobody || local || src->b[0] == 0xff || sl_addr_equal(src, dst);
 }
 
-/* The slot of a flow to a service, as far as its affinity lets it matter whose it is. */
+/* The slot of a flow to a service. With client affinity a part of the client is ignored. */
 SL_INLINE uint32_t sl_slot_index4(const struct sl_root *root, const struct sl_service *s,
 				  sl_be32 src, sl_be16 sport, sl_be32 dst)
 {
@@ -170,7 +172,7 @@ SL_INLINE uint32_t sl_slot_index4(const struct sl_root *root, const struct sl_se
 	       s->slot_mask;
 }
 
-/* source: the client's, as the flow's key has it. */
+/* source: the client in the flow's key. */
 SL_INLINE uint32_t sl_slot_index6(const struct sl_root *root, const struct sl_service *s,
 				  const union sl_addr *src, uint64_t source,
 				  const union sl_addr *dst)
@@ -184,7 +186,7 @@ SL_INLINE uint32_t sl_slot_index6(const struct sl_root *root, const struct sl_se
 	return sl_hash_slot_of(source, dst, s->slot_endpoint, root->slot_key) & s->slot_mask;
 }
 
-/* To a service: pick the slot, fetch what comes next. */
+/* The packet is for a service: finds the slot, prefetches what comes next. */
 SL_INLINE void sl_classify_service(const struct sl_tables *t, const struct sl_service *s,
 				   const struct sl_parsed *o, struct sl_lookup *w)
 {
@@ -202,7 +204,7 @@ SL_INLINE void sl_classify_service(const struct sl_tables *t, const struct sl_se
 	}
 }
 
-/* The same for IPv6, whose digest costs more than a key that nobody looks up. */
+/* The same for IPv6. Its digest costs too much to be computed for a key that nobody looks up. */
 SL_INLINE void sl_classify_service6(const struct sl_tables *t, const struct sl_service *s,
 				    const struct sl_parsed *o, struct sl_lookup *w)
 {
@@ -221,7 +223,8 @@ SL_INLINE void sl_classify_service6(const struct sl_tables *t, const struct sl_s
 	}
 }
 
-/* From a backend: ours unless its destination, whose route is at that place, is exempt. */
+/* The packet is from a backend: ours, unless the destination's route (at that index) says that it
+ * is exempt. */
 SL_INLINE void sl_classify_reply(const struct sl_tables *t, const struct sl_reply_entry *r,
 				 uint32_t index, enum sl_packet_class packet_class,
 				 struct sl_lookup *w)
@@ -240,7 +243,8 @@ SL_INLINE void sl_classify_reply(const struct sl_tables *t, const struct sl_repl
 		sl_lookup_decided(w, SL_REASON_not_ours);
 }
 
-/* Neither to a service nor from a backend: what is to a VIP still is ours. */
+/* The packet is neither for a service nor from a backend, but it is still ours if its destination
+ * is a VIP. */
 SL_INLINE void sl_classify_unmatched(const struct sl_tables *t, const union sl_addr *dst,
 				     const struct sl_parsed *o, bool martian, struct sl_lookup *w,
 				     bool is_ipv6)
@@ -277,8 +281,8 @@ SL_INLINE bool sl_classify_arp(const struct sl_tables *t, const struct sl_packet
 	return sl_service_find(t, &target, 0) != NULL;
 }
 
-/* A neighbour solicitation for a VIP (RFC 4861, 7.1.1), from this link. Its checksum isn't looked
- * at: the answer's is made from it (nd.h), so that a wrong one stays wrong. */
+/* Whether this is a neighbour solicitation for a VIP (RFC 4861, 7.1.1) from this link. The checksum
+ * isn't checked: the answer's checksum is derived from it (nd.h), so a wrong one stays wrong. */
 SL_INLINE bool sl_classify_nd(const struct sl_tables *t, const struct sl_packet *p,
 			      const struct sl_parsed *o)
 {
@@ -294,7 +298,7 @@ SL_INLINE bool sl_classify_nd(const struct sl_tables *t, const struct sl_packet 
 	return !sl_addr_is4(&target) && sl_service_find(t, &target, 0) != NULL;
 }
 
-/* IPv6, whose header is at w->l3; of a frame to a group, too. */
+/* IPv6; its header is at w->l3. The frame may have a group address. */
 SL_INLINE void sl_classify6_any(const struct sl_tables *t, const struct sl_packet *p,
 				struct sl_lookup *w)
 {
@@ -346,7 +350,7 @@ SL_INLINE void sl_classify6_any(const struct sl_tables *t, const struct sl_packe
 		sl_classify_unmatched(t, &o.dst6, &o, sl_martian6(&o.src6, &o.dst6), w, true);
 }
 
-/* IPv6, whose header is at w->l3, in a frame that was admitted. */
+/* IPv6; its header is at w->l3. The frame was admitted. */
 SL_INLINE void sl_classify6_impl(const struct sl_tables *t, const struct sl_packet *p,
 				 struct sl_lookup *w)
 {
@@ -355,13 +359,13 @@ SL_INLINE void sl_classify6_impl(const struct sl_tables *t, const struct sl_pack
 		sl_lookup_decided(w, SL_REASON_not_ours);
 }
 
-/* All but IPv6, which is left as SL_CLASS_IP6. */
+/* Everything but IPv6, for which the class becomes SL_CLASS_IP6. */
 SL_INLINE void sl_classify4(const struct sl_tables *t, const struct sl_packet *p,
 			    struct sl_lookup *w)
 {
 	struct sl_parsed o = {
 		0
-	}; /* clang may load what a branch left unset, the verifier won't */
+	}; /* clang may load members that a branch left unset, which the verifier refuses */
 	enum sl_reason reason;
 	union sl_addr to;
 

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* A packet's journey; an engine includes it by rare.h, which has what is rare besides:
+/* The decision: what happens to a packet. An engine includes rare.h, which includes this.
  *
- *     sl_classify()   parse.h → classify.h    whose is it, and which slot?
- *     sl_route()      forward.h or reply.h    where to, and the rewritten bytes
- *                     or fullnat.h
- *     sl_decide_end() answer.h                what the sender is told, if it can't go on
+ *     sl_classify()    parse.h, classify.h     whose packet is it, which slot or route?
+ *     sl_route()       forward.h or reply.h    which backend or next hop; rewrites the packet
+ *                      or fullnat.h
+ *     sl_decide_end()  answer.h                answers the sender, if the packet can't go on
  *
- * ICMP and fragments take another way, from classify on: rare.h.
+ * ICMP and fragments take another way after classification: rare.h.
  *
- * Both are pure but for the tables: no clock, no log, no system call, no allocation. The verdict is
- * a reason (abi/reason.h), and for SL_FORWARD the port to leave by. SL_REASON_torn_table
- * means that the tables moved twice meanwhile: look at the root again and repeat. Nothing is
- * written then but what may be written twice (an ECN mark, a smaller MSS), and a limit may have
- * been charged.
+ * Apart from the tables these are pure functions: no clock, no log, no system call, no allocation.
+ * The verdict is a reason (abi/reason.h), and for SL_FORWARD the egress port. SL_REASON_torn_table
+ * means that the tables changed twice meanwhile, and the caller has to take a new snapshot and
+ * start over. At that point only such changes have been made to the packet as may be made twice (an
+ * ECN mark, a smaller MSS), though a limit may have been charged.
  */
 #ifndef SL_CORE_DECIDE_H
 #define SL_CORE_DECIDE_H
@@ -24,7 +24,7 @@
 #include "nd.h"
 #include "reply.h"
 
-/* Of a service or a backend that is limited, or of QUIC. */
+/* A packet on the extended path, except full NAT. */
 SL_INLINE enum sl_reason sl_extended_impl(const struct sl_tables *t, struct sl_packet *p,
 					  const struct sl_lookup *w, uint16_t *egress, bool is_ipv6)
 {
@@ -33,7 +33,7 @@ SL_INLINE enum sl_reason sl_extended_impl(const struct sl_tables *t, struct sl_p
 		       : sl_route_reply(t, p, w, egress, is_ipv6, SL_VARIANT_EXTENDED);
 }
 
-/* Of a service of full NAT. */
+/* A packet to a service in mode fullnat. */
 SL_INLINE enum sl_reason sl_fullnat_impl(const struct sl_tables *t, struct sl_packet *p,
 					 const struct sl_lookup *w, uint16_t *egress, bool is_ipv6)
 {

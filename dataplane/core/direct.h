@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Forwarding mode direct: to the backend's MAC address, and nothing else changes.
+/* Forwarding mode direct: changes the destination MAC address to the backend's, and nothing else.
  *
  * The backend has the VIP itself, on an interface that doesn't answer ARP for it, and answers the
- * client without us. We act as a bridge would, so the TTL stays as it is, even at 1. Both are on
- * one link: behind a router the packet would only come back to us.
+ * client directly. We act as a bridge, so the TTL doesn't change, even if it is 1. The backend has
+ * to be on a link of ours: a router in between would send the packet back to us.
  */
 #ifndef SL_CORE_DIRECT_H
 #define SL_CORE_DIRECT_H

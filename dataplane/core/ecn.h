@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Explicit congestion notification (RFC 3168): telling a sender that it is too fast without
- * dropping.
+/* Explicit congestion notification (RFC 3168): tells a sender that it is too fast, without dropping
+ * its packets.
  */
 #ifndef SL_CORE_ECN_H
 #define SL_CORE_ECN_H
@@ -10,14 +10,14 @@
 
 enum { SL_ECN = 3, SL_ECN_CE = 3 }; /* bits of the TOS byte; ECT is 1 or 2 */
 
-/* Whether a mark would be understood, by TCP. UDP may be capable, but whoever sends it may not
- * listen. */
+/* Whether the sender would react to a mark. Only asked for TCP: a UDP sender may set ECT and ignore
+ * marks. */
 SL_INLINE bool sl_ecn_capable(const void *l3)
 {
 	return ((const struct sl_ip4 *)l3)->tos & SL_ECN;
 }
 
-/* Sets CE. TOS shares a 16-bit word with version and IHL and is its second byte. */
+/* Sets CE. TOS is the second byte of the 16-bit word that it shares with version and IHL. */
 SL_INLINE void sl_ecn_mark(struct sl_packet *p, uint32_t l3)
 {
 	struct sl_ip4 *ip = sl_packet_at_parsed(p, l3, sizeof(*ip));
@@ -30,7 +30,7 @@ SL_INLINE void sl_ecn_mark(struct sl_packet *p, uint32_t l3)
 	ip->tos = tos;
 }
 
-/* In IPv6 the two bits begin the second half of the second byte, and nothing sums them. */
+/* In IPv6 the two bits begin the second half of the second byte, and no checksum covers them. */
 SL_INLINE bool sl_ecn_capable6(const void *l3)
 {
 	return ((const uint8_t *)l3)[1] & SL_ECN << 4;

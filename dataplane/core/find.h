@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Services and backends by what a packet says: its address, protocol and port.
+/* Finds the service of a packet, or the reply entry of the backend that sent it, by address,
+ * protocol and port.
  *
- * A port's own record comes first. Where there is none it may be of a range: those of an address
- * and a protocol are numbered, and asked in turn, where the bank has any at all.
+ * A record for the port itself comes first. If there is none, a service with a range of ports may
+ * have it. The ranges of an address and protocol are numbered and tried in turn, but only if the
+ * bank has any range.
  */
 #ifndef SL_CORE_FIND_H
 #define SL_CORE_FIND_H
@@ -10,7 +12,7 @@
 #include "../abi/cuckoo.h"
 #include "seam.h"
 
-/* The record under this key; *place: where it is. */
+/* The record with this key; *index: its index, if it was found. */
 SL_INLINE const struct sl_service *sl_service_find_at(const struct sl_tables *t,
 						      const union sl_addr *vip, uint32_t key,
 						      uint32_t *index)
@@ -61,7 +63,7 @@ sl_reply_entry_find(const struct sl_tables *t, const union sl_addr *backend, uin
 	return sl_reply_entry_find_at(t, backend, endpoint, &index);
 }
 
-/* The place of the service whose range has the port, or ~0. */
+/* The index of the service whose range includes the port, or ~0. */
 SL_INLINE uint32_t sl_service_range_impl(const struct sl_tables *t, const union sl_addr *vip,
 					 uint32_t endpoint)
 {
@@ -79,7 +81,7 @@ SL_INLINE uint32_t sl_service_range_impl(const struct sl_tables *t, const union 
 	return ~0u;
 }
 
-/* The same of the backends of such services. */
+/* The same for reply entries. */
 SL_INLINE uint32_t sl_reply_range_impl(const struct sl_tables *t, const union sl_addr *backend,
 				       uint32_t endpoint)
 {
@@ -97,7 +99,7 @@ SL_INLINE uint32_t sl_reply_range_impl(const struct sl_tables *t, const union sl
 	return ~0u;
 }
 
-/* The service of a port, of its own or of a range. */
+/* The service of a port, whether it has the port or a range. */
 SL_INLINE const struct sl_service *sl_service_of(const struct sl_tables *t,
 						 const union sl_addr *vip, uint32_t endpoint)
 {
@@ -108,7 +110,7 @@ SL_INLINE const struct sl_service *sl_service_of(const struct sl_tables *t,
 	return sl_seam_service(t, sl_service_range(t, vip, endpoint));
 }
 
-/* The record of a backend's port, likewise. */
+/* The reply entry of a port, likewise. */
 SL_INLINE const struct sl_reply_entry *
 sl_reply_entry_of(const struct sl_tables *t, const union sl_addr *backend, uint32_t endpoint)
 {

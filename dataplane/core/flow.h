@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* The flow table as engines use it; its records and the rules for concurrent writers are in
- * abi/flow.h.
+/* Operations on the flow table. abi/flow.h has its records and the rules for concurrent writers.
  *
- * Two-choice buckets of four. A new entry goes to its first bucket while that has room, then to its
- * second, and when both are full an entry of the first pair moves to its own other bucket, at most
- * two steps deep: at 0.75 load and a million random flows no insert fails. (Placing in the emptier
- * bucket instead would put a third of the entries where a look-up touches a second line.)
+ * The table has two-choice buckets of four entries. A new entry goes to its first bucket while that
+ * has room, then to its second. If both are full, an entry of either moves to its own other bucket,
+ * if need be after another entry made room there. So at a load of 0.75 no insert of a million
+ * random flows fails. (If entries went to the emptier bucket instead, a third of all look-ups would
+ * touch a second line.)
  *
- * A moving entry stands in both places for a moment, with the same value, so a reader always finds
- * it. Two writers that insert the same flow at once may make two entries; every reader takes the
- * first in order (first bucket, lowest way), and the writer whose entry isn't that one takes its
- * own back, so they agree from the next packet on.
+ * While an entry moves, it is in both buckets with the same value, so a reader always finds it. Two
+ * writers that insert the same flow at once may make two entries. All readers use the first one in
+ * order (first bucket, lowest way), and the writer of the other removes its own, so from the next
+ * packet on all agree.
  */
 #ifndef SL_CORE_FLOW_H
 #define SL_CORE_FLOW_H
@@ -23,8 +23,8 @@
 #include <smmintrin.h>
 #endif
 
-/* So many failures in a row, of flows that in a table that isn't full are one in 100,000, tell that
- * it is. Then one flow in 2^SL_FLOW_RETRY_SHIFT tries. */
+/* After this many failed inserts in a row the table counts as full. (In a table with room, one
+ * insert in 100,000 fails.) Then only one new flow in 2^SL_FLOW_RETRY_SHIFT tries to make room. */
 #define SL_FLOW_FULL_AFTER  4
 #define SL_FLOW_RETRY_SHIFT 10
 
@@ -34,7 +34,7 @@ struct sl_flow_at {
 	uint64_t value;
 };
 
-/* Bit mask of the ways whose key is `key`, without a branch. */
+/* A mask of the ways that have this key, computed without a branch. */
 SL_INLINE uint32_t sl_bucket_match(const struct sl_bucket *b, uint64_t key)
 {
 #if defined(__SSE4_1__) && !defined(__bpf__)
@@ -50,7 +50,7 @@ SL_INLINE uint32_t sl_bucket_match(const struct sl_bucket *b, uint64_t key)
 #endif
 }
 
-/* Lowest set bit of a way mask that isn't 0; BPF has no instruction for it. */
+/* The lowest way of a mask that isn't 0. BPF has no instruction for it. */
 SL_INLINE uint32_t sl_way_first(uint32_t mask)
 {
 #ifdef __bpf__
@@ -83,8 +83,8 @@ SL_INLINE bool sl_entry_swap(uint64_t *word, uint64_t from, uint64_t to)
 	return __sync_val_compare_and_swap(word, from, to) == from;
 }
 
-/* Ticks since the entry was last seen; 0 where its time lies ahead: a token bucket's does, and so
- * may one that was stamped by a clock slightly ahead of ours. */
+/* Ticks since the entry was last seen. 0 if its time lies in the future, as that of a token bucket
+ * does, or one stamped by a clock slightly ahead of ours. */
 SL_INLINE uint64_t sl_flow_age(uint64_t value, uint64_t now)
 {
 	uint64_t age = (now - sl_flow_time(value)) & SL_TIME_MASK;
@@ -97,7 +97,7 @@ SL_INLINE bool sl_flow_alive(uint64_t value, const struct sl_flow_timeouts *time
 	return sl_flow_within(value, now, timeouts->lifetime[sl_flow_state(value)]);
 }
 
-/* Whether the entry's place may be taken: its time and the grace are over. */
+/* Whether another flow may replace the entry: it has expired, and the grace is over. */
 SL_INLINE bool sl_flow_replaceable(const struct sl_tables *t, uint64_t key, uint64_t value,
 				   uint64_t now)
 {
@@ -122,8 +122,8 @@ SL_INLINE struct sl_bucket *sl_flow_bucket(const struct sl_tables *t, uint64_t h
 					: sl_hash_bucket(hash, n));
 }
 
-/* The entry of a flow, alive or dead. The key is read again after the value: an entry that became
- * another flow's between the two is passed over. The first bucket is looked at once more after the
+/* Finds a flow's entry, expired or not. The key is read again after the value, so that an entry
+ * that another flow took in between isn't used. The first bucket is searched once more after the
  * second, since a moving entry may have come from there meanwhile. */
 SL_INLINE struct sl_flow_at sl_flow_find(const struct sl_tables *t, uint64_t key, uint64_t hash)
 {
@@ -145,8 +145,8 @@ SL_INLINE struct sl_flow_at sl_flow_find(const struct sl_tables *t, uint64_t key
 	return at;
 }
 
-/* Takes a place in the bucket that is empty or whose entry is long dead, and fills it: its way, or
- * -1 where there is none. */
+/* Inserts into the bucket, at an empty or replaceable entry. Returns the way, or -1: there is
+ * none. */
 SL_INLINE int sl_bucket_insert(const struct sl_tables *t, struct sl_bucket *b, uint64_t key,
 			       uint64_t value, uint64_t now)
 {
@@ -164,8 +164,8 @@ SL_INLINE int sl_bucket_insert(const struct sl_tables *t, struct sl_bucket *b, u
 	return -1;
 }
 
-/* Moves the entry to its other bucket, which leaves its place dead but not empty: false when it has
- * no room there or is no longer there itself. */
+/* Moves an entry to its other bucket. False: there is no room, or the entry is gone. The entry's
+ * old position then is empty. */
 SL_INLINE bool sl_flow_move(const struct sl_tables *t, struct sl_bucket *from, uint32_t way,
 			    uint64_t now)
 {
@@ -190,9 +190,9 @@ SL_INLINE bool sl_flow_move(const struct sl_tables *t, struct sl_bucket *from, u
 	if (copy < 0)
 		return false;
 	if (counters)
-		counters->moved++; /* control voids a scan of the table that an entry moved under */
-	/* From here on readers find either. The old one is shut before it goes, and what was
-	 * written there since the copy was made goes along. */
+		counters->moved++; /* control discards a scan during which an entry moved */
+	/* From here on readers find either entry. The old one is made busy before it is removed,
+	 * and a value that was stored there after the copy is carried over. */
 	if (sl_likely(sl_entry_swap(&from->key[way], key, key | SL_FLOW_BUSY))) {
 		newer = sl_entry_load(&from->value[way]);
 		if (newer != value)
@@ -200,23 +200,23 @@ SL_INLINE bool sl_flow_move(const struct sl_tables *t, struct sl_bucket *from, u
 		sl_entry_store(&from->key[way], 0);
 		return true;
 	}
-	/* Somebody else moved it, or took its place. */
+	/* Another writer moved the entry, or replaced it. */
 	sl_entry_swap(&to->key[copy & (SL_FLOW_WAYS - 1)], key, 0);
 	return false;
 }
 
-/* Making room in one of a key's two buckets: by moving one of the entries there to its own other
- * bucket, or first one from that, so that ours may follow. */
+/* Makes room in one of a key's two buckets. Either an entry there moves to its own other bucket; or
+ * first an entry moves out of that bucket, and then the one here moves in. */
 struct sl_flow_room {
 	const struct sl_tables *t;
 	uint64_t hash; /* of the key */
 	uint64_t now;
-	bool beyond; /* the round before has made room in the other bucket */
+	bool beyond; /* the last round has made room in the other bucket */
 	bool made;
 };
 
-/* Rounds: a try for each entry of the two buckets, then two (room beyond, and the entry follows)
- * for each entry of each one's other bucket. */
+/* Rounds: one for each entry of the two buckets; then for each of these and each entry of its other
+ * bucket two rounds, one that makes room there and one that moves the entry. */
 enum {
 	SL_FLOW_NEAR = 2 * SL_FLOW_WAYS,
 	SL_FLOW_FAR = 2 * SL_FLOW_WAYS,
@@ -247,16 +247,17 @@ static long sl_flow_make_room(uint32_t i, void *state)
 	return room->made;
 }
 
-/* Makes room, unless the table is known to be full: to find that out costs thousands of cycles,
- * which a flood of SYNs would have us pay for each. After some failures in a row one flow in many
- * tries, and the first that succeeds ends it. */
+/* Makes room, unless the table counts as full: finding that out again costs thousands of cycles,
+ * which a SYN flood would make us pay for each packet. After some failures in a row only one flow
+ * in many tries; the first success resets this. */
 SL_INLINE bool sl_flow_relocate_impl(const struct sl_tables *t, uint64_t key, uint64_t now)
 {
 	const struct sl_root *root = sl_seam_root(t);
 	struct sl_service_counters *counters =
 		sl_seam_service_counters(t, sl_flow_key_service(key));
-	/* Never set to begin with (times have 48 bits), but no verifier knows: one that walks a
-	 * round but once would take the second of two for dead code. */
+	/* Always false at first (times have 48 bits). Written so that the verifier can't prove it:
+	 * it walks the loop's body only once, and would remove the second kind of round as dead
+	 * code. */
 	struct sl_flow_room room = { .t = t, .now = now, .beyond = now >> 63 };
 
 	if (!root || !counters)
@@ -270,7 +271,8 @@ SL_INLINE bool sl_flow_relocate_impl(const struct sl_tables *t, uint64_t key, ui
 	return room.made;
 }
 
-/* A place for the flow in either of its buckets: the bucket, and the way in *way; NULL for none. */
+/* Inserts into either bucket of the flow. Returns the bucket, and the way in *way; NULL: both are
+ * full. */
 SL_INLINE struct sl_bucket *sl_flow_insert_either(const struct sl_tables *t, uint64_t key,
 						  uint64_t hash, uint64_t value, uint64_t now,
 						  int *way)
@@ -285,8 +287,8 @@ SL_INLINE struct sl_bucket *sl_flow_insert_either(const struct sl_tables *t, uin
 	return NULL;
 }
 
-/* Enters a flow that was not found. Gives back the entry's value, which is another writer's if that
- * one was first; 0 when both its buckets are full: sl_flow_relocate() may make room then. */
+/* Inserts a flow that was not found. Returns the entry's value, which is another writer's if that
+ * one came first; 0: both buckets are full, and sl_flow_relocate() may make room. */
 SL_INLINE uint64_t sl_flow_insert(const struct sl_tables *t, uint64_t key, uint64_t hash,
 				  uint64_t value, uint64_t now)
 {
@@ -303,8 +305,8 @@ SL_INLINE uint64_t sl_flow_insert(const struct sl_tables *t, uint64_t key, uint6
 	return first.value;
 }
 
-/* Rewrites the entry that was found, unless somebody else did meanwhile. False: it has become
- * another flow's, or goes. */
+/* Updates the value of an entry that was found, unless another writer did meanwhile. False: the
+ * entry belongs to another flow by now, or is being removed. */
 SL_INLINE bool sl_flow_update(struct sl_flow_at *at, uint64_t key, uint64_t value)
 {
 	sl_entry_swap(&at->bucket->value[at->way], at->value, value);
@@ -312,7 +314,8 @@ SL_INLINE bool sl_flow_update(struct sl_flow_at *at, uint64_t key, uint64_t valu
 	return sl_entry_load(&at->bucket->key[at->way]) == key;
 }
 
-/* Clears the entries of a bucket that are long dead. A few buckets a burst keep the table clean. */
+/* Clears the bucket's entries that expired and are past the grace. Engines sweep a few buckets at a
+ * time. */
 SL_INLINE void sl_flow_sweep(const struct sl_tables *t, struct sl_bucket *b, uint64_t now)
 {
 	for (uint32_t way = 0; way < SL_FLOW_WAYS; way++) {

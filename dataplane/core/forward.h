@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Second half of the decision for a packet to a service: its backend, by slot, entry or id, the
- * limits that concern it, and the rewritten bytes.
+/* Second pass of the decision for a packet to a service: finds its backend by slot, flow entry or
+ * QUIC server id, applies the limits, and rewrites the packet.
  *
- * The records are copied, then the bank's sequence word is read once more: what is written to the
- * packet comes from one generation.
+ * Everything that is stored into the packet is copied from the tables first; then the bank's
+ * sequence word is read once more. So all of it is of one generation.
  */
 #ifndef SL_CORE_FORWARD_H
 #define SL_CORE_FORWARD_H
@@ -15,8 +15,8 @@
 #include "snat.h"
 #include "variant.h"
 
-/* What tracking has to know. Classify had the flow's hash at hand if the service looked flows up
- * then. */
+/* The flow query of a packet. classify computed the flow's hash if the service looked up flows at
+ * that time. */
 SL_INLINE struct sl_flow_query sl_flow_query_of(const struct sl_tables *t,
 						const struct sl_service *s,
 						const struct sl_lookup *w, uint64_t key,
@@ -35,7 +35,7 @@ SL_INLINE struct sl_flow_query sl_flow_query_of(const struct sl_tables *t,
 	return query;
 }
 
-/* The key of the flow that a packet to a service is of. */
+/* The key of the flow that a packet to a service belongs to. */
 SL_INLINE uint64_t sl_lookup_flow_key(const struct sl_lookup *w, const void *l3, sl_be16 port,
 				      bool is_ipv6)
 {
@@ -43,8 +43,8 @@ SL_INLINE uint64_t sl_lookup_flow_key(const struct sl_lookup *w, const void *l3,
 		       : sl_flow_key4(w->service->id, ((const struct sl_ip4 *)l3)->src, port);
 }
 
-/* Limits on new connections, before a backend is picked and anything is remembered. The first
- * packet of a UDP flow is one that no live entry knows. */
+/* Checks the limits on new connections, before a backend is picked and anything is stored. The
+ * first packet of a UDP flow is one without a live entry. */
 SL_INLINE uint32_t sl_route_limit_new(const struct sl_tables *t, uint64_t key, uint8_t protocol,
 				      bool begin, struct sl_policer_query *packet)
 {
@@ -54,7 +54,7 @@ SL_INLINE uint32_t sl_route_limit_new(const struct sl_tables *t, uint64_t key, u
 	return packet->begin ? sl_limit_check(t, packet) : SL_POLICER_PASS;
 }
 
-/* The backend that a packet's id names; 0: none, as in all services that aren't of QUIC. */
+/* The backend that the QUIC packet's server id names; 0: none, as in all other services. */
 SL_INLINE uint32_t sl_route_quic_backend(const struct sl_tables *t, const struct sl_packet *p,
 					 const struct sl_lookup *w, const void *l3, bool is_ipv6)
 {
@@ -68,8 +68,9 @@ SL_INLINE uint32_t sl_route_quic_backend(const struct sl_tables *t, const struct
 		       s->server_ids);
 }
 
-/* The slot; where an id names a backend (*firm), one that leads there and has its flows entered.
- * Without a branch: the verifier would walk all that follows twice. */
+/* Returns the slot. If a server id names a backend, returns one that leads there and has its flows
+ * entered, and sets *forced. There is no branch, or the verifier would walk all that follows
+ * twice. */
 SL_INLINE uint32_t sl_slot_forced(uint32_t slot, uint32_t named, uint32_t *forced)
 {
 	uint32_t is = (named | -named) >> 31;
@@ -79,7 +80,7 @@ SL_INLINE uint32_t sl_slot_forced(uint32_t slot, uint32_t named, uint32_t *force
 	return (slot & (is - 1)) | (sl_slot(named, 0, SL_SLOT_OPEN) & -is);
 }
 
-/* Whether a packet of that length can go to the backend, which counts from 1. */
+/* Whether a packet of this length can be sent to the backend; `backend` counts from 1. */
 SL_INLINE bool sl_route_goes(const struct sl_tables *t, const struct sl_service *s,
 			     uint32_t backend, uint32_t length)
 {
@@ -88,8 +89,8 @@ SL_INLINE bool sl_route_goes(const struct sl_tables *t, const struct sl_service 
 	return b && b->flags & SL_BACKEND_RESOLVED && length <= b->mtu;
 }
 
-/* The slot of the work at hand, and through it the backend; 0 for none. named: by the packet's id,
- * or 0. *bite: what the limit in the flow's entry says, where the service has one. */
+/* The backend that the packet's slot leads to; 0: none. named: the backend of the packet's server
+ * id, or 0. *verdict: that of the limit in the flow's entry, if the service has one. */
 SL_INLINE uint32_t sl_route_pick(const struct sl_tables *t, const struct sl_lookup *w,
 				 const void *l3, sl_be16 sport, uint16_t flags, uint8_t tcp_flags,
 				 const struct sl_policer_query *packet, uint32_t named,
@@ -120,6 +121,7 @@ SL_INLINE uint32_t sl_route_pick(const struct sl_tables *t, const struct sl_look
 		return sl_track(t, &query, &entry);
 	}
 	query.now = packet->now;
+	entry = (struct sl_flow_at){ .bucket = NULL };
 	backend = sl_track(t, &query, &entry);
 	if (!backend || !(flags & SL_SERVICE_ENTRY_TO) ||
 	    !sl_route_goes(t, s, backend, sl_l3_length(l3, is_ipv6)))
@@ -131,8 +133,7 @@ SL_INLINE uint32_t sl_route_pick(const struct sl_tables *t, const struct sl_look
 	return backend;
 }
 
-/* The limits that are asked once the backend is known; *bite: what the one in the flow's entry
- * said. */
+/* Checks the limits that need the backend. verdict: that of the limit in the flow's entry. */
 SL_INLINE enum sl_reason sl_route_limit(const struct sl_tables *t, struct sl_packet *p,
 					const struct sl_lookup *w, bool others,
 					struct sl_policer_query *packet,
@@ -152,10 +153,9 @@ SL_INLINE enum sl_reason sl_route_limit(const struct sl_tables *t, struct sl_pac
 	return SL_REASON_to_backend;
 }
 
-/* What hardly any packet is: to a backend whose MAC isn't known, larger than what fits the way
- * there, a SYN that is to say less, or of a service that isn't NAT. index: of the backend's record,
- * which may have moved since the caller looked. SL_REASON_to_backend: it goes on, and is on its way
- * already if the mode isn't NAT. */
+/* Exceptions: unresolved next hop, larger than the MTU, a SYN whose MSS is clamped, a mode other
+ * than NAT. index: the backend's record, which may have changed since the caller read it.
+ * SL_REASON_to_backend: go on; in a mode other than NAT the packet has been rewritten. */
 SL_INLINE enum sl_reason sl_route_exceptions(const struct sl_tables *t, struct sl_packet *p,
 					     const struct sl_lookup *w, const void *l3,
 					     uint64_t index, uint8_t mode, bool begin, bool is_ipv6)
@@ -187,7 +187,7 @@ SL_INLINE enum sl_reason sl_route_exceptions(const struct sl_tables *t, struct s
 	return (enum sl_reason)sl_mode(t, p, index, w->l3, w->l4, mode);
 }
 
-/* The packet comes from the address and port that its flow is bound to. */
+/* Replaces the packet's source by the SNAT address and port of its flow. */
 SL_INLINE bool sl_route_snat(const struct sl_tables *t, struct sl_packet *p,
 			     const struct sl_lookup *w, uint8_t protocol, uint64_t mapping,
 			     bool is_ipv6)
@@ -212,13 +212,13 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 	struct sl_service_counters *counters;
 	struct sl_backend_counters *backend_counters;
 	uint32_t backend, id, length = p->length, named = 0;
-	uint64_t key = 0, mapping = 0; /* of full NAT */
+	uint64_t key = 0, mapping = 0; /* for mode fullnat */
 	uint8_t mode, protocol, tcp_flags = 0;
 	uint16_t wants;
 	bool nat, exceptional, begin;
 	struct sl_nat n;
 
-	/* Each is checked at once: clang may look twice at what is checked later. */
+	/* Each pointer is checked at once: clang may load it twice if it is checked later. */
 	if (!(l3 = sl_l3_header(p, w, is_ipv6)) ||
 	    !(ports = sl_packet_at_parsed(p, w->l4, sizeof(*ports))))
 		return SL_REASON_bad_header;
@@ -276,9 +276,9 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 	if (sl_unlikely(!b))
 		return SL_REASON_bad_index;
 	id = b->counter_id;
-	/* Before the record is copied: what both need wouldn't fit XDP's stack. */
+	/* Before the record is copied: both together don't fit XDP's stack. */
 	if (sl_unlikely(wants & SL_SERVICE_LIMITED_TO) && b->flags & SL_BACKEND_RESOLVED &&
-	    sl_l3_length(l3, is_ipv6) <= b->mtu) { /* what goes nowhere isn't charged */
+	    sl_l3_length(l3, is_ipv6) <= b->mtu) { /* a packet that can't be sent isn't charged */
 		bool others = wants & SL_SERVICE_LIMIT_TO || policer.begin;
 		enum sl_reason reason;
 

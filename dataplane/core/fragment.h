@@ -1,23 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Fragments of a datagram to a service, or of a backend's reply: all go where the first one goes,
+/* Fragments of a datagram to a service, or of a backend's reply. All go where the first one goes,
  * each as it comes, without reassembly.
  *
- *   first     has the ports and is decided as any packet, tracking included. The ports are
- *             remembered under the datagram's identification (abi/fragment.h).
- *   others    have none. With those that are remembered the flow's slot and entry say where it is,
- *             as for the first one; nothing is entered or refreshed. No port and no transport
- *             checksum stands in them, so only the addresses are rewritten.
- *   before    its first one: to a service, it goes where the last datagram of the same two hosts
- *             and protocol goes that was in fragments; where there was none in the last seconds it
- *             is dropped. From a backend it can't be told from what isn't ours, and is the
- *             kernel's.
+ *   first    has the ports and is decided like a whole packet, including tracking. Its ports are
+ *            stored under the datagram's identification (abi/fragment.h).
+ *   later    with the stored ports, slot and flow entry tell its backend as for the first one, but
+ *            nothing is entered or refreshed. It contains no ports and no transport checksum, so
+ *            only addresses are rewritten.
+ *   before   the first one came: if sent to a service, it goes where the last fragmented datagram
+ *            of the same hosts and protocol went, or is dropped if there was none within seconds.
+ *            If sent by a backend, nothing shows that it is ours, and it is left to the kernel.
  *
- * docs/decisions/ has why. What a first fragment hides from a filter, a second one must not bring
- * (RFC 1858, RFC 3128): a first fragment holds the whole TCP or UDP header, and no other one
- * reaches into a TCP header.
+ * docs/decisions/0015-fragments-follow-the-first.md has the reasons. A later fragment must not
+ * carry what a filter has to see in the first one (RFC 1858, RFC 3128): a first fragment contains
+ * the whole TCP or UDP header, and no later one overlaps a TCP header.
  *
- * What follows the parsing is one for both families, with `is_ipv6` a constant wherever it is used;
- * fragment6.h has IPv6's own.
+ * After parsing, IPv4 and IPv6 share the code, with `is_ipv6` a constant at every call; fragment6.h
+ * has the rest of IPv6.
  */
 #ifndef SL_CORE_FRAGMENT_H
 #define SL_CORE_FRAGMENT_H
@@ -25,15 +24,15 @@
 #include "decide.h"
 #include "icmp.h"
 
-/* Where the headers of a fragment stand, as one number (seam.h): 0..7 the IP header, 8..15 that of
- * an IPv6 fragment, 0 for IPv4. */
+/* The offsets of a fragment's headers as one number (seam.h): 0..7 the IP header, 8..15 the IPv6
+ * fragment header, 0 for IPv4. */
 SL_INLINE uint32_t sl_fragment_where(uint32_t l3, uint32_t at)
 {
 	return l3 | at << 8;
 }
 
-/* Digests of both addresses, in which half of the identification takes the port's place: nobody
- * compares further than this, and who has a network of addresses can choose most of their bits. */
+/* IPv6: digests of both addresses, each with half of the identification in the port's place. Nobody
+ * compares the addresses themselves, and whoever owns a network can choose most of their bits. */
 SL_INLINE uint64_t sl_fragment_hash6(const struct sl_root *root, const struct sl_packet *p,
 				     uint32_t l3, uint32_t at, bool last)
 {
@@ -43,7 +42,7 @@ SL_INLINE uint64_t sl_fragment_hash6(const struct sl_root *root, const struct sl
 	uint64_t a, b;
 	uint32_t id;
 
-	/* Each is checked at once: clang may look twice at what is checked later. */
+	/* Each pointer is checked at once: clang may load it twice if it is checked later. */
 	if (!(e = sl_packet_at(p, at, sizeof(*e))))
 		return 0;
 	id = last ? 0 : (uint32_t)e->data;
@@ -56,7 +55,8 @@ SL_INLINE uint64_t sl_fragment_hash6(const struct sl_root *root, const struct sl
 	return sl_hash_mix(a, b | (uint64_t)last << 48, root->flow_key);
 }
 
-/* What a datagram is remembered under; last: what the last one of its hosts is. */
+/* The hash under which a datagram's ports are stored. last: that of the last datagram of its
+ * hosts. */
 SL_INLINE uint64_t sl_fragment_hash(const struct sl_root *root, const struct sl_packet *p,
 				    uint32_t where, bool last)
 {
@@ -89,7 +89,7 @@ SL_INLINE uint64_t sl_fragment_lookup(const struct sl_tables *t, uint64_t hash)
 	return 0;
 }
 
-/* What is remembered, or 0. guess: of the last datagram, where it's nothing of this one. */
+/* The stored value, or 0. guess: if there is none, that of the hosts' last datagram. */
 SL_INLINE uint64_t sl_fragment_find_impl(const struct sl_tables *t, const struct sl_packet *p,
 					 uint32_t where, bool guess)
 {
@@ -104,7 +104,7 @@ SL_INLINE uint64_t sl_fragment_find_impl(const struct sl_tables *t, const struct
 	return value;
 }
 
-/* In its own place, or that of the oldest. what: a value without its time. */
+/* Stores a value in the datagram's own entry, or in the oldest one. what: without a time. */
 SL_INLINE void sl_fragment_put(const struct sl_tables *t, uint64_t hash, uint64_t what)
 {
 	struct sl_fragments *f = sl_seam_fragments(t, (uint32_t)hash);
@@ -132,7 +132,7 @@ SL_INLINE void sl_fragment_put(const struct sl_tables *t, uint64_t hash, uint64_
 	sl_entry_store(&f->key[victim], hash ^ what);
 }
 
-/* Remembers; last: as the last datagram of its hosts too. */
+/* Stores a datagram's value; last: also as the last datagram of its hosts. */
 SL_INLINE void sl_fragment_enter_impl(const struct sl_tables *t, const struct sl_packet *p,
 				      uint32_t where, uint64_t what, bool last)
 {
@@ -145,8 +145,7 @@ SL_INLINE void sl_fragment_enter_impl(const struct sl_tables *t, const struct sl
 		sl_fragment_put(t, sl_fragment_hash(root, p, where, true), what);
 }
 
-/* Lengths and offsets that no sender of good will makes. offset, length: of what it carries, in
- * bytes. */
+/* Lengths and offsets that no honest sender uses. offset, length: of the payload, in bytes. */
 SL_INLINE bool sl_fragment_bad(uint32_t offset, uint32_t length, bool more)
 {
 	return (more && length & 7) || !length || offset + length > 65535;
@@ -161,7 +160,7 @@ SL_INLINE bool sl_fragment_bad4(const struct sl_ip4 *ip)
 	       (ip->protocol == SL_PROTO_TCP && offset && offset < sizeof(struct sl_tcp));
 }
 
-/* The first one of a datagram, whose ports are known. */
+/* A first fragment, whose ports are known. */
 SL_INLINE void sl_fragment_classify_first(const struct sl_tables *t, const struct sl_packet *p,
 					  const struct sl_parsed *o, uint32_t where,
 					  struct sl_lookup *w, bool is_ipv6)
@@ -207,7 +206,7 @@ SL_INLINE uint8_t sl_fragment_protocol(uint64_t value)
 	return sl_fragment_udp(value) ? SL_PROTO_UDP : SL_PROTO_TCP;
 }
 
-/* Any other of a datagram to a service. w->hash: the flow's key, as for a reply. */
+/* A later fragment of a datagram to a service. w->hash becomes the flow's key, as for a reply. */
 SL_INLINE void sl_fragment_classify_service(const struct sl_tables *t, const void *l3,
 					    uint64_t value, struct sl_lookup *w, bool is_ipv6)
 {
@@ -226,7 +225,7 @@ SL_INLINE void sl_fragment_classify_service(const struct sl_tables *t, const voi
 			: sl_slot_index4(root, s, client.w[3], sl_fragment_sport(value), vip.w[3]);
 }
 
-/* Any other of a backend's reply. */
+/* A later fragment of a backend's reply. */
 SL_INLINE void sl_fragment_classify_reply(const struct sl_tables *t, const void *l3, uint64_t value,
 					  struct sl_lookup *w, bool is_ipv6)
 {
@@ -243,7 +242,7 @@ SL_INLINE void sl_fragment_classify_reply(const struct sl_tables *t, const void 
 	w->hash = sl_reply_key(t, r->service, &client, sl_fragment_dport(value), is_ipv6);
 }
 
-/* A first fragment of a ping, or a later one, which looks the same for all of ICMP. */
+/* A fragment of a ping: the first one, or a later one, which can't be told from other ICMP. */
 SL_INLINE void sl_fragment_classify_icmp(const struct sl_tables *t, const struct sl_packet *p,
 					 const struct sl_parsed *o, uint32_t where,
 					 struct sl_lookup *w, bool is_ipv6)
@@ -262,7 +261,7 @@ SL_INLINE void sl_fragment_classify_icmp(const struct sl_tables *t, const struct
 			  false);
 }
 
-/* Any other. What is remembered of its first one, or 0. */
+/* A later fragment. Returns the stored value, or 0. */
 SL_INLINE uint64_t sl_fragment_classify_later(const struct sl_tables *t, const struct sl_packet *p,
 					      const void *l3, uint32_t where, struct sl_lookup *w,
 					      bool is_ipv6)
@@ -277,7 +276,7 @@ SL_INLINE uint64_t sl_fragment_classify_later(const struct sl_tables *t, const s
 		sl_fragment_classify_service(t, l3, value, w, is_ipv6);
 		break;
 	case SL_FRAGMENT_REPLY:
-		if (to_vip) { /* an address of a pool is answered for too */
+		if (to_vip) { /* we also answer for addresses of SNAT pools */
 			w->packet_class = SL_CLASS_FRAGMENT_SNAT;
 			w->hash = (uint16_t)sl_fragment_dport(value);
 		} else {
@@ -325,14 +324,14 @@ SL_INLINE void sl_fragment_classify(const struct sl_tables *t, const struct sl_p
 	}
 }
 
-/* The client's port, where w->hash is a key of IPv4; or a pool's. */
+/* The client's port, if w->hash is the key of an IPv4 flow; or a pool's port. */
 SL_INLINE sl_be16 sl_fragment_port4(const struct sl_lookup *w)
 {
 	return (sl_be16)(uint16_t)w->hash;
 }
 
-/* The limits that count every packet. The one in the flow's entry is asked there: a fragment is no
- * hit that keeps an entry alive, but it costs what it is long. port: the client's. */
+/* Applies the limits that count every packet. The limit in the flow's entry is charged by a look-up
+ * of its own: a fragment doesn't keep an entry alive, but costs its length. port: the client's. */
 SL_INLINE enum sl_reason sl_fragment_limit(const struct sl_tables *t, struct sl_packet *p,
 					   const struct sl_lookup *w, const void *l3,
 					   const union sl_addr *client, sl_be16 port, uint32_t id,
@@ -358,7 +357,7 @@ SL_INLINE enum sl_reason sl_fragment_limit(const struct sl_tables *t, struct sl_
 	return sl_route_limit(t, p, w, flags & others, &policer, verdict, is_ipv6);
 }
 
-/* No port and no transport checksum stands in it. */
+/* A later fragment has no ports and no transport checksum. */
 SL_INLINE void sl_fragment_rewrite(void *l3, struct sl_eth *eth, const struct sl_nat *n,
 				   bool to_client, bool is_ipv6)
 {
@@ -453,7 +452,7 @@ SL_INLINE enum sl_reason sl_fragment_to_client(const struct sl_tables *t, struct
 	return SL_REASON_to_client;
 }
 
-/* To an address of a pool. port: the one that the first fragment was to. */
+/* A fragment to an address of a SNAT pool. port: the destination port of the first fragment. */
 SL_INLINE enum sl_reason sl_fragment_snat(const struct sl_tables *t, struct sl_packet *p,
 					  const struct sl_lookup *w, sl_be16 port, uint16_t *egress,
 					  bool is_ipv6)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Fragments of IPv6, by fragment.h's rules and its table. What is different:
+/* IPv6 fragments, by the rules and the table of fragment.h. The differences:
  *
- *   A header of its own says that it is one, and extension headers stand before and behind it: a
- *   first fragment holds all of them and the transport's (RFC 7112), others those before alone.
- *   Only the first one tells the protocol (RFC 8200, 4.5), so that is remembered with the ports.
- *   Whether one reaches into the TCP header is asked as if nothing stood between that and the
- *   fragment header; all else that overlaps is for the end hosts to drop (RFC 5722).
+ *   A fragment header marks them, and there are extension headers before and behind it. A first
+ *   fragment contains all of them and the transport header (RFC 7112), later ones only those
+ *   before the fragment header. Only the first one tells the protocol (RFC 8200, 4.5), so it is
+ *   stored with the ports. Whether a later one overlaps the TCP header is checked as if that
+ *   followed the fragment header directly; end hosts have to drop other overlaps (RFC 5722).
  */
 #ifndef SL_CORE_FRAGMENT6_H
 #define SL_CORE_FRAGMENT6_H
@@ -13,20 +13,21 @@
 #include "fragment.h"
 #include "icmp6.h"
 
-/* Of a fragment whose own header is at `at`. */
+/* Of a fragment whose fragment header is at `at`. */
 SL_INLINE bool sl_fragment_bad6(const struct sl_ip6 *ip, const struct sl_ip6_extension *e,
 				uint32_t l3, uint32_t at)
 {
 	uint32_t is = (uint32_t)(e->type << 8 | e->left);
-	uint32_t before = at - l3 - (uint32_t)sizeof(*ip); /* headers that each fragment has */
+	uint32_t before = at - l3 - (uint32_t)sizeof(*ip); /* the headers that every fragment has */
 	uint32_t length = sl_ntohs(ip->length) - before - (uint32_t)sizeof(*e);
 
-	/* The whole may have 65,535 bytes, these headers among them. */
+	/* The whole datagram, with these headers, may have 65,535 bytes. */
 	return sl_fragment_bad(is & SL_IP6_OFFSET, length, is & SL_IP6_MORE) ||
 	       (is & SL_IP6_OFFSET) + length + before > 65535;
 }
 
-/* What both kinds have in common; NULL: it ends here, or has ended. at: its own header. */
+/* What first and later fragments have in common. NULL: the packet's way ends here. at: its fragment
+ * header. */
 SL_INLINE const struct sl_ip6 *sl_fragment_begin6(const struct sl_tables *t,
 						  const struct sl_packet *p,
 						  const struct sl_parsed *o, uint32_t at,
@@ -51,7 +52,7 @@ SL_INLINE const struct sl_ip6 *sl_fragment_begin6(const struct sl_tables *t,
 	return sl_fragment_bad6(ip, e, o->l3, at) ? NULL : ip;
 }
 
-/* The first one of a datagram. shape: sl_layout6_first_fragment_impl(). */
+/* A first fragment. layout: sl_layout6_first_fragment_impl(). */
 SL_INLINE void sl_first_fragment6_classify(const struct sl_tables *t, const struct sl_packet *p,
 					   uint64_t layout, struct sl_lookup *w)
 {
@@ -77,7 +78,8 @@ SL_INLINE void sl_first_fragment6_classify(const struct sl_tables *t, const stru
 	}
 }
 
-/* Any other. shape: sl_layout6_impl(). The client's port, where it goes on, or the pool's. */
+/* A later fragment. layout: sl_layout6_impl(). Returns the client's port, or the pool's, if it goes
+ * on. */
 SL_INLINE sl_be16 sl_fragment6_classify(const struct sl_tables *t, const struct sl_packet *p,
 					uint32_t layout, struct sl_lookup *w)
 {

@@ -1,20 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Full NAT. The way there is forward.h's, with one step more (snat.h): a flow's first packet, when
- * it's tracked, ends there and goes on here, where it gets its port.
+/* Mode fullnat. Packets to a service take the way of forward.h, plus one step (snat.h): when the
+ * first packet of a flow has been tracked, it continues here, where the flow gets its SNAT port.
  *
- * The way back is to an address of a pool. The port says which flow it is; its key which service,
- * and which client; its entry which backend, and nobody else may answer: so backends may be shared
- * by services, and a stranger who guesses a port is heard by nobody. What is of no flow, or of one
- * whose entry is dead, is dropped.
+ * Replies are sent to an address of a pool. The port leads to the flow's key, the key to the
+ * service and the client, and the flow's entry to the backend. Only that backend may answer. So
+ * services may share backends, and a stranger who guesses a port reaches nobody. A packet that
+ * belongs to no flow, or to one whose entry has expired, is dropped.
  *
- *   a packet, or a first fragment   from the backend: to the client, from the VIP
- *   a later fragment                as its first one (fragment.h), without ports
- *   an ICMP error                   about a packet pool → backend, from there or a router on the
- *                                   way: to the client, with the VIP as its source, as icmp.h has
- * it
+ *   packet, first fragment   from the flow's backend: to the client, with the VIP as its source
+ *   later fragment           as its first fragment (fragment.h), without ports
+ *   ICMP error               about a packet from the pool to a backend; sent by the backend or a
+ *                            router on the way: to the client, with the VIP as its source (icmp.h)
  *
- * Both families are decided by the same lines, in which `is_ipv6` is a constant wherever they are
- * used.
+ * IPv4 and IPv6 share the code: `is_ipv6` is a constant at every call.
  */
 #ifndef SL_CORE_FULLNAT_H
 #define SL_CORE_FULLNAT_H
@@ -22,8 +20,8 @@
 #include "forward.h"
 #include "reply.h"
 
-/* A flow's first packet, or one that sl_route_service() didn't find bound, which has done with it
- * all but what follows from the port; p->mtu: what it knew of that. */
+/* The first packet of a flow, or one whose SNAT port sl_route_service() didn't find. That function
+ * has done everything that doesn't depend on the port; p->mtu is the result of its search. */
 SL_INLINE enum sl_reason sl_fullnat_new_flow_impl(const struct sl_tables *t, struct sl_packet *p,
 						  const struct sl_lookup *w, uint16_t *egress,
 						  bool is_ipv6)
@@ -40,7 +38,7 @@ SL_INLINE enum sl_reason sl_fullnat_new_flow_impl(const struct sl_tables *t, str
 	uint8_t protocol;
 	bool begin;
 
-	/* Each is checked at once: clang may look twice at what is checked later. */
+	/* Each pointer is checked at once: clang may load it twice if it is checked later. */
 	if (!(l3 = sl_l3_header(p, w, is_ipv6)) ||
 	    !(ports = sl_packet_at_parsed(p, w->l4, sizeof(*ports))))
 		return SL_REASON_bad_header;
@@ -76,16 +74,16 @@ SL_INLINE enum sl_reason sl_fullnat_new_flow_impl(const struct sl_tables *t, str
 	return SL_REASON_to_backend;
 }
 
-/* Whom a port is bound to. */
+/* The flow of a reply to a SNAT port. */
 struct sl_snat_reply {
-	const struct sl_reply_entry *r; /* by the service's id */
+	const struct sl_reply_entry *r; /* reply entry, found by the service's id */
 	const struct sl_backend *backend;
 	uint64_t key;
 	union sl_addr client;
 	sl_be16 port; /* the client's */
 };
 
-/* The flow that a port of a pool's address is bound to; 0: none. */
+/* The key of the flow that has this port of a pool's address; 0: none. Also sets the client. */
 SL_INLINE uint64_t sl_snat_reply_key(const struct sl_tables *t, const union sl_addr *addr,
 				     sl_be16 port, struct sl_snat_reply *b, bool is_ipv6)
 {
@@ -118,7 +116,7 @@ SL_INLINE uint64_t sl_snat_reply_key(const struct sl_tables *t, const union sl_a
 	return sl_entry_load(at) == key ? key : 0;
 }
 
-/* Everything about it. False: of no flow. */
+/* Looks up flow, service and backend of a pool port. False if no flow has it. */
 SL_INLINE bool sl_snat_reply_find(const struct sl_tables *t, const union sl_addr *addr,
 				  sl_be16 port, struct sl_snat_reply *b, bool is_ipv6)
 {
@@ -139,7 +137,7 @@ SL_INLINE bool sl_snat_reply_find(const struct sl_tables *t, const union sl_addr
 	return b->backend != NULL;
 }
 
-/* Whether it's the flow's backend. */
+/* Whether this is the flow's backend. */
 SL_INLINE bool sl_snat_reply_is_from(const struct sl_snat_reply *b, const union sl_addr *addr,
 				     sl_be16 port)
 {
@@ -147,8 +145,8 @@ SL_INLINE bool sl_snat_reply_is_from(const struct sl_snat_reply *b, const union 
 	       (!b->backend->port || b->backend->port == port);
 }
 
-/* The place of the client's route, and what fits the way there. SL_REASON_to_client, or why there
- * is none. */
+/* The index of the client's route, and its MTU. Returns SL_REASON_to_client, or why there is no
+ * way. */
 SL_INLINE enum sl_reason sl_snat_reply_route(const struct sl_tables *t,
 					     const struct sl_snat_reply *b, uint32_t *at,
 					     uint32_t *mtu, bool is_ipv6)
@@ -163,8 +161,8 @@ SL_INLINE enum sl_reason sl_snat_reply_route(const struct sl_tables *t,
 	return sl_route_to_client(t, *at, &b->client, mac, &egress);
 }
 
-/* What the rewrite needs of that route, no earlier: what limits need besides wouldn't fit XDP's
- * stack. False: the tables have moved. */
+/* Reads the rest of that route. This comes after the limits: both together don't fit XDP's stack.
+ * False: the tables have changed. */
 SL_INLINE bool sl_snat_reply_next_hop(const struct sl_tables *t, uint32_t at, uint8_t mac[12],
 				      uint16_t *egress)
 {
@@ -177,7 +175,7 @@ SL_INLINE bool sl_snat_reply_next_hop(const struct sl_tables *t, uint32_t at, ui
 	return sl_seam_current(t);
 }
 
-/* TTL or hop limit, and the MAC addresses. */
+/* Decrements the TTL or hop limit, and sets the MAC addresses. */
 SL_INLINE bool sl_snat_reply_forward(struct sl_packet *p, uint32_t l3, const uint8_t mac[12],
 				     bool is_ipv6)
 {
@@ -211,7 +209,7 @@ SL_INLINE void sl_snat_reply_count(const struct sl_tables *t, const struct sl_pa
 	}
 }
 
-/* A packet with ports. w->at: its protocol; w->reverse is found here. */
+/* A reply with ports. w->at: its protocol. Sets w->reply. */
 SL_INLINE enum sl_reason sl_fullnat_reply_impl(const struct sl_tables *t, struct sl_packet *p,
 					       struct sl_lookup *w, uint16_t *egress, bool is_ipv6)
 {
@@ -226,7 +224,7 @@ SL_INLINE enum sl_reason sl_fullnat_reply_impl(const struct sl_tables *t, struct
 	uint32_t id, at, mtu;
 	sl_be16 port;
 
-	/* Each is checked at once: clang may look twice at what is checked later. */
+	/* Each pointer is checked at once: clang may load it twice if it is checked later. */
 	if (!(l3 = sl_l3_header(p, w, is_ipv6)) ||
 	    !(ports = sl_packet_at_parsed(p, w->l4, sizeof(*ports))))
 		return SL_REASON_bad_header;
@@ -255,8 +253,8 @@ SL_INLINE enum sl_reason sl_fullnat_reply_impl(const struct sl_tables *t, struct
 	port = b.r->port ? b.r->port : ports->src;
 	if (!sl_snat_reply_next_hop(t, at, mac, egress))
 		return SL_REASON_torn_table;
-	/* The VIP isn't copied, which wouldn't fit XDP's stack either. Should it be another's by
-	 * now, what this has become is of no flow. */
+	/* The VIP isn't copied, because XDP's stack has no room. If a publish changes it meanwhile,
+	 * the verdict is torn_table, and the packet as it is then belongs to no flow. */
 	if (!sl_nat_endpoint(p, w->l3, w->l4, protocol, &b.r->vip, port, true, is_ipv6))
 		return SL_REASON_bad_header;
 	if (sl_unlikely(!sl_seam_current(t)))

@@ -1,28 +1,30 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* The token bucket: one word, the time at which it is full again (GCRA, ITU-T I.371 annex A).
+/* The token bucket as one word: the time at which it is full again (GCRA, ITU-T I.371 annex A).
  *
- * A packet costs the time in which its tokens grow back. It passes while the bucket is then no
- * further than `depth` from full; what passes moves the word by its cost. Nothing is divided:
- * control turned the rate into costs (abi/limit.h). A packet that is larger than the whole burst
- * passes a full bucket, or it never would.
+ * A packet costs the time in which its tokens are refilled. It passes if the bucket then is at most
+ * `depth` away from full; if it passes, the word grows by its cost. There is no division, because
+ * control turned the rate into costs (abi/limit.h). A packet that is larger than the burst passes
+ * if the bucket is full, or it would never pass.
  *
- * Why it holds
- * - from 1 kbit/s to 100 Gbit/s: costs count 2^-24 ns, so a byte's is exact to 1e-6 at 100 Gbit/s,
- * and 64 kB at 1 kbit/s take 8.8e18 of 1.8e19.
- * - 48-bit words count ticks of 4 ns, of which 64 bytes at 100 Gbit/s are 1.28: the fraction is
- * rounded up or down by a hash of the word, so that it is right on average, and to some ticks in a
- * burst.
- * - idle for long: a word in the past is a full bucket, however far. 48-bit words come round after
- * 13 days, and look then like one that is up to an hour from full; the sweep clears an entry days
- *   before (abi/flow.h), and a bucket is never found further from full than `most` anyway. 64-bit
- *   words come round after 2 years and are swept the same way (meters), or stand a year of idling.
- * - a clock that steps back, or is behind another's, finds the bucket that much further from full:
- * by 50 us that is 50 us worth of tokens, which are there again 50 us later.
- * - two writers of one word: by compare-and-swap, the one who comes second gives up after some
- * tries: what is lost is the charge of its packet.
- * - a rate that grew: what an old rate left in the word is cut to `most`, an empty bucket at worst.
- * That is written down even by a packet that is dropped, or the next would find the same; but only
- * where it is more than clocks may differ by, or whose clock is behind gave tokens away.
+ * Why this is right:
+ *
+ * - From 1 kbit/s to 100 Gbit/s: costs count 2^-24 ns. So the cost of a byte is exact to 1e-6 at
+ *   100 Gbit/s, and 64 kB at 1 kbit/s cost 8.8e18 of at most 1.8e19.
+ * - 48-bit words count ticks of 4 ns; 64 bytes at 100 Gbit/s cost 1.28 ticks. The fraction is
+ *   rounded up or down by a hash of the word, so that it is right on average, and within some ticks
+ *   for a burst.
+ * - After a long idle time: a word in the past means a full bucket, however far it lies back.
+ *   48-bit words wrap around after 13 days, and then look like a bucket up to an hour from full;
+ *   the sweep clears an entry days before (abi/flow.h). 64-bit words wrap around after 2 years, so
+ *   a bucket may be idle for one. And a bucket never counts as further from full than `most`.
+ * - A clock that goes back, or is behind another engine's, finds the bucket that much further from
+ *   full: 50 us cost 50 us worth of tokens, which are there again 50 us later.
+ * - Two writers of one word use compare-and-swap. A writer that fails some times gives up, and only
+ *   its packet's charge is lost.
+ * - After a change to a higher rate, what the old rate left in the word is cut to `most`, at worst
+ *   an empty bucket. Even a packet that is dropped stores that, or the next would find the same;
+ *   but only if the difference is larger than clocks differ by, or a slow clock would give tokens
+ *   away.
  */
 #ifndef SL_CORE_GCRA_H
 #define SL_CORE_GCRA_H
@@ -34,10 +36,10 @@ enum sl_policer_verdict {
 	SL_POLICER_PASS,
 	SL_POLICER_MARK,
 	SL_POLICER_DROP,
-	SL_POLICER_UNLIMITED, /* nobody limits this one */
+	SL_POLICER_UNLIMITED, /* no limit applies to the subject */
 };
 
-#define SL_GCRA_SLACK (1000000u >> SL_TICK_SHIFT) /* ticks: clocks differ by less */
+#define SL_GCRA_SLACK (1000000u >> SL_TICK_SHIFT) /* ticks: clocks differ by less than this */
 
 /* In 2^-24 ns. */
 SL_INLINE uint64_t sl_gcra_cost(const struct sl_pace *pace, uint32_t bytes)
@@ -45,7 +47,8 @@ SL_INLINE uint64_t sl_gcra_cost(const struct sl_pace *pace, uint32_t bytes)
 	return bytes * pace->byte + pace->packet;
 }
 
-/* What becomes of a packet of that cost at a bucket that is `ahead` from full; all in one unit. */
+/* The verdict on a packet of this cost, if the bucket is `ahead` away from full. All in one
+ * unit. */
 SL_INLINE enum sl_policer_verdict sl_gcra_verdict(uint64_t ahead, uint64_t cost, uint64_t depth,
 						  bool may_mark)
 {
@@ -85,7 +88,7 @@ SL_INLINE uint64_t sl_gcra_ahead(uint64_t word, uint64_t now, uint64_t most)
 	return ahead < most ? ahead : most;
 }
 
-/* Draws `cost` from the bucket; all in 2^-8 ns. */
+/* Draws `cost` from the bucket. All in 2^-8 ns. */
 SL_INLINE enum sl_policer_verdict sl_gcra_draw(uint64_t *word, uint64_t now, uint64_t cost,
 					       uint64_t depth, uint64_t most, bool may_mark)
 {

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* ICMP that is ours (RFC 792, RFC 1122, RFC 5508).
+/* ICMP that concerns us (RFC 792, RFC 1122, RFC 5508).
  *
- *   echo request to a VIP    answered in place
- *   an error to a VIP        quotes a packet VIP → client: to the backend that sent it. Which one
- *                            that is, the flow's slot and entry say, as for the flow itself; but an
- *                            error enters and refreshes nothing, since anybody can send one.
- *   an error to a pool       of full NAT, that quotes a packet pool → backend: to the client, as
- * the next. an error elsewhere       that quotes a packet client → backend of a service: to the
- * client, with the VIP as its source, be it from the backend itself or from a router on the way
- * there: an inner address would be filtered outside.
+ *   echo request to a VIP   is answered in place.
+ *   error to a VIP          that quotes a packet from the VIP to a client: goes to the backend that
+ *                           sent it, which slot and flow entry tell as for the flow itself. It
+ *                           enters and refreshes nothing, because anybody can send an error.
+ *   error to a SNAT pool    that quotes a packet from the pool to a backend: goes to the client,
+ *                           as the next one.
+ *   error to someone else   that quotes a packet from a client to a backend of a service: goes to
+ *                           the client with the VIP as its source, whether the backend sent it or a
+ *                           router on the way; firewalls would drop an inner address.
  *
- * What is quoted is changed back to what its sender knows (quote.h). A backend that has the VIP
- * itself (all modes but NAT) sent the packet as it is quoted, and gets the error as it came.
- * Everything else to a VIP is dropped, everything else elsewhere is the kernel's. An error is never
+ * The quote is changed back to what its receiver knows (quote.h). A backend that has the VIP itself
+ * (all modes but NAT) sent the packet just as it is quoted, and gets the error unchanged. Other
+ * ICMP to a VIP is dropped; other ICMP to anyone else is left to the kernel. An error is never
  * answered by an error.
  */
 #ifndef SL_CORE_ICMP_H
@@ -23,7 +24,7 @@
 #include "quote.h"
 #include "route.h"
 
-enum { SL_ECHO_TTL = 64 }; /* of answers, which begin here */
+enum { SL_ECHO_TTL = 64 }; /* of answers, which start here */
 
 SL_INLINE bool sl_is_vip(const struct sl_tables *t, sl_be32 address)
 {
@@ -32,7 +33,7 @@ SL_INLINE bool sl_is_vip(const struct sl_tables *t, sl_be32 address)
 	return sl_service_find(t, &addr, 0) != NULL;
 }
 
-/* Where the ICMP message ends. */
+/* The offset at which the ICMP message ends. */
 SL_INLINE uint32_t sl_icmp_end(const struct sl_packet *p, uint32_t l3)
 {
 	const struct sl_ip4 *ip = sl_packet_at(p, l3, sizeof(*ip));
@@ -40,7 +41,7 @@ SL_INLINE uint32_t sl_icmp_end(const struct sl_packet *p, uint32_t l3)
 	return ip ? l3 + sl_ntohs(ip->length) : 0;
 }
 
-/* To a VIP, about a packet that it sent. */
+/* An error to a VIP, about a packet from the VIP. */
 SL_INLINE void sl_icmp_classify_error(const struct sl_tables *t, const struct sl_quote *q,
 				      struct sl_lookup *w)
 {
@@ -61,7 +62,7 @@ SL_INLINE void sl_icmp_classify_error(const struct sl_tables *t, const struct sl
 	w->at = sl_slot_index4(root, s, q->dst, q->dport, q->src);
 }
 
-/* To somebody, perhaps about a packet that we sent to a backend. */
+/* An error to someone else, perhaps about a packet that we sent to a backend. */
 SL_INLINE void sl_icmp_classify_transit(const struct sl_tables *t, const struct sl_quote *q,
 					struct sl_lookup *w)
 {
@@ -110,7 +111,8 @@ SL_INLINE void sl_icmp_classify(const struct sl_tables *t, const struct sl_packe
 		sl_icmp_classify_transit(t, &q, w);
 }
 
-/* The frame becomes its own answer. Of a ping in fragments the first alone has an ICMP header. */
+/* Turns the frame into its own answer. first: it has the ICMP header; later fragments of a ping
+ * don't. */
 SL_INLINE enum sl_reason sl_icmp_echo(const struct sl_tables *t, struct sl_packet *p,
 				      const struct sl_lookup *w, bool first)
 {
@@ -146,8 +148,8 @@ SL_INLINE enum sl_reason sl_icmp_echo(const struct sl_tables *t, struct sl_packe
 	return SL_REASON_echo_reply;
 }
 
-/* Rewrites the message and what it quotes; the tables were found current. more: what its sum has
- * grown by already. */
+/* Rewrites the message and its quote; the tables were current. more: by how much the sum has grown
+ * before. */
 SL_INLINE bool sl_icmp_rewrite(struct sl_packet *p, const struct sl_lookup *w,
 			       const struct sl_quote *q, const struct sl_nat *n, uint32_t more,
 			       bool to_backend)
@@ -164,7 +166,7 @@ SL_INLINE bool sl_icmp_rewrite(struct sl_packet *p, const struct sl_lookup *w,
 	if (to_backend) {
 		ip->dst = n->addr.w[3];
 	} else {
-		/* From whoever found the fault: control's delta is that of the backend. */
+		/* The sender is whoever found the fault, but control's delta is for the backend. */
 		delta = sl_word_delta((uint16_t)(uint32_t)ip->src, (uint16_t)addr) +
 			sl_word_delta((uint32_t)ip->src >> 16, addr >> 16);
 		ip->src = n->addr.w[3];
@@ -173,8 +175,8 @@ SL_INLINE bool sl_icmp_rewrite(struct sl_packet *p, const struct sl_lookup *w,
 	return true;
 }
 
-/* The flow's client, whom its backend knows by a port of a pool's; *grown: by how much more the
- * message's sum grows. False: it has none. */
+/* Replaces the quoted client by its SNAT address and port, which the backend knows. *grown: by how
+ * much the message's sum grows. False: the flow has no SNAT port. */
 SL_INLINE bool sl_icmp_quote_snat(const struct sl_tables *t, struct sl_packet *p,
 				  const struct sl_quote *q, uint64_t key, uint32_t pool,
 				  uint32_t *grown, bool is_ipv6)
@@ -245,8 +247,8 @@ SL_INLINE enum sl_reason sl_icmp_to_client(const struct sl_tables *t, struct sl_
 						       : SL_REASON_bad_header;
 }
 
-/* To an address of a pool, which a backend sent to, or a router on the way there: what is quoted is
- * of the flow that is bound there. src, dst: the quoted packet's. */
+/* An error to an address of a SNAT pool, sent by a backend or a router on the way there: it quotes
+ * a packet of the flow that has this port. src, dst: the quoted packet's. */
 SL_INLINE enum sl_reason sl_icmp_snat_impl(const struct sl_tables *t, struct sl_packet *p,
 					   const struct sl_lookup *w, const struct sl_quote *q,
 					   const union sl_addr *src, const union sl_addr *dst,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* ICMPv6 that is ours (RFC 4443), by the rules of icmp.h: echo to a VIP answered, errors brought to
- * the flow's backend or client, what they quote changed back. The checksum covers the addresses of
- * the packet itself too, so it changes by the outer address and by the quoted one.
+/* ICMPv6 that concerns us (RFC 4443), by the rules of icmp.h: echo requests to a VIP are answered,
+ * errors go to the flow's backend or client, with their quotes changed back. The checksum also
+ * covers the addresses of the outer header, so it changes by these as well as by the quoted ones.
  */
 #ifndef SL_CORE_ICMP6_H
 #define SL_CORE_ICMP6_H
@@ -40,13 +40,13 @@ SL_INLINE void sl_icmp6_classify_transit(const struct sl_tables *t, const struct
 		sl_classify_reply(t, r, sl_route_find6(t, &q->src), SL_CLASS_ERROR_TO_CLIENT, w);
 }
 
-/* Where the message ends. */
+/* The offset at which the message ends. */
 SL_INLINE uint32_t sl_icmp6_end(const struct sl_ip6 *ip, uint32_t l3)
 {
 	return l3 + (uint32_t)sizeof(*ip) + sl_ntohs(ip->length);
 }
 
-/* What the message quotes. */
+/* Parses the quoted packet. */
 SL_INLINE bool sl_quote6_find(const struct sl_tables *t, const struct sl_packet *p,
 			      const struct sl_lookup *w, uint32_t end, struct sl_quote6 *q)
 {
@@ -96,7 +96,7 @@ SL_INLINE void sl_icmp6_classify(const struct sl_tables *t, const struct sl_pack
 		sl_icmp6_classify_transit(t, &q, w);
 }
 
-/* Of a ping in fragments the first alone has an ICMP header. */
+/* first: it has the ICMP header; later fragments of a ping don't. */
 SL_INLINE enum sl_reason sl_icmp6_echo(const struct sl_tables *t, struct sl_packet *p,
 				       const struct sl_lookup *w, bool first)
 {
@@ -131,8 +131,9 @@ SL_INLINE enum sl_reason sl_icmp6_echo(const struct sl_tables *t, struct sl_pack
 	return SL_REASON_echo_reply;
 }
 
-/* The message and what it quotes: the quoted source becomes the backend, or the quoted destination
- * the VIP, and so the packet's own other end. more: what its sum has grown by already. */
+/* Rewrites the message and its quote: the quoted source becomes the backend, or the quoted
+ * destination the VIP, and the packet's own other address likewise. more: by how much the sum has
+ * grown before. */
 SL_INLINE bool sl_icmp6_rewrite(struct sl_packet *p, const struct sl_lookup *w,
 				const struct sl_quote6 *q, const struct sl_nat *n, uint32_t more,
 				bool to_backend)
@@ -200,7 +201,7 @@ SL_INLINE enum sl_reason sl_icmp6_forward(const struct sl_tables *t, struct sl_p
 		    !sl_icmp_quote_snat(t, p, &q.in, w->hash, w->service->pool, &more, true))
 			return sl_seam_current(t) ? SL_REASON_icmp_unknown : SL_REASON_torn_table;
 		if (mode != SL_MODE_NAT &&
-		    mode != SL_MODE_FULLNAT) { /* it has the VIP itself, and gets it as it came */
+		    mode != SL_MODE_FULLNAT) { /* the backend has the VIP, gets it unchanged */
 			reason = (enum sl_reason)sl_mode(t, p, n.index, w->l3, w->l4, mode);
 			return reason == SL_REASON_to_backend ? SL_REASON_icmp_to_backend : reason;
 		}

@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* May this packet pass? The limits of a service, by abi/limit.h, asked in up to three places:
+/* Limits: may this packet pass? abi/limit.h has the records. The limits of a service are checked at
+ * up to three points:
  *
- *   sl_limit_check(), before a backend is picked    new connections of the client and the service,
- * so that what is refused leaves no state sl_limit_flow_entry(), where the flow was found     the
- * limit that is kept in flow entries (route.h) sl_limit_check(), with the backend known        all
- * others
+ *   sl_limit_check(), before a backend is picked
+ *         new connections of the client and of the service; so a refused one leaves no state
+ *   sl_limit_flow_entry(), where the flow was found
+ *         the limit that is kept in flow entries (route.h)
+ *   sl_limit_check(), when the backend is known
+ *         all others
  *
- * From narrow to wide; the first that bites names itself. A packet that a wider limit drops has
- * still used of the narrower ones.
+ * Limits are checked from narrow to wide, and the first one that is exceeded gives the reason. A
+ * packet that a wider limit drops has still used tokens of the narrower ones.
  *
- * Balances (of a backend, of the service) are shared by all engines, so none draws on them for each
- * packet: it takes a lease, some microseconds of the rate at a time, and spends that alone. Only
- * who comes often takes more than the packet at hand; what is left lapses after a millisecond or
- * two. So all engines together never exceed the limit, and fall short of it by a lease for each
- * spell.
+ * All engines share the buckets of a backend and of a service, so an engine doesn't draw on them
+ * for every packet. It takes a lease, which is some microseconds of the rate, and spends it alone.
+ * Only who sees many packets takes more than the packet at hand, and what it doesn't spend expires
+ * after a millisecond or two. So all engines together never exceed the limit, and a lease per idle
+ * period is what they may fall short of it.
  */
 #ifndef SL_CORE_LIMIT_H
 #define SL_CORE_LIMIT_H
@@ -22,12 +25,12 @@
 #include "loop.h"
 #include "meter.h"
 
-/* What limits have to know of a packet. In XDP it lies on the stack: 48 bytes. */
+/* What limits have to know about a packet. XDP has it on the stack: 48 bytes. */
 struct sl_policer_query {
 	union sl_addr client;
 	uint64_t now;	     /* ticks */
-	uint32_t limits;     /* the service's extent */
-	uint32_t counter_id; /* of the backend, once one is picked */
+	uint32_t limits;     /* first record of the service's extent */
+	uint32_t counter_id; /* the backend's, once one is picked */
 	uint16_t bytes;
 	sl_be16 port; /* the client's */
 	uint8_t n_limits;
@@ -35,12 +38,12 @@ struct sl_policer_query {
 	bool begin : 1;	       /* a new connection */
 	bool picked : 1;
 	bool may_mark : 1; /* TCP that understands ECN */
-	/* While the service's limits are asked in turn. */
+	/* Used while the service's limits are checked one by one. */
 	uint16_t answer;
 	const struct sl_tables *tables;
 };
 
-/* The answer: enum sl_policer_verdict, and the scope that gave it. */
+/* A result: enum sl_policer_verdict, and the scope of the limit that gave it. */
 #define SL_LIMIT_RESULT(verdict, scope) ((uint32_t)(verdict) | (uint32_t)(scope) << 8)
 
 SL_INLINE enum sl_policer_verdict sl_limit_verdict(uint32_t answer)
@@ -79,7 +82,7 @@ SL_COLD const struct sl_exception *sl_limit_exception(const struct sl_tables *t,
 	return NULL;
 }
 
-/* The subject's own pace, or the limit's; NULL where it has none. */
+/* The subject's own rate, or else the limit's; NULL: neither has one. */
 SL_INLINE const struct sl_pace *sl_limit_pace(const struct sl_tables *t,
 					      const struct sl_limit *limit, uint64_t subject)
 {
@@ -93,7 +96,8 @@ SL_INLINE const struct sl_pace *sl_limit_pace(const struct sl_tables *t,
 	return limit->flags & SL_LIMIT_OTHERS ? &limit->pace : NULL;
 }
 
-/* Writes down who was bitten, in the place that his hash chooses; a busier one stays a while. */
+/* Notes a subject that exceeds the limit, in the entry that its hash picks. An entry with a more
+ * frequent subject is kept for a while. */
 SL_INLINE void sl_limit_note_subject(const struct sl_tables *t, const struct sl_limit *limit,
 				     const struct sl_policer_query *query)
 {
@@ -104,7 +108,7 @@ SL_INLINE void sl_limit_note_subject(const struct sl_tables *t, const struct sl_
 	uint32_t counter_id = limit->scope == SL_SCOPE_BACKEND ? query->counter_id : 0;
 	uint64_t hash = (q0 ^ q1 ^ (uint64_t)counter_id << 20 ^ (uint64_t)port << 4 ^ limit->id) *
 			0x9e3779b97f4a7c15ull;
-	/* By the highest bits, the only ones that all of the address has a part in. */
+	/* By the highest bits: only they depend on all bits of the address. */
 	struct sl_most_limited *b =
 		sl_seam_most_limited(t, (uint32_t)((hash >> 32) * SL_MOST_LIMITED >> 32));
 
@@ -129,7 +133,7 @@ SL_INLINE void sl_limit_note_subject(const struct sl_tables *t, const struct sl_
 	b->held += b->held < 64;
 }
 
-/* The limit bites: counts that, and makes of it what its action says. */
+/* The packet exceeds the limit: counts it, and returns what the limit's action makes of it. */
 SL_COLD enum sl_policer_verdict sl_limit_exceeded(const struct sl_tables *t,
 						  const struct sl_limit *limit,
 						  const struct sl_policer_query *query,
@@ -168,7 +172,7 @@ SL_INLINE bool sl_limit_may_mark(const struct sl_limit *limit, const struct sl_p
 	return query->may_mark && limit->action == SL_ACTION_MARK;
 }
 
-/* Draws on a balance through this writer's lease. Times in 2^-8 ns. */
+/* Draws on a shared bucket through this writer's lease. Times in 2^-8 ns. */
 SL_INLINE enum sl_policer_verdict sl_limit_lease(const struct sl_tables *t,
 						 const struct sl_limit *limit,
 						 const struct sl_policer_query *query,
@@ -186,7 +190,7 @@ SL_INLINE enum sl_policer_verdict sl_limit_lease(const struct sl_tables *t,
 	if (!shared_bucket || !lease)
 		return SL_POLICER_PASS;
 	cost = sl_gcra_cost(pace, query->bytes) >> (SL_COST_SHIFT - 8);
-	/* Up to 2 ms ahead, and more by what the clock has stepped back. */
+	/* Up to 2 ms in the future, more if the clock has gone back. */
 	lapse = (int64_t)(lease->until - now);
 	if (lapse > 0 && lapse <= (int64_t)(3 * term))
 		left = lease->credit;
@@ -198,7 +202,7 @@ SL_INLINE enum sl_policer_verdict sl_limit_lease(const struct sl_tables *t,
 	if (lapse > -(int64_t)term && lapse <= (int64_t)(3 * term) && more > cost)
 		verdict = sl_gcra_draw(&shared_bucket->full_at, now, more, depth, most, false);
 	if (verdict != SL_POLICER_PASS) {
-		more = cost - left; /* the rest of a lease counts: a burst comes out whole */
+		more = cost - left; /* with what was left, so that a burst is used up */
 		verdict = sl_gcra_draw(&shared_bucket->full_at, now, more, depth, most,
 				       sl_limit_may_mark(limit, query));
 	}
@@ -237,7 +241,7 @@ SL_INLINE enum sl_policer_verdict sl_limit_meter(const struct sl_tables *t,
 			    sl_limit_may_mark(limit, query));
 }
 
-/* Whether the limit is asked about this packet at this point. */
+/* Whether the limit applies to this packet at this point. */
 SL_INLINE bool sl_limit_concerns(const struct sl_limit *limit, const struct sl_policer_query *query)
 {
 	bool connections = limit->unit == SL_UNIT_CONNECTIONS;
@@ -247,8 +251,8 @@ SL_INLINE bool sl_limit_concerns(const struct sl_limit *limit, const struct sl_p
 	       (!connections || query->begin) && first != query->picked;
 }
 
-/* The limit that is kept in flow entries: `value` is the entry's, its time from now on goes to
- * *time, whoever asks. */
+/* Checks the limit that is kept in flow entries. value: the entry's; *time: its new time, set in
+ * any case. */
 SL_INLINE enum sl_policer_verdict sl_limit_flow_entry(const struct sl_tables *t,
 						      const struct sl_limit *limit,
 						      const struct sl_policer_query *query,
@@ -279,7 +283,7 @@ SL_INLINE enum sl_policer_verdict sl_limit_flow_entry(const struct sl_tables *t,
 	return verdict;
 }
 
-/* One limit of the service, by its place among them. */
+/* Checks one limit of the service, by its index among them. */
 SL_INLINE uint32_t sl_limit_check_one_impl(const struct sl_tables *t,
 					   const struct sl_policer_query *query, uint32_t index)
 {
@@ -314,7 +318,7 @@ static long sl_limit_round(uint32_t i, void *state)
 	return sl_limit_verdict(one) == SL_POLICER_DROP;
 }
 
-/* All limits of the service but the one in flow entries. */
+/* Checks all limits of the service except the one in flow entries. */
 SL_INLINE uint32_t sl_limit_check(const struct sl_tables *t, struct sl_policer_query *query)
 {
 	query->tables = t;

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* To whom is this frame addressed? A switch floods what it hasn't learned, a port may be
- * promiscuous, and two gateways may share a link: so a frame is looked at as a host looks at it.
+/* Is this frame addressed to us? A switch floods frames for addresses that it hasn't learned, a
+ * port may be promiscuous, and two gateways may share a link. So the destination MAC address is
+ * checked as a host does it:
  *
- *   - addressed to the port: its own MAC address, or another that it has (abi/service.h);
- *   - addressed to a group (broadcast or multicast): only questions for a VIP are ours, by ARP or
- *     neighbour discovery. IP in such a frame is never forwarded (RFC 1812, 5.3.4);
- *   - addressed to another host: none of our business.
+ *   - the port's own address, or another one that it has (abi/service.h): addressed to us;
+ *   - a group address (broadcast or multicast): only ARP requests and neighbour solicitations for a
+ *     VIP are for us. IP in such a frame is never forwarded (RFC 1812, 5.3.4);
+ *   - any other address: not for us.
  *
- * Addresses are compared as words of which the first 16 bits are 0 (abi/service.h).
+ * Addresses are compared as 64-bit words whose first 16 bits are 0 (abi/service.h).
  */
 #ifndef SL_CORE_LINK_H
 #define SL_CORE_LINK_H
@@ -15,15 +16,16 @@
 #include "parse.h"
 #include "seam.h"
 
-#define SL_LINK_GROUP (1ull << 16) /* the first bit of an address on the wire */
+#define SL_LINK_GROUP (1ull << 16) /* the first bit of a MAC address on the wire */
 
-/* The address at `at`, of which eight bytes can be read. */
+/* The address at `at` as a word. Eight bytes must be readable there. */
 SL_INLINE uint64_t sl_link_word(const void *at)
 {
 	return *(const sl_u64_any *)at << 16;
 }
 
-/* Whether it is one of the port's. Without a branch for each: the verifier would take both. */
+/* Whether the address is one of the port's. There is no branch for each, or the verifier would walk
+ * both ways each time. */
 SL_INLINE bool sl_link_has(const struct sl_port *port, uint64_t addr)
 {
 	uint64_t differs = 1;
@@ -36,7 +38,7 @@ SL_INLINE bool sl_link_has(const struct sl_port *port, uint64_t addr)
 	return !differs;
 }
 
-/* Whether the frame may be ours by its destination, or else why it isn't in *reason. kind: what it
+/* Whether the frame may be for us, by its destination; if not, *reason says why. kind: what it
  * carries (enum sl_parsed_kind). */
 SL_INLINE bool sl_link_admits(const struct sl_tables *t, const struct sl_packet *p, uint8_t kind,
 			      enum sl_reason *reason)
@@ -57,7 +59,7 @@ SL_INLINE bool sl_link_admits(const struct sl_tables *t, const struct sl_packet 
 	return sl_link_has(port, to);
 }
 
-/* Whether a frame that was admitted is addressed to a group. */
+/* Whether an admitted frame has a group address. */
 SL_INLINE bool sl_link_is_group(const struct sl_packet *p)
 {
 	const struct sl_eth *eth = sl_packet_at(p, 0, sizeof(*eth));

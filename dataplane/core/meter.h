@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Buckets that are found by limit and subject: the table of meters.
+/* The table of meters: token buckets that are found by limit and subject.
  *
- * Two-choice lines of four, like the flow table, but nothing has to be remembered here: a bucket
- * that is full says as much as one that isn't there. So an entry is free for another as soon as its
- * bucket is full, the table needs no sweep, and a client that sends little holds its place for
- * microseconds: a flood of addresses fills it only where each is owed a long time.
+ * It has two-choice lines of four entries, like the flow table, but it may forget: a full bucket
+ * carries no more information than a missing one. So an entry may be reused as soon as its bucket
+ * is full. The table needs no sweep, and a client that sends little keeps its entry for
+ * microseconds; a flood of addresses fills the table only if each address is far from full.
  *
- * Where none of the eight is free, the one nearest to full makes room, which gives its owner what
- * was missing of its burst; so who is limited hardest stays. That is counted (`evicted`).
+ * If none of the eight entries is free, the one nearest to full is replaced. Its owner gains what
+ * was missing of its burst, and the subjects that are limited hardest keep theirs. This is counted
+ * (`evicted`).
  *
- * Whoever takes a place swaps in its key and finds the bucket full, or makes it so. Two who take
- * places for one subject at once agree from the next packet on: the first place in order is looked
- * at first, the other is full soon.
+ * A writer takes an entry by swapping in its key; the bucket is then full, or is made so. If two
+ * writers take entries for one subject at once, they agree from the next packet on: the first entry
+ * in order is found first, and the other is full soon.
  */
 #ifndef SL_CORE_METER_H
 #define SL_CORE_METER_H
@@ -33,11 +34,12 @@ SL_INLINE struct sl_meters *sl_meter_line(const struct sl_tables *t, uint64_t ha
 struct sl_meter_slot {
 	uint64_t *key;
 	uint64_t *word;
-	uint64_t was;	/* the key that stands there */
+	uint64_t was;	/* the key that was found there */
 	uint64_t ahead; /* 2^-8 ns from full */
 };
 
-/* The subject's place in the line, or else whichever is nearest to full so far. */
+/* Finds the subject's entry in the line. False: it has none; *best is the entry that is nearest to
+ * full so far. */
 SL_INLINE bool sl_meter_search(struct sl_meters *line, uint64_t key, uint64_t now,
 			       struct sl_meter_slot *best)
 {
@@ -59,7 +61,7 @@ SL_INLINE bool sl_meter_search(struct sl_meters *line, uint64_t key, uint64_t no
 	return false;
 }
 
-/* The word of a subject's bucket, now = 2^-8 ns; NULL where there is none to be had. */
+/* The word of a subject's bucket; now: 2^-8 ns. NULL: no entry could be taken. */
 SL_INLINE uint64_t *sl_meter_find(const struct sl_tables *t, uint64_t key, uint64_t now,
 				  uint64_t *evicted)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* The forwarding modes in which replies bypass us: everything but NAT.
+/* The forwarding modes whose replies bypass us: direct, ipip and gue.
  *
- * They share one function apart from the rest of the decision, which engines call by numbers (core/
- * seam.h): it takes the backend's record by its index once more, and checks that the tables are
- * still the ones that the caller looked at before it touches the frame.
+ * They share one function outside the rest of the decision, which engines call with plain numbers
+ * (seam.h). It looks up the backend's record again by its index, and checks that the tables are
+ * still those of the caller before it changes the frame.
  */
 #ifndef SL_CORE_MODE_H
 #define SL_CORE_MODE_H
@@ -11,7 +11,8 @@
 #include "direct.h"
 #include "tunnel.h"
 
-/* To the backend of that index; a reason. Defined by an engine, as those in seam.h. */
+/* Sends the packet to the backend with this index. Returns a reason. An engine defines this, like
+ * the functions in seam.h. */
 static int sl_mode(const struct sl_tables *t, struct sl_packet *p, uint64_t index, uint32_t l3,
 		   uint32_t l4, uint8_t mode);
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* TCP's maximum segment size (RFC 9293, 3.7.1), made smaller in a SYN where a service says so.
+/* Lowers the maximum segment size in a SYN (RFC 9293, 3.7.1), if the service asks for it.
  *
- * Only an MSS that is there and larger is changed; without one the peer takes 536 anyway. The walk
- * over the options is bounded by their number, the header's length and the packet's, and ends at
- * the first that contradicts itself. The checksum goes by the difference; an option at an odd place
- * counts with its bytes swapped. The family is the packet's own, as its first bits say.
+ * Only an MSS option that exists and is larger is changed; without one the peer assumes 536 anyway.
+ * The walk over the options is bounded by their number, the header's length and the packet's
+ * length, and ends at the first inconsistent option. The checksum changes by the difference; if the
+ * option is at an odd offset its bytes count swapped. The packet's version tells the address
+ * family.
  */
 #ifndef SL_CORE_MSS_H
 #define SL_CORE_MSS_H
@@ -14,14 +15,14 @@
 
 enum { SL_TCP_OPTION_END = 0, SL_TCP_OPTION_NOP = 1, SL_TCP_OPTION_MSS = 2, SL_TCP_MSS_SIZE = 4 };
 
-/* Large, and for SYNs alone: an engine defines it, as those in seam.h. */
+/* Large, and only needed for SYNs. An engine defines this, like the functions in seam.h. */
 static void sl_mss_clamp(struct sl_packet p, uint32_t l3, uint32_t l4, uint16_t most);
 
-/* Where the options end. */
+/* The offset at which the options end. */
 SL_INLINE uint32_t sl_tcp_end(const struct sl_packet *p, uint32_t l3, uint32_t l4)
 {
 	const struct sl_ip4 *ip = sl_packet_at(p, l3, sizeof(*ip));
-	const struct sl_ip6 *ip6 = (const void *)ip; /* as far as its length */
+	const struct sl_ip6 *ip6 = (const void *)ip; /* only up to its length */
 	const struct sl_tcp *tcp = sl_packet_at(p, l4, sizeof(*tcp));
 	uint32_t end, packet;
 
@@ -57,14 +58,14 @@ SL_INLINE void sl_mss_clamp_impl(struct sl_packet *p, uint32_t l3, uint32_t l4, 
 		const uint8_t *option;
 		uint32_t kind, length, not_nop, nop;
 
-		/* Never beyond l4 + 60, and l4 is 255 at most: kernels before 6.9 lose that bound
-		 * on the way round. */
+		/* It never exceeds l4 + 60, and l4 is at most 255, but kernels before 6.9 lose that
+		 * bound when the loop goes round. */
 		sl_opaque(at);
 		at &= 511;
 		option = sl_packet_at(p, at, SL_TCP_MSS_SIZE);
 		if (!option)
 			return;
-		/* Counted, not branched: the verifier would walk both ways forty times over. */
+		/* Computed without a branch: the verifier would walk both ways forty times over. */
 		kind = option[0];
 		not_nop = kind ^ SL_TCP_OPTION_NOP;
 		sl_opaque(not_nop);
@@ -83,7 +84,7 @@ SL_INLINE void sl_mss_clamp_impl(struct sl_packet *p, uint32_t l3, uint32_t l4, 
 	}
 }
 
-/* Of a reply, if it is a SYN. */
+/* For a reply: lowers the MSS if it is a SYN. */
 SL_INLINE void sl_mss_reply(const struct sl_packet *p, uint32_t l3, uint32_t l4, uint8_t protocol,
 			    uint16_t most)
 {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Forwarding mode NAT, both ways: addresses, ports, checksums, TTL or hop limit, MAC addresses.
+/* Forwarding mode NAT, in both directions: addresses, ports, checksums, TTL or hop limit, MAC
+ * addresses.
  *
- * Control computed what the checksums change by (abi/csum.h), so a rewrite adds a delta and never
- * sums a packet. The checksum has to be a real one: what a veth peer leaves to an offload (a
- * partial checksum) is neither recognised nor mended, so senders on veth need `ethtool -K DEV tx
- * off`.
+ * Control computed the checksum deltas (abi/csum.h), so a rewrite adds a delta and never sums a
+ * packet. The packet's checksum has to be complete: the partial checksum that a veth peer leaves to
+ * offload is neither recognised nor repaired, so senders on a veth need `ethtool -K DEV tx off`.
  *
- * Way back: nothing is looked up but the backend's endpoint. (address, port, protocol) of the
- * backend names the service, the destination is the client itself.
+ * For a reply the only look-up is that of the backend's address, port and protocol, which name the
+ * service. The destination is the client.
  */
 #ifndef SL_CORE_NAT_H
 #define SL_CORE_NAT_H
@@ -17,24 +17,25 @@
 #include "../abi/service.h"
 #include "wire.h"
 
-/* In the order of the frame: destination, then source. */
+/* mac: in the order of the frame, destination first. */
 SL_INLINE void sl_eth_address(struct sl_eth *eth, const uint8_t mac[12])
 {
 	*(sl_u64_any *)(void *)eth = *(const sl_u64_any *)(const void *)mac;
 	*(sl_u32_any *)(void *)&eth->src[2] = *(const sl_u32_any *)(const void *)(mac + 8);
 }
 
-/* TTL shares a 16-bit word with the protocol and is its first byte: one less there is one less in
- * the word as it lies in memory, and in one's complement what comes before 0 is 0xfffe. */
+/* Decrements the TTL. It is the first byte of a 16-bit word that it shares with the protocol; one
+ * less there is one less in the word as it lies in memory, and in one's complement the number
+ * before 0 is 0xfffe. */
 SL_INLINE void sl_ip4_dec_ttl(struct sl_ip4 *ip, uint16_t delta)
 {
 	ip->ttl--;
 	ip->csum = sl_csum_add(ip->csum, (uint16_t)(delta - 1 - !delta));
 }
 
-/* RFC 768: 0 means that the sender computed none. Over IPv6 the receiver is to drop that, unless it
- * was told to expect it (RFC 8200, 8.1; RFC 6936): so it stays as it is there too, and the backend
- * decides. */
+/* A UDP checksum of 0 means that the sender computed none (RFC 768). Over IPv6 the receiver drops
+ * such packets, unless it expects them (RFC 8200, 8.1; RFC 6936): it stays 0 there too, and the
+ * backend decides. */
 SL_INLINE void sl_udp_csum(struct sl_udp *udp, uint16_t delta)
 {
 	uint16_t sum;
@@ -60,10 +61,9 @@ SL_INLINE void sl_l4_csum(const struct sl_packet *p, uint32_t l4, uint8_t protoc
 	}
 }
 
-/* What a rewrite stores; copied from the tables before it is known whether they moved. */
+/* What a rewrite stores. Copied from the tables before it is known whether they changed. */
 struct sl_nat {
-	uint64_t index; /* of the backend's record, and what fits the way there:
-			   sl_resolve_backend() */
+	uint64_t index; /* of the backend's record; only sl_resolve_backend() sets this */
 	uint32_t mtu;
 	uint8_t mac[12] __attribute__((aligned(8)));
 	union sl_addr addr;
@@ -72,7 +72,7 @@ struct sl_nat {
 	uint16_t l4_delta;
 };
 
-/* All but where it leaves, of a packet from a backend. */
+/* Sets everything but the MAC addresses, for a packet from a backend. */
 SL_INLINE void sl_nat_of_reply(struct sl_nat *n, const struct sl_reply_entry *r)
 {
 	n->addr = r->vip;
@@ -90,7 +90,7 @@ SL_INLINE void sl_nat_of_backend(struct sl_nat *n, const struct sl_backend *b)
 	n->l4_delta = b->l4_delta;
 }
 
-/* An address of the network header, and one hop less. */
+/* Replaces an address of the network header, and decrements the TTL or hop limit. */
 SL_INLINE void sl_nat_l3(void *l3, const struct sl_nat *n, bool to_client, bool is_ipv6)
 {
 	struct sl_ip4 *ip = l3;
@@ -113,10 +113,10 @@ SL_INLINE bool sl_nat(const struct sl_packet *p, uint32_t l3, uint32_t l4, uint8
 		      const struct sl_nat *n, bool to_client, bool is_ipv6)
 {
 	struct sl_eth *eth;
-	struct sl_udp *ports; /* TCP's stand there too */
+	struct sl_udp *ports; /* TCP's ports are at the same offsets */
 	void *ip;
 
-	/* Each is checked at once: clang may look twice at what is checked later. */
+	/* Each pointer is checked at once: clang may load it twice if it is checked later. */
 	if (!(eth = sl_packet_at_parsed(p, 0, sizeof(*eth))) ||
 	    !(ip = sl_packet_at_parsed(p, l3,
 				       is_ipv6 ? sizeof(struct sl_ip6) : sizeof(struct sl_ip4))) ||
@@ -132,8 +132,8 @@ SL_INLINE bool sl_nat(const struct sl_packet *p, uint32_t l3, uint32_t l4, uint8
 	return true;
 }
 
-/* Source or destination of a network header, where nobody has computed what the checksums change
- * by: what those of the transport do. */
+/* Replaces source or destination of a network header, where no delta was precomputed. Returns the
+ * delta of the transport's checksum. */
 SL_INLINE uint16_t sl_nat_address(void *l3, const union sl_addr *addr, bool source, bool is_ipv6)
 {
 	struct sl_ip4 *ip = l3;
@@ -167,7 +167,7 @@ SL_INLINE sl_be16 sl_nat_port(struct sl_udp *ports, sl_be16 port, bool source)
 	return before;
 }
 
-/* An end of the packet, address and port, with all checksums. */
+/* Replaces source or destination, address and port, and updates all checksums. */
 SL_INLINE bool sl_nat_endpoint(struct sl_packet *p, uint32_t l3, uint32_t l4, uint8_t protocol,
 			       const union sl_addr *addr, sl_be16 port, bool source, bool is_ipv6)
 {

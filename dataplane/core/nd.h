@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* A neighbour solicitation for a VIP, answered in place (RFC 4861): no interface needs to own the
+/* Answers neighbour solicitations for a VIP in place (RFC 4861), so no interface has to own the
  * address.
  *
- * The frame keeps its length: the first option, which is the sender's link-layer address where
- * there is one, becomes ours if it has that one's size, and others stay as they are (an
- * advertisement's receiver passes over what it doesn't know). A solicitation without options is
- * answered without: who sends one knows our address already, or asks only whether somebody has the
- * VIP (RFC 4862).
+ * The frame keeps its length. The first option, which is the sender's link-layer address if there
+ * is one, becomes ours if it has the right size. Other options stay, since a receiver ignores those
+ * it doesn't know. A solicitation without options gets an answer without: its sender knows our
+ * address already, or only asks whether someone has the VIP (RFC 4862).
  *
- * The checksum changes by what the words change by, and no packet is summed: so a solicitation with
- * a wrong one gets an answer with a wrong one, which nobody takes.
+ * The checksum changes by the difference of the words that change; no packet is summed. So a
+ * solicitation with a wrong checksum gets an answer with a wrong one, which nobody accepts.
  */
 #ifndef SL_CORE_ND_H
 #define SL_CORE_ND_H
@@ -35,7 +34,7 @@ SL_INLINE bool sl_nd_is_solicited_node(const union sl_addr *a)
 	       a->b[12] == 0xff;
 }
 
-/* The first option becomes the target's link-layer address: what the sum grows by. */
+/* Turns the first option into our link-layer address. Returns by how much the sum grows. */
 SL_INLINE uint32_t sl_nd_link(struct sl_nd_link *option, const uint8_t mac[6])
 {
 	uint64_t before = *(const sl_u64_any *)(const void *)option;
@@ -46,8 +45,8 @@ SL_INLINE uint32_t sl_nd_link(struct sl_nd_link *option, const uint8_t mac[6])
 	return sl_nd_delta(before, *(const sl_u64_any *)(const void *)option);
 }
 
-/* The frame becomes the answer; false when it can't. An unspecified sender asks whether the VIP is
- * free: all nodes are told that it isn't. */
+/* Turns the frame into the answer. False: it can't be answered. The unspecified address as the
+ * sender means a probe whether the VIP is free; the answer goes to all nodes. */
 SL_INLINE bool sl_nd_answer(const struct sl_tables *t, struct sl_packet *p, uint32_t l3,
 			    uint32_t l4)
 {
@@ -61,7 +60,7 @@ SL_INLINE bool sl_nd_answer(const struct sl_tables *t, struct sl_packet *p, uint
 	sl_be32 flags;
 	bool probe;
 
-	/* Each is checked at once: clang may look twice at what is checked later. */
+	/* Each pointer is checked at once: clang may load it twice if it is checked later. */
 	if (!port || !(eth = sl_packet_at(p, 0, sizeof(*eth))) ||
 	    !(ip = sl_packet_at(p, l3, sizeof(*ip))) || !(nd = sl_packet_at(p, l4, sizeof(*nd))))
 		return false;
@@ -83,9 +82,9 @@ SL_INLINE bool sl_nd_answer(const struct sl_tables *t, struct sl_packet *p, uint
 	}
 	if (!probe)
 		sl_seam_request_neighbour(
-			t, &sender); /* whoever asks for a VIP soon wants an answer from it */
+			t, &sender); /* who asks for a VIP will need our answers to it */
 	to = probe ? all_nodes : sender;
-	flags = sl_htonl(probe ? 0x20000000 : 0x60000000); /* override; solicited */
+	flags = sl_htonl(probe ? 0x20000000 : 0x60000000); /* flags: override; and solicited */
 	delta += sl_nd_delta((uint32_t)nd->flags, (uint32_t)flags);
 	delta += sl_csum_delta_addr(&sender, &target);
 	delta += sl_csum_delta_addr(&dst, &to);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* From bytes to a tuple: what stands where, and whether it contradicts itself.
+/* Parses a packet: where its headers are, and whether they are consistent.
  *
- * Results are offsets and values, never pointers, so that they outlive a moved head. Nothing is
- * judged here: a packet that is odd may well be the kernel's. `kind` says how far parsing got;
- * classify.h asks whether the destination is ours before it calls odd a reason to drop.
+ * The results are offsets and values, never pointers, so they stay valid when the frame's start
+ * moves. Parsing judges nothing, because an inconsistent packet may be none of ours: `kind` says
+ * how far parsing got, and classify.h drops an inconsistent packet only if its destination is ours.
  */
 #ifndef SL_CORE_PARSE_H
 #define SL_CORE_PARSE_H
@@ -11,15 +11,15 @@
 #include "wire.h"
 
 enum sl_parsed_kind {
-	SL_PARSED_OTHER,    /* neither IP nor ARP, or too short to tell */
-	SL_PARSED_ARP,	    /* Ethernet/IPv4 ARP, whole */
-	SL_PARSED_IP6,	    /* l3 holds, and parse6.h goes on; from there on it is IP4 for IPv6 */
-	SL_PARSED_IP4,	    /* src, dst and protocol hold, there are no ports to speak of */
-	SL_PARSED_FRAGMENT, /* as above, a fragment other than */
-	SL_PARSED_FIRST_FRAGMENT, /* the first one of a datagram */
-	SL_PARSED_CHAIN, /* as above, of IPv6 with extension headers that can't be followed */
-	SL_PARSED_BAD,	 /* as above, cut off or with a length that contradicts the frame */
-	SL_PARSED_FLOW,	 /* TCP or UDP: everything holds */
+	SL_PARSED_OTHER,	  /* neither IP nor ARP, or too short to tell */
+	SL_PARSED_ARP,		  /* complete ARP for Ethernet and IPv4 */
+	SL_PARSED_IP6,		  /* l3 is set, parse6.h goes on; after that: as IP4, for IPv6 */
+	SL_PARSED_IP4,		  /* src, dst and protocol are set, there are no ports */
+	SL_PARSED_FRAGMENT,	  /* as IP4: a fragment, but not the first */
+	SL_PARSED_FIRST_FRAGMENT, /* as IP4: the first fragment of a datagram */
+	SL_PARSED_CHAIN,	  /* as IP4: IPv6 extension headers that can't be followed */
+	SL_PARSED_BAD,		  /* as IP4: truncated, or a length contradicts the frame */
+	SL_PARSED_FLOW,		  /* TCP or UDP: all members are set */
 };
 
 struct sl_parsed {
@@ -33,13 +33,13 @@ struct sl_parsed {
 	uint8_t protocol;
 	uint8_t tcp_flags;
 	uint8_t ttl; /* or hop limit */
-	/* Offsets from the frame's first byte. Words: a byte stored and a word loaded over it
-	 * stall. */
+	/* Offsets from the frame's first byte. 32-bit words, because a wide load stalls after
+	 * narrow stores. */
 	uint32_t l3;
 	uint32_t l4;
 };
 
-/* Where the network header begins after at most two VLAN tags; its type in *type. */
+/* Finds the network header behind at most two VLAN tags; *type: its EtherType. */
 SL_INLINE uint32_t sl_parse_link(const struct sl_packet *p, uint16_t *type)
 {
 	const struct sl_eth *eth = sl_packet_at(p, 0, sizeof(*eth));
@@ -60,7 +60,7 @@ SL_INLINE uint32_t sl_parse_link(const struct sl_packet *p, uint16_t *type)
 	return at;
 }
 
-/* Ports, and the flags of TCP. */
+/* Reads the ports, and for TCP the flags. left: bytes from the transport header on. */
 SL_INLINE uint8_t sl_parse_transport(const struct sl_packet *p, struct sl_parsed *o, uint32_t left)
 {
 	if (sl_likely(o->protocol == SL_PROTO_TCP)) {
@@ -123,8 +123,8 @@ SL_INLINE void sl_parse(const struct sl_packet *p, struct sl_parsed *o)
 		o->kind = sl_parse_transport(p, o, length - header);
 }
 
-/* Whether an option of an IPv4 header is a source route, loose or strict (RFC 791, 3.1). The header
- * has that many bytes. */
+/* Whether an IPv4 header has a source route option, loose or strict (RFC 791, 3.1). header: its
+ * length. */
 SL_INLINE bool sl_source_routed_impl(const struct sl_packet *p, uint32_t l3, uint32_t header)
 {
 	uint32_t next = sizeof(struct sl_ip4);
@@ -144,7 +144,7 @@ SL_INLINE bool sl_source_routed_impl(const struct sl_packet *p, uint32_t l3, uin
 	return false;
 }
 
-/* The same of a first fragment as if it were the whole packet. */
+/* Parses a first fragment as if it were a whole packet. */
 SL_INLINE void sl_parse_whole(const struct sl_packet *p, struct sl_parsed *o)
 {
 	const struct sl_ip4 *ip;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* IPv6: from bytes to a tuple, as parse.h does it for IPv4.
+/* Parses IPv6, as parse.h does IPv4.
  *
- * Extension headers are walked while they are ones that RFC 8200 and RFC 4302 tell how to pass over
- * (hop-by-hop options, routing, fragment, AH, destination options), SL_EXTENSIONS_MAX of them at
- * most, as many as RFC 8200, 4.1 lists, and while the next begins within SL_L4_MAX bytes of the
- * frame. What goes beyond, and a routing header that has segments left (the destination is another
- * then), is SL_PARSED_CHAIN. A fragment header that says "all of it" (RFC 6946) is passed over; any
- * other ends the walk, which goes on behind that of a first fragment where it's asked to: RFC 7112
- * wants all headers in there.
+ * The walk follows the extension headers that RFC 8200 and RFC 4302 define (hop-by-hop options,
+ * routing, fragment, AH, destination options): at most SL_EXTENSIONS_MAX of them, as many as RFC
+ * 8200, 4.1 lists, and only while the next header begins within the frame's first SL_L4_MAX bytes.
+ * Otherwise the packet is SL_PARSED_CHAIN, and so is one whose routing header has segments left,
+ * because its destination isn't the final one. An atomic fragment header (RFC 6946) is skipped. Any
+ * other fragment header ends the walk, unless the caller wants to go on through that of a first
+ * fragment, which must have all headers (RFC 7112).
  */
 #ifndef SL_CORE_PARSE6_H
 #define SL_CORE_PARSE6_H
@@ -40,10 +40,10 @@ SL_INLINE uint8_t sl_layout_kind(uint32_t layout)
 	return (uint8_t)(layout >> 16);
 }
 
-/* From l4 to what is none of its headers, or to a fragment's: where that stands, 8..15 the
- * protocol, and 16..23 the kind, which is SL_PARSED_IP6 if the chain has led to its end. through:
- * the header of a first fragment is passed over, once, and stands at 32..39. The packet ends at
- * `end`. */
+/* Walks the extension headers from l4 on; the packet ends at `end`. Returns 0..7 the offset and
+ * 8..15 the protocol of what comes after them, or of the fragment header, and 16..23 the kind:
+ * SL_PARSED_IP6 if the walk reached the end of the chain. through: skips the header of a first
+ * fragment, once, and returns its offset in 32..39. */
 SL_INLINE uint64_t sl_chain_walk(const struct sl_packet *p, uint32_t l4, uint32_t protocol,
 				 uint32_t end, bool through)
 {
@@ -108,22 +108,22 @@ SL_INLINE uint64_t sl_layout6_walk(const struct sl_packet *p, uint32_t l3, bool 
 	return layout ^ (SL_PARSED_IP6 ^ SL_PARSED_FLOW) << 16;
 }
 
-/* What stands where, as one number, since an engine may have to find it out elsewhere (seam.h):
- * 0..7 the offset of the transport header, or of a fragment's, 8..15 its protocol, 16..23 the kind,
- * 24..31 l3. */
+/* The header layout of a packet as one number, since an engine may compute it elsewhere (seam.h):
+ * 0..7 the offset of the transport header, or of a fragment header, 8..15 its protocol, 16..23 the
+ * kind, 24..31 l3. */
 SL_INLINE uint32_t sl_layout6_impl(const struct sl_packet *p, uint32_t l3)
 {
 	return (uint32_t)sl_layout6_walk(p, l3, false);
 }
 
-/* The same of a first fragment as if it were the whole packet; 32..39 where its fragment header
- * stands, 0 for none. */
+/* The layout of a first fragment as if it were a whole packet. 32..39: the offset of its fragment
+ * header, 0 if there is none. */
 SL_INLINE uint64_t sl_layout6_first_fragment_impl(const struct sl_packet *p, uint32_t l3)
 {
 	return sl_layout6_walk(p, l3, true);
 }
 
-/* The values that stand there. */
+/* Reads the values at these offsets. */
 SL_INLINE void sl_parse6(const struct sl_packet *p, uint32_t layout, struct sl_parsed *o)
 {
 	const struct sl_ip6 *ip;
@@ -135,7 +135,7 @@ SL_INLINE void sl_parse6(const struct sl_packet *p, uint32_t layout, struct sl_p
 		return;
 	o->src6 = sl_addr_load(ip->src);
 	o->dst6 = sl_addr_load(ip->dst);
-	/* No packet carries ::ffff:a.b.c.d, and the tables mean IPv4 by it. */
+	/* ::ffff:a.b.c.d never occurs on the wire, and stands for IPv4 in the tables. */
 	if (sl_addr_is4(&o->src6) || sl_addr_is4(&o->dst6))
 		return;
 	o->ttl = ip->hops;
@@ -144,7 +144,7 @@ SL_INLINE void sl_parse6(const struct sl_packet *p, uint32_t layout, struct sl_p
 	o->kind = sl_layout_kind(layout);
 	if (o->kind != SL_PARSED_FLOW || !(ports = sl_packet_at_parsed(p, o->l4, sizeof(*ports))))
 		return;
-	o->sport = ports->src; /* TCP's stand there too */
+	o->sport = ports->src; /* TCP's ports are at the same offsets */
 	o->dport = ports->dst;
 }
 

@@ -1,23 +1,24 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* QUIC's connections are followed by their id, whatever address the client has by now (RFC 9000, 9;
- * RFC 9308, 4.9).
+/* QUIC connections are found by their connection id, even if the client's address has changed (RFC
+ * 9000, 9; RFC 9308, 4.9).
  *
- * The id that a backend gave names it, by the plaintext form of QUIC-LB
- * (draft-ietf-quic-load-balancers): one byte, whose upper three bits are the configuration's
- * rotation, 7 for an id that names nobody, and then the server id. What the other five bits say is
- * the backend's matter, and so is which rotation it uses.
+ * An id that the backend issued names the backend, by the plaintext form of QUIC-LB
+ * (draft-ietf-quic-load-balancers): one byte, whose upper three bits are the configuration rotation
+ * (7 means that the id names nobody), then the server id. The backend may use any rotation, and the
+ * other five bits as it likes.
  *
- * Where it stands in the datagram's first packet:
+ * The id is in the first packet of the datagram:
  *
- *   short header   at byte 1. Its length isn't said, only what the service says of server ids.
- *   long header    at byte 6, behind a version and a length (RFC 8999, 5.1). Of versions 1 and 2
- *                  (RFC 9000, RFC 9369); what an id means in others isn't known. In Initial and
- *                  0-RTT packets the client may have made it up, so those go as any packet does.
+ *   short header   at byte 1. The header doesn't give its length; only the server id is read.
+ *   long header    at byte 6, behind version and length (RFC 8999, 5.1). Only versions 1 and 2
+ *                  count (RFC 9000, RFC 9369). In Initial and 0-RTT packets the client may have
+ *                  chosen the id, so they are treated as packets without one.
  *
- * In both the fixed bit is 1, by which all else on the port can be told from QUIC (RFC 9443).
- * Coalesced packets have the same id (RFC 9000, 12.2), so the first one's counts.
+ * In both the fixed bit is 1, which tells QUIC from other protocols on the port (RFC 9443).
+ * Coalesced packets have the same id (RFC 9000, 12.2), so the first one suffices.
  *
- * What isn't whole, or not as this says, names nobody: then the flow's entry or its slot do.
+ * A packet that is truncated or has another format names no backend: its flow's entry or slot
+ * decides.
  */
 #ifndef SL_CORE_QUIC_H
 #define SL_CORE_QUIC_H
@@ -35,33 +36,33 @@ enum {
 #define SL_QUIC_1 0x00000001u
 #define SL_QUIC_2 0x6b3343cfu
 
-/* A long header up to the first byte of the id. */
+/* A long header up to the connection id. */
 struct sl_quic_long {
 	uint8_t first;
 	uint8_t version[4];
-	uint8_t length; /* of the id */
+	uint8_t length; /* length of the id */
 } __attribute__((packed, may_alias));
 
-/* Where a datagram's id is looked for. */
+/* The part of a datagram to search. */
 struct sl_quic_where {
-	uint32_t at;	/* offset of UDP's payload */
-	uint32_t end;	/* and of what follows it */
-	uint32_t bytes; /* of a server id */
+	uint32_t at;	/* offset of the UDP payload */
+	uint32_t end;	/* offset behind it */
+	uint32_t bytes; /* length of a server id */
 };
 
-/* Of a long header: whether the backend gave the id, and it is long enough for a server id. */
+/* Whether the backend issued the id of this long header, and it is long enough for a server id. */
 SL_INLINE bool sl_quic_long_named(const struct sl_quic_long *h, uint32_t bytes)
 {
 	uint32_t version = (uint32_t)h->version[0] << 24 | (uint32_t)h->version[1] << 16 |
 			   (uint32_t)h->version[2] << 8 | h->version[3];
-	/* In version 2 all types are one more, modulo 4 (RFC 9369, 3.2). */
+	/* In version 2 all types are one higher, modulo 4 (RFC 9369, 3.2). */
 	uint32_t type = ((uint32_t)(h->first >> 4) - (version == SL_QUIC_2)) & 3;
 
 	return (version == SL_QUIC_1 || version == SL_QUIC_2) && type >= SL_QUIC_HANDSHAKE &&
 	       h->length > bytes && h->length <= SL_QUIC_ID_MAX;
 }
 
-/* The offset of the id; 0: there is none that counts. */
+/* The offset of the connection id; 0: there is none that counts. */
 SL_INLINE uint32_t sl_quic_id_at(const struct sl_packet *p, const struct sl_quic_where *w)
 {
 	const uint8_t *first = sl_packet_at(p, w->at, 1);
@@ -78,7 +79,7 @@ SL_INLINE uint32_t sl_quic_id_at(const struct sl_packet *p, const struct sl_quic
 	return w->at + (uint32_t)sizeof(*h);
 }
 
-/* The server id of a datagram; false: it has none. */
+/* The server id of a datagram. False: it has none. */
 SL_INLINE bool sl_quic_server(const struct sl_packet *p, const struct sl_quic_where *w,
 			      uint64_t *server)
 {
@@ -100,7 +101,7 @@ SL_INLINE bool sl_quic_server(const struct sl_packet *p, const struct sl_quic_wh
 	return true;
 }
 
-/* The backend of that id in the table that a service's word tells of; 0: it names none. */
+/* The backend of a server id; server_ids: the service's table, packed. 0: none. */
 SL_INLINE uint32_t sl_quic_backend(const struct sl_tables *t, uint32_t server_ids, uint64_t id)
 {
 	uint32_t at = sl_server_ids_first(server_ids), mask = sl_server_ids_mask(server_ids);
@@ -118,8 +119,8 @@ SL_INLINE uint32_t sl_quic_backend(const struct sl_tables *t, uint32_t server_id
 	return 0;
 }
 
-/* where: 0..7 the offset of the UDP header, 8..31 the end of the IP packet, 32..35 the bytes of a
- * server id, 0 where there are none. servers: the service's word. */
+/* where: 0..7 the offset of the UDP header, 8..31 the end of the IP packet, 32..35 the length of a
+ * server id, 0 if the service has none. server_ids: the service's table, packed. */
 SL_INLINE bool sl_quic_has_ids(uint64_t where)
 {
 	return where >> 32 & 15;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* The packet that an ICMP error quotes: its IP header and at least 8 bytes of what follows (RFC
- * 792), which is the ports, and of UDP the checksum. What else is there may be cut off anywhere.
+/* The packet that an ICMP error quotes: its IP header and at least 8 bytes more (RFC 792), which
+ * are the ports and the checksum of UDP. The rest may be truncated anywhere.
  *
- * When the quoted packet's address and port are changed back to what its sender knows, so are the
- * checksums within the quote, as far as they are quoted; and each word that changes changes the
- * sum of the ICMP message.
+ * The quoted address and port are changed back to those that the error's receiver knows, and so are
+ * the quoted checksums, as far as they are there. Each word that changes also changes the sum of
+ * the ICMP message.
  */
 #ifndef SL_CORE_QUOTE_H
 #define SL_CORE_QUOTE_H
@@ -13,7 +13,7 @@
 
 enum { SL_QUOTE_MIN = 8 }; /* bytes after the IP header */
 
-/* Those that quote a packet of a flow; redirects and source quenches are not for us to pass on. */
+/* The errors that quote a packet of a flow. Redirects and source quenches aren't passed on. */
 SL_INLINE bool sl_icmp_is_error(uint8_t type)
 {
 	return type == SL_ICMP_UNREACHABLE || type == SL_ICMP_TIME_EXCEEDED ||
@@ -29,10 +29,10 @@ struct sl_quote {
 	uint8_t protocol; /* TCP or UDP */
 	uint32_t l3;
 	uint32_t l4;
-	uint32_t end; /* of the message: what stands behind is the frame's padding */
+	uint32_t end; /* of the message; what follows is the frame's padding */
 };
 
-/* False where it isn't a packet of a flow, or not enough of one. */
+/* False: it isn't a packet of a flow, or too short. */
 SL_INLINE bool sl_quote_parse(const struct sl_packet *p, uint32_t at, uint32_t end,
 			      struct sl_quote *q)
 {
@@ -61,13 +61,14 @@ SL_INLINE bool sl_quote_parse(const struct sl_packet *p, uint32_t at, uint32_t e
 	return true;
 }
 
-/* What the sum of a message grows by as a word of it changes. */
+/* By how much a sum grows when a word changes. */
 SL_INLINE uint32_t sl_word_delta(uint16_t from, uint16_t to)
 {
 	return (uint32_t)(uint16_t)~from + to;
 }
 
-/* The transport's checksum within the quote, if it was quoted. */
+/* Updates the transport's checksum in the quote, if it is there. Returns by how much the message's
+ * sum grows. */
 SL_INLINE uint32_t sl_quote_csum(struct sl_packet *p, const struct sl_quote *q, uint16_t delta)
 {
 	uint16_t before, after;
@@ -91,8 +92,8 @@ SL_INLINE uint32_t sl_quote_csum(struct sl_packet *p, const struct sl_quote *q, 
 	return sl_word_delta(before, after);
 }
 
-/* Source or destination of what is quoted, of either family, where nobody has computed what the
- * checksums change by: what the message's sum grows by. */
+/* Replaces source or destination of the quoted packet, where no delta was precomputed. Returns by
+ * how much the message's sum grows. */
 SL_INLINE uint32_t sl_quote_nat_endpoint(struct sl_packet *p, const struct sl_quote *q,
 					 const union sl_addr *addr, sl_be16 port, bool source,
 					 bool is_ipv6)
@@ -117,8 +118,8 @@ SL_INLINE uint32_t sl_quote_nat_endpoint(struct sl_packet *p, const struct sl_qu
 	return grown + sl_quote_csum(p, q, delta);
 }
 
-/* The quoted source or destination becomes n's address and port; what the message's sum grows by in
- * *grown. */
+/* Replaces the quoted source or destination by n's address and port. *grown: by how much the
+ * message's sum grows. */
 SL_INLINE bool sl_quote_nat(struct sl_packet *p, const struct sl_quote *q, const struct sl_nat *n,
 			    bool source, uint32_t *grown)
 {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* The packet that an ICMPv6 error quotes, as quote.h has it for IPv4. It is followed to TCP or UDP
- * past extension headers, and past the fragment header of a first fragment: of what parse6.h passes
- * over, as many and as far into the frame.
+/* The packet that an ICMPv6 error quotes, like quote.h for IPv4. Its extension headers are followed
+ * to TCP or UDP by the rules of parse6.h, also through the fragment header of a first fragment.
  */
 #ifndef SL_CORE_QUOTE6_H
 #define SL_CORE_QUOTE6_H
@@ -21,7 +20,7 @@ SL_INLINE bool sl_icmp6_is_error(uint8_t type)
 	       type == SL_ICMP6_TIME_EXCEEDED || type == SL_ICMP6_PARAMETER;
 }
 
-/* What stands where in the packet at `at`, as sl_chain_walk() says it. */
+/* The layout of the packet at offset `at`, as sl_chain_walk() returns it. */
 SL_INLINE uint32_t sl_quote6_layout_impl(const struct sl_packet *p, uint32_t at, uint32_t end)
 {
 	const struct sl_ip6 *ip = sl_packet_at(p, at, sizeof(*ip));
@@ -45,7 +44,7 @@ SL_INLINE bool sl_quote6_parse(const struct sl_packet *p, uint32_t at, uint32_t 
 	q->in.protocol = sl_layout_protocol(layout);
 	q->src = sl_addr_load(ip->src);
 	q->dst = sl_addr_load(ip->dst);
-	if (sl_addr_is4(&q->src) || sl_addr_is4(&q->dst)) /* the tables mean IPv4 by it */
+	if (sl_addr_is4(&q->src) || sl_addr_is4(&q->dst)) /* the tables use these for IPv4 */
 		return false;
 	if (sl_ntohl(ip->version_class_flow) >> 28 != 6 ||
 	    sl_layout_kind(layout) != SL_PARSED_IP6 || q->in.l4 + SL_QUOTE_MIN > end ||

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Packets that are rare and take much to decide: ICMP and fragments. The same two halves as for all
- * others, apart from them, so that neither the stack nor the verifier's budget of the common path
- * pays: a function of its own in the worker, a program of its own in XDP (bpf/engine.bpf.c). Speed
- * matters little here, so offsets are checked again wherever they are used.
+/* Rare packets that take much code: ICMP and fragments. They have the same two passes as other
+ * packets, but apart from them, so that the common path's stack and verifier budget don't pay: in
+ * the worker a separate function, in XDP separate programs (bpf/engine.bpf.c). Speed matters little
+ * here, so offsets are checked again at each use.
  */
 #ifndef SL_CORE_RARE_H
 #define SL_CORE_RARE_H
 
 #include "fragment6.h"
 
-/* Whose is it? What ends here is the kernel's or dropped. todo, as classify said: ICMP, a
- * datagram's first fragment, or another one. */
+/* First pass. packet_class: as classify found it, ICMP, a datagram's first fragment, or another
+ * fragment. If it ends here, the packet is left to the kernel or dropped. */
 SL_INLINE void sl_rare_classify(const struct sl_tables *t, const struct sl_packet *p,
 				uint8_t packet_class, struct sl_lookup *w)
 {
@@ -52,7 +52,7 @@ SL_INLINE enum sl_reason sl_icmp_route(const struct sl_tables *t, struct sl_pack
 	}
 }
 
-/* A first fragment is decided as a packet that is whole. */
+/* A first fragment is routed like a whole packet. */
 SL_INLINE enum sl_reason sl_first_fragment_route(const struct sl_tables *t, struct sl_packet *p,
 						 const struct sl_lookup *w, uint16_t *egress)
 {
@@ -101,7 +101,7 @@ SL_INLINE enum sl_reason sl_rare_route(const struct sl_tables *t, struct sl_pack
 						       : sl_fragment_route(t, p, w, egress);
 }
 
-/* The same of IPv6. */
+/* The same for IPv6. */
 SL_INLINE enum sl_reason sl_first_fragment6_route(const struct sl_tables *t, struct sl_packet *p,
 						  const struct sl_lookup *w, uint16_t *egress)
 {
@@ -141,7 +141,7 @@ SL_INLINE enum sl_reason sl_fragment6_route(const struct sl_tables *t, struct sl
 	}
 }
 
-/* Both halves. */
+/* Both passes. */
 SL_INLINE enum sl_reason sl_rare6_impl(const struct sl_tables *t, struct sl_packet *p,
 				       uint8_t packet_class, uint16_t *egress)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Second half of the decision for a packet from a backend: its next hop, by the routes, the limits
- * that concern it, and the VIP in the place of the backend. Nothing is looked up of the flow but
- * where its end or a limit matters to its entry.
+/* Second pass of the decision for a packet from a backend: finds its next hop by the routes,
+ * applies the limits, and puts the VIP in place of the backend. The flow is looked up only if the
+ * packet ends it or a limit is kept in its entry.
  */
 #ifndef SL_CORE_REPLY_H
 #define SL_CORE_REPLY_H
@@ -21,8 +21,8 @@ SL_INLINE uint64_t sl_reply_key(const struct sl_tables *t, uint16_t service,
 	return root ? sl_flow_key(service, sl_hash_source6(client, port, root->slot_key)) : 0;
 }
 
-/* What a reply means to its flow's entry, and to the limits of its service. traffic: the backend's
- * id. */
+/* Updates the flow's entry for a reply, if it ends the flow, and applies the limits of its
+ * service. */
 SL_INLINE enum sl_reason sl_reply_limit(const struct sl_tables *t, struct sl_packet *p,
 					const struct sl_lookup *w, const void *l3, uint8_t protocol,
 					const union sl_addr *client, sl_be16 port,
@@ -76,7 +76,7 @@ SL_INLINE enum sl_reason sl_route_reply(const struct sl_tables *t, struct sl_pac
 	struct sl_nat n;
 	uint8_t kind, protocol;
 
-	/* Each is checked at once: clang may look twice at what is checked later. */
+	/* Each pointer is checked at once: clang may load it twice if it is checked later. */
 	if (!(l3 = sl_l3_header(p, w, is_ipv6)) ||
 	    !(ports = sl_packet_at_parsed(p, w->l4, sizeof(*ports))))
 		return SL_REASON_bad_header;
@@ -107,7 +107,7 @@ SL_INLINE enum sl_reason sl_route_reply(const struct sl_tables *t, struct sl_pac
 		p->mtu = (uint16_t)(mtu < UINT16_MAX ? mtu : UINT16_MAX);
 		return SL_REASON_too_big_answered;
 	}
-	/* Before limits are asked: what both need wouldn't fit XDP's stack. */
+	/* Before the limits: both together don't fit XDP's stack. */
 	if (sl_unlikely(mss))
 		sl_mss_reply(p, w->l3, w->l4, protocol, mss);
 	if (sl_unlikely(flags & (SL_SERVICE_LOOKUP | SL_SERVICE_LIMITED_FROM))) {

@@ -1,30 +1,30 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Second half of the decision: which backend, and are we allowed to send there?
+/* Second pass of the decision: flow tracking, which decides the backend of a flow.
  *
  * Just enough tracking. Each slot has cur, prev and a state that only a publish changes:
  *
- *   closed  to cur. No look-up, no state: nearly all slots, nearly always.
- *   open    the slot moved less than the idle timeout ago. Look the flow up.
- *             found      where the entry says
- *             new (SYN)  to cur, tracked; where that finds no room, to prev
- *             else       the flow is older than the change: to prev if that still serves, else to
- *                        cur; tracked there
- *   mixed   the timeout has passed; entries may still disagree with cur. Look up; what isn't found
- *           goes to cur without state.
+ *   closed  Nearly all slots, nearly always: the packet goes to cur, without look-up or state.
+ *   open    The slot changed less than the idle timeout ago. The flow is looked up:
+ *             found      it goes where its entry says
+ *             new (SYN)  it goes to cur and is tracked; if the table has no room, to prev
+ *             else       the flow is older than the change: it goes to prev if that still
+ *                        serves, else to cur, and is tracked there
+ *   mixed   The timeout has passed, but entries may disagree with cur. The flow is looked up;
+ *           if it isn't found, it goes to cur and isn't tracked.
  *
- * So an established flow that sent a packet within the idle timeout stays where it is, whatever
- * changed, and a table that doesn't move costs nothing. prev is the oldest version: every flow that
- * began after the first of several changes was tracked at its SYN.
+ * So an established flow that sent a packet within the idle timeout keeps its backend whatever
+ * changes, and a table that doesn't change costs nothing. When an open slot changes again prev
+ * stays, the oldest backend: every flow that began since the first change was tracked at its SYN.
  *
- * A SYN follows a live entry, so a stray one steals nothing, unless the entry is closing (a port
- * was reused: this is a new connection) or is itself no more than a SYN to a backend that takes no
- * new flows.
+ * A SYN follows a live entry, so a stray one can't take a flow away. There are two exceptions: the
+ * entry is closing (the client reuses the port, this is a new connection), or it is only a SYN
+ * itself and its backend takes no new flows.
  *
- * A service that tracks everything (SL_SERVICE_TRACK) looks up in closed slots too and enters what
- * it doesn't find.
+ * In a service that tracks all flows (SL_SERVICE_TRACK), flows are looked up in closed slots too,
+ * and are entered if they aren't found.
  *
- * What a QUIC packet's id says (quic.h) is firm: it counts more than slot and entry, and the entry
- * is made or corrected to say the same, for what follows of this flow and can't tell.
+ * The connection id of a QUIC packet (quic.h) overrides slot and entry. The entry is then made or
+ * corrected to say the same, for later packets of the flow that have no such id.
  */
 #ifndef SL_CORE_ROUTE_H
 #define SL_CORE_ROUTE_H
@@ -33,9 +33,9 @@
 #include "limit.h"
 #include "nat.h"
 
-/* What of a packet matters to tracking. */
+/* The part of a packet that matters to tracking. */
 enum sl_event {
-	SL_EVENT_DATA,	/* of a flow that exists, as far as the packet tells; all of UDP */
+	SL_EVENT_DATA,	/* of an existing flow, as far as one packet shows; all of UDP */
 	SL_EVENT_BEGIN, /* SYN without ACK */
 	SL_EVENT_END,	/* FIN or RST */
 };
@@ -45,7 +45,7 @@ SL_INLINE bool sl_is_syn(uint8_t tcp_flags)
 	return (tcp_flags & (SL_TCP_SYN | SL_TCP_ACK)) == SL_TCP_SYN;
 }
 
-/* 0 for what isn't TCP. */
+/* tcp_flags: 0 if it isn't TCP. */
 SL_INLINE enum sl_event sl_event_of(uint8_t tcp_flags)
 {
 	if (sl_is_syn(tcp_flags))
@@ -53,23 +53,23 @@ SL_INLINE enum sl_event sl_event_of(uint8_t tcp_flags)
 	return tcp_flags & (SL_TCP_FIN | SL_TCP_RST) ? SL_EVENT_END : SL_EVENT_DATA;
 }
 
-/* Everything that tracking needs to know, in numbers alone: an engine may have to hand it to a
- * function of its own (core/seam.h). */
+/* What tracking has to know about a packet. Only numbers, because an engine may have to pass them
+ * to a function of its own (seam.h). */
 struct sl_flow_query {
 	uint64_t key;
 	uint64_t hash;	   /* of the key */
-	uint64_t now;	   /* ticks: one time for the whole of a packet */
-	uint32_t slot;	   /* as it stands in the table */
-	uint32_t backends; /* the service's extent */
+	uint64_t now;	   /* ticks: the same time for all that a packet does */
+	uint32_t slot;	   /* its value in the table */
+	uint32_t backends; /* first record of the service's extent */
 	uint32_t n_backends;
 	uint8_t event;	/* enum sl_event */
 	bool track_all; /* the service tracks every flow */
 	bool full;	/* there is no room for an entry */
-	bool policed;	/* entries hold token buckets: their time is never set back */
-	bool forced;	/* to cur, whatever an entry says: it is made to say so */
+	bool policed;	/* entries hold token buckets: their time never goes back */
+	bool forced;	/* to cur, whatever an entry says; the entry is corrected */
 };
 
-#define SL_TRACK_NO_ROOM UINT32_MAX /* no backend's number */
+#define SL_TRACK_NO_ROOM UINT32_MAX /* not a backend number */
 
 SL_INLINE uint16_t sl_backend_flags(const struct sl_tables *t, const struct sl_flow_query *query,
 				    uint32_t backend)
@@ -82,13 +82,13 @@ SL_INLINE uint16_t sl_backend_flags(const struct sl_tables *t, const struct sl_f
 	return b ? b->flags : 0;
 }
 
-/* Whether the entry may say where the flow goes. */
+/* Whether the flow may go where this entry says. */
 SL_INLINE bool sl_track_may_follow(const struct sl_flow_query *query, uint64_t value)
 {
 	return !query->forced || sl_flow_backend(value) == sl_slot_cur(query->slot);
 }
 
-/* The time that an entry gets when it is rewritten without a charge. */
+/* The time of an entry that is rewritten without a charge. */
 SL_INLINE uint64_t sl_track_time(const struct sl_flow_query *query, uint64_t value)
 {
 	return query->policed ? query->now + sl_gcra_ahead_ticks(sl_flow_time(value), query->now,
@@ -96,15 +96,16 @@ SL_INLINE uint64_t sl_track_time(const struct sl_flow_query *query, uint64_t val
 			      : query->now;
 }
 
-/* Whether data are taken for long after a FIN or RST, where a token bucket's time doesn't tell: for
- * 4 ms of each second, so that a flow that goes on is met, and the last ACK of one that ends hardly
- * is. */
+/* Whether data count as coming long after a FIN or RST. Where the time is that of a token bucket it
+ * doesn't show that. So data count for 4 ms of each second: a flow that goes on hits that soon, and
+ * the last ACK of a flow that ends hardly does. */
 SL_INLINE bool sl_track_late(const struct sl_flow_query *query)
 {
 	return query->policed && !(query->now >> 20 & 255);
 }
 
-/* A hit: where to, and what the entry says from now on. 0 when the entry doesn't bind. */
+/* Follows an entry that was found, and updates it. Returns the backend; 0: the entry must not be
+ * followed. */
 SL_INLINE uint32_t sl_track_hit(const struct sl_tables *t, const struct sl_flow_query *query,
 				const struct sl_flow_timeouts *timeouts, struct sl_flow_at *at)
 {
@@ -123,18 +124,18 @@ SL_INLINE uint32_t sl_track_hit(const struct sl_tables *t, const struct sl_flow_
 		state = SL_FLOW_CLOSING;
 	} else if (old == SL_FLOW_OPENING || sl_track_late(query) ||
 		   sl_flow_age(at->value, now) > timeouts->lifetime[old] / 16) {
-		/* Data long after a FIN or RST: half closed, or a new flow that no look-up saw
-		 * begin, or the RST was a lie. */
+		/* Data long after a FIN or RST: the connection is half closed, or a new one whose
+		 * beginning no look-up saw, or the RST was forged. */
 		state = SL_FLOW_ESTABLISHED;
 	}
-	/* Last seen is coarse: a store for each packet would drag the line between cores. */
+	/* The time is coarse: a store for each packet would move the cache line between cores. */
 	if (state != old || sl_flow_age(at->value, now) > timeouts->lifetime[state] / 16)
 		sl_flow_update(at, query->key,
 			       sl_flow_value(backend, state, sl_track_time(query, at->value)));
 	return backend;
 }
 
-/* The flow's entry in this bucket. */
+/* Finds the flow's entry in this bucket. */
 SL_INLINE struct sl_flow_at sl_track_find_in(struct sl_bucket *b, uint64_t key)
 {
 	uint32_t ways = b ? sl_bucket_match(b, key) : 0;
@@ -155,8 +156,8 @@ SL_INLINE struct sl_flow_at sl_track_find(const struct sl_tables *t,
 	return sl_track_find_in(sl_flow_bucket(t, query->hash, second), query->key);
 }
 
-/* Whether data of the flow leave its entry as it is: it is established, and was seen lately. Where
- * it goes, if its backend serves, then is what the entry says. */
+/* Whether the entry needs no update by a data packet of its flow: it is established and its time is
+ * recent. The flow then goes where the entry says, if that backend serves. */
 SL_INLINE bool sl_track_needs_no_update(uint64_t value, const struct sl_flow_timeouts *timeouts,
 					uint64_t now)
 {
@@ -164,8 +165,8 @@ SL_INLINE bool sl_track_needs_no_update(uint64_t value, const struct sl_flow_tim
 	       sl_flow_within(value, now, timeouts->lifetime[SL_FLOW_ESTABLISHED] / 16);
 }
 
-/* The backend of a flow whose live entry binds, which is the common case and small: *at is its
- * place. Counts from 1; 0: there is none, and nothing has changed. */
+/* The backend of a flow with a live entry that may be followed: the common case, and small. Counts
+ * from 1; *at: where the entry is. 0: there is none, and nothing has changed. */
 SL_INLINE uint32_t sl_track_lookup(const struct sl_tables *t, const struct sl_flow_query *query,
 				   struct sl_flow_at *at)
 {
@@ -181,7 +182,8 @@ SL_INLINE uint32_t sl_track_lookup(const struct sl_tables *t, const struct sl_fl
 	return 0;
 }
 
-/* The same of a flow that isn't known, and gets an entry. SL_TRACK_NO_ROOM: there is no room. */
+/* The backend of a flow that isn't in the table; enters it. SL_TRACK_NO_ROOM: the table has no
+ * room. */
 SL_INLINE uint32_t sl_track_new(const struct sl_tables *t, const struct sl_flow_query *query)
 {
 	uint32_t backend = sl_track_miss(t, query);
@@ -191,7 +193,7 @@ SL_INLINE uint32_t sl_track_new(const struct sl_tables *t, const struct sl_flow_
 	return backend;
 }
 
-/* Where a flow goes for which there is no room. */
+/* The backend of a flow that finds no room in the table. */
 SL_INLINE uint32_t sl_track_full(const struct sl_tables *t, const struct sl_flow_query *query)
 {
 	uint32_t prev = sl_slot_prev(query->slot);
@@ -202,8 +204,8 @@ SL_INLINE uint32_t sl_track_full(const struct sl_tables *t, const struct sl_flow
 		       : sl_slot_cur(query->slot);
 }
 
-/* The backend of a flow whose slot isn't closed, or that is tracked anyway. Counts from 1; 0: none.
- * What isn't known is sl_track_miss()'s, which doesn't say where. */
+/* The backend of a flow whose slot isn't closed, or whose service tracks all flows. Counts from 1;
+ * 0: none. at->bucket is NULL if sl_track_miss() decided, which doesn't say where the entry is. */
 SL_INLINE uint32_t sl_track(const struct sl_tables *t, const struct sl_flow_query *query,
 			    struct sl_flow_at *at)
 {
@@ -224,8 +226,8 @@ SL_INLINE uint32_t sl_track(const struct sl_tables *t, const struct sl_flow_quer
 	return backend;
 }
 
-/* Where the flow's packets go, for one that isn't a packet of the flow itself: nothing is entered,
- * refreshed or counted. 0: nowhere. */
+/* The backend of a flow, asked for by a packet that isn't part of it (an ICMP error, a later
+ * fragment): nothing is entered, refreshed or counted. 0: none. */
 SL_INLINE uint32_t sl_track_resolve(const struct sl_tables *t, const struct sl_flow_query *query)
 {
 	const struct sl_flow_timeouts *timeouts =
@@ -247,8 +249,8 @@ SL_INLINE uint32_t sl_track_resolve(const struct sl_tables *t, const struct sl_f
 	return sl_slot_cur(query->slot);
 }
 
-/* The backend of a flow and all that a rewrite needs, for what isn't a packet of the flow itself.
- * key: the flow's; *id: the backend's in the counters. SL_REASON_to_backend, or why it can't. */
+/* The backend of such a packet, and all that a rewrite needs. key: the flow's; *id: the backend's
+ * counter id. Returns SL_REASON_to_backend, or why it can't be sent. */
 SL_INLINE enum sl_reason sl_resolve_backend(const struct sl_tables *t, const struct sl_lookup *w,
 					    uint64_t key, struct sl_nat *n, uint32_t *id,
 					    uint16_t *egress)
@@ -283,8 +285,8 @@ SL_INLINE enum sl_reason sl_resolve_backend(const struct sl_tables *t, const str
 	return flags & SL_BACKEND_RESOLVED ? SL_REASON_to_backend : SL_REASON_no_neighbour;
 }
 
-/* The next hop to a client, by the place of its route: where the frame leaves, and to whom.
- * SL_REASON_to_client, or why it can't. */
+/* The next hop to a client: reads its route, at index `at`. Returns SL_REASON_to_client, or why it
+ * can't be sent. */
 SL_INLINE enum sl_reason sl_route_to_client(const struct sl_tables *t, uint32_t at,
 					    const union sl_addr *client, uint8_t mac[12],
 					    uint16_t *egress)
@@ -311,9 +313,8 @@ SL_INLINE enum sl_reason sl_route_to_client(const struct sl_tables *t, uint32_t 
 	return SL_REASON_no_neighbour;
 }
 
-/* What a flow without an entry, or with one that doesn't bind, comes to: a backend, 0, or
- * SL_TRACK_NO_ROOM where there is no room. The tables are checked to be current before anything
- * is entered. */
+/* The backend of a flow that has no entry, or one that may not be followed; 0: none; or
+ * SL_TRACK_NO_ROOM. Nothing is entered before it is checked that the tables are current. */
 SL_INLINE uint32_t sl_track_miss_impl(const struct sl_tables *t, const struct sl_flow_query *query)
 {
 	const struct sl_root *root = sl_seam_root(t);
@@ -359,7 +360,7 @@ SL_INLINE uint32_t sl_track_miss_impl(const struct sl_tables *t, const struct sl
 	return SL_TRACK_NO_ROOM;
 }
 
-/* What a flow's live entry says, or 0. */
+/* The value of a flow's live entry, or 0. */
 SL_INLINE uint64_t sl_track_value_impl(const struct sl_tables *t, uint64_t key, uint64_t now)
 {
 	const struct sl_root *root = sl_seam_root(t);
@@ -371,7 +372,7 @@ SL_INLINE uint64_t sl_track_value_impl(const struct sl_tables *t, uint64_t key, 
 	return at.bucket && sl_flow_alive(at.value, timeouts, now) ? at.value : 0;
 }
 
-/* Charges a packet to the limit that is kept in the flow's entry. */
+/* Charges a packet to the limit that is kept in its flow's entry. */
 SL_INLINE enum sl_policer_verdict sl_track_charge_at(const struct sl_tables *t,
 						     const struct sl_limit *limit,
 						     const struct sl_policer_query *packet,
@@ -388,8 +389,8 @@ SL_INLINE enum sl_policer_verdict sl_track_charge_at(const struct sl_tables *t,
 	return verdict;
 }
 
-/* A packet that the flow's entry has to know of: a reply that ends the flow, so that a reused port
- * begins anew, or one that is charged to the limit in the entry (`limited`). */
+/* Updates the entry for a packet from the backend, or one charged later. ends: it ends the flow, so
+ * that a reused port begins a new one. limited: it is charged to the limit in the entry. */
 SL_INLINE enum sl_policer_verdict sl_track_charge_impl(const struct sl_tables *t, uint64_t key,
 						       bool ends, bool limited,
 						       const struct sl_policer_query *packet)
@@ -404,7 +405,7 @@ SL_INLINE enum sl_policer_verdict sl_track_charge_impl(const struct sl_tables *t
 	if (!root || !timeouts)
 		return SL_POLICER_UNLIMITED;
 	at = sl_flow_find(t, key, sl_hash_flow(key, root->flow_key));
-	/* A dead one stays dead: it may be an earlier flow's, and name another backend. */
+	/* An expired entry stays so: it may be an earlier flow's, with another backend. */
 	if (!at.bucket || !sl_flow_alive(at.value, timeouts, packet->now))
 		return SL_POLICER_UNLIMITED;
 	state = ends ? SL_FLOW_CLOSING : sl_flow_state(at.value);

@@ -1,52 +1,51 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Full NAT: which port of a pool's a flow is bound to, and which one it gets; what stands in memory
- * is abi/snat.h's.
+/* SNAT ports: finds the port that is mapped to a flow, or maps one. abi/snat.h has the records.
  *
- * The search goes through 128 ports of an address: two runs of eight lines, which follow from the
- * flow's hash, a line of each in turn. A flow that isn't known takes the first of them that is
- * free, so that nearly all are found in one of the first two lines; where none is, those of the
- * pool's other addresses are asked too.
+ * A search covers 128 ports of an address: two runs of eight lines, which follow from the flow's
+ * hash, in turns. A new flow takes the first free port in that order, so nearly all mappings are
+ * found in the first two lines. If none of the 128 is free, the pool's other addresses are searched
+ * too.
  */
 #ifndef SL_CORE_SNAT_H
 #define SL_CORE_SNAT_H
 
 #include "route.h"
 
-/* A binding as one number: 0..15 the port (host order), 16..23 the index of the pool's address,
- * 63 that it is one. */
+/* A mapping as one number: 0..15 the port (host order), 16..23 the index of the pool's address, 63
+ * set. */
 #define SL_SNAT_FOUND	   (1ull << 63)
-#define SL_SNAT_UNKNOWN	   0 /* no live entry knows the flow, or: the pool has no port for it */
-#define SL_SNAT_SEARCH_ALL 1 /* one does, but the search that is quick didn't find it */
-#define SL_SNAT_NO_ENTRY   2 /* none does, though it was tracked: the flow table is full */
+#define SL_SNAT_UNKNOWN	   0 /* no live entry of the flow; or no free port */
+#define SL_SNAT_SEARCH_ALL 1 /* the flow is live, but not found among the first 128 ports */
+#define SL_SNAT_NO_ENTRY   2 /* tracked, but without entry: the flow table is full */
 
 enum {
-	SL_SNAT_LINES_TRIED = 16, /* lines of an address */
+	SL_SNAT_LINES_TRIED = 16, /* lines per address */
 	SL_SNAT_PORTS_TRIED = SL_SNAT_LINES_TRIED * SL_SNAT_PORTS_PER_LINE,
 };
 
-/* A search: where, and what it came to. */
+/* A search: its parameters and its result. */
 struct sl_snat_search {
 	const struct sl_tables *t;
 	uint64_t key;
 	uint64_t hash; /* of the key */
 	uint64_t found;
-	uint32_t pool;	/* its first record */
-	uint32_t n;	/* its addresses */
-	uint32_t start; /* index of the one that is tried first */
+	uint32_t pool;	/* its first block */
+	uint32_t n;	/* number of addresses */
+	uint32_t start; /* index of the address that is searched first */
 	uint16_t first_port;
 	uint16_t last_port;
 };
 
-/* One for a port to take. */
+/* A search for a free port. */
 struct sl_snat_take {
 	struct sl_snat_search in;
 	uint64_t now;
-	union sl_addr client; /* of IPv6 */
+	union sl_addr client; /* for IPv6 */
 	sl_be16 port;	      /* the client's */
 	bool is_ipv6;
 };
 
-/* One for a port whose flow is dead. */
+/* A search for a port whose flow has expired. */
 struct sl_snat_reclaim {
 	struct sl_snat_search in;
 	uint64_t now;
@@ -62,7 +61,7 @@ SL_INLINE uint32_t sl_snat_address_index(uint64_t mapping)
 	return mapping >> 16 & (SL_SNAT_ADDRESSES_MAX - 1);
 }
 
-/* An address of a pool by its index. */
+/* A pool's address, by its index. */
 SL_INLINE const struct sl_snat_address *sl_snat_address(const struct sl_tables *t, uint32_t pool,
 							uint32_t index)
 {
@@ -73,7 +72,7 @@ SL_INLINE const struct sl_snat_address *sl_snat_address(const struct sl_tables *
 	return r ? &r->address[index % SL_SNAT_ADDRESSES_PER_BLOCK] : NULL;
 }
 
-/* The number of a line in a region, by the place in the search. */
+/* The number of the n-th line of a search, within the region. */
 SL_INLINE uint32_t sl_snat_line_number(const struct sl_snat_search *b, uint32_t try)
 {
 	uint32_t first = b->first_port / SL_SNAT_PORTS_PER_LINE;
@@ -83,7 +82,7 @@ SL_INLINE uint32_t sl_snat_line_number(const struct sl_snat_search *b, uint32_t 
 	return first + (sl_hash_reduce(run, lines) + try / 2) % lines;
 }
 
-/* The word of a flow that is dead and takeable, or of an engine. */
+/* Whether the word belongs to a flow that is gone or replaceable, or to a writer that died. */
 SL_INLINE bool sl_snat_is_dead(const struct sl_tables *t, uint64_t word, uint64_t now)
 {
 	if (word & SL_SNAT_BUSY)
@@ -91,7 +90,7 @@ SL_INLINE bool sl_snat_is_dead(const struct sl_tables *t, uint64_t word, uint64_
 	return !sl_track_value_impl(t, word, now - SL_FLOW_GRACE);
 }
 
-/* Takes a port that is free. */
+/* Maps a free port to the flow. */
 SL_INLINE bool sl_snat_take_port(const struct sl_snat_take *b, uint64_t *at, uint32_t index)
 {
 	uint64_t busy = SL_SNAT_BUSY | (b->now & SL_TIME_MASK);
@@ -117,7 +116,7 @@ SL_INLINE const struct sl_snat_address *sl_snat_search_address(const struct sl_s
 	return sl_snat_address(b->t, b->pool, *index);
 }
 
-/* What a round of a search is about: the line's first port, the address's region and index. */
+/* The line of a round, with its first port and its address's region and index. */
 SL_INLINE struct sl_snat_line *sl_snat_search_line(const struct sl_snat_search *b, uint32_t i,
 						   uint32_t *port, uint32_t *region,
 						   uint32_t *index)
@@ -132,7 +131,7 @@ SL_INLINE struct sl_snat_line *sl_snat_search_line(const struct sl_snat_search *
 	return sl_seam_snat_line(b->t, a->region * SL_SNAT_LINES + line);
 }
 
-/* Looks for the flow in a line. */
+/* Searches one line for the flow. */
 static long sl_snat_search_round(uint32_t i, void *state)
 {
 	struct sl_snat_search *b = state;
@@ -150,7 +149,7 @@ static long sl_snat_search_round(uint32_t i, void *state)
 	return 0;
 }
 
-/* Takes a port. One a round: the verifier would walk all ways through a line. */
+/* Takes a port, one per round: otherwise the verifier would walk all ways through a line. */
 static long sl_snat_take_round(uint32_t i, void *state)
 {
 	struct sl_snat_take *b = state;
@@ -170,7 +169,7 @@ static long sl_snat_take_round(uint32_t i, void *state)
 	return 1;
 }
 
-/* Frees a port of the first address, if its flow is dead. */
+/* Frees a port of the first address if its flow has expired. */
 static long sl_snat_reclaim_round(uint32_t i, void *state)
 {
 	struct sl_snat_reclaim *b = state;
@@ -188,7 +187,7 @@ static long sl_snat_reclaim_round(uint32_t i, void *state)
 	return (long)b->in.found;
 }
 
-/* Looks for the flow in so many addresses: its binding, or 0. */
+/* Searches this many addresses for the flow. Returns its mapping, or 0. */
 SL_INLINE uint64_t sl_snat_search_addresses(struct sl_snat_search *b, uint32_t addresses)
 {
 	b->found = 0;
@@ -196,7 +195,7 @@ SL_INLINE uint64_t sl_snat_search_addresses(struct sl_snat_search *b, uint32_t a
 	return b->found;
 }
 
-/* False: there is no such pool. hash: of the key. */
+/* Prepares a search. hash: of the key. False: there is no such pool. */
 SL_INLINE bool sl_snat_search_begin(struct sl_snat_search *b, const struct sl_tables *t,
 				    uint64_t key, uint64_t hash, uint32_t pool)
 {
@@ -212,7 +211,7 @@ SL_INLINE bool sl_snat_search_begin(struct sl_snat_search *b, const struct sl_ta
 	b->n = head->pool.n;
 	b->first_port = head->pool.first_port;
 	b->last_port = head->pool.last_port;
-	/* By bits that no line follows from. */
+	/* By bits that the lines don't depend on. */
 	slot = sl_seam_slot(t,
 			    ((uint64_t)pool + 1) * SL_SLOTS_PER_BLOCK +
 				    (b->hash * 0x9e3779b97f4a7c15ull >> 56) % SL_SNAT_START_SLOTS);
@@ -222,7 +221,8 @@ SL_INLINE bool sl_snat_search_begin(struct sl_snat_search *b, const struct sl_ta
 	return b->start < b->n;
 }
 
-/* The flow's binding, by the search that is quick; or SL_SNAT_UNKNOWN, or SL_SNAT_SEARCH_ALL. */
+/* Returns the flow's mapping, if it is among the first 128 ports; else SL_SNAT_UNKNOWN or
+ * SL_SNAT_SEARCH_ALL. */
 SL_INLINE uint64_t sl_snat_find_impl(const struct sl_tables *t, uint64_t key, uint64_t now,
 				     uint32_t pool)
 {
@@ -236,7 +236,7 @@ SL_INLINE uint64_t sl_snat_find_impl(const struct sl_tables *t, uint64_t key, ui
 	return sl_track_value_impl(t, key, now) ? SL_SNAT_SEARCH_ALL : SL_SNAT_UNKNOWN;
 }
 
-/* The same, in all of the pool; 0: none. For what isn't a packet of the flow itself. */
+/* Searches the whole pool; 0: none. For packets that aren't part of the flow, too. */
 SL_INLINE uint64_t sl_snat_find_anywhere_impl(const struct sl_tables *t, uint64_t key,
 					      uint64_t hash, uint32_t pool)
 {
@@ -245,8 +245,8 @@ SL_INLINE uint64_t sl_snat_find_anywhere_impl(const struct sl_tables *t, uint64_
 	return sl_snat_search_begin(&b, t, key, hash, pool) ? sl_snat_search_addresses(&b, b.n) : 0;
 }
 
-/* A port that is free in any of the pool's addresses becomes the flow's: its binding, or 0. client:
- * of an IPv6 flow. */
+/* Maps any free port of the pool to the flow. Returns the mapping, or 0. client: for an IPv6
+ * flow. */
 SL_INLINE uint64_t sl_snat_alloc_impl(const struct sl_tables *t, uint64_t key, uint64_t now,
 				      uint32_t pool, const union sl_addr *client, sl_be16 port)
 {
@@ -263,7 +263,7 @@ SL_INLINE uint64_t sl_snat_alloc_impl(const struct sl_tables *t, uint64_t key, u
 		return 0;
 	sl_loop(b.in.n * SL_SNAT_PORTS_TRIED, sl_snat_take_round, &b);
 	mine = b.in.found;
-	/* Another writer may have been at it: the first in order counts. */
+	/* Another writer may have done the same at once: the first mapping in order counts. */
 	if (!mine || !sl_snat_search_addresses(&b.in, b.in.n) || sl_likely(b.in.found == mine))
 		return mine;
 	a = sl_snat_address(t, pool, sl_snat_address_index(mine));
@@ -276,7 +276,8 @@ SL_INLINE uint64_t sl_snat_alloc_impl(const struct sl_tables *t, uint64_t key, u
 	return b.in.found;
 }
 
-/* Whether one of the ports that the flow may have first is free now, since its flow was dead. */
+/* Whether one of the flow's first 128 ports is free now, after reclaiming ports of expired
+ * flows. */
 SL_INLINE bool sl_snat_reclaim_impl(const struct sl_tables *t, uint64_t key, uint64_t now,
 				    uint32_t pool)
 {
@@ -289,8 +290,8 @@ SL_INLINE bool sl_snat_reclaim_impl(const struct sl_tables *t, uint64_t key, uin
 	return b.in.found;
 }
 
-/* The binding of a flow that has just been tracked, and for which sl_snat_find() said `before`.
- * Makes one, if there is none; else SL_SNAT_UNKNOWN or SL_SNAT_NO_ENTRY. */
+/* Returns the mapping of a flow that was just tracked; makes one if there is none. before: the
+ * result of sl_snat_find(). Without a mapping returns SL_SNAT_UNKNOWN or SL_SNAT_NO_ENTRY. */
 SL_INLINE uint64_t sl_snat_assign(const struct sl_tables *t, uint64_t key, uint64_t now,
 				  uint32_t pool, uint64_t before, const union sl_addr *client,
 				  sl_be16 port)

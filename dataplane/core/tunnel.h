@@ -1,34 +1,34 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Forwarding modes ipip and gue: the packet as it is, behind a header to the backend.
+/* Forwarding modes ipip and gue: the unchanged packet behind an outer header to the backend.
  *
  *     ipip   IP in IP: RFC 2003 (4 in 4), RFC 4213 (6 in 4), RFC 2473 (both in 6)
- *     gue    behind UDP, for networks and NICs that spread by ports: Generic UDP Encapsulation
- *            (draft-ietf-intarea-gue), variant 1, where the packet follows UDP at once, or variant
- *            0 with a header of four bytes between
+ *     gue    Generic UDP Encapsulation (draft-ietf-intarea-gue), for networks and NICs that spread
+ *            packets by ports. Variant 1: the packet follows UDP at once. Variant 0: there is a
+ *            header of four bytes in between.
  *
- * The VIP's family is that of what goes inside, the backend's that of what goes in front: any of
- * the two in any. The backend has the VIP itself, takes the header off and answers the client
- * without us. The inner TTL or hop limit goes down by one, as a router's does (RFC 2003, 3.1; RFC
- * 2473, 3.1).
+ * The inner packet has the VIP's address family, the outer header the backend's; any combination is
+ * possible. The backend has the VIP itself, removes the outer header and answers the client
+ * directly. The inner TTL or hop limit is decremented, as a router does (RFC 2003, 3.1; RFC 2473,
+ * 3.1).
  *
- * Outer header. TOS or traffic class is the inner's: DSCP uniform, ECN in RFC 6040's normal mode.
- * What the tunnel's path says of its MTU comes to the outer source and isn't passed on: control has
- * to know that MTU.
+ * TOS or traffic class is copied to the outer header: DSCP in the uniform model, ECN in RFC 6040's
+ * normal mode. ICMP errors about the tunnel's path MTU go to the outer source and aren't passed on,
+ * so control has to know that MTU.
  *
- * Over IPv4, control summed the words that are the same for all packets to a backend; what a packet
- * has of its own is added. DF is the inner's, and always set for IPv6, which nobody on its way cuts
- * (RFC 4213, 3.2.2). With DF no id is needed (RFC 6864); without, it follows the inner one, set
- * apart by flow.
+ * Outer IPv4: control summed the words that are the same for all packets to a backend, and the
+ * packet's own words are added. DF is copied from the inner packet, and is always set for inner
+ * IPv6, which routers don't fragment (RFC 4213, 3.2.2). With DF the id doesn't matter (RFC 6864);
+ * without, it is the inner id plus a number that depends on the flow.
  *
- * Over IPv6 nobody cuts, whatever the inner packet says of DF. UDP's checksum is 0, which RFC 6935
- * allows to tunnels, and RFC 6936 on conditions that hold here: the inner packet has a checksum of
- * its own, and what a flipped bit brings to a wrong host ends there, since that has neither the
- * tunnel nor the VIP. Another would take a look at the whole packet.
+ * Outer IPv6: routers never fragment, whatever the inner DF says. The UDP checksum is 0, as RFC
+ * 6935 allows for tunnels on the conditions of RFC 6936, which hold: the inner packet has its own
+ * checksum, and a packet that a bit error leads to a wrong host ends there, because that host has
+ * neither the tunnel nor the VIP. Computing one would mean to sum the whole packet.
  *
- * Far sides spread what comes in over their cores by addresses and ports, and all that is in one
- * tunnel would come to one core: so the source's low bits, the UDP source port and IPv6's flow
- * label (RFC 6438) follow from the flow. All fragments of a datagram count as one flow of their
- * addresses; of IPv6 those alone whose fragment header comes first, and the others may differ.
+ * Receivers spread packets over their cores by addresses and ports, and all packets in one tunnel
+ * would go to one core. So the low bits of the source, the UDP source port and the IPv6 flow label
+ * (RFC 6438) follow from the flow's hash. All fragments of a datagram count as one flow of their
+ * addresses; of IPv6 only those whose fragment header comes first, the others may differ.
  */
 #ifndef SL_CORE_TUNNEL_H
 #define SL_CORE_TUNNEL_H
@@ -45,20 +45,20 @@ enum {
 	SL_PORT_DYNAMIC = 0xc000
 };
 
-/* Of a backend's record, copied before it is known whether the tables moved, and what the flow adds
- * to it. */
+/* A copy of the backend's record, made before it is known whether the tables changed, and what the
+ * flow adds to it. */
 struct sl_tunnel {
 	uint8_t mac[12] __attribute__((aligned(8)));
 	union sl_addr src;
 	union sl_addr dst;
 	sl_be16 port;
-	uint16_t sum; /* of IPv4's header, as far as it is known */
+	uint16_t sum; /* IPv4: sum of the constant words */
 	uint8_t mode;
 	bool header;
-	bool is_ipv6; /* the outer header's family */
+	bool is_ipv6; /* family of the outer header */
 };
 
-/* Of the packet that goes inside. */
+/* The inner packet. */
 struct sl_inner {
 	uint32_t hash;
 	uint32_t length;
@@ -71,10 +71,10 @@ struct sl_inner {
 /* What follows the outer IP header in mode gue. */
 struct sl_gue {
 	struct sl_udp udp;
-	uint32_t header; /* of variant 0 */
+	uint32_t header; /* only in variant 0 */
 } SL_WIRE;
 
-/* All that can stand before the packet; whatever does, so many bytes are there. */
+/* The longest outer headers. Even if the real one is shorter, the packet has this many bytes. */
 struct sl_outer4 {
 	struct sl_ip4 ip;
 	struct sl_gue gue;
@@ -87,7 +87,7 @@ struct sl_outer6 {
 
 _Static_assert(sizeof(struct sl_outer6) == SL_TUNNEL_MAX, "the longest there is");
 
-/* Behind the outer IP header and before the packet. */
+/* Size of what is between the outer IP header and the packet. */
 SL_INLINE uint32_t sl_gue_size(const struct sl_tunnel *o)
 {
 	if (o->mode == SL_MODE_IPIP)
@@ -105,7 +105,7 @@ SL_INLINE uint8_t sl_outer_protocol(const struct sl_tunnel *o, const struct sl_i
 	return o->mode == SL_MODE_IPIP ? sl_inner_protocol(in) : SL_PROTO_UDP;
 }
 
-/* The flow's hash is of both addresses and the ports; of IPv6 the VIP's last 32 bits count. */
+/* The flow's hash covers both addresses and the ports; of an IPv6 VIP only the last 32 bits. */
 SL_INLINE void sl_inner_read4(const struct sl_ip4 *ip, uint32_t ports, const uint64_t key[2],
 			      struct sl_inner *in)
 {
@@ -156,7 +156,7 @@ SL_INLINE bool sl_inner_read(const struct sl_packet *p, uint32_t l3, uint32_t l4
 	return true;
 }
 
-/* Past one hop more. */
+/* Decrements the TTL or hop limit. */
 SL_INLINE bool sl_inner_dec_ttl(const struct sl_packet *p, uint32_t at, bool is_ipv6)
 {
 	struct sl_ip4 *ip = sl_packet_at(p, at, sizeof(*ip));
@@ -170,7 +170,7 @@ SL_INLINE bool sl_inner_dec_ttl(const struct sl_packet *p, uint32_t at, bool is_
 	return true;
 }
 
-/* The source's low bits become the flow's. */
+/* Replaces the low bits of the source by bits of the flow's hash. */
 SL_INLINE void sl_tunnel_spread(struct sl_tunnel *o, uint32_t hash, uint8_t entropy)
 {
 	uint32_t mask = entropy < 32 ? (1u << entropy) - 1 : ~0u;
@@ -180,7 +180,7 @@ SL_INLINE void sl_tunnel_spread(struct sl_tunnel *o, uint32_t hash, uint8_t entr
 	o->sum = sl_csum_fold((uint32_t)o->sum + (bits & 0xffff) + (bits >> 16));
 }
 
-/* Of a backend's record, for a flow of that hash. */
+/* Reads the backend's record, for a flow with this hash. */
 SL_INLINE void sl_tunnel_read(struct sl_tunnel *o, const struct sl_backend *b, uint32_t hash)
 {
 	__builtin_memcpy(o->mac, b->dst_mac, sizeof(o->mac));
@@ -193,7 +193,7 @@ SL_INLINE void sl_tunnel_read(struct sl_tunnel *o, const struct sl_backend *b, u
 	sl_tunnel_spread(o, hash, b->entropy);
 }
 
-/* size: of all that goes in front of the packet, as below. */
+/* size: of everything in front of the packet, here and below. */
 SL_INLINE void sl_outer4_write(struct sl_ip4 *ip, const struct sl_tunnel *o,
 			       const struct sl_inner *in, uint32_t size)
 {
@@ -225,7 +225,7 @@ SL_INLINE void sl_outer6_write(struct sl_ip6 *ip, const struct sl_tunnel *o,
 	sl_addr_store(ip->dst, &o->dst);
 }
 
-/* Checksum 0: over IPv4 the inner one is enough (RFC 768), over IPv6 see above. */
+/* Checksum 0: for IPv4 the inner checksum suffices (RFC 768), for IPv6 see above. */
 SL_INLINE void sl_gue_write(struct sl_gue *gue, const struct sl_tunnel *o,
 			    const struct sl_inner *in)
 {
@@ -260,7 +260,7 @@ SL_INLINE bool sl_outer_write(const struct sl_packet *p, uint32_t l3, const stru
 	return true;
 }
 
-/* The type of what a link header that ends at l3 carries: its last word. */
+/* Sets the EtherType of a link header that ends at l3: its last word. */
 SL_INLINE void sl_link_type(struct sl_link_words *link, uint32_t l3, uint16_t type)
 {
 	for (uint32_t i = 6; i < 11; i++)
@@ -268,7 +268,7 @@ SL_INLINE void sl_link_type(struct sl_link_words *link, uint32_t l3, uint16_t ty
 			link->word[i] = (uint16_t)sl_htons(type);
 }
 
-/* The link header to the front, and what was found out in between. */
+/* Moves the link header to the front, and writes the outer headers behind it. */
 SL_INLINE bool sl_tunnel_wrap(const struct sl_packet *p, uint32_t l3, const struct sl_tunnel *o,
 			      const struct sl_inner *in, uint32_t size)
 {

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* What the way to a backend (forward.h) and the way back (reply.h) have in common: the copies of
- * their code, the network header of either family, and what limits have to know of a packet.
+/* What the two directions, to a backend (forward.h) and to a client (reply.h), have in common: the
+ * variants of their code, access to the network header of either family, and the policer query.
  *
- * Both families are decided by the same lines, in which `is_ipv6` is a constant wherever they are
- * used.
+ * IPv4 and IPv6 share the code: `is_ipv6` is a constant at every call.
  */
 #ifndef SL_CORE_VARIANT_H
 #define SL_CORE_VARIANT_H
@@ -15,19 +14,19 @@
 #define SL_SERVICE_LIMITED_TO	(SL_SERVICE_ENTRY | SL_SERVICE_LIMIT_TO | SL_SERVICE_LIMIT_NEW)
 #define SL_SERVICE_EXTENDED	(SL_SERVICE_LIMITED_TO | SL_SERVICE_QUIC | SL_SERVICE_FULLNAT)
 #define SL_SERVICE_LIMITED_FROM (SL_SERVICE_ENTRY_FROM | SL_SERVICE_LIMIT_FROM)
-/* Of replies, what a worker's steady ones have nothing to do with. */
+/* Flags of a reply entry for which the worker's fast path leaves the reply to the slow path. */
 #define SL_SERVICE_SLOW_REPLY (SL_SERVICE_LIMITED_FROM | SL_SERVICE_RANGE)
 
-/* The code below exists in copies, so that the steady path pays nothing for what is rare and one
- * test for all that limits need. Which copy it is is a constant wherever it is used. */
+/* The functions below are compiled in several variants, so that plain packets pay only one test for
+ * everything that is rare. The variant is a constant at every call. */
 enum sl_variant {
-	SL_VARIANT_PLAIN,    /* all but limits, and ids of QUIC's connections */
-	SL_VARIANT_EXTENDED, /* all but full NAT */
-	SL_VARIANT_FULLNAT,  /* that, limited or not; and no ids */
+	SL_VARIANT_PLAIN,    /* without limits, and without QUIC server ids */
+	SL_VARIANT_EXTENDED, /* everything but mode fullnat */
+	SL_VARIANT_FULLNAT,  /* mode fullnat, with limits, without QUIC server ids */
 };
 
-/* No reason, but: decide it by another copy. Nothing has changed but what may change so twice. Of
- * full NAT: all is done but what follows from the port, see sl_fullnat_new_flow_impl(). */
+/* Not a verdict: retry with another variant. Everything done so far is safe to repeat. In mode
+ * fullnat: all is done except what depends on the SNAT port, see sl_fullnat_new_flow_impl(). */
 #define SL_RETRY_SLOW_PATH SL_REASON_COUNT
 
 SL_INLINE uint16_t sl_variant_flags(enum sl_variant variant, uint16_t flags)
@@ -37,7 +36,8 @@ SL_INLINE uint16_t sl_variant_flags(enum sl_variant variant, uint16_t flags)
 		       : flags & (uint16_t) ~(SL_SERVICE_LIMITED_TO | SL_SERVICE_LIMITED_FROM);
 }
 
-/* Whether what classify found is limited, may be followed by an id, or is of full NAT. */
+/* Whether the packet needs another variant than the plain one: limits, QUIC server ids, or full
+ * NAT. */
 SL_INLINE bool sl_needs_extended_path(const struct sl_lookup *w)
 {
 	bool to = w->packet_class == SL_CLASS_SERVICE || w->packet_class == SL_CLASS_SERVICE6;
@@ -47,7 +47,7 @@ SL_INLINE bool sl_needs_extended_path(const struct sl_lookup *w)
 	       (from && w->reply->flags & SL_SERVICE_LIMITED_FROM);
 }
 
-/* Of these, whether it is to a service of full NAT. */
+/* Whether it is a packet to a service in mode fullnat. */
 SL_INLINE bool sl_lookup_is_fullnat(const struct sl_lookup *w)
 {
 	bool to = w->packet_class == SL_CLASS_SERVICE || w->packet_class == SL_CLASS_SERVICE6;
@@ -55,7 +55,7 @@ SL_INLINE bool sl_lookup_is_fullnat(const struct sl_lookup *w)
 	return to && w->service->flags & SL_SERVICE_FULLNAT;
 }
 
-/* The network header, whichever it is; parse.h has found it whole. */
+/* The network header. Parsing has checked that it is complete. */
 SL_INLINE const void *sl_l3_header(const struct sl_packet *p, const struct sl_lookup *w,
 				   bool is_ipv6)
 {
@@ -68,14 +68,15 @@ SL_INLINE uint8_t sl_l3_ttl(const void *l3, bool is_ipv6)
 	return is_ipv6 ? ((const struct sl_ip6 *)l3)->hops : ((const struct sl_ip4 *)l3)->ttl;
 }
 
-/* Of the whole packet. */
+/* The length of the IP packet. */
 SL_INLINE uint32_t sl_l3_length(const void *l3, bool is_ipv6)
 {
 	return is_ipv6 ? sl_ntohs(((const struct sl_ip6 *)l3)->length) + sizeof(struct sl_ip6)
 		       : sl_ntohs(((const struct sl_ip4 *)l3)->length);
 }
 
-/* Extension headers may stand between: of IPv6 the record that it was found by knows. */
+/* IPv6 extension headers may precede the transport header, so the protocol comes from the matched
+ * record. */
 SL_INLINE uint8_t sl_l3_protocol(const void *l3, uint32_t endpoint, bool is_ipv6)
 {
 	return is_ipv6 ? (uint8_t)(endpoint >> 16) : ((const struct sl_ip4 *)l3)->protocol;
@@ -93,7 +94,7 @@ SL_INLINE union sl_addr sl_l3_dst(const void *l3, bool is_ipv6)
 		       : sl_addr4(((const struct sl_ip4 *)l3)->dst);
 }
 
-/* What limits have to know of a packet between this client and the service's backends. */
+/* The policer query of a packet between this client and a backend of the service. */
 SL_INLINE struct sl_policer_query
 sl_policer_query_of(const struct sl_tables *t, const struct sl_packet *p, const void *l3,
 		    uint8_t protocol, const union sl_addr *client, sl_be16 port,

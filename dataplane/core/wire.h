@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Headers as they stand on the wire, and the way to touch them under two compilers.
+/* Headers as on the wire, and the means to access them under two compilers.
  *
- * The structures are packed and aligned to 2, since an Ethernet header shifts everything after it
- * by 14, and may alias whatever the buffer was before. sl_u32_any and sl_u64_any are for words at
- * any address: gcc is told that they may be unaligned, clang -target bpf is not, or it would fall
- * apart into byte loads (the hardware under BPF here loads them at any address).
+ * The structures are packed and aligned to 2, because an Ethernet header shifts everything after it
+ * by 14 bytes; and they may alias the buffer. sl_u32_any and sl_u64_any are words at any address.
+ * gcc is told that they may be unaligned. clang -target bpf is not told, because it would then use
+ * byte loads, and x86 loads them at any address anyway.
  */
 #ifndef SL_CORE_WIRE_H
 #define SL_CORE_WIRE_H
@@ -24,9 +24,9 @@ typedef uint32_t __attribute__((may_alias, aligned(1))) sl_u32_any;
 typedef uint64_t __attribute__((may_alias, aligned(1))) sl_u64_any;
 #endif
 
-/* clang may compute with a value before the branch that bounds it, or branch where it was told to
- * count, and the verifier then refuses it or walks both ways. What passes through here isn't known
- * to be the same value any more. */
+/* clang may use a value before the branch that bounds it, or turn arithmetic into a branch; then
+ * the verifier refuses the program or walks both ways. Through this macro the compiler loses what
+ * it knew about the value. */
 #ifdef __bpf__
 #define sl_opaque(x) asm volatile("" : "+r"(x))
 #else
@@ -61,7 +61,7 @@ struct sl_vlan {
 	sl_be16 type;
 } SL_WIRE;
 
-/* The longest link header: MAC addresses, type and two tags. */
+/* The longest link header in 16-bit words: MAC addresses, type and two VLAN tags. */
 struct sl_link_words {
 	uint16_t word[11];
 } SL_WIRE;
@@ -107,25 +107,25 @@ enum { /* types of options */
 
 struct sl_ip6 { /* RFC 8200 */
 	sl_be32 version_class_flow;
-	sl_be16 length; /* of what follows */
+	sl_be16 length; /* length of what follows */
 	uint8_t next;
 	uint8_t hops;
 	uint8_t src[16];
 	uint8_t dst[16];
 } SL_WIRE;
 
-/* What all extension headers begin with, in eight bytes, the least that one has. */
+/* The first eight bytes of an extension header, which is also the shortest one. */
 struct sl_ip6_extension {
 	uint8_t next;
-	uint8_t length; /* beyond these eight bytes, in units of eight; AH: of four */
+	uint8_t length; /* in units of eight bytes, after these eight; AH: of four bytes */
 	uint8_t type;	/* of a routing header */
-	uint8_t left;	/* of a routing header: segments */
+	uint8_t left;	/* of a routing header: segments left */
 	sl_be32 data;
 } SL_WIRE;
 
-/* Of type and left, read as one. */
-#define SL_IP6_FRAGMENT 0xfff9 /* an offset, or more fragments */
-#define SL_IP6_OFFSET	0xfff8 /* in bytes, as it stands */
+/* A fragment header's offset and flag: type and left, read as one word. */
+#define SL_IP6_FRAGMENT 0xfff9 /* an offset, or more fragments follow */
+#define SL_IP6_OFFSET	0xfff8 /* in bytes, as in the header */
 #define SL_IP6_MORE	0x0001
 
 struct sl_tcp { /* RFC 9293 */
@@ -178,7 +178,7 @@ enum {
 	SL_ICMP6_ECHO_REPLY = 129,
 };
 
-/* A neighbour solicitation or advertisement (RFC 4861), and the option that may stand behind it. */
+/* A neighbour solicitation or advertisement (RFC 4861), and the option that may follow it. */
 struct sl_nd {
 	uint8_t type;
 	uint8_t code;
@@ -189,7 +189,7 @@ struct sl_nd {
 
 struct sl_nd_link {
 	uint8_t type;
-	uint8_t length; /* of the option, in units of eight bytes */
+	uint8_t length; /* length of the option, in units of eight bytes */
 	uint8_t mac[6];
 } SL_WIRE;
 
@@ -214,19 +214,19 @@ enum {
 	SL_PROTO_DESTINATION = 60,
 };
 
-/* A frame in memory: [data, end), of which `length` counts what the wire carried. Where a verdict
- * makes it longer or shorter (sl_seam_grow, sl_seam_cut) these move, and whoever owns the memory
- * follows. */
+/* A frame in memory. [data, end) are the bytes that are here; `length` is the length on the wire.
+ * When a verdict makes the frame longer or shorter (sl_seam_grow(), sl_seam_cut()) these change,
+ * and the owner of the buffer has to follow. */
 struct sl_packet {
 	uint8_t *data;
 	uint8_t *end;
-	void *frame; /* what it stands in, as the engine's seam knows it; NULL: it can't grow */
+	void *frame; /* the buffer, as the engine's seam needs it; NULL: can't grow */
 	uint32_t length;
 	uint16_t ingress; /* index in ports */
-	uint16_t mtu;	  /* where it doesn't fit the way on: what would have */
+	uint16_t mtu;	  /* too_big_answered: the MTU to report */
 };
 
-/* An address as it stands in an IPv6 header. */
+/* Loads an address from an IPv6 header. */
 SL_INLINE union sl_addr sl_addr_load(const void *at)
 {
 	const sl_u64_any *from = at;
@@ -242,7 +242,7 @@ SL_INLINE void sl_addr_store(void *at, const union sl_addr *addr)
 	to[1] = addr->q[1];
 }
 
-/* n bytes at offset, or NULL where the frame ends before. */
+/* n bytes at offset, or NULL if the frame ends before. */
 SL_INLINE void *sl_packet_at(const struct sl_packet *p, uint32_t offset, uint32_t n)
 {
 	uint8_t *at = p->data + offset;
@@ -250,7 +250,7 @@ SL_INLINE void *sl_packet_at(const struct sl_packet *p, uint32_t offset, uint32_
 	return sl_likely(at + n <= p->end) ? at : NULL;
 }
 
-/* Tags and type of a link header that ends at l3, to where it stands now. */
+/* Copies VLAN tags and type of a link header that ends at l3. */
 SL_INLINE void sl_link_tags(struct sl_link_words *to, const struct sl_link_words *from, uint32_t l3)
 {
 	for (uint32_t i = 6; i < 11; i++)
@@ -258,8 +258,8 @@ SL_INLINE void sl_link_tags(struct sl_link_words *to, const struct sl_link_words
 			to->word[i] = from->word[i];
 }
 
-/* As sl_packet_at() for bytes that were there when the packet was parsed. The verifier has to see
- * the check again; gcc spares it. */
+/* As sl_packet_at(), for bytes that were checked when the packet was parsed. The verifier needs the
+ * check again; gcc skips it. */
 SL_INLINE void *sl_packet_at_parsed(const struct sl_packet *p, uint32_t offset, uint32_t n)
 {
 #ifdef __bpf__

@@ -11,14 +11,14 @@ struct extents {
 	uint32_t limits;
 	uint32_t n_limits;
 	uint32_t server_ids;
-	uint32_t n_server_ids; /* records of them */
-	uint64_t generation;   /* in which they were last found right; 0: never */
+	uint32_t n_server_ids; /* number of records */
+	uint64_t generation;   /* the generation in which they were last found right; 0: never */
 };
 
 struct sl_acceptor {
 	const struct sl_store *store;
 	uint32_t n_ports;
-	uint64_t accepted;    /* the last generation that passed */
+	uint64_t accepted;    /* the last generation that was accepted */
 	struct extents *seen; /* by service id */
 };
 
@@ -93,7 +93,7 @@ static bool is_region(const struct sl_acceptor *a, uint64_t region)
 	return (region + 1) * SL_SNAT_LINES <= a->store->count[SL_ARRAY_snat_ports];
 }
 
-/* The addresses that flows of full NAT come from. */
+/* The records of SNAT pool addresses name a region. */
 static enum sl_accept check_pool(const struct sl_acceptor *a, uint32_t at)
 {
 	const struct sl_table_block *head =
@@ -129,7 +129,7 @@ static enum sl_accept check_limit(const struct sl_acceptor *a, const struct sl_l
 {
 	const uint32_t *count = a->store->count;
 	uint32_t writers = count[SL_ARRAY_reason_counters];
-	uint64_t last = l->shared_bucket; /* the last balance that it may name */
+	uint64_t last = l->shared_bucket; /* index of the last shared bucket that it uses */
 
 	if (l->scope >= SL_SCOPES || l->unit >= SL_UNITS || l->action >= SL_ACTIONS ||
 	    !l->direction || l->direction > (SL_TO_BACKEND | SL_FROM_BACKEND) || l->prefix4 > 32 ||
@@ -159,7 +159,7 @@ static enum sl_accept check_limits(const struct sl_acceptor *a, const struct ext
 	return SL_ACCEPT_OK;
 }
 
-/* What stands in the record itself. */
+/* Checks what lies in the record itself. */
 static enum sl_accept check_record(const struct sl_acceptor *a, const struct sl_service *s,
 				   const struct extents *e)
 {
@@ -245,8 +245,9 @@ static enum sl_accept check_exceptions(const struct sl_acceptor *a, uint64_t gen
 	return SL_ACCEPT_OK;
 }
 
-/* Control and we read the same file, or frames leave by the wrong port: interfaces tell, and where
- * there are none, MAC addresses, once control was told ours. */
+/* Both processes read the configuration, and frames leave by the wrong port if they read different
+ * ones. The ports must have the same interfaces; where a port has none, the same MAC address, once
+ * control was told ours. */
 static bool same_ports(const struct sl_acceptor *a, uint64_t generation, uint32_t *at)
 {
 	const struct sl_queue *ours = a->store->base[SL_ARRAY_queues];
@@ -260,7 +261,7 @@ static bool same_ports(const struct sl_acceptor *a, uint64_t generation, uint32_
 	for (*at = 0; *at < a->n_ports; ++*at) {
 		const struct sl_queue *port = &ours[*at * SL_QUEUES_PER_PORT];
 
-		/* An interface that is gone, or came back as another, is control's to report. */
+		/* Control reports an interface that is gone or was recreated. */
 		if (!port->ifindex || !theirs[*at].ifindex)
 			continue;
 		for (uint32_t other = 0; other < a->n_ports; other++)
@@ -271,7 +272,7 @@ static bool same_ports(const struct sl_acceptor *a, uint64_t generation, uint32_
 	return true;
 }
 
-/* The whole bank; the place of the record that is wrong in *at. */
+/* Checks the whole bank. *at: the index of the record that is wrong. */
 static enum sl_accept check(struct sl_acceptor *a, uint64_t generation, uint32_t *at)
 {
 	const struct sl_root *root = sl_store_root(a->store);
@@ -306,8 +307,7 @@ static enum sl_accept check(struct sl_acceptor *a, uint64_t generation, uint32_t
 	return check_exceptions(a, generation, at);
 }
 
-/* Control publishes again within microseconds at worst: a bank that moved is looked at once more.
- */
+/* Control may overwrite the bank meanwhile: if its sequence word changed, check once more. */
 enum sl_accept sl_acceptor_check_live(struct sl_acceptor *a, uint32_t *at)
 {
 	const struct sl_root *root = sl_store_root(a->store);

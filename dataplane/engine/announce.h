@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* VIPs are announced on the ports that DPDK owns (PCI and virtual devices). On kernel interfaces
- * control does it. When and in which words: abi/announce.h.
+/* Announces VIPs on the ports that DPDK owns (PCI and virtual devices); control does it on kernel
+ * interfaces. abi/announce.h has the schedule and the frames.
  *
- * The main thread makes the frames. It has no transmit queue, so a ring takes them to the first
- * worker, which sends them when it looks at the clock.
+ * The main thread makes the frames. It has no transmit queue, so it passes them through a ring to
+ * the first worker, which sends them when it reads the clock.
  */
 #ifndef SL_ENGINE_ANNOUNCE_H
 #define SL_ENGINE_ANNOUNCE_H
@@ -16,8 +16,7 @@
 struct sl_announcer {
 	struct sl_ports *ports;
 	struct sl_announce *schedule;
-	struct rte_ring *ring; /* frames; their `port` is the index in the configuration. NULL: no
-				* port is DPDK's */
+	struct rte_ring *ring; /* frames for the worker; NULL: no port is DPDK's */
 	uint32_t downs[SL_PORTS_CONFIG_MAX];
 	bool up[SL_PORTS_CONFIG_MAX];
 };
@@ -26,7 +25,7 @@ struct sl_announcer {
 int sl_announcer_init(struct sl_announcer *a, struct sl_ports *ports);
 void sl_announcer_fini(struct sl_announcer *a);
 
-/* Looks at the ports and the live generation, and hands to the worker what is due. */
+/* Checks the ports and the live generation, and passes due frames to the worker. */
 void sl_announcer_run(struct sl_announcer *a, const struct sl_store *store, uint64_t now_ns);
 
 #endif

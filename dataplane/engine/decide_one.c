@@ -15,7 +15,7 @@ enum sl_reason sl_decide_one(const struct sl_store *store, uint32_t writer, uint
 	*egress = 0;
 	sl_tables_init(&tables, store, writer);
 	tables.now = now;
-	/* As a worker: where the tables moved meanwhile, once more. */
+	/* Like a worker: if the tables changed meanwhile, decide once more. */
 	for (int i = 0; i < 2 && reason == SL_REASON_torn_table; i++) {
 		if (!sl_tables_snapshot(&tables, store))
 			continue;

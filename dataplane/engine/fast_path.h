@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The way of nearly all packets: whole, without options or extension headers, to a service that a
- * worker has served before, or from a backend. It decides as core/ does, in fewer steps:
+/* The fast path: the decision for nearly all packets. It takes packets to a service that is in the
+ * worker's service cache (service_cache.h), and replies of backends, if they are complete and have
+ * no IP options or extension headers.
  *
- * - What a packet has to be is compared a word at a time, and stands where it always stands.
- * - What is asked of a service's record was asked when the service was first met, and is at hand
- *   (service_cache.h). It holds until the worker takes another generation; the bank's sequence word
- * is read before the packet is written to, as always.
+ * It decides as core/ does, in fewer steps. Headers are at fixed offsets and are compared a word at
+ * a time. What is the same for all packets of a service was computed when the service entered the
+ * cache; the cache holds for one generation. As in core/, the bank's sequence word is checked
+ * before the packet is modified.
  *
- * Whatever is otherwise ends with SL_FAST_NONE or SL_RETRY_SLOW_PATH, before anything has changed
- * that may not change twice (a flow may have been entered, or found no room), and is decided by
- * core/ from the buffer on. So this file may be taken out, and nothing changes but the speed:
- * replay and the tests go the same two ways (one_packet.h).
+ * All other packets take the slow path, which is core/: sl_fast_classify() returns SL_FAST_NONE for
+ * them, or sl_fast_route() returns SL_RETRY_SLOW_PATH. Everything done so far is then safe to
+ * repeat (at most a flow was entered, or found no room). So without this file everything would be
+ * decided alike, only slower. The replay tool and the tests use both paths too (one_packet.h).
  *
- * Both families go by the same lines, in which `is_ipv6` is a constant wherever they are used.
+ * IPv4 and IPv6 share the code: `is_ipv6` is a constant at every call.
  */
 #ifndef SL_ENGINE_FAST_PATH_H
 #define SL_ENGINE_FAST_PATH_H
@@ -26,28 +27,29 @@ enum {
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "words are compared as they lie there");
 
-/* What the first half hands to the second. */
+/* What the first pass (classify) found, for the second (route). */
 struct sl_fast_lookup {
 	union {
 		const struct sl_cached_service *service;
-		const struct sl_reply_entry *reply; /* of a reply */
+		const struct sl_reply_entry *reply; /* for a reply */
 	};
 	uint8_t *l3;
-	uint32_t at;	/* slot; of a reply the place of its route */
-	uint16_t l3_at; /* from the frame's first byte */
+	uint32_t at;	/* slot of the service; for a reply the index of its route */
+	uint16_t l3_at; /* offset from the frame's first byte */
 	uint16_t kind;	/* enum sl_fast_kind */
 	union {
-		uint32_t bucket[2]; /* of an IPv4 flow, where its service looks flows up */
-		uint64_t key;	    /* of an IPv6 one */
+		uint32_t bucket[2]; /* for an IPv4 flow, if its service looks flows up */
+		uint64_t key;	    /* for an IPv6 flow */
 	};
 };
 
 _Static_assert(sizeof(struct sl_fast_lookup) == 32, "a power of two: a burst of them is indexed");
 
-/* No reason, as SL_RETRY_SLOW_PATH. */
+/* Not a verdict: the flow isn't in the flow table, call sl_fast_route_new_flow(). */
 #define SL_RETRY_NEW_FLOW (SL_REASON_COUNT + 1)
 
-/* What gcc is to keep in registers over a burst: nobody else can be writing here. */
+/* The hash keys by value, so that gcc keeps them in registers over a burst: through a pointer it
+ * would reload them after every store. */
 struct sl_fast_keys {
 	uint64_t slot[2];
 	uint64_t flow[2];
@@ -63,9 +65,9 @@ SL_INLINE struct sl_fast_keys sl_fast_keys(const struct sl_tables *t, uint16_t i
 				      sl_link_word(t->port[ingress].mac) };
 }
 
-/* What core/ has found for a packet to a service is at hand from now on, unless its place is one of
- * which the n steps make use: two services that share a place, and are both busy, would push each
- * other out for ever. Steps hold no longer than until the next is learned. */
+/* Adds a service that the slow path found to the cache. But if the n packets of this burst use the
+ * cache entry that it would replace, it stays out, so that two busy services with the same entry
+ * don't evict each other in turns. The lookups are invalid once the cache was filled. */
 static inline void sl_fast_cache_fill(const struct sl_tables *t, struct sl_service_cache *cache,
 				      const struct sl_service *service,
 				      const struct sl_fast_lookup *fast, uint32_t n)
@@ -79,10 +81,10 @@ static inline void sl_fast_cache_fill(const struct sl_tables *t, struct sl_servi
 	sl_cache_fill(t, cache, service);
 }
 
-/* A source that no host has, by its first byte; of the last one it depends: sl_martian4(). */
+/* First bytes of sources that no host has; for the last byte see sl_martian4(). */
 static const uint8_t sl_martian_net[256] = { [0] = 1, [127] = 1, [224 ... 239] = 1, [255] = 1 };
 
-/* A source that parse6.h or sl_martian6() may have something to say about. */
+/* Whether the source needs a closer look, by parse6.h or sl_martian6(). */
 SL_INLINE bool sl_fast_suspect_source6(const union sl_addr *src, const union sl_addr *dst)
 {
 	return !src->q[0] || src->b[0] >= 0xfe || sl_addr_equal(src, dst);
@@ -93,20 +95,22 @@ SL_INLINE uint8_t sl_fast_protocol(const void *l3, bool is_ipv6)
 	return is_ipv6 ? ((const struct sl_ip6 *)l3)->next : ((const struct sl_ip4 *)l3)->protocol;
 }
 
-/* Behind a header without options: UDP's ports stand there too. */
+/* The transport header behind a network header without options. The ports of UDP are at the same
+ * offsets. */
 SL_INLINE struct sl_tcp *sl_fast_tcp(uint8_t *l3, bool is_ipv6)
 {
 	return (void *)(l3 + (is_ipv6 ? sizeof(struct sl_ip6) : sizeof(struct sl_ip4)));
 }
 
-/* The same, from the frame's first byte. */
+/* Its offset from the frame's first byte. */
 SL_INLINE uint32_t sl_fast_l4(const struct sl_fast_lookup *fast, bool is_ipv6)
 {
 	return fast->l3_at + (uint32_t)(is_ipv6 ? sizeof(struct sl_ip6) : sizeof(struct sl_ip4));
 }
 
-/* The first half of a packet that is to none of the services that are known: whether it is from a
- * backend. left: bytes of the frame from its network header on. */
+/* The first pass for a packet to no cached service: finds the reply entry of the backend that sent
+ * it, and the route to the client. False: it isn't a reply. left: bytes from the network header to
+ * the frame's end. */
 SL_INLINE bool sl_fast_classify_reply(const struct sl_tables *t, uint8_t *l3, uint32_t left,
 				      struct sl_fast_lookup *fast, bool is_ipv6)
 {
@@ -128,7 +132,7 @@ SL_INLINE bool sl_fast_classify_reply(const struct sl_tables *t, uint8_t *l3, ui
 			(protocol != SL_PROTO_TCP && protocol != SL_PROTO_UDP)))
 		return false;
 	if (sl_service_find(t, &dst, sl_endpoint(tcp->dst, protocol)))
-		return false; /* not known yet */
+		return false; /* a service that isn't cached yet */
 	r = sl_reply_entry_find(t, &src, sl_endpoint(tcp->src, protocol));
 	if (sl_unlikely(!r || r->flags & SL_SERVICE_SLOW_REPLY))
 		return false;
@@ -142,7 +146,7 @@ SL_INLINE bool sl_fast_classify_reply(const struct sl_tables *t, uint8_t *l3, ui
 	return true;
 }
 
-/* Where a flow's entry is looked for, which comes in meanwhile. */
+/* Finds the flow's two buckets and prefetches them. */
 SL_INLINE void sl_fast_prefetch_buckets(const struct sl_tables *t, uint64_t hash,
 					const uint64_t key[2], uint32_t bucket[2])
 {
@@ -152,7 +156,7 @@ SL_INLINE void sl_fast_prefetch_buckets(const struct sl_tables *t, uint64_t hash
 	sl_seam_prefetch(&t->bucket[bucket[1]]);
 }
 
-/* Where full NAT looks first for the flow's port, or NULL. */
+/* The line of SNAT ports in which the flow's mapping is searched first, or NULL. */
 SL_NOINLINE const struct sl_snat_line *sl_fast_snat_line(const struct sl_tables *t,
 							 const struct sl_cached_service *s,
 							 uint64_t flow, uint64_t hash)
@@ -165,7 +169,7 @@ SL_NOINLINE const struct sl_snat_line *sl_fast_snat_line(const struct sl_tables 
 		       : NULL;
 }
 
-/* All that is looked up of a flow. */
+/* Prefetches whatever the second pass will look up for the flow. */
 SL_INLINE void sl_fast_prefetch_flow(const struct sl_tables *t, const struct sl_cached_service *s,
 				     uint64_t flow, const uint64_t key[2], uint32_t bucket[2])
 {
@@ -176,7 +180,8 @@ SL_INLINE void sl_fast_prefetch_flow(const struct sl_tables *t, const struct sl_
 		sl_seam_prefetch(sl_fast_snat_line(t, s, flow, hash));
 }
 
-/* The first half of IPv6. Its digest is the price of telling clients apart (abi/hash.h). */
+/* The first pass for IPv6. It costs more because clients are told apart by a digest
+ * (abi/hash.h). */
 static __attribute__((noinline, unused)) enum sl_fast_kind
 sl_fast_classify6(const struct sl_tables *t, const struct sl_service_cache *cache, uint8_t *l3,
 		  uint32_t left, struct sl_fast_lookup *fast)
@@ -209,7 +214,7 @@ sl_fast_classify6(const struct sl_tables *t, const struct sl_service_cache *cach
 	return (enum sl_fast_kind)fast->kind;
 }
 
-/* The first half: how far it got. */
+/* The first pass. The result says which second pass the packet needs. */
 SL_INLINE enum sl_fast_kind sl_fast_classify(const struct sl_tables *t,
 					     const struct sl_service_cache *cache,
 					     struct sl_fast_keys keys, uint16_t ingress,
@@ -245,7 +250,8 @@ SL_INLINE enum sl_fast_kind sl_fast_classify(const struct sl_tables *t,
 	tcp = (const void *)(ip + 1);
 	fast->l3 = data + l3;
 	fast->l3_at = (uint16_t)l3;
-	fate = *(const sl_u32_any *)(const void *)&ip->fragment; /* TTL and protocol follow */
+	fate = *(const sl_u32_any *)(const void *)&ip
+			->fragment; /* with TTL and protocol, which follow */
 	tag = *(const sl_u64_any *)(const void *)&ip->dst;
 	tag = (tag & 0xffff0000ffffffff) | (uint64_t)(fate >> 24) << 32;
 	s = &cache->ipv4[sl_cache_index(tag)];
@@ -279,7 +285,7 @@ SL_INLINE uint64_t sl_fast_flow_key(const struct sl_fast_lookup *fast, bool is_i
 	return is_ipv6 ? fast->key : sl_flow_key4(fast->service->id, ip->src, tcp->src);
 }
 
-/* The same as core/ would have it. */
+/* Converts to what core/ would have found, for the slow path. */
 SL_INLINE void sl_fast_to_lookup(const struct sl_tables *t, const struct sl_fast_lookup *fast,
 				 struct sl_lookup *w)
 {
@@ -302,7 +308,7 @@ SL_INLINE void sl_fast_to_lookup(const struct sl_tables *t, const struct sl_fast
 		w->hash = sl_hash_flow(sl_fast_flow_key(fast, false), sl_seam_root(t)->flow_key);
 }
 
-/* What tracking has to know of a flow that is known. */
+/* The flow query for a packet of a cached service. */
 SL_INLINE struct sl_flow_query sl_fast_flow_query(const struct sl_tables *t,
 						  const struct sl_cached_service *s, uint64_t key,
 						  uint8_t tcp_flags)
@@ -315,7 +321,7 @@ SL_INLINE struct sl_flow_query sl_fast_flow_query(const struct sl_tables *t,
 				       .policed = s->flags & SL_SERVICE_ENTRY };
 }
 
-/* What happens to the entry of a flow that is known: the backend, or 0. */
+/* Updates the entry of a flow that was found. Returns its backend, or 0. */
 SL_NOINLINE uint32_t sl_fast_hit(const struct sl_tables *t, const struct sl_cached_service *s,
 				 uint64_t key, uint8_t tcp_flags, struct sl_flow_at *entry)
 {
@@ -327,8 +333,8 @@ SL_NOINLINE uint32_t sl_fast_hit(const struct sl_tables *t, const struct sl_cach
 		       : 0;
 }
 
-/* The backend of a flow that isn't known, which is entered. *full: there was no room, and nobody
- * has counted that yet. */
+/* Enters a new flow in the flow table and returns its backend. *full: the table had no room, and
+ * that hasn't been counted yet. */
 SL_NOINLINE uint32_t sl_fast_track_new(const struct sl_tables *t, const struct sl_cached_service *s,
 				       uint64_t key, uint32_t slot, uint8_t tcp_flags, bool *full)
 {
@@ -343,7 +349,8 @@ SL_NOINLINE uint32_t sl_fast_track_new(const struct sl_tables *t, const struct s
 	return *full ? sl_track_full(t, &query) : backend;
 }
 
-/* The backend of a flow that is looked up and known, or 0; *entry is its place. */
+/* The backend of a flow that the table must know, or 0 if it doesn't; *entry: where it was
+ * found. */
 SL_INLINE uint32_t sl_fast_track(const struct sl_tables *t, const struct sl_fast_lookup *fast,
 				 uint8_t tcp_flags, struct sl_flow_at *entry, bool is_ipv6)
 {
@@ -352,7 +359,7 @@ SL_INLINE uint32_t sl_fast_track(const struct sl_tables *t, const struct sl_fast
 	uint32_t own[2];
 	const uint32_t *bucket = is_ipv6 ? own : fast->bucket;
 
-	/* A SYN is of no flow that is known, or nearly so. */
+	/* A SYN hardly ever belongs to a flow in the table. */
 	if (sl_unlikely(!(s->flags & SL_SERVICE_LOOKUP) || sl_is_syn(tcp_flags)))
 		return 0;
 	if (is_ipv6)
@@ -369,7 +376,7 @@ SL_INLINE uint32_t sl_fast_track(const struct sl_tables *t, const struct sl_fast
 	return sl_fast_hit(t, s, key, tcp_flags, entry);
 }
 
-/* What the limit says that is kept in the flow's entry. */
+/* Charges the packet to the limit that is kept in the flow's entry. */
 SL_NOINLINE enum sl_policer_verdict sl_fast_charge(const struct sl_tables *t,
 						   const struct sl_fast_lookup *fast,
 						   uint32_t frame_length, struct sl_flow_at *entry)
@@ -389,7 +396,8 @@ SL_NOINLINE enum sl_policer_verdict sl_fast_charge(const struct sl_tables *t,
 		     : SL_POLICER_UNLIMITED;
 }
 
-/* Into a tunnel, as tunnel.h has it, without tags and with an outer header of IPv4. */
+/* Encapsulates the packet as tunnel.h does, for frames without VLAN tags and an outer IPv4
+ * header. */
 SL_INLINE enum sl_reason sl_fast_tunnel(const struct sl_tables *t, struct sl_packet *p,
 					const struct sl_fast_lookup *fast,
 					const struct sl_backend *b, bool is_ipv6)
@@ -425,7 +433,7 @@ SL_INLINE enum sl_reason sl_fast_tunnel(const struct sl_tables *t, struct sl_pac
 	return SL_REASON_to_backend;
 }
 
-/* unknown: the flow is looked up, and isn't known. */
+/* is_new: the flow has to be looked up, and isn't in the table. */
 SL_INLINE enum sl_reason sl_fast_forward(const struct sl_tables *t,
 					 const struct sl_fast_lookup *fast, enum sl_fast_kind kind,
 					 uint32_t ports, struct sl_packet *p, uint8_t protocol,
@@ -538,7 +546,7 @@ SL_INLINE enum sl_reason sl_fast_reply(const struct sl_tables *t, const struct s
 	return SL_REASON_to_client;
 }
 
-/* The second half once it has said SL_RETRY_NEW_FLOW: the flow is entered. */
+/* The second pass after SL_RETRY_NEW_FLOW: enters the flow in the flow table, then forwards. */
 SL_NOINLINE enum sl_reason sl_fast_route_new_flow(const struct sl_tables *t,
 						  const struct sl_fast_lookup *fast, uint32_t ports,
 						  struct sl_packet *p, uint16_t *egress)
@@ -552,10 +560,12 @@ SL_NOINLINE enum sl_reason sl_fast_route_new_flow(const struct sl_tables *t,
 			       sl_fast_protocol(fast->l3, is_ipv6), is_ipv6, true, egress);
 }
 
-/* The second half, of a step of that kind. p: the frame, of which data, end, frame and length are
- * asked for, and which a tunnel makes longer. SL_REASON_to_backend or SL_REASON_to_client, and
- * *egress, one of so many ports, once it is rewritten; why it can't; SL_RETRY_SLOW_PATH; or
- * SL_RETRY_NEW_FLOW, which sl_fast_route_new_flow() may do something about. */
+/* The second pass, for a lookup of this kind. Of *p, which must not have changed since, it uses
+ * data, end, frame and length; a tunnel makes the frame longer. `ports` is the number of ports.
+ *
+ * Returns SL_REASON_to_backend or SL_REASON_to_client, with *egress, when the packet was rewritten;
+ * another reason when it is to be dropped or answered; SL_RETRY_NEW_FLOW, after which
+ * sl_fast_route_new_flow() may handle it; or SL_RETRY_SLOW_PATH. */
 SL_INLINE enum sl_reason sl_fast_route(const struct sl_tables *t, const struct sl_fast_lookup *fast,
 				       enum sl_fast_kind kind, uint32_t ports, struct sl_packet *p,
 				       uint16_t *egress)
@@ -571,7 +581,7 @@ SL_INLINE enum sl_reason sl_fast_route(const struct sl_tables *t, const struct s
 	case SL_FAST_DIRECT:
 	case SL_FAST_TUNNEL:
 		protocol = sl_fast_protocol(fast->l3, is_ipv6);
-		/* NAT of each in code of its own. */
+		/* NAT gets separate code for TCP and UDP. */
 		if (way == SL_FAST_NAT && sl_likely(protocol == SL_PROTO_TCP))
 			return sl_fast_forward(t, fast, way, ports, p, SL_PROTO_TCP, is_ipv6, false,
 					       egress);

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A worker's share of keeping the flow table clean: a few buckets each tick, the whole table in
- * seconds. And that it was full is forgotten as often.
+/* Each worker sweeps the flow table: a few buckets per tick, the whole table every few seconds.
  *
- * Entries that are long dead go (flow.h). An entry that is busy is being filled right now, or was
- * left so by an engine that died in those three stores: it is noted, and goes if it stays busy with
- * the same key for a minute. Whoever stands still that long in three stores is dead.
+ * The sweep clears entries that expired and are past their grace (abi/flow.h). A busy entry is
+ * being written at this moment, or was left by an engine that died while it wrote. The sweeper
+ * notes it as a suspect, and clears it if it is still busy with the same key a minute later. The
+ * sweep also resets the counts of failed inserts, so that services try again to make room in a
+ * table that was full.
  */
 #ifndef SL_ENGINE_FLOW_SWEEPER_H
 #define SL_ENGINE_FLOW_SWEEPER_H
 
 #include "seam.h"
 
-enum { SL_SUSPECTS = 16, SL_SUSPECT_ROUNDS = 16 /* of four seconds */ };
+enum { SL_SUSPECTS = 16, SL_SUSPECT_ROUNDS = 16 /* passes of four seconds */ };
 
 struct sl_suspect {
 	uint64_t *word;
@@ -20,9 +21,9 @@ struct sl_suspect {
 };
 
 struct sl_flow_sweeper {
-	uint32_t next;	 /* bucket */
-	uint32_t stride; /* buckets a turn */
-	uint32_t round;	 /* of the whole table */
+	uint32_t next;	 /* the next bucket */
+	uint32_t stride; /* buckets per tick */
+	uint32_t round;	 /* passes over the whole table */
 	struct sl_suspect suspect[SL_SUSPECTS];
 };
 
@@ -45,8 +46,8 @@ static inline void sl_flow_sweeper_suspect(struct sl_flow_sweeper *c, uint64_t *
 		*free_one = (struct sl_suspect){ .word = word, .key = key, .round = c->round };
 }
 
-/* Services whose flows found no room may look for some again, whatever it takes (core/flow.h): of
- * all of them the part that falls to this bucket. */
+/* Resets the failed inserts of some services, so that their flows try again to make room
+ * (core/flow.h). Every bucket has its share of the services, so a pass covers all of them. */
 static inline void sl_flow_sweeper_forget_full(const struct sl_tables *t, uint32_t bucket)
 {
 	uint32_t from = (uint32_t)((uint64_t)bucket * t->n_service_counters / t->buckets);

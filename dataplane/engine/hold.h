@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A worker's hold on a receive queue: the other side of bpf/owner.h.
+/* A worker's claim on a receive queue; bpf/owner.h is the other side of it.
  *
- * The queue's owner word holds an epoch and a worker. Everybody changes it by compare-and-swap from
- * what they read, each time with the next epoch, so a word that still is what the worker put there
- * itself means that nobody decided for this queue meanwhile.
+ * The queue's owner word holds an epoch and a worker. Everybody changes it by compare-and-swap,
+ * each time to the next epoch. So if the word still is what the worker stored itself, nobody else
+ * has served this queue in between.
  */
 #ifndef SL_ENGINE_HOLD_H
 #define SL_ENGINE_HOLD_H
@@ -15,7 +15,7 @@
 
 struct sl_hold {
 	struct sl_queue *queue;
-	uint64_t mine; /* what the word is while we hold it */
+	uint64_t mine; /* the owner word while we hold the queue */
 };
 
 static inline bool sl_hold_is_ours(const struct sl_hold *h)
@@ -23,8 +23,8 @@ static inline bool sl_hold_is_ours(const struct sl_hold *h)
 	return __atomic_load_n(&h->queue->owner, __ATOMIC_ACQUIRE) == h->mine;
 }
 
-/* Swaps the word to this worker (from 1), or to nobody (0), and tells why. The word that we put
- * there last is the only one that a release swaps: what XDP took is XDP's already. */
+/* Swaps the owner word to this worker (counted from 1) or to nobody (0), and stores why. A release
+ * only swaps the word that we stored last: if XDP took the queue, it stays XDP's. */
 static inline void sl_hold_swap(struct sl_hold *h, uint32_t worker_plus_1, enum sl_handover why)
 {
 	uint64_t before =
@@ -43,7 +43,7 @@ static inline void sl_hold_swap(struct sl_hold *h, uint32_t worker_plus_1, enum 
 			return;
 		}
 	} while (worker_plus_1);
-	h->mine = ~0ull; /* no word is: XDP took the queue before */
+	h->mine = ~0ull; /* matches no word: XDP has taken the queue */
 }
 
 #endif

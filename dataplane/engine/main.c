@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* sluice-dataplane: the DPDK engine of an instance.
  *
- * It waits for control to make the instance and publish its first generation (whichever of the two
- * is started first), attaches, starts the ports that the configuration names, puts one worker on
- * each core, and from then on only answers proposals (accept.h) until it is told to stop.
+ * It waits until control has created the instance and published its first generation (either may be
+ * started first), attaches, starts the ports of the configuration and one worker per core. After
+ * that the main thread only answers proposals (accept.h) until it is told to stop.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -42,16 +42,16 @@ struct dataplane {
 	struct sl_acceptor *acceptor;
 	struct sl_announcer announcer;
 	struct sl_worker_run run[SL_CORES_MAX];
-	atomic_bool stop;  /* to the workers */
-	bool told_to_stop; /* before there was anything to stop */
+	atomic_bool stop;  /* tells the workers */
+	bool told_to_stop; /* a signal came before there were workers to stop */
 	uint64_t missed[SL_PORTS_CONFIG_MAX][SL_QUEUES_PER_PORT]; /* as last counted */
 	uint64_t count_at_ns;
-	int lock;   /* of this instance's dataplane; held while we live */
-	int wake;   /* datagram socket: control proposed something */
+	int lock;   /* lock file of this instance's dataplane; held while we live */
+	int wake;   /* datagram socket: control wakes us after a proposal */
 	int signal; /* signalfd */
 };
 
-/* The lock file that makes a second dataplane of the instance give up. */
+/* Takes the lock file, which keeps out a second dataplane of the instance. */
 static int lock_instance(struct dataplane *d)
 {
 	char path[SL_PATH_MAX + 32];
@@ -101,14 +101,14 @@ static int open_signals(struct dataplane *d)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP); /* control's business: nothing here is reloaded */
+	sigaddset(&set, SIGHUP); /* only control reloads the configuration */
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	d->signal = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	return d->signal < 0 ? SL_EXIT_MACHINE : SL_EXIT_OK;
 }
 
-/* True when we are told to stop. Returns early when control proposed something. */
+/* True when told to stop. Returns early when control has proposed a generation. */
 static bool wait_ms(struct dataplane *d, int ms)
 {
 	struct pollfd fd[] = { { .fd = d->signal, .events = POLLIN },
@@ -125,7 +125,7 @@ static bool wait_ms(struct dataplane *d, int ms)
 	return false;
 }
 
-/* Attaches, and waits until something was published. */
+/* Attaches to the instance, and waits for its first generation. */
 static int attach(struct dataplane *d)
 {
 	char error[SL_ERROR_MAX];
@@ -197,7 +197,7 @@ static int start_eal(struct dataplane *d)
 		sl_log("too many ports or cores for DPDK's command line");
 		return SL_EXIT_CONFIG;
 	}
-	memcpy(argv, args.arg, sizeof(argv)); /* EAL permutes it */
+	memcpy(argv, args.arg, sizeof(argv)); /* EAL reorders it */
 	err = eal_init(args.n, argv);
 	if (err < 0)
 		eal_failed(&d->config.dataplane);
@@ -205,7 +205,7 @@ static int start_eal(struct dataplane *d)
 	return err < 0 ? SL_EXIT_MACHINE : SL_EXIT_OK;
 }
 
-/* What is live was accepted by another dataplane, or by none. */
+/* The live generation was accepted by another dataplane, or by none. */
 static int accept_live(struct dataplane *d)
 {
 	uint32_t at;
@@ -411,7 +411,7 @@ int main(int argc, char **argv)
 					   .instance = d.config.instance,
 					   .bpf_dir = d.config.bpf_dir,
 					   .huge_dir = d.config.huge_dir };
-	prctl(PR_SET_TIMERSLACK, 10000UL); /* proposals are answered soon */
+	prctl(PR_SET_TIMERSLACK, 10000UL); /* a proposal is answered within this time */
 	status = lock_instance(&d);
 	if (!status)
 		status = open_signals(&d);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The large and rare parts are functions of their own, where they don't stand in the common path's
- * way. gcc keeps a packet in registers for as long as no such function is given its address: so
- * what is rare in a part that isn't is given a copy's, and the worker makes another of the same
- * buffer.
+/* The worker's side of core/seam.h for large or rare functions: they are not inlined, so that the
+ * common path stays small.
+ *
+ * gcc keeps a struct sl_packet in registers only while its address is never passed to such a
+ * function. So where rare code is inlined into the common path, it passes the address of a copy.
  */
 #ifndef SL_ENGINE_NOINLINE_H
 #define SL_ENGINE_NOINLINE_H
@@ -11,7 +12,7 @@
 
 #define SL_NOINLINE static __attribute__((noinline, unused))
 
-/* What `call` says of `copy`, and the packet is as it left that. */
+/* Evaluates `call` with `copy`, a copy of *p, and copies it back. */
 #define SL_ON_COPY(p, call)                                                                        \
 	({                                                                                         \
 		struct sl_packet copy = *(p);                                                      \

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Both halves of the decision as a worker goes them, for who has one packet at a time (replay,
- * tests): the steady way, and core/ for what isn't for it. A service is known as soon as it is met,
- * and for that packet alone. A struct sl_one_packet begins as zero and serves any tables after
- * another.
+/* Both passes of a worker's decision for callers that have one packet at a time (replay, tests):
+ * the fast path first, then core/ for what it doesn't take. The service is put in the cache before
+ * the first pass and stays for this packet only. A struct sl_one_packet starts zeroed and can be
+ * used with any tables.
  */
 #ifndef SL_ENGINE_ONE_PACKET_H
 #define SL_ENGINE_ONE_PACKET_H

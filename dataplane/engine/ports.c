@@ -13,7 +13,8 @@
 
 enum {
 	DESCRIPTORS = 1024,
-	AF_XDP_DESCRIPTORS = 2048, /* the fill ring takes as many buffers, whatever is asked for */
+	AF_XDP_DESCRIPTORS =
+		2048, /* the fill ring needs this many buffers, whatever size is asked for */
 	POOL_CACHE = 256,
 };
 
@@ -46,13 +47,13 @@ static bool is_pci(const struct sl_config_port *port)
 	return port->kind == SL_PORT_PCI;
 }
 
-/* memif registers an action with the other process, which --in-memory has none of. */
+/* memif registers an action with the other process, which doesn't exist with --in-memory */
 static bool is_memif(const struct sl_config_port *port)
 {
 	return strncmp(port->device, "net_memif", 9) == 0;
 }
 
-/* Logical core 0 is the main thread, w + 1 is worker w. */
+/* Logical core 0 is the main thread, core w + 1 is worker w. */
 static int add_cores(struct sl_eal_args *args, const struct sl_config_dataplane *d)
 {
 	char cores[1024];
@@ -144,7 +145,7 @@ void sl_eal_args_free(struct sl_eal_args *args)
 		free(args->arg[--args->n]);
 }
 
-/* The name under which DPDK knows the device. */
+/* DPDK's name of the device. */
 static void device_name(const struct sl_config_port *port, uint32_t queue, char *name, size_t size)
 {
 	if (port->kind == SL_PORT_KERNEL)
@@ -187,7 +188,7 @@ static int start_device(const struct sl_ports *ports, uint16_t device, uint16_t 
 		err = rte_eth_dev_start(device);
 	if (!err && rte_eth_promiscuous_get(device) == 0)
 		rte_eth_promiscuous_enable(
-			device); /* not all can; those receive everything anyway */
+			device); /* not all devices can; those that can't receive everything */
 	return err;
 }
 
@@ -247,8 +248,8 @@ int sl_ports_start(struct sl_ports *ports, const struct sl_config *config, char 
 	return 0;
 }
 
-/* Closing a net_af_xdp device is a use-after-free in DPDK 22.11 once another shares its buffers:
- * stopping is all that is safe, the process's end does the rest. */
+/* In DPDK 22.11 closing a net_af_xdp device is a use-after-free if another device shares its
+ * buffers. So the devices are only stopped; the end of the process does the rest. */
 void sl_ports_stop(struct sl_ports *ports)
 {
 	for (uint32_t p = 0; p < ports->config->dataplane.n_ports; p++) {

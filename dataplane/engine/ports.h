@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Ports of the configuration as DPDK devices, and their queues dealt out to workers.
+/* The ports of the configuration as DPDK devices, and the assignment of their queues to workers.
  *
- * A kernel interface is one net_af_xdp device per queue, since that driver takes one queue an
- * instance on veth; a PCI or virtual device is one device with all queues. A lane hides the
- * difference: it is one receive queue that one worker owns alone, or one transmit queue, which
- * several share under a lock where a port has fewer queues than there are workers.
+ * A kernel interface is one net_af_xdp device per queue, because on veth that driver supports one
+ * queue per device. A PCI or virtual device is one device with all its queues. A lane hides the
+ * difference: it is a receive queue that belongs to one worker, or a transmit queue, which several
+ * workers share under a lock if the port has fewer queues than there are workers.
  */
 #ifndef SL_ENGINE_PORTS_H
 #define SL_ENGINE_PORTS_H
@@ -18,23 +18,23 @@
 
 struct sl_lane {
 	uint16_t device;      /* DPDK's port id */
-	uint16_t queue;	      /* of that device */
+	uint16_t queue;	      /* number in the device */
 	uint16_t port;	      /* index in the configuration */
-	uint16_t number;      /* queue of the port, as the configuration counts */
-	rte_spinlock_t *lock; /* of a transmit lane that is shared; else NULL */
+	uint16_t number;      /* number of the port's queue in the configuration */
+	rte_spinlock_t *lock; /* for a transmit lane that workers share; else NULL */
 };
 
 struct sl_ports {
 	const struct sl_config *config;
 	struct rte_mempool *pool;
 	uint32_t n_workers;
-	/* devices[port][queue of the port]: all the same for PCI and virtual devices */
+	/* device[port][queue]; PCI and virtual devices have the same number for all queues */
 	uint16_t device[SL_PORTS_CONFIG_MAX][SL_QUEUES_PER_PORT];
 	uint32_t ifindex[SL_PORTS_CONFIG_MAX];
 	rte_spinlock_t lock[SL_PORTS_CONFIG_MAX][SL_QUEUES_PER_PORT];
 };
 
-/* The arguments of rte_eal_init() that the configuration asks for. */
+/* The arguments of rte_eal_init() that follow from the configuration. */
 #define SL_EAL_ARGS 64
 struct sl_eal_args {
 	int n;
@@ -43,18 +43,18 @@ struct sl_eal_args {
 int sl_eal_args_make(struct sl_eal_args *args, const struct sl_config *config);
 void sl_eal_args_free(struct sl_eal_args *args);
 
-/* Sets up every device with the queues that its workers need and starts it. 0, or -errno with a
+/* Configures every device with the queues that its workers need, and starts it. 0, or -errno with a
  * message that names the port. */
 int sl_ports_start(struct sl_ports *ports, const struct sl_config *config,
 		   char error[SL_ERROR_MAX]);
 void sl_ports_stop(struct sl_ports *ports);
 
-/* Deals out: worker w's receive lanes into rx (at most max), its transmit lane of each port into
- * tx. The number of receive lanes. */
+/* Assigns lanes to a worker: its receive lanes in rx (at most max), and its transmit lane of each
+ * port in tx. Returns the number of receive lanes. */
 size_t sl_ports_deal(struct sl_ports *ports, uint32_t worker, struct sl_lane *rx, size_t max,
 		     struct sl_lane tx[SL_PORTS_CONFIG_MAX]);
 
-/* The interface that a kernel port was opened on; 0 for others. */
+/* The interface of a kernel port; 0 for others. */
 uint32_t sl_ports_ifindex(const struct sl_ports *ports, uint32_t port);
 
 /* How many frames its driver has dropped before a worker could take them, since it was started: of

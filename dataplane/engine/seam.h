@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The DPDK side of the seam (core/seam.h): the arrays of the instance as plain memory.
+/* The worker's side of the seam (core/seam.h): the instance's arrays as plain memory.
  *
- * A worker keeps one struct sl_tables on its stack and fills it once a burst. sl_tables_snapshot()
- * is the only place that reads the generation.
+ * A worker keeps one struct sl_tables on its stack and takes a snapshot of the root once per burst.
+ * Only sl_tables_snapshot() reads the generation.
  */
 #ifndef SL_ENGINE_SEAM_H
 #define SL_ENGINE_SEAM_H
@@ -26,7 +26,7 @@ struct sl_tables {
 	struct sl_meters *meters;
 	struct sl_shared_bucket *shared_bucket;
 	struct sl_bucket *bucket;
-	struct sl_backend_counters *backend_counters; /* this writer's, as the next */
+	struct sl_backend_counters *backend_counters; /* this writer's, as the next four */
 	struct sl_service_counters *service_counters;
 	struct sl_limit_counters *limit_counters;
 	struct sl_most_limited *most_limited;
@@ -57,7 +57,7 @@ struct sl_tables {
 	uint32_t n_snat_clients;
 };
 
-/* What doesn't change while the instance is attached. */
+/* Sets what doesn't change while the instance is attached. */
 static inline void sl_tables_init(struct sl_tables *t, const struct sl_store *store,
 				  uint32_t writer)
 {
@@ -109,14 +109,14 @@ static inline void sl_tables_init(struct sl_tables *t, const struct sl_store *st
 		   (size_t)writer * t->shared_buckets;
 }
 
-/* Takes the live bank. False while nothing was ever published. */
+/* Takes the live bank. False: nothing was published yet. */
 static inline bool sl_tables_snapshot(struct sl_tables *t, const struct sl_store *store)
 {
 	uint64_t generation;
 	uint32_t bank;
 
-	/* The generation is read again after its bank's sequence word: while it is the same nobody
-	 * has begun to write that bank for another. */
+	/* Read the generation again after the bank's sequence word. If it is unchanged, nobody has
+	 * begun to rewrite that bank for another generation. */
 	do {
 		/* Acquire: the bank's records were stored before the generation that names them,
 		 * and are read after the sequence word. */
@@ -241,7 +241,7 @@ SL_INLINE uint64_t sl_seam_now(const struct sl_tables *t)
 	return t->now;
 }
 
-/* Read once a burst: as good as any clock here. */
+/* The time is read once per burst, so the exact clock is the same as the cheap one. */
 SL_INLINE uint64_t sl_seam_clock(const struct sl_tables *t)
 {
 	return t->now;
@@ -316,7 +316,7 @@ SL_INLINE uint64_t *sl_seam_next_answer(const struct sl_tables *t)
 	return &t->neighbour_requests->next_answer;
 }
 
-/* `frame` is the first byte that is the packet's to grow into. */
+/* `frame` is the first byte of the buffer, up to which the packet may grow. */
 SL_INLINE bool sl_seam_grow(struct sl_packet *p, uint32_t n)
 {
 	if (!p->frame || p->data - (uint8_t *)p->frame < (ptrdiff_t)n)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a worker knows of the services that it has met in this generation, so that it asks but once
- * what is the same for each of their packets: a line of its own for each, found by what a packet
- * says. Nobody else reads or writes these.
+/* The service cache: what a worker has computed about the services of its packets, one cache line
+ * per service, so that the fast path doesn't look them up again. It holds for one generation. It is
+ * direct-mapped: two services with the same index replace each other. Nobody else reads or writes
+ * it.
  */
 #ifndef SL_ENGINE_SERVICE_CACHE_H
 #define SL_ENGINE_SERVICE_CACHE_H
@@ -13,65 +14,64 @@ enum {
 	SL_CACHE_ENTRIES = 1 << SL_CACHE_BITS,
 };
 
-/* Of a service: that the second half of its packets is core's. Of limits one is decided here, that
- * which is kept in the flow's entry. */
+/* Flags of services whose packets the fast path doesn't route. Of limits it handles only the one in
+ * flow entries. */
 #define SL_FAST_EXCLUDED                                                                           \
 	(SL_SERVICE_LIMIT_TO | SL_SERVICE_LIMIT_NEW | SL_SERVICE_QUIC | SL_SERVICE_FULLNAT)
 
-/* What is known of a packet after the first half, and whose the second is. */
+/* What the first pass (classify) found, and so which second pass (route) comes next. */
 enum sl_fast_kind {
-	SL_FAST_NONE,	 /* nothing: both are core's */
-	SL_FAST_SERVICE, /* its service: the second is core's */
+	SL_FAST_NONE,	 /* nothing: the slow path does both passes */
+	SL_FAST_SERVICE, /* a cached service: the slow path routes */
 	SL_FAST_NAT,
 	SL_FAST_DIRECT,
 	SL_FAST_TUNNEL,
-	SL_FAST_REPLY, /* the backend that it comes from, and its route */
+	SL_FAST_REPLY, /* a reply: its reply entry, and its route */
 	SL_FAST_IPV6 = 8,
-	SL_FAST_SERVICE6 = SL_FAST_SERVICE | SL_FAST_IPV6, /* of IPv6 */
+	SL_FAST_SERVICE6 = SL_FAST_SERVICE | SL_FAST_IPV6, /* bit of IPv6 */
 	SL_FAST_NAT6 = SL_FAST_NAT | SL_FAST_IPV6,
 	SL_FAST_DIRECT6 = SL_FAST_DIRECT | SL_FAST_IPV6,
 	SL_FAST_TUNNEL6 = SL_FAST_TUNNEL | SL_FAST_IPV6,
 	SL_FAST_REPLY6 = SL_FAST_REPLY | SL_FAST_IPV6,
 };
 
-/* A service, as far as it is asked for each packet. */
+/* What the fast path needs to know of a service. */
 struct sl_cached_service {
-	uint64_t tag; /* sl_cache_tag4() or sl_cache_tag6(); in an empty place all is 0 */
+	uint64_t tag; /* sl_cache_tag4() or sl_cache_tag6(); an empty entry is all 0 */
 	const struct sl_service *service;
-	const uint32_t *slots; /* slot_mask + 1 of them, and n_backends: checked to be there */
+	const uint32_t *slots; /* slot_mask + 1 of them, and n_backends: checked to exist */
 	const struct sl_backend *backends;
 	uint32_t slot_mask;
 	uint32_t n_backends;
 	uint32_t slot_endpoint;
-	sl_be32 affinity_mask4; /* affinity: what of an IPv4 client's address and port makes its
-				   slot */
+	sl_be32 affinity_mask4; /* affinity: the part of the client that picks the slot */
 	sl_be16 affinity_mask_port;
 	uint16_t id;
 	uint16_t flags;
-	uint8_t min_length; /* bytes of its packets' headers */
+	uint8_t min_length; /* network and transport header of its packets */
 	uint8_t kind;	    /* enum sl_fast_kind */
 	uint8_t mode;	    /* enum sl_mode */
 } __attribute__((aligned(64)));
 
 _Static_assert(sizeof(struct sl_cached_service) == 64, "one cache line");
 
-/* Two services that share a place are known one at a time. Begins as zero. */
+/* Starts zeroed. */
 struct sl_service_cache {
-	uint64_t generation; /* in which all that holds */
+	uint64_t generation; /* of all entries */
 	uint32_t n_used;
 	struct sl_cached_service *used[2 * SL_CACHE_ENTRIES];
 	struct sl_cached_service ipv4[SL_CACHE_ENTRIES];
 	struct sl_cached_service ipv6[SL_CACHE_ENTRIES];
 };
 
-/* Of IPv4, destination address, protocol and port: as they lie behind the source, with the protocol
- * where the source's port is. */
+/* The tag of an IPv4 destination: address, protocol and port, laid out as in the packet behind the
+ * source address, with the protocol in place of the source port. */
 SL_INLINE uint64_t sl_cache_tag4(sl_be32 dst, uint8_t protocol, sl_be16 port)
 {
 	return (uint32_t)dst | (uint64_t)protocol << 32 | (uint64_t)(uint16_t)port << 48;
 }
 
-/* Of IPv6 a digest, which finds a service; its record says whether it is that one. Never 0. */
+/* The tag of an IPv6 destination is a digest; the service record is compared too. Never 0. */
 SL_INLINE uint64_t sl_cache_tag6(const union sl_addr *dst, uint32_t endpoint)
 {
 	return ((dst->q[0] + endpoint) * 0x9e3779b97f4a7c15ull ^ dst->q[1]) | 1;
@@ -80,12 +80,12 @@ SL_INLINE uint64_t sl_cache_tag6(const union sl_addr *dst, uint32_t endpoint)
 SL_INLINE uint32_t sl_cache_index(uint64_t tag)
 {
 	uint32_t folded =
-		(uint32_t)(tag ^ tag >> 32); /* a port alone would stay in the highest bits */
+		(uint32_t)(tag ^ tag >> 32); /* a port alone only changes the highest bits */
 
 	return (uint32_t)(folded * 0x9e3779b97f4a7c15ull >> (64 - SL_CACHE_BITS));
 }
 
-/* Nothing is known in the generation that the tables are of. */
+/* Empties the cache for another generation. */
 static inline void sl_cache_flush(struct sl_service_cache *cache, uint64_t generation)
 {
 	cache->generation = generation;
@@ -93,7 +93,8 @@ static inline void sl_cache_flush(struct sl_service_cache *cache, uint64_t gener
 		*cache->used[--cache->n_used] = (struct sl_cached_service){ 0 };
 }
 
-/* Whether the backend of the first slot is of IPv4: nearly always all are of one family. */
+/* Whether the first slot's backend has an IPv4 address. Nearly always all backends are of one
+ * family. */
 static inline bool sl_cache_outer_is_ipv4(const struct sl_cached_service *k)
 {
 	uint32_t backend = sl_slot_cur(k->slots[0]);
@@ -101,7 +102,7 @@ static inline bool sl_cache_outer_is_ipv4(const struct sl_cached_service *k)
 	return backend - 1 < k->n_backends && sl_addr_is4(&k->backends[backend - 1].addr);
 }
 
-/* What of a service's packets the second half does here. */
+/* The second pass that a service's packets take. */
 static inline enum sl_fast_kind sl_cache_kind(const struct sl_service *s,
 					      const struct sl_cached_service *k)
 {
@@ -118,7 +119,7 @@ static inline enum sl_fast_kind sl_cache_kind(const struct sl_service *s,
 	return (enum sl_fast_kind)kind_of[s->mode];
 }
 
-/* Where a service is known, if it is. */
+/* The cache entry of a service; *tag: its tag. */
 static inline struct sl_cached_service *sl_cache_entry(struct sl_service_cache *cache,
 						       const struct sl_service *s, uint64_t *tag)
 {
@@ -132,7 +133,8 @@ static inline struct sl_cached_service *sl_cache_entry(struct sl_service_cache *
 	return &cache->ipv4[sl_cache_index(*tag)];
 }
 
-/* Whether all is there that its record names, and a packet alone tells that it is its. */
+/* Whether the service may be cached: the extents that its record names exist, and the packet alone
+ * tells that it belongs to it. */
 static inline bool sl_cache_accepts(const struct sl_tables *t, const struct sl_service *s,
 				    bool is_ipv6)
 {
@@ -144,7 +146,7 @@ static inline bool sl_cache_accepts(const struct sl_tables *t, const struct sl_s
 	       sl_seam_backend(t, (uint64_t)s->backends + s->n_backends - 1);
 }
 
-/* What core/ has found is at hand from now on, in place of whom its place was of. */
+/* Puts a service that core/ found in its cache entry. */
 static inline void sl_cache_fill(const struct sl_tables *t, struct sl_service_cache *cache,
 				 const struct sl_service *service)
 {

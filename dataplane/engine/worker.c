@@ -19,29 +19,29 @@ struct worker {
 	struct sl_tables tables;
 	struct sl_worker *self;
 	struct sl_reason_counters *counters;
-	uint64_t next_time;    /* TSC at which the clock is read again */
-	uint64_t read_time;    /* TSC at which it was read */
-	uint64_t read_now;     /* ticks: what it said */
-	uint64_t tick_rate;    /* ticks a cycle of the TSC, 2^-32 */
-	uint64_t time_every;   /* TSC */
+	uint64_t next_time;    /* TSC at which to read the clock again */
+	uint64_t read_time;    /* TSC at which the clock was read */
+	uint64_t read_now;     /* in ticks: the time that it told */
+	uint64_t tick_rate;    /* ticks per TSC cycle, times 2^32 */
+	uint64_t time_every;   /* TSC cycles between readings */
 	uint64_t turned;       /* TSC at which this turn began */
-	uint64_t hang_timeout; /* TSC: of XDP with us */
+	uint64_t hang_timeout; /* TSC cycles after which XDP takes over */
 	struct sl_flow_sweeper sweeper;
 	struct sl_service_cache cache;
-	struct sl_hold hold[SL_LANES_MAX]; /* on the queue of each receive lane */
-	/* What leaves by each port, gathered over a burst. */
+	struct sl_hold hold[SL_LANES_MAX]; /* for the queue of each receive lane */
+	/* Outbox: the packets of a burst that leave by each port. */
 	uint32_t n_out[SL_PORTS_CONFIG_MAX];
 	struct rte_mbuf *out[SL_PORTS_CONFIG_MAX][SL_BURST];
 };
 
 enum {
-	CLOCK_READS = 4000, /* a second: the clock's step as engines see it, a quarter of a tick */
-	SWEEP_SECONDS = 4,  /* for the whole table */
+	CLOCK_READS = 4000, /* per second; between readings the TSC is used */
+	SWEEP_SECONDS = 4,  /* per pass over the flow table */
 	PREFETCH_AHEAD = 4,
 	DRAIN_ROUNDS = 256, /* bursts: more than a receive ring holds */
 	DRAIN_MS = 2,
 	IDLE_TURNS = 64,
-	HANG_TIMEOUT_ALONE_MS = 10, /* on a core that the kernel schedules nothing else on */
+	HANG_TIMEOUT_ALONE_MS = 10, /* the core is isolated from other work */
 	HANG_TIMEOUT_SHARED_MS = 100,
 };
 
@@ -65,16 +65,18 @@ static void drop(struct worker *worker, struct rte_mbuf **frame, uint32_t n, enu
 	rte_pktmbuf_free_bulk(frame, n);
 }
 
-/* Whether we were kept from running for so long that XDP may have taken any of our queues, and has
- * if anything came in by it. What we hold from before is old either way: its sender has repeated
- * it, and the repetition may have come in by another queue while ours still had our word on it. */
+/* Whether this thread was off its core for so long that XDP may have taken any of our queues; it
+ * has if a packet came in by it. The packets we hold are old either way: their senders have
+ * retransmitted, and the retransmission may have come in by another queue while we still owned
+ * ours. */
 static bool was_away(const struct worker *worker, uint64_t tsc)
 {
 	return tsc - worker->turned > worker->hang_timeout;
 }
 
-/* What is in the outbox goes out, unless the queue that it came from isn't ours any more. That is
- * asked at the last moment: we may have hung as well while another worker had the lane. */
+/* Transmits the outbox of a port, unless we don't own the queue any more that the packets came in
+ * by. This is checked at the last moment, with the lane's lock held: we may have hung while another
+ * worker had the lane. */
 static void flush(struct worker *worker, uint32_t port, const struct sl_hold *hold)
 {
 	const struct sl_lane *lane = &worker->run->tx[port];
@@ -105,7 +107,7 @@ static struct sl_packet packet_of(struct rte_mbuf *m, uint16_t ingress)
 				   .ingress = ingress };
 }
 
-/* The same as a step has found it. */
+/* The same for a packet of the fast path. */
 static inline struct sl_packet packet_of_step(const struct rte_mbuf *m,
 					      const struct sl_fast_lookup *fast)
 {
@@ -124,7 +126,7 @@ static __attribute__((noinline)) void cut_chain(struct rte_mbuf *m)
 	m->nb_segs = 1;
 }
 
-/* The verdict made the frame longer or shorter: the buffer follows. */
+/* The packet became longer or shorter: updates its buffer. */
 static inline void follow(struct rte_mbuf *m, const struct sl_packet *p)
 {
 	m->data_off = (uint16_t)(p->data - (uint8_t *)m->buf_addr);
@@ -134,7 +136,7 @@ static inline void follow(struct rte_mbuf *m, const struct sl_packet *p)
 		cut_chain(m);
 }
 
-/* How often the same reason came in a row: counted once. */
+/* Consecutive packets with the same reason are counted at once. */
 struct run {
 	enum sl_reason reason;
 	uint32_t n;
@@ -163,23 +165,23 @@ static void finish(struct worker *worker, struct run *run, struct rte_mbuf *m,
 		}
 		reason = SL_REASON_no_port;
 	}
-	/* On AF_XDP nothing goes back to the kernel; XDP sent only what it classified as ours, so
-	 * what isn't is a packet that a publish overtook on its way here. */
+	/* On AF_XDP a packet can't go back to the kernel. XDP only redirects packets that it
+	 * classified as ours, so one that isn't was overtaken by a publish on its way here. */
 	count(worker, run, reason);
 	rte_pktmbuf_free(m);
 }
 
-/* A burst on its way through the two halves of the decision. */
+/* A burst between the two passes of the decision. */
 struct batch {
 	const struct sl_lane *lane;
 	struct rte_mbuf **frame;
 	uint32_t n;
-	struct sl_fast_lookup fast[SL_BURST]; /* of what is steady (fast_path.h) */
-	struct sl_lookup lookup[SL_BURST];    /* of the others */
-	const struct sl_service *cache_next;  /* whom it will know from the next burst on */
+	struct sl_fast_lookup fast[SL_BURST]; /* for packets of the fast path (fast_path.h) */
+	struct sl_lookup lookup[SL_BURST];    /* for the others */
+	const struct sl_service *cache_next;  /* goes into the cache after this burst */
 };
 
-/* The first half of what isn't steady, from the buffer on. */
+/* The first pass of the slow path. */
 static __attribute__((noinline)) void classify_slow(struct worker *worker, struct batch *b,
 						    uint32_t i)
 {
@@ -194,8 +196,8 @@ static __attribute__((noinline)) void classify_slow(struct worker *worker, struc
 		b->cache_next = lookup->service;
 }
 
-/* The second half of what isn't steady, or isn't sent: then with the reason. Where the tables moved
- * while it was decided, it is once more, from the root. */
+/* The second pass of the slow path; or the fast path's `reason` for a packet that isn't forwarded.
+ * If the tables changed while the packet was decided, it is decided once more, from the root on. */
 static __attribute__((noinline)) void route_slow(struct worker *worker, struct batch *b, uint32_t i,
 						 struct run *run, enum sl_reason reason)
 {
@@ -219,7 +221,7 @@ static __attribute__((noinline)) void route_slow(struct worker *worker, struct b
 		worker->self->restarts++;
 		if (!sl_tables_snapshot(&worker->tables, worker->run->store))
 			break;
-		/* What comes after was classified before. */
+		/* The following packets were classified with the old tables. */
 		for (uint32_t j = i; j < b->n; j++)
 			classify_slow(worker, b, j);
 		reason = SL_RETRY_SLOW_PATH;
@@ -227,7 +229,7 @@ static __attribute__((noinline)) void route_slow(struct worker *worker, struct b
 	finish(worker, run, m, reason, egress);
 }
 
-/* The second half of a flow that isn't known. */
+/* The second pass of the fast path for a new flow. */
 static __attribute__((noinline)) enum sl_reason route_new_flow(struct worker *worker,
 							       struct rte_mbuf *m,
 							       const struct sl_fast_lookup *fast,
@@ -241,8 +243,9 @@ static __attribute__((noinline)) enum sl_reason route_new_flow(struct worker *wo
 	return reason;
 }
 
-/* The second half of packets of one kind, from packet i on: up to which. *why: what came of that
- * one, if it isn't sent. */
+/* The second pass of the fast path for consecutive packets of one kind, from packet i on. Returns
+ * the index after the last one that was forwarded; *why: the reason of the packet there, if it has
+ * that kind but isn't forwarded. */
 static inline __attribute__((always_inline)) uint32_t route_fast(struct worker *worker,
 								 struct batch *b, uint32_t i,
 								 enum sl_fast_kind kind,
@@ -279,7 +282,7 @@ static inline __attribute__((always_inline)) uint32_t route_fast(struct worker *
 	return i;
 }
 
-/* A loop for each kind. */
+/* Each kind has a loop of its own. */
 #define FAST_KINDS(X)                                                                              \
 	X(NAT)                                                                                     \
 	X(REPLY)                                                                                   \
@@ -312,7 +315,8 @@ static void burst(struct worker *worker, const struct sl_lane *lane, const struc
 	b.cache_next = NULL;
 	if (sl_unlikely(worker->cache.generation != t->generation))
 		sl_cache_flush(&worker->cache, t->generation);
-	/* There is room behind the last, so that the loop needn't ask where it is. */
+	/* The array has room behind the last packet, so the loop needs no bound for its
+	 * prefetches. */
 	for (uint32_t i = n; i < n + PREFETCH_AHEAD; i++)
 		frame[i] = frame[n - 1];
 	for (uint32_t i = 0; i < PREFETCH_AHEAD; i++)
@@ -349,7 +353,7 @@ static void burst(struct worker *worker, const struct sl_lane *lane, const struc
 			flush(worker, port, hold);
 }
 
-/* What the main thread wants to be sent. */
+/* Sends the frames that the main thread has passed to this worker. */
 static void send_outgoing(const struct sl_worker_run *run)
 {
 	struct rte_mbuf *frame[SL_BURST];
@@ -363,8 +367,8 @@ static void send_outgoing(const struct sl_worker_run *run)
 	}
 }
 
-/* A quarter of a millisecond has passed: the time, a sign of life, a piece of the flow table, and
- * what others want to be sent. */
+/* Every quarter of a millisecond: reads the clock, shows a sign of life, sweeps a part of the flow
+ * table, sends the main thread's frames. */
 static void tick(struct worker *worker, uint64_t tsc)
 {
 	uint64_t now = clock_ns();
@@ -379,7 +383,8 @@ static void tick(struct worker *worker, uint64_t tsc)
 	worker->next_time = tsc + worker->time_every;
 }
 
-/* Between two readings the TSC tells: token buckets want the time of a burst. */
+/* Between two readings of the clock the time follows from the TSC: token buckets need it for each
+ * burst. */
 static void update_time(struct worker *worker)
 {
 	int64_t since = (int64_t)(worker->turned - worker->read_time);
@@ -397,7 +402,7 @@ static void take_snapshot(struct worker *worker)
 				 __ATOMIC_RELEASE);
 }
 
-/* Whether the kernel was told to keep other work off this core (isolcpus). */
+/* Whether the kernel keeps other work off this core (isolcpus). */
 static bool core_is_isolated(unsigned cpu)
 {
 	FILE *list = fopen("/sys/devices/system/cpu/isolated", "re");
@@ -412,8 +417,9 @@ static bool core_is_isolated(unsigned cpu)
 	return found;
 }
 
-/* XDP judges by the coarse clock, which is up to a step behind, and only when a packet comes: told
- * a step and a millisecond less it finds us hung after the time that we mean, at the latest. */
+/* XDP reads the coarse clock, which is up to one step behind, and only when a packet comes in. So
+ * the timeout it is told is shorter by a step and a millisecond; then it takes over after the time
+ * that is meant at the latest. */
 static uint64_t hang_timeout_ns(const struct sl_worker_run *run, unsigned cpu)
 {
 	bool alone = !run->adaptive && core_is_isolated(cpu);
@@ -460,14 +466,14 @@ static void swap_queues(struct worker *worker, bool take, enum sl_handover why)
 		sl_hold_swap(&worker->hold[i], take ? worker->run->number + 1 : 0, why);
 }
 
-/* What waits in the queue is old, and XDP has served its flows since. */
+/* Drops the packets that wait in the queue: they are old, and XDP has served their flows since. */
 static void drain(struct worker *worker, size_t i)
 {
 	const struct sl_lane *lane = &worker->run->rx[i];
 	struct rte_mbuf *frame[SL_BURST];
 	uint32_t n;
 
-	tick(worker, rte_rdtsc()); /* alive again, before anybody looks */
+	tick(worker, rte_rdtsc()); /* show a sign of life before anybody looks */
 	for (int round = 0; round < DRAIN_ROUNDS; round++) {
 		n = rte_eth_rx_burst(lane->device, lane->queue, frame, SL_BURST);
 		if (!n)
@@ -476,14 +482,14 @@ static void drain(struct worker *worker, size_t i)
 	}
 }
 
-/* XDP took the queue while we hung. */
+/* XDP took the queue while we hung: takes it back. */
 static void take_back(struct worker *worker, size_t i)
 {
 	drain(worker, i);
 	sl_hold_swap(&worker->hold[i], worker->run->number + 1, SL_HANDOVER_WOKE);
 }
 
-/* One burst from each lane; whether there was any. */
+/* Serves one burst of each lane; returns whether there was any packet. */
 static bool serve(struct worker *worker)
 {
 	struct rte_mbuf *frame[SL_BURST + PREFETCH_AHEAD];
@@ -495,7 +501,8 @@ static bool serve(struct worker *worker)
 
 		if (!n)
 			continue;
-		/* Only now: what came in was sent before, so no older table may decide it. */
+		/* Only now: the packets are younger than any publish before this point, so no older
+		 * table may decide them. */
 		take_snapshot(worker);
 		update_time(worker);
 		busy = true;
@@ -506,7 +513,7 @@ static bool serve(struct worker *worker)
 	return busy;
 }
 
-/* Longer the longer there was nothing, and far below any patience with us. */
+/* Sleeps the longer the longer there were no packets, but far less than the hang timeout. */
 static void idle_sleep(uint32_t idle)
 {
 	uint32_t us = idle < 2 * IDLE_TURNS ? 50 : idle < 4 * IDLE_TURNS ? 200 : 500;
@@ -515,7 +522,7 @@ static void idle_sleep(uint32_t idle)
 		nanosleep(&(struct timespec){ .tv_nsec = us * 1000 }, NULL);
 }
 
-/* The queues go to XDP first; what had reached our rings by then is still served. */
+/* Hands the queues to XDP first; the packets that are in our rings by then are still served. */
 static void end(struct worker *worker)
 {
 	uint64_t until = rte_rdtsc() + rte_get_tsc_hz() * DRAIN_MS / 1000;

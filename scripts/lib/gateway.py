@@ -128,11 +128,11 @@ class Gateway:
         if wait:
             self.dataplane_ready()
 
-    def control_ready(self, timeout=20.0):
+    def control_ready(self, timeout=60.0):
         """The generation that control says it serves."""
         return int(self.expect(self.control, r"ready: generation (\d+)", timeout)[1])
 
-    def dataplane_ready(self, timeout=20.0):
+    def dataplane_ready(self, timeout=60.0):
         return int(self.expect(self.dataplane, r"ready: (\d+) worker", timeout)[1])
 
     def log_file(self, part):
@@ -155,7 +155,7 @@ class Gateway:
             log.seek(process.log_start)
             return log.read()
 
-    def expect(self, process, pattern, timeout=10.0):
+    def expect(self, process, pattern, timeout=30.0):
         """Waits until PROCESS logs a line with PATTERN; the match. It must not exit before."""
 
         def logged():

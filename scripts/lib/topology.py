@@ -73,7 +73,7 @@ def sh(*command, timeout=30):
     return done.stdout
 
 
-def wait_for(what, condition, timeout=10.0, step=0.05):
+def wait_for(what, condition, timeout=30.0, step=0.05):
     """Waits until condition() holds, and returns what it returned; an exception after TIMEOUT."""
     end = time.monotonic() + timeout
     while not (result := condition()):

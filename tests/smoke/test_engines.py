@@ -50,7 +50,7 @@ def serving(sluice, what="engine"):
 
 
 def wait_for_engine(sluice, engine):
-    net.wait_for(f"{engine} on all queues", lambda: serving(sluice) == {engine}, 5)
+    net.wait_for(f"{engine} on all queues", lambda: serving(sluice) == {engine}, 30)
 
 
 def handovers(sluice, why):

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* See frames.h. All words are put and got as bytes, high byte first. */
+/* See frames.h. All words are written and read as bytes, high byte first. */
 #include <assert.h>
 #include <string.h>
 
@@ -18,7 +18,7 @@ static void put32(struct frame *f, uint32_t at, uint32_t v)
 	put16(f, at + 2, (uint16_t)v);
 }
 
-/* RFC 1071, in big-endian words; an odd last byte is the high one. */
+/* RFC 1071 on big-endian words; an odd last byte is the high one. */
 static uint32_t sum(const uint8_t *bytes, uint32_t n)
 {
 	uint32_t total = 0;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Frames made by hand, byte by byte, from what a test says of them.
+/* Frames built byte by byte from a test's description.
  *
- * Nothing of the core or the contract is used here: headers are written as bytes and checksums are
- * summed over the whole packet, so that a test compares two independent ways to the same frame. The
- * expected frame of a rewrite is built from the same description with its addresses changed.
- * Addresses, ports and lengths are in host order.
+ * Nothing of core or abi is used here: headers are written as bytes, and checksums are summed over
+ * the whole packet. So a test compares two independent ways to the same frame. The expected frame
+ * after a rewrite is built from the same description with other addresses. Addresses, ports and
+ * lengths are in host order.
  */
 #ifndef SL_TEST_FRAMES_H
 #define SL_TEST_FRAMES_H
@@ -17,10 +17,10 @@
 enum frame_csum {
 	FRAME_CSUM_FULL,
 	FRAME_CSUM_NONE,    /* 0 */
-	FRAME_CSUM_PARTIAL, /* the pseudo header's sum, as Linux leaves it for an offload */
+	FRAME_CSUM_PARTIAL, /* only the pseudo header's sum, as Linux leaves it for offload */
 };
 
-/* What isn't named is 0 and means the usual. */
+/* A member that isn't set is 0, which means the usual. */
 struct frame_spec {
 	uint8_t eth_dst[6];
 	uint8_t eth_src[6];
@@ -30,14 +30,14 @@ struct frame_spec {
 	uint32_t src, dst;
 	uint16_t sport, dport;
 	uint8_t protocol; /* 0: TCP */
-	uint8_t flags;	  /* of TCP */
+	uint8_t flags;	  /* for TCP */
 	uint8_t ttl;	  /* 0: 64 */
 	uint8_t ecn;	  /* low bits of TOS */
 	uint8_t options;  /* words of IP options */
-	uint16_t id;	  /* 0: some */
+	uint16_t id;	  /* 0: a default size */
 	uint16_t fragment;
 	uint16_t payload;     /* bytes */
-	uint16_t trailer;     /* bytes after the packet, as Ethernet pads */
+	uint16_t trailer;     /* bytes of Ethernet padding after the packet */
 	int16_t length_error; /* added to the IP total length */
 	uint8_t version_ihl;  /* instead of the right one */
 	enum frame_csum csum;
@@ -67,8 +67,8 @@ struct frame {
 enum { FRAME_TCP = 6, FRAME_UDP = 17, FRAME_ICMP = 1 };
 enum { FRAME_FIN = 1, FRAME_SYN = 2, FRAME_RST = 4, FRAME_ACK = 16 };
 
-/* An ICMP message instead of what spec.protocol says. An error quotes the first bytes of another
- * packet, from its IP header on; an echo carries spec.payload bytes. */
+/* An ICMP message; replaces spec.protocol. An error quotes the first bytes of another packet, from
+ * its IP header on; an echo has spec.payload bytes. */
 struct frame_icmp {
 	uint8_t type, code;
 	uint16_t rest[2];
@@ -80,11 +80,11 @@ void frame_build(struct frame *f, const struct frame_spec *spec);
 void frame_build_icmp(struct frame *f, const struct frame_spec *spec, const struct frame_icmp *m);
 void frame_build_arp(struct frame *f, const struct frame_arp *arp);
 
-/* Sums everything again: whether the IP header's checksum holds, and the transport's. */
+/* Sums everything again: whether the checksums of the IP header and of the transport are right. */
 bool frame_ip_holds(const struct frame *f);
 bool frame_l4_holds(const struct frame *f);
 
-/* What the transport's checksum is off by, in one's complement; 0 and 0xffff are the same. */
+/* The error of the transport's checksum in one's complement; 0 and 0xffff are the same. */
 uint16_t frame_l4_error(const struct frame *f);
 
 #endif

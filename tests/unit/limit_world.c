@@ -38,7 +38,7 @@ uint64_t sl_clock_ns(void)
 	return now_ns += 20000;
 }
 
-/* An instance of two services: web over TCP, dns over UDP. */
+/* See limit_world.h. */
 
 struct sl_control *c;
 struct sl_config_service file[2];
@@ -112,7 +112,7 @@ int limit_world_end(void **state)
 	return 0;
 }
 
-/* Control, killed and started again: it knows the records, the file and the overrides. */
+/* Control is killed and started again: it knows the records, the file and the overrides. */
 void limit_world_restart(void)
 {
 	sl_limit_top_free(c);
@@ -151,7 +151,7 @@ size_t limit_world_kept(const char *service)
 	return s ? s->n_limits : 0;
 }
 
-/* What a reload does. The sentences are the caller's. */
+/* Does what a reload does. The caller frees the sentences. */
 json_t *limit_world_apply(void)
 {
 	struct sl_model *next = sl_model_clone(c->model);

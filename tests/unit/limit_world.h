@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* An instance in plain memory for tests of limits: two services, web over TCP and dns over UDP, a
- * file and overrides that tests change, and a clock in their hands. Each generation is shown to the
- * dataplane's acceptor. */
+/* An instance in plain memory for tests of control's limits: two services, web over TCP and dns
+ * over UDP, a file and overrides that tests change, and a clock that they set. The dataplane's
+ * acceptor checks each generation. */
 #ifndef SL_TEST_LIMIT_WORLD_H
 #define SL_TEST_LIMIT_WORLD_H
 
@@ -18,7 +18,7 @@ int limit_world_begin(void **state);
 int limit_world_begin_for(uint32_t backends, uint32_t flows); /* of another capacity */
 int limit_world_end(void **state);
 
-/* Control, killed and started again: it knows the records, the file and the overrides. */
+/* Control is killed and started again: it knows the records, the file and the overrides. */
 void limit_world_restart(void);
 
 /* The layers in force, applied to `next`; what the file has overtaken, dropped; how many words
@@ -28,10 +28,10 @@ void limit_world_prune(void);
 size_t limit_world_kept(const char *service);
 void limit_world_accepted(void);
 
-/* What a reload does; the sentences are the caller's. */
+/* Does what a reload does. The caller frees the sentences. */
 json_t *limit_world_apply(void);
 
-/* The same, where this one sentence is all that there is to say; NULL: nothing. */
+/* The same, and expects this one sentence; NULL: none. */
 void limit_world_applied(const char *only);
 
 /* direction 0: the default. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The machine of ownership.h: its memory, and the programs of its parties.
  *
- * Steps are sequentially consistent. What x86 adds to that (a load may overtake an older store to
- * another word) could matter only between a store and a load that answer each other; such pairs
- * here have a compare-and-swap or a full fence between them.
+ * Steps are sequentially consistent. x86 is weaker (a load may overtake an older store to another
+ * word), which matters only between a store and a load that depend on each other across parties.
+ * All such pairs here have a compare-and-swap or a full fence in between.
  */
 #include <setjmp.h>
 #include <stdio.h>
@@ -63,7 +63,7 @@ static void push(uint8_t packet)
 	ownership_outcome.ring_full++;
 }
 
-/* The packet leaves for a backend, as decided by the tables of that generation. */
+/* The packet leaves for a backend, decided by the tables of that generation. */
 static void wire(uint8_t packet, uint8_t backend, uint8_t generation)
 {
 	uint8_t flow = packet / KINDS, kind = packet % KINDS;
@@ -140,8 +140,8 @@ static uint64_t step(enum access what, uint64_t *at, uint64_t a, uint64_t b)
 	return value;
 }
 
-/* Programs. What follows the last access of an operation is done once; what precedes it, again and
- * again. */
+/* Programs. What comes after the last access of an operation runs once; what comes before runs
+ * again and again. */
 
 static void become(enum op op)
 {
@@ -150,7 +150,7 @@ static void become(enum op op)
 	me->op = (uint8_t)op;
 }
 
-/* The service's record, in two pieces that may be of two generations. */
+/* The service's record, in two pieces that may be of different generations. */
 static struct sl_service classify(const struct sl_tables *t)
 {
 	struct sl_service s = { .id = 1, .n_backends = BACKENDS, .flags = SL_SERVICE_LOOKUP };
@@ -162,7 +162,7 @@ static struct sl_service classify(const struct sl_tables *t)
 
 enum { NO_BACKEND = 0, TORN = -1 };
 
-/* A steady packet, as far as it is about backends (engine/fast_path.h). */
+/* A packet of the fast path, as far as backends are concerned (engine/fast_path.h). */
 static uint32_t route_fast(const struct sl_tables *t, const struct sl_lookup *w, uint64_t key,
 			   uint8_t flags)
 {
@@ -193,7 +193,7 @@ static uint32_t route_fast(const struct sl_tables *t, const struct sl_lookup *w,
 	return sl_backend_flags(t, &query, backend) & SL_BACKEND_SERVES ? backend : 0;
 }
 
-/* sl_route_service() as far as it is about backends; a worker's steady way goes first. */
+/* sl_route_service() as far as backends are concerned; a worker tries the fast path first. */
 static int route(const struct sl_tables *t, const struct sl_service *s, uint8_t packet, bool steady)
 {
 	static const uint8_t flags[KINDS] = { [SYN] = SL_TCP_SYN, [FIN] = SL_TCP_FIN };
@@ -225,8 +225,9 @@ static void worker_begin(void)
 	become(TURN);
 }
 
-/* The tables are looked at after the receive, never before: a frame may have come by for whose flow
- * another engine decided by newer ones. An idle turn looks too, which says nothing here. */
+/* The snapshot is taken after the receive, never before: another engine may have decided an earlier
+ * packet of the flow by newer tables. A turn without packets takes one too, which doesn't matter
+ * here. */
 static void worker_serve(const struct sl_tables *early, uint64_t packet, enum op idle)
 {
 	me->packet = (uint8_t)packet;
@@ -255,7 +256,8 @@ static void worker_turn(void)
 	}
 	packet = step(POP, NULL, 0, 0);
 	if (!packet)
-		step(STORE, &m->heartbeat, FRESH, 0); /* some time, if not in every turn */
+		step(STORE, &m->heartbeat, FRESH,
+		     0); /* at some time, not necessarily in every turn */
 	ownership_outcome.stale += stale;
 	me->mine = h.mine;
 	worker_serve(&early, packet, TURN);
@@ -358,7 +360,8 @@ static void xdp(void)
 					   : NULL);
 }
 
-/* sl_publish(): the idle bank, odd while it is written, then one store. */
+/* sl_publish(): rewrites the idle bank while its sequence word is odd, then commits by one
+ * store. */
 static void publish(void)
 {
 	uint64_t generation = FIRST + m->published + 1ull, seq;
@@ -397,7 +400,7 @@ void ownership_run(struct state *s, int party)
 		program[me->op]();
 }
 
-/* A flow of the service whose first and second bucket are these. */
+/* A flow of the service that has these two buckets. */
 static uint64_t find_key(uint16_t service, uint32_t first, uint32_t second, uint32_t *next)
 {
 	for (;; ++*next) {
@@ -412,8 +415,8 @@ static uint64_t find_key(uint16_t service, uint32_t first, uint32_t second, uint
 	}
 }
 
-/* Flow 1 has buckets 0 and 1, flow 2 has 0 and 2, in either order. Where 0 and 1 are full, flow 2's
- * entry is the one that has another place to go. */
+/* Flow 1 has buckets 0 and 1, flow 2 has 0 and 2, in either order. When 0 and 1 are full, the entry
+ * of flow 2 is the one that can move to another bucket. */
 static void fill_buckets(struct state *s, const struct scenario *sc)
 {
 	uint32_t next = 1;

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* One receive queue as a machine of small steps, for test_ownership.c to try in every order.
+/* A receive queue as a machine of small steps, which test_ownership.c tries in every order.
  *
- * Five parties: a worker, two CPUs in the XDP program, control, and fate (death, restart, a
- * heartbeat that looks old, a stop). Each access to shared memory is one step, and between two
- * steps of a party any number of others' may come: so a party that hangs at some point is one whose
- * turn doesn't come, and needs no more than that.
+ * There are five parties: a worker, two CPUs in the XDP program, control, and fate (death, restart,
+ * a heartbeat that looks old, a stop). Each access to shared memory is one step, and between two
+ * steps of a party any number of steps of others may come. So a party that hangs is simply one
+ * whose next step comes late.
  *
- * What runs is the code itself where it can be built here: flow.h and route.h of the core,
- * engine/hold.h, bpf/owner.h. Their atomic accesses are macros in ownership.c. A party's place in
- * its program isn't a number but the values that it has read since its operation began: to go on,
- * the operation is run again from its beginning, is given those values, makes one access more, and
- * stops where the next would be. So a state is a plain structure that can be copied and compared.
+ * Wherever possible the real code runs: flow.h and route.h of the core, engine/hold.h, bpf/owner.h.
+ * Their atomic accesses are macros in ownership.c. A party's position in its program is represented
+ * by the values that it has read since its operation began: to continue, the operation runs again
+ * from its beginning, gets those values, makes one more access, and stops before the next. So a
+ * state is a plain structure that can be copied and compared.
  *
- * The main loops around that code (worker.c, engine.bpf.c, the store order of
+ * The main loops around that code (worker.c, engine.bpf.c, the order of stores in
  * control/tables/publish.c) are written again in ownership.c, step by step.
  */
 #ifndef SL_TEST_OWNERSHIP_H
@@ -24,27 +24,28 @@
 #include "../../dataplane/abi/layout.h"
 
 #define FLOWS	   2
-#define PUBLISHES  3 /* at most, after the first */
-#define RING	   2 /* frames that the worker's socket holds */
+#define PUBLISHES  3 /* at most, after the first one */
+#define RING	   2 /* frames that the worker's socket can hold */
 #define LOG	   160
 #define POISON	   4 /* the backend that a torn record leads to */
 #define BACKENDS   4
 #define BUCKETS	   3
-#define FIRST	   2 /* the generation that is live in the beginning; its bank is 0 */
+#define FIRST	   2 /* the live generation at the beginning; its bank is 0 */
 #define WORKER_TID 77
 
 enum party { WORKER, CPU0, CPU1, CONTROL, PARTIES };
 enum kind { SYN = 1, DATA, FIN, KINDS };
 
-/* Whatever can happen next. Beyond these: ARRIVE + (cpu * FLOWS + flow) * KINDS + kind. */
+/* All events that may come next, and from ARRIVE on: ARRIVE + (cpu * FLOWS + flow) * KINDS +
+ * kind. */
 enum action {
 	STEP,		      /* + party */
-	DIE = STEP + PARTIES, /* the worker, wherever it is */
-	CLOSE,		      /* the kernel takes back the dead process's socket */
-	RESTART,	      /* a new process opens its socket and begins */
-	LOOK_OLD,	      /* the heartbeat's age passes the patience, rightly or not */
-	STOP,		      /* the worker is asked to end */
-	ARRIVE,		      /* a packet, at a CPU */
+	DIE = STEP + PARTIES, /* the worker dies, wherever it is */
+	CLOSE,		      /* the kernel closes the dead process's socket */
+	RESTART,	      /* a new process opens its socket and starts */
+	LOOK_OLD,	      /* the heartbeat becomes too old, rightly or not */
+	STOP,		      /* the worker is told to stop */
+	ARRIVE,		      /* a packet comes in at a CPU */
 	ACTIONS = ARRIVE + 2 * FLOWS * KINDS,
 };
 
@@ -55,29 +56,30 @@ struct scenario {
 	struct {
 		uint8_t cur, prev;
 		enum sl_slot_state state;
-	} slot[PUBLISHES + 1];			 /* of each generation; cur of 0 ends the list */
-	uint16_t flags[PUBLISHES + 1][BACKENDS]; /* of its backends; all 0: all serve and take */
+	} slot[PUBLISHES + 1]; /* by generation; a cur of 0 ends the list */
+	uint16_t flags[PUBLISHES + 1]
+		      [BACKENDS]; /* of the backends; all 0: all serve and take new flows */
 	struct {
-		uint8_t established;  /* with this backend before it all began */
-		uint8_t count[KINDS]; /* packets that arrive */
-		bool late_syn;	      /* all but the first when the connection lasts already */
+		uint8_t established;  /* with this backend at the beginning */
+		uint8_t count[KINDS]; /* packets that may come in */
+		bool late_syn; /* all but the first one, if the connection is already established */
 	} flow[FLOWS];
 	uint8_t cpus, die, restart, look_old, stop;
-	bool no_worker; /* in the beginning */
-	bool deep;	/* millions of states: only when asked for */
-	bool settle;	/* the last publish waits until each flow has been heard since */
-	/* Buckets 0 and 1: flow 2's entry stands in 0, which is its first or its second. */
+	bool no_worker; /* at the beginning */
+	bool deep;	/* millions of states: runs only when asked for */
+	bool settle;	/* the last publish waits until each flow has sent a packet since */
+	/* Buckets 0 and 1: flow 2's entry lies in bucket 0, which is its first or its second. */
 	enum { ROOM, FULL_FIRST, FULL_SECOND } full;
 };
 
-extern const struct scenario ownership_scenarios[]; /* the last has no name */
+extern const struct scenario ownership_scenarios[]; /* the last one has no name */
 
 struct actor {
 	uint8_t op;
 	uint8_t packet; /* flow * KINDS + kind */
 	uint8_t backend;
-	uint8_t ending;		  /* the worker serves what is left */
-	uint8_t n;		  /* of log */
+	uint8_t ending;		  /* the worker serves what is left in its rings */
+	uint8_t n;		  /* entries in log */
 	uint64_t mine;		  /* struct sl_hold */
 	uint64_t generation, seq; /* struct sl_tables */
 	uint64_t log[LOG];
@@ -88,43 +90,43 @@ struct state {
 	/* Shared memory. */
 	struct sl_queue queue;
 	uint64_t futex, heartbeat, stop, socket, generation;
-	uint64_t seq[2], slots[2], extent[2]; /* of each bank; the service's record in two words */
+	uint64_t seq[2], slots[2], extent[2]; /* by bank; the service's record in two words */
 	struct sl_bucket bucket[BUCKETS];
 	uint8_t ring[RING];
-	/* What the test knows beside. */
-	uint8_t taker; /* who put the owner word there: enum party */
+	/* What only the test knows. */
+	uint8_t taker; /* enum party that stored the owner word */
 	uint8_t published;
-	uint8_t die, restart, look_old, stops; /* left */
+	uint8_t die, restart, look_old, stops; /* still to come */
 	struct {
 		uint8_t left[KINDS];
 		uint8_t backend; /* that answered the SYN */
-		uint8_t heard;	 /* generation in which a packet after it last got through */
-		uint8_t began;	 /* generation in which the first SYN arrived */
-		uint8_t copies;	 /* of its SYN that arrived before it lasted */
+		uint8_t heard;	 /* generation in which a later packet last got through */
+		uint8_t began;	 /* generation in which the first SYN came in */
+		uint8_t copies;	 /* of its SYNs that came in before it was established */
 	} flow[FLOWS];
 };
 
-/* What came of packets, over all schedules. */
+/* Where packets went, over all orders. */
 struct outcome {
 	uint64_t sent, stale, ring_full, ring_lost, torn, no_backend, again, restarted;
 };
 extern struct outcome ownership_outcome;
 
-/* Set, with a text, by the step that breaks a promise. */
+/* A step that violates a promise sets this text. */
 extern const char *ownership_broken;
 
-/* The worker looks at the tables before it receives: wrong, and has to be found so. */
+/* The worker takes its snapshot before it receives: a planted mistake that the test has to find. */
 extern bool ownership_looks_early;
 
-/* One step of a party that has something to do. */
+/* Makes one step of a party that has something to do. */
 void ownership_run(struct state *s, int party);
 
-/* The tables of the scenario, as the first generation. */
+/* Sets up the scenario's tables as the first generation. */
 void ownership_prepare(struct state *s, const struct scenario *scenario);
 void ownership_look_old(struct state *s);
 bool ownership_looks_old(const struct state *s);
 
-/* One line on what the last step did, when asked for. */
+/* One line about the last step, if asked for. */
 extern bool ownership_tells;
 extern char ownership_told[128];
 

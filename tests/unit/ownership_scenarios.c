@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What test_ownership.c searches. A slot's states: A had it before B, and B before C. */
+/* The scenarios that test_ownership.c searches. In a slot's history A had it before B, and B before
+ * C. */
 #include "ownership.h"
 
 #define A 1

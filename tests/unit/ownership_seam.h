@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The code under test of ownership.c, on the memory of its machine: the tracking of the core on a
- * seam of its own, engine/hold.h, bpf/owner.h. Each atomic access of theirs is a step.
+/* The code under test for ownership.c, on the machine's memory: the tracking of the core with a
+ * seam of its own, engine/hold.h and bpf/owner.h. Each of their atomic accesses is a step.
  *
- * Included once, by ownership.c.
+ * Only ownership.c includes this, once.
  */
 #ifndef SL_TEST_OWNERSHIP_SEAM_H
 #define SL_TEST_OWNERSHIP_SEAM_H
@@ -59,7 +59,7 @@ static struct sl_backend backends[(PUBLISHES + 2) * BACKENDS];
 static struct state *m;
 static uint64_t flow_key[FLOWS];
 
-#define TICKS 5000 /* of the worker's clock; XDP's coarse one is up to four behind */
+#define TICKS 5000 /* on the worker's clock; the coarse clock of XDP is up to four behind */
 
 SL_INLINE const struct sl_root *sl_seam_root(const struct sl_tables *t)
 {
@@ -120,7 +120,7 @@ SL_INLINE const struct sl_port *sl_seam_port(const struct sl_tables *t, uint32_t
 	return NULL;
 }
 
-/* Extents don't change while a bank names them: reading them is no step. */
+/* Extents don't change while a bank names them, so reading them is no step. */
 SL_INLINE const uint32_t *sl_seam_slot(const struct sl_tables *t, uint64_t slot)
 {
 	(void)t;
@@ -175,7 +175,7 @@ SL_INLINE uint64_t sl_seam_clock(const struct sl_tables *t)
 	return t->now;
 }
 
-/* Nothing is limited here, or bound. */
+/* Nothing is limited here, and nothing has a SNAT port. */
 #define SEAM_NONE(type, name, index)                                                               \
 	SL_INLINE type *sl_seam_##name(const struct sl_tables *t, index at)                        \
 	{                                                                                          \
@@ -257,7 +257,7 @@ SL_INLINE void sl_seam_prefetch(const void *at)
 
 #include "../../dataplane/engine/hold.h"
 
-/* Takes the live bank, as both engines' sl_tables_snapshot(). */
+/* Takes the live bank, as sl_tables_snapshot() of both engines does. */
 static void look(struct sl_tables *t)
 {
 	t->generation = step(LOAD, &m->generation, 0, 0);
@@ -357,7 +357,7 @@ sl_limit_check_one(const struct sl_tables *t, const struct sl_policer_query *que
 	return SL_POLICER_PASS;
 }
 
-/* No such packet comes by here. */
+/* There are no such packets here. */
 static __attribute__((unused)) uint64_t
 sl_fragment_find(const struct sl_tables *t, const struct sl_packet *p, uint32_t where, bool guess)
 {
@@ -448,7 +448,7 @@ static __attribute__((unused)) void sl_mss_clamp(struct sl_packet p, uint32_t l3
 
 static int self; /* whose step it is */
 
-/* XDP looks at the tables again in there, see bpf/global.h. */
+/* XDP takes another snapshot there, see bpf/global.h. */
 static uint32_t sl_track_miss(const struct sl_tables *t, const struct sl_flow_query *query)
 {
 	struct sl_tables again = *t;
@@ -459,7 +459,7 @@ static uint32_t sl_track_miss(const struct sl_tables *t, const struct sl_flow_qu
 	return again.seq == t->seq ? sl_track_miss_impl(&again, query) : 0;
 }
 
-/* bpf/owner.h on top of copies of the two records that it looks up. */
+/* bpf/owner.h on copies of the two records that it looks up. */
 #define SL_BPF_SEAM_H
 #define NOW_NS	    1000000000ull
 #define PATIENCE_NS 100000000ull

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The model of test_promise.c: its clients are there, its control is in promise_control.c. */
+/* The model of test_promise.c. Its clients are there, its control is in promise_control.c. */
 #ifndef SL_TEST_PROMISE_H
 #define SL_TEST_PROMISE_H
 
@@ -9,19 +9,19 @@
 
 #define VIP    FRAME_IP(198, 51, 100, 7)
 #define CLIENT FRAME_IP(203, 0, 113, 9)
-#define INNER  FRAME_IP(10, 1, 0, 0) /* and the backend's number */
+#define INNER  FRAME_IP(10, 1, 0, 0) /* also the backend's number */
 
 #define FLOWS	 4000
 #define ROWS	 WORLD_ROWS
 #define BACKENDS 6
 
-#define TIMEOUT 2000 /* the promise's T */
+#define TIMEOUT 2000 /* the T of the promise */
 #define OPENING 150
-#define CLOSING 700 /* long, so that ports are used again within it */
+#define CLOSING 700 /* long enough that ports are reused within it */
 
-/* What control has to make of the timeout. An entry's stamp may be a sixteenth of its life old when
- * the flow is last seen; and a closing entry may hide a new flow for a sixteenth of its own life,
- * in which it isn't tracked. */
+/* What control has to make of the timeout. When a flow is last seen, its entry's time may be a
+ * sixteenth of the lifetime old. And a closing entry may hide a new flow for a sixteenth of its own
+ * lifetime, in which the flow isn't tracked. */
 #define LIFE   (TIMEOUT + TIMEOUT / 15 + 2)
 #define WINDOW (TIMEOUT + CLOSING / 16 + 2)
 
@@ -29,7 +29,7 @@ enum phase {
 	IDLE,
 	CALLING, /* a SYN was sent */
 	JOINED,	 /* a backend answered */
-	LASTING, /* and was reached: the promise holds */
+	LASTING, /* and got a packet since: the promise holds */
 	ENDING,	 /* a FIN or RST was sent, by either side */
 };
 
@@ -52,7 +52,7 @@ struct note { /* for the report of a broken connection */
 
 struct flow {
 	enum phase phase;
-	uint32_t call;	/* which use of the port this is */
+	uint32_t call;	/* how often the port was used before */
 	uint32_t epoch; /* of its backend, when it answered */
 	uint8_t backend, tries;
 	bool excused;
@@ -84,10 +84,11 @@ struct model {
 uint64_t promise_below(struct model *m, uint64_t n);
 bool promise_chance(struct model *m, uint32_t percent);
 
-/* Inserts that found no room, so far. */
+/* Inserts that found no room so far. */
 uint64_t promise_failures(const struct model *m);
 
-/* A look of control at the flow table and the clock: changes, windows, settled slots, a publish. */
+/* What control does in a tick, with the flow table and the clock: changes, windows, reconciled
+ * slots, a publish. */
 void promise_control(struct model *m);
 
 /* Some backend that takes new flows. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The control of the model: what control/ does to the slots of one service, at random. */
+/* The model's control: does to the slots of one service what control/ does, at random. */
 #include <string.h>
 
 #include "promise.h"
@@ -23,7 +23,7 @@ static uint32_t count_taking(const struct model *m)
 	return n;
 }
 
-/* Drains, fails or restores one, or shifts some slots. */
+/* Drains, fails or restores a backend, or moves some slots. */
 static void control_change(struct model *m)
 {
 	uint8_t b = (uint8_t)(1 + promise_below(m, BACKENDS));
@@ -52,7 +52,7 @@ static void control_change(struct model *m)
 	m->next_change = m->now + 1 + promise_below(m, promise_chance(m, 50) ? 60 : 2 * TIMEOUT);
 }
 
-/* Which mixed slots a live entry, or one in its grace, disagrees with. */
+/* The mixed slots that disagree with a live entry, or with one in its grace. */
 static uint64_t disagreeing(const struct model *m)
 {
 	const struct sl_tables *t = &m->w.queue[0];
@@ -76,7 +76,7 @@ static uint64_t disagreeing(const struct model *m)
 
 static void control_publish(struct model *m)
 {
-	world_snapshot_all(&m->w); /* everybody has acknowledged the one before */
+	world_snapshot_all(&m->w); /* everybody has acknowledged the previous one */
 	memcpy(m->w.service[0].slot, m->slot, sizeof(m->slot));
 	for (int b = 1; b <= BACKENDS; b++)
 		m->w.service[0].backend[b - 1].flags = m->flags[b];
@@ -97,8 +97,8 @@ static bool control_holds(struct model *m)
 	return m->ever_full && m->now - m->full_since < WINDOW;
 }
 
-/* A slot that is open and whose prev serves no more: who found no room went to cur, so cur is whom
- * untracked flows belong to when cur moves on, or when prev comes back. */
+/* An open slot whose prev doesn't serve any more: flows that found no room went to cur. So
+ * untracked flows belong to cur when cur changes, or when prev serves again. */
 static void control_disown(struct model *m)
 {
 	const struct sl_backend *live = m->w.service[0].backend;

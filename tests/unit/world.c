@@ -7,10 +7,11 @@
 
 #include "world.h"
 
-#define PLACES		64 /* of a bank, of each kind */
-#define SLOT_BLOCKS	(WORLD_ROWS / SL_SLOTS_PER_BLOCK)
-#define EXTENT_SERVERS	(WORLD_SERVICES * SLOT_BLOCKS) /* records before those of server ids */
-#define EXTENT_POOLS	(EXTENT_SERVERS + WORLD_SERVICES * WORLD_SERVERS) /* of IPv4, of IPv6 */
+#define PLACES	       64 /* per bank, of each kind */
+#define SLOT_BLOCKS    (WORLD_ROWS / SL_SLOTS_PER_BLOCK)
+#define EXTENT_SERVERS (WORLD_SERVICES * SLOT_BLOCKS) /* blocks before those of server ids */
+#define EXTENT_POOLS                                                                               \
+	(EXTENT_SERVERS + WORLD_SERVICES * WORLD_SERVERS) /* one for IPv4, one for IPv6 */
 #define POOL_RECORDS	18
 #define EXTENT_ROWS	(EXTENT_POOLS + 2 * POOL_RECORDS) /* of one bank */
 #define EXTENT_BACKENDS (WORLD_SERVICES * WORLD_BACKENDS)
@@ -166,7 +167,7 @@ void world_make_fullnat(struct world *w, uint32_t service)
 	s->flags |= SL_SERVICE_FULLNAT | SL_SERVICE_TRACK;
 }
 
-/* The backends of a range are of one service alone here. */
+/* Here the backends of a range belong to one service only. */
 static void reply_range(struct sl_reply_entry *r, const struct sl_service *s)
 {
 	r->endpoint = sl_endpoint_range(0, (uint8_t)(s->endpoint >> 16));
@@ -183,7 +184,7 @@ uint32_t world_add_backend(struct world *w, uint32_t service, uint32_t addr, uin
 	uint32_t number = ++s->record.n_backends;
 	uint32_t counter_id = service * WORLD_BACKENDS + number - 1;
 	union sl_addr to = world_addr(addr, s->is_ipv6), vip = s->record.vip;
-	sl_be16 vip_port = (sl_be16)(uint16_t)s->record.endpoint; /* of a range 0 */
+	sl_be16 vip_port = (sl_be16)(uint16_t)s->record.endpoint; /* 0 for a range */
 	bool range = s->record.flags & SL_SERVICE_RANGE;
 	struct sl_backend *b;
 
@@ -249,8 +250,8 @@ void world_set_timeouts(struct world *w, uint32_t service, uint64_t opening, uin
 	timeouts->lifetime[SL_FLOW_CLOSING] = closing;
 }
 
-/* A record's place among PLACES, or NULL when both are taken; all records are one cache line that
- * begins with an address. */
+/* The position of a record in its cuckoo table, or NULL if both are taken. All kinds of records are
+ * one cache line that begins with an address. */
 static void *place(void *base, const union sl_addr *addr, uint32_t what, uint64_t seed)
 {
 	uint64_t hash = sl_cuckoo_hash(addr, what, seed);
@@ -289,7 +290,7 @@ static bool place_reply(struct world *w, uint32_t bank, const struct sl_reply_en
 	return at;
 }
 
-/* The way back of a service of full NAT, and its pool's address. */
+/* The reply entry of a service in mode fullnat, and the record of its pool's address. */
 static bool place_bound(struct world *w, uint32_t bank, struct world_service *s, uint64_t seed,
 			bool known)
 {
@@ -427,7 +428,7 @@ static void write_extents(struct world *w, uint32_t bank)
 	}
 }
 
-/* What a service's limits concern, as control says it. */
+/* Sets the service's flags by its limits, as control does. */
 static uint16_t limit_flags(const struct world_service *s)
 {
 	uint16_t flags = 0;
@@ -502,7 +503,7 @@ void world_add_exception(struct world *w, uint32_t service, uint32_t limit, uint
 
 	if (w->exceptions == WORLD_EXCEPTIONS)
 		return;
-	for (uint32_t i = 0; i < w->exceptions; i++) /* three of one key have no place */
+	for (uint32_t i = 0; i < w->exceptions; i++) /* three records with equal keys don't fit */
 		if (w->exception[i].key.q[1] == sl_meter_key(l->id, subject))
 			return;
 	l->flags |= SL_LIMIT_EXCEPTIONS;
