@@ -68,6 +68,7 @@ struct sl_control {
 	uint64_t macs_left_out; /* ports, by bit, of which that was logged */
 	size_t routes_left_out; /* that don't fit */
 	json_t *logged;		/* problems of backends that were logged, see report/problems.h */
+	bool logged_full[2];	/* that the kernel's table of neighbours is, by family */
 	uint64_t logged_generation; /* the generation that they are of */
 	uint64_t logged_refused;    /* the generation whose refusal was logged */
 	char unsaved[SL_ERROR_MAX]; /* why what operators set isn't on disk; "": it is */

@@ -129,12 +129,12 @@ void sl_mirror_touch(struct sl_mirror *mirror)
 uint32_t sl_mirror_link_events(const struct sl_mirror *mirror)
 {
 	(void)mirror;
-	return 0; /* nothing happens to these links */
+	return 0;
 }
 
-void sl_mirror_ask(struct sl_mirror *mirror, const union sl_addr *addr, uint16_t port)
+bool sl_mirror_neighbours_full(const struct sl_mirror *mirror, bool is_ipv6)
 {
 	(void)mirror;
-	(void)addr;
-	(void)port;
+	(void)is_ipv6;
+	return false;
 }
