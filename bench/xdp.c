@@ -86,11 +86,7 @@ static int enter_tails(struct sl_bench *skel)
 	return err;
 }
 
-<<<<<<< HEAD
-/* Nanoseconds per run, and the last action. */
-=======
 /* Nanoseconds a run, and the last verdict. */
->>>>>>> main
 static double run(int program, unsigned runs, unsigned *verdict)
 {
 	unsigned char frame[FRAME] = { 0 };
@@ -140,12 +136,7 @@ int main(int argc, char **argv)
 		perror("sluice-bench-xdp: the map of programs");
 		return 1;
 	}
-<<<<<<< HEAD
-	run(bpf_program__fd(skel->progs.engine_once), runs,
-	    &verdict); /* warm-up: all flows are seen once */
-=======
 	run(bpf_program__fd(skel->progs.engine_once), runs, &verdict); /* warm: all flows seen */
->>>>>>> main
 	for (int i = 0; i < BATCHES; i++) {
 		empty[i] = run(bpf_program__fd(skel->progs.empty), runs, &ignored);
 		engine[i] = run(bpf_program__fd(skel->progs.engine_once), runs, &verdict);
