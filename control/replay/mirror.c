@@ -126,6 +126,13 @@ void sl_mirror_touch(struct sl_mirror *mirror)
 	(void)mirror;
 }
 
+void sl_mirror_ask(struct sl_mirror *mirror, const union sl_addr *addr, uint16_t port)
+{
+	(void)mirror;
+	(void)addr;
+	(void)port;
+}
+
 uint32_t sl_mirror_link_events(const struct sl_mirror *mirror)
 {
 	(void)mirror;
