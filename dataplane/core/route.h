@@ -215,7 +215,7 @@ SL_INLINE uint32_t sl_track(const struct sl_tables *t, const struct sl_flow_quer
 		backend = sl_track_lookup(t, query, at);
 	if (sl_likely(backend))
 		return backend;
-	at->bucket = NULL;
+	*at = (struct sl_flow_at){ .bucket = NULL };
 	backend = sl_track_new(t, query);
 	if (sl_unlikely(backend == SL_TRACK_NO_ROOM)) {
 		struct sl_flow_query full = *query;
