@@ -15,6 +15,7 @@
 #include <bpf/libbpf.h>
 
 #include "../dataplane/abi/store.h"
+#include "../dataplane/abi/tails.h"
 #include "xdp.skel.h"
 
 enum { BATCHES = 9, FRAME = 60, HEADROOM = 14 };
@@ -71,7 +72,21 @@ static void set_sizes(struct sl_bench *skel)
 	skel->rodata->sl_port = 0;
 }
 
-/* Nanoseconds per run, and the last action. */
+static int enter_tails(struct sl_bench *skel)
+{
+	int err = 0;
+
+#define ENTER(name, needs)                                                                         \
+	if (!err)                                                                                  \
+		err = bpf_map_update_elem(                                                         \
+			bpf_map__fd(skel->maps.tails), &(uint32_t){ SL_TAIL_##name },              \
+			&(int){ bpf_program__fd(skel->progs.sl_xdp_##name) }, BPF_ANY);
+	SL_TAILS(ENTER)
+#undef ENTER
+	return err;
+}
+
+/* Nanoseconds a run, and the last verdict. */
 static double run(int program, unsigned runs, unsigned *verdict)
 {
 	unsigned char frame[FRAME] = { 0 };
@@ -117,8 +132,11 @@ int main(int argc, char **argv)
 		fprintf(stderr, "sluice-bench-xdp: the kernel refuses the program\n");
 		return 1;
 	}
-	run(bpf_program__fd(skel->progs.engine_once), runs,
-	    &verdict); /* warm-up: all flows are seen once */
+	if (enter_tails(skel) != 0) {
+		perror("sluice-bench-xdp: the map of programs");
+		return 1;
+	}
+	run(bpf_program__fd(skel->progs.engine_once), runs, &verdict); /* warm: all flows seen */
 	for (int i = 0; i < BATCHES; i++) {
 		empty[i] = run(bpf_program__fd(skel->progs.empty), runs, &ignored);
 		engine[i] = run(bpf_program__fd(skel->progs.engine_once), runs, &verdict);

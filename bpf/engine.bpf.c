@@ -36,73 +36,34 @@ __uint(xsk_prog_version, 1) SEC("xdp_metadata");
 
 char sl_licence[] SEC("license") = "Dual BSD/GPL";
 
-/* libbpf fills the map when it loads the programs, except those of full NAT
- * (control/xdp/program.c). The map is pinned (control/xdp/link.c), which keeps its programs
- * loaded. */
-int sl_xdp_icmp(struct xdp_md *ctx);
-int sl_xdp_first_fragment(struct xdp_md *ctx);
-int sl_xdp_fragment(struct xdp_md *ctx);
-int sl_xdp_extended(struct xdp_md *ctx);
-int sl_xdp_ip6(struct xdp_md *ctx);
-int sl_xdp_extended6(struct xdp_md *ctx);
-int sl_xdp_icmp6(struct xdp_md *ctx);
-int sl_xdp_first_fragment6(struct xdp_md *ctx);
-int sl_xdp_fragment6(struct xdp_md *ctx);
-int sl_xdp_answer(struct xdp_md *ctx);
+/* Sockets of all ports, for the programs that ports share: each port's xsks_map by its index. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, SL_PORTS_MAX);
+	__type(key, uint32_t);
+	__array(
+		values, struct {
+			__uint(type, BPF_MAP_TYPE_XSKMAP);
+			__uint(max_entries, SL_QUEUES_PER_PORT);
+			__type(key, uint32_t);
+			__type(value, uint32_t);
+		});
+} sockets SEC(".maps");
 
+/* Filled by whoever loads (control/xdp/program.c); a pin of the map keeps the programs in it. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
-	__uint(max_entries, SL_TAILS);
-	__uint(key_size, sizeof(uint32_t));
-	__array(values, int(void *));
-} tails SEC(".maps") = {
-	.values = { [SL_TAIL_IP6] = (void *)&sl_xdp_ip6,
-		    [SL_TAIL_ICMP] = (void *)&sl_xdp_icmp,
-		    [SL_TAIL_FIRST_FRAGMENT] = (void *)&sl_xdp_first_fragment,
-		    [SL_TAIL_FRAGMENT] = (void *)&sl_xdp_fragment,
-		    [SL_TAIL_EXTENDED] = (void *)&sl_xdp_extended,
-		    [SL_TAIL_EXTENDED6] = (void *)&sl_xdp_extended6,
-		    [SL_TAIL_ICMP6] = (void *)&sl_xdp_icmp6,
-		    [SL_TAIL_FIRST_FRAGMENT6] = (void *)&sl_xdp_first_fragment6,
-		    [SL_TAIL_FRAGMENT6] = (void *)&sl_xdp_fragment6,
-		    [SL_TAIL_ANSWER] = (void *)&sl_xdp_answer },
-};
+	__uint(max_entries, SL_TAIL_COUNT);
+	__type(key, uint32_t);
+	__type(value, uint32_t);
+} tails SEC(".maps");
 
-/* Packets of full NAT continue in its own programs by a tail call from the point where they are
- * recognised. With a branch before that point, the verifier of Linux 6.1 would walk all that
- * follows twice. */
-SL_INLINE enum sl_reason sl_fullnat(const struct sl_tables *t, struct sl_packet *p,
-				    const struct sl_lookup *w, uint16_t *egress)
-{
-	(void)t, (void)egress;
-	bpf_tail_call(p->frame, &tails,
-		      w->packet_class == SL_CLASS_SERVICE6 ? SL_TAIL_FULLNAT6 : SL_TAIL_FULLNAT);
-	return SL_REASON_no_port; /* the program isn't loaded */
-}
-
-SL_INLINE enum sl_reason sl_fullnat_reply(const struct sl_tables *t, struct sl_packet *p,
-					  const struct sl_lookup *w, uint16_t *egress)
-{
-	(void)t, (void)egress;
-	bpf_tail_call(p->frame, &tails,
-		      w->packet_class == SL_CLASS_SNAT_REPLY6 ? SL_TAIL_SNAT_REPLY6
-							      : SL_TAIL_SNAT_REPLY);
-	return SL_REASON_no_port;
-}
-
-SL_INLINE enum sl_reason sl_fullnat_error(const struct sl_tables *t, struct sl_packet *p,
-					  const struct sl_lookup *w, uint16_t *egress, bool is_ipv6)
-{
-	(void)t, (void)w, (void)egress;
-	bpf_tail_call(p->frame, &tails, is_ipv6 ? SL_TAIL_SNAT_REPLY6 : SL_TAIL_SNAT_REPLY);
-	return SL_REASON_no_port;
-}
-
-/* What a program passes to the next: the reason to answer with; in full NAT the result of the
- * search for a mapping, as mtu. */
+/* What a program leaves to the one that it goes on in. */
 struct handoff {
-	uint32_t reason;
+	uint32_t reason; /* that a sender is to be told of; of full NAT see snat_new() */
 	uint32_t mtu;
+	uint16_t port; /* the index of the port in ports, and */
+	uint16_t veth; /* whether it is one: the entry program alone knows these by itself */
 };
 
 struct {
@@ -112,26 +73,107 @@ struct {
 	__type(value, struct handoff);
 } handoffs SEC(".maps");
 
-/* Whether a worker takes packets of this queue: it serves the queue and has its socket in the
- * map. */
-SL_INLINE bool worker_takes(uint32_t queue)
+/* What is of full NAT goes on in its programs from where it's found out: a branch before that would
+ * have the verifier of Linux 6.1 walk all that follows twice. */
+SL_INLINE enum sl_reason sl_fullnat(const struct sl_tables *t, struct sl_packet *p,
+				    const struct sl_lookup *w, uint16_t *egress)
 {
-	return sl_owner_serves(queue) && bpf_map_lookup_elem(&xsks_map, &queue);
+	(void)t, (void)egress;
+	bpf_tail_call(p->frame, &tails,
+		      w->packet_class == SL_CLASS_SERVICE6 ? SL_TAIL_fullnat6 : SL_TAIL_fullnat);
+	return SL_REASON_no_port; /* no such program */
 }
 
-/* Transmits by a port. XDP_TX on a veth leaves the frame in the peer's ring on kernels before 6.9,
- * unless the peer has a program too; a redirect wakes the peer. */
-SL_INLINE int send(uint16_t port, uint16_t ingress)
+SL_INLINE enum sl_reason sl_fullnat_reply(const struct sl_tables *t, struct sl_packet *p,
+					  const struct sl_lookup *w, uint16_t *egress)
 {
-	if (port == ingress && !sl_veth)
+	(void)t, (void)egress;
+	bpf_tail_call(p->frame, &tails,
+		      w->packet_class == SL_CLASS_SNAT_REPLY6 ? SL_TAIL_snat_reply6
+							      : SL_TAIL_snat_reply);
+	return SL_REASON_no_port;
+}
+
+SL_INLINE enum sl_reason sl_fullnat_error(const struct sl_tables *t, struct sl_packet *p,
+					  const struct sl_lookup *w, uint16_t *egress, bool is_ipv6)
+{
+	(void)t, (void)w, (void)egress;
+	bpf_tail_call(p->frame, &tails, is_ipv6 ? SL_TAIL_snat_reply6 : SL_TAIL_snat_reply);
+	return SL_REASON_no_port;
+}
+
+/* Goes on in another program; comes back where there is none. */
+SL_INLINE void hand_over(struct xdp_md *ctx, const struct sl_packet *p, uint32_t reason,
+			 uint32_t tail, bool entry)
+{
+	struct handoff *h = sl_map_at(handoffs, 0);
+
+	if (!h)
+		return;
+	if (entry) {
+		*h = (struct handoff){ reason, p->mtu, (uint16_t)sl_port, sl_veth };
+	} else {
+		h->reason = reason;
+		h->mtu = p->mtu;
+	}
+	bpf_tail_call(ctx, &tails, tail);
+}
+
+enum { NO_WORKER = -1 };
+
+/* What the verdict is where a worker takes it: one serves the queue, and its socket is there. */
+SL_INLINE int worker_takes(struct xdp_md *ctx)
+{
+	uint32_t queue = ctx->rx_queue_index;
+
+	if (!sl_owner_serves((uint16_t)sl_port, queue) || !bpf_map_lookup_elem(&xsks_map, &queue))
+		return NO_WORKER;
+	return (int)bpf_redirect_map(&xsks_map, queue, XDP_DROP);
+}
+
+/* The same in programs that ports share. */
+__attribute__((noinline)) int sl_worker_takes_global(struct xdp_md *ctx)
+{
+	const struct handoff *h = sl_map_at(handoffs, 0);
+	uint32_t queue = ctx->rx_queue_index, port;
+	void *own;
+
+	if (!h)
+		return NO_WORKER;
+	port = h->port;
+	own = bpf_map_lookup_elem(&sockets, &port);
+	if (!own || !sl_owner_serves((uint16_t)port, queue) || !bpf_map_lookup_elem(own, &queue))
+		return NO_WORKER;
+	return (int)bpf_redirect_map(own, queue, XDP_DROP);
+}
+
+/* Whether a frame that leaves by this port goes back to where it came from, but for a veth: XDP_TX
+ * into one leaves the frame in the peer's ring on kernels before 6.9, unless the peer has a program
+ * of its own; a redirect wakes it. */
+SL_INLINE bool turns_back(uint16_t port, bool entry)
+{
+	const struct handoff *h;
+
+	if (entry)
+		return port == sl_port && !sl_veth;
+	h = sl_map_at(handoffs, 0); /* no word of the stack need keep the port */
+	return h && port == h->port && !h->veth;
+}
+
+/* Out by the port that the verdict names. */
+SL_INLINE int send(uint16_t port, bool entry)
+{
+	if (turns_back(port, entry))
 		return XDP_TX;
 	return (int)bpf_redirect_map(&egress, port, XDP_DROP);
 }
 
-/* What to do with a classified packet: an XDP action if it isn't ours or a worker takes it, or -1
- * if it is decided here. Packets that are answered without a service are always decided here. */
-SL_INLINE int steer(const struct sl_tables *t, struct sl_lookup *w, uint32_t engine, uint32_t queue)
+/* What classify found: not ours, or a worker's, or to be decided here (-1), as all that is to be
+ * answered without a look at a service. */
+SL_INLINE int steer(struct xdp_md *ctx, const struct sl_tables *t, struct sl_lookup *w, bool entry)
 {
+	uint32_t engine = t->bank->engine;
+
 	if (sl_unlikely(!sl_seam_current(t)))
 		sl_lookup_decided(w, SL_REASON_torn_table);
 	if (w->packet_class == SL_CLASS_DECIDED) {
@@ -140,8 +182,12 @@ SL_INLINE int steer(const struct sl_tables *t, struct sl_lookup *w, uint32_t eng
 		sl_tables_count(t, w->reason);
 		return sl_reason_punts(w->reason) ? XDP_PASS : XDP_DROP;
 	}
-	if (engine != SL_ENGINE_XDP && worker_takes(queue))
-		return (int)bpf_redirect_map(&xsks_map, queue, XDP_DROP);
+	if (engine != SL_ENGINE_XDP) {
+		int verdict = entry ? worker_takes(ctx) : sl_worker_takes_global(ctx);
+
+		if (verdict != NO_WORKER)
+			return verdict;
+	}
 	if (engine == SL_ENGINE_DPDK) {
 		sl_tables_count(t, SL_REASON_no_worker);
 		return XDP_DROP;
@@ -149,13 +195,12 @@ SL_INLINE int steer(const struct sl_tables *t, struct sl_lookup *w, uint32_t eng
 	return -1;
 }
 
-SL_INLINE int leave(const struct sl_tables *t, enum sl_reason reason, uint16_t port,
-		    uint16_t ingress)
+SL_INLINE int leave(const struct sl_tables *t, enum sl_reason reason, uint16_t port, bool entry)
 {
 	int verdict = XDP_DROP;
 
 	if (sl_likely(sl_reason_leaves(reason))) {
-		verdict = send(port, ingress);
+		verdict = send(port, entry);
 		if (sl_unlikely(verdict == XDP_DROP))
 			reason = SL_REASON_no_port;
 	}
@@ -163,84 +208,91 @@ SL_INLINE int leave(const struct sl_tables *t, enum sl_reason reason, uint16_t p
 	return verdict;
 }
 
-SL_INLINE void hand_over(struct xdp_md *ctx, const struct sl_packet *p, uint32_t reason,
-			 uint32_t tail)
-{
-	uint32_t first = 0;
-	struct handoff *handoff = bpf_map_lookup_elem(&handoffs, &first);
-
-	if (!handoff)
-		return;
-	*handoff = (struct handoff){ reason, p->mtu };
-	bpf_tail_call(ctx, &tails, tail);
-}
-
-/* Ends a packet that was decided here: transmits, answers or drops it. */
+/* The end of a packet that was decided here. */
 SL_INLINE int finish(struct xdp_md *ctx, const struct sl_tables *t, const struct sl_packet *p,
-		     enum sl_reason reason, uint16_t port)
+		     enum sl_reason reason, uint16_t port, bool entry)
 {
 	if (sl_unlikely(sl_reason_is_answered(reason))) {
-		hand_over(ctx, p, reason, SL_TAIL_ANSWER);
+		hand_over(ctx, p, reason, SL_TAIL_answer, entry);
 		reason = sl_reason_silent(reason);
 	}
-	return leave(t, reason, port, p->ingress);
+	return leave(t, reason, port, entry);
 }
 
-/* Continues in the program for full NAT if the packet belongs to it; otherwise returns false. */
-SL_INLINE bool to_fullnat(struct xdp_md *ctx, const struct sl_tables *t, const struct sl_lookup *w,
-			  bool is_ipv6)
+/* Goes on in the program for it where full NAT is its service's mode or has sent it; else false. */
+SL_INLINE bool to_fullnat(struct xdp_md *ctx, const struct sl_tables *t, const struct sl_packet *p,
+			  const struct sl_lookup *w, bool is_ipv6, bool entry)
 {
 	if (w->packet_class == (is_ipv6 ? SL_CLASS_SNAT_REPLY6 : SL_CLASS_SNAT_REPLY))
-		bpf_tail_call(ctx, &tails, is_ipv6 ? SL_TAIL_SNAT_REPLY6 : SL_TAIL_SNAT_REPLY);
+		hand_over(ctx, p, 0, is_ipv6 ? SL_TAIL_snat_reply6 : SL_TAIL_snat_reply, entry);
 	else if (sl_lookup_is_fullnat(w))
-		bpf_tail_call(ctx, &tails, is_ipv6 ? SL_TAIL_FULLNAT6 : SL_TAIL_FULLNAT);
+		hand_over(ctx, p, 0, is_ipv6 ? SL_TAIL_fullnat6 : SL_TAIL_fullnat, entry);
 	else
 		return false;
 	sl_tables_count(t, SL_REASON_no_port); /* the program isn't loaded */
 	return true;
 }
 
-/* Continues on the extended path if the packet needs it; otherwise returns false. Without that
- * program such packets are dropped, since limits must hold. */
-SL_INLINE bool to_extended(struct xdp_md *ctx, const struct sl_tables *t, const struct sl_lookup *w,
-			   bool is_ipv6)
+/* The same for limits, without which nothing passes. */
+SL_INLINE bool to_extended(struct xdp_md *ctx, const struct sl_tables *t, const struct sl_packet *p,
+			   const struct sl_lookup *w, bool is_ipv6, bool entry)
 {
 	if (sl_likely(!sl_needs_extended_path(w)))
 		return false;
-	bpf_tail_call(ctx, &tails, is_ipv6 ? SL_TAIL_EXTENDED6 : SL_TAIL_EXTENDED);
+	hand_over(ctx, p, 0, is_ipv6 ? SL_TAIL_extended6 : SL_TAIL_extended, entry);
 	sl_tables_count(t, SL_REASON_no_port);
 	return true;
 }
 
+/* To the program for a class of packets that has one. Comes back where there is none, because no
+ * service needs it. */
+SL_INLINE void to_class(struct xdp_md *ctx, const struct sl_packet *p, uint8_t packet_class,
+			bool entry)
+{
+	switch (packet_class) {
+	case SL_CLASS_IP6:
+		return hand_over(ctx, p, 0, SL_TAIL_ip6, entry);
+	case SL_CLASS_ICMP:
+		return hand_over(ctx, p, 0, SL_TAIL_icmp, entry);
+	case SL_CLASS_FIRST_FRAGMENT:
+		return hand_over(ctx, p, 0, SL_TAIL_first_fragment, entry);
+	case SL_CLASS_FRAGMENT:
+		return hand_over(ctx, p, 0, SL_TAIL_fragment, entry);
+	case SL_CLASS_ICMP6:
+		return hand_over(ctx, p, 0, SL_TAIL_icmp6, entry);
+	case SL_CLASS_FIRST_FRAGMENT6:
+		return hand_over(ctx, p, 0, SL_TAIL_first_fragment6, entry);
+	case SL_CLASS_FRAGMENT6:
+		return hand_over(ctx, p, 0, SL_TAIL_fragment6, entry);
+	}
+}
+
+/* The entry program: by one instance at each port. */
 SL_INLINE int sl_engine(struct xdp_md *ctx)
 {
-	struct sl_packet p = sl_packet_of(ctx);
-	/* Initialised as a whole: clang copies words that one branch left unset, and the verifier
-	 * refuses that. */
+	struct sl_packet p = sl_packet_of(ctx, (uint16_t)sl_port);
+	/* Set as a whole: clang copies words that a branch has left unset, the verifier won't. */
 	struct sl_lookup w = { 0 };
 	struct sl_tables t;
 	enum sl_reason reason;
-	uint32_t engine;
 	uint16_t port = 0;
 	int verdict;
 
 	if (!sl_tables_snapshot(&t))
 		return XDP_PASS;
-	engine = t.bank->engine;
 	sl_classify(&t, &p, &w);
 	if (sl_unlikely(w.packet_class >= SL_CLASS_IP6)) {
-		bpf_tail_call(ctx, &tails, w.packet_class - SL_CLASS_IP6);
-		sl_lookup_decided(
-			&w, SL_REASON_not_ours); /* the program isn't loaded: left to the kernel */
+		to_class(ctx, &p, w.packet_class, true);
+		sl_lookup_decided(&w, SL_REASON_not_ours);
 	}
-	verdict = steer(&t, &w, engine, ctx->rx_queue_index);
+	verdict = steer(ctx, &t, &w, true);
 	if (verdict >= 0)
 		return verdict;
-	if (to_fullnat(ctx, &t, &w, false) || to_extended(ctx, &t, &w, false))
+	if (to_fullnat(ctx, &t, &p, &w, false, true) || to_extended(ctx, &t, &p, &w, false, true))
 		return XDP_DROP;
 	t.inline_lookup = true;
 	reason = sl_route(&t, &p, &w, &port);
-	return finish(ctx, &t, &p, reason, port);
+	return finish(ctx, &t, &p, reason, port, true);
 }
 
 SEC("xdp")
@@ -249,81 +301,114 @@ int xsk_def_prog(struct xdp_md *ctx)
 	return sl_engine(ctx);
 }
 
-SL_INLINE int rare(struct xdp_md *ctx, uint8_t packet_class)
+/* The port by which the packet came in, as the entry program has left it. Asked for late, and where
+ * it matters: kept from the beginning it would take a word of the stack. */
+SL_INLINE uint16_t ingress(void)
 {
-	struct sl_packet p = sl_packet_of(ctx);
-	struct sl_lookup w = { 0 };
-	struct sl_tables t;
-	enum sl_reason reason;
-	uint16_t port = 0;
-	int verdict;
+	const struct handoff *h = sl_map_at(handoffs, 0);
 
-	if (!sl_tables_snapshot(&t))
-		return XDP_PASS;
-	t.inline_lookup = packet_class == SL_CLASS_ICMP;
-	sl_rare_classify(&t, &p, packet_class, &w);
-	verdict = steer(&t, &w, t.bank->engine, ctx->rx_queue_index);
-	if (verdict >= 0)
-		return verdict;
-	reason = sl_rare_route(&t, &p, packet_class, &w, &port);
-	return finish(ctx, &t, &p, reason, port);
+	return h ? h->port : 0;
 }
 
-/* The extended path: packets that the first program found to need it, and to be decided by XDP. */
-SEC("xdp")
-int sl_xdp_extended(struct xdp_md *ctx)
+SL_INLINE void layout6(struct xdp_md *ctx, struct sl_tables *t, struct sl_lookup *w)
 {
-	struct sl_packet p = sl_packet_of(ctx);
-	struct sl_lookup w = { 0 };
-	struct sl_tables t;
-	enum sl_reason reason;
-	uint16_t port = 0;
+	t->layout = sl_layout6_global(ctx);
+	w->l3 = (uint8_t)(t->layout >> 24);
+	w->l4 = (uint8_t)sl_layout_l4(t->layout);
+}
 
-	if (!sl_tables_snapshot(&t))
-		return XDP_PASS;
-	sl_classify(&t, &p, &w);
-	if (sl_unlikely(!sl_needs_extended_path(&w))) { /* a publish came in between */
-		sl_tables_count(&t, SL_REASON_torn_table);
-		return XDP_DROP;
+SL_INLINE void classify_as(struct xdp_md *ctx, struct sl_tables *t, const struct sl_packet *p,
+			   uint8_t packet_class, struct sl_lookup *w, sl_be16 *client)
+{
+	switch (packet_class) {
+	case SL_CLASS_IP6:
+		layout6(ctx, t, w);
+		return sl_classify6_impl(t, p, w);
+	case SL_CLASS_FIRST_FRAGMENT6:
+		return sl_first_fragment6_classify(t, p, sl_layout6_first_fragment_global(ctx), w);
+	case SL_CLASS_FRAGMENT6:
+		*client = sl_fragment6_classify(t, p, sl_layout6_global(ctx), w);
+		return;
+	default:
+		return sl_rare_classify(t, p, packet_class, w);
 	}
-	t.inline_lookup = false;
-	reason = sl_extended_impl(&t, &p, &w, &port, false);
-	return finish(ctx, &t, &p, reason, port);
 }
 
-SEC("xdp")
-int sl_xdp_ip6(struct xdp_md *ctx)
+SL_INLINE enum sl_reason route_as(const struct sl_tables *t, struct sl_packet *p,
+				  uint8_t packet_class, const struct sl_lookup *w, sl_be16 client,
+				  uint16_t *port)
 {
-	struct sl_packet p = sl_packet_of(ctx);
+	switch (packet_class) {
+	case SL_CLASS_IP6:
+		return sl_route6_impl(t, p, w, port);
+	case SL_CLASS_FIRST_FRAGMENT6:
+		return sl_first_fragment6_route(t, p, w, port);
+	case SL_CLASS_FRAGMENT6:
+		return sl_fragment6_route(t, p, w, client, port);
+	default:
+		return sl_rare_route(t, p, packet_class, w, port);
+	}
+}
+
+/* A class of packets, whose program this is: a constant of each. */
+SL_INLINE int class(struct xdp_md *ctx, uint8_t packet_class)
+{
+	struct sl_packet p = sl_packet_of(ctx, 0);
 	struct sl_lookup w = { 0 };
 	struct sl_tables t;
 	enum sl_reason reason;
 	uint16_t port = 0;
+	sl_be16 client = 0;
 	int verdict;
 
 	if (!sl_tables_snapshot(&t))
 		return XDP_PASS;
-	t.layout = sl_layout6_global(ctx);
-	w.l3 = (uint8_t)(t.layout >> 24);
-	sl_classify6_impl(&t, &p, &w);
-	if (sl_unlikely(w.packet_class >= SL_CLASS_ICMP6)) {
-		bpf_tail_call(ctx, &tails, SL_TAIL_ICMP6 + w.packet_class - SL_CLASS_ICMP6);
+	t.inline_lookup = packet_class == SL_CLASS_IP6 || packet_class == SL_CLASS_ICMP;
+	classify_as(ctx, &t, &p, packet_class, &w, &client);
+	if (packet_class == SL_CLASS_IP6 && sl_unlikely(w.packet_class >= SL_CLASS_ICMP6)) {
+		to_class(ctx, &p, w.packet_class, false);
 		sl_lookup_decided(&w, SL_REASON_not_ours);
 	}
-	verdict = steer(&t, &w, t.bank->engine, ctx->rx_queue_index);
+	verdict = steer(ctx, &t, &w, false);
 	if (verdict >= 0)
 		return verdict;
-	if (to_fullnat(ctx, &t, &w, true) || to_extended(ctx, &t, &w, true))
+	if (packet_class == SL_CLASS_IP6 &&
+	    (to_fullnat(ctx, &t, &p, &w, true, false) || to_extended(ctx, &t, &p, &w, true, false)))
 		return XDP_DROP;
-	t.inline_lookup = true;
-	reason = sl_route6_impl(&t, &p, &w, &port);
-	return finish(ctx, &t, &p, reason, port);
+	p.ingress = ingress();
+	reason = route_as(&t, &p, packet_class, &w, client, &port);
+	if (packet_class == SL_CLASS_FRAGMENT6) /* whose sender is told nothing */
+		return leave(&t, reason, port, false);
+	return finish(ctx, &t, &p, reason, port, false);
 }
 
-SEC("xdp")
-int sl_xdp_extended6(struct xdp_md *ctx)
+/* Of ICMPv6, which has no stack left for what is common to others. */
+SL_INLINE int icmp6(struct xdp_md *ctx)
 {
-	struct sl_packet p = sl_packet_of(ctx);
+	struct sl_packet p = sl_packet_of(ctx, 0);
+	struct sl_lookup w = { 0 };
+	struct sl_tables t;
+	enum sl_reason reason;
+	uint16_t port = 0;
+	int verdict;
+
+	if (!sl_tables_snapshot(&t))
+		return XDP_PASS;
+	t.inline_lookup = false;
+	layout6(ctx, &t, &w);
+	sl_icmp6_classify(&t, &p, &w);
+	verdict = steer(ctx, &t, &w, false);
+	if (verdict >= 0)
+		return verdict;
+	p.ingress = ingress();
+	reason = sl_icmp6_route(&t, &p, &w, &port);
+	return leave(&t, reason, port, false);
+}
+
+/* What the program before found limited, and that it is to be decided here. */
+SL_INLINE int extended(struct xdp_md *ctx, bool is_ipv6)
+{
+	struct sl_packet p = sl_packet_of(ctx, 0);
 	struct sl_lookup w = { 0 };
 	struct sl_tables t;
 	enum sl_reason reason;
@@ -331,113 +416,55 @@ int sl_xdp_extended6(struct xdp_md *ctx)
 
 	if (!sl_tables_snapshot(&t))
 		return XDP_PASS;
-	t.layout = sl_layout6_global(ctx);
-	w.l3 = (uint8_t)(t.layout >> 24);
-	sl_classify6_impl(&t, &p, &w);
-	if (sl_unlikely(!sl_needs_extended_path(&w))) {
+	t.inline_lookup = false;
+	p.ingress = ingress();
+	if (is_ipv6)
+		classify_as(ctx, &t, &p, SL_CLASS_IP6, &w, NULL);
+	else
+		sl_classify(&t, &p, &w);
+	if (sl_unlikely(!sl_needs_extended_path(&w))) { /* a publish came between */
 		sl_tables_count(&t, SL_REASON_torn_table);
 		return XDP_DROP;
 	}
-	t.inline_lookup = false;
-	reason = sl_extended_impl(&t, &p, &w, &port, true);
-	return finish(ctx, &t, &p, reason, port);
+	reason = sl_extended_impl(&t, &p, &w, &port, is_ipv6);
+	return finish(ctx, &t, &p, reason, port, false);
 }
 
-SEC("xdp")
-int sl_xdp_icmp(struct xdp_md *ctx)
+SL_INLINE int answer(struct xdp_md *ctx)
 {
-	return rare(ctx, SL_CLASS_ICMP);
-}
-
-SEC("xdp")
-int sl_xdp_first_fragment(struct xdp_md *ctx)
-{
-	return rare(ctx, SL_CLASS_FIRST_FRAGMENT);
-}
-
-SEC("xdp")
-int sl_xdp_fragment(struct xdp_md *ctx)
-{
-	return rare(ctx, SL_CLASS_FRAGMENT);
-}
-
-SEC("xdp")
-int sl_xdp_icmp6(struct xdp_md *ctx)
-{
-	struct sl_packet p = sl_packet_of(ctx);
-	struct sl_lookup w = { 0 };
+	const struct handoff *h = sl_map_at(handoffs, 0);
+	struct sl_packet p = sl_packet_of(ctx, 0);
 	struct sl_tables t;
-	enum sl_reason reason;
-	uint16_t port = 0;
-	int verdict;
+	uint32_t reason;
 
-	if (!sl_tables_snapshot(&t))
-		return XDP_PASS;
-	t.layout = sl_layout6_global(ctx);
-	w.l3 = (uint8_t)(t.layout >> 24);
-	w.l4 = (uint8_t)sl_layout_l4(t.layout);
-	sl_icmp6_classify(&t, &p, &w);
-	verdict = steer(&t, &w, t.bank->engine, ctx->rx_queue_index);
-	if (verdict >= 0)
-		return verdict;
-	reason = sl_icmp6_route(&t, &p, &w, &port);
-	return leave(&t, reason, port, p.ingress);
-}
-
-SEC("xdp")
-int sl_xdp_answer(struct xdp_md *ctx)
-{
-	struct sl_packet p = sl_packet_of(ctx);
-	uint32_t first = 0, reason;
-	struct handoff *handoff = bpf_map_lookup_elem(&handoffs, &first);
-	struct sl_tables t;
-
-	if (!handoff || !sl_tables_snapshot(&t))
+	if (!h || !sl_tables_snapshot(&t))
 		return XDP_DROP;
-	reason = sl_answer_impl(&t, &p, handoff->reason, handoff->mtu);
-	return leave(&t, (enum sl_reason)reason, p.ingress, p.ingress);
+	p.ingress = h->port;
+	reason = sl_answer_impl(&t, &p, h->reason, h->mtu);
+	return leave(&t, (enum sl_reason)reason, p.ingress, false);
 }
 
-SEC("xdp")
-int sl_xdp_first_fragment6(struct xdp_md *ctx)
-{
-	struct sl_packet p = sl_packet_of(ctx);
-	struct sl_lookup w = { 0 };
-	struct sl_tables t;
-	enum sl_reason reason;
-	uint16_t port = 0;
-	int verdict;
-
-	if (!sl_tables_snapshot(&t))
-		return XDP_PASS;
-	t.inline_lookup = false;
-	sl_first_fragment6_classify(&t, &p, sl_layout6_first_fragment_global(ctx), &w);
-	verdict = steer(&t, &w, t.bank->engine, ctx->rx_queue_index);
-	if (verdict >= 0)
-		return verdict;
-	reason = sl_first_fragment6_route(&t, &p, &w, &port);
-	return finish(ctx, &t, &p, reason, port);
-}
-
-SEC("xdp")
-int sl_xdp_fragment6(struct xdp_md *ctx)
-{
-	struct sl_packet p = sl_packet_of(ctx);
-	struct sl_lookup w = { 0 };
-	struct sl_tables t;
-	enum sl_reason reason;
-	uint16_t port = 0;
-	sl_be16 client;
-	int verdict;
-
-	if (!sl_tables_snapshot(&t))
-		return XDP_PASS;
-	client = sl_fragment6_classify(&t, &p, sl_layout6_global(ctx), &w);
-	verdict = steer(&t, &w, t.bank->engine, ctx->rx_queue_index);
-	if (verdict >= 0)
-		return verdict;
-	reason = sl_fragment6_route(&t, &p, &w, client, &port);
-	return leave(&t, reason, port, p.ingress);
-}
+#define PROGRAM(name, decides)                                                                     \
+	SEC("xdp") int sl_xdp_##name(struct xdp_md *ctx)                                           \
+	{                                                                                          \
+		return decides;                                                                    \
+	}
+PROGRAM(ip6, class(ctx, SL_CLASS_IP6))
+PROGRAM(icmp, class(ctx, SL_CLASS_ICMP))
+PROGRAM(first_fragment, class(ctx, SL_CLASS_FIRST_FRAGMENT))
+PROGRAM(fragment, class(ctx, SL_CLASS_FRAGMENT))
+PROGRAM(icmp6, icmp6(ctx))
+PROGRAM(first_fragment6, class(ctx, SL_CLASS_FIRST_FRAGMENT6))
+PROGRAM(fragment6, class(ctx, SL_CLASS_FRAGMENT6))
+PROGRAM(extended, extended(ctx, false))
+PROGRAM(extended6, extended(ctx, true))
+PROGRAM(answer, answer(ctx))
 
 #include "fullnat.h"
+
+PROGRAM(fullnat, fullnat(ctx, false))
+PROGRAM(fullnat6, fullnat(ctx, true))
+PROGRAM(snat_new, snat_new(ctx, false))
+PROGRAM(snat_new6, snat_new(ctx, true))
+PROGRAM(snat_reply, snat_reply(ctx, false))
+PROGRAM(snat_reply6, snat_reply(ctx, true))

@@ -43,7 +43,7 @@ SL_INLINE bool find_service(struct xdp_md *ctx, const struct sl_tables *t,
 
 SL_INLINE int fullnat(struct xdp_md *ctx, bool is_ipv6)
 {
-	struct sl_packet p = sl_packet_of(ctx);
+	struct sl_packet p = sl_packet_of(ctx, 0);
 	struct sl_lookup w = { 0 };
 	enum sl_reason reason = SL_REASON_torn_table;
 	struct sl_tables t;
@@ -55,31 +55,18 @@ SL_INLINE int fullnat(struct xdp_md *ctx, bool is_ipv6)
 	if (find_service(ctx, &t, &p, &w, is_ipv6))
 		reason = sl_fullnat_impl(&t, &p, &w, &port, is_ipv6);
 	if (reason == SL_RETRY_SLOW_PATH) {
-		hand_over(ctx, &p, 0, is_ipv6 ? SL_TAIL_SNAT_NEW6 : SL_TAIL_SNAT_NEW);
+		hand_over(ctx, &p, 0, is_ipv6 ? SL_TAIL_snat_new6 : SL_TAIL_snat_new, false);
 		reason = SL_REASON_no_port;
 	}
-	return finish(ctx, &t, &p, reason, port);
-}
-
-SEC("xdp")
-int sl_xdp_fullnat(struct xdp_md *ctx)
-{
-	return fullnat(ctx, false);
-}
-
-SEC("xdp")
-int sl_xdp_fullnat6(struct xdp_md *ctx)
-{
-	return fullnat(ctx, true);
+	return finish(ctx, &t, &p, reason, port, false);
 }
 
 SL_INLINE int snat_new(struct xdp_md *ctx, bool is_ipv6)
 {
-	struct sl_packet p = sl_packet_of(ctx);
+	struct sl_packet p = sl_packet_of(ctx, 0);
 	struct sl_lookup w = { 0 };
 	enum sl_reason reason = SL_REASON_torn_table;
-	uint32_t first = 0;
-	const struct handoff *handoff = bpf_map_lookup_elem(&handoffs, &first);
+	const struct handoff *handoff = sl_map_at(handoffs, 0);
 	struct sl_tables t;
 	uint16_t port = 0;
 
@@ -88,24 +75,12 @@ SL_INLINE int snat_new(struct xdp_md *ctx, bool is_ipv6)
 	p.mtu = (uint16_t)handoff->mtu;
 	if (find_service(ctx, &t, &p, &w, is_ipv6))
 		reason = sl_fullnat_new_flow_impl(&t, &p, &w, &port, is_ipv6);
-	return finish(ctx, &t, &p, reason, port);
-}
-
-SEC("xdp")
-int sl_xdp_snat_new(struct xdp_md *ctx)
-{
-	return snat_new(ctx, false);
-}
-
-SEC("xdp")
-int sl_xdp_snat_new6(struct xdp_md *ctx)
-{
-	return snat_new(ctx, true);
+	return finish(ctx, &t, &p, reason, port, false);
 }
 
 SL_INLINE int snat_reply(struct xdp_md *ctx, bool is_ipv6)
 {
-	struct sl_packet p = sl_packet_of(ctx);
+	struct sl_packet p = sl_packet_of(ctx, 0);
 	struct sl_parsed o = { 0 };
 	struct sl_lookup w = { 0 };
 	enum sl_reason reason = SL_REASON_bad_header;
@@ -121,19 +96,7 @@ SL_INLINE int snat_reply(struct xdp_md *ctx, bool is_ipv6)
 	else if (o.protocol == (is_ipv6 ? SL_PROTO_ICMP6 : SL_PROTO_ICMP))
 		reason = is_ipv6 ? sl_icmp6_snat(&t, &p, &w, &port)
 				 : sl_icmp_snat(&t, &p, &w, &port);
-	return finish(ctx, &t, &p, reason, port);
-}
-
-SEC("xdp")
-int sl_xdp_snat_reply(struct xdp_md *ctx)
-{
-	return snat_reply(ctx, false);
-}
-
-SEC("xdp")
-int sl_xdp_snat_reply6(struct xdp_md *ctx)
-{
-	return snat_reply(ctx, true);
+	return finish(ctx, &t, &p, reason, port, false);
 }
 
 #endif

@@ -179,7 +179,7 @@ SL_INLINE bool sl_snat_reclaim(const struct sl_tables *t, uint64_t key, uint64_t
 __attribute__((noinline)) uint32_t sl_quic_global(struct xdp_md *ctx, uint64_t where,
 						  uint32_t servers)
 {
-	struct sl_packet p = sl_packet_of(ctx);
+	struct sl_packet p = sl_packet_of(ctx, 0);
 
 	return sl_quic_impl(NULL, &p, where, servers);
 }
@@ -187,7 +187,7 @@ __attribute__((noinline)) uint32_t sl_quic_global(struct xdp_md *ctx, uint64_t w
 /* where: see fragment.h; bit 32: also use the last datagram of the same hosts. */
 __attribute__((noinline)) uint64_t sl_fragment_find_global(struct xdp_md *ctx, uint64_t where)
 {
-	struct sl_packet p = sl_packet_of(ctx);
+	struct sl_packet p = sl_packet_of(ctx, 0);
 	struct sl_tables t;
 
 	if (!sl_tables_snapshot(&t))
@@ -198,7 +198,7 @@ __attribute__((noinline)) uint64_t sl_fragment_find_global(struct xdp_md *ctx, u
 __attribute__((noinline)) int sl_fragment_enter_global(struct xdp_md *ctx, uint64_t where,
 						       uint64_t what)
 {
-	struct sl_packet p = sl_packet_of(ctx);
+	struct sl_packet p = sl_packet_of(ctx, 0);
 	struct sl_tables t;
 
 	if (sl_tables_snapshot(&t))
@@ -333,7 +333,7 @@ SL_INLINE enum sl_reason sl_rare(const struct sl_tables *t, struct sl_packet *p,
 
 __attribute__((noinline)) uint32_t sl_source_routed_global(struct xdp_md *ctx)
 {
-	struct sl_packet p = sl_packet_of(ctx);
+	struct sl_packet p = sl_packet_of(ctx, 0);
 	const struct sl_ip4 *ip;
 	uint16_t type;
 	uint32_t l3 = sl_parse_link(&p, &type);
@@ -350,7 +350,7 @@ SL_INLINE bool sl_source_routed(const struct sl_packet *p, uint32_t l3, uint32_t
 
 __attribute__((noinline)) uint32_t sl_layout6_global(struct xdp_md *ctx)
 {
-	struct sl_packet p = sl_packet_of(ctx);
+	struct sl_packet p = sl_packet_of(ctx, 0);
 	uint16_t type;
 
 	return sl_layout6_impl(&p, sl_parse_link(&p, &type));
@@ -358,7 +358,7 @@ __attribute__((noinline)) uint32_t sl_layout6_global(struct xdp_md *ctx)
 
 __attribute__((noinline)) uint64_t sl_layout6_first_fragment_global(struct xdp_md *ctx)
 {
-	struct sl_packet p = sl_packet_of(ctx);
+	struct sl_packet p = sl_packet_of(ctx, 0);
 	uint16_t type;
 
 	return sl_layout6_first_fragment_impl(&p, sl_parse_link(&p, &type));
@@ -367,7 +367,7 @@ __attribute__((noinline)) uint64_t sl_layout6_first_fragment_global(struct xdp_m
 /* where: 0..15 the offset of the quoted packet, 16..31 the end of the message. */
 __attribute__((noinline)) uint32_t sl_quote6_layout_global(struct xdp_md *ctx, uint64_t where)
 {
-	struct sl_packet p = sl_packet_of(ctx);
+	struct sl_packet p = sl_packet_of(ctx, 0);
 
 	return sl_quote6_layout_impl(&p, where & 0x1ff, where >> 16 & 0xffff);
 }
@@ -428,7 +428,7 @@ SL_INLINE enum sl_reason sl_route6(const struct sl_tables *t, struct sl_packet *
 __attribute__((noinline)) int sl_mode_global(struct xdp_md *ctx, uint64_t index, uint64_t where,
 					     uint64_t seq)
 {
-	struct sl_packet p = sl_packet_of(ctx);
+	struct sl_packet p = sl_packet_of(ctx, 0);
 	struct sl_tables t;
 
 	if (!sl_tables_snapshot_bank(&t, where >> 24 & 1, (uint32_t)seq))
@@ -448,7 +448,7 @@ SL_INLINE int sl_mode(const struct sl_tables *t, struct sl_packet *p, uint64_t i
  * MSS. */
 __attribute__((noinline)) int sl_mss_clamp_global(struct xdp_md *ctx, uint64_t where)
 {
-	struct sl_packet p = sl_packet_of(ctx);
+	struct sl_packet p = sl_packet_of(ctx, 0);
 
 	sl_mss_clamp_impl(&p, where & 0xff, where >> 8 & 0xff, (uint16_t)(where >> 16));
 	return 0;

@@ -28,8 +28,9 @@ const volatile uint32_t sl_shared_buckets;
 const volatile uint32_t sl_exceptions; /* records of one bank */
 const volatile uint32_t sl_meter_lines;
 const volatile uint32_t sl_workers; /* CPU c is writer sl_workers + c */
-const volatile bool sl_veth;	    /* whether the port is a veth */
-const volatile uint32_t sl_port; /* index in ports of the port that this program is attached to */
+/* Of the entry program alone, of which each port has an instance. */
+const volatile bool sl_veth;	 /* the port is one */
+const volatile uint32_t sl_port; /* its index in ports */
 
 /* It has to be small: every function of a call chain has one, and all their stacks together are
  * limited to 512 bytes. */
@@ -53,8 +54,9 @@ struct sl_tables {
 		bpf_map_lookup_elem(&(map), &key_);                                                \
 	})
 
-/* The frame of a context, as it is at this moment. */
-SL_INLINE struct sl_packet sl_packet_of(struct xdp_md *ctx)
+/* The frame of a context, as the kernel has it now. Functions of global.h don't know by which port
+ * it came in, nor ask: for them 0. */
+SL_INLINE struct sl_packet sl_packet_of(struct xdp_md *ctx, uint16_t ingress)
 {
 	uint8_t *data = (uint8_t *)(uintptr_t)ctx->data;
 	uint8_t *end = (uint8_t *)(uintptr_t)ctx->data_end;
@@ -65,7 +67,7 @@ SL_INLINE struct sl_packet sl_packet_of(struct xdp_md *ctx)
 				   .end = end,
 				   .frame = ctx,
 				   .length = (uint32_t)length,
-				   .ingress = (uint16_t)sl_port };
+				   .ingress = ingress };
 }
 
 /* Takes the live bank. False: nothing was published yet. */
@@ -322,7 +324,7 @@ SL_INLINE bool sl_seam_grow(struct sl_packet *p, uint32_t n)
 
 	if (bpf_xdp_adjust_head(ctx, -(int)n))
 		return false;
-	*p = sl_packet_of(ctx);
+	*p = sl_packet_of(ctx, p->ingress);
 	return true;
 }
 
@@ -332,7 +334,7 @@ SL_INLINE bool sl_seam_cut(struct sl_packet *p, uint32_t length)
 
 	if (bpf_xdp_adjust_tail(ctx, (int)length - (int)p->length))
 		return false;
-	*p = sl_packet_of(ctx);
+	*p = sl_packet_of(ctx, p->ingress);
 	return true;
 }
 

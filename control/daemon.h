@@ -14,6 +14,7 @@
 
 struct sl_operators;
 struct sl_publication;
+struct sl_programs;
 struct sl_rpc;
 
 struct sl_control {
@@ -49,7 +50,11 @@ struct sl_control {
 	double commit_us; /* of the live generation, see tables/publish.h; 0: adopted */
 	bool dataplane_seen;
 	uint64_t owner[SL_PORTS_CONFIG_MAX]
-		      [SL_QUEUES_PER_PORT];	/* as last seen, see tables/queues.h */
+		      [SL_QUEUES_PER_PORT]; /* as last seen, see tables/queues.h */
+	struct sl_programs *programs; /* of XDP, see xdp/programs.h; NULL: no port has had one */
+	/* Makes engines ready for a generation whose records stand in the idle bank. 0, or -errno
+	 * with a message: it isn't published. NULL: they always are. */
+	int (*prepare)(struct sl_control *c, uint64_t generation, char error[SL_ERROR_MAX]);
 	uint32_t attached[SL_PORTS_CONFIG_MAX]; /* ifindex that XDP is attached to; 0: none */
 	char *unattached[SL_PORTS_CONFIG_MAX];	/* why it is not, as logged; NULL */
 	bool detached;				/* nothing is to be attached any more, we end */
@@ -63,6 +68,7 @@ struct sl_control {
 	uint64_t macs_left_out; /* ports, by bit, of which that was logged */
 	size_t routes_left_out; /* that don't fit */
 	json_t *logged;		/* problems of backends that were logged, see report/problems.h */
+	bool logged_full[2];	/* that the kernel's table of neighbours is, by family */
 	uint64_t logged_generation; /* the generation that they are of */
 	uint64_t logged_refused;    /* the generation whose refusal was logged */
 	char unsaved[SL_ERROR_MAX]; /* why what operators set isn't on disk; "": it is */

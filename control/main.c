@@ -40,6 +40,7 @@
 #include "upkeep/sweep.h"
 #include "xdp/merging.h"
 #include "xdp/ports.h"
+#include "xdp/programs.h"
 
 enum { TICK_MS = 10 };
 
@@ -410,6 +411,7 @@ static int serve(struct sl_control *c, bool fresh)
 	signal(SIGPIPE, SIG_IGN);
 	c->lock = -1;
 	c->started_ns = sl_clock_ns();
+	c->prepare = sl_ports_prepare;
 	c->base = event_base_new();
 	if (!c->base)
 		return SL_EXIT_MACHINE;
@@ -432,6 +434,7 @@ static int serve(struct sl_control *c, bool fresh)
 	sl_announcer_close(c->announcer);
 	sl_sweep_free(c->sweep);
 	sl_net_close(c->net);
+	sl_programs_close(c->programs);
 	sl_limit_top_free(c);
 	sl_merging_free(c);
 	sl_instance_close(c);

@@ -18,7 +18,8 @@
 #include "stacked.h"
 
 #define BATCH_NS     5000000ull
-#define RETRY_NS     100000000ull /* after a dump that failed */
+#define RETRY_NS     100000000ull   /* after a dump that failed */
+#define FULL_NS	     12000000000ull /* two tries of what isn't resolved */
 #define COST_SHARE   10
 #define PAUSE_MAX_NS 200000000ull
 #define EVENTS_MAX   64 /* messages a wake-up: the rest waits for the other events' turn */
@@ -40,6 +41,7 @@ struct sl_mirror {
 	uint32_t stale;
 	uint64_t not_before_ns;
 	uint32_t link_events;
+	uint64_t full_ns[2]; /* when the neighbours' table of IPv4, IPv6 was last found full */
 	struct sl_net_port port[SL_PORTS_CONFIG_MAX];
 };
 
@@ -164,6 +166,13 @@ void sl_mirror_routes(struct sl_mirror *mirror,
 }
 
 /* Neighbours */
+
+bool sl_mirror_neighbours_full(const struct sl_mirror *mirror, bool is_ipv6)
+{
+	uint64_t at = mirror->full_ns[is_ipv6];
+
+	return at && now_ns() - at < FULL_NS;
+}
 
 struct neighbour_visit {
 	struct sl_mirror *mirror;
@@ -295,9 +304,12 @@ static int on_message(struct nl_msg *msg, void *context)
 
 static int on_refusal(struct sockaddr_nl *from, struct nlmsgerr *refusal, void *context)
 {
+	struct sl_mirror *mirror = context;
+	int family;
+
 	(void)from;
-	(void)refusal;
-	(void)context;
+	if (sl_object_table_full(refusal, &family))
+		mirror->full_ns[family == AF_INET6] = now_ns();
 	return NL_SKIP;
 }
 

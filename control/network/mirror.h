@@ -56,6 +56,9 @@ void sl_mirror_neighbours(struct sl_mirror *mirror,
 			  void (*each)(void *context, const struct sl_mirror_neighbour *neighbour),
 			  void *context);
 
+/* Whether the kernel had no room for a neighbour of the family when it was asked for one lately. */
+bool sl_mirror_neighbours_full(const struct sl_mirror *mirror, bool is_ipv6);
+
 /* Has refreshed() called after the batch, although nothing changed in the kernel. */
 void sl_mirror_touch(struct sl_mirror *mirror);
 

@@ -180,6 +180,11 @@ uint32_t sl_net_link_events(const struct sl_net *net)
 	return sl_mirror_link_events(net->mirror);
 }
 
+bool sl_net_neighbours_full(const struct sl_net *net, bool is_ipv6)
+{
+	return sl_mirror_neighbours_full(net->mirror, is_ipv6);
+}
+
 void sl_net_set_mac(struct sl_net *net, uint32_t port, const uint8_t mac[6])
 {
 	if (port >= net->config->dataplane.n_ports || !memcmp(net->told_mac[port], mac, 6))

@@ -40,7 +40,7 @@ struct sl_net_port {
 	uint8_t mac[6];
 	bool up; /* set up, and with carrier */
 	bool present;
-	uint32_t downs;	     /* how often it was seen to be down: it may be up again by now */
+	uint32_t downs; /* how often it was seen to be down: it may be up again by now */
 	char name[SL_INTERFACE_NAME]; /* as it is called now, which needn't be the file's word */
 	union sl_addr addr4; /* the gateway's own there, the lowest of several; ::0: none */
 	union sl_addr addr6;
@@ -72,6 +72,9 @@ const struct sl_net_port *sl_net_port(const struct sl_net *net, uint32_t port);
 
 /* Grows whenever something changed about interfaces, also those that are no ports. */
 uint32_t sl_net_link_events(const struct sl_net *net);
+
+/* Whether the kernel's table of neighbours of the family is full, so that some stay unknown. */
+bool sl_net_neighbours_full(const struct sl_net *net, bool is_ipv6);
 
 /* What the dataplane says of a port that no kernel interface stands for; ignored for others. */
 void sl_net_set_mac(struct sl_net *net, uint32_t port, const uint8_t mac[6]);

@@ -2,6 +2,7 @@
 /* See netlink.h. */
 #include "netlink.h"
 
+#include <errno.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <netlink/addr.h>
@@ -161,5 +162,16 @@ bool sl_object_neighbour(struct rtnl_neigh *from, const struct sl_net_port *port
 		return false;
 	to->port = (uint16_t)port;
 	memcpy(to->mac, nl_addr_get_binary_addr(mac), sizeof(to->mac));
+	return true;
+}
+
+bool sl_object_table_full(const struct nlmsgerr *refusal, int *family)
+{
+	const struct ndmsg *asked = NLMSG_DATA(&refusal->msg);
+
+	if (refusal->error != -ENOBUFS || refusal->msg.nlmsg_type != RTM_NEWNEIGH ||
+	    refusal->msg.nlmsg_len < NLMSG_LENGTH(sizeof(*asked)))
+		return false;
+	*family = asked->ndm_family;
 	return true;
 }

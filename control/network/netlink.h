@@ -26,4 +26,8 @@ bool sl_object_route(struct rtnl_route *route, const struct sl_net_port *ports,
 bool sl_object_neighbour(struct rtnl_neigh *from, const struct sl_net_port *ports,
 			 struct sl_mirror_neighbour *to);
 
+/* Whether the kernel refused to make a neighbour because it has as many as it may have
+ * (gc_thresh3); *family says in which of its tables. */
+bool sl_object_table_full(const struct nlmsgerr *refusal, int *family);
+
 #endif

@@ -68,11 +68,18 @@ static void xdp_close(struct sl_replay_engine *e)
 static int load(struct sl_replay_engine *e, const struct sl_store *store, uint32_t port,
 		char error[SL_ERROR_MAX])
 {
-	int err = sl_program_open(&e->skel, store, port, NULL, 0);
+	uint64_t generation = sl_store_root(store)->generation;
+	/* All where tables are still to come. */
+	uint32_t needed = generation ? sl_program_needed(store, generation) : ~0u;
+	int err = sl_program_open(&e->skel, store, NULL, 0);
 
+	for (int i = 0; i < SL_TAIL_COUNT && !err; i++)
+		bpf_program__set_autoload(sl_program_tail(e->skel, (enum sl_tail)i),
+					  needed >> i & 1);
 	if (!err) {
+		e->skel->rodata->sl_port = port;
 		e->skel->rodata->sl_time_is_set = true;
-		err = sl_program_load(e->skel, store);
+		err = sl_program_load(e->skel);
 	}
 	return err ? fail(err, "the program can't be loaded", error) : 0;
 }

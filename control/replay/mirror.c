@@ -138,3 +138,17 @@ void sl_mirror_ask(struct sl_mirror *mirror, const union sl_addr *addr, uint16_t
 	(void)addr;
 	(void)port;
 }
+
+/* Nothing changes while a capture is replayed, and no kernel's table is asked. */
+uint32_t sl_mirror_link_events(const struct sl_mirror *mirror)
+{
+	(void)mirror;
+	return 0;
+}
+
+bool sl_mirror_neighbours_full(const struct sl_mirror *mirror, bool is_ipv6)
+{
+	(void)mirror;
+	(void)is_ipv6;
+	return false;
+}

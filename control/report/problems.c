@@ -32,7 +32,16 @@ __attribute__((format(printf, 2, 3))) static void problem(json_t *list, const ch
 
 /* Backends */
 
-static const char *unreachable(const struct sl_model_backend *b)
+static bool in_full_table(const struct sl_control *c, const struct sl_model_backend *b)
+{
+	static const union sl_addr none;
+	const union sl_addr *hop =
+		sl_addr_equal(&b->hop.gateway, &none) ? &b->addr : &b->hop.gateway;
+
+	return sl_net_neighbours_full(c->net, !sl_addr_is4(hop));
+}
+
+static const char *unreachable(const struct sl_control *c, const struct sl_model_backend *b)
 {
 	switch (b->hop.kind) {
 	case SL_ROUTE_VIA:
@@ -40,6 +49,8 @@ static const char *unreachable(const struct sl_model_backend *b)
 	case SL_ROUTE_LOCAL:
 		return "the address is the gateway's own";
 	case SL_ROUTE_ASK:
+		if (in_full_table(c, b))
+			return "the kernel's neighbour table has no room for its next hop";
 		return b->known ? "its next hop's MAC address isn't known any more: is it up, does "
 				  "it answer ARP?"
 				: "its next hop's MAC address isn't known yet";
@@ -71,7 +82,7 @@ static void backend_problems(const struct sl_control *c, bool lasting, json_t *l
 
 		for (uint32_t k = 0; k < s->n; k++) {
 			const struct sl_model_backend *b = &s->backend[k];
-			const char *why = unreachable(b);
+			const char *why = unreachable(c, b);
 
 			if (!why || (lasting && b->hop.kind == SL_ROUTE_ASK) ||
 			    (b->state != SL_STATE_READY && b->state != SL_STATE_DRAINING))
@@ -85,6 +96,39 @@ static void backend_problems(const struct sl_control *c, bool lasting, json_t *l
 	if (more)
 		problem(list, "%zu more backends can't be reached, see `sluicectl backend list`",
 			more);
+}
+
+/* The limit is the host's, whatever network namespace we are in. */
+static void full_table(bool is_ipv6, char text[SL_ERROR_MAX])
+{
+	const char *name = is_ipv6 ? "ipv6" : "ipv4";
+	char path[64], now[32] = "";
+	unsigned limit;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/sys/net/%s/neigh/default/gc_thresh3", name);
+	f = fopen(path, "re");
+	if (f && fscanf(f, "%u", &limit) == 1)
+		snprintf(now, sizeof(now), ", now %u,", limit);
+	if (f)
+		fclose(f);
+	snprintf(text, SL_ERROR_MAX,
+		 "the kernel's table of %s neighbours is full, so that hosts on the links stay "
+		 "unknown: raise the host's sysctl net.%s.neigh.default.gc_thresh3%s above their "
+		 "number, and gc_thresh1 and gc_thresh2 with it",
+		 is_ipv6 ? "IPv6" : "IPv4", name, now);
+}
+
+static void table_problems(const struct sl_control *c, json_t *list)
+{
+	char text[SL_ERROR_MAX];
+
+	for (int is_ipv6 = 0; is_ipv6 <= 1; is_ipv6++) {
+		if (!sl_net_neighbours_full(c->net, is_ipv6))
+			continue;
+		full_table(is_ipv6, text);
+		problem(list, "%s", text);
+	}
 }
 
 /* Ports and the dataplane */
@@ -175,6 +219,7 @@ json_t *sl_problems(const struct sl_control *c)
 
 	dataplane_problems(c, list);
 	port_problems(c, list);
+	table_problems(c, list);
 	json_array_extend(list, c->still_merging);
 	if (c->unsaved[0])
 		problem(list,
@@ -213,6 +258,21 @@ static void watch_answer(struct sl_control *c)
 	       e->pid, (unsigned long long)live, e->at, sl_accept_text(e->answer));
 }
 
+static void watch_tables(struct sl_control *c)
+{
+	char text[SL_ERROR_MAX];
+
+	for (int is_ipv6 = 0; is_ipv6 <= 1; is_ipv6++) {
+		bool full = sl_net_neighbours_full(c->net, is_ipv6);
+
+		if (full && !c->logged_full[is_ipv6]) {
+			full_table(is_ipv6, text);
+			sl_log("%s", text);
+		}
+		c->logged_full[is_ipv6] = full;
+	}
+}
+
 /* Told texts are the keys of an object. */
 void sl_problems_watch(struct sl_control *c)
 {
@@ -221,6 +281,7 @@ void sl_problems_watch(struct sl_control *c)
 	size_t i;
 
 	watch_answer(c);
+	watch_tables(c);
 	if (c->logged_generation == live)
 		return;
 	c->logged_generation = live;

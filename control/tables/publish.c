@@ -317,6 +317,8 @@ static struct sl_publication *begin(struct sl_control *c, struct sl_model *next,
 				      .context = context };
 	c->publication = p;
 	err = build(c, next, p->generation, error);
+	if (!err && c->prepare)
+		err = c->prepare(c, p->generation, error);
 	if (err) {
 		finish(p, err, error);
 		return NULL;

@@ -282,6 +282,8 @@ static struct sl_backend backend_record(const struct sl_model_service *s,
 		r.flags |= SL_BACKEND_TAKES_NEW;
 	if (b->hop.kind == SL_ROUTE_VIA && sl_mode_reaches(&s->conf, b))
 		r.flags |= SL_BACKEND_RESOLVED;
+	else if (b->hop.kind != SL_ROUTE_ASK)
+		r.flags |= SL_BACKEND_NO_ROUTE;
 	return r;
 }
 

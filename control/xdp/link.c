@@ -20,23 +20,16 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#include "engine.skel.h"
-#include "program.h"
-
-/* What doesn't fit it becomes ENOSPC, whatever the reason was. Memory that isn't written costs
- * none. */
-#define VERIFIER_LOG (64 * 1024 * 1024)
-
-struct attachment {
+struct sl_attachment {
+	struct sl_programs *programs;
+	const struct sl_config_port *port;
 	const char *device;
 	unsigned ifindex;
 	char link_pin[PATH_MAX];
 	char xsks_pin[PATH_MAX];
-	char tails_pin[PATH_MAX];
-	char tails_next[PATH_MAX]; /* where the next program's wait for it to be attached */
-	int link;		   /* alive and at this interface, or -1 */
-	int xsks;		   /* the map that its program redirects to, or -1 */
-	int egress;		   /* interfaces by port, for all programs of the instance */
+	int link;  /* alive and at this interface, or -1 */
+	int xsks;  /* the map that its program redirects to */
+	int entry; /* the program, or -1 */
 };
 
 static __attribute__((format(printf, 3, 4))) int fail(char *error, int err, const char *format, ...)
@@ -70,83 +63,63 @@ static int link_adopt(const char *pin, unsigned ifindex)
 	return -1;
 }
 
-static int attachment_find(struct attachment *a, const struct sl_store_where *where,
-			   const struct sl_config_port *port, unsigned ifindex,
-			   char error[SL_ERROR_MAX])
+static int pins_find(struct sl_attachment *a, char error[SL_ERROR_MAX])
 {
+	const struct sl_store_where *where = a->programs->where;
 	char name[SL_NAME_MAX + 8];
 	int err;
 
-	*a = (struct attachment){
-		.device = port->device, .ifindex = ifindex, .link = -1, .xsks = -1, .egress = -1
-	};
-	snprintf(name, sizeof(name), "link-%s", port->name);
+	snprintf(name, sizeof(name), "link-%s", a->port->name);
 	err = sl_store_pin_path(where, name, a->link_pin, sizeof(a->link_pin));
-	snprintf(name, sizeof(name), "xsks-%s", port->name);
+	snprintf(name, sizeof(name), "xsks-%s", a->port->name);
 	if (!err)
 		err = sl_store_pin_path(where, name, a->xsks_pin, sizeof(a->xsks_pin));
-	snprintf(name, sizeof(name), "tails-%s", port->name);
-	if (!err)
-		err = sl_store_pin_path(where, name, a->tails_pin, sizeof(a->tails_pin));
-	snprintf(name, sizeof(name), "next-%s", port->name);
-	if (!err)
-		err = sl_store_pin_path(where, name, a->tails_next, sizeof(a->tails_next));
-	if (err)
-		return fail(error, err, "port %s: the path of its pins is too long", port->name);
-	a->link = link_adopt(a->link_pin, ifindex);
-	if (a->link < 0)
-		return 0;
-	a->xsks = bpf_obj_get(a->xsks_pin);
-	if (a->xsks >= 0)
-		return 0;
-	close(a->link); /* of no use without the sockets */
-	a->link = -1;
-	return 0;
-}
-
-static void attachment_close(struct attachment *a)
-{
-	if (a->link >= 0)
-		close(a->link);
-	if (a->xsks >= 0)
-		close(a->xsks);
-	if (a->egress >= 0)
-		close(a->egress);
-}
-
-/* The map of interfaces, made by whichever port comes first. */
-static int egress_open(struct attachment *a, const struct sl_store_where *where,
-		       char error[SL_ERROR_MAX])
-{
-	char pin[PATH_MAX];
-	int err = sl_store_pin_path(where, "egress", pin, sizeof(pin));
-
-	if (err)
-		return fail(error, err, "bpf_dir: %s is too long", where->bpf_dir);
-	a->egress = bpf_obj_get(pin);
-	if (a->egress >= 0)
-		return 0;
-	a->egress = bpf_map_create(BPF_MAP_TYPE_DEVMAP, "egress", 4, 4, SL_PORTS_MAX, NULL);
-	if (a->egress < 0)
-		return fail(error, a->egress, "%s: %s", pin, strerror(-a->egress));
-	err = bpf_obj_pin(a->egress, pin);
-	if (err == -EEXIST) { /* another port's thread came first */
-		close(a->egress);
-		a->egress = bpf_obj_get(pin);
-		err = a->egress < 0 ? a->egress : 0;
-	}
-	return err ? fail(error, err, "%s: %s", pin, strerror(-err)) : 0;
-}
-
-static int egress_set(const struct attachment *a, uint32_t port, char error[SL_ERROR_MAX])
-{
-	int err = bpf_map_update_elem(a->egress, &port, &a->ifindex, BPF_ANY);
-
-	return err ? fail(error, err, "%s: can't be redirected to: %s", a->device, strerror(-err))
+	return err ? fail(error, err, "port %s: the path of its pins is too long", a->port->name)
 		   : 0;
 }
 
-/* ---- the program ---- */
+/* The sockets of a dataplane that lives, where the link still holds the interface; else a new map,
+ * and what stands at the pins goes: dead, or at another interface. */
+static int sockets_find(struct sl_attachment *a, char error[SL_ERROR_MAX])
+{
+	int err;
+
+	a->link = link_adopt(a->link_pin, a->ifindex);
+	if (a->link >= 0)
+		a->xsks = bpf_obj_get(a->xsks_pin);
+	if (a->xsks >= 0)
+		return 0;
+	if (a->link >= 0)
+		close(a->link); /* of no use without the sockets */
+	a->link = -1;
+	if (unlink(a->link_pin) == -1 && errno != ENOENT)
+		return fail(error, -errno, "%s: %s", a->link_pin, strerror(errno));
+	if (unlink(a->xsks_pin) == -1 && errno != ENOENT)
+		return fail(error, -errno, "%s: %s", a->xsks_pin, strerror(errno));
+	a->xsks = bpf_map_create(BPF_MAP_TYPE_XSKMAP, "xsks_map", 4, 4, SL_QUEUES_PER_PORT, NULL);
+	if (a->xsks < 0)
+		return fail(error, a->xsks, "%s: %s", a->xsks_pin, strerror(-a->xsks));
+	err = bpf_obj_pin(a->xsks, a->xsks_pin);
+	return err ? fail(error, err, "%s: %s", a->xsks_pin, strerror(-err)) : 0;
+}
+
+/* What programs that ports share find by this port's index. Changing the second takes the kernel
+ * some 20 ms, so it is looked at first. */
+static int enter_port(const struct sl_attachment *a, uint32_t index, char error[SL_ERROR_MAX])
+{
+	struct bpf_map_info info = { 0 };
+	uint32_t length = sizeof(info), there = 0;
+	int err = bpf_map_update_elem(a->programs->egress, &index, &a->ifindex, BPF_ANY);
+
+	if (err)
+		return fail(error, err, "%s: can't be redirected to: %s", a->device,
+			    strerror(-err));
+	err = bpf_obj_get_info_by_fd(a->xsks, &info, &length);
+	if (!err &&
+	    (bpf_map_lookup_elem(a->programs->sockets, &index, &there) != 0 || there != info.id))
+		err = bpf_map_update_elem(a->programs->sockets, &index, &a->xsks, BPF_ANY);
+	return err ? fail(error, err, "%s: its sockets: %s", a->device, strerror(-err)) : 0;
+}
 
 /* What the driver calls itself. */
 static bool is_veth(unsigned ifindex)
@@ -163,56 +136,6 @@ static bool is_veth(unsigned ifindex)
 	err = ioctl(fd, SIOCETHTOOL, &request);
 	close(fd);
 	return err == 0 && strcmp(info.driver, "veth") == 0;
-}
-
-/* The end of the verifier's log on one line, for a report of something that shouldn't happen. */
-static int load_fail(const char *device, int err, char *log, char error[SL_ERROR_MAX])
-{
-	size_t length = strlen(log), from = length > 300 ? length - 300 : 0;
-
-	if (err == -EPERM || err == -EACCES) {
-		if (!length)
-			return fail(error, -EPERM,
-				    "%s: not allowed to load an XDP program; it takes CAP_BPF and "
-				    "CAP_NET_ADMIN",
-				    device);
-	}
-	if (err == -EMFILE || err == -ENFILE)
-		return fail(error, err, "%s: the XDP program can't be loaded: %s", device,
-			    strerror(-err));
-	for (char *at = log + from; *at; at++) {
-		if (*at == '\n')
-			*at = ' ';
-	}
-	return fail(error, err, "%s: the kernel refuses the XDP program: %s: %s", device,
-		    strerror(-err), log + from);
-}
-
-/* One instance for this port, over the sockets' map given or a new one. */
-static int program_load(struct sl_xdp_engine **skel, const struct sl_store *store, uint32_t port,
-			const struct attachment *a, char error[SL_ERROR_MAX])
-{
-	char *log = calloc(1, VERIFIER_LOG);
-	int err;
-
-	*skel = NULL;
-	if (!log)
-		return load_fail(a->device, -ENOMEM, (char[]){ "" }, error);
-	err = sl_program_open(skel, store, port, log, VERIFIER_LOG);
-	if (!err) {
-		(*skel)->rodata->sl_veth = is_veth(a->ifindex);
-		err = a->xsks < 0 ? 0 : bpf_map__reuse_fd((*skel)->maps.xsks_map, a->xsks);
-	}
-	if (!err)
-		err = bpf_map__reuse_fd((*skel)->maps.egress, a->egress);
-	if (!err)
-		err = sl_program_load(*skel, store);
-	if (err) {
-		sl_xdp_engine__destroy(*skel);
-		load_fail(a->device, err, log, error);
-	}
-	free(log);
-	return err;
 }
 
 /* ---- attaching ---- */
@@ -238,7 +161,7 @@ static uint32_t link_id_at(unsigned ifindex)
 }
 
 /* What stands there isn't ours: who may take it off, and how. */
-static int occupied(const struct attachment *a, const struct bpf_xdp_query_opts *query,
+static int occupied(const struct sl_attachment *a, const struct bpf_xdp_query_opts *query,
 		    char error[SL_ERROR_MAX])
 {
 	uint32_t link = link_id_at(a->ifindex);
@@ -259,7 +182,7 @@ static int occupied(const struct attachment *a, const struct bpf_xdp_query_opts 
 		    query->attach_mode == XDP_ATTACHED_SKB ? "xdpgeneric" : "xdpdrv");
 }
 
-static int link_fail(const struct attachment *a, int err, char error[SL_ERROR_MAX])
+static int link_fail(const struct sl_attachment *a, int err, char error[SL_ERROR_MAX])
 {
 	LIBBPF_OPTS(bpf_xdp_query_opts, query);
 
@@ -280,7 +203,7 @@ static bool lacks_native(int err)
 	return err == -EOPNOTSUPP || err == -EINVAL || err == -ERANGE;
 }
 
-static int link_make(struct attachment *a, int program, char error[SL_ERROR_MAX])
+static int link_make(struct sl_attachment *a, int program, char error[SL_ERROR_MAX])
 {
 	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = XDP_FLAGS_DRV_MODE);
 	int native, fd;
@@ -303,57 +226,32 @@ static int link_make(struct attachment *a, int program, char error[SL_ERROR_MAX]
 	return SL_XDP_GENERIC;
 }
 
-/* The kernel empties a map of programs when the last pin or descriptor of it goes, whatever program
- * uses it: so the new one's is pinned before it is attached, and the old one's goes after. */
-static int tails_pin(const struct attachment *a, const struct sl_xdp_engine *skel,
-		     char error[SL_ERROR_MAX])
+static int attach_new(struct sl_attachment *a, char error[SL_ERROR_MAX])
 {
-	int err;
+	int how = link_make(a, a->entry, error), err;
 
-	if (unlink(a->tails_next) == -1 && errno != ENOENT)
-		return fail(error, -errno, "%s: %s", a->tails_next, strerror(errno));
-	err = bpf_obj_pin(bpf_map__fd(skel->maps.tails), a->tails_next);
-	return err ? fail(error, err, "%s: %s", a->tails_next, strerror(-err)) : 0;
-}
-
-static int tails_prune(const struct attachment *a, char error[SL_ERROR_MAX])
-{
-	if (rename(a->tails_next, a->tails_pin) == -1)
-		return fail(error, -errno, "%s: %s", a->tails_pin, strerror(errno));
-	return 0;
-}
-
-/* Drops what stood at the pins: dead, or at another interface. */
-static int attach_new(struct attachment *a, const struct sl_xdp_engine *skel,
-		      char error[SL_ERROR_MAX])
-{
-	const char *pin = a->xsks_pin;
-	int how, err;
-
-	if (unlink(a->link_pin) == -1 && errno != ENOENT)
-		return fail(error, -errno, "%s: %s", a->link_pin, strerror(errno));
-	if (unlink(a->xsks_pin) == -1 && errno != ENOENT)
-		return fail(error, -errno, "%s: %s", a->xsks_pin, strerror(errno));
-	how = link_make(a, bpf_program__fd(skel->progs.xsk_def_prog), error);
 	if (how < 0)
 		return how;
-	err = bpf_obj_pin(bpf_map__fd(skel->maps.xsks_map), pin);
-	if (!err) {
-		pin = a->link_pin;
-		err = bpf_obj_pin(a->link, pin);
-	}
-	if (err) {
-		unlink(a->xsks_pin);
-		return fail(error, err, "%s: %s", pin, strerror(-err)); /* the link goes with us */
-	}
-	return how;
+	err = bpf_obj_pin(a->link, a->link_pin);
+	/* Without its pin the link goes with us. */
+	return err ? fail(error, err, "%s: %s", a->link_pin, strerror(-err)) : how;
 }
 
-static int attach_replace(struct attachment *a, const struct sl_xdp_engine *skel,
-			  char error[SL_ERROR_MAX])
+/* Whether this program is the one in the link. */
+static bool is_attached(const struct sl_attachment *a)
+{
+	struct bpf_link_info link = { 0 };
+	struct bpf_prog_info program = { 0 };
+	uint32_t length = sizeof(link), size = sizeof(program);
+
+	return bpf_obj_get_info_by_fd(a->link, &link, &length) == 0 &&
+	       bpf_obj_get_info_by_fd(a->entry, &program, &size) == 0 && link.prog_id == program.id;
+}
+
+static int attach_replace(struct sl_attachment *a, char error[SL_ERROR_MAX])
 {
 	LIBBPF_OPTS(bpf_xdp_query_opts, query);
-	int err = bpf_link_update(a->link, bpf_program__fd(skel->progs.xsk_def_prog), NULL);
+	int err = is_attached(a) ? 0 : bpf_link_update(a->link, a->entry, NULL);
 
 	if (err)
 		return fail(error, err, "%s: can't replace the XDP program: %s", a->device,
@@ -367,50 +265,75 @@ static int attach_replace(struct attachment *a, const struct sl_xdp_engine *skel
 	return SL_XDP_NATIVE;
 }
 
-static int attach(struct attachment *a, const struct sl_xdp_engine *skel, char error[SL_ERROR_MAX])
+int sl_xdp_prepare(struct sl_attachment **attachment, struct sl_programs *programs,
+		   const struct sl_config_port *port, uint32_t index, unsigned ifindex,
+		   char error[SL_ERROR_MAX])
 {
-	/* Of a control that died before it had settled: its map may be the live program's. */
-	int live = bpf_obj_get(a->tails_next);
-	int err = tails_pin(a, skel, error), how;
+	struct sl_attachment *a = malloc(sizeof(*a));
+	int err;
 
-	if (err)
-		goto out;
-	how = a->link >= 0 ? attach_replace(a, skel, error) : attach_new(a, skel, error);
-	if (how >= 0)
-		err = tails_prune(a, error);
-	if (how < 0 && unlink(a->tails_next) == 0 && live >= 0)
-		bpf_obj_pin(live, a->tails_next);
-	err = err ? err : how;
-out:
-	if (live >= 0)
-		close(live);
-	return err;
+	*attachment = NULL;
+	if (!a)
+		return fail(error, -ENOMEM, "out of memory");
+	*a = (struct sl_attachment){ .programs = programs,
+				     .port = port,
+				     .device = port->device,
+				     .ifindex = ifindex,
+				     .link = -1,
+				     .xsks = -1,
+				     .entry = -1 };
+	err = pins_find(a, error);
+	if (!err)
+		err = sockets_find(a, error);
+	if (!err)
+		err = enter_port(a, index, error);
+	if (!err) {
+		a->entry = sl_programs_entry(programs, port, index, is_veth(port->device), a->xsks,
+					     error);
+		err = a->entry < 0 ? a->entry : 0;
+	}
+	if (err) {
+		sl_xdp_release(a);
+		return err;
+	}
+	*attachment = a;
+	return 0;
 }
 
-int sl_xdp_attach(const struct sl_store *store, const struct sl_store_where *where,
-		  const struct sl_config *config, uint32_t port, unsigned ifindex,
-		  char error[SL_ERROR_MAX])
+int sl_xdp_attach(struct sl_attachment *a, char error[SL_ERROR_MAX])
 {
-	struct attachment a;
-	struct sl_xdp_engine *skel;
-	int how;
+	int how = a->link >= 0 ? attach_replace(a, error) : attach_new(a, error);
 
-	if (where->huge)
-		return fail(error, -EINVAL, "XDP can't read tables in huge pages");
-	how = attachment_find(&a, where, &config->dataplane.port[port], ifindex, error);
-	if (how)
-		return how;
-	how = egress_open(&a, where, error);
-	if (!how)
-		how = egress_set(&a, port, error);
-	if (!how)
-		how = program_load(&skel, store, port, &a, error);
-	if (!how) {
-		how = attach(&a, skel, error);
-		sl_xdp_engine__destroy(skel);
-	}
-	attachment_close(&a);
+	if (how >= 0)
+		sl_programs_drop_entries(a->programs, a->port, a->entry);
 	return how;
+}
+
+void sl_xdp_release(struct sl_attachment *a)
+{
+	if (!a)
+		return;
+	if (a->link >= 0)
+		close(a->link);
+	if (a->xsks >= 0)
+		close(a->xsks);
+	if (a->entry >= 0)
+		close(a->entry);
+	free(a);
+}
+
+static bool is_ours(const char *pin)
+{
+	static const char *const names[] = { "egress", "sockets", "handover" };
+	static const char *const kinds[] = { "link-", "xsks-", "tails-", "entry-" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(pin, names[i]) == 0)
+			return true;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (strncmp(pin, kinds[i], strlen(kinds[i])) == 0)
+			return true;
+	return false;
 }
 
 int sl_xdp_detach_all(const struct sl_store_where *where, char error[SL_ERROR_MAX])
@@ -424,10 +347,7 @@ int sl_xdp_detach_all(const struct sl_store_where *where, char error[SL_ERROR_MA
 			       ? 0
 			       : fail(error, -errno, "%s: %s", where->bpf_dir, strerror(errno));
 	while ((entry = readdir(dir))) {
-		if (strncmp(entry->d_name, "link-", 5) != 0 &&
-		    strncmp(entry->d_name, "xsks-", 5) != 0 &&
-		    strncmp(entry->d_name, "tails-", 6) != 0 &&
-		    strncmp(entry->d_name, "next-", 5) != 0 && strcmp(entry->d_name, "egress") != 0)
+		if (!is_ours(entry->d_name))
 			continue;
 		if (unlinkat(dirfd(dir), entry->d_name, 0) == -1 && errno != ENOENT && !err)
 			err = fail(error, -errno, "%s/%s: %s", where->bpf_dir, entry->d_name,

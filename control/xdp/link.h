@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The XDP program of each kernel port: loaded and attached here, and nowhere else.
+/* The XDP program at each kernel port's interface: attached here, and nowhere else.
  *
- * Each port has a program instance and an xsks_map of its own. The program is attached through a
- * BPF link that is pinned, so it outlives control and no driver can detach it:
+ * The programs themselves are of programs.h; each port has an entry program and an xsks_map of its
+ * own. It is attached through a BPF link that is pinned, so it outlives control and no driver can
+ * detach it:
  *
  *     BPF_DIR/link-PORT    the attachment
  *     BPF_DIR/xsks-PORT    the sockets of the dataplane, by queue
- *     BPF_DIR/tails-PORT   the programs that the attached one goes on with for what is rare
  *
- * A restarted control adopts both where the link still holds this interface: it loads a new
- * instance over the same xsks_map, in which the sockets of a live dataplane stand, and replaces the
- * program in the link, so that no packet meets an interface without one. Where the interface went
- * and came back, everything is made anew.
+ * A restarted control adopts both where the link still holds this interface. If the program in it
+ * isn't the one that it would have, because it is of another build, that one takes its place in the
+ * link, over the same xsks_map, in which the sockets of a live dataplane stand: no packet meets an
+ * interface without one. Where the interface went and came back, everything is made anew. All of
+ * it may be done again at any time: what is there and right stays.
  */
 #ifndef SL_CONTROL_XDP_LINK_H
 #define SL_CONTROL_XDP_LINK_H
@@ -20,18 +21,28 @@
 
 #include "../../config/config.h"
 #include "../../dataplane/abi/store.h"
+#include "programs.h"
 
 enum sl_xdp_how {
 	SL_XDP_NATIVE,	/* in the driver */
 	SL_XDP_GENERIC, /* in the kernel's stack, slower: the driver can't; error says so */
 };
 
-/* The store is control's, with its descriptors; `port` is an index in config->dataplane.port, of
- * kind SL_PORT_KERNEL. How it is attached (enum sl_xdp_how), or -errno with a message. -EBUSY:
- * somebody else's program is attached there. For different ports it may run in threads at once. */
-int sl_xdp_attach(const struct sl_store *store, const struct sl_store_where *where,
-		  const struct sl_config *config, uint32_t port, unsigned ifindex,
-		  char error[SL_ERROR_MAX]);
+struct sl_attachment;
+
+/* Finds or makes all that the port has of its own, and attaches nothing. `index` is that of `port`,
+ * which is of kind SL_PORT_KERNEL, in the configuration. 0 or -errno with a message. For different
+ * ports this and the next may run in threads at once. */
+int sl_xdp_prepare(struct sl_attachment **attachment, struct sl_programs *programs,
+		   const struct sl_config_port *port, uint32_t index, unsigned ifindex,
+		   char error[SL_ERROR_MAX]);
+
+/* When all programs are there that it goes on in. How it is attached (enum sl_xdp_how), or -errno
+ * with a message. -EBUSY: somebody else's program is attached there. */
+int sl_xdp_attach(struct sl_attachment *a, char error[SL_ERROR_MAX]);
+
+/* The port stays attached. */
+void sl_xdp_release(struct sl_attachment *a);
 
 /* Takes all programs of the instance off their interfaces, also those of ports that the
  * configuration doesn't have any more. */

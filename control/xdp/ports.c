@@ -3,13 +3,17 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "link.h"
 #include "merging.h"
 
 enum { FOLLOW_LINKS_MS = 200 };
+
+enum { JOBS_MOST = SL_TAIL_COUNT + SL_PORTS_CONFIG_MAX };
 
 /* Why a port has no program; said once. */
 static void note_unattached(struct sl_control *c, uint32_t port, const char *why)
@@ -20,77 +24,205 @@ static void note_unattached(struct sl_control *c, uint32_t port, const char *why
 	c->unattached[port] = why ? strdup(why) : NULL;
 }
 
-/* A port that has no program yet. */
-struct attaching {
+/* A program that is to be loaded, or a port that is to be attached. */
+struct job {
 	struct sl_control *c;
+	enum sl_tail tail; /* SL_TAIL_COUNT: a port */
 	uint32_t port;
 	unsigned ifindex;
-	bool apart; /* in a thread */
-	pthread_t thread;
-	int how;
+	struct sl_attachment *attachment;
+	int result; /* enum sl_xdp_how or -errno */
 	char why[SL_ERROR_MAX];
 };
 
-static void *attach(void *argument)
+static void load(struct job *j)
 {
-	struct attaching *a = argument;
+	const struct sl_config_port *port = &j->c->config.dataplane.port[j->port];
 
-	a->how = sl_xdp_attach(&a->c->store, &a->c->where, &a->c->config, a->port, a->ifindex,
-			       a->why);
+	j->result = j->tail < SL_TAIL_COUNT ? sl_programs_load(j->c->programs, j->tail, j->why)
+					    : sl_xdp_prepare(&j->attachment, j->c->programs, port,
+							     j->port, j->ifindex, j->why);
+}
+
+static void attach(struct job *j)
+{
+	if (j->attachment)
+		j->result = sl_xdp_attach(j->attachment, j->why);
+}
+
+struct pile {
+	struct job *job;
+	uint32_t n, next;
+	void (*run)(struct job *job);
+};
+
+static void *work(void *argument)
+{
+	struct pile *pile = argument;
+	uint32_t i;
+
+	while ((i = __atomic_fetch_add(&pile->next, 1, __ATOMIC_RELAXED)) < pile->n)
+		pile->run(&pile->job[i]);
 	return NULL;
 }
 
-/* All at once: the kernel takes a second or two to verify what it is given, on one core. */
-static void attach_all(struct attaching *all, uint32_t n)
+/* In that many threads: verifying is the kernel's work on one core for each program, and some
+ * drivers take long to attach one. */
+static void run_all(struct job *job, uint32_t n, uint32_t threads, void (*run)(struct job *job))
 {
-	for (uint32_t i = 1; i < n; i++)
-		all[i].apart = pthread_create(&all[i].thread, NULL, attach, &all[i]) == 0;
-	for (uint32_t i = 0; i < n; i++) {
-		if (!all[i].apart)
-			attach(&all[i]);
-	}
-	for (uint32_t i = 1; i < n; i++) {
-		if (all[i].apart)
-			pthread_join(all[i].thread, NULL);
-	}
+	struct pile pile = { .job = job, .n = n, .run = run };
+	pthread_t thread[JOBS_MOST];
+	uint32_t started = 0;
+
+	while (started + 1 < threads && started + 1 < n &&
+	       pthread_create(&thread[started], NULL, work, &pile) == 0)
+		started++;
+	work(&pile);
+	while (started)
+		pthread_join(thread[--started], NULL);
 }
 
-int sl_attach_ports(struct sl_control *c, char error[SL_ERROR_MAX])
+static uint32_t cores(void)
 {
-	struct attaching all[SL_PORTS_CONFIG_MAX];
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return n < 1 ? 1 : (uint32_t)n;
+}
+
+/* The programs of this generation that aren't there yet, as jobs; gives back their number. */
+static uint32_t missing(struct sl_control *c, uint64_t generation, struct job *job)
+{
+	uint32_t tails = sl_programs_missing(c->programs, generation), n = 0;
+
+	for (uint32_t i = 0; i < SL_TAIL_COUNT; i++)
+		if (tails >> i & 1)
+			job[n++] = (struct job){ .c = c, .tail = (enum sl_tail)i };
+	return n;
+}
+
+static int first_error(const struct job *job, uint32_t n, char error[SL_ERROR_MAX])
+{
+	for (uint32_t i = 0; i < n; i++) {
+		if (job[i].result >= 0)
+			continue;
+		memcpy(error, job[i].why, SL_ERROR_MAX);
+		return job[i].result;
+	}
+	return 0;
+}
+
+static void note_programs(struct sl_programs *p, uint64_t since_ns)
+{
+	if (p->n_loaded || p->n_adopted)
+		sl_log("XDP programs: %u loaded in %u ms, %u adopted", p->n_loaded,
+		       (uint32_t)((sl_clock_ns() - since_ns) / 1000000u), p->n_adopted);
+	p->n_loaded = p->n_adopted = 0;
+}
+
+int sl_ports_prepare(struct sl_control *c, uint64_t generation, char error[SL_ERROR_MAX])
+{
+	uint64_t since_ns = sl_clock_ns();
+	struct job *job;
+	uint32_t n;
+	int err;
+
+	if (!c->programs)
+		return 0;
+	job = calloc(JOBS_MOST, sizeof(*job));
+	if (!job)
+		return -ENOMEM;
+	n = missing(c, generation, job);
+	run_all(job, n, cores(), load);
+	err = first_error(job, n, error);
+	free(job);
+	note_programs(c->programs, since_ns);
+	return err;
+}
+
+/* Ports of ours that are to be attached, as jobs. */
+static uint32_t unattached(struct sl_control *c, struct job *job)
+{
 	uint32_t n = 0;
-	int err = 0;
 
 	for (uint32_t i = 0; i < c->config.dataplane.n_ports; i++) {
-		const struct sl_config_port *port = &c->config.dataplane.port[i];
 		const struct sl_net_port *p = sl_net_port(c->net, i);
 
 		if (!p->present)
 			c->attached[i] = 0;
-		if (port->kind == SL_PORT_KERNEL && p->present && p->ifindex != c->attached[i] &&
-		    !c->detached)
-			all[n++] = (struct attaching){ .c = c, .port = i, .ifindex = p->ifindex };
+		if (c->config.dataplane.port[i].kind == SL_PORT_KERNEL && p->present &&
+		    p->ifindex != c->attached[i] && !c->detached)
+			job[n++] = (struct job){
+				.c = c, .tail = SL_TAIL_COUNT, .port = i, .ifindex = p->ifindex
+			};
 	}
-	attach_all(all, n);
-	for (uint32_t i = 0; i < n; i++) {
-		const struct attaching *a = &all[i];
+	return n;
+}
 
-		c->generic &= ~(1ull << a->port);
-		if (a->how == SL_XDP_GENERIC) {
-			c->generic |= 1ull << a->port;
-			sl_log("%s", a->why);
-		}
-		note_unattached(c, a->port, a->how < 0 ? a->why : NULL);
-		c->attached[a->port] = a->how < 0 ? 0 : a->ifindex;
-		if (a->how < 0 && !err) {
-			/* Busy is said of instances; a port that isn't free is the machine's. */
-			err = a->how == -EBUSY ? -EEXIST : a->how;
-			memcpy(error, a->why, SL_ERROR_MAX);
-		}
+/* What failed for all ports. */
+static void spread_error(struct job *job, uint32_t n, int err, const char *error)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		if (job[i].result < 0)
+			continue;
+		job[i].result = err;
+		memcpy(job[i].why, error, SL_ERROR_MAX);
 	}
+}
+
+/* Ports first: theirs are among the largest programs. */
+static int attach_all(struct sl_control *c, struct job *job, uint32_t n, char error[SL_ERROR_MAX])
+{
+	uint32_t tails = missing(c, sl_store_root(&c->store)->generation, job + n);
+	int err;
+
+	run_all(job, n + tails, cores(), load);
+	err = first_error(job + n, tails, error);
+	if (!err)
+		run_all(job, n, n, attach);
+	if (err)
+		spread_error(job, n, err, error);
+	else
+		sl_programs_drop_sets(c->programs);
+	for (uint32_t i = 0; i < n; i++)
+		sl_xdp_release(job[i].attachment);
+	return first_error(job, n, error);
+}
+
+int sl_attach_ports(struct sl_control *c, char error[SL_ERROR_MAX])
+{
+	struct job *job = calloc(JOBS_MOST, sizeof(*job));
+	uint64_t since_ns = sl_clock_ns();
+	uint32_t n = job ? unattached(c, job) : 0;
+	int err = job ? 0 : -ENOMEM;
+
+	if (n && c->where.huge) {
+		snprintf(error, SL_ERROR_MAX, "XDP can't read tables in huge pages");
+		err = -EINVAL;
+	}
+	if (n && !err && !c->programs)
+		err = sl_programs_open(&c->programs, &c->store, &c->where, error);
+	if (n && !err) {
+		err = attach_all(c, job, n, error);
+		note_programs(c->programs, since_ns);
+	} else if (n) {
+		spread_error(job, n, err, error);
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		const struct job *j = &job[i];
+
+		c->generic &= ~(1ull << j->port);
+		if (j->result == SL_XDP_GENERIC) {
+			c->generic |= 1ull << j->port;
+			sl_log("%s", j->why);
+		}
+		note_unattached(c, j->port, j->result < 0 ? j->why : NULL);
+		c->attached[j->port] = j->result < 0 ? 0 : j->ifindex;
+	}
+	free(job);
 	if (n)
 		sl_merging_follow(c);
-	return err;
+	/* Busy is said of instances; a port that isn't free is the machine's. */
+	return err == -EBUSY ? -EEXIST : err;
 }
 
 void sl_ports_tick(struct sl_control *c)

@@ -13,6 +13,10 @@
  * that can't, which is logged once: -EEXIST for a port where somebody else's program is. */
 int sl_attach_ports(struct sl_control *c, char error[SL_ERROR_MAX]);
 
+/* Loads the programs that a generation needs and that no one before needed, before it is published.
+ * 0 where no port has a program, or -errno with a message. */
+int sl_ports_prepare(struct sl_control *c, uint64_t generation, char error[SL_ERROR_MAX]);
+
 /* What other interfaces' changes mean for the ports: looked at soon after they happened. */
 void sl_ports_tick(struct sl_control *c);
 

@@ -21,7 +21,7 @@ static int reuse_arrays(struct sl_xdp_engine *skel, const struct sl_store *store
 	return err;
 }
 
-static void set_sizes(struct sl_xdp_engine *skel, const uint32_t *n, uint32_t port)
+static void set_sizes(struct sl_xdp_engine *skel, const uint32_t *n)
 {
 	uint32_t writers = n[SL_ARRAY_reason_counters];
 
@@ -37,31 +37,90 @@ static void set_sizes(struct sl_xdp_engine *skel, const uint32_t *n, uint32_t po
 	skel->rodata->sl_meter_lines = n[SL_ARRAY_meters];
 	skel->rodata->sl_n_service_counters = n[SL_ARRAY_service_counters] / writers;
 	skel->rodata->sl_workers = n[SL_ARRAY_workers];
-	skel->rodata->sl_port = port;
 }
 
-/* Whether there can be services of full NAT. */
-static bool has_pools(const struct sl_store *store)
+/* Engines read these records, so nothing that they could do is missed: a packet is of IPv6 to them
+ * if it is to a VIP or an address of a pool, or from a backend. */
+static uint32_t needs(const struct sl_store *store, uint64_t generation)
 {
-	return store->count[SL_ARRAY_snat_ports] > 1; /* no array is empty */
+	uint32_t n = store->count[SL_ARRAY_services] / 2, found = SL_NEED_NOTHING;
+	const struct sl_service *s = store->base[SL_ARRAY_services];
+	const struct sl_reply_entry *r = store->base[SL_ARRAY_reply_entries];
+	const uint16_t extended = SL_SERVICE_ENTRY_TO | SL_SERVICE_ENTRY_FROM |
+				  SL_SERVICE_LIMIT_TO | SL_SERVICE_LIMIT_FROM |
+				  SL_SERVICE_LIMIT_NEW | SL_SERVICE_QUIC;
+
+	for (s += (generation & 1) * n; n; n--, s++) {
+		if (!s->endpoint && !(s->flags & SL_SERVICE_VIP))
+			continue;
+		found |= sl_addr_is4(&s->vip) ? 0 : SL_NEED_IP6;
+		found |= s->flags & extended ? SL_NEED_EXTENDED : 0;
+		found |= s->flags & (SL_SERVICE_FULLNAT | SL_SERVICE_POOL) ? SL_NEED_FULLNAT : 0;
+	}
+	n = store->count[SL_ARRAY_reply_entries] / 2;
+	for (r += (generation & 1) * n; n; n--, r++) {
+		if (!r->endpoint)
+			continue;
+		found |=
+			sl_addr_is4(&r->backend) || r->endpoint == SL_ENDPOINT_ID ? 0 : SL_NEED_IP6;
+		found |= r->flags & extended ? SL_NEED_EXTENDED : 0;
+	}
+	return found;
 }
 
-int sl_program_load(struct sl_xdp_engine *skel, const struct sl_store *store)
+uint32_t sl_program_needed(const struct sl_store *store, uint64_t generation)
+{
+	static const uint32_t when[] = {
+#define WHEN(name, needs) [SL_TAIL_##name] = needs,
+		SL_TAILS(WHEN)
+#undef WHEN
+	};
+	uint32_t found = generation ? needs(store, generation) : SL_NEED_NOTHING, needed = 0;
+
+	for (int i = 0; i < SL_TAIL_COUNT; i++)
+		if ((when[i] & found) == when[i])
+			needed |= 1u << i;
+	return needed;
+}
+
+struct bpf_program *sl_program_tail(const struct sl_xdp_engine *skel, enum sl_tail tail)
+{
+	struct bpf_program *const program[] = {
+#define PROGRAM(name, needs) [SL_TAIL_##name] = skel->progs.sl_xdp_##name,
+		SL_TAILS(PROGRAM)
+#undef PROGRAM
+	};
+
+	return program[tail];
+}
+
+const char *sl_program_name(enum sl_tail tail)
+{
+	static const char *const names[] = {
+#define NAME(name, needs) [SL_TAIL_##name] = #name,
+		SL_TAILS(NAME)
+#undef NAME
+	};
+
+	return names[tail];
+}
+
+int sl_program_load(struct sl_xdp_engine *skel)
 {
 	int err = sl_xdp_engine__load(skel);
 
-#define ENTER(program, place)                                                                      \
-	if (!err && has_pools(store))                                                              \
-		err = bpf_map_update_elem(bpf_map__fd(skel->maps.tails), &(uint32_t){ place },     \
-					  &(int){ bpf_program__fd(skel->progs.program) },          \
-					  BPF_ANY);
-	SL_TAILS_FULLNAT(ENTER)
-#undef ENTER
+	for (uint32_t i = 0; i < SL_TAIL_COUNT && !err; i++) {
+		struct bpf_program *program = sl_program_tail(skel, (enum sl_tail)i);
+		int fd = bpf_program__fd(program);
+
+		if (bpf_program__autoload(program))
+			err = bpf_map_update_elem(bpf_map__fd(skel->maps.tails), &i, &fd, BPF_ANY);
+	}
 	return err;
 }
 
-int sl_program_open(struct sl_xdp_engine **skel, const struct sl_store *store, uint32_t port,
-		    char *log, size_t log_size)
+int sl_program_open(struct sl_xdp_engine **skel, const struct sl_store *store, char *log,
+		    size_t log_size)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .kernel_log_buf = log, .kernel_log_size = log_size);
 	int err;
@@ -70,12 +129,8 @@ int sl_program_open(struct sl_xdp_engine **skel, const struct sl_store *store, u
 	*skel = sl_xdp_engine__open_opts(&opts);
 	if (!*skel)
 		return -errno;
-	set_sizes(*skel, store->count, port);
+	set_sizes(*skel, store->count);
 	err = reuse_arrays(*skel, store);
-#define AUTOLOAD(program, place)                                                                   \
-	bpf_program__set_autoload((*skel)->progs.program, has_pools(store));
-	SL_TAILS_FULLNAT(AUTOLOAD)
-#undef AUTOLOAD
 	if (!err)
 		return 0;
 	sl_xdp_engine__destroy(*skel);

@@ -58,7 +58,8 @@ enum sl_verdict {
 	X(no_entry, SL_DROP, "full NAT: the flow table has no room for the flow")                  \
 	X(not_bound, SL_DROP, "to an address of a pool, but of no flow that is bound there")       \
 	X(missed, SL_DROP, "no worker got it: larger than its buffers, or none of them was free")  \
-	X(other_host, SL_PUNT, "a frame for another host's MAC address, as a switch floods them")
+	X(other_host, SL_PUNT, "a frame for another host's MAC address, as a switch floods them")  \
+	X(backend_no_route, SL_DROP, "no route through a port of ours leads to the backend")
 
 #define SL_REASON_ENUM(name, verdict, help) SL_REASON_##name,
 enum sl_reason { SL_REASONS(SL_REASON_ENUM) SL_REASON_COUNT };

@@ -1,44 +1,43 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* The tail calls of the XDP engine: indices in the map of programs.
- *
- * The program that is attached handles the common case. It continues by a tail call in another
- * program for ICMP, fragments, IPv6, limits, full NAT and answers to the sender. Each of these has
- * a stack of its own and is verified on its own, so the common case only pays one comparison.
- *
- * The first four indices are in the order of enum sl_packet_class from SL_CLASS_IP6 on, and those
- * from SL_TAIL_ICMP6 on in its order from SL_CLASS_ICMP6 on. The programs of full NAT are loaded
- * only for an instance with room for SNAT pools, because they take long to verify.
+/* The programs that XDP goes on in, by tail calls, for what is rare, limited, IPv6, of full NAT or
+ * to be answered: each has a stack of its own and is verified by itself, and the common path pays
+ * one comparison. All ports of an instance share them. Each is loaded when the first generation
+ * that needs it is published, before it is (control/xdp/programs.c), since verifying takes a tenth
+ * of a second.
  */
 #ifndef SL_ABI_TAILS_H
 #define SL_ABI_TAILS_H
 
-enum {
-	SL_TAIL_IP6,
-	SL_TAIL_ICMP,
-	SL_TAIL_FIRST_FRAGMENT,
-	SL_TAIL_FRAGMENT,
-	SL_TAIL_EXTENDED,
-	SL_TAIL_EXTENDED6,
-	SL_TAIL_ICMP6,
-	SL_TAIL_FIRST_FRAGMENT6,
-	SL_TAIL_FRAGMENT6,
-	SL_TAIL_ANSWER,
-	SL_TAIL_FULLNAT,
-	SL_TAIL_FULLNAT6,
-	SL_TAIL_SNAT_NEW,
-	SL_TAIL_SNAT_NEW6,
-	SL_TAIL_SNAT_REPLY,
-	SL_TAIL_SNAT_REPLY6,
-	SL_TAILS
+/* What is among the services of a generation, apart from IPv4 without limits. */
+enum sl_need {
+	SL_NEED_NOTHING = 0,
+	SL_NEED_IP6 = 1,
+	SL_NEED_EXTENDED = 2, /* or QUIC connection ids: what sl_needs_extended_path() says */
+	SL_NEED_FULLNAT = 4,
 };
 
-/*        program       place */
-#define SL_TAILS_FULLNAT(X)                                                                        \
-	X(sl_xdp_fullnat, SL_TAIL_FULLNAT)                                                         \
-	X(sl_xdp_fullnat6, SL_TAIL_FULLNAT6)                                                       \
-	X(sl_xdp_snat_new, SL_TAIL_SNAT_NEW)                                                       \
-	X(sl_xdp_snat_new6, SL_TAIL_SNAT_NEW6)                                                     \
-	X(sl_xdp_snat_reply, SL_TAIL_SNAT_REPLY)                                                   \
-	X(sl_xdp_snat_reply6, SL_TAIL_SNAT_REPLY6)
+/* sl_xdp_NAME in bpf/, and what there must be for a packet to get there: all of these. The order
+ * means nothing but their places in the map. */
+#define SL_TAILS(X)                                                                                \
+	X(fragment, SL_NEED_NOTHING)                                                               \
+	X(first_fragment, SL_NEED_NOTHING)                                                         \
+	X(icmp, SL_NEED_NOTHING)                                                                   \
+	X(answer, SL_NEED_NOTHING)                                                                 \
+	X(extended, SL_NEED_EXTENDED)                                                              \
+	X(first_fragment6, SL_NEED_IP6)                                                            \
+	X(ip6, SL_NEED_IP6)                                                                        \
+	X(fragment6, SL_NEED_IP6)                                                                  \
+	X(icmp6, SL_NEED_IP6)                                                                      \
+	X(extended6, SL_NEED_IP6 | SL_NEED_EXTENDED)                                               \
+	X(snat_reply, SL_NEED_FULLNAT)                                                             \
+	X(fullnat, SL_NEED_FULLNAT)                                                                \
+	X(snat_new, SL_NEED_FULLNAT)                                                               \
+	X(fullnat6, SL_NEED_IP6 | SL_NEED_FULLNAT)                                                 \
+	X(snat_reply6, SL_NEED_IP6 | SL_NEED_FULLNAT)                                              \
+	X(snat_new6, SL_NEED_IP6 | SL_NEED_FULLNAT)
+
+#define SL_TAIL_PLACE(name, needs) SL_TAIL_##name,
+enum sl_tail { SL_TAILS(SL_TAIL_PLACE) SL_TAIL_COUNT };
+#undef SL_TAIL_PLACE
 
 #endif

@@ -173,6 +173,8 @@ SL_INLINE enum sl_reason sl_route_exceptions(const struct sl_tables *t, struct s
 	if (!sl_seam_current(t))
 		return SL_REASON_torn_table;
 	if (!(flags & SL_BACKEND_RESOLVED)) {
+		if (flags & SL_BACKEND_NO_ROUTE)
+			return SL_REASON_backend_no_route;
 		counters->no_neighbour++;
 		return SL_REASON_no_neighbour;
 	}

@@ -282,7 +282,9 @@ SL_INLINE enum sl_reason sl_resolve_backend(const struct sl_tables *t, const str
 	flags = b->flags;
 	if (!sl_seam_current(t))
 		return SL_REASON_torn_table;
-	return flags & SL_BACKEND_RESOLVED ? SL_REASON_to_backend : SL_REASON_no_neighbour;
+	if (flags & SL_BACKEND_RESOLVED)
+		return SL_REASON_to_backend;
+	return flags & SL_BACKEND_NO_ROUTE ? SL_REASON_backend_no_route : SL_REASON_no_neighbour;
 }
 
 /* The next hop to a client: reads its route, at index `at`. Returns SL_REASON_to_client, or why it

@@ -61,7 +61,8 @@ static void random_backends(struct world *w, uint64_t *state, uint32_t service)
 		if (chance_once(state, 5))
 			b->flags &= (uint16_t) ~(SL_BACKEND_SERVES | SL_BACKEND_TAKES_NEW);
 		if (!resolved && chance_once(state, 3))
-			b->flags &= (uint16_t)~SL_BACKEND_RESOLVED;
+			b->flags = (b->flags & (uint16_t)~SL_BACKEND_RESOLVED) |
+				   (chance_once(state, 3) ? SL_BACKEND_NO_ROUTE : 0);
 		if (chance_once(state, 100))
 			b->counter_id = 100000;
 		if (chance_once(state, 2))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What happens to the interfaces of ports while they are served."""
+"""What happens to the interfaces and routes of a gateway while it serves."""
 
 import pytest
 from connection import one_request
@@ -64,3 +64,27 @@ def test_deleted_and_made_again(topology, serving):
     topology.address(topology.gateway, "cl0", f"{net.GATEWAY}/24")
     topology.address(topology.client, "eth0", f"{net.CLIENT}/24")
     net.wait_for("an answer", lambda: answers(topology), 20.0)
+
+
+def test_no_route(topology, serving):
+    """What goes to a backend that no route leads to any more is dropped for that, and goes on once
+    there is one again."""
+
+    def reasons():
+        return {row["name"]: row["packets"] for row in serving.json("stats")["reasons"]}
+
+    def state():
+        return serving.backends()["b1"]["state"]
+
+    b1 = topology.backends["b1"].address
+    for other in ("b2", "b3"):
+        serving.change("backend", "remove", "web", other, "--now")
+    topology.gateway.run("ip", "route", "add", "unreachable", f"{b1}/32")
+    net.wait_for("the loss", lambda: state() == "no-route")
+    before = reasons()
+    assert answers(topology) is None
+    after = reasons()
+    assert after["backend_no_route"] > before["backend_no_route"]
+    assert after["no_neighbour"] == before["no_neighbour"]
+    topology.gateway.run("ip", "route", "del", "unreachable", f"{b1}/32")
+    assert net.wait_for("an answer", lambda: answers(topology)) == "b1"

@@ -347,7 +347,7 @@ static void xdp(void)
 		end_packet(&ownership_outcome.torn);
 		return;
 	}
-	if (sl_owner_serves(0) && step(LOAD, &m->socket, 0, 0)) {
+	if (sl_owner_serves(0, 0) && step(LOAD, &m->socket, 0, 0)) {
 		step(PUSH, NULL, me->packet, 0);
 		end_packet(NULL);
 		return;

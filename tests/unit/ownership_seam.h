@@ -466,7 +466,6 @@ static uint32_t sl_track_miss(const struct sl_tables *t, const struct sl_flow_qu
 #define FRESH	    (NOW_NS + 3000000) /* the coarse clock is behind the worker's */
 #define OLD	    (NOW_NS - PATIENCE_NS - 1)
 
-static const uint32_t sl_port;
 static struct sl_queue seen_queue;
 static struct sl_worker seen_worker;
 

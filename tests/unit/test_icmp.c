@@ -274,6 +274,10 @@ static void test_left_alone(void **state)
 	world_publish(&f->w);
 	world_snapshot_all(&f->w);
 	assert_int_equal(decide(f), SL_REASON_no_neighbour);
+	f->w.service[UDP].backend[0].flags |= SL_BACKEND_NO_ROUTE;
+	world_publish(&f->w);
+	world_snapshot_all(&f->w);
+	assert_int_equal(decide(f), SL_REASON_backend_no_route);
 	assert_memory_equal(f->in.bytes, f->out.bytes, f->in.length);
 }
 

@@ -572,6 +572,12 @@ static void test_wanted(void **state)
 	assert_int_equal(decide(f), SL_REASON_no_neighbour);
 	assert_frame(&f->out, &f->in);
 	assert_int_equal(f->w.queue[0].service_counters[TCP + 1].no_neighbour, 1);
+	f->w.service[TCP].backend[0].flags |= SL_BACKEND_NO_ROUTE;
+	world_publish(&f->w);
+	world_snapshot_all(&f->w);
+	assert_int_equal(decide(f), SL_REASON_backend_no_route);
+	assert_frame(&f->out, &f->in);
+	assert_int_equal(f->w.queue[0].service_counters[TCP + 1].no_neighbour, 1);
 }
 
 /* Records that name what isn't there: never a byte outside the arrays (ASan looks on), never a

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Boots Debian's kernel with this build in an emulated machine and counts what it reports.
 
-    run.py [PART...]        parts: kernel xdp handover bound pktgen
+    run.py [PART...]        parts: kernel xdp neighbours handover bound pktgen
 
 The machine is emulated (TCG), not virtualised: it needs no /dev/kvm and runs anywhere, slowly. It
 has no network but two cables, whose far ends are in this process (wire.py). It ends with us,
@@ -23,7 +23,7 @@ import image
 import wire
 
 os.environ["PATH"] += ":/usr/sbin:/sbin"  # where users may lack them
-PARTS = ("kernel", "xdp", "handover", "bound", "pktgen")
+PARTS = ("kernel", "xdp", "neighbours", "handover", "bound", "pktgen")
 SECONDS = int(os.environ.get("SLUICE_VM_SECONDS", "600"))  # all of it, at most
 BUILD = os.environ.get("SLUICE_BUILD") or os.path.join(image.HERE, "../../build")
 
