@@ -1,23 +1,24 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* The programs that XDP goes on in, by tail calls, for what is rare, limited, IPv6, of full NAT or
- * to be answered: each has a stack of its own and is verified by itself, and the common path pays
- * one comparison. All ports of an instance share them. Each is loaded when the first generation
- * that needs it is published, before it is (control/xdp/programs.c), since verifying takes a tenth
- * of a second.
+/* The tail programs: XDP programs in which the entry program continues by a tail call, for packets
+ * that are rare, limited, IPv6, of full NAT or to be answered. Each has a stack of its own and is
+ * verified on its own; the common path pays one comparison for them. All ports share them.
+ *
+ * Verifying one takes a tenth of a second, so control loads a program only when a generation needs
+ * it, before it publishes that generation (control/xdp/programs.c).
  */
 #ifndef SL_ABI_TAILS_H
 #define SL_ABI_TAILS_H
 
-/* What is among the services of a generation, apart from IPv4 without limits. */
+/* What the services of a generation use beyond IPv4 without limits. */
 enum sl_need {
 	SL_NEED_NOTHING = 0,
 	SL_NEED_IP6 = 1,
-	SL_NEED_EXTENDED = 2, /* or QUIC connection ids: what sl_needs_extended_path() says */
+	SL_NEED_EXTENDED = 2, /* limits or QUIC connection ids: see sl_needs_extended_path() */
 	SL_NEED_FULLNAT = 4,
 };
 
-/* sl_xdp_NAME in bpf/, and what there must be for a packet to get there: all of these. The order
- * means nothing but their places in the map. */
+/* X(NAME, needs): the program sl_xdp_NAME in bpf/. It is loaded once the services use all that it
+ * needs. The order here is that of the map of programs. */
 #define SL_TAILS(X)                                                                                \
 	X(fragment, SL_NEED_NOTHING)                                                               \
 	X(first_fragment, SL_NEED_NOTHING)                                                         \
