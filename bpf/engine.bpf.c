@@ -36,8 +36,8 @@ __uint(xsk_prog_version, 1) SEC("xdp_metadata");
 
 char sl_licence[] SEC("license") = "Dual BSD/GPL";
 
-/* The xsks_map of each port, by the index of the port. The tail programs, which all ports share, use
- * it where the entry program uses its own xsks_map. */
+/* The xsks_map of each port, by the index of the port. The tail programs, which all ports share,
+ * use it where the entry program uses its own xsks_map. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
 	__uint(max_entries, SL_PORTS_MAX);

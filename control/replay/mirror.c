@@ -126,12 +126,6 @@ void sl_mirror_touch(struct sl_mirror *mirror)
 	(void)mirror;
 }
 
-uint32_t sl_mirror_link_events(const struct sl_mirror *mirror)
-{
-	(void)mirror;
-	return 0; /* nothing happens to these links */
-}
-
 void sl_mirror_ask(struct sl_mirror *mirror, const union sl_addr *addr, uint16_t port)
 {
 	(void)mirror;

@@ -288,7 +288,7 @@ int sl_xdp_prepare(struct sl_attachment **attachment, struct sl_programs *progra
 	if (!err)
 		err = enter_port(a, index, error);
 	if (!err) {
-		a->entry = sl_programs_entry(programs, port, index, is_veth(port->device), a->xsks,
+		a->entry = sl_programs_entry(programs, port, index, is_veth(a->ifindex), a->xsks,
 					     error);
 		err = a->entry < 0 ? a->entry : 0;
 	}
@@ -324,7 +324,7 @@ void sl_xdp_release(struct sl_attachment *a)
 
 static bool is_ours(const char *pin)
 {
-	static const char *const names[] = { "egress", "sockets", "handover" };
+	static const char *const names[] = { "egress", "sockets", "handoffs" };
 	static const char *const kinds[] = { "link-", "xsks-", "tails-", "entry-" };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)

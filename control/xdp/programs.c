@@ -88,7 +88,7 @@ static uint64_t identify(const struct sl_programs *p, const struct sl_xdp_engine
 		id = mix(id, map_id(p->store->fd[i]));
 	id = mix(id, map_id(p->egress));
 	id = mix(id, map_id(p->sockets));
-	return mix(id, map_id(p->handover));
+	return mix(id, map_id(p->handoffs));
 }
 
 /* ---- pins ---- */
@@ -191,15 +191,15 @@ static int set_open(struct sl_programs *p, char error[SL_ERROR_MAX])
 	if (p->egress >= 0)
 		p->sockets = map_open(p, "sockets", skel->maps.sockets, error);
 	if (p->sockets >= 0)
-		p->handover = map_open(p, "handover", skel->maps.handover, error);
-	if (p->handover >= 0) {
+		p->handoffs = map_open(p, "handoffs", skel->maps.handoffs, error);
+	if (p->handoffs >= 0) {
 		p->id = identify(p, skel);
 		snprintf(name, sizeof(name), "tails-%016llx", (unsigned long long)p->id);
 		p->tails = map_open(p, name, skel->maps.tails, error);
 	}
 	err = p->egress < 0	? p->egress
 	      : p->sockets < 0	? p->sockets
-	      : p->handover < 0 ? p->handover
+	      : p->handoffs < 0 ? p->handoffs
 	      : p->tails < 0	? p->tails
 				: 0;
 	sl_xdp_engine__destroy(skel);
@@ -220,7 +220,7 @@ int sl_programs_open(struct sl_programs **programs, const struct sl_store *store
 				   .tails = -1,
 				   .egress = -1,
 				   .sockets = -1,
-				   .handover = -1 };
+				   .handoffs = -1 };
 	err = set_open(p, error);
 	if (err) {
 		sl_programs_close(p);
@@ -242,8 +242,8 @@ void sl_programs_close(struct sl_programs *p)
 		close(p->egress);
 	if (p->sockets >= 0)
 		close(p->sockets);
-	if (p->handover >= 0)
-		close(p->handover);
+	if (p->handoffs >= 0)
+		close(p->handoffs);
 	free(p);
 }
 
@@ -294,7 +294,7 @@ static int open_one(const struct sl_programs *p, struct sl_xdp_engine **skel, in
 	if (!err)
 		err = bpf_map__reuse_fd((*skel)->maps.sockets, p->sockets);
 	if (!err)
-		err = bpf_map__reuse_fd((*skel)->maps.handover, p->handover);
+		err = bpf_map__reuse_fd((*skel)->maps.handoffs, p->handoffs);
 	return err;
 }
 

@@ -12,7 +12,7 @@
  *     BPF_DIR/entry-ID-PORT   the entry program of a port
  *     BPF_DIR/egress          interfaces by port
  *     BPF_DIR/sockets         every port's xsks_map
- *     BPF_DIR/handover        what one program leaves to the next
+ *     BPF_DIR/handoffs        what one program leaves to the next
  *
  * ID is a digest of all that went into them: the object file, the sizes that are constants in it,
  * the maps by their kernel ids; of an entry its port too. What has another ID is of another build
@@ -29,7 +29,7 @@ struct sl_programs {
 	const struct sl_store *store;
 	const struct sl_store_where *where;
 	uint64_t id;
-	int tails, egress, sockets, handover; /* descriptors */
+	int tails, egress, sockets, handoffs; /* descriptors */
 	uint32_t loaded;		      /* tails, by bit of enum sl_tail */
 	uint32_t n_loaded, n_adopted;	      /* programs since the last look at them */
 };
