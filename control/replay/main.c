@@ -12,11 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../tables/nat_pools.h"
 #include "capture.h"
 #include "names.h"
 #include "tables.h"
 
-enum { MACS_MAX = 64 };
+enum { MACS_MAX = 64, TURN_NS = 10000000 };
 
 struct replay {
 	struct sl_control control;
@@ -35,6 +36,7 @@ struct replay {
 
 	uint64_t start_ns; /* of the first packet */
 	uint64_t now_ns;   /* from the capture; never goes back */
+	uint64_t turns;	   /* of control's upkeep, due by then */
 	uint64_t packets, cut;
 	uint64_t others; /* addressed to other hosts */
 	uint64_t verdicts[SL_DROP + 1];
@@ -114,15 +116,34 @@ static void address_to_port(const struct replay *r, struct sl_frame *frame)
 		memcpy(frame->data, sl_net_port(r->control.net, r->port)->mac, 6);
 }
 
+/* What control does in time: ports of pools become free whose flows are over. By the clock of the
+ * capture, and after a long silence in it no more than once for each port. */
+static void pass_time(struct replay *r)
+{
+	struct sl_root *root = sl_store_root(&r->control.store);
+	uint64_t elapsed_ns = r->now_ns - r->start_ns, turns = elapsed_ns / TURN_NS - r->turns;
+
+	r->turns += turns;
+	if (turns > sl_nat_pools_turns(&r->control))
+		turns = sl_nat_pools_turns(&r->control);
+	while (turns--) {
+		root->origin_ns = sl_clock_ns() - elapsed_ns; /* what control counts from */
+		sl_nat_pools_tick(&r->control);
+	}
+}
+
 static int replay_one(struct replay *r, struct sl_captured *p, char error[SL_ERROR_MAX])
 {
 	struct sl_names_key key = sl_names_key(&p->frame);
 	enum sl_verdict verdict = SL_DROP;
 	struct sl_subject subject = { 0 };
+	uint64_t now;
 	int reason;
 
+	now = ticks(r, p->time_ns);
+	pass_time(r);
 	address_to_port(r, &p->frame);
-	reason = r->kind->decide(r->engine, &p->frame, ticks(r, p->time_ns));
+	reason = r->kind->decide(r->engine, &p->frame, now);
 	r->packets++;
 	r->others += reason == SL_REASON_other_host;
 	r->cut += p->cut;

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Two sorted lists: services by VIP and endpoint, and backends by address, endpoint and service. If
  * several services share a backend, the first one in the model gets its replies, as in the
- * records. */
+ * records. And a hash table of the datagrams whose first fragment was seen lately; an entry
+ * replaces the one before it. */
 #include "names.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../dataplane/abi/cuckoo.h"
 #include "../../dataplane/core/parse6.h"
 #include "../../dataplane/core/quote6.h"
 
@@ -18,7 +20,15 @@ struct named {
 	const uint8_t *mac; /* backends: the next hop's MAC */
 };
 
+enum { DATAGRAMS = 4096 };
+
+struct datagram {
+	struct sl_names_key key;
+	struct sl_subject subject; /* of its first fragment; as if that had been sent */
+};
+
 struct sl_names {
+	struct datagram *datagram;
 	struct named *service, *backend;
 	size_t n_services, n_backends;
 	const struct sl_config_service **of; /* the services by index */
@@ -76,10 +86,11 @@ struct sl_names *sl_names_new(const struct sl_model *model)
 		return NULL;
 	for (size_t i = 0; i < model->n; i++)
 		backends += model->service[i]->n;
+	n->datagram = calloc(DATAGRAMS, sizeof(*n->datagram));
 	n->of = calloc(model->n + 1, sizeof(*n->of));
 	n->service = calloc(model->n + 1, sizeof(*n->service));
 	n->backend = calloc(backends + 1, sizeof(*n->backend));
-	if (n->of && n->service && n->backend) {
+	if (n->datagram && n->of && n->service && n->backend) {
 		fill(n, model);
 		return n;
 	}
@@ -91,6 +102,7 @@ void sl_names_free(struct sl_names *names)
 {
 	if (!names)
 		return;
+	free(names->datagram);
 	free(names->of);
 	free(names->service);
 	free(names->backend);
@@ -129,6 +141,33 @@ static struct sl_names_key quoted6(const struct sl_packet *p, const struct sl_pa
 				      .dst_endpoint = sl_endpoint(q.in.sport, q.in.protocol) };
 }
 
+static void note_fragment(const struct sl_packet *p, const struct sl_parsed *o,
+			  struct sl_names_key *key)
+{
+	const struct sl_ip4 *ip = sl_packet_at(p, o->l3, sizeof(*ip));
+
+	key->fragment =
+		ip && (o->kind == SL_PARSED_FRAGMENT || o->kind == SL_PARSED_FIRST_FRAGMENT);
+	if (key->fragment) {
+		key->id = sl_ntohs(ip->id);
+		key->protocol = o->protocol;
+	}
+}
+
+/* layout: as sl_layout6_first_fragment_impl() has it. */
+static void note_fragment6(const struct sl_packet *p, const struct sl_parsed *o, uint64_t layout,
+			   struct sl_names_key *key)
+{
+	uint32_t at = o->kind == SL_PARSED_FRAGMENT ? o->l4 : layout >> 32 & 0xff;
+	const struct sl_ip6_extension *header = at ? sl_packet_at(p, at, sizeof(*header)) : NULL;
+
+	key->fragment = header != NULL;
+	if (header) {
+		key->id = sl_ntohl(header->data);
+		key->protocol = header->next;
+	}
+}
+
 struct sl_names_key sl_names_key(const struct sl_frame *frame)
 {
 	struct sl_packet p = { .data = frame->data,
@@ -140,11 +179,15 @@ struct sl_names_key sl_names_key(const struct sl_frame *frame)
 	sl_parse(&p, &o);
 	if (o.kind == SL_PARSED_IP4 && o.protocol == SL_PROTO_ICMP)
 		return quoted(&p, &o);
+	note_fragment(&p, &o, &key);
 	if (o.kind ==
 	    SL_PARSED_FIRST_FRAGMENT) /* the fragment of the datagram that has the ports */
 		o.kind = sl_parse_transport(&p, &o, p.length - o.l4);
 	if (o.kind == SL_PARSED_IP6) {
-		sl_parse6(&p, (uint32_t)sl_layout6_first_fragment_impl(&p, o.l3), &o);
+		uint64_t layout = sl_layout6_first_fragment_impl(&p, o.l3);
+
+		sl_parse6(&p, (uint32_t)layout, &o);
+		note_fragment6(&p, &o, layout, &key);
 		if (o.kind == SL_PARSED_IP6 && o.protocol == SL_PROTO_ICMP6)
 			return quoted6(&p, &o);
 		key.src = o.src6;
@@ -269,15 +312,27 @@ static const struct named *reply_of(const struct sl_names *names, const struct n
 	return NULL;
 }
 
-struct sl_subject sl_names_find(const struct sl_names *names, const struct sl_names_key *before,
-				const struct sl_frame *after, enum sl_reason reason)
+static struct datagram *datagram_of(struct sl_names *names, const struct sl_names_key *key)
+{
+	uint64_t hash =
+		sl_cuckoo_hash(&key->src, key->id, 0) ^ sl_cuckoo_hash(&key->dst, key->protocol, 1);
+
+	return &names->datagram[hash % DATAGRAMS];
+}
+
+static bool same_datagram(const struct sl_names_key *a, const struct sl_names_key *b)
+{
+	return a->id == b->id && a->protocol == b->protocol && sl_addr_equal(&a->src, &b->src) &&
+	       sl_addr_equal(&a->dst, &b->dst);
+}
+
+static struct sl_subject of_flow(const struct sl_names *names, const struct sl_names_key *before,
+				 const struct sl_frame *after, enum sl_reason reason)
 {
 	struct named key = { .addr = before->dst, .endpoint = before->dst_endpoint };
 	struct sl_subject subject = { 0 };
 	const struct named *found;
 
-	if (sl_reason_punts(reason) || !before->dst_endpoint)
-		return subject;
 	found = first(names->service, names->n_services, &key, by_endpoint);
 	if (!found)
 		found = first_range(names, &key);
@@ -296,6 +351,26 @@ struct sl_subject sl_names_find(const struct sl_names *names, const struct sl_na
 	if (found) {
 		subject.backend = found->name;
 		subject.service = names->of[found->service]->name;
+	}
+	return subject;
+}
+
+struct sl_subject sl_names_find(struct sl_names *names, const struct sl_names_key *before,
+				const struct sl_frame *after, enum sl_reason reason)
+{
+	struct datagram *d = datagram_of(names, before);
+	struct sl_subject subject = { 0 };
+
+	if (sl_reason_punts(reason))
+		return subject;
+	if (before->dst_endpoint) {
+		subject = of_flow(names, before, after, reason);
+		if (before->fragment)
+			*d = (struct datagram){ *before, subject };
+	} else if (before->fragment && d->key.fragment && same_datagram(&d->key, before)) {
+		subject = d->subject;
+		if (!sl_reason_leaves(reason))
+			subject.backend = NULL;
 	}
 	return subject;
 }

@@ -21,6 +21,10 @@ struct sl_subject {
 struct sl_names_key {
 	union sl_addr src, dst;
 	uint32_t src_endpoint, dst_endpoint; /* 0: no flow */
+	/* Of a fragment: what is the same in all of its datagram. The first one alone has ports. */
+	uint32_t id;
+	uint8_t protocol;
+	bool fragment;
 };
 
 /* The names belong to the model. NULL: no memory. */
@@ -29,8 +33,9 @@ void sl_names_free(struct sl_names *names);
 
 struct sl_names_key sl_names_key(const struct sl_frame *frame);
 
-/* `before`: the key of the frame as it came in. */
-struct sl_subject sl_names_find(const struct sl_names *names, const struct sl_names_key *before,
+/* `before`: the key of the frame as it came in. A later fragment gets the names of its datagram's
+ * first, which are remembered. */
+struct sl_subject sl_names_find(struct sl_names *names, const struct sl_names_key *before,
 				const struct sl_frame *after, enum sl_reason reason);
 
 #endif

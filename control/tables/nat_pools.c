@@ -223,6 +223,11 @@ static void rest(struct sl_control *c, uint32_t region)
 	}
 }
 
+uint32_t sl_nat_pools_turns(const struct sl_control *c)
+{
+	return regions(c) * (65536 / WORDS_ONCE);
+}
+
 /* A turn: the next words of the next region. */
 void sl_nat_pools_tick(struct sl_control *c)
 {

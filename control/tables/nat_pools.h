@@ -31,6 +31,9 @@ uint32_t sl_nat_pools_region(const struct sl_control *c, const union sl_addr *ad
 /* Goes on clearing. */
 void sl_nat_pools_tick(struct sl_control *c);
 
+/* How many turns look at every port once. */
+uint32_t sl_nat_pools_turns(const struct sl_control *c);
+
 /* Ports of a pool, and how many of them are bound, as last counted. */
 struct sl_nat_pools_use {
 	uint64_t ports;

@@ -368,6 +368,7 @@ SL_INLINE void sl_classify4(const struct sl_tables *t, const struct sl_packet *p
 	}; /* clang may load members that a branch left unset, which the verifier refuses */
 	enum sl_reason reason;
 	union sl_addr to;
+	uint32_t options;
 
 	sl_parse(p, &o);
 	w->l3 = (uint8_t)o.l3;
@@ -377,8 +378,9 @@ SL_INLINE void sl_classify4(const struct sl_tables *t, const struct sl_packet *p
 		return;
 	}
 	/* Dropped (RFC 7126, 4.3 and 4.4), as IPv6's are that have segments left. */
-	if (sl_unlikely(o.l4 > o.l3 + sizeof(struct sl_ip4)) &&
-	    sl_source_routed(p, o.l3, o.l4 - o.l3))
+	options = o.l4 - o.l3 - (uint32_t)sizeof(struct sl_ip4);
+	sl_opaque(options); /* or the verifier walks on with two lengths */
+	if (sl_unlikely((int32_t)options > 0) && sl_source_routed(p, o.l3, o.l4 - o.l3))
 		o.kind = SL_PARSED_CHAIN;
 	if (sl_likely(o.kind == SL_PARSED_FLOW)) {
 		union sl_addr dst = sl_addr4(o.dst), src;

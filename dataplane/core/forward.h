@@ -80,13 +80,19 @@ SL_INLINE uint32_t sl_slot_forced(uint32_t slot, uint32_t named, uint32_t *force
 	return (slot & (is - 1)) | (sl_slot(named, 0, SL_SLOT_OPEN) & -is);
 }
 
-/* Whether a packet of this length can be sent to the backend; `backend` counts from 1. */
-SL_INLINE bool sl_route_goes(const struct sl_tables *t, const struct sl_service *s,
-			     uint32_t backend, uint32_t length)
+/* Whether a packet of this length can be sent to the backend; `backend` counts from 1. Without a
+ * branch for each condition, since the verifier would walk all that follows again. */
+SL_INLINE uint32_t sl_route_goes(const struct sl_tables *t, const struct sl_service *s,
+				 uint32_t backend, uint32_t length)
 {
 	const struct sl_backend *b = sl_seam_backend(t, (uint64_t)s->backends + backend - 1);
+	uint32_t fits;
 
-	return b && b->flags & SL_BACKEND_RESOLVED && length <= b->mtu;
+	if (!b)
+		return 0;
+	fits = (length - b->mtu - 1) >> 31 & (b->flags & SL_BACKEND_RESOLVED) / SL_BACKEND_RESOLVED;
+	sl_opaque(fits);
+	return fits;
 }
 
 /* The backend that the packet's slot leads to; 0: none. named: the backend of the packet's server

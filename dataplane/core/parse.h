@@ -127,19 +127,28 @@ SL_INLINE void sl_parse(const struct sl_packet *p, struct sl_parsed *o)
  * length. */
 SL_INLINE bool sl_source_routed_impl(const struct sl_packet *p, uint32_t l3, uint32_t header)
 {
-	uint32_t next = sizeof(struct sl_ip4);
+	uint32_t at = l3 + sizeof(struct sl_ip4), end = l3 + header;
 
-	for (uint32_t at = sizeof(struct sl_ip4); at < SL_IP4_HEADER_MAX; at++) {
+	for (int i = 0; i < 40 && at < end; i++) {
 		const uint8_t *option;
+		uint32_t kind, length, not_nop, nop;
 
-		if (at != next || at >= header)
-			continue;
-		option = sl_packet_at(p, l3 + at, 2);
-		if (!option || option[0] == SL_IP4_OPTIONS_END)
+		/* As mss.h has it: l3 + 60 is the most. */
+		sl_opaque(at);
+		at &= 127;
+		option = sl_packet_at(p, at, 2);
+		if (!option)
 			return false;
-		if (option[0] == SL_IP4_LOOSE_ROUTE || option[0] == SL_IP4_STRICT_ROUTE)
+		kind = option[0];
+		not_nop = kind ^ SL_IP4_NO_OPERATION;
+		sl_opaque(not_nop);
+		nop = (not_nop - 1) >> 31;
+		length = (option[1] & (nop - 1)) | nop;
+		if (kind == SL_IP4_OPTIONS_END || !length)
+			return false;
+		if (kind == SL_IP4_LOOSE_ROUTE || kind == SL_IP4_STRICT_ROUTE)
 			return true;
-		next += option[0] == SL_IP4_NO_OPERATION || !option[1] ? 1 : option[1];
+		at += length;
 	}
 	return false;
 }

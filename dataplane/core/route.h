@@ -215,7 +215,12 @@ SL_INLINE uint32_t sl_track(const struct sl_tables *t, const struct sl_flow_quer
 		backend = sl_track_lookup(t, query, at);
 	if (sl_likely(backend))
 		return backend;
-	*at = (struct sl_flow_at){ .bucket = NULL };
+	at->bucket = NULL;
+#ifndef __bpf__
+	/* They are never read without a bucket, but gcc warns. XDP's stack has no room for this. */
+	at->way = 0;
+	at->value = 0;
+#endif
 	backend = sl_track_new(t, query);
 	if (sl_unlikely(backend == SL_TRACK_NO_ROOM)) {
 		struct sl_flow_query full = *query;

@@ -96,8 +96,6 @@ struct sl_ip4 { /* RFC 791 */
 #define SL_IP4_MORE	0x2000
 #define SL_IP4_DF	0x4000 /* don't fragment */
 
-#define SL_IP4_HEADER_MAX 60
-
 enum { /* types of options */
        SL_IP4_OPTIONS_END = 0,
        SL_IP4_NO_OPERATION = 1,

@@ -31,6 +31,7 @@ static int setup(void **state)
 	world_add_service(&w, VIP, 53, FRAME_UDP, 16);
 	world_add_backend(&w, 0, B1, 53, mac, 1);
 	w.service[0].backend[0].mtu = MTU;
+	memcpy(w.port[0].mac, (uint8_t[]){ 2, 0, 0, 0, 0, 1 }, 6);
 	world_set_slots(&w, 0, sl_slot(1, 0, SL_SLOT_CLOSED));
 	world_publish(&w);
 	world_snapshot_all(&w);

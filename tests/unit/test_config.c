@@ -273,7 +273,7 @@ static const struct refusal refusals[] = {
 	  "as: "
 	  "mac = \"02:00:00:00:00:01\";" },
 	{ HOPS(HOP("10.0.0.0/8", "p", "01:00:5e:00:00:01")),
-	  "t.conf:3: next_hops[0].mac: 01:00:5e:00:00:01 is no single host's; give the next hop's "
+	  "t.conf:3: next_hops[0].mac: 01:00:5e:00:00:01 is no single host's; give one host's "
 	  "own" },
 	{ HOPS(HOP("10.0.0.0/8", "p", MAC) ",\n" HOP("10.0.0.0/8", "p", MAC)),
 	  "t.conf:4: next_hops[1].prefix: is that of the next hop on line 3 already; leave one of "

@@ -62,6 +62,7 @@ static int setup(void **state)
 	}
 	memcpy(w->port[0].mac, (uint8_t[]){ MAC_GATEWAY }, 6);
 	memcpy(w->port[1].mac, (uint8_t[]){ MAC_INNER }, 6);
+	w->port[0].address[0] = sl_port_address((uint8_t[]){ MAC_INNER }); /* all come in there */
 	r = world_add_route(w, 0, 0, SL_ROUTE_VIA);
 	memcpy(r->dst_mac, (uint8_t[]){ MAC_CLIENT }, 6);
 	memcpy(r->src_mac, (uint8_t[]){ MAC_GATEWAY }, 6);

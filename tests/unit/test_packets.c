@@ -70,6 +70,7 @@ static int setup(void **state)
 	}
 	memcpy(w->port[0].mac, (uint8_t[]){ MAC_GATEWAY }, 6);
 	memcpy(w->port[1].mac, (uint8_t[]){ MAC_INNER }, 6);
+	w->port[0].address[0] = sl_port_address((uint8_t[]){ MAC_INNER }); /* all come in there */
 	r = world_add_route(w, CLIENT, 32, SL_ROUTE_VIA);
 	memcpy(r->dst_mac, (uint8_t[]){ MAC_CLIENT }, 6);
 	memcpy(r->src_mac, (uint8_t[]){ MAC_GATEWAY }, 6);
@@ -535,6 +536,7 @@ static void test_arp(void **state)
 
 	for (size_t i = 0; i < sizeof(refused) / sizeof(*refused); i++) {
 		spec = refused[i];
+		memcpy(spec.eth_dst, arp_request.eth_dst, 6);
 		memcpy(spec.eth_src, arp_request.eth_src, 6);
 		spec.sender = CLIENT;
 		if (!spec.target)
