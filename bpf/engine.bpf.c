@@ -199,6 +199,7 @@ SL_INLINE int steer(struct xdp_md *ctx, const struct sl_tables *t, struct sl_loo
 	return -1;
 }
 
+/* Counts the reason and transmits or drops the packet. */
 SL_INLINE int leave(const struct sl_tables *t, enum sl_reason reason, uint16_t port, bool entry)
 {
 	int verdict = XDP_DROP;
@@ -436,6 +437,7 @@ SL_INLINE int extended(struct xdp_md *ctx, bool is_ipv6)
 	return finish(ctx, &t, &p, reason, port, false);
 }
 
+/* Answers a packet with the reason that the program before passed on. */
 SL_INLINE int answer(struct xdp_md *ctx)
 {
 	const struct handoff *h = sl_map_at(handoffs, 0);
