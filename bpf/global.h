@@ -96,16 +96,50 @@ __attribute__((noinline)) uint32_t sl_limit_check_one_global(uint64_t what, uint
 	return sl_limit_check_one_impl(&t, &query, 0);
 }
 
-/* what: sl_policer_query_pack(), with 62 ends and 63 limited. */
+/* what: sl_policer_query_pack(), with 62 ends and 63 limited. key: with 63 ends one side alone. */
 __attribute__((noinline)) uint32_t sl_track_charge_global(uint64_t what, uint64_t q0, uint64_t q1,
 							  uint64_t key, uint64_t now)
 {
 	struct sl_policer_query packet = sl_policer_query_unpack(what, q0, q1, now);
+	uint8_t event = what >> 62 & 1	     ? SL_EVENT_END
+			: key & SL_FLOW_BUSY ? SL_EVENT_HALF_CLOSE
+					     : SL_EVENT_DATA;
 	struct sl_tables t;
 
 	if (!sl_tables_snapshot_bank(&t, what >> 61 & 1, 0))
 		return SL_POLICER_UNLIMITED;
-	return sl_track_charge_impl(&t, key, what >> 62 & 1, what >> 63 & 1, &packet);
+	return sl_track_charge_impl(&t, key & ~SL_FLOW_BUSY, event, what >> 63 & 1, &packet);
+}
+
+/* What it looks at is in no bank. */
+__attribute__((noinline)) uint32_t sl_window_global(uint64_t index, uint64_t seq_ack, uint64_t what)
+{
+	return sl_window_impl(NULL, (uint32_t)index, seq_ack, (uint32_t)what);
+}
+
+SL_INLINE uint32_t sl_window(const struct sl_tables *t, uint32_t index, uint64_t seq_ack,
+			     uint32_t what)
+{
+	(void)t;
+	return sl_window_global(index, seq_ack, what);
+}
+
+/* place: 32..63 what. */
+__attribute__((noinline)) int sl_segment_global(uint64_t index, uint64_t seq_ack, uint64_t flow,
+						uint64_t now)
+{
+	struct sl_tables t;
+
+	if (sl_tables_snapshot(&t))
+		sl_segment_impl(&t, (uint32_t)index, seq_ack, index >> 32, flow, now);
+	return 0;
+}
+
+SL_INLINE void sl_segment(const struct sl_tables *t, uint32_t index, uint64_t seq_ack,
+			  uint32_t what, uint64_t key, uint64_t now)
+{
+	(void)t;
+	sl_segment_global(index | (uint64_t)what << 32, seq_ack, key, now);
 }
 
 __attribute__((noinline)) uint64_t sl_track_value_global(uint64_t key, uint64_t now)
@@ -206,6 +240,43 @@ __attribute__((noinline)) int sl_fragment_enter_global(struct xdp_md *ctx, uint6
 	return 0;
 }
 
+/* where, to: as fragment_id.h has them. */
+__attribute__((noinline)) int sl_fragment_rename_global(struct xdp_md *ctx, uint64_t where,
+							uint64_t to)
+{
+	struct sl_packet p = sl_packet_of(ctx, 0);
+	struct sl_tables t;
+
+	if (sl_tables_snapshot(&t))
+		sl_fragment_rename_impl(&t, &p, (uint32_t)where, to);
+	return 0;
+}
+
+SL_INLINE void sl_fragment_rename(const struct sl_tables *t, struct sl_packet *p, uint32_t where,
+				  uint64_t to)
+{
+	(void)t;
+	sl_fragment_rename_global(p->frame, where, to);
+}
+
+/* where: 0..7 the offset of the message, 32 whether it's IPv6. */
+__attribute__((noinline)) int sl_quote_rename_global(struct xdp_md *ctx, uint64_t where)
+{
+	struct sl_packet p = sl_packet_of(ctx, 0);
+	struct sl_tables t;
+
+	if (sl_tables_snapshot(&t))
+		sl_quote_rename_impl(&t, &p, where & 0xff, where >> 32 & 1);
+	return 0;
+}
+
+SL_INLINE void sl_quote_rename(const struct sl_tables *t, struct sl_packet *p, uint32_t l4,
+			       bool is_ipv6)
+{
+	(void)t;
+	sl_quote_rename_global(p->frame, l4 | (uint64_t)is_ipv6 << 32);
+}
+
 SL_INLINE uint64_t sl_fragment_find(const struct sl_tables *t, const struct sl_packet *p,
 				    uint32_t where, bool guess)
 {
@@ -238,13 +309,14 @@ SL_INLINE uint32_t sl_track_miss(const struct sl_tables *t, const struct sl_flow
 }
 
 SL_INLINE enum sl_policer_verdict sl_track_charge(const struct sl_tables *t, uint64_t key,
-						  bool ends, bool limited,
+						  uint8_t event, bool limited,
 						  const struct sl_policer_query *packet)
 {
+	uint64_t ends = event == SL_EVENT_END, half = event == SL_EVENT_HALF_CLOSE;
+
 	return (enum sl_policer_verdict)sl_track_charge_global(
-		sl_policer_query_pack(t, packet, 0) | (uint64_t)ends << 62 |
-			(uint64_t)limited << 63,
-		packet->client.q[0], packet->client.q[1], key, packet->now);
+		sl_policer_query_pack(t, packet, 0) | ends << 62 | (uint64_t)limited << 63,
+		packet->client.q[0], packet->client.q[1], key | half << 63, packet->now);
 }
 
 SL_INLINE uint64_t sl_track_value(const struct sl_tables *t, uint64_t key, uint64_t now)

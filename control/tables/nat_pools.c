@@ -21,11 +21,13 @@ static uint32_t regions(const struct sl_control *c)
 	return c->store.count[SL_ARRAY_snat_ports] / SL_SNAT_LINES;
 }
 
-static uint64_t *words(const struct sl_control *c, uint32_t region)
+/* The word of a port. */
+static uint64_t *word_at(const struct sl_control *c, uint32_t region, uint32_t port)
 {
-	return &((struct sl_snat_line *)c->store.base[SL_ARRAY_snat_ports] +
-		 (size_t)region * SL_SNAT_LINES)
-			->key[0];
+	struct sl_snat_line *line = c->store.base[SL_ARRAY_snat_ports];
+
+	line += (size_t)region * SL_SNAT_LINES + port / SL_SNAT_PORTS_PER_LINE;
+	return &line->key[port % SL_SNAT_PORTS_PER_LINE];
 }
 
 uint32_t sl_nat_pools_region(const struct sl_control *c, const union sl_addr *addr)
@@ -210,7 +212,6 @@ static void rest(struct sl_control *c, uint32_t region)
 {
 	struct sl_region *r = &c->region[region];
 	uint32_t now = sl_clock_ms() | 1;
-	uint64_t *word = words(c, region);
 
 	if (is_in_use(c, &r->addr)) {
 		r->idle_ms = 0;
@@ -218,7 +219,7 @@ static void rest(struct sl_control *c, uint32_t region)
 		r->idle_ms = now;
 	} else if (now - r->idle_ms > IDLE_MS) {
 		for (uint32_t i = 0; i < 65536; i++)
-			__atomic_store_n(&word[i], 0, __ATOMIC_RELAXED);
+			__atomic_store_n(word_at(c, region, i), 0, __ATOMIC_RELAXED);
 		*r = (struct sl_region){ 0 };
 	}
 }
@@ -233,7 +234,6 @@ void sl_nat_pools_tick(struct sl_control *c)
 {
 	uint32_t n = regions(c), region, from;
 	struct sl_region *r;
-	uint64_t *word;
 
 	if (!n)
 		return;
@@ -247,12 +247,12 @@ void sl_nat_pools_tick(struct sl_control *c)
 		c->snat_cursor = (region + 1) % n * 65536;
 		return;
 	}
-	word = words(c, region) + from;
 	for (uint32_t i = 0; i < WORDS_ONCE; i++) {
-		uint64_t is = __atomic_load_n(&word[i], __ATOMIC_ACQUIRE);
+		uint64_t *word = word_at(c, region, from + i);
+		uint64_t is = __atomic_load_n(word, __ATOMIC_ACQUIRE);
 
 		if (is && is_dead(c, is))
-			__atomic_compare_exchange_n(&word[i], &is, 0, false, __ATOMIC_RELAXED,
+			__atomic_compare_exchange_n(word, &is, 0, false, __ATOMIC_RELAXED,
 						    __ATOMIC_RELAXED);
 		else
 			r->seen += is != 0;

@@ -18,6 +18,7 @@
 enum {
 	OPENING_MS = 10000,
 	CLOSING_MS = 30000,
+	HALF_CLOSED_MS = 240000, /* RFC 5382, REQ-5 */
 };
 
 static uint64_t ticks(uint32_t ms)
@@ -28,6 +29,7 @@ static uint64_t ticks(uint32_t ms)
 struct sl_flow_timeouts sl_records_timeouts(const struct sl_config_service *conf)
 {
 	uint32_t idle = conf->idle_timeout_ms;
+	uint32_t half = idle < HALF_CLOSED_MS ? idle : HALF_CLOSED_MS;
 
 	return (struct sl_flow_timeouts){ .lifetime = {
 						  [SL_FLOW_OPENING] = ticks(
@@ -36,6 +38,8 @@ struct sl_flow_timeouts sl_records_timeouts(const struct sl_config_service *conf
 							  ticks(idle + idle / 15) + 1,
 						  [SL_FLOW_CLOSING] = ticks(
 							  idle < CLOSING_MS ? idle : CLOSING_MS),
+						  [SL_FLOW_HALF_CLOSED] =
+							  ticks(half + half / 15) + 1,
 					  } };
 }
 

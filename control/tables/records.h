@@ -27,7 +27,9 @@ void sl_records_begin(struct sl_control *c, struct sl_model *m);
 void sl_records_set_final_timeouts(struct sl_control *c, struct sl_model *m);
 
 /* Timeouts of entries by state, in ticks. A live entry's time may be a sixteenth of its lifetime
- * old (core/route.h), so that of established ones is that much longer than the idle timeout. */
+ * old (core/route.h), so that of established ones is that much longer than the idle timeout.
+ * Half-closed ones, of full NAT, live as long as established ones, but not much longer than RFC
+ * 5382 wants at least. */
 struct sl_flow_timeouts sl_records_timeouts(const struct sl_config_service *conf);
 
 /* How long a slot stays open after it moved: the idle timeout, and what data may take to bring an

@@ -47,7 +47,9 @@
 enum sl_flow_state {
 	SL_FLOW_OPENING,     /* only SYNs were seen so far */
 	SL_FLOW_ESTABLISHED, /* any other packet was seen */
-	SL_FLOW_CLOSING,     /* FIN or RST was seen, from either side */
+	SL_FLOW_CLOSING, /* FIN or RST was seen, from either side; in mode fullnat an RST, or the
+			  * FINs of both sides */
+	SL_FLOW_HALF_CLOSED, /* mode fullnat: the FIN of one side was seen */
 	SL_FLOW_STATES = 4,  /* as many as the field can hold */
 };
 

@@ -10,6 +10,9 @@
  * The key is stored xored with the value. When two writers use the same entry at once, a key that
  * ends up beside the other's value therefore matches nothing, and no compare-and-swap is needed.
  *
+ * The table also holds which identifications mode fullnat has given to datagrams; their values have
+ * another layout (core/fragment_id.h).
+ *
  * The hash covers source, destination, identification and, for IPv4, the protocol (for IPv6 only
  * the first fragment tells the protocol: RFC 8200, 4.5). It is keyed with the instance's secret
  * keys, so nobody can aim at the entry of someone else's datagram. Time counts units of 2^20 ns
@@ -20,10 +23,11 @@
 
 #include "flow.h"
 
-#define SL_FRAGMENT_BUCKETS 4096
+#define SL_FRAGMENT_BUCKETS 16384
 #define SL_FRAGMENT_WAYS    4
 #define SL_FRAGMENT_SHIFT   20
-#define SL_FRAGMENT_LIFE    2861 /* in units of time: 3 s */
+#define SL_FRAGMENT_LIFE    2861  /* in units of time: 3 s */
+#define SL_FRAGMENT_ID_LIFE 28610 /* 30 s: as long as Linux waits for missing fragments */
 #define SL_FRAGMENT_TIME    0x1fffffff
 
 enum sl_fragment_kind {

@@ -59,7 +59,9 @@ enum sl_verdict {
 	X(not_bound, SL_DROP, "to an address of a pool, but of no flow that is bound there")       \
 	X(missed, SL_DROP, "no worker got it: larger than its buffers, or none of them was free")  \
 	X(other_host, SL_PUNT, "a frame for another host's MAC address, as a switch floods them")  \
-	X(backend_no_route, SL_DROP, "no route through a port of ours leads to the backend")
+	X(backend_no_route, SL_DROP, "no route through a port of ours leads to the backend")       \
+	X(no_flow, SL_DROP, "full NAT: TCP of no flow that is known, and no SYN to begin one")     \
+	X(no_flow_answered, SL_REPLY, "full NAT: the same, refused by a reset, as it is to be")
 
 #define SL_REASON_ENUM(name, verdict, help) SL_REASON_##name,
 enum sl_reason { SL_REASONS(SL_REASON_ENUM) SL_REASON_COUNT };
@@ -91,7 +93,8 @@ static inline int sl_reason_punts(unsigned int reason)
 	X(too_big_answered, too_big)                                                               \
 	X(ttl_answered, ttl_exceeded)                                                              \
 	X(no_backend_answered, no_backend)                                                         \
-	X(no_service_answered, no_service)
+	X(no_service_answered, no_service)                                                         \
+	X(no_flow_answered, no_flow)
 
 static inline int sl_reason_is_answered(unsigned int reason)
 {

@@ -11,6 +11,10 @@
  * other addresses are searched too: the pool may have had other addresses when the flow began, or
  * no free port there.
  *
+ * Beside the key lies a word about the flow's TCP connection (core/window.h), which tells its own
+ * FIN and RST from forged ones. Whoever takes a port sets that word to 0; engines update it by
+ * compare-and-swap.
+ *
  * A mapping has no time of its own. It holds while the flow's entry lives, and afterwards until
  * another flow needs the port. Writers of all engines meet here:
  *
@@ -35,7 +39,8 @@
 
 struct sl_snat_line {
 	uint64_t key[SL_SNAT_PORTS_PER_LINE]; /* flow keys */
-} __attribute__((aligned(64)));
+	uint64_t tcp[SL_SNAT_PORTS_PER_LINE]; /* TCP windows (core/window.h) */
+} __attribute__((aligned(128)));
 
 /* Set in a word that is being written; flow keys never have this bit here. The low 48 bits are
  * ticks. */
@@ -80,7 +85,7 @@ static inline uint32_t sl_snat_port_index(uint32_t region, uint16_t port)
 	return region * 65536 + port;
 }
 
-_Static_assert(sizeof(struct sl_snat_line) == 64, "one cache line");
+_Static_assert(sizeof(struct sl_snat_line) == 128, "two cache lines, of which a search reads one");
 _Static_assert(sizeof(struct sl_snat_client) == 32, "half a cache line");
 _Static_assert(sizeof(struct sl_snat_pool) == 64, "one record");
 _Static_assert(sizeof(struct sl_snat_address) * SL_SNAT_ADDRESSES_PER_BLOCK == 64, "two a record");

@@ -9,7 +9,8 @@
  *
  * no_backend_answered, no_service_answered: a TCP reset or a port unreachable, so that the client
  * needn't wait. The first if the service asks for it, the second for ports of a VIP without a
- * service.
+ * service. no_flow_answered: a TCP reset for a segment of mode fullnat without a flow, if the
+ * service asks for it.
  *
  * These verdicts become the corresponding drop if the packet must not be answered (RFC 1122, 3.2.2;
  * RFC 4443, 2.4), or if the writer's rate of answers is exceeded: at most SL_ICMP_BURST at once,
@@ -126,8 +127,9 @@ SL_INLINE uint32_t sl_answer_icmp(uint32_t reason, uint32_t mtu, bool is_ipv6)
 SL_INLINE bool sl_answer_build(const struct sl_tables *t, struct sl_packet *p, uint32_t reason,
 			       uint32_t mtu, uint64_t *next_answer)
 {
-	bool rejects =
-		reason == SL_REASON_no_backend_answered || reason == SL_REASON_no_service_answered;
+	bool rejects = reason == SL_REASON_no_backend_answered ||
+		       reason == SL_REASON_no_service_answered ||
+		       reason == SL_REASON_no_flow_answered;
 	struct sl_answer_to a = { 0 };
 	const struct sl_ip4 *ip;
 	uint16_t type;

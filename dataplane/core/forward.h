@@ -14,6 +14,7 @@
 #include "quic.h"
 #include "snat.h"
 #include "variant.h"
+#include "window.h"
 
 /* The flow query of a packet. classify computed the flow's hash if the service looked up flows at
  * that time. */
@@ -44,12 +45,13 @@ SL_INLINE uint64_t sl_lookup_flow_key(const struct sl_lookup *w, const void *l3,
 }
 
 /* Checks the limits on new connections, before a backend is picked and anything is stored. The
- * first packet of a UDP flow is one without a live entry. */
+ * first packet of a UDP flow is one without a live entry; in mode fullnat (`all`) so is that of a
+ * TCP flow, besides every SYN. */
 SL_INLINE uint32_t sl_route_limit_new(const struct sl_tables *t, uint64_t key, uint8_t protocol,
-				      bool begin, struct sl_policer_query *packet)
+				      bool begin, bool all, struct sl_policer_query *packet)
 {
 	packet->begin = begin;
-	if (protocol == SL_PROTO_UDP)
+	if (protocol == SL_PROTO_UDP || (all && !begin))
 		packet->begin = !sl_track_value(t, key, packet->now);
 	return packet->begin ? sl_limit_check(t, packet) : SL_POLICER_PASS;
 }
@@ -98,7 +100,7 @@ SL_INLINE uint32_t sl_route_goes(const struct sl_tables *t, const struct sl_serv
 /* The backend that the packet's slot leads to; 0: none. named: the backend of the packet's server
  * id, or 0. *verdict: that of the limit in the flow's entry, if the service has one. */
 SL_INLINE uint32_t sl_route_pick(const struct sl_tables *t, const struct sl_lookup *w,
-				 const void *l3, sl_be16 sport, uint16_t flags, uint8_t tcp_flags,
+				 const void *l3, sl_be16 sport, uint16_t flags, uint8_t event,
 				 const struct sl_policer_query *packet, uint32_t named,
 				 enum sl_policer_verdict *verdict, bool is_ipv6,
 				 enum sl_variant variant)
@@ -106,7 +108,7 @@ SL_INLINE uint32_t sl_route_pick(const struct sl_tables *t, const struct sl_look
 	const struct sl_service *s = w->service;
 	const uint32_t *at = sl_seam_slot(t, (uint64_t)s->slots * SL_SLOTS_PER_BLOCK + w->at);
 	const struct sl_limit *limit;
-	struct sl_flow_at entry;
+	struct sl_flow_at entry = { .bucket = NULL };
 	uint32_t slot, backend, forced = 0;
 	struct sl_flow_query query;
 
@@ -120,7 +122,7 @@ SL_INLINE uint32_t sl_route_pick(const struct sl_tables *t, const struct sl_look
 	query = sl_flow_query_of(t, s, w, sl_lookup_flow_key(w, l3, sport, is_ipv6), flags,
 				 is_ipv6);
 	query.slot = slot;
-	query.event = (uint8_t)sl_event_of(tcp_flags);
+	query.event = event;
 	query.forced = forced;
 	if (sl_likely(!(flags & SL_SERVICE_ENTRY))) {
 		query.now = sl_seam_now(t);
@@ -135,7 +137,7 @@ SL_INLINE uint32_t sl_route_pick(const struct sl_tables *t, const struct sl_look
 	limit = entry.bucket ? sl_seam_limit(t, packet->limits) : NULL;
 	*verdict = limit ? sl_track_charge_at(t, limit, packet, query.key,
 					      sl_flow_state(entry.value), &entry)
-			 : sl_track_charge(t, query.key, false, true, packet);
+			 : sl_track_charge(t, query.key, SL_EVENT_DATA, true, packet);
 	return backend;
 }
 
@@ -195,16 +197,97 @@ SL_INLINE enum sl_reason sl_route_exceptions(const struct sl_tables *t, struct s
 	return (enum sl_reason)sl_mode(t, p, index, w->l3, w->l4, mode);
 }
 
-/* Replaces the packet's source by the SNAT address and port of its flow. */
+/* Full NAT: whether a packet that nothing is known of begins a flow. Of TCP a SYN does and nothing
+ * else, so that neither ports nor entries can be had for less: no connection survives that its
+ * backend would see come from another port. */
+SL_INLINE bool sl_fullnat_begins(uint8_t protocol, uint8_t tcp_flags)
+{
+	return protocol != SL_PROTO_TCP ||
+	       (tcp_flags & (SL_TCP_SYN | SL_TCP_ACK | SL_TCP_FIN | SL_TCP_RST)) == SL_TCP_SYN;
+}
+
+SL_INLINE enum sl_reason sl_fullnat_refuses(const struct sl_tables *t, const struct sl_service *s)
+{
+	uint16_t flags = s->flags;
+
+	if (!sl_seam_current(t))
+		return SL_REASON_torn_table;
+	return flags & SL_SERVICE_REJECTS ? SL_REASON_no_flow_answered : SL_REASON_no_flow;
+}
+
+#define SL_FRAGMENT_FIND 0xff /* no header stands there: where it does has to be found out */
+
+/* What window.h has to know of a segment. */
+SL_INLINE uint64_t sl_segment_numbers(const struct sl_tcp *tcp)
+{
+	return sl_ntohl(tcp->seq) | (uint64_t)sl_ntohl(tcp->ack) << 32;
+}
+
+SL_INLINE uint32_t sl_segment_what(const struct sl_lookup *w, const void *l3,
+				   const struct sl_tcp *tcp, bool is_ipv6)
+{
+	uint32_t header = (uint32_t)(w->l4 - w->l3) + (tcp->offset >> 4) * 4u;
+	uint32_t length = sl_l3_length(l3, is_ipv6);
+
+	return tcp->flags | (length > header ? length - header : 0) << 16;
+}
+
+/* What a segment means for its flow; from: flags that say who sent it. */
+SL_INLINE uint8_t sl_route_window(const struct sl_tables *t, const struct sl_packet *p,
+				  const struct sl_lookup *w, const void *l3, uint32_t place,
+				  uint32_t from, bool is_ipv6)
+{
+	const struct sl_tcp *tcp = sl_packet_at_parsed(p, w->l4, sizeof(*tcp));
+
+	return tcp ? (uint8_t)sl_window(t, place, sl_segment_numbers(tcp),
+					sl_segment_what(w, l3, tcp, is_ipv6) | from)
+		   : SL_EVENT_STRAY;
+}
+
+/* The same of a packet to a service, before it is tracked. */
+SL_INLINE uint8_t sl_route_event(const struct sl_tables *t, const struct sl_packet *p,
+				 const struct sl_lookup *w, const void *l3, uint64_t mapping,
+				 uint8_t tcp_flags, bool is_ipv6)
+{
+	if (mapping & SL_SNAT_FOUND)
+		return sl_route_window(t, p, w, l3, sl_snat_place(t, w->service->pool, mapping), 0,
+				       is_ipv6);
+	if (mapping == SL_SNAT_ENDING)
+		return SL_EVENT_STRAY; /* until its binding is found */
+	return (uint8_t)sl_event_of(tcp_flags);
+}
+
+/* Full NAT: a first fragment gets another identification (fragment_id.h), before its addresses
+ * change to src and dst. */
+SL_INLINE void sl_route_fragment(const struct sl_tables *t, struct sl_packet *p,
+				 const struct sl_lookup *w, sl_be32 src, sl_be32 dst, bool is_ipv6)
+{
+	const struct sl_ip4 *ip;
+
+	if (is_ipv6) {
+		if (sl_unlikely(w->l4 != w->l3 + sizeof(struct sl_ip6)))
+			sl_fragment_rename(t, p, w->l3 | SL_FRAGMENT_FIND << 8, 0);
+		return;
+	}
+	ip = sl_packet_at_parsed(p, w->l3, sizeof(*ip));
+	if (ip && sl_unlikely(ip->fragment & sl_htons(SL_IP4_FRAGMENT)))
+		sl_fragment_rename(t, p, w->l3, (uint64_t)(uint32_t)src << 32 | (uint32_t)dst);
+}
+
+/* Replaces the packet's source by the SNAT address and port of its flow. backend: its new
+ * destination. */
 SL_INLINE bool sl_route_snat(const struct sl_tables *t, struct sl_packet *p,
 			     const struct sl_lookup *w, uint8_t protocol, uint64_t mapping,
-			     bool is_ipv6)
+			     const union sl_addr *backend, bool is_ipv6)
 {
 	const struct sl_snat_address *a =
 		sl_snat_address(t, w->service->pool, sl_snat_address_index(mapping));
 
-	return a && sl_nat_endpoint(p, w->l3, w->l4, protocol, &a->addr,
-				    sl_htons(sl_snat_port(mapping)), true, is_ipv6);
+	if (!a)
+		return false;
+	sl_route_fragment(t, p, w, a->addr.w[3], backend->w[3], is_ipv6);
+	return sl_nat_endpoint(p, w->l3, w->l4, protocol, &a->addr, sl_htons(sl_snat_port(mapping)),
+			       true, is_ipv6);
 }
 
 SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_packet *p,
@@ -221,7 +304,7 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 	struct sl_backend_counters *backend_counters;
 	uint32_t backend, id, length = p->length, named = 0;
 	uint64_t key = 0, mapping = 0; /* for mode fullnat */
-	uint8_t mode, protocol, tcp_flags = 0;
+	uint8_t mode, protocol, tcp_flags = 0, event;
 	uint16_t wants;
 	bool nat, exceptional, begin;
 	struct sl_nat n;
@@ -248,7 +331,18 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 	if (variant == SL_VARIANT_FULLNAT) {
 		key = sl_lookup_flow_key(w, l3, ports->src, is_ipv6);
 		mapping = sl_snat_find(t, key, sl_seam_now(t), s->pool);
+		if (sl_unlikely(begin) && mapping & SL_SNAT_FOUND)
+			mapping = SL_SNAT_SEARCH_ALL; /* what it means is found out there */
+		if (mapping == SL_SNAT_SEARCH_ALL && protocol == SL_PROTO_TCP &&
+		    tcp_flags & (SL_TCP_FIN | SL_TCP_RST))
+			mapping = SL_SNAT_ENDING;
+		if (sl_unlikely(mapping == SL_SNAT_UNKNOWN) &&
+		    !sl_fullnat_begins(protocol, tcp_flags))
+			return sl_fullnat_refuses(t, s);
 	}
+	event = (uint8_t)sl_event_of(tcp_flags);
+	if (variant == SL_VARIANT_FULLNAT && sl_likely(protocol == SL_PROTO_TCP))
+		event = sl_route_event(t, p, w, l3, mapping, tcp_flags, is_ipv6);
 	wants = sl_variant_flags(variant, s->flags);
 	if (sl_unlikely(wants & SL_SERVICE_LIMITED_TO)) {
 		union sl_addr client = sl_l3_src(l3, is_ipv6);
@@ -261,13 +355,14 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 			uint32_t answer;
 
 			key = sl_lookup_flow_key(w, l3, ports->src, is_ipv6);
-			answer = sl_route_limit_new(t, key, protocol, begin, &policer);
+			answer = sl_route_limit_new(t, key, protocol, begin,
+						    variant == SL_VARIANT_FULLNAT, &policer);
 
 			if (sl_limit_verdict(answer) == SL_POLICER_DROP)
 				return sl_limit_reason(answer);
 		}
 	}
-	backend = sl_route_pick(t, w, l3, ports->src, wants, tcp_flags, &policer, named, &verdict,
+	backend = sl_route_pick(t, w, l3, ports->src, wants, event, &policer, named, &verdict,
 				is_ipv6, variant);
 	if (sl_unlikely(!backend || backend > s->n_backends)) {
 		counters = sl_seam_service_counters(t, s->id);
@@ -316,7 +411,8 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 		if (reason != SL_REASON_to_backend)
 			return reason;
 	}
-	if (variant == SL_VARIANT_FULLNAT && !sl_route_snat(t, p, w, protocol, mapping, is_ipv6))
+	if (variant == SL_VARIANT_FULLNAT &&
+	    !sl_route_snat(t, p, w, protocol, mapping, &n.addr, is_ipv6))
 		return SL_REASON_bad_header;
 	if (sl_likely(nat) && sl_unlikely(!sl_nat(p, w->l3, w->l4, protocol, &n, false, is_ipv6)))
 		return SL_REASON_bad_header;

@@ -11,6 +11,8 @@
  *            of the same hosts and protocol went, or is dropped if there was none within seconds.
  *            If sent by a backend, nothing shows that it is ours, and it is left to the kernel.
  *
+ * In mode fullnat all fragments of a datagram get another identification (fragment_id.h).
+ *
  * docs/decisions/0015-fragments-follow-the-first.md has the reasons. A later fragment must not
  * carry what a filter has to see in the first one (RFC 1858, RFC 3128): a first fragment contains
  * the whole TCP or UDP header, and no later one overlaps a TCP header.
@@ -74,7 +76,8 @@ SL_INLINE uint64_t sl_fragment_hash(const struct sl_root *root, const struct sl_
 	return sl_hash_mix(a, b | ip->protocol, root->flow_key);
 }
 
-SL_INLINE uint64_t sl_fragment_lookup(const struct sl_tables *t, uint64_t hash)
+/* life: how old it may be. */
+SL_INLINE uint64_t sl_fragment_lookup(const struct sl_tables *t, uint64_t hash, uint32_t life)
 {
 	const struct sl_fragments *f = sl_seam_fragments(t, (uint32_t)hash);
 	uint32_t now = sl_fragment_time(sl_seam_now(t));
@@ -83,7 +86,7 @@ SL_INLINE uint64_t sl_fragment_lookup(const struct sl_tables *t, uint64_t hash)
 		uint64_t value = sl_entry_load(&f->value[way]);
 
 		if ((sl_entry_load(&f->key[way]) ^ value) == hash &&
-		    sl_fragment_age(value, now) <= SL_FRAGMENT_LIFE)
+		    sl_fragment_age(value, now) <= life)
 			return value;
 	}
 	return 0;
@@ -98,9 +101,10 @@ SL_INLINE uint64_t sl_fragment_find_impl(const struct sl_tables *t, const struct
 
 	if (!root)
 		return 0;
-	value = sl_fragment_lookup(t, sl_fragment_hash(root, p, where, false));
+	value = sl_fragment_lookup(t, sl_fragment_hash(root, p, where, false), SL_FRAGMENT_LIFE);
 	if (!value && guess)
-		value = sl_fragment_lookup(t, sl_fragment_hash(root, p, where, true));
+		value = sl_fragment_lookup(t, sl_fragment_hash(root, p, where, true),
+					   SL_FRAGMENT_LIFE);
 	return value;
 }
 
@@ -353,7 +357,7 @@ SL_INLINE enum sl_reason sl_fragment_limit(const struct sl_tables *t, struct sl_
 	policer.n_limits = to ? w->service->n_limits : w->reply->n_limits;
 	policer.counter_id = id;
 	if (flags & entry)
-		verdict = sl_track_charge(t, w->hash, false, true, &policer);
+		verdict = sl_track_charge(t, w->hash, SL_EVENT_DATA, true, &policer);
 	return sl_route_limit(t, p, w, flags & others, &policer, verdict, is_ipv6);
 }
 
@@ -396,15 +400,18 @@ SL_INLINE enum sl_reason sl_fragment_to_backend(const struct sl_tables *t, struc
 		reason = sl_fragment_limit(t, p, w, l3, &client, port, id, SL_TO_BACKEND, is_ipv6);
 	if (reason != SL_REASON_to_backend)
 		return reason;
+	if (mode == SL_MODE_FULLNAT) {
+		const struct sl_snat_address *a =
+			sl_snat_address(t, w->service->pool, sl_snat_address_index(mapping));
+
+		if (!a)
+			return SL_REASON_bad_index;
+		sl_fragment_rename(t, p, sl_fragment_where(w->l3, is_ipv6 ? w->l4 : 0),
+				   (uint64_t)(uint32_t)a->addr.w[3] << 32 | (uint32_t)n.addr.w[3]);
+		sl_nat_address(l3, &a->addr, true, is_ipv6);
+	}
 	if (mode == SL_MODE_NAT || mode == SL_MODE_FULLNAT) {
 		sl_fragment_rewrite(l3, eth, &n, false, is_ipv6);
-		if (mode == SL_MODE_FULLNAT) {
-			const struct sl_snat_address *a = sl_snat_address(
-				t, w->service->pool, sl_snat_address_index(mapping));
-
-			if (a)
-				sl_nat_address(l3, &a->addr, true, is_ipv6);
-		}
 	} else {
 		reason = (enum sl_reason)sl_mode(t, p, n.index, w->l3, w->l4, mode);
 		if (reason != SL_REASON_to_backend)
@@ -489,6 +496,8 @@ SL_INLINE enum sl_reason sl_fragment_snat(const struct sl_tables *t, struct sl_p
 		return reason;
 	if (!sl_snat_reply_next_hop(t, at, mac, egress))
 		return SL_REASON_torn_table;
+	sl_fragment_rename(t, p, sl_fragment_where(w->l3, is_ipv6 ? w->l4 : 0),
+			   (uint64_t)(uint32_t)dst.w[3] << 32 | (uint32_t)b.client.w[3]);
 	sl_nat_address(l3, &b.client, false, is_ipv6);
 	sl_nat_address(l3, &dst, true, is_ipv6);
 	if (!sl_snat_reply_forward(p, w->l3, mac, is_ipv6))

@@ -49,11 +49,16 @@ SL_INLINE enum sl_reason sl_fullnat_new_flow_impl(const struct sl_tables *t, str
 	begin = tcp && sl_is_syn(tcp->flags);
 	mapping = sl_snat_assign(t, key, sl_seam_now(t), w->service->pool, p->mtu, &client,
 				 ports->src);
+	if (mapping == SL_SNAT_ENDING)
+		return sl_fullnat_refuses(t, w->service);
 	if (!(mapping & SL_SNAT_FOUND)) {
 		if (!sl_seam_current(t))
 			return SL_REASON_torn_table;
 		return mapping == SL_SNAT_NO_ENTRY ? SL_REASON_no_entry : SL_REASON_pool_full;
 	}
+	if (protocol == SL_PROTO_TCP && (tcp = sl_packet_at_parsed(p, w->l4, sizeof(*tcp))))
+		sl_segment(t, sl_snat_place(t, w->service->pool, mapping), sl_segment_numbers(tcp),
+			   sl_segment_what(w, l3, tcp, is_ipv6), key, sl_seam_now(t));
 	reason = sl_resolve_backend(t, w, key, &n, &id, egress);
 	if (reason != SL_REASON_to_backend)
 		return reason;
@@ -62,7 +67,7 @@ SL_INLINE enum sl_reason sl_fullnat_new_flow_impl(const struct sl_tables *t, str
 	reason = sl_route_exceptions(t, p, w, l3, n.index, SL_MODE_FULLNAT, begin, is_ipv6);
 	if (reason != SL_REASON_to_backend)
 		return reason;
-	if (!sl_route_snat(t, p, w, protocol, mapping, is_ipv6) ||
+	if (!sl_route_snat(t, p, w, protocol, mapping, &n.addr, is_ipv6) ||
 	    !sl_nat(p, w->l3, w->l4, protocol, &n, false, is_ipv6))
 		return SL_REASON_bad_header;
 	backend_counters = sl_seam_backend_counters(t, id);
@@ -80,7 +85,8 @@ struct sl_snat_reply {
 	const struct sl_backend *backend;
 	uint64_t key;
 	union sl_addr client;
-	sl_be16 port; /* the client's */
+	sl_be16 port;	/* the client's */
+	uint32_t index; /* of the binding */
 };
 
 /* The key of the flow that has this port of a pool's address; 0: none. Also sets the client. */
@@ -96,6 +102,7 @@ SL_INLINE uint64_t sl_snat_reply_key(const struct sl_tables *t, const union sl_a
 	if (!pool || !(pool->flags & SL_SERVICE_POOL))
 		return 0;
 	index = sl_snat_port_index(pool->slots, sl_ntohs(port));
+	b->index = index;
 	line = sl_seam_snat_line(t, index / SL_SNAT_PORTS_PER_LINE);
 	if (!line)
 		return 0;
@@ -221,6 +228,7 @@ SL_INLINE enum sl_reason sl_fullnat_reply_impl(const struct sl_tables *t, struct
 	struct sl_snat_reply b;
 	const void *l3;
 	uint16_t flags;
+	uint8_t event = SL_EVENT_DATA;
 	uint32_t id, at, mtu;
 	sl_be16 port;
 
@@ -247,12 +255,16 @@ SL_INLINE enum sl_reason sl_fullnat_reply_impl(const struct sl_tables *t, struct
 		p->mtu = (uint16_t)(mtu < UINT16_MAX ? mtu : UINT16_MAX);
 		return SL_REASON_too_big_answered;
 	}
-	reason = sl_reply_limit(t, p, w, l3, protocol, &b.client, b.port, id, flags, is_ipv6);
+	if (sl_likely(protocol == SL_PROTO_TCP))
+		event = sl_route_window(t, p, w, l3, b.index, SL_WINDOW_BACK, is_ipv6);
+	reason =
+		sl_reply_limit(t, p, w, l3, protocol, &b.client, b.port, id, flags, event, is_ipv6);
 	if (reason != SL_REASON_to_client)
 		return reason;
 	port = b.r->port ? b.r->port : ports->src;
 	if (!sl_snat_reply_next_hop(t, at, mac, egress))
 		return SL_REASON_torn_table;
+	sl_route_fragment(t, p, w, b.r->vip.w[3], b.client.w[3], is_ipv6);
 	/* The VIP isn't copied, because XDP's stack has no room. If a publish changes it meanwhile,
 	 * the verdict is torn_table, and the packet as it is then belongs to no flow. */
 	if (!sl_nat_endpoint(p, w->l3, w->l4, protocol, &b.r->vip, port, true, is_ipv6))

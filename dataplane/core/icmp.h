@@ -186,6 +186,8 @@ SL_INLINE bool sl_icmp_quote_snat(const struct sl_tables *t, struct sl_packet *p
 
 	if (!mapping || !a || !sl_seam_current(t))
 		return false;
+	if (!is_ipv6)
+		sl_quote_rename(t, p, q->l3 - (uint32_t)sizeof(struct sl_icmp), false);
 	*grown = sl_quote_nat_endpoint(p, q, &a->addr, sl_htons(sl_snat_port(mapping)), false,
 				       is_ipv6);
 	return true;
@@ -276,6 +278,8 @@ SL_INLINE enum sl_reason sl_icmp_snat_impl(const struct sl_tables *t, struct sl_
 		return l3 ? SL_REASON_ttl_exceeded : SL_REASON_bad_header;
 	if (!sl_snat_reply_next_hop(t, at, mac, egress))
 		return SL_REASON_torn_table;
+	if (!is_ipv6)
+		sl_quote_rename(t, p, w->l4, false);
 	grown = sl_quote_nat_endpoint(p, q, &b.client, b.port, true, is_ipv6) +
 		sl_quote_nat_endpoint(p, q, &vip, port, false, is_ipv6);
 	outer = sl_nat_address(l3, &b.client, false, is_ipv6);
@@ -284,6 +288,8 @@ SL_INLINE enum sl_reason sl_icmp_snat_impl(const struct sl_tables *t, struct sl_
 	if (!icmp || !sl_snat_reply_forward(p, w->l3, mac, is_ipv6))
 		return SL_REASON_bad_header;
 	icmp->csum = sl_csum_apply(icmp->csum, grown + (is_ipv6 ? outer : 0));
+	if (is_ipv6)
+		sl_quote_rename(t, p, w->l4, true);
 	return SL_REASON_icmp_to_client;
 }
 

@@ -227,6 +227,8 @@ SL_INLINE enum sl_reason sl_icmp6_forward(const struct sl_tables *t, struct sl_p
 	}
 	if (!sl_icmp6_rewrite(p, w, &q, &n, more, to_backend))
 		return SL_REASON_bad_header;
+	if (to_backend && mode == SL_MODE_FULLNAT)
+		sl_quote_rename(t, p, w->l4, true);
 	return to_backend ? SL_REASON_icmp_to_backend : SL_REASON_icmp_to_client;
 }
 

@@ -7,7 +7,7 @@
 #ifndef SL_CORE_RARE_H
 #define SL_CORE_RARE_H
 
-#include "fragment6.h"
+#include "fragment_id.h"
 
 /* First pass. packet_class: as classify found it, ICMP, a datagram's first fragment, or another
  * fragment. If it ends here, the packet is left to the kernel or dropped. */

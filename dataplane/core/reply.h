@@ -21,24 +21,33 @@ SL_INLINE uint64_t sl_reply_key(const struct sl_tables *t, uint16_t service,
 	return root ? sl_flow_key(service, sl_hash_source6(client, port, root->slot_key)) : 0;
 }
 
-/* Updates the flow's entry for a reply, if it ends the flow, and applies the limits of its
- * service. */
+/* What a reply means for its flow, in all modes but fullnat: any FIN or RST ends it. */
+SL_INLINE uint8_t sl_reply_event(const struct sl_packet *p, const struct sl_lookup *w,
+				 uint8_t protocol)
+{
+	const struct sl_tcp *tcp;
+
+	if (protocol != SL_PROTO_TCP)
+		return SL_EVENT_DATA;
+	tcp = sl_packet_at_parsed(p, w->l4, sizeof(*tcp));
+	return tcp && tcp->flags & (SL_TCP_FIN | SL_TCP_RST) ? SL_EVENT_END : SL_EVENT_DATA;
+}
+
+/* Updates the flow's entry for a reply, if the event ends the flow or one side of it, and applies
+ * the limits of its service. */
 SL_INLINE enum sl_reason sl_reply_limit(const struct sl_tables *t, struct sl_packet *p,
 					const struct sl_lookup *w, const void *l3, uint8_t protocol,
 					const union sl_addr *client, sl_be16 port,
-					uint32_t counter_id, uint16_t flags, bool is_ipv6)
+					uint32_t counter_id, uint16_t flags, uint8_t event,
+					bool is_ipv6)
 {
 	const struct sl_reply_entry *r = w->reply;
-	bool entry = flags & SL_SERVICE_ENTRY_FROM, ends = false;
+	bool entry = flags & SL_SERVICE_ENTRY_FROM;
+	bool ends = event == SL_EVENT_END || event == SL_EVENT_HALF_CLOSE;
 	enum sl_policer_verdict verdict = SL_POLICER_PASS;
 	uint32_t answer = SL_POLICER_PASS;
 	struct sl_policer_query query;
 
-	if (protocol == SL_PROTO_TCP) {
-		const struct sl_tcp *tcp = sl_packet_at_parsed(p, w->l4, sizeof(*tcp));
-
-		ends = tcp && tcp->flags & (SL_TCP_FIN | SL_TCP_RST);
-	}
 	if (!ends && !(flags & SL_SERVICE_LIMITED_FROM))
 		return SL_REASON_to_client;
 	query = sl_policer_query_of(t, p, l3, protocol, client, port, SL_FROM_BACKEND, is_ipv6);
@@ -48,7 +57,7 @@ SL_INLINE enum sl_reason sl_reply_limit(const struct sl_tables *t, struct sl_pac
 	query.picked = true;
 	if (entry || ends)
 		verdict = sl_track_charge(t, sl_reply_key(t, r->service, client, port, is_ipv6),
-					  ends, entry, &query);
+					  event, entry, &query);
 	if (verdict == SL_POLICER_DROP)
 		return SL_REASON_limit_flow;
 	if (flags & SL_SERVICE_LIMIT_FROM)
@@ -114,7 +123,7 @@ SL_INLINE enum sl_reason sl_route_reply(const struct sl_tables *t, struct sl_pac
 		union sl_addr client = sl_l3_dst(l3, is_ipv6);
 
 		reason = sl_reply_limit(t, p, w, l3, protocol, &client, ports->dst, id, flags,
-					is_ipv6);
+					sl_reply_event(p, w, protocol), is_ipv6);
 		if (reason != SL_REASON_to_client)
 			return reason;
 	}

@@ -35,9 +35,11 @@
 
 /* The part of a packet that matters to tracking. */
 enum sl_event {
-	SL_EVENT_DATA,	/* of an existing flow, as far as one packet shows; all of UDP */
-	SL_EVENT_BEGIN, /* SYN without ACK */
-	SL_EVENT_END,	/* FIN or RST */
+	SL_EVENT_DATA,	     /* of an existing flow, as far as one packet shows; all of UDP */
+	SL_EVENT_BEGIN,	     /* SYN without ACK */
+	SL_EVENT_END,	     /* FIN or RST; in mode fullnat an RST, or the FIN of the second side */
+	SL_EVENT_HALF_CLOSE, /* mode fullnat: the FIN of the first side */
+	SL_EVENT_STRAY, /* mode fullnat: a FIN or RST that isn't the connection's own (window.h) */
 };
 
 SL_INLINE bool sl_is_syn(uint8_t tcp_flags)
@@ -116,14 +118,20 @@ SL_INLINE uint32_t sl_track_hit(const struct sl_tables *t, const struct sl_flow_
 
 	if (!(flags & SL_BACKEND_SERVES))
 		return 0;
+	if (query->event == SL_EVENT_STRAY)
+		return backend;
 	if (query->event == SL_EVENT_BEGIN) {
 		if (old == SL_FLOW_CLOSING ||
 		    (old == SL_FLOW_OPENING && !(flags & SL_BACKEND_TAKES_NEW)))
 			return 0;
 	} else if (query->event == SL_EVENT_END) {
 		state = SL_FLOW_CLOSING;
-	} else if (old == SL_FLOW_OPENING || sl_track_late(query) ||
-		   sl_flow_age(at->value, now) > timeouts->lifetime[old] / 16) {
+	} else if (query->event == SL_EVENT_HALF_CLOSE) {
+		if (old != SL_FLOW_CLOSING)
+			state = SL_FLOW_HALF_CLOSED;
+	} else if (old != SL_FLOW_HALF_CLOSED &&
+		   (old == SL_FLOW_OPENING || sl_track_late(query) ||
+		    sl_flow_age(at->value, now) > timeouts->lifetime[old] / 16)) {
 		/* Data long after a FIN or RST: the connection is half closed, or a new one whose
 		 * beginning no look-up saw, or the RST was forged. */
 		state = SL_FLOW_ESTABLISHED;
@@ -216,8 +224,8 @@ SL_INLINE uint32_t sl_track(const struct sl_tables *t, const struct sl_flow_quer
 	if (sl_likely(backend))
 		return backend;
 	at->bucket = NULL;
-#ifndef __bpf__ /* whose stack has no room: nobody looks at these then, but gcc doesn't see that   \
-		 */
+#ifndef __bpf__
+	/* They are never read without a bucket, but gcc warns. XDP's stack has no room for this. */
 	at->way = 0;
 	at->value = 0;
 #endif
@@ -320,6 +328,21 @@ SL_INLINE enum sl_reason sl_route_to_client(const struct sl_tables *t, uint32_t 
 	return SL_REASON_no_neighbour;
 }
 
+/* The state of a new entry, by its first packet. */
+SL_INLINE enum sl_flow_state sl_track_state(uint8_t event)
+{
+	switch (event) {
+	case SL_EVENT_BEGIN:
+		return SL_FLOW_OPENING;
+	case SL_EVENT_END:
+		return SL_FLOW_CLOSING;
+	case SL_EVENT_HALF_CLOSE:
+		return SL_FLOW_HALF_CLOSED;
+	default:
+		return SL_FLOW_ESTABLISHED;
+	}
+}
+
 /* The backend of a flow that has no entry, or one that may not be followed; 0: none; or
  * SL_TRACK_NO_ROOM. Nothing is entered before it is checked that the tables are current. */
 SL_INLINE uint32_t sl_track_miss_impl(const struct sl_tables *t, const struct sl_flow_query *query)
@@ -351,11 +374,10 @@ SL_INLINE uint32_t sl_track_miss_impl(const struct sl_tables *t, const struct sl
 	if (open && query->event != SL_EVENT_BEGIN && !alive &&
 	    sl_backend_flags(t, query, prev) & SL_BACKEND_SERVES)
 		to = prev;
-	if (!(at.bucket || open || query->track_all) || !to || !sl_seam_current(t))
+	if (!(at.bucket || open || query->track_all) || !to || query->event == SL_EVENT_STRAY ||
+	    !sl_seam_current(t))
 		return to;
-	state = query->event == SL_EVENT_BEGIN ? SL_FLOW_OPENING
-		: query->event == SL_EVENT_END ? SL_FLOW_CLOSING
-					       : SL_FLOW_ESTABLISHED;
+	state = sl_track_state(query->event);
 	value = sl_flow_value(to, state, alive ? sl_track_time(query, at.value) : now);
 	if (at.bucket && sl_flow_update(&at, query->key, value))
 		return to;
@@ -396,10 +418,11 @@ SL_INLINE enum sl_policer_verdict sl_track_charge_at(const struct sl_tables *t,
 	return verdict;
 }
 
-/* Updates the entry for a packet from the backend, or one charged later. ends: it ends the flow, so
- * that a reused port begins a new one. limited: it is charged to the limit in the entry. */
+/* Updates the entry for a packet from the backend, or one charged later. event: whether it ends the
+ * flow or one side of it; no other event changes the state. limited: it is charged to the limit in
+ * the entry. */
 SL_INLINE enum sl_policer_verdict sl_track_charge_impl(const struct sl_tables *t, uint64_t key,
-						       bool ends, bool limited,
+						       uint8_t event, bool limited,
 						       const struct sl_policer_query *packet)
 {
 	const struct sl_root *root = sl_seam_root(t);
@@ -415,7 +438,9 @@ SL_INLINE enum sl_policer_verdict sl_track_charge_impl(const struct sl_tables *t
 	/* An expired entry stays so: it may be an earlier flow's, with another backend. */
 	if (!at.bucket || !sl_flow_alive(at.value, timeouts, packet->now))
 		return SL_POLICER_UNLIMITED;
-	state = ends ? SL_FLOW_CLOSING : sl_flow_state(at.value);
+	state = sl_flow_state(at.value);
+	if (event == SL_EVENT_END || (event == SL_EVENT_HALF_CLOSE && state != SL_FLOW_CLOSING))
+		state = sl_track_state(event);
 	if (limit)
 		return sl_track_charge_at(t, limit, packet, key, state, &at);
 	time = packet->now +

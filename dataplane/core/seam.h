@@ -113,14 +113,23 @@ static bool sl_snat_reclaim(const struct sl_tables *t, uint64_t key, uint64_t no
 static uint64_t sl_track_value(const struct sl_tables *t, uint64_t key, uint64_t now);
 static uint32_t sl_quic(const struct sl_tables *t, const struct sl_packet *p, uint64_t where,
 			uint32_t server_ids);
-static enum sl_policer_verdict sl_track_charge(const struct sl_tables *t, uint64_t key, bool ends,
-					       bool limited, const struct sl_policer_query *packet);
+static enum sl_policer_verdict sl_track_charge(const struct sl_tables *t, uint64_t key,
+					       uint8_t event, bool limited,
+					       const struct sl_policer_query *packet);
+static uint32_t sl_window(const struct sl_tables *t, uint32_t index, uint64_t seq_ack,
+			  uint32_t what);
+static void sl_segment(const struct sl_tables *t, uint32_t index, uint64_t seq_ack, uint32_t what,
+		       uint64_t key, uint64_t now);
 static uint32_t sl_limit_check_one(const struct sl_tables *t, const struct sl_policer_query *query,
 				   uint32_t index);
 static uint64_t sl_fragment_find(const struct sl_tables *t, const struct sl_packet *p,
 				 uint32_t where, bool guess);
 static void sl_fragment_enter(const struct sl_tables *t, const struct sl_packet *p, uint32_t where,
 			      uint64_t what, bool last);
+static void sl_fragment_rename(const struct sl_tables *t, struct sl_packet *p, uint32_t where,
+			       uint64_t to);
+static void sl_quote_rename(const struct sl_tables *t, struct sl_packet *p, uint32_t l4,
+			    bool is_ipv6);
 static uint32_t sl_service_range(const struct sl_tables *t, const union sl_addr *vip,
 				 uint32_t endpoint);
 static uint32_t sl_reply_range(const struct sl_tables *t, const union sl_addr *backend,

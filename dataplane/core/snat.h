@@ -17,6 +17,7 @@
 #define SL_SNAT_UNKNOWN	   0 /* no live entry of the flow; or no free port */
 #define SL_SNAT_SEARCH_ALL 1 /* the flow is live, but not found among the first 128 ports */
 #define SL_SNAT_NO_ENTRY   2 /* tracked, but without entry: the flow table is full */
+#define SL_SNAT_ENDING	   3 /* as SEARCH_ALL, for a FIN or RST: no port is taken for it */
 
 enum {
 	SL_SNAT_LINES_TRIED = 16, /* lines per address */
@@ -90,19 +91,25 @@ SL_INLINE bool sl_snat_is_dead(const struct sl_tables *t, uint64_t word, uint64_
 	return !sl_track_value_impl(t, word, now - SL_FLOW_GRACE);
 }
 
-/* Maps a free port to the flow. */
-SL_INLINE bool sl_snat_take_port(const struct sl_snat_take *b, uint64_t *at, uint32_t index)
+/* Maps a free port to the flow. tcp: the word about its TCP connection. */
+SL_INLINE bool sl_snat_take_port(const struct sl_snat_take *b, uint64_t *at, uint64_t *tcp,
+				 uint32_t index)
 {
 	uint64_t busy = SL_SNAT_BUSY | (b->now & SL_TIME_MASK);
 	struct sl_snat_client *client;
 
-	if (!b->is_ipv6)
-		return sl_entry_swap(at, 0, b->in.key);
+	if (!b->is_ipv6) {
+		if (!sl_entry_swap(at, 0, b->in.key))
+			return false;
+		sl_entry_store(tcp, 0);
+		return true;
+	}
 	client = sl_seam_snat_client(b->in.t, index);
 	if (!client || !sl_entry_swap(at, 0, busy))
 		return false;
 	client->addr = b->client;
 	client->port = b->port;
+	sl_entry_store(tcp, 0);
 	return sl_entry_swap(at, busy, b->in.key);
 }
 
@@ -163,7 +170,8 @@ static long sl_snat_take_round(uint32_t i, void *state)
 	at = &l->key[i % SL_SNAT_PORTS_PER_LINE];
 	port += i % SL_SNAT_PORTS_PER_LINE;
 	if (port < b->in.first_port || port > b->in.last_port || sl_entry_load(at) ||
-	    !sl_snat_take_port(b, at, sl_snat_port_index(region, (uint16_t)port)))
+	    !sl_snat_take_port(b, at, &l->tcp[i % SL_SNAT_PORTS_PER_LINE],
+			       sl_snat_port_index(region, (uint16_t)port)))
 		return 0;
 	b->in.found = SL_SNAT_FOUND | index << 16 | port;
 	return 1;
@@ -291,17 +299,18 @@ SL_INLINE bool sl_snat_reclaim_impl(const struct sl_tables *t, uint64_t key, uin
 }
 
 /* Returns the mapping of a flow that was just tracked; makes one if there is none. before: the
- * result of sl_snat_find(). Without a mapping returns SL_SNAT_UNKNOWN or SL_SNAT_NO_ENTRY. */
+ * result of sl_snat_find(), or SL_SNAT_ENDING. Without a mapping returns SL_SNAT_UNKNOWN,
+ * SL_SNAT_NO_ENTRY or SL_SNAT_ENDING. */
 SL_INLINE uint64_t sl_snat_assign(const struct sl_tables *t, uint64_t key, uint64_t now,
 				  uint32_t pool, uint64_t before, const union sl_addr *client,
 				  sl_be16 port)
 {
 	uint64_t mapping = 0;
 
-	if (before == SL_SNAT_SEARCH_ALL)
+	if (before != SL_SNAT_UNKNOWN)
 		mapping = sl_snat_find_anywhere(t, key, pool);
-	if (mapping)
-		return mapping;
+	if (mapping || before == SL_SNAT_ENDING)
+		return mapping ? mapping : before;
 	if (!sl_track_value(t, key, now))
 		return SL_SNAT_NO_ENTRY;
 	mapping = sl_snat_alloc(t, key, now, pool, client, port);

@@ -176,8 +176,12 @@ SL_INLINE void sl_fast_prefetch_flow(const struct sl_tables *t, const struct sl_
 	uint64_t hash = sl_hash_flow(flow, key);
 
 	sl_fast_prefetch_buckets(t, hash, key, bucket);
-	if (sl_unlikely(s->flags & SL_SERVICE_FULLNAT))
-		sl_seam_prefetch(sl_fast_snat_line(t, s, flow, hash));
+	if (sl_unlikely(s->flags & SL_SERVICE_FULLNAT)) {
+		const struct sl_snat_line *line = sl_fast_snat_line(t, s, flow, hash);
+
+		sl_seam_prefetch(line->key);
+		sl_seam_prefetch(line->tcp);
+	}
 }
 
 /* The first pass for IPv6. It costs more because clients are told apart by a digest

@@ -32,10 +32,22 @@ SL_NOINLINE uint32_t sl_track_miss(const struct sl_tables *t, const struct sl_fl
 }
 
 SL_NOINLINE enum sl_policer_verdict sl_track_charge(const struct sl_tables *t, uint64_t key,
-						    bool ends, bool limited,
+						    uint8_t event, bool limited,
 						    const struct sl_policer_query *packet)
 {
-	return sl_track_charge_impl(t, key, ends, limited, packet);
+	return sl_track_charge_impl(t, key, event, limited, packet);
+}
+
+SL_INLINE uint32_t sl_window(const struct sl_tables *t, uint32_t index, uint64_t seq_ack,
+			     uint32_t what)
+{
+	return sl_window_impl(t, index, seq_ack, what);
+}
+
+SL_NOINLINE void sl_segment(const struct sl_tables *t, uint32_t index, uint64_t seq_ack,
+			    uint32_t what, uint64_t key, uint64_t now)
+{
+	sl_segment_impl(t, index, seq_ack, what, key, now);
 }
 
 SL_NOINLINE uint64_t sl_track_value(const struct sl_tables *t, uint64_t key, uint64_t now)
@@ -200,6 +212,24 @@ SL_INLINE uint64_t sl_fragment_find(const struct sl_tables *t, const struct sl_p
 				    uint32_t where, bool guess)
 {
 	return sl_fragment_find_impl(t, p, where, guess);
+}
+
+SL_NOINLINE void sl_fragment_rename_noinline(const struct sl_tables *t, struct sl_packet p,
+					     uint32_t where, uint64_t to)
+{
+	sl_fragment_rename_impl(t, &p, where, to);
+}
+
+SL_INLINE void sl_fragment_rename(const struct sl_tables *t, struct sl_packet *p, uint32_t where,
+				  uint64_t to)
+{
+	sl_fragment_rename_noinline(t, *p, where, to);
+}
+
+SL_INLINE void sl_quote_rename(const struct sl_tables *t, struct sl_packet *p, uint32_t l4,
+			       bool is_ipv6)
+{
+	sl_quote_rename_impl(t, p, l4, is_ipv6);
 }
 
 SL_INLINE void sl_fragment_enter(const struct sl_tables *t, const struct sl_packet *p,

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Reads tests/vectors/*.txt; their README.md has the format."""
 
+import socket
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -71,9 +72,12 @@ def slot_key(group):
         yield z ^ z >> 31
 
 
-def mix(a, b):
+BUCKET_KEY = (0x9E3779B97F4A7C15, 0xD1B54A32D192ED03)  # of sluice-replay's instances
+
+
+def mix(a, b, key=None):
     """abi/hash.h, over the group's keys."""
-    first, second, _ = slot_key("sluice")
+    first, second = key or tuple(slot_key("sluice"))[:2]
     mask = 2**64 - 1
     h = (a ^ first) * (second | 1) & mask
     h = ((h ^ h >> 32) + b) * (first | 1) & mask
@@ -93,8 +97,51 @@ def entropy(packet):
     return mix(word(12) << 32 | word(16), word(4 * (head[0] & 15))) & 0xFFFFFFFF
 
 
+def digest6(address):
+    """abi/hash.h, sl_hash_source6() with port 0."""
+    first, _, third = slot_key("sluice")
+    mask = 2**64 - 1
+    raw = socket.inet_pton(socket.AF_INET6, address)
+    v = [third ^ 0x736F6D6570736575, first ^ 0x646F72616E646F6D,
+         third ^ 0x6C7967656E657261, first ^ 0x7465646279746573]  # fmt: skip
+
+    def turn(n, by):
+        return (n << by | n >> 64 - by) & mask
+
+    def mix_in(rounds):
+        for _ in range(rounds):
+            v[0] = v[0] + v[1] & mask
+            v[1] = turn(v[1], 13) ^ v[0]
+            v[0] = turn(v[0], 32)
+            v[2] = v[2] + v[3] & mask
+            v[3] = turn(v[3], 16) ^ v[2]
+            v[0] = v[0] + v[3] & mask
+            v[3] = turn(v[3], 21) ^ v[0]
+            v[2] = v[2] + v[1] & mask
+            v[1] = turn(v[1], 17) ^ v[2]
+            v[2] = turn(v[2], 32)
+
+    for block in (int.from_bytes(raw[:8], "little"), int.from_bytes(raw[8:], "little"), 18 << 56):
+        v[3] ^= block
+        mix_in(1)
+        v[0] ^= block
+    v[2] ^= 0xFF
+    mix_in(3)
+    return (v[0] ^ v[1] ^ v[2] ^ v[3]) >> 16
+
+
+def renamed(src, dst, protocol, number, nth=0):
+    """core/fragment_id.h: the identification that full NAT gives a datagram in fragments, from its
+    addresses as it came; of IPv4 the nth candidate."""
+    if ":" in src:
+        return number + digest6(src) & 0xFFFFFFFF
+    words = [int.from_bytes(socket.inet_aton(a), "little") for a in (src, dst)]
+    offset = mix(words[0] << 32 | words[1], 1 << 34 | nth << 8 | protocol, BUCKET_KEY)
+    return number + (offset >> 32) & 0xFFFF
+
+
 def names():
-    ours = {f.__name__: f for f in (cut, pad, pseudo, moved, entropy)}
+    ours = {f.__name__: f for f in (cut, pad, pseudo, moved, entropy, renamed)}
     return {**vars(scapy.all), **ours, "hex": bytes.fromhex}
 
 

@@ -9,6 +9,8 @@ import sys
 
 import pytest
 from connection import Connection, connections, one_request
+from scapy.layers.inet import IP, TCP, UDP, fragment
+from scapy.layers.l2 import Ether
 from test_icmp import make_far
 from test_modes import assert_sums, family_of, give_ipv6, reasons
 
@@ -31,6 +33,31 @@ while True:
     data, peer = echo.recvfrom(65536)
     echo.sendto(f"{peer[0]} {peer[1]} ".encode() + data, peer)
 """
+
+
+# What a client does to a TCP server: it says after how many seconds it wants its answer.
+LATE = """
+import socket, sys, threading, time
+server = socket.create_server((sys.argv[1], 9000), family=socket.AF_INET6 if ":" in sys.argv[1]
+                              else socket.AF_INET)
+def serve(peer):
+    time.sleep(float(peer.recv(100)))
+    peer.sendall(b"late")
+    peer.close()
+while True:
+    threading.Thread(target=serve, args=(server.accept()[0],), daemon=True).start()
+"""
+# Says what it gets: of whom, how long, of which bytes.
+DATAGRAMS = """
+import socket, sys
+family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
+server = socket.socket(family, socket.SOCK_DGRAM)
+server.bind((sys.argv[1], 7000))
+while True:
+    data, peer = server.recvfrom(65536)
+    print(len(data), *sorted(set(data.decode())), flush=True)
+"""
+WAIT = 35  # seconds: longer than a flow lives after FIN or RST
 
 
 @pytest.fixture
@@ -151,3 +178,99 @@ def test_fullnat(topology, served, far, engine, six):  # pylint: disable=redefin
     with pytest.raises(RuntimeError, match="ports can't change"):
         served.ctl("reload")
     assert_sums(client, far, *topology.backends.values())
+
+
+@pytest.fixture
+def narrow(topology, idle, engine):
+    """A service with 64 ports and a limit on new connections, and one of UDP; over IPv4."""
+    host = topology.backends["b1"]
+    backends = [gateway.backend(host, 1)]
+    host.popen(sys.executable, "-c", LATE, host.address)
+    net.wait_for("TCP", lambda: host.run("ss", "-Hltn", "sport", "=", ":9000"))
+    idle.services[:] = [
+        gateway.service("late", [dict(backends[0], port=9000)], port=9000, mode="fullnat",
+                        pool="few", limits=[{"per": "service", "rate": "50cps"}]),
+        gateway.service("datagrams", [dict(backends[0], port=7000)], port=7000, protocol="udp",
+                        mode="fullnat", pool="one"),
+    ]  # fmt: skip
+    idle.settings["pools"] = [
+        {"name": "few", "addresses": ["10.1.0.80"], "ports": "40000-40063"},
+        {"name": "one", "addresses": ["10.1.0.81"]},
+    ]
+    idle.settings["dataplane"].setdefault("capacity", {})["addresses"] = 2
+    if engine == "xdp":
+        idle.settings["dataplane"]["engine"] = "xdp"
+        del idle.settings["dataplane"]["cores"]
+    idle.write()
+    idle.start()
+    net.wait_for("the backend's neighbour", lambda: all(
+        row["state"] == "ready" for row in idle.backends("late").values()))  # fmt: skip
+    return idle
+
+
+def send_raw(topology, packets):
+    """From the client's interface, as they are."""
+    frame = Ether(src=topology.client.mac("eth0"), dst=topology.gateway.mac("cl0"))
+    with topology.client.socket(socket.AF_PACKET, socket.SOCK_RAW) as raw:
+        raw.bind(("eth0", 0))
+        for packet in packets:
+            raw.send(bytes(frame / packet))
+
+
+def ask_late(topology, seconds, shut=False):
+    """A connection whose answer comes late; shut: the client says at once that it's done."""
+    peer = topology.client.socket(socket.AF_INET, socket.SOCK_STREAM)
+    peer.settimeout(seconds + 15)
+    topology.client.call(lambda: peer.connect((net.VIP, 9000)))
+    peer.sendall(b"%d" % seconds)
+    if shut:
+        peer.shutdown(socket.SHUT_WR)
+    return peer
+
+
+@pytest.mark.parametrize("engine", ["auto", "xdp"])
+def test_strangers(topology, narrow, engine):  # pylint: disable=unused-argument
+    """Packets of no flow take no port; a flow outlives forged resets and FINs, and half of its
+    end."""
+    vip = net.VIP
+    stray = [
+        IP(src=f"198.51.100.{10 + i % 200}", dst=vip) / TCP(sport=2000 + i, dport=9000, flags=flags,
+                                                            seq=i, ack=7)
+        for flags in ("A", "R", "FA", "SA", "", "PA", "SF", "SR") for i in range(100)
+    ]  # fmt: skip
+    send_raw(topology, stray)
+    net.wait_for("no_flow", lambda: reasons(narrow)["no_flow"] == len(stray))
+    pools = {row["name"]: row["used"] for row in narrow.json("pool", "list")["pools"]}
+    assert pools["few"] == 0
+
+    shut, held = ask_late(topology, WAIT, shut=True), ask_late(topology, WAIT)
+    address, port = held.getsockname()
+    send_raw(topology, [
+        IP(src=address, dst=vip) / TCP(sport=port, dport=9000, flags=flags, seq=seq, ack=1)
+        for flags in ("R", "RA", "FA") for seq in range(0x1000, 2**32, 2**30)
+    ])  # fmt: skip
+    for peer in (shut, held):
+        assert peer.recv(10) == b"late"
+        peer.close()
+    assert reasons(narrow)["not_bound"] == 0
+
+
+@pytest.mark.parametrize("engine", ["auto", "xdp"])
+def test_same_identification(topology, narrow, engine):  # pylint: disable=unused-argument
+    """Clients whose datagrams in fragments have the same identification, part by part."""
+    host = topology.backends["b1"]
+    server = host.popen(sys.executable, "-u", "-c", DATAGRAMS, host.address)
+    net.wait_for("UDP", lambda: host.run("ss", "-Hlun", "sport", "=", ":7000"))
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    parts = []
+    for n, letter in enumerate(letters):
+        whole = IP(src=f"198.51.100.{100 + n}", dst=net.VIP, id=4711, proto=17) / UDP(
+            sport=1000 + n, dport=7000, chksum=0) / (letter * 4000)  # fmt: skip
+        parts.append(fragment(whole, 1400))
+    send_raw(topology, [one[i] for i in range(3) for one in parts])
+    net.wait_for("all datagrams", lambda: host.counters()["Udp.InDatagrams"] >= len(letters))
+    assert host.counters()["Ip.ReasmFails"] == 0
+    server.terminate()
+    said = server.communicate(timeout=10)[0]
+    said = said.decode() if isinstance(said, bytes) else said
+    assert sorted(said.split("\n")[:-1]) == [f"4000 {letter}" for letter in letters]

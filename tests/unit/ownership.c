@@ -207,8 +207,9 @@ static int route(const struct sl_tables *t, const struct sl_service *s, uint8_t 
 	if (steady)
 		backend = route_fast(t, &w, key, flags[packet % KINDS]);
 	if (!backend)
-		backend = sl_route_pick(t, &w, &ip, (sl_be16)key, s->flags, flags[packet % KINDS],
-					&unlimited, 0, &verdict, false, SL_VARIANT_PLAIN);
+		backend = sl_route_pick(t, &w, &ip, (sl_be16)key, s->flags,
+					(uint8_t)sl_event_of(flags[packet % KINDS]), &unlimited, 0,
+					&verdict, false, SL_VARIANT_PLAIN);
 	if (!sl_seam_current(t))
 		return TORN;
 	return backend && backend <= s->n_backends ? (int)backend : NO_BACKEND;

@@ -270,10 +270,23 @@ static bool sl_flow_relocate(const struct sl_tables *t, uint64_t key, uint64_t a
 }
 
 static __attribute__((unused)) enum sl_policer_verdict
-sl_track_charge(const struct sl_tables *t, uint64_t key, bool ends, bool limited,
+sl_track_charge(const struct sl_tables *t, uint64_t key, uint8_t event, bool limited,
 		const struct sl_policer_query *packet)
 {
-	return sl_track_charge_impl(t, key, ends, limited, packet);
+	return sl_track_charge_impl(t, key, event, limited, packet);
+}
+
+static __attribute__((unused)) uint32_t sl_window(const struct sl_tables *t, uint32_t index,
+						  uint64_t seq_ack, uint32_t what)
+{
+	return sl_window_impl(t, index, seq_ack, what);
+}
+
+static __attribute__((unused)) void sl_segment(const struct sl_tables *t, uint32_t index,
+					       uint64_t seq_ack, uint32_t what, uint64_t key,
+					       uint64_t now)
+{
+	sl_segment_impl(t, index, seq_ack, what, key, now);
 }
 
 static __attribute__((unused)) uint64_t sl_track_value(const struct sl_tables *t, uint64_t key,
@@ -362,6 +375,18 @@ static __attribute__((unused)) uint64_t
 sl_fragment_find(const struct sl_tables *t, const struct sl_packet *p, uint32_t where, bool guess)
 {
 	return sl_fragment_find_impl(t, p, where, guess);
+}
+
+static __attribute__((unused)) void
+sl_fragment_rename(const struct sl_tables *t, struct sl_packet *p, uint32_t where, uint64_t to)
+{
+	sl_fragment_rename_impl(t, p, where, to);
+}
+
+static __attribute__((unused)) void sl_quote_rename(const struct sl_tables *t, struct sl_packet *p,
+						    uint32_t l4, bool is_ipv6)
+{
+	sl_quote_rename_impl(t, p, l4, is_ipv6);
 }
 
 static __attribute__((unused)) void sl_fragment_enter(const struct sl_tables *t,

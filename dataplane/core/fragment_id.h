@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* Full NAT: the identification of fragments (RFC 6864, 5.3.1; RFC 7857, 7).
+ *
+ * Many clients have one address of a pool towards a backend, and many backends have one VIP towards
+ * a client. Each of them counts its datagrams for itself, so two may have the same identification
+ * at a time; whoever puts fragments together would mix them. So it is made anew here, in both
+ * directions, for a datagram that comes in fragments, and is the same for all of them, in whatever
+ * order they come and whoever decides them.
+ *
+ * IPv4 has 16 bits. A datagram has SL_FRAGMENT_ID_TRIES candidates, which are its own
+ * identification and a number that follows, under the instance's secret keys, from its addresses.
+ * It gets the first that no other datagram between the same two new addresses has. Who has which
+ * is remembered in the table of fragments (abi/fragment.h) for as long as hosts wait for the rest
+ * of a datagram, under a hash of the new addresses and the new identification:
+ *
+ *     value  63..48 the identification as it came    47..29 a part of the datagram's hash
+ *            28..0 time
+ *
+ * The datagrams of one sender don't meet even where the table is too small, since the number is the
+ * same for all of them.
+ *
+ * IPv6 has 32 bits, so nothing is remembered: a number that follows from the sender's address is
+ * added.
+ *
+ * A datagram that isn't in fragments keeps its identification: with DF set nobody looks at it, and
+ * what fits the way to the backend isn't cut on it.
+ */
+#ifndef SL_CORE_FRAGMENT_ID_H
+#define SL_CORE_FRAGMENT_ID_H
+
+#include "fragment6.h"
+
+enum {
+	SL_FRAGMENT_ID_TRIES = 4,
+	SL_FRAGMENT_ID_TAG = 29,  /* where the datagram's hash begins in a value, and where */
+	SL_FRAGMENT_ID_HASH = 45, /* its part begins in the hash */
+	SL_FRAGMENT_ID_AT = 48,
+};
+
+/* Of what else these hashes are, fragment.h's aren't. */
+#define SL_FRAGMENT_ID_OWNER  (1ull << 33)
+#define SL_FRAGMENT_ID_OFFSET (1ull << 34)
+
+/* What is remembered of a new identification; pair: both addresses, as fragment.h hashes them. */
+SL_INLINE uint64_t sl_fragment_id_hash(const struct sl_root *root, uint64_t pair, uint8_t protocol,
+				       uint16_t id)
+{
+	return sl_hash_mix(pair, SL_FRAGMENT_ID_OWNER | (uint64_t)id << 8 | protocol,
+			   root->flow_key);
+}
+
+SL_INLINE uint64_t sl_fragment_pair(sl_be32 src, sl_be32 dst)
+{
+	return (uint64_t)(uint32_t)src << 32 | (uint32_t)dst;
+}
+
+/* The nth candidate of a datagram from one to the other of `pair`. */
+SL_INLINE uint16_t sl_fragment_id_nth(const struct sl_root *root, uint64_t pair, uint8_t protocol,
+				      uint16_t id, uint32_t nth)
+{
+	uint64_t hash =
+		sl_hash_mix(pair, SL_FRAGMENT_ID_OFFSET | nth << 8 | protocol, root->flow_key);
+
+	return (uint16_t)(id + (hash >> 32));
+}
+
+/* A search for a datagram's new identification. */
+struct sl_fragment_id {
+	const struct sl_tables *t;
+	uint64_t from; /* its addresses as it came, and as it goes on */
+	uint64_t to;
+	uint64_t what; /* the value of its record */
+	uint16_t own;  /* what it gets */
+	uint16_t id;   /* as it came */
+	uint8_t protocol;
+	bool found; /* a record of it, or a free one */
+	bool known;
+};
+
+/* One candidate. Its own record, wherever, counts more than a free one before. */
+static long sl_fragment_id_round(uint32_t i, void *state)
+{
+	struct sl_fragment_id *s = state;
+	const struct sl_root *root = sl_seam_root(s->t);
+	uint64_t there;
+	uint16_t own;
+
+	if (!root)
+		return 1;
+	own = sl_fragment_id_nth(root, s->from, s->protocol, s->id, i);
+	there = sl_fragment_lookup(s->t, sl_fragment_id_hash(root, s->to, s->protocol, own),
+				   SL_FRAGMENT_ID_LIFE);
+	s->known = there && (there ^ s->what) >> SL_FRAGMENT_ID_TAG == 0;
+	if (s->known || !s->found)
+		s->own = own;
+	s->found |= !there;
+	return s->known;
+}
+
+/* hash: the datagram's. s: what it is about, but for `what`. */
+SL_INLINE uint16_t sl_fragment_id_new(struct sl_fragment_id *s, const struct sl_root *root,
+				      uint64_t hash)
+{
+	s->what = (uint64_t)s->id << SL_FRAGMENT_ID_AT | hash >> SL_FRAGMENT_ID_HASH
+									 << SL_FRAGMENT_ID_TAG;
+	sl_loop(SL_FRAGMENT_ID_TRIES, sl_fragment_id_round, s);
+	if (!s->known)
+		sl_fragment_put(s->t, sl_fragment_id_hash(root, s->to, s->protocol, s->own),
+				s->what);
+	return s->own;
+}
+
+/* What is added to the identification of a sender of IPv6. */
+SL_INLINE uint32_t sl_fragment_id_offset6(const struct sl_root *root, const union sl_addr *src)
+{
+	return (uint32_t)sl_hash_source6(src, (sl_be16)0, root->slot_key);
+}
+
+/* A fragment gets its new identification; what isn't one stays as it is. where: as fragment.h has
+ * it; of a first fragment of IPv6 `at` is SL_FRAGMENT_FIND. to: the pair that its addresses are
+ * going to be; of IPv4. */
+SL_INLINE void sl_fragment_rename_impl(const struct sl_tables *t, struct sl_packet *p,
+				       uint32_t where, uint64_t to)
+{
+	uint32_t l3 = where & 0xff, at = where >> 8 & 0xff;
+	const struct sl_root *root = sl_seam_root(t);
+	struct sl_ip6_extension *e;
+	struct sl_ip6 *ip6;
+	struct sl_ip4 *ip;
+	union sl_addr src;
+	sl_be16 own;
+
+	if (!root)
+		return;
+	if (!at) {
+		struct sl_fragment_id new = { .t = t, .to = to };
+
+		ip = sl_packet_at(p, l3, sizeof(*ip));
+		if (!ip)
+			return;
+		new.from = sl_fragment_pair(ip->src, ip->dst);
+		new.id = sl_ntohs(ip->id);
+		new.protocol = ip->protocol;
+		own = sl_htons(
+			sl_fragment_id_new(&new, root, sl_fragment_hash(root, p, where, false)));
+		if (!(ip = sl_packet_at_parsed(p, l3, sizeof(*ip))))
+			return;
+		ip->csum = sl_csum_apply(ip->csum, sl_word_delta((uint16_t)ip->id, (uint16_t)own));
+		ip->id = own;
+		return;
+	}
+	if (at == SL_FRAGMENT_FIND)
+		at = sl_layout6_first_fragment_impl(p, l3) >> 32 & 0xff;
+	if (!at || !(ip6 = sl_packet_at(p, l3, sizeof(*ip6))) ||
+	    !(e = sl_packet_at(p, at, sizeof(*e))))
+		return;
+	src = sl_addr_load(ip6->src);
+	e->data = sl_htonl(sl_ntohl(e->data) + sl_fragment_id_offset6(root, &src));
+}
+
+/* What an error quotes of a first fragment has the identification again that its sender gave it.
+ * The message is at l4. Of IPv4 the quoted addresses are still those with which the fragment went
+ * on, and the message's sum stays as it is, since that of the quoted header does; of IPv6 they are
+ * those with which it came. */
+SL_INLINE void sl_quote_rename_impl(const struct sl_tables *t, struct sl_packet *p, uint32_t l4,
+				    bool is_ipv6)
+{
+	uint32_t l3 = l4 + (uint32_t)sizeof(struct sl_icmp), at;
+	const struct sl_root *root = sl_seam_root(t);
+	struct sl_ip6_extension *e;
+	struct sl_icmp *icmp;
+	struct sl_ip4 *ip;
+	struct sl_ip6 *ip6;
+	union sl_addr src;
+	uint64_t there;
+	sl_be32 data;
+	sl_be16 id;
+
+	if (!root)
+		return;
+	if (!is_ipv6) {
+		ip = sl_packet_at(p, l3, sizeof(*ip));
+		if (!ip || !(ip->fragment & sl_htons(SL_IP4_FRAGMENT)))
+			return;
+		there = sl_fragment_lookup(t,
+					   sl_fragment_id_hash(root,
+							       sl_fragment_pair(ip->src, ip->dst),
+							       ip->protocol, sl_ntohs(ip->id)),
+					   SL_FRAGMENT_ID_LIFE);
+		if (!there)
+			return;
+		id = sl_htons((uint16_t)(there >> SL_FRAGMENT_ID_AT));
+		ip->csum = sl_csum_apply(ip->csum, sl_word_delta((uint16_t)ip->id, (uint16_t)id));
+		ip->id = id;
+		return;
+	}
+	if (!(ip6 = sl_packet_at(p, l3, sizeof(*ip6))))
+		return;
+	at = sl_chain_walk(p, l3 + (uint32_t)sizeof(*ip6), ip6->next, p->length, true) >> 32 & 0xff;
+	if (!at || !(e = sl_packet_at(p, at, sizeof(*e))) ||
+	    !(icmp = sl_packet_at(p, l4, sizeof(*icmp))))
+		return;
+	src = sl_addr_load(ip6->src);
+	data = sl_htonl(sl_ntohl(e->data) - sl_fragment_id_offset6(root, &src));
+	icmp->csum = sl_csum_apply(
+		icmp->csum, sl_word_delta((uint16_t)(uint32_t)e->data, (uint16_t)(uint32_t)data) +
+				    sl_word_delta((uint32_t)e->data >> 16, (uint32_t)data >> 16));
+	e->data = data;
+}
+
+#endif
