@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Two sorted lists: services by VIP and endpoint, and backends by address, endpoint and service. If
  * several services share a backend, the first one in the model gets its replies, as in the
- * records. And a hash table of the datagrams whose first fragment was seen lately; an entry replaces
- * the one before it. */
+ * records. And a hash table of the datagrams whose first fragment was seen lately; an entry
+ * replaces the one before it. */
 #include "names.h"
 
 #include <stdlib.h>
