@@ -72,6 +72,7 @@ static void set_sizes(struct sl_bench *skel)
 	skel->rodata->sl_port = 0;
 }
 
+/* Enters all tail programs in the map of programs. 0 or what libbpf returned. */
 static int enter_tails(struct sl_bench *skel)
 {
 	int err = 0;
@@ -86,7 +87,7 @@ static int enter_tails(struct sl_bench *skel)
 	return err;
 }
 
-/* Nanoseconds a run, and the last verdict. */
+/* Nanoseconds per run, and the last action. */
 static double run(int program, unsigned runs, unsigned *verdict)
 {
 	unsigned char frame[FRAME] = { 0 };
@@ -136,7 +137,7 @@ int main(int argc, char **argv)
 		perror("sluice-bench-xdp: the map of programs");
 		return 1;
 	}
-	run(bpf_program__fd(skel->progs.engine_once), runs, &verdict); /* warm: all flows seen */
+	run(bpf_program__fd(skel->progs.engine_once), runs, &verdict); /* warm-up */
 	for (int i = 0; i < BATCHES; i++) {
 		empty[i] = run(bpf_program__fd(skel->progs.empty), runs, &ignored);
 		engine[i] = run(bpf_program__fd(skel->progs.engine_once), runs, &verdict);

@@ -36,7 +36,7 @@ __uint(xsk_prog_version, 1) SEC("xdp_metadata");
 
 char sl_licence[] SEC("license") = "Dual BSD/GPL";
 
-/* Sockets of all ports, for the programs that ports share: each port's xsks_map by its index. */
+/* The xsks_map of each port, by its index: for the programs that all ports share. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
 	__uint(max_entries, SL_PORTS_MAX);
@@ -50,7 +50,8 @@ struct {
 		});
 } sockets SEC(".maps");
 
-/* Filled by whoever loads (control/xdp/program.c); a pin of the map keeps the programs in it. */
+/* The programs for tail calls (abi/tails.h). Control fills the map (control/xdp/programs.c); it is
+ * pinned, which keeps its programs loaded. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
 	__uint(max_entries, SL_TAIL_COUNT);
@@ -58,12 +59,12 @@ struct {
 	__type(value, uint32_t);
 } tails SEC(".maps");
 
-/* What a program leaves to the one that it goes on in. */
+/* What a program passes to the next. */
 struct handoff {
-	uint32_t reason; /* that a sender is to be told of; of full NAT see snat_new() */
-	uint32_t mtu;
-	uint16_t port; /* the index of the port in ports, and */
-	uint16_t veth; /* whether it is one: the entry program alone knows these by itself */
+	uint32_t reason; /* to answer with */
+	uint32_t mtu;	 /* in full NAT the result of the search for a mapping */
+	uint16_t port;	 /* index in ports of the port by which the packet came in */
+	uint16_t veth;	 /* whether that is a veth */
 };
 
 struct {
@@ -73,15 +74,16 @@ struct {
 	__type(value, struct handoff);
 } handoffs SEC(".maps");
 
-/* What is of full NAT goes on in its programs from where it's found out: a branch before that would
- * have the verifier of Linux 6.1 walk all that follows twice. */
+/* Packets of full NAT continue in its own programs by a tail call from the point where they are
+ * recognised. With a branch before that point, the verifier of Linux 6.1 would walk all that
+ * follows twice. */
 SL_INLINE enum sl_reason sl_fullnat(const struct sl_tables *t, struct sl_packet *p,
 				    const struct sl_lookup *w, uint16_t *egress)
 {
 	(void)t, (void)egress;
 	bpf_tail_call(p->frame, &tails,
 		      w->packet_class == SL_CLASS_SERVICE6 ? SL_TAIL_fullnat6 : SL_TAIL_fullnat);
-	return SL_REASON_no_port; /* no such program */
+	return SL_REASON_no_port; /* the program isn't loaded */
 }
 
 SL_INLINE enum sl_reason sl_fullnat_reply(const struct sl_tables *t, struct sl_packet *p,
@@ -102,7 +104,8 @@ SL_INLINE enum sl_reason sl_fullnat_error(const struct sl_tables *t, struct sl_p
 	return SL_REASON_no_port;
 }
 
-/* Goes on in another program; comes back where there is none. */
+/* Continues in another program by a tail call. Returns if that program isn't loaded. `entry`: this
+ * is the program that is attached, which knows its port; others leave that as it is. */
 SL_INLINE void hand_over(struct xdp_md *ctx, const struct sl_packet *p, uint32_t reason,
 			 uint32_t tail, bool entry)
 {
@@ -121,7 +124,8 @@ SL_INLINE void hand_over(struct xdp_md *ctx, const struct sl_packet *p, uint32_t
 
 enum { NO_WORKER = -1 };
 
-/* What the verdict is where a worker takes it: one serves the queue, and its socket is there. */
+/* Redirects to the worker of this queue: it has to serve the queue and to have its socket in the
+ * map. */
 SL_INLINE int worker_takes(struct xdp_md *ctx)
 {
 	uint32_t queue = ctx->rx_queue_index;
@@ -131,7 +135,7 @@ SL_INLINE int worker_takes(struct xdp_md *ctx)
 	return (int)bpf_redirect_map(&xsks_map, queue, XDP_DROP);
 }
 
-/* The same in programs that ports share. */
+/* The same in the programs that all ports share. */
 __attribute__((noinline)) int sl_worker_takes_global(struct xdp_md *ctx)
 {
 	const struct handoff *h = sl_map_at(handoffs, 0);
@@ -147,20 +151,20 @@ __attribute__((noinline)) int sl_worker_takes_global(struct xdp_md *ctx)
 	return (int)bpf_redirect_map(own, queue, XDP_DROP);
 }
 
-/* Whether a frame that leaves by this port goes back to where it came from, but for a veth: XDP_TX
- * into one leaves the frame in the peer's ring on kernels before 6.9, unless the peer has a program
- * of its own; a redirect wakes it. */
+/* Whether XDP_TX sends by this port: the packet came in by it, and it isn't a veth. XDP_TX on a
+ * veth leaves the frame in the peer's ring on kernels before 6.9, unless the peer has a program
+ * too; a redirect wakes the peer. */
 SL_INLINE bool turns_back(uint16_t port, bool entry)
 {
 	const struct handoff *h;
 
 	if (entry)
 		return port == sl_port && !sl_veth;
-	h = sl_map_at(handoffs, 0); /* no word of the stack need keep the port */
+	h = sl_map_at(handoffs, 0);
 	return h && port == h->port && !h->veth;
 }
 
-/* Out by the port that the verdict names. */
+/* Transmits by a port. */
 SL_INLINE int send(uint16_t port, bool entry)
 {
 	if (turns_back(port, entry))
@@ -168,8 +172,8 @@ SL_INLINE int send(uint16_t port, bool entry)
 	return (int)bpf_redirect_map(&egress, port, XDP_DROP);
 }
 
-/* What classify found: not ours, or a worker's, or to be decided here (-1), as all that is to be
- * answered without a look at a service. */
+/* What to do with a classified packet: an XDP action if it isn't ours or a worker takes it, or -1
+ * if it is decided here. Packets that are answered without a service are always decided here. */
 SL_INLINE int steer(struct xdp_md *ctx, const struct sl_tables *t, struct sl_lookup *w, bool entry)
 {
 	uint32_t engine = t->bank->engine;
@@ -195,6 +199,7 @@ SL_INLINE int steer(struct xdp_md *ctx, const struct sl_tables *t, struct sl_loo
 	return -1;
 }
 
+/* Counts the reason and transmits or drops the packet. */
 SL_INLINE int leave(const struct sl_tables *t, enum sl_reason reason, uint16_t port, bool entry)
 {
 	int verdict = XDP_DROP;
@@ -208,7 +213,7 @@ SL_INLINE int leave(const struct sl_tables *t, enum sl_reason reason, uint16_t p
 	return verdict;
 }
 
-/* The end of a packet that was decided here. */
+/* Ends a packet that was decided here: transmits, answers or drops it. */
 SL_INLINE int finish(struct xdp_md *ctx, const struct sl_tables *t, const struct sl_packet *p,
 		     enum sl_reason reason, uint16_t port, bool entry)
 {
@@ -219,7 +224,7 @@ SL_INLINE int finish(struct xdp_md *ctx, const struct sl_tables *t, const struct
 	return leave(t, reason, port, entry);
 }
 
-/* Goes on in the program for it where full NAT is its service's mode or has sent it; else false. */
+/* Continues in the program for full NAT if the packet belongs to it; otherwise returns false. */
 SL_INLINE bool to_fullnat(struct xdp_md *ctx, const struct sl_tables *t, const struct sl_packet *p,
 			  const struct sl_lookup *w, bool is_ipv6, bool entry)
 {
@@ -233,7 +238,8 @@ SL_INLINE bool to_fullnat(struct xdp_md *ctx, const struct sl_tables *t, const s
 	return true;
 }
 
-/* The same for limits, without which nothing passes. */
+/* Continues on the extended path if the packet needs it; otherwise returns false. Without that
+ * program such packets are dropped, since limits must hold. */
 SL_INLINE bool to_extended(struct xdp_md *ctx, const struct sl_tables *t, const struct sl_packet *p,
 			   const struct sl_lookup *w, bool is_ipv6, bool entry)
 {
@@ -244,7 +250,7 @@ SL_INLINE bool to_extended(struct xdp_md *ctx, const struct sl_tables *t, const 
 	return true;
 }
 
-/* To the program for a class of packets that has one. Comes back where there is none, because no
+/* Continues in the program for a class of packets. Returns if that program isn't loaded, because no
  * service needs it. */
 SL_INLINE void to_class(struct xdp_md *ctx, const struct sl_packet *p, uint8_t packet_class,
 			bool entry)
@@ -267,11 +273,12 @@ SL_INLINE void to_class(struct xdp_md *ctx, const struct sl_packet *p, uint8_t p
 	}
 }
 
-/* The entry program: by one instance at each port. */
+/* The program that is attached, an instance of it for each port. */
 SL_INLINE int sl_engine(struct xdp_md *ctx)
 {
 	struct sl_packet p = sl_packet_of(ctx, (uint16_t)sl_port);
-	/* Set as a whole: clang copies words that a branch has left unset, the verifier won't. */
+	/* Initialised as a whole: clang copies words that one branch left unset, and the verifier
+	 * refuses that. */
 	struct sl_lookup w = { 0 };
 	struct sl_tables t;
 	enum sl_reason reason;
@@ -283,7 +290,7 @@ SL_INLINE int sl_engine(struct xdp_md *ctx)
 	sl_classify(&t, &p, &w);
 	if (sl_unlikely(w.packet_class >= SL_CLASS_IP6)) {
 		to_class(ctx, &p, w.packet_class, true);
-		sl_lookup_decided(&w, SL_REASON_not_ours);
+		sl_lookup_decided(&w, SL_REASON_not_ours); /* it isn't loaded: left to the kernel */
 	}
 	verdict = steer(ctx, &t, &w, true);
 	if (verdict >= 0)
@@ -301,8 +308,8 @@ int xsk_def_prog(struct xdp_md *ctx)
 	return sl_engine(ctx);
 }
 
-/* The port by which the packet came in, as the entry program has left it. Asked for late, and where
- * it matters: kept from the beginning it would take a word of the stack. */
+/* The port by which the packet came in. Looked up where it is needed: kept from the beginning it
+ * would take a word of the stack. */
 SL_INLINE uint16_t ingress(void)
 {
 	const struct handoff *h = sl_map_at(handoffs, 0);
@@ -350,7 +357,7 @@ SL_INLINE enum sl_reason route_as(const struct sl_tables *t, struct sl_packet *p
 	}
 }
 
-/* A class of packets, whose program this is: a constant of each. */
+/* Decides packets of one class, which is a constant in each program. */
 SL_INLINE int class(struct xdp_md *ctx, uint8_t packet_class)
 {
 	struct sl_packet p = sl_packet_of(ctx, 0);
@@ -377,12 +384,12 @@ SL_INLINE int class(struct xdp_md *ctx, uint8_t packet_class)
 		return XDP_DROP;
 	p.ingress = ingress();
 	reason = route_as(&t, &p, packet_class, &w, client, &port);
-	if (packet_class == SL_CLASS_FRAGMENT6) /* whose sender is told nothing */
+	if (packet_class == SL_CLASS_FRAGMENT6) /* never answered: no stack for it */
 		return leave(&t, reason, port, false);
 	return finish(ctx, &t, &p, reason, port, false);
 }
 
-/* Of ICMPv6, which has no stack left for what is common to others. */
+/* Decides ICMPv6. Written out, because as class() it takes 32 bytes of stack too many. */
 SL_INLINE int icmp6(struct xdp_md *ctx)
 {
 	struct sl_packet p = sl_packet_of(ctx, 0);
@@ -405,7 +412,7 @@ SL_INLINE int icmp6(struct xdp_md *ctx)
 	return leave(&t, reason, port, false);
 }
 
-/* What the program before found limited, and that it is to be decided here. */
+/* The extended path: packets that another program found to need it, and to be decided by XDP. */
 SL_INLINE int extended(struct xdp_md *ctx, bool is_ipv6)
 {
 	struct sl_packet p = sl_packet_of(ctx, 0);
@@ -422,7 +429,7 @@ SL_INLINE int extended(struct xdp_md *ctx, bool is_ipv6)
 		classify_as(ctx, &t, &p, SL_CLASS_IP6, &w, NULL);
 	else
 		sl_classify(&t, &p, &w);
-	if (sl_unlikely(!sl_needs_extended_path(&w))) { /* a publish came between */
+	if (sl_unlikely(!sl_needs_extended_path(&w))) { /* a publish came in between */
 		sl_tables_count(&t, SL_REASON_torn_table);
 		return XDP_DROP;
 	}
@@ -430,6 +437,7 @@ SL_INLINE int extended(struct xdp_md *ctx, bool is_ipv6)
 	return finish(ctx, &t, &p, reason, port, false);
 }
 
+/* Answers a packet with the reason that the program before passed on. */
 SL_INLINE int answer(struct xdp_md *ctx)
 {
 	const struct handoff *h = sl_map_at(handoffs, 0);

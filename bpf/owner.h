@@ -34,7 +34,7 @@ SL_INLINE enum sl_handover sl_owner_ended(uint32_t worker, uint64_t now_ns)
 	return age > (int64_t)w->hang_timeout_ns ? SL_HANDOVER_HUNG : SL_HANDOVER_NEVER;
 }
 
-/* Whether a worker serves the queue; takes the queue from one that doesn't live any more. */
+/* Whether a worker serves the queue. Takes the queue from a worker that isn't alive any more. */
 SL_INLINE bool sl_owner_serves(uint16_t port, uint32_t queue)
 {
 	struct sl_queue *q = sl_map_at(queues, port * SL_QUEUES_PER_PORT + queue);

@@ -28,8 +28,8 @@ const volatile uint32_t sl_shared_buckets;
 const volatile uint32_t sl_exceptions; /* records of one bank */
 const volatile uint32_t sl_meter_lines;
 const volatile uint32_t sl_workers; /* CPU c is writer sl_workers + c */
-/* Of the entry program alone, of which each port has an instance. */
-const volatile bool sl_veth;	 /* the port is one */
+/* The next two are of the program that is attached, of which each port has an instance. */
+const volatile bool sl_veth;	 /* whether the port is a veth */
 const volatile uint32_t sl_port; /* its index in ports */
 
 /* It has to be small: every function of a call chain has one, and all their stacks together are
@@ -54,8 +54,8 @@ struct sl_tables {
 		bpf_map_lookup_elem(&(map), &key_);                                                \
 	})
 
-/* The frame of a context, as the kernel has it now. Functions of global.h don't know by which port
- * it came in, nor ask: for them 0. */
+/* The frame of a context, as it is at this moment. The functions of global.h don't know the port by
+ * which it came in and don't need it: they pass 0. */
 SL_INLINE struct sl_packet sl_packet_of(struct xdp_md *ctx, uint16_t ingress)
 {
 	uint8_t *data = (uint8_t *)(uintptr_t)ctx->data;

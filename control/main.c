@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "../config/machine.h"
+#include "../config/notify.h"
 #include "commands/detach.h"
 #include "commands/reload.h"
 #include "commands/table.h"
@@ -415,6 +416,7 @@ static int serve(struct sl_control *c, bool fresh)
 	c->base = event_base_new();
 	if (!c->base)
 		return SL_EXIT_MACHINE;
+	sl_notify("STATUS=starting: loads or adopts XDP programs, publishes the configuration");
 	err = start(c, fresh, error);
 	if (err) {
 		sl_log("%s", error[0] ? error : strerror(-err));
@@ -427,7 +429,9 @@ static int serve(struct sl_control *c, bool fresh)
 		       c->config.dataplane.engine == SL_CONFIG_ENGINE_DPDK
 			       ? "packets to VIPs are dropped"
 			       : "XDP serves kernel interfaces");
+	sl_notify("READY=1\nSTATUS=serving");
 	event_base_dispatch(c->base);
+	sl_notify("STOPPING=1\nSTATUS=stopping; what is published stays");
 	sl_log("stopping; what is published stays");
 	sl_rpc_close(c->reads);
 	sl_rpc_close(c->changes);

@@ -13,11 +13,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "commands.h"
 #include "connection.h"
 #include "print.h"
+#include "starting.h"
 #include "top.h"
 
 #ifndef SL_VERSION
@@ -26,6 +28,8 @@
 
 #define TIMEOUT_DEFAULT_S 10
 #define TIMEOUT_MAX_S	  3600
+#define STARTING_MS	  10000 /* that a control process may take to start */
+#define LOOK_MS		  20
 #define RUN_DIR		  "/run/sluice"
 #define OPTIONS_MAX	  32
 
@@ -260,6 +264,25 @@ static int find_socket(const struct settings *settings, bool changes, char path[
 	return 0;
 }
 
+/* As sl_connection_ask(), but waits for a control process that is starting. -EINPROGRESS: it still
+ * is. */
+static int ask(const struct settings *settings, const char *path, const char *method,
+	       json_t *params, json_t **answer, char error[SL_ERROR_MAX])
+{
+	for (int waited_ms = 0;; waited_ms += LOOK_MS) {
+		int rc = sl_connection_ask(path, method, params, settings->timeout_ms, answer,
+					   error);
+
+		if ((rc != -ENOENT && rc != -ECONNREFUSED) || !sl_control_is_starting(path))
+			return rc;
+		if (waited_ms >= STARTING_MS)
+			return -EINPROGRESS;
+		if (!waited_ms)
+			fputs("sluicectl: sluice-control is starting\n", stderr);
+		nanosleep(&(struct timespec){ .tv_nsec = LOOK_MS * 1000000 }, NULL);
+	}
+}
+
 static int report_silence(const struct settings *settings, const struct sl_command *command,
 			  const char *path, int rc, const char *error)
 {
@@ -272,6 +295,10 @@ static int report_silence(const struct settings *settings, const struct sl_comma
 				      "no control process for instance %s at %s; start: "
 				      "sluice-control -c FILE",
 				      settings->instance, path);
+	if (rc == -EINPROGRESS)
+		return fail(settings, SL_EXIT_FAILED,
+			    "sluice-control has been starting for %d s; see its log",
+			    STARTING_MS / 1000);
 	if (rc == -EACCES || rc == -EPERM)
 		return fail(settings, SL_EXIT_MACHINE,
 			    "no right to %s; run as root, or as who may write to that socket",
@@ -332,7 +359,7 @@ static json_t *ask_stats(const struct settings *settings, const struct sl_comman
 	char error[SL_ERROR_MAX];
 	json_t *answer = NULL, *result;
 
-	*rc = sl_connection_ask(path, command->method, NULL, settings->timeout_ms, &answer, error);
+	*rc = ask(settings, path, command->method, NULL, &answer, error);
 	if (*rc) {
 		*rc = report_silence(settings, command, path, *rc, error);
 		return NULL;
@@ -395,7 +422,7 @@ static int run(const struct settings *settings, const struct sl_command *command
 
 	if (rc)
 		return rc;
-	rc = sl_connection_ask(path, command->method, params, settings->timeout_ms, &answer, error);
+	rc = ask(settings, path, command->method, params, &answer, error);
 	if (rc)
 		return report_silence(settings, command, path, rc, error);
 

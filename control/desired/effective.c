@@ -157,6 +157,29 @@ static const struct sl_config_service *in_file_named(const struct sl_config *fil
 	return NULL;
 }
 
+/* Whether what operators set of a field holds: the file says what it said at that time. */
+static bool holds(const struct sl_config_service *conf, const struct sl_operator_service *words,
+		  const char *field)
+{
+	json_t *now = sl_fields_in_file(conf, field);
+	bool same = json_equal(now, json_object_get(words->file, field));
+
+	json_decref(now);
+	return same;
+}
+
+static bool any_holds(const struct sl_config_service *conf, const struct sl_operator_service *words)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach (words->fields, key, value) {
+		if (holds(conf, words, key))
+			return true;
+	}
+	return false;
+}
+
 /* Adds what the file says of a service to `group`, but for what operators set. */
 static int add_file_fields(config_setting_t *group, const struct sl_config_service *conf,
 			   const struct sl_operator_service *words)
@@ -167,21 +190,23 @@ static int add_file_fields(config_setting_t *group, const struct sl_config_servi
 		const config_setting_t *field =
 			config_setting_get_elem(conf->setting, (unsigned int)i);
 
-		if (!json_object_get(words->fields, config_setting_name(field)))
+		if (!json_object_get(words->fields, config_setting_name(field)) ||
+		    !holds(conf, words, config_setting_name(field)))
 			err = sl_fields_copy(group, field);
 	}
 	return err;
 }
 
-static int add_live_fields(config_setting_t *group, const struct sl_operator_service *words,
-			   char error[SL_ERROR_MAX])
+/* `conf`: of the file; NULL: the service was added live. */
+static int add_live_fields(config_setting_t *group, const struct sl_config_service *conf,
+			   const struct sl_operator_service *words, char error[SL_ERROR_MAX])
 {
 	const char *key;
 	json_t *value;
 	int err = 0;
 
 	json_object_foreach (words->fields, key, value) {
-		if (!err)
+		if (!err && (!conf || holds(conf, words, key)))
 			err = sl_fields_write(group, key, value, error);
 	}
 	return err;
@@ -198,7 +223,7 @@ static int read_live(const struct sl_config *file, const struct sl_config_servic
 	config_init(&tree);
 	err = conf ? add_file_fields(config_root_setting(&tree), conf, words) : 0;
 	if (!err)
-		err = add_live_fields(config_root_setting(&tree), words, error);
+		err = add_live_fields(config_root_setting(&tree), conf, words, error);
 	if (!err)
 		err = sl_config_read_service(file, config_root_setting(&tree), out, error);
 	config_destroy(&tree);
@@ -250,7 +275,9 @@ static void add_backend(const struct sl_layers *layers, struct sl_effective *e,
 		b.file_weight = conf->weight;
 	if (conf->draining)
 		b.held |= 1u << from;
-	if (word && word->weight && (word->added || word->file_weight == b.file_weight)) {
+	/* Of one that was added live the file says everything as soon as it has it. */
+	if (word && word->weight &&
+	    (word->added ? from != SL_LAYER_FILE : word->file_weight == b.file_weight)) {
 		b.conf.weight = word->weight;
 		b.weight_by = SL_LAYER_OPERATORS;
 	}
@@ -346,7 +373,7 @@ int sl_effective_make(const struct sl_layers *layers, const char *service, bool 
 			sl_log("service %s: what was set live is left out: %s", service, error);
 			err = 0;
 		} else if (!err) {
-			out->set = conf != NULL;
+			out->set = conf && any_holds(conf, words);
 			live.setting = conf ? conf->setting : NULL;
 			live.line = conf ? conf->line : 0;
 			conf = &live;

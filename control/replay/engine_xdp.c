@@ -69,7 +69,7 @@ static int load(struct sl_replay_engine *e, const struct sl_store *store, uint32
 		char error[SL_ERROR_MAX])
 {
 	uint64_t generation = sl_store_root(store)->generation;
-	/* All where tables are still to come. */
+	/* Before the first generation, any program may be needed later. */
 	uint32_t needed = generation ? sl_program_needed(store, generation) : ~0u;
 	int err = sl_program_open(&e->skel, store, NULL, 0);
 

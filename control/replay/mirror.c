@@ -133,6 +133,7 @@ void sl_mirror_ask(struct sl_mirror *mirror, const union sl_addr *addr, uint16_t
 	(void)port;
 }
 
+/* While a capture is replayed no interface changes, and the kernel's neighbours aren't used. */
 uint32_t sl_mirror_link_events(const struct sl_mirror *mirror)
 {
 	(void)mirror;

@@ -288,8 +288,8 @@ int sl_xdp_prepare(struct sl_attachment **attachment, struct sl_programs *progra
 	if (!err)
 		err = enter_port(a, index, error);
 	if (!err) {
-		a->entry = sl_programs_entry(programs, port, index, is_veth(a->ifindex), a->xsks,
-					     error);
+		a->entry =
+			sl_programs_entry(programs, port, index, is_veth(ifindex), a->xsks, error);
 		err = a->entry < 0 ? a->entry : 0;
 	}
 	if (err) {

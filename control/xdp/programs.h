@@ -12,7 +12,7 @@
  *     BPF_DIR/entry-ID-PORT   the entry program of a port
  *     BPF_DIR/egress          interfaces by port
  *     BPF_DIR/sockets         every port's xsks_map
- *     BPF_DIR/handoffs        what one program leaves to the next
+ *     BPF_DIR/handoffs        what one program passes to the next
  *
  * ID is a digest of all that went into them: the object file, the sizes that are constants in it,
  * the maps by their kernel ids; of an entry its port too. What has another ID is of another build

@@ -70,7 +70,7 @@ enum sl_backend_flags {
 	SL_BACKEND_TAKES_NEW = 2,  /* new flows may be sent here */
 	SL_BACKEND_RESOLVED = 4,   /* the next hop's MAC addresses are known */
 	SL_BACKEND_GUE_HEADER = 8, /* GUE variant 0, which has a header of its own */
-	SL_BACKEND_NO_ROUTE = 16,  /* unresolved, and it can't become known: no route leads there */
+	SL_BACKEND_NO_ROUTE = 16,  /* unresolved, because no route leads there */
 };
 
 /* dst_mac and src_mac are in the order of the frame. A record of all zeros gets no packets. */

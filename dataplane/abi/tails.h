@@ -1,23 +1,27 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* The programs that XDP goes on in, by tail calls, for what is rare, limited, IPv6, of full NAT or
- * to be answered: each has a stack of its own and is verified by itself, and the common path pays
- * one comparison. All ports of an instance share them. Each is loaded when the first generation
- * that needs it is published, before it is (control/xdp/programs.c), since verifying takes a tenth
- * of a second.
+/* The tail calls of the XDP engine: its programs by name, and their indices in the map of programs.
+ *
+ * The program that is attached handles the common case. It continues by a tail call in another
+ * program for ICMP, fragments, IPv6, limits, full NAT and answers to the sender. Each of these has
+ * a stack of its own and is verified on its own, so the common case only pays one comparison. All
+ * ports of an instance share them.
+ *
+ * Verifying one takes a tenth of a second, so control loads a program when the first generation
+ * that needs it is about to be published (control/xdp/programs.c).
  */
 #ifndef SL_ABI_TAILS_H
 #define SL_ABI_TAILS_H
 
-/* What is among the services of a generation, apart from IPv4 without limits. */
+/* What services of a generation have that plain IPv4 doesn't need. */
 enum sl_need {
 	SL_NEED_NOTHING = 0,
 	SL_NEED_IP6 = 1,
-	SL_NEED_EXTENDED = 2, /* or QUIC connection ids: what sl_needs_extended_path() says */
+	SL_NEED_EXTENDED = 2, /* limits, or ids of QUIC connections: sl_needs_extended_path() */
 	SL_NEED_FULLNAT = 4,
 };
 
-/* sl_xdp_NAME in bpf/, and what there must be for a packet to get there: all of these. The order
- * means nothing but their places in the map. */
+/* The program sl_xdp_NAME, and what a generation must have for a packet to get there: all of these.
+ * The order has no meaning. Those that take longest to verify come first. */
 #define SL_TAILS(X)                                                                                \
 	X(fragment, SL_NEED_NOTHING)                                                               \
 	X(first_fragment, SL_NEED_NOTHING)                                                         \

@@ -224,8 +224,8 @@ SL_INLINE uint32_t sl_track(const struct sl_tables *t, const struct sl_flow_quer
 	if (sl_likely(backend))
 		return backend;
 	at->bucket = NULL;
-#ifndef __bpf__ /* whose stack has no room: nobody looks at these then, but gcc doesn't see that   \
-		 */
+#ifndef __bpf__
+	/* They are never read without a bucket, but gcc warns. XDP's stack has no room for this. */
 	at->way = 0;
 	at->value = 0;
 #endif

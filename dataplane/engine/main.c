@@ -26,6 +26,7 @@
 #include <rte_lcore.h>
 
 #include "../../config/machine.h"
+#include "../../config/notify.h"
 #include "../../config/process.h"
 #include "../abi/liveness.h"
 #include "accept.h"
@@ -141,9 +142,11 @@ static int attach(struct dataplane *d)
 			sl_log("%s", error);
 			return err == -EPROTO ? SL_EXIT_ABI : SL_EXIT_MACHINE;
 		}
-		if (!said)
+		if (!said) {
+			sl_notify("STATUS=waiting for sluice-control");
 			sl_log("waiting for sluice-control to serve instance %s",
 			       d->config.instance);
+		}
 		said = true;
 		if (!err)
 			sl_store_detach(&d->store);
@@ -339,11 +342,13 @@ static int serve(struct dataplane *d)
 		status = start_workers(d);
 	if (!status) {
 		sl_log("ready: %u workers", d->ports.n_workers);
+		sl_notify("READY=1\nSTATUS=serving");
 		do {
 			sl_acceptor_run(d->acceptor);
 			sl_announcer_run(&d->announcer, &d->store, sl_clock_ns());
 			count_missed(d);
 		} while (!wait_ms(d, LOOK_EVERY_MS));
+		sl_notify("STOPPING=1\nSTATUS=stopping");
 		sl_log("stopping");
 	}
 	stop_workers(d);

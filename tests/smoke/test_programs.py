@@ -127,7 +127,7 @@ def test_pin_removed(topology, xdp):
     """Whichever pin is gone, or is another object's: the next control makes what is missing."""
     (tail,) = pins(xdp, "tails-")
     before = programs(xdp)
-    for name in (pins(xdp, "entry-")[0], tail, "sockets", "handover", "egress"):
+    for name in (pins(xdp, "entry-")[0], tail, "sockets", "handoffs", "egress"):
         os.unlink(f"{xdp.bpf_dir}/{name}")
         xdp.kill(xdp.control)
         xdp.start_control()
