@@ -177,6 +177,7 @@ struct sl_config_service {
 	bool flowless;			 /* flows = "none" */
 	uint8_t affinity;    /* client address bits that pick the slot; 0: the whole flow */
 	bool rejects;	     /* unavailable = "reject" */
+	bool shared_vip;     /* the kernel has the VIP too */
 	bool vip_rejects;    /* closed_ports = "reject", a setting of the file */
 	bool quic;	     /* connection ids name backends */
 	uint32_t table_size; /* slots: a power of two */

@@ -153,6 +153,8 @@ static const struct sl_field service_fields[] = {
 	  SL_MEMBER(sl_config_service, affinity) },
 	{ "unavailable", SL_STRING, sl_read_word, "unavailable = \"reject\";",
 	  SL_MEMBER(sl_config_service, rejects), .words = sl_refusal_words },
+	{ "shared_vip", SL_BOOL, sl_read_bool, "shared_vip = true;",
+	  SL_MEMBER(sl_config_service, shared_vip) },
 	{ "table_size", SL_INTEGER, sl_read_integer, "table_size = 65536;",
 	  SL_MEMBER(sl_config_service, table_size), .min = TABLE_MIN, .max = TABLE_MAX },
 	{ "idle_timeout", SL_INTEGER | SL_STRING, sl_read_duration, "idle_timeout = \"15m\";",

@@ -40,7 +40,8 @@ static bool same_conf(const struct sl_config_service *a, const struct sl_config_
 	return strcmp(a->scheduler, b->scheduler) == 0 && same_mode(a, b) &&
 	       a->last_port == b->last_port && a->track_all == b->track_all &&
 	       a->flowless == b->flowless && a->affinity == b->affinity &&
-	       a->rejects == b->rejects && a->vip_rejects == b->vip_rejects && a->quic == b->quic &&
+	       a->rejects == b->rejects && a->vip_rejects == b->vip_rejects &&
+	       a->shared_vip == b->shared_vip && a->quic == b->quic &&
 	       a->table_size == b->table_size && a->idle_timeout_ms == b->idle_timeout_ms;
 }
 
@@ -196,6 +197,27 @@ static int check_pool(const struct sl_config_service *was, const struct sl_confi
 	return -EBUSY;
 }
 
+/* Every port of a VIP is ours, or every port but the services' is the kernel's: where the gateway
+ * has the address itself, that is to be said. What serves already goes on: the address may have
+ * come meanwhile, or is to be taken over from here. */
+static int check_vip(const struct sl_control *c, const struct sl_config_service *conf,
+		     char error[SL_ERROR_MAX])
+{
+	char vip[SL_ADDR_TEXT], place[SL_PATH_MAX + 32] = "";
+
+	if (conf->shared_vip || !c->net || !sl_net_is_own(c->net, &conf->vip))
+		return 0;
+	if (conf->line)
+		snprintf(place, sizeof(place), "%s:%d: ", c->file, conf->line);
+	snprintf(error, SL_ERROR_MAX,
+		 "%sservice %s: vip %s is an address of the gateway itself, whose other ports (ssh "
+		 "too) and ping would be cut off; take it off the interface (`ip addr`), give "
+		 "another, or write shared_vip = true, which leaves to the kernel what is for no "
+		 "service",
+		 place, conf->name, sl_addr_format(&conf->vip, vip));
+	return -EINVAL;
+}
+
 static int apply_service(struct sl_control *c, struct sl_model *next, const struct sl_effective *e,
 			 json_t *changes, char error[SL_ERROR_MAX])
 {
@@ -206,6 +228,9 @@ static int apply_service(struct sl_control *c, struct sl_model *next, const stru
 	int err = 0;
 
 	if (at < 0) {
+		err = check_vip(c, conf, error);
+		if (err)
+			return err;
 		s = sl_model_add(next, conf, sl_clock_ms(), &err);
 		if (!s) {
 			snprintf(error, SL_ERROR_MAX,

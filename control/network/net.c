@@ -200,6 +200,13 @@ void sl_net_configured(struct sl_net *net)
 	send_due(net);
 }
 
+bool sl_net_is_own(const struct sl_net *net, const union sl_addr *addr)
+{
+	const struct sl_route *route = sl_table_find(&net->table, addr);
+
+	return route && route->kind == SL_ROUTE_LOCAL;
+}
+
 void sl_net_next_hop(struct sl_net *net, const union sl_addr *addr, struct sl_next_hop *hop)
 {
 	const struct sl_route *route = sl_table_find(&net->table, addr);

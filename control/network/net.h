@@ -82,6 +82,9 @@ void sl_net_set_mac(struct sl_net *net, uint32_t port, const uint8_t mac[6]);
 /* The next hops in config have become others: answers follow at once, changed() isn't called. */
 void sl_net_configured(struct sl_net *net);
 
+/* Whether it is an address of the gateway itself, at a port or anywhere, or a broadcast one. */
+bool sl_net_is_own(const struct sl_net *net, const union sl_addr *addr);
+
 void sl_net_next_hop(struct sl_net *net, const union sl_addr *addr, struct sl_next_hop *hop);
 
 /* The records for the engines' route bank, longest prefix first, then by address. Returns how

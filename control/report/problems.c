@@ -119,6 +119,23 @@ static void full_table(bool is_ipv6, char text[SL_ERROR_MAX])
 		 is_ipv6 ? "IPv6" : "IPv4", name, now);
 }
 
+/* It came after the service did: what serves isn't stopped for that. */
+static void vip_problems(const struct sl_control *c, json_t *list)
+{
+	char text[SL_ADDR_TEXT];
+
+	for (size_t i = 0; i < c->model->n; i++) {
+		const struct sl_config_service *s = &c->model->service[i]->conf;
+
+		if (!s->shared_vip && sl_net_is_own(c->net, &s->vip))
+			problem(list,
+				"service %s: its VIP %s is an address of the gateway itself: what "
+				"is for no service of it (ssh, ping) doesn't reach the kernel, "
+				"unless the service has shared_vip = true",
+				s->name, sl_addr_format(&s->vip, text));
+	}
+}
+
 static void table_problems(const struct sl_control *c, json_t *list)
 {
 	char text[SL_ERROR_MAX];
@@ -220,6 +237,7 @@ json_t *sl_problems(const struct sl_control *c)
 	dataplane_problems(c, list);
 	port_problems(c, list);
 	table_problems(c, list);
+	vip_problems(c, list);
 	json_array_extend(list, c->still_merging);
 	if (c->unsaved[0])
 		problem(list,

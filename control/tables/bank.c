@@ -161,6 +161,8 @@ static void gather_services(struct gathered *g, const struct sl_control *c,
 
 		if (conf->vip_rejects)
 			vip.flags |= SL_SERVICE_REJECTS;
+		if (conf->shared_vip)
+			vip.flags |= SL_SERVICE_SHARED;
 		gather_service(g, m->service[i]);
 		gather(g, &vip, 0);
 		gather_pool(g, c, &conf->pool);

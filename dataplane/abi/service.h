@@ -40,6 +40,7 @@ enum sl_service_flags {
 	SL_SERVICE_QUIC = 2048,	    /* connection ids name backends (server_id.h) */
 	SL_SERVICE_FULLNAT = 4096,  /* mode is SL_MODE_FULLNAT, for readers of flags alone */
 	SL_SERVICE_POOL = 8192,	    /* of a bare address: it belongs to a SNAT pool (snat.h) */
+	SL_SERVICE_SHARED = 16384,  /* of a bare address: what is for no service is the kernel's */
 };
 
 /* One service: VIP, protocol, and a port or a range of ports. Each VIP also has one record with

@@ -250,8 +250,9 @@ SL_INLINE void sl_classify_unmatched(const struct sl_tables *t, const union sl_a
 				     bool is_ipv6)
 {
 	const struct sl_service *vip = sl_service_find(t, dst, 0);
+	uint32_t flags = vip ? vip->flags : SL_SERVICE_SHARED; /* nobody's is the kernel's too */
 
-	if (!vip)
+	if (flags & SL_SERVICE_SHARED)
 		sl_lookup_decided(w, SL_REASON_not_ours);
 	else if (o->kind == SL_PARSED_BAD)
 		sl_lookup_decided(w, SL_REASON_bad_header);
@@ -259,11 +260,34 @@ SL_INLINE void sl_classify_unmatched(const struct sl_tables *t, const union sl_a
 		sl_lookup_decided(w, SL_REASON_header_chain);
 	else if (martian)
 		sl_lookup_decided(w, SL_REASON_martian);
-	else if (o->kind == SL_PARSED_FLOW && vip->flags & SL_SERVICE_POOL)
+	else if (o->kind == SL_PARSED_FLOW && flags & SL_SERVICE_POOL)
 		sl_lookup_snat_reply(w, o->protocol, is_ipv6);
 	else
-		sl_lookup_decided(w, vip->flags & SL_SERVICE_REJECTS ? SL_REASON_no_service_answered
-								     : SL_REASON_no_service);
+		sl_lookup_decided(w, flags & SL_SERVICE_REJECTS ? SL_REASON_no_service_answered
+								: SL_REASON_no_service);
+}
+
+/* Whether we are the one to answer for a VIP on its link: not where the kernel does. */
+SL_INLINE bool sl_answers_for(const struct sl_tables *t, const union sl_addr *vip)
+{
+	const struct sl_service *s = sl_service_find(t, vip, 0);
+
+	return s && !(s->flags & SL_SERVICE_SHARED);
+}
+
+/* The last word about a rare packet: of a VIP that the kernel has too, what is for no service of it
+ * is the kernel's, pings included. */
+SL_INLINE void sl_yield_shared(const struct sl_tables *t, const union sl_addr *dst,
+			       struct sl_lookup *w)
+{
+	const struct sl_service *vip;
+
+	if (w->packet_class != SL_CLASS_DECIDED && w->packet_class != SL_CLASS_ECHO &&
+	    w->packet_class != SL_CLASS_FRAGMENT_ECHO)
+		return;
+	vip = sl_service_find(t, dst, 0);
+	if (vip && vip->flags & SL_SERVICE_SHARED)
+		sl_lookup_decided(w, SL_REASON_not_ours);
 }
 
 /* A request for a VIP. One that names itself as who has it asks for nothing: it is an announcement
@@ -278,7 +302,7 @@ SL_INLINE bool sl_classify_arp(const struct sl_tables *t, const struct sl_packet
 	    arp->sender == arp->target)
 		return false;
 	target = sl_addr4(arp->target);
-	return sl_service_find(t, &target, 0) != NULL;
+	return sl_answers_for(t, &target);
 }
 
 /* Whether this is a neighbour solicitation for a VIP (RFC 4861, 7.1.1) from this link. The checksum
@@ -295,7 +319,7 @@ SL_INLINE bool sl_classify_nd(const struct sl_tables *t, const struct sl_packet 
 	if (!nd || nd->type != SL_ND_SOLICIT || nd->code)
 		return false;
 	target = sl_addr_load(nd->target);
-	return !sl_addr_is4(&target) && sl_service_find(t, &target, 0) != NULL;
+	return !sl_addr_is4(&target) && sl_answers_for(t, &target);
 }
 
 /* IPv6; its header is at w->l3. The frame may have a group address. */

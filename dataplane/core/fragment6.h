@@ -62,8 +62,10 @@ SL_INLINE void sl_first_fragment6_classify(const struct sl_tables *t, const stru
 	bool to_vip;
 
 	sl_parse6(p, (uint32_t)layout, &o);
-	if (!sl_fragment_begin6(t, p, &o, at, w))
+	if (!sl_fragment_begin6(t, p, &o, at, w)) {
+		sl_yield_shared(t, &o.dst6, w);
 		return;
+	}
 	where = sl_fragment_where(o.l3, at);
 	to_vip = w->reason != SL_REASON_not_ours;
 	if (o.kind == SL_PARSED_FLOW) {
@@ -76,6 +78,7 @@ SL_INLINE void sl_first_fragment6_classify(const struct sl_tables *t, const stru
 		else
 			w->reason = SL_REASON_no_service;
 	}
+	sl_yield_shared(t, &o.dst6, w);
 }
 
 /* A later fragment. layout: sl_layout6_impl(). Returns the client's port, or the pool's, if it goes
@@ -90,9 +93,11 @@ SL_INLINE sl_be16 sl_fragment6_classify(const struct sl_tables *t, const struct 
 
 	sl_parse6(p, layout, &o);
 	ip = sl_fragment_begin6(t, p, &o, o.l4, w);
+	value = ip ? sl_fragment_classify_later(t, p, ip, sl_fragment_where(o.l3, o.l4), w, true)
+		   : 0;
+	sl_yield_shared(t, &o.dst6, w);
 	if (!ip)
 		return (sl_be16)0;
-	value = sl_fragment_classify_later(t, p, ip, sl_fragment_where(o.l3, o.l4), w, true);
 	e = sl_packet_at(p, o.l4, sizeof(*e));
 	if (w->packet_class == SL_CLASS_DECIDED || w->packet_class == SL_CLASS_FRAGMENT_ECHO || !e)
 		return (sl_be16)0;

@@ -55,8 +55,8 @@ SL_INLINE bool sl_quote6_find(const struct sl_tables *t, const struct sl_packet 
 	return sl_quote6_parse(p, at, end, sl_quote6_layout(t, p, at, end), q);
 }
 
-SL_INLINE void sl_icmp6_classify(const struct sl_tables *t, const struct sl_packet *p,
-				 struct sl_lookup *w)
+SL_INLINE void sl_icmp6_classify_any(const struct sl_tables *t, const struct sl_packet *p,
+				     struct sl_lookup *w)
 {
 	const struct sl_ip6 *ip = sl_packet_at(p, w->l3, sizeof(*ip));
 	const struct sl_icmp *icmp;
@@ -94,6 +94,19 @@ SL_INLINE void sl_icmp6_classify(const struct sl_tables *t, const struct sl_pack
 		sl_icmp6_classify_error(t, &q, w);
 	else
 		sl_icmp6_classify_transit(t, &q, w);
+}
+
+SL_INLINE void sl_icmp6_classify(const struct sl_tables *t, const struct sl_packet *p,
+				 struct sl_lookup *w)
+{
+	const struct sl_ip6 *ip = sl_packet_at(p, w->l3, sizeof(*ip));
+	union sl_addr dst;
+
+	sl_icmp6_classify_any(t, p, w);
+	if (!ip)
+		return;
+	dst = sl_addr_load(ip->dst);
+	sl_yield_shared(t, &dst, w);
 }
 
 /* first: it has the ICMP header; later fragments of a ping don't. */

@@ -15,6 +15,7 @@ SL_INLINE void sl_rare_classify(const struct sl_tables *t, const struct sl_packe
 				uint8_t packet_class, struct sl_lookup *w)
 {
 	struct sl_parsed o;
+	union sl_addr dst;
 
 	sl_parse(p, &o);
 	w->l3 = (uint8_t)o.l3;
@@ -27,6 +28,8 @@ SL_INLINE void sl_rare_classify(const struct sl_tables *t, const struct sl_packe
 		sl_fragment_classify(t, p, &o, true, w);
 	else if (packet_class == SL_CLASS_FRAGMENT && o.kind == SL_PARSED_FRAGMENT)
 		sl_fragment_classify(t, p, &o, false, w);
+	dst = sl_addr4(o.dst);
+	sl_yield_shared(t, &dst, w);
 }
 
 SL_INLINE enum sl_reason sl_rare_end(const struct sl_tables *t, const struct sl_lookup *w)

@@ -116,7 +116,8 @@ static const struct refusal refusals[] = {
 	  "t.conf:5: services[0].weight: unknown field; known here: name, vip, protocol, port, "
 	  "scheduler, mode, tunnel_source, tunnel_source6, gue_port, gue_variant, pool, mss, "
 	  "track, "
-	  "flows, affinity, unavailable, table_size, idle_timeout, quic, limits, backends" },
+	  "flows, affinity, unavailable, shared_vip, table_size, idle_timeout, quic, limits, "
+	  "backends" },
 	{ "dataplane = 3;\n", "t.conf:1: dataplane: is an integer; give a group { … }, such as: "
 			      "dataplane: { cores = [ 1 ]; ports = ( … ); };" },
 	{ SERVICES("3"), "t.conf:3: services[0]: is an integer; give a group { … }" },
