@@ -197,9 +197,9 @@ SL_INLINE enum sl_reason sl_route_exceptions(const struct sl_tables *t, struct s
 	return (enum sl_reason)sl_mode(t, p, index, w->l3, w->l4, mode);
 }
 
-/* Full NAT: whether a packet that nothing is known of begins a flow. Of TCP a SYN does and nothing
- * else, so that neither ports nor entries can be had for less: no connection survives that its
- * backend would see come from another port. */
+/* Full NAT: whether a packet without a flow may begin one. In TCP only a SYN may, so that no other
+ * packet takes a port or an entry. Nothing is lost by that: a connection whose backend suddenly
+ * sees another port doesn't survive anyway. */
 SL_INLINE bool sl_fullnat_begins(uint8_t protocol, uint8_t tcp_flags)
 {
 	return protocol != SL_PROTO_TCP ||
@@ -215,9 +215,9 @@ SL_INLINE enum sl_reason sl_fullnat_refuses(const struct sl_tables *t, const str
 	return flags & SL_SERVICE_REJECTS ? SL_REASON_no_flow_answered : SL_REASON_no_flow;
 }
 
-#define SL_FRAGMENT_FIND 0xff /* no header stands there: where it does has to be found out */
+#define SL_FRAGMENT_FIND 0xff /* no offset: the extension header has to be searched */
 
-/* What window.h has to know of a segment. */
+/* The sequence numbers of a segment, packed for window.h. */
 SL_INLINE uint64_t sl_segment_numbers(const struct sl_tcp *tcp)
 {
 	return sl_ntohl(tcp->seq) | (uint64_t)sl_ntohl(tcp->ack) << 32;
@@ -232,7 +232,7 @@ SL_INLINE uint32_t sl_segment_what(const struct sl_lookup *w, const void *l3,
 	return tcp->flags | (length > header ? length - header : 0) << 16;
 }
 
-/* What a segment means for its flow; from: flags that say who sent it. */
+/* What a segment means for its flow. from: SL_WINDOW_BACK if the backend sent it. */
 SL_INLINE uint8_t sl_route_window(const struct sl_tables *t, const struct sl_packet *p,
 				  const struct sl_lookup *w, const void *l3, uint32_t place,
 				  uint32_t from, bool is_ipv6)
@@ -244,7 +244,7 @@ SL_INLINE uint8_t sl_route_window(const struct sl_tables *t, const struct sl_pac
 		   : SL_EVENT_STRAY;
 }
 
-/* The same of a packet to a service, before it is tracked. */
+/* The same for a packet to a service, before it is tracked. */
 SL_INLINE uint8_t sl_route_event(const struct sl_tables *t, const struct sl_packet *p,
 				 const struct sl_lookup *w, const void *l3, uint64_t mapping,
 				 uint8_t tcp_flags, bool is_ipv6)
@@ -253,7 +253,7 @@ SL_INLINE uint8_t sl_route_event(const struct sl_tables *t, const struct sl_pack
 		return sl_route_window(t, p, w, l3, sl_snat_place(t, w->service->pool, mapping), 0,
 				       is_ipv6);
 	if (mapping == SL_SNAT_ENDING)
-		return SL_EVENT_STRAY; /* until its binding is found */
+		return SL_EVENT_STRAY; /* until its mapping is found */
 	return (uint8_t)sl_event_of(tcp_flags);
 }
 
@@ -332,7 +332,8 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 		key = sl_lookup_flow_key(w, l3, ports->src, is_ipv6);
 		mapping = sl_snat_find(t, key, sl_seam_now(t), s->pool);
 		if (sl_unlikely(begin) && mapping & SL_SNAT_FOUND)
-			mapping = SL_SNAT_SEARCH_ALL; /* what it means is found out there */
+			mapping = SL_SNAT_SEARCH_ALL; /* sl_fullnat_new_flow() finds out what it
+							 means */
 		if (mapping == SL_SNAT_SEARCH_ALL && protocol == SL_PROTO_TCP &&
 		    tcp_flags & (SL_TCP_FIN | SL_TCP_RST))
 			mapping = SL_SNAT_ENDING;

@@ -32,16 +32,16 @@
 
 enum {
 	SL_FRAGMENT_ID_TRIES = 4,
-	SL_FRAGMENT_ID_TAG = 29,  /* where the datagram's hash begins in a value, and where */
-	SL_FRAGMENT_ID_HASH = 45, /* its part begins in the hash */
+	SL_FRAGMENT_ID_TAG = 29,  /* the first bit of the hash's part in a value */
+	SL_FRAGMENT_ID_HASH = 45, /* the first bit of that part in the hash */
 	SL_FRAGMENT_ID_AT = 48,
 };
 
-/* Of what else these hashes are, fragment.h's aren't. */
+/* Set in what is hashed here, never in what fragment.h hashes, so that the hashes differ. */
 #define SL_FRAGMENT_ID_OWNER  (1ull << 33)
 #define SL_FRAGMENT_ID_OFFSET (1ull << 34)
 
-/* What is remembered of a new identification; pair: both addresses, as fragment.h hashes them. */
+/* The hash under which a new identification is remembered. pair: of sl_fragment_pair(). */
 SL_INLINE uint64_t sl_fragment_id_hash(const struct sl_root *root, uint64_t pair, uint8_t protocol,
 				       uint16_t id)
 {
@@ -54,7 +54,7 @@ SL_INLINE uint64_t sl_fragment_pair(sl_be32 src, sl_be32 dst)
 	return (uint64_t)(uint32_t)src << 32 | (uint32_t)dst;
 }
 
-/* The nth candidate of a datagram from one to the other of `pair`. */
+/* The nth candidate for a datagram between the addresses of `pair`. */
 SL_INLINE uint16_t sl_fragment_id_nth(const struct sl_root *root, uint64_t pair, uint8_t protocol,
 				      uint16_t id, uint32_t nth)
 {
@@ -67,17 +67,18 @@ SL_INLINE uint16_t sl_fragment_id_nth(const struct sl_root *root, uint64_t pair,
 /* A search for a datagram's new identification. */
 struct sl_fragment_id {
 	const struct sl_tables *t;
-	uint64_t from; /* its addresses as it came, and as it goes on */
-	uint64_t to;
-	uint64_t what; /* the value of its record */
-	uint16_t own;  /* what it gets */
-	uint16_t id;   /* as it came */
+	uint64_t from; /* the addresses that it came with */
+	uint64_t to;   /* the addresses that it leaves with */
+	uint64_t what; /* the value of its record, without the time */
+	uint16_t own;  /* the new identification */
+	uint16_t id;   /* the identification that it came with */
 	uint8_t protocol;
-	bool found; /* a record of it, or a free one */
-	bool known;
+	bool found; /* a candidate that is free */
+	bool known; /* a candidate that this datagram has already */
 };
 
-/* One candidate. Its own record, wherever, counts more than a free one before. */
+/* Tries one candidate. One that the datagram has already is preferred to an earlier one that is
+ * free. */
 static long sl_fragment_id_round(uint32_t i, void *state)
 {
 	struct sl_fragment_id *s = state;
@@ -97,7 +98,8 @@ static long sl_fragment_id_round(uint32_t i, void *state)
 	return s->known;
 }
 
-/* hash: the datagram's. s: what it is about, but for `what`. */
+/* The new identification of a datagram. hash: the datagram's; s: all members set down to protocol,
+ * except what and own. */
 SL_INLINE uint16_t sl_fragment_id_new(struct sl_fragment_id *s, const struct sl_root *root,
 				      uint64_t hash)
 {
@@ -110,15 +112,15 @@ SL_INLINE uint16_t sl_fragment_id_new(struct sl_fragment_id *s, const struct sl_
 	return s->own;
 }
 
-/* What is added to the identification of a sender of IPv6. */
+/* The number that is added to the identifications of an IPv6 sender. */
 SL_INLINE uint32_t sl_fragment_id_offset6(const struct sl_root *root, const union sl_addr *src)
 {
 	return (uint32_t)sl_hash_source6(src, (sl_be16)0, root->slot_key);
 }
 
-/* A fragment gets its new identification; what isn't one stays as it is. where: as fragment.h has
- * it; of a first fragment of IPv6 `at` is SL_FRAGMENT_FIND. to: the pair that its addresses are
- * going to be; of IPv4. */
+/* Gives a fragment its new identification. where: as in fragment.h; for a first fragment of IPv6
+ * its second byte is SL_FRAGMENT_FIND, and a packet that is no fragment stays as it is. to: for
+ * IPv4 the pair of addresses that it leaves with. */
 SL_INLINE void sl_fragment_rename_impl(const struct sl_tables *t, struct sl_packet *p,
 				       uint32_t where, uint64_t to)
 {
@@ -158,10 +160,10 @@ SL_INLINE void sl_fragment_rename_impl(const struct sl_tables *t, struct sl_pack
 	e->data = sl_htonl(sl_ntohl(e->data) + sl_fragment_id_offset6(root, &src));
 }
 
-/* What an error quotes of a first fragment has the identification again that its sender gave it.
- * The message is at l4. Of IPv4 the quoted addresses are still those with which the fragment went
- * on, and the message's sum stays as it is, since that of the quoted header does; of IPv6 they are
- * those with which it came. */
+/* Restores the sender's identification in the first fragment that an ICMP error at l4 quotes. For
+ * IPv4 the quoted addresses are still those that the fragment left with; the message's checksum
+ * doesn't change, because the quoted header's checksum makes up for the new identification. For
+ * IPv6 the quoted addresses are already those that the fragment came with. */
 SL_INLINE void sl_quote_rename_impl(const struct sl_tables *t, struct sl_packet *p, uint32_t l4,
 				    bool is_ipv6)
 {

@@ -2,7 +2,7 @@
 /* Full NAT: whether a FIN or RST is the connection's own (RFC 5961), and which sides have closed
  * (RFC 5382, REQ-5).
  *
- * A binding has one word for its TCP connection. For each of the two sides it holds a window of
+ * A mapping has one word for its TCP connection. For each of the two sides it holds a window of
  * sequence numbers, from the highest that the other side has acknowledged (low) to the highest that
  * this side has sent (high), and whether this side was seen at all and has sent a FIN:
  *
@@ -15,9 +15,9 @@
  * send some 20,000 of them for one that does.
  *
  * The two sides aren't equal. Anybody can send packets with a client's address, so what a client
- * sends moves a window only if it is in its own. A backend's packets come from where nobody else is
- * to be, and its word holds: windows that have lost the connection, because packets were lost on
- * their way to us, follow it again.
+ * sends moves a window only if it is in its own. A backend's packets come from a network where
+ * nobody else is expected, so they are trusted: they also move a window that no longer fits the
+ * connection, because packets were lost on their way to us.
  */
 #ifndef SL_CORE_WINDOW_H
 #define SL_CORE_WINDOW_H
@@ -28,11 +28,11 @@ enum {
 	SL_WINDOW_SHIFT = 17,
 	SL_WINDOW_BITS = 15,
 	SL_WINDOW_MASK = (1 << SL_WINDOW_BITS) - 1,
-	SL_WINDOW_OLD = 128, /* units: what lies so far behind or less is a late packet */
+	SL_WINDOW_OLD = 128, /* units: a packet that lies so far behind, or less, is late */
 };
 
-/* What sl_window() has to know besides the sequence numbers: 0..7 the TCP flags, 8 whether the
- * backend sent it, 9 whether it begins the connection, 16..31 bytes of data. */
+/* A segment without its sequence numbers, packed for sl_window(): 0..7 the TCP flags, 8 the backend
+ * sent it, 9 it begins the connection, 16..31 bytes of data. */
 #define SL_WINDOW_BACK	(1u << 8)
 #define SL_WINDOW_FRESH (1u << 9)
 
@@ -62,7 +62,7 @@ SL_INLINE uint64_t sl_window_set(uint64_t word, uint32_t at, uint32_t unit)
 	return (word & ~((uint64_t)SL_WINDOW_MASK << at)) | (uint64_t)(unit & SL_WINDOW_MASK) << at;
 }
 
-/* A side that is seen from now on. */
+/* Sets a side's window; from now on the side counts as seen. */
 SL_INLINE uint64_t sl_window_open(uint64_t word, bool side, uint32_t low, uint32_t high)
 {
 	uint32_t at = sl_window_low_at(side);
@@ -80,7 +80,7 @@ SL_INLINE bool sl_window_has(uint64_t word, bool side, uint32_t unit)
 	return ((unit - low) & SL_WINDOW_MASK) <= width + 1;
 }
 
-/* Whether a number lies a little before the window: it is of a packet that comes late. */
+/* Whether a number lies a little before the window: a late packet's does. */
 SL_INLINE bool sl_window_late(uint64_t word, bool side, uint32_t unit)
 {
 	uint32_t low = sl_window_get(word, sl_window_low_at(side));
@@ -88,7 +88,7 @@ SL_INLINE bool sl_window_late(uint64_t word, bool side, uint32_t unit)
 	return ((low - unit) & SL_WINDOW_MASK) <= SL_WINDOW_OLD;
 }
 
-/* A side has sent up to this number. */
+/* Moves the window of a side that has sent units first..end. */
 SL_INLINE uint64_t sl_window_sent(uint64_t word, bool side, uint32_t first, uint32_t end)
 {
 	uint32_t at = sl_window_low_at(side), low = sl_window_get(word, at);
@@ -105,7 +105,7 @@ SL_INLINE uint64_t sl_window_sent(uint64_t word, bool side, uint32_t first, uint
 	return word;
 }
 
-/* Up to this number the other side has acknowledged what `side` sent. */
+/* Moves the window of a side whose data the other side has acknowledged up to this unit. */
 SL_INLINE uint64_t sl_window_acked(uint64_t word, bool side, uint32_t unit)
 {
 	uint32_t at = sl_window_low_at(side), low = sl_window_get(word, at);
@@ -116,11 +116,11 @@ SL_INLINE uint64_t sl_window_acked(uint64_t word, bool side, uint32_t unit)
 		return sl_window_set(word, at, unit);
 	if (side || (seen && sl_window_late(word, side, unit)))
 		return word;
-	return sl_window_open(word, side, unit, unit); /* the backend says so */
+	return sl_window_open(word, side, unit, unit); /* the backend is trusted */
 }
 
-/* Whether a segment belongs to the connection, as far as can be known. One of a side that wasn't
- * seen is told by what it acknowledges: a refusal of a SYN. */
+/* Whether a segment belongs to the connection, as far as can be known. A segment of a side that
+ * wasn't seen yet, such as a reset that refuses a SYN, is judged by what it acknowledges. */
 SL_INLINE bool sl_window_holds(uint64_t word, uint64_t seq_ack, uint32_t what)
 {
 	bool side = what & SL_WINDOW_BACK;
@@ -131,7 +131,7 @@ SL_INLINE bool sl_window_holds(uint64_t word, uint64_t seq_ack, uint32_t what)
 	       sl_window_has(word, !side, seq_ack >> (32 + SL_WINDOW_SHIFT));
 }
 
-/* The word after a segment, but for its FIN. */
+/* The word after a segment, without the segment's FIN. */
 SL_INLINE uint64_t sl_window_moved(uint64_t word, uint64_t seq_ack, uint32_t what)
 {
 	uint32_t seq = (uint32_t)seq_ack, end = seq + (what >> 16);
@@ -144,8 +144,8 @@ SL_INLINE uint64_t sl_window_moved(uint64_t word, uint64_t seq_ack, uint32_t wha
 				 : word;
 }
 
-/* What a segment means for the flow that is bound at `place`, in all regions. seq_ack: 0..31 the
- * sequence number, 32..63 the acknowledged one. */
+/* What a segment means for the flow that has the mapping `place` (sl_snat_place()). seq_ack: 0..31
+ * the sequence number, 32..63 the acknowledgement number. */
 SL_INLINE enum sl_event sl_window_impl(const struct sl_tables *t, uint32_t place, uint64_t seq_ack,
 				       uint32_t what)
 {
@@ -162,8 +162,8 @@ SL_INLINE enum sl_event sl_window_impl(const struct sl_tables *t, uint32_t place
 	if (what & SL_TCP_RST)
 		return own ? SL_EVENT_END : SL_EVENT_STRAY;
 	if (own || side) {
-		/* Where another writer is faster this segment's part is lost, and the next one
-		 * brings it. */
+		/* If another writer is faster, this update is lost; a later segment makes up for
+		 * it. */
 		next = sl_window_moved(word, seq_ack, what);
 		if (sl_unlikely(next != was))
 			sl_entry_swap(at, was, next);
@@ -177,9 +177,9 @@ SL_INLINE enum sl_event sl_window_impl(const struct sl_tables *t, uint32_t place
 	return word & sl_window_fin(!side) ? SL_EVENT_END : SL_EVENT_HALF_CLOSE;
 }
 
-/* The same for a flow that was tracked before its binding was known: its entry follows. A SYN that
- * has begun the flow, of which the entry tells, begins the word too; another changes nothing, its
- * receiver will challenge it. */
+/* The same for a flow that was tracked before its mapping was known: also updates the flow's entry.
+ * A SYN that began the flow, which the entry's state shows, begins the word anew. Any other SYN
+ * changes nothing, because its receiver will challenge it. */
 SL_INLINE void sl_segment_impl(const struct sl_tables *t, uint32_t place, uint64_t seq_ack,
 			       uint32_t what, uint64_t key, uint64_t now)
 {
@@ -198,7 +198,7 @@ SL_INLINE void sl_segment_impl(const struct sl_tables *t, uint32_t place, uint64
 		sl_track_charge_impl(t, key, (uint8_t)event, false, &packet);
 }
 
-/* The place of a binding among all, or ~0. */
+/* The index of a mapping among all ports of all pools, or ~0. */
 SL_INLINE uint32_t sl_snat_place(const struct sl_tables *t, uint32_t pool, uint64_t bound)
 {
 	const struct sl_snat_address *a = sl_snat_address(t, pool, sl_snat_address_index(bound));
