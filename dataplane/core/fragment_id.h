@@ -65,14 +65,14 @@ SL_INLINE uint16_t sl_fragment_id_nth(const struct sl_root *root, uint64_t pair,
 /* The search for a datagram's new identification. */
 struct sl_fragment_id {
 	const struct sl_tables *t;
-	uint64_t from; /* its addresses as it came, and as it goes on */
-	uint64_t to;
-	uint64_t what; /* the value of its record */
-	uint16_t own;  /* what it gets */
-	uint16_t id;   /* as it came */
+	uint64_t from; /* the addresses that it came with */
+	uint64_t to;   /* the addresses that it leaves with */
+	uint64_t what; /* the value of its record, without the time */
+	uint16_t own;  /* the new identification */
+	uint16_t id;   /* the identification that it came with */
 	uint8_t protocol;
-	bool found; /* a record of it, or a free one */
-	bool known;
+	bool found; /* a candidate that is free */
+	bool known; /* a candidate that this datagram has already */
 };
 
 /* One candidate. A record of the datagram itself is preferred to a free candidate before it. */

@@ -28,7 +28,7 @@ enum {
 	SL_WINDOW_SHIFT = 17,
 	SL_WINDOW_BITS = 15,
 	SL_WINDOW_MASK = (1 << SL_WINDOW_BITS) - 1,
-	SL_WINDOW_OLD = 128, /* units: what lies so far behind or less is a late packet */
+	SL_WINDOW_OLD = 128, /* units: a packet that lies so far behind, or less, is late */
 };
 
 /* The `what` of sl_window(): 0..7 TCP flags, 8 sent by the backend, 9 begins the connection,
