@@ -437,6 +437,16 @@ SL_INLINE enum sl_reason sl_fast_tunnel(const struct sl_tables *t, struct sl_pac
 	return SL_REASON_to_backend;
 }
 
+/* Leaves a packet to the slow path. If the table had no room for its flow, the slow path tries to
+ * make room once more, so the failure isn't counted here. failures: as before the first attempt. */
+SL_INLINE enum sl_reason sl_fast_retry(const struct sl_tables *t, uint16_t id, bool full,
+				       uint64_t failures)
+{
+	if (sl_unlikely(full))
+		t->service_counters[id].insert_failures = failures;
+	return SL_RETRY_SLOW_PATH;
+}
+
 /* is_new: the flow has to be looked up, and isn't in the table. */
 SL_INLINE enum sl_reason sl_fast_forward(const struct sl_tables *t,
 					 const struct sl_fast_lookup *fast, enum sl_fast_kind kind,
@@ -453,6 +463,7 @@ SL_INLINE enum sl_reason sl_fast_forward(const struct sl_tables *t,
 	uint16_t able = SL_BACKEND_RESOLVED, mss;
 	enum sl_policer_verdict verdict = SL_POLICER_PASS;
 	bool full = false;
+	uint64_t failures = is_new ? t->service_counters[s->id].insert_failures : 0;
 	struct sl_flow_at entry;
 	struct sl_backend_counters *backend_counters;
 	const struct sl_backend *b;
@@ -473,7 +484,7 @@ SL_INLINE enum sl_reason sl_fast_forward(const struct sl_tables *t,
 			return SL_RETRY_NEW_FLOW;
 	}
 	if (sl_unlikely(backend - 1 >= s->n_backends))
-		return SL_RETRY_SLOW_PATH;
+		return sl_fast_retry(t, s->id, full, failures);
 	b = &s->backends[backend - 1];
 	id = b->counter_id;
 	mss = is_new ? b->mss : 0;
@@ -481,9 +492,9 @@ SL_INLINE enum sl_reason sl_fast_forward(const struct sl_tables *t,
 	if (sl_unlikely((b->flags & able) != able || sl_l3_length(fast->l3, is_ipv6) > b->mtu ||
 			id >= t->n_backend_counters || *egress >= ports ||
 			(begin && b->mss && !is_new)))
-		return SL_RETRY_SLOW_PATH;
+		return sl_fast_retry(t, s->id, full, failures);
 	if (kind == SL_FAST_TUNNEL && sl_unlikely(!sl_addr_is4(&b->addr)))
-		return SL_RETRY_SLOW_PATH;
+		return sl_fast_retry(t, s->id, full, failures);
 	if (is_new && full)
 		t->service_counters[s->id].untrackable++;
 	if (sl_unlikely(s->flags & SL_SERVICE_ENTRY_TO))
