@@ -44,6 +44,8 @@ struct sl_control {
 	struct event *after_publish;
 	bool follows, must_follow; /* the network, or the file, when no publish is under way */
 	bool reloads;
+	bool follow_failed;
+	uint32_t follow_failed_ms;
 	int lock;
 	uint64_t started_ns;
 	uint64_t refused; /* generations that the dataplane refused */

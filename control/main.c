@@ -43,13 +43,18 @@
 #include "xdp/ports.h"
 #include "xdp/programs.h"
 
-enum { TICK_MS = 10 };
+enum { TICK_MS = 10, FOLLOW_AGAIN_MS = 1000 };
 
 static void followed(void *context, int err, const struct sl_published *out, const char *error)
 {
-	(void)context, (void)out;
-	if (err)
-		sl_log("%s", error[0] ? error : strerror(-err));
+	struct sl_control *c = context;
+
+	(void)out;
+	if (!err)
+		return;
+	sl_log("%s", error[0] ? error : strerror(-err));
+	c->follow_failed = true; /* it is tried again: the network says so only once */
+	c->follow_failed_ms = sl_clock_ms();
 }
 
 /* Publishes what the network has become; or, if it must be, even if that is nothing new. What comes
@@ -181,6 +186,14 @@ static void follow_vips(struct sl_control *c)
 	free(vips);
 }
 
+static void follow_again(struct sl_control *c)
+{
+	if (!c->follow_failed || sl_clock_ms() - c->follow_failed_ms < FOLLOW_AGAIN_MS)
+		return;
+	c->follow_failed = false;
+	follow(c, true);
+}
+
 static void tick(evutil_socket_t fd, short what, void *context)
 {
 	struct sl_control *c = context;
@@ -191,6 +204,7 @@ static void tick(evutil_socket_t fd, short what, void *context)
 	sl_queues_watch(c);
 	sl_ports_tick(c);
 	follow_interfaces(c);
+	follow_again(c);
 	announce_vips(c);
 	follow_vips(c);
 	sl_problems_watch(c);
@@ -431,6 +445,11 @@ static int serve(struct sl_control *c, bool fresh)
 			       : "XDP serves kernel interfaces");
 	sl_notify("READY=1\nSTATUS=serving");
 	event_base_dispatch(c->base);
+	/* What is under way ends, and is saved and answered. */
+	c->published = NULL;
+	event_del(c->every_tick);
+	while (sl_publishing(c))
+		event_base_loop(c->base, EVLOOP_ONCE);
 	sl_notify("STOPPING=1\nSTATUS=stopping; what is published stays");
 	sl_log("stopping; what is published stays");
 	sl_rpc_close(c->reads);

@@ -315,9 +315,9 @@ static int set_state(struct sl_control *c, struct sl_rpc_call *call, const char 
 		return sl_change_drop(x.t, -EBUSY);
 	}
 	in_file = x.file && x.file->draining;
-	x.words->state = draining == in_file ? SL_OPERATOR_SILENT
-			 : draining	     ? SL_OPERATOR_DRAINING
-					     : SL_OPERATOR_READY;
+	x.words->state = draining == in_file && x.file ? SL_OPERATOR_SILENT
+			 : draining		       ? SL_OPERATOR_DRAINING
+						       : SL_OPERATOR_READY;
 	return sl_change_run(x.t, result, error);
 }
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "../../config/machine.h"
 #include "../desired/changes.h"
@@ -183,8 +184,12 @@ static void settle(struct sl_transaction *t)
 
 	if (t->err) {
 		exchange(r);
+		t->c->follows = true; /* what the network said meanwhile was heard by nobody */
+		if (t->c->published)
+			t->c->published(t->c);
 		return;
 	}
+	sl_operators_prune(t->c->operators, &t->c->config, (uint64_t)time(NULL));
 	note_shared(t->c, r->shared, t->notes);
 	json_array_extend(t->changes, r->later);
 	live = json_array();

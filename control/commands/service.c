@@ -50,15 +50,9 @@ static int begin(struct sl_control *c, struct sl_rpc_call *call, const char *wha
 static int check(const struct sl_transaction *t, char error[SL_ERROR_MAX])
 {
 	struct sl_layers layers = sl_layers_of(t->c);
-	struct sl_effective e;
-	int err;
 
 	layers.operators = t->operators;
-	err = sl_effective_make(&layers, t->service, false, &e, error);
-	if (err)
-		return err;
-	sl_effective_free(&e);
-	return sl_effective_check(&layers, error);
+	return sl_effective_check(&layers, t->service, error);
 }
 
 static int check_known(const json_t *fields, char error[SL_ERROR_MAX])
@@ -145,6 +139,13 @@ int sl_service_add_command(void *context, struct sl_rpc_call *call, const json_t
 
 /* remove */
 
+static bool is_added(const struct sl_control *c, const char *name)
+{
+	const struct sl_operator_service *words = sl_operators_find(c->operators, name);
+
+	return words && words->added;
+}
+
 int sl_service_remove_command(void *context, struct sl_rpc_call *call, const json_t *params,
 			      json_t **result, char error[SL_ERROR_MAX])
 {
@@ -156,9 +157,10 @@ int sl_service_remove_command(void *context, struct sl_rpc_call *call, const jso
 	int err = sl_params_known(params, keys, error), at;
 
 	at = err ? err : sl_param_service(c, params, error);
-	if (at < 0)
+	name = json_string_value(json_object_get(params, "service"));
+	/* One that was added live and is left out can be removed too. */
+	if (at < 0 && (err || !name || !is_added(c, name)))
 		return at;
-	name = c->model->service[at]->conf.name;
 	err = begin(c, call, "service.remove", name, &t, &words);
 	if (err)
 		return err;

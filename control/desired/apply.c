@@ -279,7 +279,7 @@ int sl_apply_service(struct sl_control *c, const struct sl_layers *layers, const
 		     struct sl_model *next, json_t *changes, char error[SL_ERROR_MAX])
 {
 	struct sl_effective e;
-	int err = sl_effective_make(layers, service, false, &e, error);
+	int err = sl_effective_make(layers, service, true, &e, error);
 	int at = sl_model_find(next, service);
 
 	if (err == -ENOENT && at >= 0)
@@ -302,31 +302,19 @@ static bool desired(const struct sl_effective *e, size_t n, const struct sl_conf
 int sl_apply(struct sl_control *c, const struct sl_layers *layers, struct sl_model *next,
 	     json_t *changes, char error[SL_ERROR_MAX])
 {
-	size_t n, made = 0;
-	const char **name = sl_effective_services(layers, &n);
-	struct sl_effective *e = calloc(n + 1, sizeof(*e));
-	int err = name && e ? 0 : -ENOMEM;
+	struct sl_effective *e;
+	size_t made;
+	int err = sl_effective_make_all(layers, &e, &made);
 
-	while (made < n && !err) {
-		err = sl_effective_make(layers, name[made], true, &e[made], error);
-		made += !err;
-		if (err && err != -ENOMEM) { /* added live, and no service any more */
-			sl_log("service %s: what was added live is left out: %s", name[made],
-			       error);
-			memmove(&name[made], &name[made + 1], (--n - made) * sizeof(*name));
-			err = 0;
-		}
-	}
+	if (err)
+		return err;
 	/* Before others are added: what goes may make room. */
 	for (size_t i = next->n; i-- > 0 && !err;)
 		if (!desired(e, made, &next->service[i]->conf))
 			remove_service(next, i, changes);
 	for (size_t i = 0; i < made && !err; i++)
 		err = apply_service(c, next, &e[i], changes, error);
-	for (size_t i = 0; i < made; i++)
-		sl_effective_free(&e[i]);
-	free(e);
-	free(name);
+	sl_effective_free_all(e, made);
 	return err;
 }
 

@@ -420,26 +420,88 @@ const char **sl_effective_services(const struct sl_layers *layers, size_t *n)
 	return name;
 }
 
-int sl_effective_check(const struct sl_layers *layers, char error[SL_ERROR_MAX])
+/* Whether these stand beside each other, with their numbers of backends. */
+static int check_together(const struct sl_layers *layers, const struct sl_effective *all, size_t n,
+			  char error[SL_ERROR_MAX])
 {
-	size_t n, made = 0;
-	const char **name = sl_effective_services(layers, &n);
-	struct sl_config_service *all = calloc(n + 1, sizeof(*all));
-	int err = name && all ? 0 : -ENOMEM;
+	struct sl_config_service *conf = calloc(n + 1, sizeof(*conf));
+	int err;
 
-	for (; made < n && !err; made++) {
-		struct sl_effective e;
-
-		err = sl_effective_make(layers, name[made], true, &e, error);
-		if (err)
-			break;
-		all[made] = e.conf;
-		all[made].n_backends = e.n_backends; /* counted alone */
-		sl_effective_free(&e);
+	if (!conf)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		conf[i] = all[i].conf;
+		conf[i].n_backends = all[i].n_backends; /* counted alone */
 	}
-	if (!err)
-		err = sl_config_check_services(layers->file, all, n, error);
+	err = sl_config_check_services(layers->file, conf, n, error);
+	free(conf);
+	return err;
+}
+
+int sl_effective_make_all(const struct sl_layers *layers, struct sl_effective **all, size_t *n)
+{
+	char error[SL_ERROR_MAX] = "";
+	size_t names;
+	const char **name = sl_effective_services(layers, &names);
+	int err = 0;
+
+	*n = 0;
+	*all = calloc(names + 1, sizeof(**all));
+	if (!name || !*all)
+		err = -ENOMEM;
+	for (size_t i = 0; i < names && err != -ENOMEM; i++) {
+		struct sl_effective *e = &(*all)[*n];
+
+		err = sl_effective_make(layers, name[i], true, e, error);
+		if (!err && e->from != SL_LAYER_FILE) {
+			err = check_together(layers, *all, *n + 1, error);
+			if (err)
+				sl_effective_free(e);
+		}
+		if (!err)
+			(*n)++;
+		else if (err != -ENOMEM)
+			sl_log("service %s: what was added live is left out: %s", name[i], error);
+	}
 	free(name);
+	if (err != -ENOMEM)
+		return 0;
+	sl_effective_free_all(*all, *n);
+	*all = NULL;
+	return -ENOMEM;
+}
+
+void sl_effective_free_all(struct sl_effective *all, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		sl_effective_free(&all[i]);
 	free(all);
+}
+
+int sl_effective_check(const struct sl_layers *layers, const char *service,
+		       char error[SL_ERROR_MAX])
+{
+	struct sl_effective *all, own;
+	size_t n, kept = 0;
+	int err = sl_effective_make(layers, service, false, &own, error);
+
+	if (err)
+		return err;
+	err = sl_effective_make_all(layers, &all, &n);
+	if (err) {
+		sl_effective_free(&own);
+		return err;
+	}
+	/* It comes last, as what was added last. */
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(all[i].conf.name, service) == 0)
+			sl_effective_free(&all[i]);
+		else
+			all[kept++] = all[i];
+	}
+	all = realloc(all, (kept + 2) * sizeof(*all)) ?: all;
+	all[kept++] = own;
+	err = check_together(layers, all, kept, error);
+	sl_effective_free_all(all, kept);
 	return err;
 }

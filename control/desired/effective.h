@@ -44,9 +44,16 @@ void sl_effective_free(struct sl_effective *e);
  * operators added. An array of that many that is the caller's to free; NULL: no memory. */
 const char **sl_effective_services(const struct sl_layers *layers, size_t *n);
 
-/* Whether the services that the layers want can stand beside each other: 0, or -EINVAL with a
- * message. */
-int sl_effective_check(const struct sl_layers *layers, char error[SL_ERROR_MAX]);
+/* All services that the layers want together: an array of *n, to be freed by
+ * sl_effective_free_all(). A service that was added live and is none any more (its pool is gone
+ * from the file), or that clashes with another by now, is left out and logged. 0 or -ENOMEM. */
+int sl_effective_make_all(const struct sl_layers *layers, struct sl_effective **all, size_t *n);
+void sl_effective_free_all(struct sl_effective *all, size_t n);
+
+/* Whether this service, as the layers want it, can stand beside all others: 0, -ENOMEM, or -EINVAL
+ * with a message. */
+int sl_effective_check(const struct sl_layers *layers, const char *service,
+		       char error[SL_ERROR_MAX]);
 
 /* Of the limits of one service: as sl_effective_make() makes them. `now` in seconds since 1970. 0
  * or -ENOMEM; out->exception is the caller's to free. */

@@ -207,6 +207,7 @@ void sl_operators_rename(struct sl_operators *o, const struct sl_config *from,
 			 const struct sl_config *to)
 {
 	char(*name)[SL_NAME_MAX] = calloc(o->n + 1, sizeof(*name));
+	size_t kept = 0;
 
 	/* Two services may exchange their names: all new ones are found before any is given. */
 	for (size_t i = 0; name && i < o->n; i++) {
@@ -219,6 +220,21 @@ void sl_operators_rename(struct sl_operators *o, const struct sl_config *from,
 	for (size_t i = 0; name && i < o->n; i++)
 		if (name[i][0])
 			memcpy(o->service[i].name, name[i], SL_NAME_MAX);
+	/* Words about a service that was gone give way to those of one that takes its name. */
+	for (size_t i = 0; name && i < o->n; i++) {
+		bool stale = false;
+
+		for (size_t k = 0; k < o->n && !name[i][0]; k++)
+			stale |= name[k][0] && strcmp(name[k], o->service[i].name) == 0;
+		if (stale) {
+			clear_service(&o->service[i]);
+			continue;
+		}
+		memmove(name[kept], name[i], SL_NAME_MAX);
+		o->service[kept++] = o->service[i];
+	}
+	if (name)
+		o->n = kept;
 	free(name);
 }
 

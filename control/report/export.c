@@ -92,12 +92,14 @@ static bool add_service(config_setting_t *list, const struct sl_effective *e,
 	config_setting_t *group = config_setting_add(list, NULL, CONFIG_TYPE_GROUP), *inside;
 	const char *key;
 	json_t *value;
+	/* Fields that were set and are overtaken, or left out, aren't served. */
+	bool live = words && (e->from != SL_LAYER_FILE || e->set);
 	bool good = group != NULL, any = false;
 
 	for (int i = 0; e->conf.setting && i < config_setting_length(e->conf.setting) && good; i++)
 		good = sl_fields_copy(group, config_setting_get_elem(e->conf.setting,
 								     (unsigned int)i)) == 0;
-	json_object_foreach (words ? words->fields : NULL, key, value) {
+	json_object_foreach (live ? words->fields : NULL, key, value) {
 		config_setting_remove(group, key);
 		good = good && sl_fields_write(group, key, value, error) == 0;
 	}
@@ -117,19 +119,16 @@ static bool add_service(config_setting_t *list, const struct sl_effective *e,
 static bool add_services(config_t *tree, const struct sl_layers *layers, char error[SL_ERROR_MAX])
 {
 	config_setting_t *list = renew(config_root_setting(tree), "services", CONFIG_TYPE_LIST);
-	size_t n = 0;
-	const char **name = sl_effective_services(layers, &n);
-	bool good = list && name;
+	struct sl_effective *all;
+	size_t n;
+	bool good = list && sl_effective_make_all(layers, &all, &n) == 0;
 
-	for (size_t i = 0; i < n && good; i++) {
-		struct sl_effective e;
-
-		if (sl_effective_make(layers, name[i], true, &e, error) != 0)
-			continue; /* left out where it is served, too */
-		good = add_service(list, &e, sl_operators_find(layers->operators, name[i]), error);
-		sl_effective_free(&e);
-	}
-	free(name);
+	if (!good)
+		return false;
+	for (size_t i = 0; i < n && good; i++)
+		good = add_service(list, &all[i],
+				   sl_operators_find(layers->operators, all[i].conf.name), error);
+	sl_effective_free_all(all, n);
 	return good;
 }
 

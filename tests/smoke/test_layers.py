@@ -220,6 +220,25 @@ def test_refused(idle):
         assert (idle.json("service", "show", "web"), idle.json("service", "list")) == before
 
 
+def test_clash(idle):
+    """A service that was added live gives way to the file's of the same VIP and port, stands in
+    nobody's way, and can be removed."""
+    idle.start_control()
+    idle.ctl("service", "add", "x", f"vip={net.VIP}", "protocol=tcp", "port=81")
+    idle.services.append(gateway.service("two", idle.services[0]["backends"][:1], port=81))
+    idle.write()
+    idle.ctl("reload")
+    idle.expect(idle.control, 'service x: what was added live is left out: .*service "two"')
+    assert set(idle.backends("two")) == {"b1"}
+    idle.ctl("service", "set", "web", "idle_timeout=90s")
+    assert timeout(idle) == (90000, "live")
+    assert "port = 81" in idle.ctl("export") and "name = \"x\"" not in idle.ctl("export")
+    idle.ctl("service", "remove", "x")
+    restart_control(idle)
+    names = [row["name"] for row in idle.json("service", "list")["services"]]
+    assert names == ["web", "echo", "two"]
+
+
 def test_export(idle):
     """What `export` prints is a configuration that serves the same."""
     idle.services[0]["limits"] = [RATE, {"per": "client", "rate": "5kpps", "burst": "100"}]
