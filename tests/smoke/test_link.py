@@ -77,7 +77,7 @@ def link():
 
 def make_gateway(link, host, name, services, engine):
     link.gateway = host
-    made = gateway.Gateway(link, list(services), instance=name)
+    made = gateway.Gateway(link, list(services), instance=f"{link.name}-{name}")
     made.settings["dataplane"] |= {
         "engine": engine, "idle": "adaptive", "memory": "64M",
         "ports": [{"name": "lan", "device": "eth0"}],
@@ -177,7 +177,7 @@ class Questions:
     def __init__(self, client):
         self.stopped = threading.Event()
         self.gaps = {}
-        self.threads = [threading.Thread(target=self.ask, args=(client, vip))
+        self.threads = [threading.Thread(target=self.ask, args=(client, vip), daemon=True)
                         for vip in (VIP4, VIP6)]  # fmt: skip
         for thread in self.threads:
             thread.start()
@@ -212,7 +212,8 @@ class Questions:
 def test_takeover(link, idle, engine):
     """A gateway fails, another on the link is given its VIPs: the client, which knows the first
     one's MAC address, is served by the second at once."""
-    standby = [direct("10.1.0.199", "10.1.0.11", 9)]
+    # Of both families, so that all that is needed is loaded.
+    standby = [direct("10.1.0.199", "10.1.0.11", 9), direct("2001:db8:2::199", "2001:db8:2::11", 9)]
     idle.start()
     with make_gateway(link, link.hosts["other"], "other", standby, engine) as other:
         other.start()
@@ -251,6 +252,8 @@ def test_announced_by_dataplane(link):
         assert sluice.json("reload")["changes"]
         heard.expect("10.1.0.101", mac, 3)
         assert len(heard.times(VIP4, mac)) == 3
+        sluice.stop()
+        sluice.run("control", "-c", sluice.file, "--detach")  # what lies in huge pages
 
 
 def ask(client, vip, count=20, family=socket.AF_INET):
@@ -284,8 +287,6 @@ def remote(mode, own):
     """An echo service of that mode, with what only one of the gateways has."""
     made = {**direct(REMOTE, "10.1.0.11"), "mode": mode}
     settings = {}
-    if mode == "ipip":
-        settings["tunnel_source"] = own
     if mode == "fullnat":
         made["pool"] = "pool"
         settings["pools"] = [{"name": "pool", "addresses": [own], "ports": "20000-20063"}]
@@ -293,18 +294,15 @@ def remote(mode, own):
 
 
 @BOTH
-@pytest.mark.parametrize("mode", ["nat", "fullnat", "direct", "ipip"])
+@pytest.mark.parametrize("mode", ["nat", "fullnat", "direct"])
 def test_flooding_switch(link, engine, mode):
     """Two gateways of one group on a switch that floods every frame: each question is answered once.
     And where nobody takes a packet that was sent on, it doesn't come back."""
     b1, client = link.backends["b1"], link.client
     link.switch.run("ip", "link", "set", "br0", "type", "bridge", "ageing_time", 0)
     client.run("ip", "route", "add", REMOTE, "via", "10.1.0.3")
-    b1.run("ip", "route", "add", "10.1.0.2", "via", "10.1.0.3")  # not past the gateway
-    if mode == "ipip":
-        b1.run("ip", "link", "add", "tunnel", "type", "ipip", "local", "10.1.0.11")
-        b1.run("ip", "link", "set", "tunnel", "up")
-        b1.sysctl(net__ipv4__conf__tunnel__rp_filter=0, net__ipv4__conf__all__rp_filter=0)
+    if mode == "nat":
+        b1.run("ip", "route", "add", "10.1.0.2", "via", "10.1.0.3")  # not past the gateway
     address = "10.1.0.11" if "nat" in mode else REMOTE
     if address == REMOTE:
         b1.run("ip", "addr", "add", f"{REMOTE}/32", "dev", "lo")
@@ -350,12 +348,16 @@ def test_addresses(link, idle, engine):
     vrrp, above, given, guest = ("00:00:5e:00:01:33", "02:00:00:00:00:71", "02:00:00:00:00:72",
                                  "02:00:00:00:00:73")  # fmt: skip
 
-    def served(mac):
+    def answered(mac):
         client.run("ip", "neigh", "replace", VIP4, "lladdr", mac, "dev", "eth0")
         client.run("ip", "neigh", "replace", VIP6, "lladdr", mac, "dev", "eth0")
-        answers = [ask(client, VIP4, 2), ask(client, VIP6, 2, socket.AF_INET6)]
-        assert answers in ([2, 2], [0, 0])
-        return answers == [2, 2]
+        return [ask(client, VIP4, 2), ask(client, VIP6, 2, socket.AF_INET6)]
+
+    def served(mac):
+        return answered(mac) == [2, 2]
+
+    def silent(mac):
+        return answered(mac) == [0, 0]
 
     host.run("ip", "link", "add", "guest0", "link", "eth0", "address", guest, "type", "macvlan")
     host.run("ip", "link", "set", "guest0", "netns", link.hosts["other"].name)
@@ -366,23 +368,23 @@ def test_addresses(link, idle, engine):
     net.wait_for("an answer", lambda: served(host.mac("eth0")), 10)
     before = counted(idle, "other_host")
     for mac in (vrrp, above, given, guest):
-        assert not served(mac), mac
+        assert silent(mac), mac
     assert counted(idle, "other_host") - before >= 8
     sent = counted(idle, "to_backend")
     for mac in ("ff:ff:ff:ff:ff:ff", "01:00:5e:00:00:05"):
-        served(mac)  # the backend gets such a frame itself
+        answered(mac)  # the backend gets such a frame itself
     assert counted(idle, "to_backend") == sent
     host.run("ip", "link", "add", "vrrp.51", "link", "eth0", "address", vrrp, "type", "macvlan",
              "mode", "private")  # fmt: skip
     net.wait_for("the macvlan's address", lambda: served(vrrp))
     host.run("ip", "link", "del", "vrrp.51")
-    net.wait_for("it to go", lambda: not served(vrrp))
+    net.wait_for("it to go", lambda: silent(vrrp))
     link.hosts["other"].run("ip", "link", "del", "guest0")
     host.run("ip", "link", "add", "br1", "address", above, "type", "bridge")
     host.run("ip", "link", "set", "eth0", "master", "br1")
     net.wait_for("the bridge's address", lambda: served(above))
     host.run("ip", "link", "set", "eth0", "nomaster")
-    net.wait_for("it to go", lambda: not served(above))
+    net.wait_for("it to go", lambda: silent(above))
     idle.settings["dataplane"]["ports"][0]["macs"] = [given]
     idle.write()
     assert idle.json("reload")["changes"] == ["dataplane.ports: macs changed"]
@@ -390,4 +392,4 @@ def test_addresses(link, idle, engine):
     del idle.settings["dataplane"]["ports"][0]["macs"]
     idle.write()
     assert idle.json("reload")["changes"] == ["dataplane.ports: macs changed"]
-    assert not served(given)
+    assert silent(given)
