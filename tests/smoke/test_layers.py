@@ -236,7 +236,7 @@ def test_clash(idle):
     idle.ctl("service", "remove", "x")
     restart_control(idle)
     names = [row["name"] for row in idle.json("service", "list")["services"]]
-    assert names == ["web", "echo", "two"]
+    assert sorted(names) == ["echo", "two", "web"]
 
 
 def test_export(idle):
@@ -263,7 +263,7 @@ def test_export(idle):
                 {b["name"]: (b["address"], b["port"], b["weight"], b["held_by"] != [])
                  for b in service["backend_list"] if b["state"] != "leaving"},
                 [(row["per"], row["rate"], row["burst"], row["action"])
-                 for row in idle.json("limit", "list", name)["limits"] if "client" not in row],
+                 for row in idle.json("limit", "list", name)["limits"] if row["rate"] and "client" not in row],
             )  # fmt: skip
         return rows
 
