@@ -19,7 +19,7 @@
 #include "../dataplane/abi/snat.h"
 
 #define SL_NAME_MAX   32 /* bytes, with the final 0 */
-#define SL_DEVICE_MAX 128
+#define SL_DEVICE_MAX 192
 #define SL_PATH_MAX   256
 #define SL_ERROR_MAX  512
 

@@ -232,7 +232,7 @@ static const struct refusal refusals[] = {
 	  "t.conf:3: dataplane.ports[0].device: \"03:00.0\" is not a PCI address; write all of it, "
 	  "such as \"0000:03:00.0\"" },
 	{ PORTS("{ name = \"p\"; device = \"eth 1\"; }"),
-	  "t.conf:3: dataplane.ports[0].device: is empty, has blanks or over 127 characters; give "
+	  "t.conf:3: dataplane.ports[0].device: is empty, has blanks or over 191 characters; give "
 	  "a "
 	  "device, such as: device = \"eth1\";" },
 	{ PORTS("{ name = \"p\"; device = \"eth1\"; queues = 17; }"),
