@@ -348,14 +348,14 @@ static int work(struct path *p, uint64_t packets, enum sl_order order, bool chec
 	return err;
 }
 
-/* Each flow once, or N SYNs of strangers. */
+/* Each flow once, or N SYNs of strangers. A flow of full NAT begins with a SYN and nothing else. */
 static int once(struct path *p, uint64_t packets, bool strangers)
 {
 	struct sl_generator *g = &p->generator, saved = *g;
 	int err;
 
 	g->next = strangers ? SL_STRANGERS + g->strangers : 0;
-	if (strangers)
+	if (strangers || p->config.service[0].mode == SL_MODE_FULLNAT)
 		g->usual = g->syn;
 	err = work(p, packets, SL_ORDER_ONCE, false);
 	g->usual = saved.usual;

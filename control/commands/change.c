@@ -105,7 +105,8 @@ struct sl_transaction *sl_change_begin(struct sl_control *c, struct sl_rpc_call 
 		a->answer = json_object();
 	if (!t || !a->answer) {
 		sl_transaction_drop(t);
-		free(a);
+		if (a)
+			free_asked(a);
 		return NULL;
 	}
 	a->call = call;

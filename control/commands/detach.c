@@ -13,7 +13,9 @@ int sl_detach(struct sl_control *c, char error[SL_ERROR_MAX])
 		err = sl_xdp_detach_all(&c->where, error);
 	if (err)
 		return err;
-	c->detached = true;
+	c->detached = true; /* or what is off would be attached again */
 	sl_merging_restore(c->config.run_dir);
-	return sl_store_remove(&c->where, error);
+	err = sl_store_remove(&c->where, error);
+	c->detached = !err;
+	return err;
 }

@@ -136,19 +136,13 @@ static int read_which(const json_t *params, const struct sl_model_service *s, st
 int sl_limit_list_command(void *context, struct sl_rpc_call *call, const json_t *params,
 			  json_t **result, char error[SL_ERROR_MAX])
 {
-	static const char *const keys[] = { "service", NULL };
 	const struct sl_control *c = context;
-	int at = -1, err = sl_params_known(params, keys, error);
+	int at, err = sl_param_any_service(c, params, &at, error);
 	json_t *list;
 
 	(void)call;
 	if (err)
 		return err;
-	if (json_object_get(params, "service")) {
-		at = sl_param_service(c, params, error);
-		if (at < 0)
-			return at;
-	}
 	list = json_array();
 	for (size_t i = 0; i < c->model->n; i++)
 		if (at < 0 || (size_t)at == i)
@@ -502,19 +496,13 @@ int sl_limit_clear_command(void *context, struct sl_rpc_call *call, const json_t
 int sl_limit_top_command(void *context, struct sl_rpc_call *call, const json_t *params,
 			 json_t **result, char error[SL_ERROR_MAX])
 {
-	static const char *const keys[] = { "service", NULL };
 	const struct sl_control *c = context;
-	int at = -1, err = sl_params_known(params, keys, error);
+	int at, err = sl_param_any_service(c, params, &at, error);
 	json_t *rows;
 
 	(void)call;
 	if (err)
 		return err;
-	if (json_object_get(params, "service")) {
-		at = sl_param_service(c, params, error);
-		if (at < 0)
-			return at;
-	}
 	rows = sl_limit_top_report(c, at);
 	if (!rows)
 		return -ENOMEM;

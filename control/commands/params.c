@@ -57,3 +57,16 @@ int sl_param_service(const struct sl_control *c, const json_t *params, char erro
 	}
 	return at;
 }
+
+int sl_param_any_service(const struct sl_control *c, const json_t *params, int *at,
+			 char error[SL_ERROR_MAX])
+{
+	static const char *const keys[] = { "service", NULL };
+	int err = sl_params_known(params, keys, error);
+
+	*at = -1;
+	if (err || !json_object_get(params, "service"))
+		return err;
+	*at = sl_param_service(c, params, error);
+	return *at < 0 ? *at : 0;
+}

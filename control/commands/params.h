@@ -11,6 +11,11 @@ const char *sl_param_text(const json_t *params, const char *key, char error[SL_E
 /* -EINVAL where there is a member that isn't among `keys`, which NULL ends. */
 int sl_params_known(const json_t *params, const char *const *keys, char error[SL_ERROR_MAX]);
 
+/* For methods that may be asked of one service alone, and know no other parameter: its index in
+ * c->model in *at, -1 where none is named. 0 or -errno. */
+int sl_param_any_service(const struct sl_control *c, const json_t *params, int *at,
+			 char error[SL_ERROR_MAX]);
+
 /* True or false, in *value, which stays where it is missing; -EINVAL with a message otherwise. */
 int sl_param_bool(const json_t *params, const char *key, bool *value, char error[SL_ERROR_MAX]);
 

@@ -79,17 +79,12 @@ static int backend_list(void *context, struct sl_rpc_call *call, const json_t *p
 			json_t **result, char error[SL_ERROR_MAX])
 {
 	const struct sl_control *c = context;
-	int at = -1, err = sl_params_known(params, service_keys, error);
+	int at, err = sl_param_any_service(c, params, &at, error);
 	json_t *list;
 
 	(void)call;
 	if (err)
 		return err;
-	if (json_object_get(params, "service")) {
-		at = sl_param_service(c, params, error);
-		if (at < 0)
-			return at;
-	}
 	list = json_array();
 	for (size_t i = 0; i < c->model->n; i++)
 		if (at < 0 || (size_t)at == i)

@@ -124,13 +124,33 @@ json_t *sl_fields_in_file(const struct sl_config_service *conf, const char *fiel
 	return setting ? sl_fields_read(setting) : json_null();
 }
 
+static int copy_value(config_setting_t *to, const config_setting_t *from)
+{
+	switch (config_setting_type(from)) {
+	case CONFIG_TYPE_INT:
+		return config_setting_set_int(to, config_setting_get_int(from));
+	case CONFIG_TYPE_INT64:
+		return config_setting_set_int64(to, config_setting_get_int64(from));
+	case CONFIG_TYPE_BOOL:
+		return config_setting_set_bool(to, config_setting_get_bool(from));
+	case CONFIG_TYPE_STRING:
+		return config_setting_set_string(to, config_setting_get_string(from));
+	default:
+		return config_setting_set_float(to, config_setting_get_float(from));
+	}
+}
+
 int sl_fields_copy(config_setting_t *parent, const config_setting_t *from)
 {
-	char ignored[SL_ERROR_MAX];
-	json_t *json = sl_fields_read(from);
-	int err =
-		json ? sl_fields_write(parent, config_setting_name(from), json, ignored) : -ENOMEM;
+	config_setting_t *to =
+		config_setting_add(parent, config_setting_name(from), config_setting_type(from));
+	int err = 0;
 
-	json_decref(json);
+	if (!to)
+		return -ENOMEM;
+	if (!config_setting_is_aggregate(from))
+		return copy_value(to, from) ? 0 : -ENOMEM;
+	for (int i = 0; i < config_setting_length(from) && !err; i++)
+		err = sl_fields_copy(to, config_setting_get_elem(from, (unsigned int)i));
 	return err;
 }

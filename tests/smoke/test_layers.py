@@ -242,6 +242,7 @@ def test_clash(idle):
 def test_export(idle):
     """What `export` prints is a configuration that serves the same."""
     idle.services[0]["limits"] = [RATE, {"per": "client", "rate": "5kpps", "burst": "100"}]
+    idle.settings["direct_from"] = []
     idle.write()
     idle.start_control()
     idle.ctl("backend", "drain", "web", "b1")
