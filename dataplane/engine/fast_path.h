@@ -179,8 +179,10 @@ SL_INLINE void sl_fast_prefetch_flow(const struct sl_tables *t, const struct sl_
 	if (sl_unlikely(s->flags & SL_SERVICE_FULLNAT)) {
 		const struct sl_snat_line *line = sl_fast_snat_line(t, s, flow, hash);
 
-		sl_seam_prefetch(line->key);
-		sl_seam_prefetch(line->tcp);
+		if (sl_likely(line != NULL)) { /* a pool that a publish takes away has none */
+			sl_seam_prefetch(line->key);
+			sl_seam_prefetch(line->tcp);
+		}
 	}
 }
 
