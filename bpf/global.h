@@ -22,15 +22,11 @@ __attribute__((noinline)) int sl_flow_relocate_global(uint64_t flow, uint64_t no
  * half of the bank's sequence word. */
 SL_INLINE bool sl_tables_snapshot_bank(struct sl_tables *t, uint32_t live, uint32_t seq)
 {
-	uint64_t word;
-
 	if (!sl_tables_snapshot(t))
 		return false;
-	t->live = live;
-	t->bank = live ? &t->root->bank[1] : &t->root->bank[0];
-	word = *(const volatile uint64_t *)&t->bank->seq;
-	t->seq = (uint32_t)word == seq ? word
-				       : ~0ull; /* odd: never matches a bank that is being read */
+	sl_tables_take(t, live);
+	if (sl_unlikely((uint32_t)t->seq != seq))
+		t->seq |= SL_SEQ_NEVER;
 	return true;
 }
 

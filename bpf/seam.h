@@ -70,6 +70,20 @@ SL_INLINE struct sl_packet sl_packet_of(struct xdp_md *ctx, uint16_t ingress)
 				   .ingress = ingress };
 }
 
+/* Never matches a bank's sequence word, which doesn't get as far. */
+#define SL_SEQ_NEVER (1ull << 59)
+
+/* Takes a bank by its number. Arithmetic, since the verifier would walk all that follows a branch
+ * once for each bank. */
+SL_INLINE void sl_tables_take(struct sl_tables *t, uint64_t live)
+{
+	live &= 1;
+	sl_opaque(live);
+	t->live = (uint8_t)live;
+	t->bank = &t->root->bank[live];
+	t->seq = *(const volatile uint64_t *)&t->bank->seq;
+}
+
 /* Takes the live bank. False: nothing was published yet. */
 SL_INLINE bool sl_tables_snapshot(struct sl_tables *t)
 {
@@ -81,14 +95,11 @@ SL_INLINE bool sl_tables_snapshot(struct sl_tables *t)
 	/* The order matters: the generation, its bank's seq, the generation again, the records. x86
 	 * doesn't reorder loads, so it is enough to keep the compiler from it. */
 	generation = *(const volatile uint64_t *)&head->generation;
-	t->live = generation & 1;
 	t->root = head;
-	t->bank = t->live ? &head->bank[1] : &head->bank[0];
-	t->seq = *(const volatile uint64_t *)&t->bank->seq;
-	/* The generation has changed, so seq may belong to the next one: an odd value never
-	 * matches. */
+	sl_tables_take(t, generation);
+	/* If the generation has changed, seq may belong to the next one. */
 	if (sl_unlikely(*(const volatile uint64_t *)&head->generation != generation))
-		t->seq = ~0ull;
+		t->seq |= SL_SEQ_NEVER;
 	t->writer = (uint16_t)(sl_workers + bpf_get_smp_processor_id());
 	sl_barrier();
 	return generation != 0;

@@ -45,8 +45,15 @@ SL_INLINE uint32_t sl_bucket_match(const struct sl_bucket *b, uint64_t key)
 	return (uint32_t)_mm_movemask_pd(_mm_castsi128_pd(lo)) |
 	       (uint32_t)_mm_movemask_pd(_mm_castsi128_pd(hi)) << 2;
 #else
-	return (uint32_t)(b->key[0] == key) | (uint32_t)(b->key[1] == key) << 1 |
-	       (uint32_t)(b->key[2] == key) << 2 | (uint32_t)(b->key[3] == key) << 3;
+	uint64_t mask = 0;
+
+	for (int way = SL_FLOW_WAYS - 1; way >= 0; way--) {
+		uint64_t differs = b->key[way] ^ key;
+
+		sl_opaque(differs);
+		mask = mask << 1 | (differs | -differs) >> 63;
+	}
+	return (uint32_t)mask ^ ((1u << SL_FLOW_WAYS) - 1);
 #endif
 }
 
@@ -54,7 +61,9 @@ SL_INLINE uint32_t sl_bucket_match(const struct sl_bucket *b, uint64_t key)
 SL_INLINE uint32_t sl_way_first(uint32_t mask)
 {
 #ifdef __bpf__
-	return mask & 1 ? 0 : mask & 2 ? 1 : mask & 4 ? 2 : 3;
+	uint32_t lowest = mask & -mask; /* 1, 2, 4 or 8 */
+
+	return (lowest >> 1) - (lowest >> 3);
 #else
 	return (uint32_t)__builtin_ctz(mask);
 #endif
