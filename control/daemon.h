@@ -13,6 +13,7 @@
 #include "network/net.h"
 
 struct sl_operators;
+struct sl_attachment;
 struct sl_publication;
 struct sl_programs;
 struct sl_rpc;
@@ -57,6 +58,7 @@ struct sl_control {
 	/* Makes engines ready for a generation whose records stand in the idle bank. 0, or -errno
 	 * with a message: it isn't published. NULL: they always are. */
 	int (*prepare)(struct sl_control *c, uint64_t generation, char error[SL_ERROR_MAX]);
+	struct sl_attachment *attachment[SL_PORTS_CONFIG_MAX]; /* see xdp/link.h; NULL: none yet */
 	uint32_t attached[SL_PORTS_CONFIG_MAX]; /* ifindex that XDP is attached to; 0: none */
 	char *unattached[SL_PORTS_CONFIG_MAX];	/* why it is not, as logged; NULL */
 	bool detached;				/* nothing is to be attached any more, we end */
@@ -65,6 +67,8 @@ struct sl_control {
 	json_t *still_merging; /* what there can't be turned off, as sentences; NULL: nothing */
 	uint32_t link_events;  /* of the network, as last followed */
 	uint32_t links_followed_ms;
+	uint32_t ports_watched_ms, ports_tried_ms; /* see xdp/watch.h */
+	char unpinned[SL_ERROR_MAX]; /* why pins that somebody removed can't be put back; "" */
 	bool xdp_alone; /* an interface isn't the dataplane's any more, see sl_queues_stranded() */
 	uint64_t stranded;	/* ports, by bit, of which that was logged */
 	uint64_t macs_left_out; /* ports, by bit, of which that was logged */

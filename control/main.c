@@ -42,6 +42,7 @@
 #include "xdp/merging.h"
 #include "xdp/ports.h"
 #include "xdp/programs.h"
+#include "xdp/watch.h"
 
 enum { TICK_MS = 10, FOLLOW_AGAIN_MS = 1000 };
 
@@ -202,7 +203,7 @@ static void tick(evutil_socket_t fd, short what, void *context)
 	answer_neighbour_requests(c);
 	watch_dataplane(c);
 	sl_queues_watch(c);
-	sl_ports_tick(c);
+	sl_xdp_watch(c);
 	follow_interfaces(c);
 	follow_again(c);
 	announce_vips(c);
@@ -457,6 +458,7 @@ static int serve(struct sl_control *c, bool fresh)
 	sl_announcer_close(c->announcer);
 	sl_sweep_free(c->sweep);
 	sl_net_close(c->net);
+	sl_ports_release(c);
 	sl_programs_close(c->programs);
 	sl_limit_top_free(c);
 	sl_merging_free(c);

@@ -4,11 +4,14 @@
 #include "../tables/instance.h"
 #include "../xdp/link.h"
 #include "../xdp/merging.h"
+#include "../xdp/ports.h"
 
 int sl_detach(struct sl_control *c, char error[SL_ERROR_MAX])
 {
 	int err = sl_instance_check_unused(c, error);
 
+	if (!err)
+		sl_ports_release(c); /* a link lives as long as a descriptor does */
 	if (!err && !c->where.huge)
 		err = sl_xdp_detach_all(&c->where, error);
 	if (err)

@@ -180,6 +180,8 @@ static void port_problems(const struct sl_control *c, json_t *list)
 				port->name,
 				c->xdp_alone ? "; until then XDP serves all ports alone" : "");
 	}
+	if (c->unpinned[0])
+		problem(list, "%s", c->unpinned);
 }
 
 /* The live generation, if the dataplane that runs can't serve it. */

@@ -27,9 +27,10 @@ struct sl_attachment {
 	unsigned ifindex;
 	char link_pin[PATH_MAX];
 	char xsks_pin[PATH_MAX];
-	int link;  /* alive and at this interface, or -1 */
-	int xsks;  /* the map that its program redirects to */
-	int entry; /* the program, or -1 */
+	char entry_name[SL_ENTRY_NAME_MAX]; /* its pin */
+	int link;			    /* alive and at this interface, or -1 */
+	int xsks;			    /* the map that its program redirects to */
+	int entry;			    /* the program, or -1 */
 };
 
 static __attribute__((format(printf, 3, 4))) int fail(char *error, int err, const char *format, ...)
@@ -92,8 +93,6 @@ static int sockets_find(struct sl_attachment *a, char error[SL_ERROR_MAX])
 	if (a->link >= 0)
 		close(a->link); /* of no use without the sockets */
 	a->link = -1;
-	if (unlink(a->link_pin) == -1 && errno != ENOENT)
-		return fail(error, -errno, "%s: %s", a->link_pin, strerror(errno));
 	if (unlink(a->xsks_pin) == -1 && errno != ENOENT)
 		return fail(error, -errno, "%s: %s", a->xsks_pin, strerror(errno));
 	a->xsks = bpf_map_create(BPF_MAP_TYPE_XSKMAP, "xsks_map", 4, 4, SL_QUEUES_PER_PORT, NULL);
@@ -203,38 +202,56 @@ static bool lacks_native(int err)
 	return err == -EOPNOTSUPP || err == -EINVAL || err == -ERANGE;
 }
 
-static int link_make(struct sl_attachment *a, int program, char error[SL_ERROR_MAX])
+static int link_create(const struct sl_attachment *a, uint32_t flags)
 {
-	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = XDP_FLAGS_DRV_MODE);
-	int native, fd;
+	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = flags);
 
-	native = bpf_link_create(program, (int)a->ifindex, BPF_XDP, &opts);
-	if (native >= 0) {
-		a->link = native;
+	return bpf_link_create(a->entry, (int)a->ifindex, BPF_XDP, &opts);
+}
+
+static int link_make(struct sl_attachment *a, char error[SL_ERROR_MAX])
+{
+	int native = link_create(a, XDP_FLAGS_DRV_MODE);
+
+	a->link = native;
+	if (native >= 0)
 		return SL_XDP_NATIVE;
-	}
 	if (!lacks_native(native))
 		return link_fail(a, native, error);
-	opts.flags = XDP_FLAGS_SKB_MODE;
-	fd = bpf_link_create(program, (int)a->ifindex, BPF_XDP, &opts);
-	if (fd < 0)
-		return link_fail(a, fd, error);
-	a->link = fd;
+	a->link = link_create(a, XDP_FLAGS_SKB_MODE);
+	if (a->link < 0)
+		return link_fail(a, a->link, error);
 	fail(error, 0, "%s: generic XDP, which is slower: %s", a->device,
 	     native == -EOPNOTSUPP ? "its driver has no native XDP"
 				   : "its driver refuses native XDP; is its MTU too large?");
 	return SL_XDP_GENERIC;
 }
 
+/* Without its pin the link goes with us. */
+static int link_pin(const struct sl_attachment *a, char error[SL_ERROR_MAX])
+{
+	int err = bpf_obj_pin(a->link, a->link_pin);
+
+	return err ? fail(error, err, "%s: %s", a->link_pin, strerror(-err)) : 0;
+}
+
+static int link_unpin(const struct sl_attachment *a, char error[SL_ERROR_MAX])
+{
+	if (unlink(a->link_pin) == -1 && errno != ENOENT)
+		return fail(error, -errno, "%s: %s", a->link_pin, strerror(errno));
+	return 0;
+}
+
 static int attach_new(struct sl_attachment *a, char error[SL_ERROR_MAX])
 {
-	int how = link_make(a, a->entry, error), err;
+	int how = link_unpin(a, error), err;
 
+	if (!how)
+		how = link_make(a, error);
 	if (how < 0)
 		return how;
-	err = bpf_obj_pin(a->link, a->link_pin);
-	/* Without its pin the link goes with us. */
-	return err ? fail(error, err, "%s: %s", a->link_pin, strerror(-err)) : how;
+	err = link_pin(a, error);
+	return err ? err : how;
 }
 
 /* Whether this program is the one in the link. */
@@ -258,7 +275,7 @@ static int attach_replace(struct sl_attachment *a, char error[SL_ERROR_MAX])
 			    strerror(-err));
 	if (bpf_xdp_query((int)a->ifindex, 0, &query) == 0 &&
 	    query.attach_mode == XDP_ATTACHED_SKB) {
-		fail(error, 0, "%s: generic XDP, which is slower: its driver had no native XDP",
+		fail(error, 0, "%s: generic XDP, which is slower, as it was attached before",
 		     a->device);
 		return SL_XDP_GENERIC;
 	}
@@ -288,8 +305,8 @@ int sl_xdp_prepare(struct sl_attachment **attachment, struct sl_programs *progra
 	if (!err)
 		err = enter_port(a, index, error);
 	if (!err) {
-		a->entry =
-			sl_programs_entry(programs, port, index, is_veth(ifindex), a->xsks, error);
+		a->entry = sl_programs_entry(programs, port, index, is_veth(ifindex), a->xsks,
+					     a->entry_name, error);
 		err = a->entry < 0 ? a->entry : 0;
 	}
 	if (err) {
@@ -307,6 +324,58 @@ int sl_xdp_attach(struct sl_attachment *a, char error[SL_ERROR_MAX])
 	if (how >= 0)
 		sl_programs_drop_entries(a->programs, a->port, a->entry);
 	return how;
+}
+
+int sl_xdp_make_generic(struct sl_attachment *a, char error[SL_ERROR_MAX])
+{
+	int err = link_unpin(a, error);
+
+	if (err)
+		return err;
+	close(a->link);
+	a->link = link_create(a, XDP_FLAGS_SKB_MODE);
+	return a->link < 0 ? link_fail(a, a->link, error) : link_pin(a, error);
+}
+
+unsigned sl_xdp_ifindex(const struct sl_attachment *a)
+{
+	return a->ifindex;
+}
+
+bool sl_xdp_stands(struct sl_attachment *a)
+{
+	struct bpf_link_info info = { 0 };
+	uint32_t length = sizeof(info);
+
+	if (a->link >= 0 && bpf_obj_get_info_by_fd(a->link, &info, &length) == 0 &&
+	    info.xdp.ifindex == a->ifindex)
+		return true;
+	if (a->link >= 0)
+		close(a->link);
+	a->link = -1;
+	return false;
+}
+
+int sl_xdp_repin(const struct sl_attachment *a)
+{
+	const struct {
+		const char *name;
+		int fd;
+	} pins[] = { { strrchr(a->link_pin, '/') + 1, a->link },
+		     { strrchr(a->xsks_pin, '/') + 1, a->xsks },
+		     { a->entry_name, a->entry } };
+	int missing = 0;
+
+	for (size_t i = 0; i < sizeof(pins) / sizeof(pins[0]); i++) {
+		int one = pins[i].fd < 0 ? 0
+					 : sl_store_repin_one(a->programs->where, pins[i].name,
+							      pins[i].fd);
+
+		if (one < 0)
+			return one;
+		missing += one;
+	}
+	return missing;
 }
 
 void sl_xdp_release(struct sl_attachment *a)

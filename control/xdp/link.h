@@ -13,6 +13,10 @@
  * link, over the same xsks_map, in which the sockets of a live dataplane stand: no packet meets an
  * interface without one. Where the interface went and came back, everything is made anew. All of
  * it may be done again at any time: what is there and right stays.
+ *
+ * Control keeps the descriptors as well. Somebody who removes the pins takes nothing off the
+ * interface then, and where the program was taken off, the same one is attached again over the same
+ * sockets (watch.h).
  */
 #ifndef SL_CONTROL_XDP_LINK_H
 #define SL_CONTROL_XDP_LINK_H
@@ -25,7 +29,7 @@
 
 enum sl_xdp_how {
 	SL_XDP_NATIVE,	/* in the driver */
-	SL_XDP_GENERIC, /* in the kernel's stack, slower: the driver can't; error says so */
+	SL_XDP_GENERIC, /* in the kernel's stack, which is slower; the message says why */
 };
 
 struct sl_attachment;
@@ -41,7 +45,20 @@ int sl_xdp_prepare(struct sl_attachment **attachment, struct sl_programs *progra
  * with a message. -EBUSY: somebody else's program is attached there. */
 int sl_xdp_attach(struct sl_attachment *a, char error[SL_ERROR_MAX]);
 
-/* The port stays attached. */
+/* Attaches a program that runs in the driver in the kernel's stack instead. The interface is
+ * without one for a moment. 0 or -errno with a message. */
+int sl_xdp_make_generic(struct sl_attachment *a, char error[SL_ERROR_MAX]);
+
+/* The interface that it was prepared for. */
+unsigned sl_xdp_ifindex(const struct sl_attachment *a);
+
+/* Whether the program is still at the interface. If not, sl_xdp_attach() attaches it again. */
+bool sl_xdp_stands(struct sl_attachment *a);
+
+/* Pins again what of it somebody unpinned. How many pins were missing, or -errno. */
+int sl_xdp_repin(const struct sl_attachment *a);
+
+/* Closes the descriptors. While the pins are there, the port stays attached. */
 void sl_xdp_release(struct sl_attachment *a);
 
 /* Takes all programs of the instance off their interfaces, also those of ports that the

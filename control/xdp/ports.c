@@ -11,8 +11,6 @@
 #include "link.h"
 #include "merging.h"
 
-enum { FOLLOW_LINKS_MS = 200 };
-
 enum { JOBS_MOST = SL_TAIL_COUNT + SL_PORTS_CONFIG_MAX };
 
 /* Why a port has no program; said once. */
@@ -30,7 +28,6 @@ struct job {
 	enum sl_tail tail; /* SL_TAIL_COUNT: a port */
 	uint32_t port;
 	unsigned ifindex;
-	struct sl_attachment *attachment;
 	int result; /* enum sl_xdp_how or -errno */
 	char why[SL_ERROR_MAX];
 };
@@ -38,16 +35,24 @@ struct job {
 static void load(struct job *j)
 {
 	const struct sl_config_port *port = &j->c->config.dataplane.port[j->port];
+	struct sl_attachment **a = &j->c->attachment[j->port];
 
-	j->result = j->tail < SL_TAIL_COUNT ? sl_programs_load(j->c->programs, j->tail, j->why)
-					    : sl_xdp_prepare(&j->attachment, j->c->programs, port,
-							     j->port, j->ifindex, j->why);
+	if (j->tail < SL_TAIL_COUNT) {
+		j->result = sl_programs_load(j->c->programs, j->tail, j->why);
+		return;
+	}
+	if (*a && sl_xdp_ifindex(*a) == j->ifindex)
+		return; /* only its program is to be attached again */
+	sl_xdp_release(*a);
+	j->result = sl_xdp_prepare(a, j->c->programs, port, j->port, j->ifindex, j->why);
 }
 
 static void attach(struct job *j)
 {
-	if (j->attachment)
-		j->result = sl_xdp_attach(j->attachment, j->why);
+	struct sl_attachment *a = j->c->attachment[j->port];
+
+	if (a)
+		j->result = sl_xdp_attach(a, j->why);
 }
 
 struct pile {
@@ -147,8 +152,10 @@ static uint32_t unattached(struct sl_control *c, struct job *job)
 	for (uint32_t i = 0; i < c->config.dataplane.n_ports; i++) {
 		const struct sl_net_port *p = sl_net_port(c->net, i);
 
-		if (!p->present)
+		if (!p->present) {
 			c->attached[i] = 0;
+			c->generic &= ~(1ull << i);
+		}
 		if (c->config.dataplane.port[i].kind == SL_PORT_KERNEL && p->present &&
 		    p->ifindex != c->attached[i] && !c->detached)
 			job[n++] = (struct job){
@@ -183,9 +190,38 @@ static int attach_all(struct sl_control *c, struct job *job, uint32_t n, char er
 		spread_error(job, n, err, error);
 	else
 		sl_programs_drop_sets(c->programs);
-	for (uint32_t i = 0; i < n; i++)
-		sl_xdp_release(job[i].attachment);
 	return first_error(job, n, error);
+}
+
+/* A program that runs in a driver can redirect only to drivers that take such frames, and isn't
+ * told that others lose them. So all run in the kernel's stack if one has to. Only where XDP
+ * forwards. */
+static void make_alike(struct sl_control *c)
+{
+	const struct sl_config_dataplane *d = &c->config.dataplane;
+	char why[SL_ERROR_MAX];
+	uint32_t slow = 0;
+
+	if (!c->generic || d->engine == SL_CONFIG_ENGINE_DPDK)
+		return;
+	while (!(c->generic >> slow & 1))
+		slow++;
+	for (uint32_t i = 0; i < d->n_ports; i++) {
+		int err;
+
+		if (!c->attached[i] || c->generic >> i & 1)
+			continue;
+		err = sl_xdp_make_generic(c->attachment[i], why);
+		if (err)
+			c->attached[i] = 0;
+		else
+			c->generic |= 1ull << i;
+		note_unattached(c, i, err ? why : NULL);
+		if (!err)
+			sl_log("%s: generic XDP, which is slower: frames for %s can't be sent from "
+			       "native XDP",
+			       d->port[i].device, d->port[slow].device);
+	}
 }
 
 int sl_attach_ports(struct sl_control *c, char error[SL_ERROR_MAX])
@@ -219,20 +255,18 @@ int sl_attach_ports(struct sl_control *c, char error[SL_ERROR_MAX])
 		c->attached[j->port] = j->result < 0 ? 0 : j->ifindex;
 	}
 	free(job);
+	make_alike(c);
 	if (n)
 		sl_merging_follow(c);
 	/* Busy is said of instances; a port that isn't free is the machine's. */
 	return err == -EBUSY ? -EEXIST : err;
 }
 
-void sl_ports_tick(struct sl_control *c)
+void sl_ports_release(struct sl_control *c)
 {
-	uint32_t now = sl_clock_ms();
-
-	if (c->detached || c->link_events == sl_net_link_events(c->net) ||
-	    now - c->links_followed_ms < FOLLOW_LINKS_MS)
-		return;
-	c->link_events = sl_net_link_events(c->net);
-	c->links_followed_ms = now;
-	sl_merging_follow(c);
+	for (uint32_t i = 0; i < SL_PORTS_CONFIG_MAX; i++) {
+		sl_xdp_release(c->attachment[i]);
+		c->attachment[i] = NULL;
+		c->attached[i] = 0;
+	}
 }

@@ -2,7 +2,7 @@
 /* Which ports have their XDP program: at start, and whenever interfaces come and go.
  *
  * c->attached says at which interface, c->unattached why not. A port that can't have one doesn't
- * keep the others from theirs, and is tried again at every change of the network.
+ * keep the others from theirs, and is tried again each second (watch.h).
  */
 #ifndef SL_CONTROL_XDP_PORTS_H
 #define SL_CONTROL_XDP_PORTS_H
@@ -17,7 +17,7 @@ int sl_attach_ports(struct sl_control *c, char error[SL_ERROR_MAX]);
  * 0 where no port has a program, or -errno with a message. */
 int sl_ports_prepare(struct sl_control *c, uint64_t generation, char error[SL_ERROR_MAX]);
 
-/* What other interfaces' changes mean for the ports: looked at soon after they happened. */
-void sl_ports_tick(struct sl_control *c);
+/* Closes the descriptors. Ports stay attached while their pins are there. */
+void sl_ports_release(struct sl_control *c);
 
 #endif

@@ -153,9 +153,14 @@ static int map_open(const struct sl_programs *p, const char *name, const struct 
 	return fd;
 }
 
-static void entry_name(uint64_t id, const char *port, char name[SL_NAME_MAX + 32])
+static void entry_name(uint64_t id, const char *port, char name[SL_ENTRY_NAME_MAX])
 {
-	snprintf(name, SL_NAME_MAX + 32, "entry-%016llx-%s", (unsigned long long)id, port);
+	snprintf(name, SL_ENTRY_NAME_MAX, "entry-%016llx-%s", (unsigned long long)id, port);
+}
+
+static void tails_name(uint64_t id, char name[SL_ENTRY_NAME_MAX])
+{
+	snprintf(name, SL_ENTRY_NAME_MAX, "tails-%016llx", (unsigned long long)id);
 }
 
 /* The port in the name of an entry's pin, or NULL. */
@@ -182,7 +187,7 @@ static void find_loaded(struct sl_programs *p)
 static int set_open(struct sl_programs *p, char error[SL_ERROR_MAX])
 {
 	struct sl_xdp_engine *skel;
-	char name[32];
+	char name[SL_ENTRY_NAME_MAX];
 	int err = sl_program_open(&skel, p->store, NULL, 0);
 
 	if (err)
@@ -194,7 +199,7 @@ static int set_open(struct sl_programs *p, char error[SL_ERROR_MAX])
 		p->handoffs = map_open(p, "handoffs", skel->maps.handoffs, error);
 	if (p->handoffs >= 0) {
 		p->id = identify(p, skel);
-		snprintf(name, sizeof(name), "tails-%016llx", (unsigned long long)p->id);
+		tails_name(p->id, name);
 		p->tails = map_open(p, name, skel->maps.tails, error);
 	}
 	err = p->egress < 0	? p->egress
@@ -245,6 +250,29 @@ void sl_programs_close(struct sl_programs *p)
 	if (p->handoffs >= 0)
 		close(p->handoffs);
 	free(p);
+}
+
+int sl_programs_repin(const struct sl_programs *p)
+{
+	char name[SL_ENTRY_NAME_MAX];
+	const struct {
+		const char *name;
+		int fd;
+	} pins[] = { { "egress", p->egress },
+		     { "sockets", p->sockets },
+		     { "handoffs", p->handoffs },
+		     { name, p->tails } };
+	int missing = 0;
+
+	tails_name(p->id, name);
+	for (size_t i = 0; i < sizeof(pins) / sizeof(pins[0]); i++) {
+		int one = sl_store_repin_one(p->where, pins[i].name, pins[i].fd);
+
+		if (one < 0)
+			return one;
+		missing += one;
+	}
+	return missing;
 }
 
 /* ---- loading ---- */
@@ -349,10 +377,10 @@ static int entry_load(struct sl_programs *p, const struct sl_config_port *port, 
 }
 
 int sl_programs_entry(struct sl_programs *p, const struct sl_config_port *port, uint32_t index,
-		      bool veth, int xsks, char error[SL_ERROR_MAX])
+		      bool veth, int xsks, char name[SL_ENTRY_NAME_MAX], char error[SL_ERROR_MAX])
 {
 	uint64_t id = mix(mix(mix(p->id, map_id(p->tails)), map_id(xsks)), index << 1 | veth);
-	char name[SL_NAME_MAX + 32], pin[PATH_MAX];
+	char pin[PATH_MAX];
 	int err, fd;
 
 	entry_name(id, port->name, name);

@@ -25,6 +25,8 @@
 #include "../../dataplane/abi/store.h"
 #include "../../dataplane/abi/tails.h"
 
+#define SL_ENTRY_NAME_MAX (SL_NAME_MAX + 32)
+
 struct sl_programs {
 	const struct sl_store *store;
 	const struct sl_store_where *where;
@@ -40,16 +42,19 @@ int sl_programs_open(struct sl_programs **programs, const struct sl_store *store
 		     const struct sl_store_where *where, char error[SL_ERROR_MAX]);
 void sl_programs_close(struct sl_programs *p);
 
+/* Pins again what of it somebody unpinned. How many pins were missing, or -errno. */
+int sl_programs_repin(const struct sl_programs *p);
+
 /* Those that are needed (sl_program_needed()) and aren't there; by bit. */
 uint32_t sl_programs_missing(const struct sl_programs *p, uint64_t generation);
 
 /* Loads one. Threads may load several at once. */
 int sl_programs_load(struct sl_programs *p, enum sl_tail tail, char error[SL_ERROR_MAX]);
 
-/* The entry program of a port over its sockets: as it stands or loaded, and pinned. A descriptor or
- * -errno. */
+/* The entry program of a port over its sockets: as it stands or loaded, and pinned by this name. A
+ * descriptor or -errno. */
 int sl_programs_entry(struct sl_programs *p, const struct sl_config_port *port, uint32_t index,
-		      bool veth, int xsks, char error[SL_ERROR_MAX]);
+		      bool veth, int xsks, char name[SL_ENTRY_NAME_MAX], char error[SL_ERROR_MAX]);
 
 /* Lets other entries of this port go, once this one is attached. */
 void sl_programs_drop_entries(const struct sl_programs *p, const struct sl_config_port *port,

@@ -21,6 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <bpf/bpf.h>
 #include <linux/magic.h>
 
 #include "array.h"
@@ -189,6 +190,40 @@ static int place_make(const struct sl_store_where *where, char *error)
 	if (mkdir(where->bpf_dir, 0700) == -1)
 		return fail(error, -errno, "%s: %s", where->bpf_dir, strerror(errno));
 	return check_dir(where->bpf_dir, error);
+}
+
+/* ---- pins that were removed ---- */
+
+int sl_store_repin_one(const struct sl_store_where *where, const char *name, int fd)
+{
+	char pin[PATH_MAX];
+	int err = sl_store_pin_path(where, name, pin, sizeof(pin));
+
+	if (err)
+		return err;
+	if (access(pin, F_OK) == 0)
+		return 0;
+	err = errno == ENOENT ? bpf_obj_pin(fd, pin) : -errno;
+	return err ? err : 1;
+}
+
+int sl_store_repin(const struct sl_store *s, const struct sl_store_where *where, char error[512])
+{
+	int missing = 0, err;
+
+	if (where->huge)
+		return 0;
+	err = place_make(where, error);
+	for (int i = 0; i < SL_ARRAY_COUNT && !err; i++) {
+		int one = sl_store_repin_one(where, sl_arrays[i].name, s->fd[i]);
+
+		if (one < 0)
+			err = fail(error, one, "%s/%s: can't be pinned again: %s", where->bpf_dir,
+				   sl_arrays[i].name, strerror(-one));
+		else
+			missing += one;
+	}
+	return err ? err : missing;
 }
 
 /* ---- an instance ---- */

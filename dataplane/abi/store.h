@@ -57,6 +57,13 @@ void sl_store_detach(struct sl_store *s);
 /* Removes the instance's arrays from the file system. */
 int sl_store_remove(const struct sl_store_where *where, char error[512]);
 
+/* Pins again what control holds and somebody unpinned, also where the whole directory is gone: else
+ * nobody who starts later would find it. The first is for all arrays; the second for one descriptor
+ * of any kind, as BPF_DIR/NAME. How many pins were missing, or -errno; the arrays' with a message.
+ * Files in hugetlbfs can't be put back, and count as none. */
+int sl_store_repin(const struct sl_store *s, const struct sl_store_where *where, char error[512]);
+int sl_store_repin_one(const struct sl_store_where *where, const char *name, int fd);
+
 /* The path of a pin beside the arrays, BPF_DIR/NAME. */
 int sl_store_pin_path(const struct sl_store_where *where, const char *name, char *path,
 		      size_t size);

@@ -100,10 +100,10 @@ def test_adopted(topology, xdp):
 def test_another_build(topology, xdp, died_between):
     """What is of another build is replaced under traffic, and let go. So it is if the control that
     began with that died: one port is of this build then, the other isn't."""
-    disguise(xdp)
     before = programs(xdp)
     with clean_traffic(topology):
         xdp.kill(xdp.control)
+        disguise(xdp)
         xdp.start_control()
         entries, shared = programs(xdp)
         assert not set(entries.values()) & set(before[0].values())
@@ -111,8 +111,8 @@ def test_another_build(topology, xdp, died_between):
         if died_between:
             port = f"entry-{OTHER}-client"
             (pin,) = [name for name in pins(xdp, "entry-") if name.endswith("-client")]
-            os.rename(f"{xdp.bpf_dir}/{pin}", f"{xdp.bpf_dir}/{port}")
             xdp.kill(xdp.control)
+            os.rename(f"{xdp.bpf_dir}/{pin}", f"{xdp.bpf_dir}/{port}")
             xdp.start_control()
             again = programs(xdp)
             assert again[1] == shared
@@ -128,8 +128,8 @@ def test_pin_removed(topology, xdp):
     (tail,) = pins(xdp, "tails-")
     before = programs(xdp)
     for name in (pins(xdp, "entry-")[0], tail, "sockets", "handoffs", "egress"):
-        os.unlink(f"{xdp.bpf_dir}/{name}")
         xdp.kill(xdp.control)
+        os.unlink(f"{xdp.bpf_dir}/{name}")
         xdp.start_control()
         assert set(tails(xdp)) == BASE
         assert programs(xdp) != before
@@ -138,9 +138,9 @@ def test_pin_removed(topology, xdp):
         topology.client.run("ping", "-c", "1", "-W", "1", net.VIP)
         before = programs(xdp)
     (tail,) = pins(xdp, "tails-")
+    xdp.kill(xdp.control)
     os.unlink(f"{xdp.bpf_dir}/{tail}")
     net.sh("bpftool", "map", "pin", "pinned", f"{xdp.bpf_dir}/egress", f"{xdp.bpf_dir}/{tail}")
-    xdp.kill(xdp.control)
     xdp.start_control()
     assert set(tails(xdp)) == BASE
     assert serves(topology)
