@@ -14,6 +14,7 @@
 
 struct sl_operators;
 struct sl_attachment;
+struct sl_preparation;
 struct sl_publication;
 struct sl_programs;
 struct sl_rpc;
@@ -55,9 +56,11 @@ struct sl_control {
 	uint64_t owner[SL_PORTS_CONFIG_MAX]
 		      [SL_QUEUES_PER_PORT]; /* as last seen, see tables/queues.h */
 	struct sl_programs *programs; /* of XDP, see xdp/programs.h; NULL: no port has had one */
-	/* Makes engines ready for a generation whose records stand in the idle bank. 0, or -errno
-	 * with a message: it isn't published. NULL: they always are. */
+	/* Makes engines ready for a generation whose records stand in the idle bank. 0: they are;
+	 * 1: not yet, to be called again; -errno with a message: it isn't published. NULL: they
+	 * always are. */
 	int (*prepare)(struct sl_control *c, uint64_t generation, char error[SL_ERROR_MAX]);
+	struct sl_preparation *preparation; /* under way, see xdp/ports.h; NULL: none */
 	struct sl_attachment *attachment[SL_PORTS_CONFIG_MAX]; /* see xdp/link.h; NULL: none yet */
 	uint32_t attached[SL_PORTS_CONFIG_MAX]; /* ifindex that XDP is attached to; 0: none */
 	char *unattached[SL_PORTS_CONFIG_MAX];	/* why it is not, as logged; NULL */

@@ -88,13 +88,13 @@ static uint64_t next_generation(const struct sl_root *root)
 	return (next & 1) == (root->generation & 1) ? next + 1 : next;
 }
 
-/* A generation on its way: proposed, or committed and not yet acknowledged by all. */
+/* A generation on its way: built, proposed, or committed and not yet acknowledged by all. */
 struct sl_publication {
 	struct sl_control *c;
 	struct sl_model *next;	 /* until the commit */
 	struct sl_model *before; /* since then: what it took the place of */
 	uint64_t generation;
-	bool committed;
+	bool proposed, committed;
 	uint64_t since_ns; /* proposed, or committed */
 	uint64_t wait_ns;  /* at most, for the dataplane's answer */
 	struct sl_published out;
@@ -193,21 +193,50 @@ static bool acknowledged(struct sl_publication *p)
 	return true;
 }
 
+static void propose(struct sl_publication *p)
+{
+	struct sl_root *root = sl_store_root(&p->c->store);
+
+	/* Where all workers hang the process was stopped, and its main thread with it. */
+	p->wait_ns = (sl_workers_hang(p->c) ? HUNG_WAIT_MS : ACCEPT_WAIT_MS) * 1000000ull;
+	p->since_ns = sl_clock_ns();
+	p->proposed = true;
+	/* Release: the bank is complete before it is proposed. */
+	__atomic_store_n(&root->proposed, p->generation, __ATOMIC_RELEASE);
+	if (sl_dataplane_alive(p->c))
+		wake_dataplane(p->c);
+}
+
+/* Up to the commit: 0 when that may come, 1 when something is still due, or -errno. */
+static int ready(struct sl_publication *p, char error[SL_ERROR_MAX])
+{
+	struct sl_control *c = p->c;
+	int err;
+
+	if (!p->proposed) {
+		err = c->prepare ? c->prepare(c, p->generation, error) : 0;
+		if (err)
+			return err;
+		propose(p);
+	}
+	err = answer(p, error);
+	if (!err && !sl_records_may_close(c, p->next)) {
+		snprintf(error, SL_ERROR_MAX, "a flow found no room: windows stay open");
+		err = -EAGAIN;
+	}
+	return err;
+}
+
 /* As far as it goes without waiting; true when `p` is finished and gone. */
 static bool go_on(struct sl_publication *p)
 {
-	struct sl_control *c = p->c;
 	char error[SL_ERROR_MAX] = "";
 
 	if (!p->committed) {
-		int err = answer(p, error);
+		int err = ready(p, error);
 
 		if (err > 0)
 			return false;
-		if (!err && !sl_records_may_close(c, p->next)) {
-			snprintf(error, SL_ERROR_MAX, "a flow found no room: windows stay open");
-			err = -EAGAIN;
-		}
 		if (err) {
 			finish(p, err, error);
 			return true;
@@ -266,19 +295,6 @@ static bool wait_at_once(struct sl_publication *p)
 	return false;
 }
 
-static void propose(struct sl_publication *p)
-{
-	struct sl_root *root = sl_store_root(&p->c->store);
-
-	/* Where all workers hang the process was stopped, and its main thread with it. */
-	p->wait_ns = (sl_workers_hang(p->c) ? HUNG_WAIT_MS : ACCEPT_WAIT_MS) * 1000000ull;
-	p->since_ns = sl_clock_ns();
-	/* Release: the bank is complete before it is proposed. */
-	__atomic_store_n(&root->proposed, p->generation, __ATOMIC_RELEASE);
-	if (sl_dataplane_alive(p->c))
-		wake_dataplane(p->c);
-}
-
 static int build(struct sl_control *c, struct sl_model *next, uint64_t generation,
 		 char error[SL_ERROR_MAX])
 {
@@ -317,14 +333,10 @@ static struct sl_publication *begin(struct sl_control *c, struct sl_model *next,
 				      .context = context };
 	c->publication = p;
 	err = build(c, next, p->generation, error);
-	if (!err && c->prepare)
-		err = c->prepare(c, p->generation, error);
-	if (err) {
-		finish(p, err, error);
-		return NULL;
-	}
-	propose(p);
-	return p;
+	if (!err)
+		return p;
+	finish(p, err, error);
+	return NULL;
 }
 
 void sl_publish_begin(struct sl_control *c, struct sl_model *next, sl_published_fn *done,

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A generation goes live: build, propose, accept, commit, acknowledge.
+/* A generation goes live: build, prepare, propose, accept, commit, acknowledge.
  *
  *   build        the idle bank's sequence word goes odd; new extents for services whose slots or
  *                backends changed; all small records; the word goes even again
+ *   prepare      engines get what they lack for it: XDP programs are loaded
  *   propose      the generation stands in root->proposed; the dataplane's main thread checks it
  *   commit       one store of root->generation: every packet from then on meets it
  *   acknowledge  every worker that lives has looked at the root since
@@ -40,8 +41,8 @@ typedef void sl_published_fn(void *context, int err, const struct sl_published *
 
 /* Takes `next` over in any case: when it is committed it becomes c->model, else it is freed and
  * nothing has changed. done() is called once, perhaps before this returns; until then no other may
- * be begun. The event loop goes on meanwhile: an answer may take a second, an acknowledgement a
- * fifth of one. Afterwards c->published() is called. */
+ * be begun. The event loop goes on meanwhile: programs and an answer may take a second, an
+ * acknowledgement a fifth of one. Afterwards c->published() is called. */
 void sl_publish_begin(struct sl_control *c, struct sl_model *next, sl_published_fn *done,
 		      void *context);
 bool sl_publishing(const struct sl_control *c);

@@ -124,23 +124,57 @@ static void note_programs(struct sl_programs *p, uint64_t since_ns)
 	p->n_loaded = p->n_adopted = 0;
 }
 
-int sl_ports_prepare(struct sl_control *c, uint64_t generation, char error[SL_ERROR_MAX])
-{
-	uint64_t since_ns = sl_clock_ns();
-	struct job *job;
+struct sl_preparation {
+	struct job job[SL_TAIL_COUNT];
 	uint32_t n;
+	uint64_t since_ns;
+	pthread_t thread;
+	bool done;
+};
+
+static void *prepare(void *argument)
+{
+	struct sl_preparation *p = argument;
+
+	run_all(p->job, p->n, cores(), load);
+	/* Release: the results before the word that they are there. */
+	__atomic_store_n(&p->done, true, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+static int prepare_begin(struct sl_control *c, uint64_t generation)
+{
+	struct sl_preparation *p = calloc(1, sizeof(*p));
 	int err;
 
-	if (!c->programs)
-		return 0;
-	job = calloc(JOBS_MOST, sizeof(*job));
-	if (!job)
+	if (!p)
 		return -ENOMEM;
-	n = missing(c, generation, job);
-	run_all(job, n, cores(), load);
-	err = first_error(job, n, error);
-	free(job);
-	note_programs(c->programs, since_ns);
+	p->n = missing(c, generation, p->job);
+	p->since_ns = sl_clock_ns();
+	err = p->n ? -pthread_create(&p->thread, NULL, prepare, p) : 0;
+	if (!err && p->n)
+		c->preparation = p;
+	else
+		free(p);
+	return err;
+}
+
+int sl_ports_prepare(struct sl_control *c, uint64_t generation, char error[SL_ERROR_MAX])
+{
+	struct sl_preparation *p;
+	int err = c->programs && !c->preparation ? prepare_begin(c, generation) : 0;
+
+	p = c->preparation;
+	if (err || !p)
+		return err;
+	/* Acquire: as the thread released. */
+	if (!__atomic_load_n(&p->done, __ATOMIC_ACQUIRE))
+		return 1;
+	pthread_join(p->thread, NULL);
+	err = first_error(p->job, p->n, error);
+	note_programs(c->programs, p->since_ns);
+	c->preparation = NULL;
+	free(p);
 	return err;
 }
 

@@ -14,7 +14,8 @@
 int sl_attach_ports(struct sl_control *c, char error[SL_ERROR_MAX]);
 
 /* Loads the programs that a generation needs and that no one before needed, before it is published.
- * 0 where no port has a program, or -errno with a message. */
+ * Other threads do it, since verifying takes up to a second: 1 while they do. 0 when all are there
+ * or no port has a program, or -errno with a message. */
 int sl_ports_prepare(struct sl_control *c, uint64_t generation, char error[SL_ERROR_MAX]);
 
 /* Closes the descriptors. Ports stay attached while their pins are there. */

@@ -5,6 +5,7 @@ a restarted control adopts what is current, and replaces what is of another buil
 
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from connection import one_request
@@ -164,7 +165,12 @@ def test_needed(topology, xdp):
                 for host in topology.backends.values()]  # fmt: skip
     xdp.services.append(gateway.service("web6", backends, vip=net.VIP6))
     xdp.write()
-    xdp.ctl("reload")
+    answered = 0
+    with ThreadPoolExecutor(1) as pool:
+        reloaded = pool.submit(xdp.ctl, "reload")
+        while not reloaded.done():
+            answered += len(xdp.json("status")["queues"]) == 2
+    assert answered > 1  # reads don't wait for the verifier
     both = programs(xdp)
     assert set(both[1]) == BASE | {
         "extended", "extended6", "ip6", "icmp6", "first_fragment6", "fragment6"}
