@@ -41,6 +41,7 @@
 #include <rte_lcore.h>
 #include <rte_malloc.h>
 
+#include "../config/daemon_options.h"
 #include "../dataplane/abi/liveness.h"
 #include "../dataplane/core/wire.h"
 #include "../dataplane/engine/accept.h"
@@ -118,10 +119,7 @@ static uint64_t seconds(void)
 
 static int attach(struct path *p)
 {
-	const struct sl_store_where where = { .huge = p->config.dataplane.tables == SL_TABLES_HUGE,
-					      .instance = p->config.instance,
-					      .bpf_dir = p->config.bpf_dir,
-					      .huge_dir = p->config.huge_dir };
+	const struct sl_store_where where = sl_daemon_where(&p->config);
 	uint64_t until = seconds() + WAIT_SECONDS;
 	char error[SL_ERROR_MAX];
 

@@ -7,7 +7,6 @@
  * takes nothing down.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../config/daemon_options.h"
 #include "../config/machine.h"
 #include "../config/notify.h"
 #include "commands/detach.h"
@@ -509,74 +509,36 @@ static int test(const struct sl_config *config)
 	return SL_EXIT_OK;
 }
 
-static void usage(FILE *to)
-{
-	fputs("usage: sluice-control -c FILE [--fresh | --detach] | -t FILE\n"
-	      "  -c, --config FILE  serve what this configuration says\n"
-	      "  -t, --test FILE    check it and exit\n"
-	      "      --fresh        remove what stands of the instance first, flows included\n"
-	      "      --detach       remove what stands of the instance, XDP programs and pins, and "
-	      "exit\n"
-	      "  -V, --version\n"
-	      "  -h, --help\n",
-	      to);
-}
+static const char usage[] =
+	"usage: sluice-control -c FILE [--fresh | --detach] | -t FILE\n"
+	"  -c, --config FILE  serve what this configuration says\n"
+	"  -t, --test FILE    check it and exit\n"
+	"      --fresh        remove what stands of the instance first, flows included\n"
+	"      --detach       remove what stands of the instance, XDP programs and pins, and exit\n"
+	"  -V, --version\n"
+	"  -h, --help\n";
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = { { "config", required_argument, NULL, 'c' },
-						 { "test", required_argument, NULL, 't' },
-						 { "fresh", no_argument, NULL, 'f' },
-						 { "detach", no_argument, NULL, 'd' },
-						 { "version", no_argument, NULL, 'V' },
-						 { "help", no_argument, NULL, 'h' },
-						 { 0 } };
+	static const struct option own[] = { { "test", required_argument, NULL, 't' },
+					     { "fresh", no_argument, NULL, 'f' },
+					     { "detach", no_argument, NULL, 'd' },
+					     { 0 } };
 	static struct sl_control c;
-	enum { SERVE, TEST, DETACH } job = SERVE;
-	bool fresh = false;
-	char error[SL_ERROR_MAX];
-	int option, status, err;
+	struct sl_daemon_options options;
+	int status = sl_daemon_options_read(argc, argv, usage, own, &options);
 
-	while ((option = getopt_long(argc, argv, "c:t:Vh", options, NULL)) != -1) {
-		switch (option) {
-		case 'c':
-		case 't':
-			c.file = optarg;
-			job = option == 't' ? TEST : job;
-			break;
-		case 'f':
-			fresh = true;
-			break;
-		case 'd':
-			job = DETACH;
-			break;
-		case 'V':
-			puts("sluice-control " SL_VERSION);
-			return SL_EXIT_OK;
-		case 'h':
-			usage(stdout);
-			return SL_EXIT_OK;
-		default:
-			usage(stderr);
-			return SL_EXIT_USAGE;
-		}
-	}
-	if (!c.file || optind != argc) {
-		usage(stderr);
-		return SL_EXIT_USAGE;
-	}
-	sl_descriptors_raise();
-	err = sl_config_read(c.file, &c.config, error);
-	if (err) {
-		sl_log("%s", error);
-		sl_descriptors_log(err);
-		return sl_config_status(err);
-	}
-	c.where = (struct sl_store_where){ .huge = c.config.dataplane.tables == SL_TABLES_HUGE,
-					   .instance = c.config.instance,
-					   .bpf_dir = c.config.bpf_dir,
-					   .huge_dir = c.config.huge_dir };
-	status = job == TEST ? test(&c.config) : job == DETACH ? detach(&c) : serve(&c, fresh);
+	if (status == SL_DAEMON_GOES_ON)
+		status = sl_daemon_configure(options.file, &c.config, &c.where);
+	if (status != SL_DAEMON_GOES_ON)
+		return status;
+	c.file = options.file;
+	if (sl_daemon_option(&options, 't'))
+		status = test(&c.config);
+	else if (sl_daemon_option(&options, 'd'))
+		status = detach(&c);
+	else
+		status = serve(&c, sl_daemon_option(&options, 'f'));
 	sl_config_free(&c.config);
 	return status;
 }

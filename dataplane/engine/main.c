@@ -7,7 +7,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -25,6 +24,7 @@
 #include <rte_errno.h>
 #include <rte_lcore.h>
 
+#include "../../config/daemon_options.h"
 #include "../../config/machine.h"
 #include "../../config/notify.h"
 #include "../../config/process.h"
@@ -357,65 +357,30 @@ static int serve(struct dataplane *d)
 	return status;
 }
 
-static void usage(FILE *to)
-{
-	fputs("usage: sluice-dataplane -c FILE\n"
-	      "  -c, --config FILE  the configuration, the same as sluice-control's\n"
-	      "  -V, --version\n"
-	      "  -h, --help\n",
-	      to);
-}
+static const char usage[] = "usage: sluice-dataplane -c FILE\n"
+			    "  -c, --config FILE  the configuration, the same as sluice-control's\n"
+			    "  -V, --version\n"
+			    "  -h, --help\n";
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = { { "config", required_argument, NULL, 'c' },
-						 { "version", no_argument, NULL, 'V' },
-						 { "help", no_argument, NULL, 'h' },
-						 { 0 } };
+	static const struct option own[] = { { 0 } };
 	static struct dataplane d;
-	char error[SL_ERROR_MAX];
-	const char *file = NULL;
-	int option, status, err;
+	struct sl_daemon_options options;
+	int status = sl_daemon_options_read(argc, argv, usage, own, &options);
 
-	while ((option = getopt_long(argc, argv, "c:Vh", options, NULL)) != -1) {
-		switch (option) {
-		case 'c':
-			file = optarg;
-			break;
-		case 'V':
-			puts("sluice-dataplane " SL_VERSION);
-			return SL_EXIT_OK;
-		case 'h':
-			usage(stdout);
-			return SL_EXIT_OK;
-		default:
-			usage(stderr);
-			return SL_EXIT_USAGE;
-		}
-	}
-	if (!file || optind != argc) {
-		usage(stderr);
-		return SL_EXIT_USAGE;
-	}
-	sl_descriptors_raise();
-	err = sl_config_read(file, &d.config, error);
-	if (err) {
-		sl_log("%s", error);
-		sl_descriptors_log(err);
-		return sl_config_status(err);
-	}
+	if (status == SL_DAEMON_GOES_ON)
+		status = sl_daemon_configure(options.file, &d.config, &d.where);
+	if (status != SL_DAEMON_GOES_ON)
+		return status;
 	if (d.config.dataplane.engine == SL_CONFIG_ENGINE_XDP) {
 		sl_log("%s: dataplane.engine is \"xdp\": the XDP program serves alone, and nothing "
 		       "is "
 		       "left for us to do",
-		       file);
+		       options.file);
 		sl_config_free(&d.config);
 		return SL_EXIT_CONFIG;
 	}
-	d.where = (struct sl_store_where){ .huge = d.config.dataplane.tables == SL_TABLES_HUGE,
-					   .instance = d.config.instance,
-					   .bpf_dir = d.config.bpf_dir,
-					   .huge_dir = d.config.huge_dir };
 	prctl(PR_SET_TIMERSLACK, 10000UL); /* a proposal is answered within this time */
 	status = lock_instance(&d);
 	if (!status)
