@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Control and the dataplane start in any order, die, come back, and read their file again."""
 
+import os
 import signal
+import subprocess
 import time
 
 import pytest
@@ -35,6 +37,21 @@ def test_dataplane_first(topology, idle):
     idle.start_control()
     assert idle.dataplane_ready() == 1
     assert serves(topology)
+
+
+def test_command_waits_for_a_start(idle):
+    """While control starts, sluicectl says so and waits."""
+    idle.start_control(wait=False)
+    net.wait_for("the lock", lambda: os.path.exists(f"{idle.run_dir}/control.lock"))
+    idle.control.send_signal(signal.SIGSTOP)
+    with subprocess.Popen(
+        [gateway.program("sluicectl"), "-s", idle.run_dir, "generation"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as command:  # fmt: skip
+        assert command.stderr.readline() == "sluicectl: sluice-control is starting\n"
+        idle.control.send_signal(signal.SIGCONT)
+        assert command.wait(20) == 0
+        assert command.stdout.read().startswith("generation 1,")
 
 
 @pytest.mark.quick
