@@ -43,10 +43,11 @@ static __attribute__((format(printf, 3, 4))) int fail(char *error, int err, cons
 	return err;
 }
 
-/* ---- what stands there already ---- */
+/* ---- what is there already ---- */
 
-/* The link that this pin holds, if it holds this interface. The interface's own word is asked too:
- * a pin may come from a network namespace where this index is another interface. */
+/* Opens the pinned link if it is attached to this interface, else returns -1. The interface is
+ * asked too, because the pin may come from another network namespace, where the same index means
+ * another interface. */
 static int link_adopt(const char *pin, unsigned ifindex)
 {
 	LIBBPF_OPTS(bpf_xdp_query_opts, query);
@@ -79,8 +80,9 @@ static int pins_find(struct sl_attachment *a, char error[SL_ERROR_MAX])
 		   : 0;
 }
 
-/* The sockets of a dataplane that lives, where the link still holds the interface; else a new map,
- * and what stands at the pins goes: dead, or at another interface. */
+/* Opens the xsks_map of a dataplane that may be running, if the link is still attached to the
+ * interface. Otherwise removes both pins, which belong to a dead or another interface, and creates
+ * a new map. */
 static int sockets_find(struct sl_attachment *a, char error[SL_ERROR_MAX])
 {
 	int err;
@@ -91,7 +93,7 @@ static int sockets_find(struct sl_attachment *a, char error[SL_ERROR_MAX])
 	if (a->xsks >= 0)
 		return 0;
 	if (a->link >= 0)
-		close(a->link); /* of no use without the sockets */
+		close(a->link); /* a link without its xsks_map is no use */
 	a->link = -1;
 	if (unlink(a->xsks_pin) == -1 && errno != ENOENT)
 		return fail(error, -errno, "%s: %s", a->xsks_pin, strerror(errno));
@@ -102,8 +104,8 @@ static int sockets_find(struct sl_attachment *a, char error[SL_ERROR_MAX])
 	return err ? fail(error, err, "%s: %s", a->xsks_pin, strerror(-err)) : 0;
 }
 
-/* What programs that ports share find by this port's index. Changing the second takes the kernel
- * some 20 ms, so it is looked at first. */
+/* Enters the port in the two maps in which shared programs look up ports by index. An update of
+ * `sockets` takes the kernel some 20 ms, so it is skipped where nothing changes. */
 static int enter_port(const struct sl_attachment *a, uint32_t index, char error[SL_ERROR_MAX])
 {
 	struct bpf_map_info info = { 0 };
@@ -120,7 +122,7 @@ static int enter_port(const struct sl_attachment *a, uint32_t index, char error[
 	return err ? fail(error, err, "%s: its sockets: %s", a->device, strerror(-err)) : 0;
 }
 
-/* What the driver calls itself. */
+/* Whether the interface's driver is veth. */
 static bool is_veth(unsigned ifindex)
 {
 	struct ethtool_drvinfo info = { .cmd = ETHTOOL_GDRVINFO };
@@ -139,7 +141,7 @@ static bool is_veth(unsigned ifindex)
 
 /* ---- attaching ---- */
 
-/* The link that holds an XDP program at this interface; 0: none does. */
+/* The id of the link that attaches an XDP program to this interface, or 0. */
 static uint32_t link_id_at(unsigned ifindex)
 {
 	uint32_t id = 0;
@@ -159,7 +161,7 @@ static uint32_t link_id_at(unsigned ifindex)
 	return 0;
 }
 
-/* What stands there isn't ours: who may take it off, and how. */
+/* Explains whose program is attached, and how to detach it. */
 static int occupied(const struct sl_attachment *a, const struct bpf_xdp_query_opts *query,
 		    char error[SL_ERROR_MAX])
 {
@@ -227,7 +229,7 @@ static int link_make(struct sl_attachment *a, char error[SL_ERROR_MAX])
 	return SL_XDP_GENERIC;
 }
 
-/* Without its pin the link goes with us. */
+/* Without a pin, the link would end with this process. */
 static int link_pin(const struct sl_attachment *a, char error[SL_ERROR_MAX])
 {
 	int err = bpf_obj_pin(a->link, a->link_pin);
@@ -254,7 +256,7 @@ static int attach_new(struct sl_attachment *a, char error[SL_ERROR_MAX])
 	return err ? err : how;
 }
 
-/* Whether this program is the one in the link. */
+/* Whether the link runs the port's own entry program already. */
 static bool is_attached(const struct sl_attachment *a)
 {
 	struct bpf_link_info link = { 0 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The XDP program at each kernel port's interface: attached here, and nowhere else.
+/* Attaches the entry program of each kernel port to its interface.
  *
- * The programs themselves are of programs.h; each port has an entry program and an xsks_map of its
- * own. It is attached through a BPF link that is pinned, so it outlives control and no driver can
+ * Programs are loaded by programs.h. Each port has an entry program and an xsks_map of its own. The
+ * program is attached through a BPF link that is pinned, so it outlives control and no driver can
  * detach it:
  *
  *     BPF_DIR/link-PORT    the attachment
@@ -34,15 +34,15 @@ enum sl_xdp_how {
 
 struct sl_attachment;
 
-/* Finds or makes all that the port has of its own, and attaches nothing. `index` is that of `port`,
- * which is of kind SL_PORT_KERNEL, in the configuration. 0 or -errno with a message. For different
- * ports this and the next may run in threads at once. */
+/* Opens or creates what belongs to the port, without attaching anything. `port` is of kind
+ * SL_PORT_KERNEL, and `index` is its index in the configuration. Returns 0, or -errno with a
+ * message. Threads may call this and sl_xdp_attach() for different ports at the same time. */
 int sl_xdp_prepare(struct sl_attachment **attachment, struct sl_programs *programs,
 		   const struct sl_config_port *port, uint32_t index, unsigned ifindex,
 		   char error[SL_ERROR_MAX]);
 
-/* When all programs are there that it goes on in. How it is attached (enum sl_xdp_how), or -errno
- * with a message. -EBUSY: somebody else's program is attached there. */
+/* Attaches the program. All programs to which it makes tail calls must be loaded. Returns how it is
+ * attached (enum sl_xdp_how), or -errno with a message; -EBUSY: another program is attached. */
 int sl_xdp_attach(struct sl_attachment *a, char error[SL_ERROR_MAX]);
 
 /* Attaches a program that runs in the driver in the kernel's stack instead. The interface is
@@ -55,7 +55,7 @@ unsigned sl_xdp_ifindex(const struct sl_attachment *a);
 /* Whether the program is still at the interface. If not, sl_xdp_attach() attaches it again. */
 bool sl_xdp_stands(struct sl_attachment *a);
 
-/* Pins again what of it somebody unpinned. How many pins were missing, or -errno. */
+/* Puts removed pins of the port back. Returns how many were missing, or -errno. */
 int sl_xdp_repin(const struct sl_attachment *a);
 
 /* Closes the descriptors. While the pins are there, the port stays attached. */

@@ -16,15 +16,15 @@
 
 enum { LOWERS_MAX = 1024 };
 
-/* An interface whose merging matters. */
+/* An interface below a port. */
 struct lower {
 	unsigned ifindex;
 	char name[IFNAMSIZ];
-	uint32_t port;	/* for whom */
-	uint32_t unfit; /* bits that mustn't be on */
-	uint32_t off;	/* those of them that were on, and that we turned off */
-	uint32_t stuck; /* those that can't be */
-	int why;	/* -errno of these */
+	uint32_t port;	/* below this one */
+	uint32_t unfit; /* features that must be off, by bit */
+	uint32_t off;	/* of these, those that we turned off */
+	uint32_t stuck; /* of these, those that can't be turned off */
+	int why;	/* -errno of that */
 };
 
 struct sl_merging {
@@ -34,7 +34,7 @@ struct sl_merging {
 
 /* ---- which interfaces ---- */
 
-/* A link to the peer, not to what it stands on. */
+/* Whether the interface is one of a pair: its link is then its peer, not a lower interface. */
 static bool is_pair(struct rtnl_link *link)
 {
 	const char *type = rtnl_link_get_type(link);
@@ -74,7 +74,8 @@ static void add(struct sl_merging *m, struct rtnl_link *link, uint32_t port, uin
 	snprintf(at->name, sizeof(at->name), "%s", rtnl_link_get_name(link));
 }
 
-/* Everything below an interface, by way of masters and of what it stands on. */
+/* Adds all interfaces below this one: those that have it as master, and those that it is stacked
+ * on. */
 static void add_below(struct sl_merging *m, struct nl_cache *links, struct rtnl_link *upper,
 		      uint32_t port, int depth)
 {
@@ -123,7 +124,7 @@ static struct nl_cache *dump_links(void)
 	return links;
 }
 
-/* ---- what was turned off, by whichever process of the instance ---- */
+/* ---- the file that says what was turned off ---- */
 
 static void path_of(const char *run_dir, const char *suffix, char path[SL_PATH_MAX + 32])
 {
@@ -147,7 +148,7 @@ static void load(const char *run_dir, struct sl_merging *m)
 		fclose(f);
 }
 
-/* False if it can't be written; nothing is to be turned off then. */
+/* False if it can't be written. Nothing may be turned off then. */
 static bool save(const char *run_dir, const struct sl_merging *m)
 {
 	char path[SL_PATH_MAX + 32], next[SL_PATH_MAX + 32];
@@ -227,7 +228,8 @@ static void turn_off(struct sl_control *c, struct lower *l, uint32_t active)
 		       port->name, l->name, names);
 }
 
-/* What was off before stays noted as ours; what is no lower any more is put back. */
+/* Carries over what was turned off before, and turns it on again where the interface is no longer
+ * below a port. */
 static void take_over(struct sl_merging *now, const struct sl_merging *before)
 {
 	for (size_t i = 0; i < before->n; i++) {
@@ -274,7 +276,7 @@ void sl_merging_follow(struct sl_control *c)
 
 	if (!now || !links)
 		goto out;
-	if (!before) { /* of a process before us */
+	if (!before) { /* left by an earlier process */
 		before = calloc(1, sizeof(*before));
 		if (!before)
 			goto out;

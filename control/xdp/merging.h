@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Segments stay as they were on the wire.
+/* Keeps the kernel from merging TCP segments below ports.
  *
  * A kernel that merges TCP segments (GRO, in software or in the NIC, and LRO) on an interface below
- * a port gives a generic XDP program one frame of up to 64 kB in their place, which fits no way on.
- * The port's own interface is no concern: the kernel turns merging off where generic XDP is
- * attached, and in a driver XDP comes before it, except for what the NIC merges by itself.
+ * a port gives a generic XDP program one frame of up to 64 kB in their place, which is too large
+ * to be forwarded. The port's own interface needs no care: the kernel turns merging off where
+ * generic XDP is attached, and in a driver XDP comes before it, except for what the NIC merges by
+ * itself.
  *
  * What is turned off is written to RUN_DIR/merging first, so that whoever detaches the instance,
  * also after a crash, puts it back; so does control once an interface isn't below a port any more.
@@ -15,12 +16,11 @@
 
 #include "../daemon.h"
 
-/* Turns off what merges now, by where and how ports are attached, and logs it. What can't be turned
- * off is in c->still_merging then, a sentence each. */
+/* Turns merging off on all interfaces below ports, by how the ports are attached, and logs it.
+ * Where it can't be turned off, c->still_merging says so in a sentence. */
 void sl_merging_follow(struct sl_control *c);
 
-/* Puts back what an instance with this run_dir has turned off; for whom it was, nothing is attached
- * any more. */
+/* Turns on again what an instance with this run_dir has turned off. Its ports must be detached. */
 void sl_merging_restore(const char *run_dir);
 
 void sl_merging_free(struct sl_control *c);

@@ -38,8 +38,8 @@ static int ethtool(const char *device, void *command)
 	return err;
 }
 
-/* How many features the kernel has, the same for all interfaces, and its numbers of our kinds; -1:
- * it has none. */
+/* Returns how many features the kernel has, which is the same for all interfaces. number: those of
+ * our kinds, or -1 where the kernel doesn't have it. */
 static int numbers(const char *device, int number[KINDS])
 {
 	struct ethtool_gstrings *strings =

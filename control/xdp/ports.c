@@ -13,7 +13,7 @@
 
 enum { JOBS_MOST = SL_TAIL_COUNT + SL_PORTS_CONFIG_MAX };
 
-/* Why a port has no program; said once. */
+/* Notes why a port has no program, and logs it if that is new. */
 static void note_unattached(struct sl_control *c, uint32_t port, const char *why)
 {
 	if (why && (!c->unattached[port] || strcmp(c->unattached[port], why) != 0))
@@ -22,7 +22,7 @@ static void note_unattached(struct sl_control *c, uint32_t port, const char *why
 	c->unattached[port] = why ? strdup(why) : NULL;
 }
 
-/* A program that is to be loaded, or a port that is to be attached. */
+/* A program to load, or a port to attach. */
 struct job {
 	struct sl_control *c;
 	enum sl_tail tail; /* SL_TAIL_COUNT: a port */
@@ -71,8 +71,8 @@ static void *work(void *argument)
 	return NULL;
 }
 
-/* In that many threads: verifying is the kernel's work on one core for each program, and some
- * drivers take long to attach one. */
+/* Runs the jobs in several threads. The kernel verifies each program on one core, and some drivers
+ * take long to attach one. */
 static void run_all(struct job *job, uint32_t n, uint32_t threads, void (*run)(struct job *job))
 {
 	struct pile pile = { .job = job, .n = n, .run = run };
@@ -94,7 +94,8 @@ static uint32_t cores(void)
 	return n < 1 ? 1 : (uint32_t)n;
 }
 
-/* The programs of this generation that aren't there yet, as jobs; gives back their number. */
+/* Makes a job for each program that this generation needs and that isn't loaded. Returns their
+ * number. */
 static uint32_t missing(struct sl_control *c, uint64_t generation, struct job *job)
 {
 	uint32_t tails = sl_programs_missing(c->programs, generation), n = 0;
@@ -178,7 +179,7 @@ int sl_ports_prepare(struct sl_control *c, uint64_t generation, char error[SL_ER
 	return err;
 }
 
-/* Ports of ours that are to be attached, as jobs. */
+/* Makes a job for each port that lacks its program. Returns their number. */
 static uint32_t unattached(struct sl_control *c, struct job *job)
 {
 	uint32_t n = 0;
@@ -199,7 +200,7 @@ static uint32_t unattached(struct sl_control *c, struct job *job)
 	return n;
 }
 
-/* What failed for all ports. */
+/* An error that concerns all ports. */
 static void spread_error(struct job *job, uint32_t n, int err, const char *error)
 {
 	for (uint32_t i = 0; i < n; i++) {
@@ -210,7 +211,7 @@ static void spread_error(struct job *job, uint32_t n, int err, const char *error
 	}
 }
 
-/* Ports first: theirs are among the largest programs. */
+/* Ports come first, because their programs are among the largest. */
 static int attach_all(struct sl_control *c, struct job *job, uint32_t n, char error[SL_ERROR_MAX])
 {
 	uint32_t tails = missing(c, sl_store_root(&c->store)->generation, job + n);
@@ -292,7 +293,7 @@ int sl_attach_ports(struct sl_control *c, char error[SL_ERROR_MAX])
 	make_alike(c);
 	if (n)
 		sl_merging_follow(c);
-	/* Busy is said of instances; a port that isn't free is the machine's. */
+	/* -EBUSY is kept for an instance that runs twice. */
 	return err == -EBUSY ? -EEXIST : err;
 }
 

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Which ports have their XDP program: at start, and whenever interfaces come and go.
+/* Gives each kernel port its XDP program, at start and whenever interfaces come and go.
  *
- * c->attached says at which interface, c->unattached why not. A port that can't have one doesn't
- * keep the others from theirs, and is tried again each second (watch.h).
+ * c->attached is the interface that has a port's program, c->unattached says why none has. A port
+ * that fails doesn't hold up the others, and is tried again each second (watch.h).
  */
 #ifndef SL_CONTROL_XDP_PORTS_H
 #define SL_CONTROL_XDP_PORTS_H
 
 #include "../daemon.h"
 
-/* An interface that is new, or came back as another, gets its program. The first error of those
- * that can't, which is logged once: -EEXIST for a port where somebody else's program is. */
+/* Attaches the programs of all ports that lack theirs. Returns 0, or the first error, which is
+ * logged once; -EEXIST: another program is attached to a port. */
 int sl_attach_ports(struct sl_control *c, char error[SL_ERROR_MAX]);
 
 /* Loads the programs that a generation needs and that no one before needed, before it is published.

@@ -39,8 +39,8 @@ static void set_sizes(struct sl_xdp_engine *skel, const uint32_t *n)
 	skel->rodata->sl_workers = n[SL_ARRAY_workers];
 }
 
-/* Engines read these records, so nothing that they could do is missed: a packet is of IPv6 to them
- * if it is to a VIP or an address of a pool, or from a backend. */
+/* What a generation needs (enum sl_need), by the records that engines read. A packet concerns an
+ * instance if it is to a VIP or to an address of a pool, or from a backend. */
 static uint32_t needs(const struct sl_store *store, uint64_t generation)
 {
 	uint32_t n = store->count[SL_ARRAY_services] / 2, found = SL_NEED_NOTHING;

@@ -16,8 +16,8 @@
 #include "engine.skel.h"
 #include "program.h"
 
-/* What doesn't fit it becomes ENOSPC, whatever the reason was. Memory that isn't written costs
- * none. */
+/* Large enough for any program: if the log didn't fit, the kernel would report ENOSPC and not the
+ * reason. Memory that isn't written to costs nothing. */
 #define VERIFIER_LOG (64 * 1024 * 1024)
 #define ID_DIGITS    16
 #define MAPS_MOST    64 /* of one program */
@@ -56,7 +56,7 @@ static uint64_t mix_bytes(uint64_t id, const void *bytes, size_t n)
 	return mix(id, word);
 }
 
-/* 0: none. */
+/* The kernel's id of a map, or 0. */
 static uint32_t map_id(int fd)
 {
 	struct bpf_map_info info = { 0 };
@@ -75,8 +75,8 @@ static uint32_t program_id(int fd)
 		       : info.id;
 }
 
-/* Of the set. The size of each constant is part of it, and so are the maps, which an operator or
- * --fresh may have made anew. */
+/* The digest of all programs. It includes the maps, because an operator or --fresh may have created
+ * them anew. */
 static uint64_t identify(const struct sl_programs *p, const struct sl_xdp_engine *skel)
 {
 	size_t size;
@@ -123,7 +123,8 @@ static int map_make(const struct bpf_map *as)
 	return fd;
 }
 
-/* The map of this pin, made where there is none of that kind. A descriptor or -errno. */
+/* Opens the pinned map, or creates it if there is none of that kind. Returns a descriptor or
+ * -errno. */
 static int map_open(const struct sl_programs *p, const char *name, const struct bpf_map *as,
 		    char error[SL_ERROR_MAX])
 {
@@ -172,7 +173,7 @@ static const char *entry_port(const char *name)
 	return name + 6 + ID_DIGITS + 1;
 }
 
-/* ---- the set ---- */
+/* ---- opening ---- */
 
 static void find_loaded(struct sl_programs *p)
 {
@@ -284,7 +285,7 @@ uint32_t sl_programs_missing(const struct sl_programs *p, uint64_t generation)
 	return sl_program_needed(p->store, generation) & ~p->loaded;
 }
 
-/* The end of the verifier's log on one line, for a report of something that shouldn't happen. */
+/* An error with the end of the verifier's log on one line. */
 static int load_fail(const char *what, int err, char *log, char error[SL_ERROR_MAX])
 {
 	size_t length = strlen(log), from = length > 300 ? length - 300 : 0;
@@ -305,7 +306,8 @@ static int load_fail(const char *what, int err, char *log, char error[SL_ERROR_M
 		    strerror(-err), log + from);
 }
 
-/* All programs over the maps of the set, of which only one is to be loaded. */
+/* Opens all programs over the shared maps, and marks one to be loaded: the entry program if tail is
+ * negative. */
 static int open_one(const struct sl_programs *p, struct sl_xdp_engine **skel, int tail, char *log)
 {
 	struct bpf_program *program, *only;
@@ -408,7 +410,7 @@ int sl_programs_entry(struct sl_programs *p, const struct sl_config_port *port, 
 	return fd;
 }
 
-/* ---- what is left of others ---- */
+/* ---- other builds ---- */
 
 void sl_programs_drop_entries(const struct sl_programs *p, const struct sl_config_port *port,
 			      int entry)
@@ -442,14 +444,14 @@ static bool uses(int program, uint32_t map)
 	uint32_t length = sizeof(info);
 
 	if (bpf_obj_get_info_by_fd(program, &info, &length) != 0 || info.nr_map_ids > MAPS_MOST)
-		return true; /* for all we know */
+		return true; /* unknown, so it is kept */
 	for (uint32_t i = 0; i < info.nr_map_ids; i++)
 		if (maps[i] == map)
 			return true;
 	return false;
 }
 
-/* Whether an entry leads to this map of programs. */
+/* Whether any entry program uses this map of programs. */
 static bool is_used(const struct sl_programs *p, uint32_t map)
 {
 	DIR *dir = opendir(p->where->bpf_dir);
