@@ -60,6 +60,13 @@ start_control()
 	sluicectl status
 }
 
+# What the start of control cost; the machine is emulated, so only the ratio to another start counts.
+start_cost()
+{
+	echo "$(grep -o 'XDP programs: .*' /tmp/control.log)," \
+		"$(awk '{ printf "%.2f s of CPU", ($14 + $15) / 100 }' "/proc/$control/stat")"
+}
+
 answers_arp()
 {
 	in_client ip neigh flush all

@@ -5,6 +5,7 @@ make_veth
 
 echo 'engine = "xdp";' >/run/engine.conf
 if check "xdp: control starts" start_control; then
+	check "xdp: what a start costs" start_cost
 	check "xdp: a program on each port" attached 3
 	check "xdp: ARP for the VIP is answered" answers_arp
 	check "xdp: requests" both 24
