@@ -28,7 +28,7 @@ IDLE_S = 5
 ADDRESSES = range(20, 220)
 LIVE = 6
 DRAIN_EVERY_S = 10
-DRAIN_MOST_S = IDLE_S + 4
+DRAIN_MOST_S = IDLE_S + 10  # two passes of the sweep, on a busy machine
 REPORT_S = 10
 FLOWS = 3900000
 
