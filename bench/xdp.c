@@ -66,6 +66,7 @@ static void set_sizes(struct sl_bench *skel)
 	skel->rodata->sl_routes = entries(skel->maps.routes) / 2;
 	skel->rodata->sl_buckets = entries(skel->maps.flows);
 	skel->rodata->sl_fragment_buckets = entries(skel->maps.fragments);
+	skel->rodata->sl_n_learned = entries(skel->maps.learned);
 	skel->rodata->sl_n_backend_counters = entries(skel->maps.backend_counters) / writers;
 	skel->rodata->sl_n_service_counters = entries(skel->maps.service_counters) / writers;
 	skel->rodata->sl_workers = entries(skel->maps.workers);

@@ -369,6 +369,39 @@ SL_INLINE uint32_t sl_reply_range(const struct sl_tables *t, const union sl_addr
 	return sl_reply_range_global(backend->q[0], backend->q[1], endpoint, t->live);
 }
 
+__attribute__((noinline)) int sl_neighbour_heard_global(uint64_t q0, uint64_t q1, uint64_t link)
+{
+	union sl_addr addr = { .q = { q0, q1 } };
+	struct sl_tables t;
+
+	if (sl_tables_snapshot(&t))
+		sl_neighbour_heard_impl(&t, &addr, link);
+	return 0;
+}
+
+SL_INLINE void sl_neighbour_heard(const struct sl_tables *t, const union sl_addr *addr,
+				  uint64_t link)
+{
+	(void)t;
+	sl_neighbour_heard_global(addr->q[0], addr->q[1], link);
+}
+
+__attribute__((noinline)) uint64_t sl_neighbour_resolve_global(uint64_t q0, uint64_t q1,
+							       uint32_t port)
+{
+	union sl_addr hop = { .q = { q0, q1 } };
+	struct sl_tables t;
+
+	return sl_tables_snapshot(&t) ? sl_neighbour_resolve_impl(&t, &hop, (uint16_t)port) : 0;
+}
+
+SL_INLINE uint64_t sl_neighbour_resolve(const struct sl_tables *t, const union sl_addr *hop,
+					uint16_t port)
+{
+	(void)t;
+	return sl_neighbour_resolve_global(hop->q[0], hop->q[1], port);
+}
+
 /* These are never called: the program continues in another one for such packets (engine.bpf.c). */
 SL_INLINE uint32_t sl_answer(const struct sl_tables *t, struct sl_packet *p, uint32_t reason,
 			     uint32_t mtu)

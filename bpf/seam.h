@@ -21,6 +21,7 @@ const volatile uint32_t sl_reply_entries;
 const volatile uint32_t sl_routes;
 const volatile uint32_t sl_buckets;
 const volatile uint32_t sl_fragment_buckets;
+const volatile uint32_t sl_n_learned;
 const volatile uint32_t sl_n_backend_counters; /* records of one writer, as the next two */
 const volatile uint32_t sl_n_service_counters;
 const volatile uint32_t sl_n_limit_counters;
@@ -209,6 +210,12 @@ SL_INLINE struct sl_fragments *sl_seam_fragments(const struct sl_tables *t, uint
 {
 	(void)t;
 	return sl_map_at(fragments, sl_hash_reduce(hash, sl_fragment_buckets));
+}
+
+SL_INLINE struct sl_learned *sl_seam_learned(const struct sl_tables *t, uint32_t hash)
+{
+	(void)t;
+	return sl_map_at(learned, sl_hash_reduce(hash, sl_n_learned));
 }
 
 SL_INLINE struct sl_snat_line *sl_seam_snat_line(const struct sl_tables *t, uint32_t line)

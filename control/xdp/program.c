@@ -30,6 +30,7 @@ static void set_sizes(struct sl_xdp_engine *skel, const uint32_t *n)
 	skel->rodata->sl_routes = n[SL_ARRAY_routes] / 2;
 	skel->rodata->sl_buckets = n[SL_ARRAY_flows];
 	skel->rodata->sl_fragment_buckets = n[SL_ARRAY_fragments];
+	skel->rodata->sl_n_learned = n[SL_ARRAY_learned];
 	skel->rodata->sl_n_backend_counters = n[SL_ARRAY_backend_counters] / writers;
 	skel->rodata->sl_n_limit_counters = n[SL_ARRAY_limit_counters] / writers;
 	skel->rodata->sl_shared_buckets = n[SL_ARRAY_shared_buckets];

@@ -14,6 +14,7 @@
 #include "backend.h"
 #include "flow.h"
 #include "fragment.h"
+#include "learned.h"
 #include "limit.h"
 #include "root.h"
 #include "service.h"
@@ -43,6 +44,7 @@ enum sl_array_writer { SL_BY_CONTROL, SL_BY_ENGINE, SL_BY_BOTH };
 	X(neigh_requests, struct sl_neighbour_requests, SL_BY_ENGINE)                              \
 	X(leases, struct sl_lease, SL_BY_ENGINE)                                                   \
 	X(fragments, struct sl_fragments, SL_BY_ENGINE)                                            \
+	X(learned, struct sl_learned, SL_BY_ENGINE)                                                \
 	X(limit_counters, struct sl_limit_counters, SL_BY_ENGINE)                                  \
 	X(most_limited, struct sl_most_limited, SL_BY_ENGINE)                                      \
 	X(shared_buckets, struct sl_shared_bucket, SL_BY_BOTH)                                     \

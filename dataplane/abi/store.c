@@ -86,6 +86,7 @@ void sl_store_size(const struct sl_capacity *capacity, uint32_t count[SL_ARRAY_C
 	count[SL_ARRAY_service_counters] = sl_array_bounded(writers * ids);
 	count[SL_ARRAY_neigh_requests] = sl_array_bounded(writers);
 	count[SL_ARRAY_fragments] = SL_FRAGMENT_BUCKETS;
+	count[SL_ARRAY_learned] = SL_LEARNED_ENTRIES;
 	count[SL_ARRAY_leases] = sl_array_bounded(writers * shared_buckets);
 	count[SL_ARRAY_limit_counters] = sl_array_bounded(writers * limit_ids);
 	count[SL_ARRAY_most_limited] = sl_array_bounded(writers * SL_MOST_LIMITED);

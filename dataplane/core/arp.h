@@ -3,7 +3,7 @@
 #ifndef SL_CORE_ARP_H
 #define SL_CORE_ARP_H
 
-#include "seam.h"
+#include "neighbour.h"
 
 /* Turns the frame into the answer. False: it can't be answered. */
 SL_INLINE bool sl_arp_answer(const struct sl_tables *t, struct sl_packet *p, uint32_t l3)
@@ -18,8 +18,7 @@ SL_INLINE bool sl_arp_answer(const struct sl_tables *t, struct sl_packet *p, uin
 		return false;
 	sender = sl_addr4(arp->sender);
 	if (arp->sender) /* a probe (RFC 5227) has no sender address */
-		sl_seam_request_neighbour(
-			t, &sender); /* who asks for a VIP will need our answers to it */
+		sl_neighbour_heard(t, &sender, sl_link_word(arp->sender_mac) | p->ingress);
 	vip = arp->target;
 	for (int i = 0; i < 6; i++) {
 		eth->dst[i] = arp->target_mac[i] = arp->sender_mac[i];

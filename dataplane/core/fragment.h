@@ -494,8 +494,9 @@ SL_INLINE enum sl_reason sl_fragment_snat(const struct sl_tables *t, struct sl_p
 		sl_fragment_limit(t, p, &mine, l3, &b.client, b.port, id, SL_FROM_BACKEND, is_ipv6);
 	if (reason != SL_REASON_to_backend)
 		return reason;
-	if (!sl_snat_reply_next_hop(t, at, mac, egress))
-		return SL_REASON_torn_table;
+	reason = sl_route_to_client(t, at, &b.client, mac, egress);
+	if (reason != SL_REASON_to_client)
+		return reason;
 	sl_fragment_rename(t, p, sl_fragment_where(w->l3, is_ipv6 ? w->l4 : 0),
 			   (uint64_t)(uint32_t)dst.w[3] << 32 | (uint32_t)b.client.w[3]);
 	sl_nat_address(l3, &b.client, false, is_ipv6);

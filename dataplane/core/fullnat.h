@@ -168,20 +168,6 @@ SL_INLINE enum sl_reason sl_snat_reply_route(const struct sl_tables *t,
 	return sl_route_to_client(t, *at, &b->client, mac, &egress);
 }
 
-/* Reads the rest of that route. This comes after the limits: both together don't fit XDP's stack.
- * False: the tables have changed. */
-SL_INLINE bool sl_snat_reply_next_hop(const struct sl_tables *t, uint32_t at, uint8_t mac[12],
-				      uint16_t *egress)
-{
-	const struct sl_route *route = sl_seam_route(t, at);
-
-	if (!route)
-		return false;
-	__builtin_memcpy(mac, route->dst_mac, 12);
-	*egress = route->port;
-	return sl_seam_current(t);
-}
-
 /* Decrements the TTL or hop limit, and sets the MAC addresses. */
 SL_INLINE bool sl_snat_reply_forward(struct sl_packet *p, uint32_t l3, const uint8_t mac[12],
 				     bool is_ipv6)
@@ -262,8 +248,10 @@ SL_INLINE enum sl_reason sl_fullnat_reply_impl(const struct sl_tables *t, struct
 	if (reason != SL_REASON_to_client)
 		return reason;
 	port = b.r->port ? b.r->port : ports->src;
-	if (!sl_snat_reply_next_hop(t, at, mac, egress))
-		return SL_REASON_torn_table;
+	/* Once more, since the MAC addresses and the limits together don't fit XDP's stack. */
+	reason = sl_route_to_client(t, at, &b.client, mac, egress);
+	if (reason != SL_REASON_to_client)
+		return reason;
 	sl_route_fragment(t, p, w, b.r->vip.w[3], b.client.w[3], is_ipv6);
 	/* The VIP isn't copied, because XDP's stack has no room. If a publish changes it meanwhile,
 	 * the verdict is torn_table, and the packet as it is then belongs to no flow. */

@@ -276,8 +276,9 @@ SL_INLINE enum sl_reason sl_icmp_snat_impl(const struct sl_tables *t, struct sl_
 	l3 = sl_packet_at(p, w->l3, is_ipv6 ? sizeof(struct sl_ip6) : sizeof(struct sl_ip4));
 	if (!l3 || sl_l3_ttl(l3, is_ipv6) <= 1)
 		return l3 ? SL_REASON_ttl_exceeded : SL_REASON_bad_header;
-	if (!sl_snat_reply_next_hop(t, at, mac, egress))
-		return SL_REASON_torn_table;
+	reason = sl_route_to_client(t, at, &b.client, mac, egress);
+	if (reason != SL_REASON_to_client)
+		return reason;
 	if (!is_ipv6)
 		sl_quote_rename(t, p, w->l4, false);
 	grown = sl_quote_nat_endpoint(p, q, &b.client, b.port, true, is_ipv6) +

@@ -14,7 +14,7 @@
 #define SL_CORE_ND_H
 
 #include "../abi/csum.h"
-#include "seam.h"
+#include "neighbour.h"
 
 SL_INLINE uint32_t sl_nd_sum(uint64_t words)
 {
@@ -81,8 +81,7 @@ SL_INLINE bool sl_nd_answer(const struct sl_tables *t, struct sl_packet *p, uint
 			delta += sl_nd_link(option, port->mac);
 	}
 	if (!probe)
-		sl_seam_request_neighbour(
-			t, &sender); /* who asks for a VIP will need our answers to it */
+		sl_neighbour_heard(t, &sender, sl_link_word(eth->src) | p->ingress);
 	to = probe ? all_nodes : sender;
 	flags = sl_htonl(probe ? 0x20000000 : 0x60000000); /* flags: override; and solicited */
 	delta += sl_nd_delta((uint32_t)nd->flags, (uint32_t)flags);

@@ -81,7 +81,6 @@ SL_INLINE enum sl_reason sl_route_reply(const struct sl_tables *t, struct sl_pac
 	uint32_t id = r->counter_id, mtu;
 	struct sl_backend_counters *backend_counters;
 	enum sl_reason reason;
-	union sl_addr hop;
 	struct sl_nat n;
 	uint8_t kind, protocol;
 
@@ -101,17 +100,15 @@ SL_INLINE enum sl_reason sl_route_reply(const struct sl_tables *t, struct sl_pac
 	*egress = route->port;
 	kind = route->kind;
 	mtu = route->mtu;
-	hop = route->gateway;
+	if (sl_unlikely(kind != SL_ROUTE_VIA)) {
+		union sl_addr client = sl_l3_dst(l3, is_ipv6);
+
+		reason = sl_route_resolve(t, route, &client, n.mac);
+		if (reason != SL_REASON_to_client)
+			return reason;
+	}
 	if (sl_unlikely(!sl_seam_current(t)))
 		return SL_REASON_torn_table;
-	if (sl_unlikely(kind != SL_ROUTE_VIA)) {
-		if (kind != SL_ROUTE_LINK && kind != SL_ROUTE_ASK)
-			return SL_REASON_no_route;
-		if (!(hop.q[0] | hop.q[1]))
-			hop = sl_l3_dst(l3, is_ipv6);
-		sl_seam_request_neighbour(t, &hop);
-		return SL_REASON_no_neighbour;
-	}
 	if (sl_unlikely(sl_l3_length(l3, is_ipv6) > mtu)) {
 		p->mtu = (uint16_t)(mtu < UINT16_MAX ? mtu : UINT16_MAX);
 		return SL_REASON_too_big_answered;

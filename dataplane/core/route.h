@@ -32,6 +32,7 @@
 #include "classify.h"
 #include "limit.h"
 #include "nat.h"
+#include "neighbour.h"
 
 /* The part of a packet that matters to tracking. */
 enum sl_event {
@@ -300,6 +301,30 @@ SL_INLINE enum sl_reason sl_resolve_backend(const struct sl_tables *t, const str
 	return flags & SL_BACKEND_NO_ROUTE ? SL_REASON_backend_no_route : SL_REASON_no_neighbour;
 }
 
+/* A route whose next hop control hasn't resolved: takes the MAC address from what the engines have
+ * heard. The caller checks afterwards that the tables are current. */
+SL_INLINE enum sl_reason sl_route_resolve(const struct sl_tables *t, const struct sl_route *route,
+					  const union sl_addr *client, uint8_t mac[12])
+{
+	enum sl_reason reason = SL_REASON_no_route;
+	uint8_t kind = route->kind;
+	uint64_t link;
+
+	if (kind == SL_ROUTE_LINK || kind == SL_ROUTE_ASK) {
+		union sl_addr hop = route->gateway;
+
+		if (!(hop.q[0] | hop.q[1]))
+			hop = *client;
+		link = sl_neighbour_resolve(t, &hop, route->port);
+		if (link) {
+			sl_neighbour_store(mac, link);
+			return SL_REASON_to_client;
+		}
+		reason = SL_REASON_no_neighbour;
+	}
+	return sl_seam_current(t) ? reason : SL_REASON_torn_table;
+}
+
 /* The next hop to a client: reads its route, at index `at`. Returns SL_REASON_to_client, or why it
  * can't be sent. */
 SL_INLINE enum sl_reason sl_route_to_client(const struct sl_tables *t, uint32_t at,
@@ -307,25 +332,18 @@ SL_INLINE enum sl_reason sl_route_to_client(const struct sl_tables *t, uint32_t 
 					    uint16_t *egress)
 {
 	const struct sl_route *route = sl_seam_route(t, at);
-	union sl_addr hop;
-	uint8_t kind;
+	enum sl_reason reason;
 
 	if (!route)
 		return sl_seam_current(t) ? SL_REASON_no_route : SL_REASON_torn_table;
 	__builtin_memcpy(mac, route->dst_mac, 12);
 	*egress = route->port;
-	kind = route->kind;
-	hop = route->gateway;
-	if (!sl_seam_current(t))
-		return SL_REASON_torn_table;
-	if (kind == SL_ROUTE_VIA)
-		return SL_REASON_to_client;
-	if (kind != SL_ROUTE_LINK && kind != SL_ROUTE_ASK)
-		return SL_REASON_no_route;
-	if (!(hop.q[0] | hop.q[1]))
-		hop = *client;
-	sl_seam_request_neighbour(t, &hop);
-	return SL_REASON_no_neighbour;
+	if (sl_unlikely(route->kind != SL_ROUTE_VIA)) {
+		reason = sl_route_resolve(t, route, client, mac);
+		if (reason != SL_REASON_to_client)
+			return reason;
+	}
+	return sl_seam_current(t) ? SL_REASON_to_client : SL_REASON_torn_table;
 }
 
 /* The state of a new entry, by its first packet. */

@@ -85,6 +85,7 @@ SL_INLINE bool sl_seam_cut(struct sl_packet *p, uint32_t length);
 
 /* Asks control to resolve the MAC address of a next hop. */
 SL_INLINE void sl_seam_request_neighbour(const struct sl_tables *t, const union sl_addr *addr);
+SL_INLINE struct sl_learned *sl_seam_learned(const struct sl_tables *t, uint32_t hash);
 
 SL_INLINE void sl_seam_prefetch(const void *at);
 
@@ -130,6 +131,9 @@ static void sl_fragment_rename(const struct sl_tables *t, struct sl_packet *p, u
 			       uint64_t to);
 static void sl_quote_rename(const struct sl_tables *t, struct sl_packet *p, uint32_t l4,
 			    bool is_ipv6);
+static void sl_neighbour_heard(const struct sl_tables *t, const union sl_addr *addr, uint64_t link);
+static uint64_t sl_neighbour_resolve(const struct sl_tables *t, const union sl_addr *hop,
+				     uint16_t port);
 static uint32_t sl_service_range(const struct sl_tables *t, const union sl_addr *vip,
 				 uint32_t endpoint);
 static uint32_t sl_reply_range(const struct sl_tables *t, const union sl_addr *backend,

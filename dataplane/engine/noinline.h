@@ -238,6 +238,30 @@ SL_INLINE void sl_fragment_enter(const struct sl_tables *t, const struct sl_pack
 	sl_fragment_enter_impl(t, p, where, what, last);
 }
 
+SL_NOINLINE void sl_neighbour_heard_noinline(const struct sl_tables *t, union sl_addr addr,
+					     uint64_t link)
+{
+	sl_neighbour_heard_impl(t, &addr, link);
+}
+
+SL_INLINE void sl_neighbour_heard(const struct sl_tables *t, const union sl_addr *addr,
+				  uint64_t link)
+{
+	sl_neighbour_heard_noinline(t, *addr, link);
+}
+
+SL_NOINLINE uint64_t sl_neighbour_resolve_noinline(const struct sl_tables *t, union sl_addr hop,
+						   uint16_t port)
+{
+	return sl_neighbour_resolve_impl(t, &hop, port);
+}
+
+SL_INLINE uint64_t sl_neighbour_resolve(const struct sl_tables *t, const union sl_addr *hop,
+					uint16_t port)
+{
+	return sl_neighbour_resolve_noinline(t, *hop, port);
+}
+
 SL_NOINLINE uint32_t sl_answer(const struct sl_tables *t, struct sl_packet *p, uint32_t reason,
 			       uint32_t mtu)
 {

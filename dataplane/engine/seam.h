@@ -33,6 +33,7 @@ struct sl_tables {
 	struct sl_lease *lease;
 	struct sl_neighbour_requests *neighbour_requests;
 	struct sl_fragments *fragments;
+	struct sl_learned *learned;
 	struct sl_snat_line *snat_lines;
 	struct sl_snat_client *snat_clients;
 	uint64_t generation;
@@ -53,6 +54,7 @@ struct sl_tables {
 	uint32_t shared_buckets;
 	uint32_t n_limit_counters;
 	uint32_t n_fragments;
+	uint32_t n_learned;
 	uint32_t n_snat_lines;
 	uint32_t n_snat_clients;
 };
@@ -89,6 +91,8 @@ static inline void sl_tables_init(struct sl_tables *t, const struct sl_store *st
 		.n_limit_counters = n[SL_ARRAY_limit_counters] / writers,
 		.fragments = store->base[SL_ARRAY_fragments],
 		.n_fragments = n[SL_ARRAY_fragments],
+		.learned = store->base[SL_ARRAY_learned],
+		.n_learned = n[SL_ARRAY_learned],
 		.snat_lines = store->base[SL_ARRAY_snat_ports],
 		.n_snat_lines = n[SL_ARRAY_snat_ports],
 		.snat_clients = store->base[SL_ARRAY_snat_clients],
@@ -224,6 +228,11 @@ SL_INLINE uint32_t sl_seam_buckets(const struct sl_tables *t)
 SL_INLINE struct sl_fragments *sl_seam_fragments(const struct sl_tables *t, uint32_t hash)
 {
 	return &t->fragments[sl_hash_reduce(hash, t->n_fragments)];
+}
+
+SL_INLINE struct sl_learned *sl_seam_learned(const struct sl_tables *t, uint32_t hash)
+{
+	return &t->learned[sl_hash_reduce(hash, t->n_learned)];
 }
 
 SL_INLINE struct sl_snat_line *sl_seam_snat_line(const struct sl_tables *t, uint32_t line)

@@ -43,6 +43,7 @@ enum {
 	METERS,
 	BINDINGS,
 	BOUND,
+	LEARNED,
 	WRITTEN
 };
 
@@ -63,6 +64,7 @@ static const struct {
 	[METERS] = { SL_ARRAY_meters, true, "meters" },
 	[BINDINGS] = { SL_ARRAY_snat_ports, true, "bindings" },
 	[BOUND] = { SL_ARRAY_snat_clients, true, "clients of bindings" },
+	[LEARNED] = { SL_ARRAY_learned, true, "neighbours that were heard" },
 };
 
 /* One side: an engine over its own copy of the tables. */

@@ -77,6 +77,8 @@ def test_hung_dataplane(topology, sluice):
     one_request(topology.client)
     sluice.dataplane.send_signal(signal.SIGSTOP)
     time.sleep(0.3)
+    # Behind this one: the client's neighbour, which control publishes after the first answer.
+    ctl(sluice, "backend", "weight", "web", "b1", 13)
     for weight in (11, 12):
         begin = time.monotonic()
         status, said = ctl(sluice, "--json", "backend", "weight", "web", "b1", weight)

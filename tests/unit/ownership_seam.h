@@ -243,6 +243,12 @@ SL_INLINE bool sl_seam_cut(struct sl_packet *p, uint32_t length)
 	return false;
 }
 
+SL_INLINE struct sl_learned *sl_seam_learned(const struct sl_tables *t, uint32_t hash)
+{
+	(void)t, (void)hash;
+	return NULL;
+}
+
 SL_INLINE void sl_seam_request_neighbour(const struct sl_tables *t, const union sl_addr *addr)
 {
 	(void)t, (void)addr;
@@ -381,6 +387,18 @@ static __attribute__((unused)) void
 sl_fragment_rename(const struct sl_tables *t, struct sl_packet *p, uint32_t where, uint64_t to)
 {
 	sl_fragment_rename_impl(t, p, where, to);
+}
+
+static __attribute__((unused)) void sl_neighbour_heard(const struct sl_tables *t,
+						       const union sl_addr *addr, uint64_t link)
+{
+	sl_neighbour_heard_impl(t, addr, link);
+}
+
+static __attribute__((unused)) uint64_t
+sl_neighbour_resolve(const struct sl_tables *t, const union sl_addr *hop, uint16_t port)
+{
+	return sl_neighbour_resolve_impl(t, hop, port);
 }
 
 static __attribute__((unused)) void sl_quote_rename(const struct sl_tables *t, struct sl_packet *p,

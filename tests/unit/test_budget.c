@@ -30,6 +30,7 @@ static void sizes(struct sl_xdp_engine *skel)
 	skel->rodata->sl_routes = 8192;
 	skel->rodata->sl_buckets = 349526;
 	skel->rodata->sl_fragment_buckets = 4096;
+	skel->rodata->sl_n_learned = 4096;
 	skel->rodata->sl_n_backend_counters = 4096;
 	skel->rodata->sl_n_service_counters = 257;
 	skel->rodata->sl_n_limit_counters = 2049;

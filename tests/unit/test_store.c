@@ -112,6 +112,7 @@ static void sizes(void **state)
 		{ SL_ARRAY_service_counters, 84 },
 		{ SL_ARRAY_neigh_requests, 4 },
 		{ SL_ARRAY_fragments, SL_FRAGMENT_BUCKETS },
+		{ SL_ARRAY_learned, SL_LEARNED_ENTRIES },
 		{ SL_ARRAY_limits, 24 },
 		{ SL_ARRAY_exceptions, 2 * 16 },
 		{ SL_ARRAY_leases, 4 * (13 + 4 * 40) },

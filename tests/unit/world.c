@@ -48,6 +48,7 @@ static const uint32_t record_count[SL_ARRAY_COUNT] = {
 	[SL_ARRAY_shared_buckets] = BALANCES,
 	[SL_ARRAY_meters] = 256,
 	[SL_ARRAY_fragments] = 8,
+	[SL_ARRAY_learned] = 8,
 	[SL_ARRAY_snat_ports] = WORLD_POOL_LINES,
 	[SL_ARRAY_snat_clients] = WORLD_POOL_LINES * SL_SNAT_PORTS_PER_LINE,
 };
