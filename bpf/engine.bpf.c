@@ -224,6 +224,24 @@ SL_INLINE int finish(struct xdp_md *ctx, const struct sl_tables *t, const struct
 	return leave(t, reason, port, entry);
 }
 
+/* Before a frame is decided here; none but ours is changed. */
+SL_INLINE void complete_checksum(struct xdp_md *ctx, const struct sl_tables *t, bool entry)
+{
+	uint64_t partial = *(const volatile uint64_t *)&t->root->partial;
+	const struct handoff *h;
+	uint32_t port;
+
+	if (sl_likely(!partial))
+		return;
+	if (entry) {
+		port = sl_port;
+	} else {
+		h = sl_map_at(handoffs, 0);
+		port = h ? h->port : 0;
+	}
+	sl_partial_complete_global(ctx, port, partial, t->root->generic);
+}
+
 /* Continues in the program for full NAT if the packet belongs to it; otherwise returns false. */
 SL_INLINE bool to_fullnat(struct xdp_md *ctx, const struct sl_tables *t, const struct sl_packet *p,
 			  const struct sl_lookup *w, bool is_ipv6, bool entry)
@@ -295,6 +313,7 @@ SL_INLINE int sl_engine(struct xdp_md *ctx)
 	verdict = steer(ctx, &t, &w, true);
 	if (verdict >= 0)
 		return verdict;
+	complete_checksum(ctx, &t, true);
 	if (to_fullnat(ctx, &t, &p, &w, false, true) || to_extended(ctx, &t, &p, &w, false, true))
 		return XDP_DROP;
 	t.inline_lookup = true;
@@ -379,6 +398,8 @@ SL_INLINE int class(struct xdp_md *ctx, uint8_t packet_class)
 	verdict = steer(ctx, &t, &w, false);
 	if (verdict >= 0)
 		return verdict;
+	if (packet_class == SL_CLASS_IP6)
+		complete_checksum(ctx, &t, false);
 	if (packet_class == SL_CLASS_IP6 &&
 	    (to_fullnat(ctx, &t, &p, &w, true, false) || to_extended(ctx, &t, &p, &w, true, false)))
 		return XDP_DROP;

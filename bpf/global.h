@@ -7,6 +7,7 @@
 #ifndef SL_BPF_GLOBAL_H
 #define SL_BPF_GLOBAL_H
 
+#include "../dataplane/core/partial.h"
 #include "../dataplane/core/rare.h"
 
 __attribute__((noinline)) int sl_flow_relocate_global(uint64_t flow, uint64_t now)
@@ -400,6 +401,26 @@ SL_INLINE uint64_t sl_neighbour_resolve(const struct sl_tables *t, const union s
 {
 	(void)t;
 	return sl_neighbour_resolve_global(hop->q[0], hop->q[1], port);
+}
+
+/* Completes a partial checksum, if the frame came in by one of these ports, and counts it. generic:
+ * the ports on which the kernel still has the note that the checksum is partial, so that the field
+ * has to stay what it is. */
+__attribute__((noinline)) int sl_partial_complete_global(struct xdp_md *ctx, uint32_t port,
+							 uint64_t partial, uint64_t generic)
+{
+	struct sl_packet p = sl_packet_of(ctx, 0);
+	uint32_t queue = ctx->rx_queue_index;
+	bool mend = !(generic >> (port & 63) & 1);
+	struct sl_queue *q;
+
+	if (!(partial >> (port & 63) & 1) || !sl_partial_complete_impl(&p, mend))
+		return 0;
+	q = queue < SL_QUEUES_PER_PORT ? sl_map_at(queues, port * SL_QUEUES_PER_PORT + queue)
+				       : NULL;
+	if (q)
+		__sync_fetch_and_add(mend ? &q->completed : &q->left_partial, 1);
+	return 0;
 }
 
 /* These are never called: the program continues in another one for such packets (engine.bpf.c). */

@@ -73,7 +73,10 @@ struct sl_control {
 	uint32_t ports_watched_ms, ports_tried_ms; /* see xdp/watch.h */
 	char unpinned[SL_ERROR_MAX]; /* why pins that somebody removed can't be put back; "" */
 	bool xdp_alone; /* an interface isn't the dataplane's any more, see sl_queues_stranded() */
-	uint64_t stranded;	/* ports, by bit, of which that was logged */
+	uint64_t stranded;	  /* ports, by bit, of which that was logged */
+	uint64_t partial_seen;	  /* ports, by bit, of which that was logged, tables/partial.h */
+	uint64_t partial_packets; /* that were forwarded at the last look */
+	uint32_t partial_turn;
 	uint64_t macs_left_out; /* ports, by bit, of which that was logged */
 	size_t routes_left_out; /* that don't fit */
 	json_t *logged;		/* problems of backends that were logged, see report/problems.h */

@@ -33,6 +33,7 @@
 #include "tables/instance.h"
 #include "tables/liveness.h"
 #include "tables/nat_pools.h"
+#include "tables/partial.h"
 #include "tables/publish.h"
 #include "tables/queues.h"
 #include "tables/rescale.h"
@@ -204,6 +205,7 @@ static void tick(evutil_socket_t fd, short what, void *context)
 	watch_dataplane(c);
 	sl_queues_watch(c);
 	sl_xdp_watch(c);
+	sl_partial_tick(c);
 	follow_interfaces(c);
 	follow_again(c);
 	announce_vips(c);

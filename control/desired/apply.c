@@ -351,6 +351,7 @@ static bool apply_ports(struct sl_control *c, struct sl_model *next)
 		port[i].ifindex = p->ifindex;
 		port[i].mtu = p->mtu;
 		memcpy(port[i].mac, p->mac, 6);
+		port[i].partial = p->partial;
 		port[i].addr4 = p->addr4;
 		port[i].addr6 = p->addr6;
 		fill_addresses(&port[i], p);

@@ -40,6 +40,7 @@ struct sl_net_port {
 	uint8_t mac[6];
 	bool up; /* set up, and with carrier */
 	bool present;
+	bool partial;	/* of a kind on which hosts may leave checksums to offload */
 	uint32_t downs; /* how often it was seen to be down: it may be up again by now */
 	char name[SL_INTERFACE_NAME]; /* as it is called now, which needn't be the file's word */
 	union sl_addr addr4; /* the gateway's own there, the lowest of several; ::0: none */

@@ -47,6 +47,21 @@ bool sl_object_link_up(unsigned int flags)
 	return flags & IFF_UP && flags & KERNEL_LOWER_UP;
 }
 
+/* Kinds of interfaces whose frames come from this machine's memory and not from a wire, so that
+ * nobody has completed their checksums. */
+static bool partial(struct rtnl_link *link)
+{
+	static const char *const kinds[] = {
+		"veth", "netkit", "tun", "bridge", "macvlan", "macvtap"
+	};
+	const char *type = rtnl_link_get_type(link);
+
+	for (size_t i = 0; type && i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (strcmp(type, kinds[i]) == 0)
+			return true;
+	return false;
+}
+
 void sl_object_port(struct rtnl_link *link, struct sl_net_port *port)
 {
 	unsigned int flags = rtnl_link_get_flags(link);
@@ -56,6 +71,7 @@ void sl_object_port(struct rtnl_link *link, struct sl_net_port *port)
 	port->ifindex = (uint32_t)rtnl_link_get_ifindex(link);
 	port->mtu = rtnl_link_get_mtu(link);
 	port->present = true;
+	port->partial = partial(link);
 	port->up = sl_object_link_up(flags);
 	strncpy(port->name, rtnl_link_get_name(link), sizeof(port->name) - 1);
 	if (mac && nl_addr_get_len(mac) == sizeof(port->mac))

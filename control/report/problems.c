@@ -11,6 +11,7 @@
 #include "../model/shared_endpoints.h"
 #include "../tables/liveness.h"
 #include "../tables/nat_pools.h"
+#include "../tables/partial.h"
 #include "../tables/publish.h"
 #include "../tables/queues.h"
 
@@ -171,6 +172,13 @@ static void port_problems(const struct sl_control *c, json_t *list)
 				"it back (`ip link set %s name %s`)",
 				c->file, port->line, port->name, port->device, p->name, p->name,
 				port->device);
+		if (p->present && sl_partial_count(c, i).left)
+			problem(list,
+				"port %s: hosts there leave TCP and UDP checksums to their "
+				"interface, which generic XDP can't complete: of what leaves on a "
+				"wire they are wrong (%llu packets came in so); run `ethtool -K "
+				"DEVICE tx off` on these hosts",
+				port->name, (unsigned long long)sl_partial_count(c, i).left);
 		if (p->present && c->unattached[i])
 			problem(list, "port %s has no XDP program: %s", port->name,
 				c->unattached[i]);

@@ -10,6 +10,7 @@
 #include "../desired/operators.h"
 #include "../tables/counters.h"
 #include "../tables/liveness.h"
+#include "../tables/partial.h"
 #include "../tables/publish.h"
 #include "../tables/queues.h"
 #include "limits.h"
@@ -319,11 +320,14 @@ static json_t *ports_of(const struct sl_control *c)
 	for (uint32_t i = 0; i < c->config.dataplane.n_ports; i++) {
 		const struct sl_config_port *port = &c->config.dataplane.port[i];
 		const struct sl_net_port *p = sl_net_port(c->net, i);
+		struct sl_partial_count partial = sl_partial_count(c, i);
 
 		json_array_append_new(
-			list, json_pack("{s:s, s:s, s:o, s:b, s:i}", "name", port->name, "device",
-					port->device, "mac", mac_text(p->mac), "up",
-					port->kind != SL_PORT_KERNEL || p->up, "mtu", (int)p->mtu));
+			list, json_pack("{s:s, s:s, s:o, s:b, s:i, s:I, s:I}", "name", port->name,
+					"device", port->device, "mac", mac_text(p->mac), "up",
+					port->kind != SL_PORT_KERNEL || p->up, "mtu", (int)p->mtu,
+					"checksums_completed", (json_int_t)partial.completed,
+					"checksums_left", (json_int_t)partial.left));
 	}
 	return list;
 }

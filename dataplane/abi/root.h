@@ -62,17 +62,25 @@ struct sl_root {
 
 	/* The commit word. Control stores it last in a publish. */
 	uint64_t generation;
-	uint8_t pad1[120];
+	uint8_t pad1[56];
+
+	/* Ports by bit: where frames are looked at now for partial checksums (core/partial.h), and
+	 * whose program runs in the kernel's stack (generic XDP). Control changes them at any
+	 * time, apart from generations. */
+	uint64_t partial;
+	uint64_t generic;
+	uint8_t pad2[48];
 
 	/* The generation that lies in the idle bank and waits for the dataplane to accept it. */
 	uint64_t proposed;
-	uint8_t pad2[120];
+	uint8_t pad3[120];
 
 	struct sl_bank bank[2];
 } __attribute__((aligned(128)));
 
 _Static_assert(sizeof(struct sl_bank) == 128, "a bank's head is two cache lines");
 _Static_assert(__builtin_offsetof(struct sl_root, generation) == 384, "own cache lines");
+_Static_assert(__builtin_offsetof(struct sl_root, partial) == 448, "own cache line");
 _Static_assert(__builtin_offsetof(struct sl_root, proposed) == 512, "own cache lines");
 _Static_assert(__builtin_offsetof(struct sl_root, bank) == 640, "own cache lines");
 

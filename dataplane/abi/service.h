@@ -142,7 +142,8 @@ struct sl_port {
 	uint32_t ifindex; /* 0: no kernel interface */
 	uint32_t mtu;
 	uint8_t mac[6];
-	uint8_t pad0[2];
+	uint8_t partial; /* of a kind by which partial checksums may come in (core/partial.h) */
+	uint8_t pad0;
 	union sl_addr addr4; /* the gateway's own address there; ::0: none */
 	union sl_addr addr6;
 	uint8_t pad1[16];

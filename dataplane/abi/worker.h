@@ -100,7 +100,11 @@ struct sl_queue {
 	 * were larger than one. Of devices with several queues in the record of queue 0. Written by
 	 * the dataplane's main thread. */
 	uint64_t missed;
-	uint8_t pad[24];
+	/* Partial checksums (core/partial.h): those that were completed, and those that XDP found
+	 * and had to leave. Whoever serves the queue adds to them atomically. */
+	uint64_t completed;
+	uint64_t left_partial;
+	uint8_t pad[8];
 } __attribute__((aligned(64)));
 
 static inline uint64_t sl_queue_owner(uint64_t before, uint32_t worker_plus_1)

@@ -3,8 +3,7 @@
  * addresses.
  *
  * Control computed the checksum deltas (abi/csum.h), so a rewrite adds a delta and never sums a
- * packet. The packet's checksum has to be complete: the partial checksum that a veth peer leaves to
- * offload is neither recognised nor repaired, so senders on a veth need `ethtool -K DEV tx off`.
+ * packet. The packet's checksum has to be complete, which partial.h sees to.
  *
  * For a reply the only look-up is that of the backend's address, port and protocol, which name the
  * service. The destination is the client.

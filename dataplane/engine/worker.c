@@ -10,6 +10,7 @@
 #include <rte_mbuf.h>
 
 #include "../abi/liveness.h"
+#include "../core/partial.h"
 #include "fast_path.h"
 #include "flow_sweeper.h"
 #include "hold.h"
@@ -301,6 +302,21 @@ static inline __attribute__((always_inline)) uint32_t route_fast(struct worker *
 FAST_KINDS(ROUTE_FUNCTION)
 #undef ROUTE_FUNCTION
 
+/* Of a port by which partial checksums may come in. */
+static __attribute__((noinline)) void complete_checksums(const struct sl_hold *hold,
+							 struct rte_mbuf **frame, uint32_t n)
+{
+	uint64_t completed = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct sl_packet p = packet_of(frame[i], 0);
+
+		completed += sl_partial_complete_impl(&p, true);
+	}
+	if (completed)
+		__atomic_fetch_add(&hold->queue->completed, completed, __ATOMIC_RELAXED);
+}
+
 static void burst(struct worker *worker, const struct sl_lane *lane, const struct sl_hold *hold,
 		  struct rte_mbuf **frame, uint32_t n)
 {
@@ -315,6 +331,8 @@ static void burst(struct worker *worker, const struct sl_lane *lane, const struc
 	b.cache_next = NULL;
 	if (sl_unlikely(worker->cache.generation != t->generation))
 		sl_cache_flush(&worker->cache, t->generation);
+	if (sl_unlikely(__atomic_load_n(&t->root->partial, __ATOMIC_RELAXED) >> lane->port & 1))
+		complete_checksums(hold, frame, n);
 	/* The array has room behind the last packet, so the loop needs no bound for its
 	 * prefetches. */
 	for (uint32_t i = n; i < n + PREFETCH_AHEAD; i++)

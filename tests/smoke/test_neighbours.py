@@ -2,51 +2,23 @@
 """Clients on the link whom nobody knows yet: each test speaks from addresses that were never used
 before, so that the client has to ask for the VIP and the gateway doesn't know whom it answers."""
 
-import contextlib
 import itertools
 import socket
-import sys
 
 import pytest
-from conftest import ECHO, WEIGHTS, serve_echo
+from both_families import VIPS, serving
 from connection import one_request
 
-import gateway
 import topology as net
 
 FRESH = itertools.count(100)
 CLIENTS = 10
 
 
-@contextlib.contextmanager
-def serving(engine):
-    with net.Topology(3) as topology:
-        topology.add_ipv6()
-        hosts = list(topology.backends.values())
-        services = []
-        for name, protocol, port in (("web", "tcp", 80), ("echo", "udp", 7)):
-            four = [gateway.backend(host, weight, port) for host, weight in zip(hosts, WEIGHTS)]
-            six = [{**backend, "address": host.address6} for backend, host in zip(four, hosts)]
-            services += [gateway.service(name, four, protocol, port),
-                         gateway.service(f"{name}6", six, protocol, port, vip=net.VIP6)]  # fmt: skip
-        with gateway.Gateway(topology, services) as sluice:
-            sluice.settings["dataplane"]["engine"] = engine
-            sluice.write()
-            sluice.start()
-            for service in services:
-                net.wait_for("the backends", lambda service=service: all(
-                    row["state"] == "ready" for row in sluice.backends(service["name"]).values()))  # fmt: skip
-            serve_echo(topology)
-            for host in hosts:
-                host.popen(sys.executable, ECHO, host.label, 7, host.address6)
-                net.wait_for("UDP echo", lambda host=host: host.run("ss", "-6Hlun", "sport", "=", ":7"))
-            yield topology, sluice
-
-
 @pytest.fixture(scope="module", params=["auto", "xdp"])
 def standing(request):
-    with serving(request.param) as made:
-        yield made
+    with net.Topology(3) as topology, serving(topology, request.param) as sluice:
+        yield topology, sluice
 
 
 def fresh(topology, vip):
@@ -64,7 +36,7 @@ def counted(sluice, reason):
     return {row["name"]: row["packets"] for row in sluice.json("stats")["reasons"]}[reason]
 
 
-@pytest.mark.parametrize("vip", [net.VIP, net.VIP6])
+@pytest.mark.parametrize("vip", VIPS)
 def test_first_datagram(standing, vip):
     """One datagram of an unknown client is one answer: none is lost while it is resolved."""
     topology, sluice = standing
@@ -79,7 +51,7 @@ def test_first_datagram(standing, vip):
     assert counted(sluice, "no_neighbour") == before
 
 
-@pytest.mark.parametrize("vip", [net.VIP, net.VIP6])
+@pytest.mark.parametrize("vip", VIPS)
 def test_first_connection(standing, vip):
     """A connection of an unknown client isn't a second late."""
     topology, sluice = standing
