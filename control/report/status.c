@@ -241,11 +241,11 @@ json_t *sl_report_stats(const struct sl_control *c)
 
 		json_array_append_new(
 			workers,
-			json_pack("{s:i, s:i, s:I, s:I, s:I, s:I, s:I, s:I}", "worker", (int)i,
+			json_pack("{s:i, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "worker", (int)i,
 				  "cpu", (int)w->cpu, "packets", (json_int_t)w->packets, "bursts",
 				  (json_int_t)w->bursts, "cycles_busy", (json_int_t)w->cycles_busy,
 				  "cycles_all", (json_int_t)w->cycles_all, "restarts",
-				  (json_int_t)w->restarts, "bytes",
+				  (json_int_t)w->restarts, "waited", (json_int_t)w->waited, "bytes",
 				  (json_int_t)sl_stats_bytes(c, i, 1)));
 	}
 	for (size_t i = 0; i < c->model->n; i++)

@@ -61,7 +61,9 @@ enum sl_verdict {
 	X(other_host, SL_PUNT, "a frame for another host's MAC address, as a switch floods them")  \
 	X(backend_no_route, SL_DROP, "no route through a port of ours leads to the backend")       \
 	X(no_flow, SL_DROP, "full NAT: TCP of no flow that is known, and no SYN to begin one")     \
-	X(no_flow_answered, SL_REPLY, "full NAT: the same, refused by a reset, as it is to be")
+	X(no_flow_answered, SL_REPLY, "full NAT: the same, refused by a reset, as it is to be")    \
+	X(neighbour_failed, SL_DROP, "waited for the next hop's MAC address, and nobody told it")  \
+	X(neighbour_queue_full, SL_DROP, "too many packets wait for the next hop's MAC address")
 
 #define SL_REASON_ENUM(name, verdict, help) SL_REASON_##name,
 enum sl_reason { SL_REASONS(SL_REASON_ENUM) SL_REASON_COUNT };

@@ -67,7 +67,8 @@ struct sl_worker {
 	uint64_t bursts; /* bursts with at least one packet */
 	uint64_t packets;
 	uint64_t restarts; /* packets decided again because the tables changed meanwhile */
-	uint8_t pad2[24];
+	uint64_t waited;   /* packets that waited for a next hop, see engine/neighbour_queue.h */
+	uint8_t pad2[16];
 	union sl_liveness alive;
 	uint8_t pad3[24];
 	uint8_t pad4[64];

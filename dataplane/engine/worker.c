@@ -13,7 +13,9 @@
 #include "../core/partial.h"
 #include "fast_path.h"
 #include "flow_sweeper.h"
+#include "hang_timeout.h"
 #include "hold.h"
+#include "neighbour_queue.h"
 
 struct worker {
 	const struct sl_worker_run *run;
@@ -30,6 +32,8 @@ struct worker {
 	struct sl_flow_sweeper sweeper;
 	struct sl_service_cache cache;
 	struct sl_hold hold[SL_LANES_MAX]; /* for the queue of each receive lane */
+	struct sl_neighbour_queues waiting;
+	uint64_t waited_since; /* of packets that are decided again; 0: of no others */
 	/* Outbox: the packets of a burst that leave by each port. */
 	uint32_t n_out[SL_PORTS_CONFIG_MAX];
 	struct rte_mbuf *out[SL_PORTS_CONFIG_MAX][SL_BURST];
@@ -42,8 +46,6 @@ enum {
 	DRAIN_ROUNDS = 256, /* bursts: more than a receive ring holds */
 	DRAIN_MS = 2,
 	IDLE_TURNS = 64,
-	HANG_TIMEOUT_ALONE_MS = 10, /* the core is isolated from other work */
-	HANG_TIMEOUT_SHARED_MS = 100,
 };
 
 static const uint8_t verdict_of[SL_REASON_MAX] = {
@@ -197,6 +199,28 @@ static __attribute__((noinline)) void classify_slow(struct worker *worker, struc
 		b->cache_next = lookup->service;
 }
 
+/* Keeps a packet whose next hop's MAC address isn't known. False: there is no room. The address is
+ * the last that was asked for; for a packet to a backend none is. */
+static __attribute__((noinline)) bool wait_for_neighbour(struct worker *worker,
+							 const struct batch *b, uint32_t i)
+{
+	const struct sl_neighbour_requests *r = worker->tables.neighbour_requests;
+	const struct sl_lookup *lookup = &b->lookup[i];
+	bool to_service = lookup->packet_class == SL_CLASS_SERVICE ||
+			  lookup->packet_class == SL_CLASS_SERVICE6;
+	const union sl_addr *hop = to_service ? &lookup->service->vip
+					      : &r->addr[(r->head - 1) % SL_NEIGHBOUR_REQUESTS];
+	uint64_t since = worker->waited_since ? worker->waited_since : worker->tables.now;
+
+	if (!worker->waiting.used)
+		worker->waiting.generation = worker->tables.generation;
+	if (!sl_neighbour_queue_add(&worker->waiting, hop, b->frame[i],
+				    (uint16_t)(b->lane - worker->run->rx), since))
+		return false;
+	worker->self->waited += !worker->waited_since;
+	return true;
+}
+
 /* The second pass of the slow path; or the fast path's `reason` for a packet that isn't forwarded.
  * If the tables changed while the packet was decided, it is decided once more, from the root on. */
 static __attribute__((noinline)) void route_slow(struct worker *worker, struct batch *b, uint32_t i,
@@ -226,6 +250,11 @@ static __attribute__((noinline)) void route_slow(struct worker *worker, struct b
 		for (uint32_t j = i; j < b->n; j++)
 			classify_slow(worker, b, j);
 		reason = SL_RETRY_SLOW_PATH;
+	}
+	if (sl_unlikely(reason == SL_REASON_no_neighbour)) {
+		if (wait_for_neighbour(worker, b, i))
+			return;
+		reason = SL_REASON_neighbour_queue_full;
 	}
 	finish(worker, run, m, reason, egress);
 }
@@ -420,34 +449,6 @@ static void take_snapshot(struct worker *worker)
 				 __ATOMIC_RELEASE);
 }
 
-/* Whether the kernel keeps other work off this core (isolcpus). */
-static bool core_is_isolated(unsigned cpu)
-{
-	FILE *list = fopen("/sys/devices/system/cpu/isolated", "re");
-	unsigned first, last;
-	bool found = false;
-	int n;
-
-	while (list && !found && (n = fscanf(list, "%u-%u,", &first, &last)) > 0)
-		found = cpu == first || (n == 2 && cpu > first && cpu <= last);
-	if (list)
-		fclose(list);
-	return found;
-}
-
-/* XDP reads the coarse clock, which is up to one step behind, and only when a packet comes in. So
- * the timeout it is told is shorter by a step and a millisecond; then it takes over after the time
- * that is meant at the latest. */
-static uint64_t hang_timeout_ns(const struct sl_worker_run *run, unsigned cpu)
-{
-	bool alone = !run->adaptive && core_is_isolated(cpu);
-	uint64_t ns = (alone ? HANG_TIMEOUT_ALONE_MS : HANG_TIMEOUT_SHARED_MS) * 1000000ull;
-	struct timespec resolution = { 0 };
-
-	clock_getres(CLOCK_MONOTONIC_COARSE, &resolution);
-	return ns - RTE_MIN((uint64_t)resolution.tv_nsec + 1000000, ns / 2);
-}
-
 static void begin(struct worker *worker, const struct sl_worker_run *run)
 {
 	const struct sl_store *store = run->store;
@@ -467,7 +468,7 @@ static void begin(struct worker *worker, const struct sl_worker_run *run)
 	worker->self->cpu = cpu;
 	worker->self->tid = (uint32_t)gettid();
 	worker->self->started_ns = clock_ns();
-	worker->self->hang_timeout_ns = hang_timeout_ns(run, cpu);
+	worker->self->hang_timeout_ns = sl_hang_timeout_ns(run->adaptive, cpu);
 	worker->hang_timeout = rte_get_tsc_hz() / 1000000 * worker->self->hang_timeout_ns / 1000;
 	for (size_t i = 0; i < run->n_rx; i++)
 		worker->hold[i].queue = (struct sl_queue *)store->base[SL_ARRAY_queues] +
@@ -484,6 +485,16 @@ static void swap_queues(struct worker *worker, bool take, enum sl_handover why)
 		sl_hold_swap(&worker->hold[i], take ? worker->run->number + 1 : 0, why);
 }
 
+/* Of all lanes: they are old, as what waits in a receive queue is by then. */
+static void drop_waiting(struct worker *worker)
+{
+	struct sl_neighbour_queue q;
+
+	for (uint32_t i = 0; i < SL_NEIGHBOUR_QUEUES; i++)
+		if (sl_neighbour_queue_take(&worker->waiting, i, &q))
+			drop(worker, q.frame, q.n, SL_REASON_stale);
+}
+
 /* Drops the packets that wait in the queue: they are old, and XDP has served their flows since. */
 static void drain(struct worker *worker, size_t i)
 {
@@ -492,6 +503,7 @@ static void drain(struct worker *worker, size_t i)
 	uint32_t n;
 
 	tick(worker, rte_rdtsc()); /* show a sign of life before anybody looks */
+	drop_waiting(worker);
 	for (int round = 0; round < DRAIN_ROUNDS; round++) {
 		n = rte_eth_rx_burst(lane->device, lane->queue, frame, SL_BURST);
 		if (!n)
@@ -505,6 +517,49 @@ static void take_back(struct worker *worker, size_t i)
 {
 	drain(worker, i);
 	sl_hold_swap(&worker->hold[i], worker->run->number + 1, SL_HANDOVER_WOKE);
+}
+
+/* Decides the packets of a queue again. Those that go on waiting keep their place in time. */
+static void decide_again(struct worker *worker, const struct sl_neighbour_queue *q)
+{
+	struct rte_mbuf *frame[SL_BURST + PREFETCH_AHEAD];
+	uint32_t n = 0;
+
+	worker->waited_since = q->since;
+	for (uint32_t i = 0; i < q->n; i++) {
+		frame[n++] = q->frame[i];
+		if (i + 1 < q->n && q->lane[i + 1] == q->lane[i])
+			continue;
+		burst(worker, &worker->run->rx[q->lane[i]], &worker->hold[q->lane[i]], frame, n);
+		n = 0;
+	}
+	worker->waited_since = 0;
+}
+
+/* Each generation may have brought the MAC addresses that packets wait for. */
+static __attribute__((noinline)) void serve_waiting(struct worker *worker)
+{
+	struct sl_neighbour_queues *w = &worker->waiting;
+	bool is_new = w->generation != worker->tables.generation;
+	struct sl_neighbour_queue q[SL_NEIGHBOUR_QUEUES];
+	uint32_t n = 0;
+
+	w->generation = worker->tables.generation;
+	update_time(worker);
+	for (uint32_t i = 0; i < SL_NEIGHBOUR_QUEUES; i++) {
+		/* Signed: the time goes back a little where the clock is read again. */
+		int64_t waited = (int64_t)(worker->tables.now - w->queue[i].since);
+		bool late = waited > (int64_t)SL_NEIGHBOUR_WAIT;
+
+		if ((is_new || late) && sl_neighbour_queue_take(w, i, &q[n])) {
+			if (is_new)
+				n++;
+			else
+				drop(worker, q[n].frame, q[n].n, SL_REASON_neighbour_failed);
+		}
+	}
+	for (uint32_t i = 0; i < n; i++)
+		decide_again(worker, &q[i]);
 }
 
 /* Serves one burst of each lane; returns whether there was any packet. */
@@ -550,6 +605,7 @@ static void end(struct worker *worker)
 		take_snapshot(worker);
 		serve(worker);
 	}
+	drop_waiting(worker);
 	sl_liveness_end(&worker->self->alive);
 	__atomic_store_n(&worker->self->pid, 0, __ATOMIC_RELEASE);
 }
@@ -571,6 +627,8 @@ int sl_worker_main(void *arg)
 		for (size_t i = 0; i < run->n_rx; i++)
 			if (sl_unlikely(!sl_hold_is_ours(&worker.hold[i])))
 				take_back(&worker, i);
+		if (sl_unlikely(worker.waiting.used))
+			serve_waiting(&worker);
 		busy = serve(&worker);
 		idle = busy ? 0 : idle + 1;
 		if (run->adaptive && !busy)

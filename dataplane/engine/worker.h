@@ -4,7 +4,7 @@
  * In each turn of its loop it reads the root (and so acknowledges the last publish), then takes a
  * burst from each of its receive lanes. It classifies the whole burst while the cache lines that
  * are needed next are prefetched, then routes it, then transmits. It keeps no packet for the next
- * turn.
+ * turn, but for those few whose next hop's MAC address isn't known (neighbour_queue.h).
  *
  * It serves a queue as long as the queue's owner word is what it stored there. XDP may change the
  * word when it judges the worker dead or hung (bpf/owner.h). The worker notices before it
