@@ -10,7 +10,7 @@ import tempfile
 
 import pytest
 import vectors
-from scapy.all import IP, TCP, Ether
+from scapy.all import IP, TCP, UDP, Ether
 from test_parity import ENGINES, REPLAY, needs, read_capture, write_capture
 
 CONFIG = str(vectors.WHERE / "gateway.conf")
@@ -116,6 +116,82 @@ def test_addresses_of_the_capture(tmp_path, engine):
         told = [line.split(" ", 1)[1] for line in done.stdout.splitlines()]
         assert told == [ours, ours, third, fourth, "punt not_ours - -"]
         assert ("addressed to other hosts" in done.stderr) == (other in told)
+
+
+def write_timed(path, packets):
+    """packets: (seconds, packet) of each."""
+    data = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1)
+    for at, packet in packets:
+        size = len(packet)
+        data += struct.pack("<IIII", int(at), round(at % 1 * 1e6), size, size) + packet
+    path.write_bytes(data)
+
+
+def verdicts(config, engine, where, packets):
+    """The reason of each packet; packets: (seconds, packet) of each."""
+    write_timed(where / "in.pcap", packets)
+    done = replay("-c", config, "-e", engine, where / "in.pcap", where / "out.pcap")
+    return [line.split()[2] for line in done.stdout.splitlines()]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_ports_of_pools_age(tmp_path, engine):
+    """The one port of a pool is free again when its flow is over by the clock of the capture,
+    within the same second of ours."""
+    needs(engine)
+    one, two = (
+        bytes(LINK / IP(src=f"192.0.2.{i}", dst="203.0.113.10") / TCP(dport=80, flags="S")) for i in (1, 2)
+    )
+    told = verdicts(str(vectors.WHERE / "fullnat.conf"), engine, tmp_path,
+                    [(1000, one), (1001, two), (1600, two), (1601, one)])  # fmt: skip
+    assert told == ["to_backend", "pool_full", "to_backend", "pool_full"]
+
+
+LIMITED = """\
+instance = "limited";
+dataplane: {{
+	cores = [ 1 ];
+	ports = ( {{ name = "client"; device = "net_null0"; }}, {{ name = "server"; device = "net_null1"; }} );
+}};
+next_hops = ( {{ prefix = "10.1.0.0/24"; port = "server"; mac = "02:00:00:00:00:99"; mtu = 1000; }},
+              {{ prefix = "0.0.0.0/0"; port = "client"; mac = "02:00:00:00:00:01"; }} );
+services = (
+	{{ name = "web"; vip = "203.0.113.10"; protocol = "udp"; port = 80;
+	  limits = ( {{ per = "{per}"; rate = "100kbit"; burst = "4096"; direction = "to"; }} );
+	  backends = ( {{ name = "b1"; address = "10.1.0.11"; weight = 10; }} ); }}
+);
+"""
+
+
+def datagram(size):
+    return bytes(LINK / IP(src="192.0.2.1", dst="203.0.113.10", flags="DF") / UDP(sport=40000, dport=80) / bytes(size))
+
+
+@pytest.mark.parametrize("per", ["flow", "client", "backend", "service"])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_does_not_fit_is_not_charged(tmp_path, engine, per):
+    """Four packets that are larger than the way on change nothing for those that fit: as many go as
+    without the four, and then the limit is reached."""
+    needs(engine)
+    (tmp_path / "limited.conf").write_text(LIMITED.format(per=per))
+
+    def told(sizes):
+        packets = [(1000 + i * 1e-4, datagram(size)) for i, size in enumerate(sizes) if size]
+        return verdicts(tmp_path / "limited.conf", engine, tmp_path, packets)
+
+    alone, among = (told([100] + 4 * [size] + 6 * [900]) for size in (0, 1300))
+    assert among == alone[:1] + 4 * ["too_big_answered"] + alone[1:]
+    assert alone[:4] == 4 * ["to_backend"] and alone[-1] == f"limit_{per}"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_limits_age(tmp_path, engine):
+    """A bucket is full again when the clock of the capture says so: 4,096 bytes at 100 kbit/s."""
+    needs(engine)
+    (tmp_path / "limited.conf").write_text(LIMITED.format(per="client"))
+    burst = [(1000 + i * 1e-4, datagram(900)) for i in range(6)]
+    told = verdicts(tmp_path / "limited.conf", engine, tmp_path, burst + [(at + 1, p) for at, p in burst])
+    assert told == 2 * (4 * ["to_backend"] + 2 * ["limit_client"])
 
 
 def test_empty_capture(tmp_path):
