@@ -200,10 +200,13 @@ SL_INLINE int steer(struct xdp_md *ctx, const struct sl_tables *t, struct sl_loo
 }
 
 /* Counts the reason and transmits or drops the packet. */
-SL_INLINE int leave(const struct sl_tables *t, enum sl_reason reason, uint16_t port, bool entry)
+SL_INLINE int leave(const struct sl_tables *t, struct sl_packet *p, enum sl_reason reason,
+		    uint16_t port, bool entry)
 {
 	int verdict = XDP_DROP;
 
+	if (sl_unlikely(sl_egress_open(reason, port)))
+		reason = (enum sl_reason)sl_egress(t, p, reason, &port);
 	if (sl_likely(sl_reason_leaves(reason))) {
 		verdict = send(port, entry);
 		if (sl_unlikely(verdict == XDP_DROP))
@@ -214,14 +217,14 @@ SL_INLINE int leave(const struct sl_tables *t, enum sl_reason reason, uint16_t p
 }
 
 /* Ends a packet that was decided here: transmits, answers or drops it. */
-SL_INLINE int finish(struct xdp_md *ctx, const struct sl_tables *t, const struct sl_packet *p,
+SL_INLINE int finish(struct xdp_md *ctx, const struct sl_tables *t, struct sl_packet *p,
 		     enum sl_reason reason, uint16_t port, bool entry)
 {
 	if (sl_unlikely(sl_reason_is_answered(reason))) {
 		hand_over(ctx, p, reason, SL_TAIL_answer, entry);
 		reason = sl_reason_silent(reason);
 	}
-	return leave(t, reason, port, entry);
+	return leave(t, p, reason, port, entry);
 }
 
 /* Before a frame is decided here; none but ours is changed. */
@@ -406,7 +409,7 @@ SL_INLINE int class(struct xdp_md *ctx, uint8_t packet_class)
 	p.ingress = ingress();
 	reason = route_as(&t, &p, packet_class, &w, client, &port);
 	if (packet_class == SL_CLASS_FRAGMENT6) /* never answered: no stack for it */
-		return leave(&t, reason, port, false);
+		return leave(&t, &p, reason, port, false);
 	return finish(ctx, &t, &p, reason, port, false);
 }
 
@@ -430,7 +433,7 @@ SL_INLINE int icmp6(struct xdp_md *ctx)
 		return verdict;
 	p.ingress = ingress();
 	reason = sl_icmp6_route(&t, &p, &w, &port);
-	return leave(&t, reason, port, false);
+	return leave(&t, &p, reason, port, false);
 }
 
 /* The extended path: packets that another program found to need it, and to be decided by XDP. */
@@ -470,7 +473,7 @@ SL_INLINE int answer(struct xdp_md *ctx)
 		return XDP_DROP;
 	p.ingress = h->port;
 	reason = sl_answer_impl(&t, &p, h->reason, h->mtu);
-	return leave(&t, (enum sl_reason)reason, p.ingress, false);
+	return leave(&t, &p, (enum sl_reason)reason, p.ingress, false);
 }
 
 #define PROGRAM(name, decides)                                                                     \

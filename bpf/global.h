@@ -423,6 +423,30 @@ __attribute__((noinline)) int sl_partial_complete_global(struct xdp_md *ctx, uin
 	return 0;
 }
 
+/* what: 0..7 the reason, 16..31 the egress, 32 the bank. Returns the first two as they are now. */
+__attribute__((noinline)) uint32_t sl_egress_global(struct xdp_md *ctx, uint64_t what, uint64_t seq)
+{
+	struct sl_packet p = sl_packet_of(ctx, 0);
+	uint16_t egress = (uint16_t)(what >> 16);
+	struct sl_tables t;
+	uint32_t reason;
+
+	if (!sl_tables_snapshot_bank(&t, what >> 32 & 1, (uint32_t)seq))
+		return SL_REASON_next_hop_changed;
+	reason = sl_egress_impl(&t, &p, what & 0xff, &egress);
+	return reason | (uint32_t)egress << 16;
+}
+
+SL_INLINE uint32_t sl_egress(const struct sl_tables *t, struct sl_packet *p, uint32_t reason,
+			     uint16_t *egress)
+{
+	uint32_t what = sl_egress_global(
+		p->frame, reason | (uint32_t)*egress << 16 | (uint64_t)t->live << 32, t->seq);
+
+	*egress = (uint16_t)(what >> 16);
+	return what & 0xff;
+}
+
 /* These are never called: the program continues in another one for such packets (engine.bpf.c). */
 SL_INLINE uint32_t sl_answer(const struct sl_tables *t, struct sl_packet *p, uint32_t reason,
 			     uint32_t mtu)

@@ -163,6 +163,12 @@ SL_INLINE const struct sl_port *sl_seam_port(const struct sl_tables *t, uint32_t
 	return index < SL_PORTS_MAX ? sl_map_at(ports, t->live * SL_PORTS_MAX + index) : NULL;
 }
 
+SL_INLINE const struct sl_hop_group *sl_seam_hop_group(const struct sl_tables *t, uint32_t index)
+{
+	return index < SL_HOP_GROUPS ? sl_map_at(hop_groups, t->live * SL_HOP_GROUPS + index)
+				     : NULL;
+}
+
 SL_INLINE const struct sl_table_block *sl_seam_block(const struct sl_tables *t, uint64_t record)
 {
 	(void)t;

@@ -63,12 +63,13 @@ struct sl_config_port {
 };
 
 /* A next hop that the kernel doesn't know (behind a NIC bound to vfio-pci or a virtual device). It
- * overrides the kernel's. */
+ * overrides the kernel's. Several of one prefix share its flows. */
 struct sl_config_next_hop {
 	union sl_addr prefix;
 	uint32_t length; /* in the 16-byte form: an IPv4 /24 has 120 */
 	uint32_t port;	 /* index in dataplane.port */
 	uint32_t mtu;	 /* 0: the port's */
+	uint32_t weight; /* among those of the same prefix */
 	uint8_t mac[6];
 	int line;
 };

@@ -471,15 +471,21 @@ static const struct sl_field next_hop_fields[] = {
 	{ "mac", SL_STRING, read_mac, "mac = \"02:00:00:00:00:01\";", .required = true },
 	{ "mtu", SL_INTEGER, sl_read_integer, "mtu = 9000;", SL_MEMBER(sl_config_next_hop, mtu),
 	  .min = 68, .max = 65535 },
+	{ "weight", SL_INTEGER, sl_read_integer, "weight = 10;",
+	  SL_MEMBER(sl_config_next_hop, weight), .min = 1, .max = SL_WEIGHT_MAX },
 };
 const struct sl_group sl_group_next_hop = SL_GROUP_OF("next_hops", next_hop_fields);
 
-static int same_prefix(const void *a, const void *b)
+static int same_next_hop(const void *a, const void *b)
 {
 	const struct sl_config_next_hop *left = a, *right = b;
 	int sign = memcmp(&left->prefix, &right->prefix, sizeof(left->prefix));
 
-	return sign ? sign : (left->length > right->length) - (left->length < right->length);
+	if (!sign)
+		sign = (left->length > right->length) - (left->length < right->length);
+	if (!sign)
+		sign = (left->port > right->port) - (left->port < right->port);
+	return sign ? sign : memcmp(left->mac, right->mac, sizeof(left->mac));
 }
 
 int sl_read_next_hops(struct sl_reader *r, const struct sl_field *field, config_setting_t *list,
@@ -501,17 +507,18 @@ int sl_read_next_hops(struct sl_reader *r, const struct sl_field *field, config_
 		config_setting_t *setting = config_setting_get_elem(list, (unsigned int)i);
 
 		config->next_hop[i].line = (int)setting->line;
+		config->next_hop[i].weight = 1;
 		err = sl_group_read(r, &sl_group_next_hop, setting, &config->next_hop[i]);
 		if (err)
 			return err;
 	}
 	err = sl_duplicate(config->next_hop, config->n_next_hops, sizeof(*config->next_hop),
-			   same_prefix, &first, &second);
+			   same_next_hop, &first, &second);
 	if (err > 0) {
 		config_setting_t *here = config_setting_get_elem(list, (unsigned int)second);
 
-		return sl_fail_in(r, here, "prefix",
-				  "is that of the next hop on %s already; leave "
+		return sl_fail_in(r, here, "mac",
+				  "is that of the next hop of the same prefix on %s already; leave "
 				  "one of them out",
 				  sl_where(r, config_setting_get_elem(list, (unsigned int)first),
 					   here, where));

@@ -78,7 +78,7 @@ static bool same_next_hops(const struct sl_config *a, const struct sl_config *b)
 		const struct sl_config_next_hop *x = &a->next_hop[i], *y = &b->next_hop[i];
 
 		same = sl_addr_equal(&x->prefix, &y->prefix) && x->length == y->length &&
-		       x->port == y->port && x->mtu == y->mtu &&
+		       x->port == y->port && x->mtu == y->mtu && x->weight == y->weight &&
 		       memcmp(x->mac, y->mac, sizeof(x->mac)) == 0;
 	}
 	return same;

@@ -396,11 +396,31 @@ static bool apply_routes(struct sl_control *c, struct sl_model *next)
 	return changed;
 }
 
+/* After the routes that name them, and before the backends that do. */
+static bool apply_groups(struct sl_control *c, struct sl_model *next)
+{
+	const struct sl_net_group *from;
+	size_t n = sl_net_groups(c->net, &from);
+	struct sl_net_group *group;
+
+	if (n == next->n_groups && (!n || !memcmp(from, next->group, n * sizeof(*from))))
+		return false;
+	group = calloc(n + 1, sizeof(*group));
+	if (!group)
+		return false;
+	memcpy(group, from, n * sizeof(*group));
+	free(next->group);
+	next->group = group;
+	next->n_groups = n;
+	return true;
+}
+
 bool sl_apply_network(struct sl_control *c, struct sl_model *next)
 {
 	bool changed = apply_ports(c, next);
 
 	changed |= apply_routes(c, next);
+	changed |= apply_groups(c, next);
 	for (size_t i = 0; i < next->n; i++) {
 		const struct sl_model_service *s = next->service[i];
 

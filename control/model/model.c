@@ -75,6 +75,7 @@ void sl_model_free(struct sl_model *m, uint64_t generation)
 	free(m->counter_ids);
 	free(m->limits);
 	free(m->route);
+	free(m->group);
 	free(m);
 }
 
@@ -96,12 +97,14 @@ struct sl_model *sl_model_clone(const struct sl_model *m)
 	c->last_limit = m->last_limit;
 	c->service = copy(m->service, m->n * sizeof(*m->service));
 	c->route = copy(m->route, m->n_routes * sizeof(*m->route));
-	if ((m->n && !c->service) || (m->n_routes && !c->route)) {
+	c->group = copy(m->group, m->n_groups * sizeof(*m->group));
+	if ((m->n && !c->service) || (m->n_routes && !c->route) || (m->n_groups && !c->group)) {
 		sl_model_free(c, 0);
 		return NULL;
 	}
 	c->n = m->n;
 	c->n_routes = m->n_routes;
+	c->n_groups = m->n_groups;
 	for (size_t i = 0; i < c->n; i++)
 		c->service[i]->refs++;
 	return c;

@@ -129,6 +129,8 @@ struct sl_model {
 	uint32_t last_limit;
 	struct sl_route *route;
 	size_t n_routes;
+	struct sl_net_group *group; /* of next hops, named by routes and backends */
+	size_t n_groups;
 	struct sl_port port[SL_PORTS_MAX];
 	uint32_t n_ports;
 };

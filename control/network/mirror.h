@@ -25,6 +25,10 @@ struct sl_mirror_route {
 	uint32_t priority; /* metric: the lowest wins */
 	bool local;	   /* of table local */
 	int own;	   /* the port that has this address, where it is the gateway's; else -1 */
+	/* Of a multipath route the next hops with a gateway, the first of which is the record's. */
+	uint32_t n_hops; /* 0: there is one only */
+	uint32_t n_left_out;
+	struct sl_net_hop hop[SL_HOPS];
 };
 
 struct sl_mirror_neighbour {

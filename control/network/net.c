@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "../../config/process.h"
 #include "mirror.h"
 #include "neighbours.h"
 #include "table.h"
@@ -107,6 +108,10 @@ static bool rebuild(struct sl_net *net)
 		sl_mirror_touch(net->mirror);
 		return false;
 	}
+	if (table.left_out && !net->table.left_out)
+		sl_log("routes: %zu next hops of multipath routes are left out: there is room for "
+		       "%d of a route, and for %d groups of them",
+		       table.left_out, SL_HOPS, SL_HOP_GROUPS);
 	same = sl_table_equal(&table, &net->table) && !memcmp(port, net->port, sizeof(port));
 	sl_table_free(&net->table);
 	net->table = table;
@@ -232,13 +237,20 @@ size_t sl_net_routes(struct sl_net *net, struct sl_route *route, size_t max)
 	return net->table.n;
 }
 
+size_t sl_net_groups(const struct sl_net *net, const struct sl_net_group **group)
+{
+	*group = net->table.group;
+	return net->table.n_groups;
+}
+
 void sl_net_ask(struct sl_net *net, const union sl_addr *addr)
 {
 	static const union sl_addr none;
 	const struct sl_route *route = sl_table_find(&net->table, addr);
 	bool made;
 
-	if (!route || route->kind < SL_ROUTE_LINK || sl_table_configured(net->config, route))
+	if (!route || route->kind < SL_ROUTE_LINK || sl_table_configured(net->config, route) ||
+	    route->port & SL_EGRESS_GROUP)
 		return;
 	if (!sl_addr_equal(&route->gateway, &none))
 		addr = &route->gateway;

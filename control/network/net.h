@@ -10,8 +10,11 @@
  *     and other tables aren't mirrored.
  *   - Next hops of the configuration stand beside the routes of `main`: the longest prefix wins,
  *     and at equal length the configuration's. The gateway's own addresses stay its own.
- *   - Among equal prefixes the lowest metric wins. Of a multipath route the first usable next hop
- *     is taken: through a port of ours, not dead, preferably with carrier.
+ *   - Among equal prefixes the lowest metric wins. Of a multipath route all next hops are taken
+ *     that are usable: through a port of ours, up and with carrier, with a gateway that is
+ *     resolved. Two or more of them make a group, of which each flow takes one. Next hops of the
+ *     configuration with equal prefixes are a multipath route too. Where the first usable next hop
+ *     has no gateway, it is the only one that is taken: each host on its link is a next hop.
  *   - The kernel sees no traffic for the next hops that engines use. Gateways, and addresses that
  *     were asked for, are therefore revalidated from here (neighbours.h).
  *   - Both families in one table. IPv6 gateways may be link-local: a next hop is an address at a
@@ -25,6 +28,7 @@
 #include <stdint.h>
 
 #include "../../config/config.h"
+#include "../../dataplane/abi/next_hop.h"
 #include "../../dataplane/abi/service.h"
 
 struct event_base;
@@ -51,8 +55,26 @@ struct sl_net_port {
 	uint32_t n_other;
 };
 
+/* One next hop of several. gateway is ::0 if the configuration says what its MAC address is. */
+struct sl_net_hop {
+	union sl_addr gateway;
+	uint8_t dst_mac[6], src_mac[6];
+	uint32_t mtu;
+	uint32_t weight;
+	uint16_t port;
+	bool known; /* dst_mac */
+	uint8_t pad;
+};
+
+/* A group of next hops, all known. */
+struct sl_net_group {
+	struct sl_net_hop hop[SL_HOPS];
+	uint32_t n; /* at least 2 */
+};
+
 /* kind is VIA (all fields count), ASK (dst_mac doesn't), LOCAL or NONE (nothing else does); never
- * LINK. gateway is ::0 where the address itself is on the link. */
+ * LINK. gateway is ::0 where the address itself is on the link. Of a group (port is SL_EGRESS_GROUP
+ * and its index) gateway and dst_mac are those of the first, mtu is the smallest. */
 struct sl_next_hop {
 	enum sl_route_kind kind;
 	uint16_t port;
@@ -91,6 +113,10 @@ void sl_net_next_hop(struct sl_net *net, const union sl_addr *addr, struct sl_ne
 /* The records for the engines' route bank, longest prefix first, then by address. Returns how
  * many there are, which may exceed max. */
 size_t sl_net_routes(struct sl_net *net, struct sl_route *route, size_t max);
+
+/* The groups that these routes and the next hops above name, by their index. Returns how many there
+ * are: SL_HOP_GROUPS at most. They are valid until the next answer may have become another. */
+size_t sl_net_groups(const struct sl_net *net, const struct sl_net_group **group);
 
 /* Starts or refreshes the resolution of the next hop towards addr, at most once in 500 ms each,
  * and keeps it resolved from then on. */

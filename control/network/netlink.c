@@ -6,6 +6,7 @@
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <netlink/addr.h>
+#include <stddef.h>
 #include <string.h>
 
 #define KNOWN_STATES	(NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT | NUD_NOARP)
@@ -78,17 +79,27 @@ void sl_object_port(struct rtnl_link *link, struct sl_net_port *port)
 		memcpy(port->mac, nl_addr_get_binary_addr(mac), sizeof(port->mac));
 }
 
+static bool is_usable(const struct sl_net_port *ports, struct rtnl_nexthop *hop)
+{
+	return port_of(ports, rtnl_route_nh_get_ifindex(hop)) >= 0 &&
+	       !(rtnl_route_nh_get_flags(hop) & RTNH_F_DEAD);
+}
+
+static bool has_carrier(struct rtnl_nexthop *hop)
+{
+	return !(rtnl_route_nh_get_flags(hop) & RTNH_F_LINKDOWN);
+}
+
 /* The first next hop of ours that isn't dead; better one with carrier. */
-static struct rtnl_nexthop *usable(const struct sl_net_port *ports, struct rtnl_route *route)
+static struct rtnl_nexthop *first_usable(const struct sl_net_port *ports, struct rtnl_route *route)
 {
 	struct rtnl_nexthop *hop, *second = NULL;
 
 	for (int i = 0; i < rtnl_route_get_nnexthops(route); i++) {
 		hop = rtnl_route_nexthop_n(route, i);
-		if (port_of(ports, rtnl_route_nh_get_ifindex(hop)) < 0 ||
-		    rtnl_route_nh_get_flags(hop) & RTNH_F_DEAD)
+		if (!is_usable(ports, hop))
 			continue;
-		if (!(rtnl_route_nh_get_flags(hop) & RTNH_F_LINKDOWN))
+		if (has_carrier(hop))
 			return hop;
 		if (!second)
 			second = hop;
@@ -96,29 +107,64 @@ static struct rtnl_nexthop *usable(const struct sl_net_port *ports, struct rtnl_
 	return second;
 }
 
-static void lead_out(const struct sl_net_port *ports, struct rtnl_route *route,
-		     struct sl_route *record)
+/* The gateway of a next hop, of either family; NULL: there is none. */
+static struct nl_addr *gateway_of(struct rtnl_nexthop *hop)
 {
-	struct rtnl_nexthop *hop = usable(ports, route);
-	const struct sl_net_port *port;
-	struct nl_addr *gateway;
+	struct nl_addr *gateway = rtnl_route_nh_get_gateway(hop);
+
+	return gateway ? gateway : rtnl_route_nh_get_via(hop);
+}
+
+static uint32_t mtu_of(const struct sl_net_port *port, struct rtnl_route *route)
+{
 	uint32_t mtu;
+
+	return !rtnl_route_get_metric(route, RTAX_MTU, &mtu) && mtu && mtu < port->mtu ? mtu
+										       : port->mtu;
+}
+
+/* All next hops of a multipath route that have a gateway and carrier. */
+static void spread_out(const struct sl_net_port *ports, struct rtnl_route *route,
+		       struct sl_mirror_route *out)
+{
+	for (int i = 0; i < rtnl_route_get_nnexthops(route); i++) {
+		struct rtnl_nexthop *hop = rtnl_route_nexthop_n(route, i);
+		struct nl_addr *gateway = gateway_of(hop);
+		struct sl_net_hop to = { .weight = rtnl_route_nh_get_weight(hop) + 1u };
+
+		if (!gateway || !is_usable(ports, hop) || !has_carrier(hop) ||
+		    !addr_from_nl(gateway, nl_addr_get_family(gateway), &to.gateway))
+			continue;
+		if (out->n_hops == SL_HOPS) {
+			out->n_left_out++;
+			continue;
+		}
+		to.port = (uint16_t)port_of(ports, rtnl_route_nh_get_ifindex(hop));
+		to.mtu = mtu_of(&ports[to.port], route);
+		memcpy(to.src_mac, ports[to.port].mac, sizeof(to.src_mac));
+		out->hop[out->n_hops++] = to;
+	}
+}
+
+static void lead_out(const struct sl_net_port *ports, struct rtnl_route *route,
+		     struct sl_mirror_route *out)
+{
+	struct rtnl_nexthop *hop = first_usable(ports, route);
+	struct sl_route *record = &out->record;
+	struct nl_addr *gateway;
 
 	record->kind = SL_ROUTE_NONE;
 	if (!hop)
 		return;
-	gateway = rtnl_route_nh_get_gateway(hop);
-	if (!gateway)
-		gateway = rtnl_route_nh_get_via(hop); /* of the other family */
+	gateway = gateway_of(hop);
 	if (gateway && !addr_from_nl(gateway, nl_addr_get_family(gateway), &record->gateway))
 		return;
 	record->kind = gateway ? SL_ROUTE_ASK : SL_ROUTE_LINK;
 	record->port = (uint16_t)port_of(ports, rtnl_route_nh_get_ifindex(hop));
-	port = &ports[record->port];
-	memcpy(record->src_mac, port->mac, sizeof(record->src_mac));
-	record->mtu = port->mtu;
-	if (!rtnl_route_get_metric(route, RTAX_MTU, &mtu) && mtu && mtu < record->mtu)
-		record->mtu = mtu;
+	record->mtu = mtu_of(&ports[record->port], route);
+	memcpy(record->src_mac, ports[record->port].mac, sizeof(record->src_mac));
+	if (gateway && rtnl_route_get_nnexthops(route) > 1)
+		spread_out(ports, route, out);
 }
 
 /* The port whose address a route of table local is for. */
@@ -136,7 +182,7 @@ bool sl_object_route(struct rtnl_route *route, const struct sl_net_port *ports,
 	uint32_t table = rtnl_route_get_table(route);
 	int family = rtnl_route_get_family(route);
 
-	memset(out, 0, sizeof(*out));
+	memset(out, 0, offsetof(struct sl_mirror_route, hop));
 	if ((table != RT_TABLE_LOCAL && table != RT_TABLE_MAIN) || rtnl_route_get_tos(route) ||
 	    rtnl_route_get_flags(route) & RTM_F_CLONED ||
 	    !addr_from_nl(dst, family, &out->record.prefix) || link_scope(&out->record.prefix))
@@ -147,7 +193,7 @@ bool sl_object_route(struct rtnl_route *route, const struct sl_net_port *ports,
 	out->own = -1;
 	switch (rtnl_route_get_type(route)) {
 	case RTN_UNICAST:
-		lead_out(ports, route, &out->record);
+		lead_out(ports, route, out);
 		return true;
 	case RTN_LOCAL:
 		out->own = out->local && out->record.length == 128 ? owner(ports, route) : -1;

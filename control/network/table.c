@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* See table.h. First the prefixes: all candidates, sorted so that the best of equal ones comes
- * first; then the hosts on connected prefixes, each under the prefix that holds it. */
+ * first; then the gateways, and the groups of next hops that multipath routes lead to; then the
+ * hosts on connected prefixes, each under the prefix that holds it. */
 #include "table.h"
 
 #include <errno.h>
@@ -13,6 +14,16 @@ struct candidate {
 	struct sl_route record;
 	enum rank rank;
 	uint32_t priority;
+	size_t first;	 /* of its next hops in build->hop */
+	uint32_t n_hops; /* 0: the record says it all */
+	uint32_t weight; /* of the record's own */
+};
+
+/* The next hops of a prefix that has several. */
+struct multipath {
+	size_t route; /* index in the table */
+	size_t first;
+	uint32_t n;
 };
 
 struct build {
@@ -22,6 +33,11 @@ struct build {
 	size_t n, room;
 	struct sl_mirror_neighbour *neighbour; /* by address and port */
 	size_t n_neighbours, neighbour_room;
+	struct sl_net_hop *hop;
+	size_t n_hops, hop_room;
+	struct multipath *multipath; /* in the order of the table */
+	size_t n_multipaths, multipath_room;
+	size_t left_out;
 	bool no_memory;
 };
 
@@ -57,17 +73,34 @@ static struct candidate *add_candidate(struct build *build)
 	return at;
 }
 
+static bool add_hop(struct build *build, const struct sl_net_hop *hop)
+{
+	struct sl_net_hop *at =
+		add((void **)&build->hop, &build->n_hops, &build->hop_room, sizeof(*at));
+
+	build->no_memory |= !at;
+	if (at)
+		*at = *hop;
+	return at;
+}
+
 /* Prefixes */
 
 static void add_kernel(void *context, const struct sl_mirror_route *route)
 {
-	struct candidate *at = add_candidate(context);
+	struct build *build = context;
+	struct candidate *at = add_candidate(build);
 
 	if (!at)
 		return;
 	at->record = route->record;
 	at->priority = route->priority;
 	at->rank = route->local ? RANK_LOCAL : RANK_MAIN;
+	at->weight = 1;
+	at->first = build->n_hops;
+	build->left_out += route->n_left_out;
+	while (at->n_hops < route->n_hops && add_hop(build, &route->hop[at->n_hops]))
+		at->n_hops++;
 }
 
 /* A port of the kernel's that isn't there or isn't up leads nowhere; of others nobody tells us. */
@@ -80,6 +113,7 @@ static void add_config(struct build *build, const struct sl_config_next_hop *hop
 	if (!at)
 		return;
 	at->rank = RANK_CONFIG;
+	at->weight = hop->weight;
 	at->record.prefix = masked(&hop->prefix, hop->length);
 	at->record.length = hop->length;
 	at->record.kind = SL_ROUTE_NONE;
@@ -144,6 +178,54 @@ static void index_lengths(struct sl_table *table)
 	}
 }
 
+/* Whether two candidates of one prefix are next hops of one multipath route. The kernel gives all
+ * next hops of a route together, those of IPv6 too. */
+static bool together(const struct candidate *a, const struct candidate *b)
+{
+	return a->rank == RANK_CONFIG && b->rank == RANK_CONFIG;
+}
+
+static void append_hop(struct build *build, const struct candidate *from)
+{
+	const struct sl_route *r = &from->record;
+	struct sl_net_hop hop = { .gateway = r->gateway,
+				  .mtu = r->mtu,
+				  .weight = from->weight,
+				  .port = r->port,
+				  .known = r->kind == SL_ROUTE_VIA };
+
+	if (r->kind < SL_ROUTE_ASK)
+		return; /* its port is down */
+	memcpy(hop.dst_mac, r->dst_mac, sizeof(hop.dst_mac));
+	memcpy(hop.src_mac, r->src_mac, sizeof(hop.src_mac));
+	add_hop(build, &hop);
+}
+
+/* Notes the next hops of the table's last route, which n candidates are together. */
+static void take_hops(struct build *build, const struct sl_table *table,
+		      const struct candidate *from, size_t n)
+{
+	struct multipath m = { table->n - 1, from->first, from->n_hops }, *at;
+
+	if (n > 1) {
+		m.first = build->n_hops;
+		for (size_t i = 0; i < n; i++)
+			append_hop(build, &from[i]);
+		m.n = (uint32_t)(build->n_hops - m.first);
+	}
+	if (!m.n)
+		return;
+	if (m.n > SL_HOPS) {
+		build->left_out += m.n - SL_HOPS;
+		m.n = SL_HOPS;
+	}
+	at = add((void **)&build->multipath, &build->n_multipaths, &build->multipath_room,
+		 sizeof(*at));
+	build->no_memory |= !at;
+	if (at)
+		*at = m;
+}
+
 /* room: of neighbours and watched addresses, each of which may become a record. */
 static int take_prefixes(struct build *build, struct sl_table *table, size_t room)
 {
@@ -153,14 +235,19 @@ static int take_prefixes(struct build *build, struct sl_table *table, size_t roo
 	table->route = calloc(build->n + room + 1, sizeof(*table->route));
 	if (!table->route)
 		return -ENOMEM;
-	for (size_t i = 0; i < build->n; i++) {
+	for (size_t i = 0, n; i < build->n; i++) {
 		struct candidate *at = &build->candidate[i];
 
 		if (last && !compare_prefix(&last->record, &at->record))
 			continue;
 		last = at;
-		if (!hidden(build, at))
-			table->route[table->n++] = at->record;
+		if (hidden(build, at))
+			continue;
+		table->route[table->n++] = at->record;
+		for (n = 1; i + n < build->n && !compare_prefix(&at->record, &at[n].record) &&
+			    together(at, &at[n]);)
+			n++;
+		take_hops(build, table, at, n);
 	}
 	index_lengths(table);
 	return 0;
@@ -197,22 +284,82 @@ static const struct sl_mirror_neighbour *neighbour(const struct build *build,
 	return bsearch(&key, build->neighbour, build->n_neighbours, sizeof(key), compare_neighbour);
 }
 
-static void take_gateways(const struct build *build, struct sl_table *table, struct sl_watch *watch)
+static bool resolve(const struct build *build, struct sl_watch *watch, const union sl_addr *gateway,
+		    uint16_t port, uint8_t mac[6])
 {
 	const struct sl_mirror_neighbour *found;
+
+	sl_watch_gateway(watch, gateway, port);
+	found = neighbour(build, gateway, port);
+	if (found)
+		memcpy(mac, found->mac, sizeof(found->mac));
+	return found;
+}
+
+/* The index of the table's group of these next hops, which is made if there is none yet;
+ * SL_HOP_GROUPS: there is no room. */
+static size_t group_of(struct sl_table *table, const struct sl_net_group *wanted)
+{
+	size_t i = 0;
+
+	while (i < table->n_groups && memcmp(&table->group[i], wanted, sizeof(*wanted)) != 0)
+		i++;
+	if (i == table->n_groups && i < SL_HOP_GROUPS)
+		table->group[table->n_groups++] = *wanted;
+	return i;
+}
+
+/* Makes the record of a multipath route: of those of its next hops that are resolved. */
+static void spread(const struct build *build, const struct multipath *m, struct sl_table *table,
+		   struct sl_watch *watch)
+{
+	struct sl_route *at = &table->route[m->route];
+	struct sl_net_group group;
+	size_t index;
+
+	memset(&group, 0, sizeof(group));
+	for (uint32_t i = 0; i < m->n; i++) {
+		struct sl_net_hop hop = build->hop[m->first + i];
+
+		if (!hop.known)
+			hop.known = resolve(build, watch, &hop.gateway, hop.port, hop.dst_mac);
+		if (hop.known)
+			group.hop[group.n++] = hop;
+	}
+	if (!group.n)
+		return;
+	at->kind = SL_ROUTE_VIA;
+	at->port = group.hop[0].port;
+	at->mtu = group.hop[0].mtu;
+	at->gateway = group.hop[0].gateway;
+	memcpy(at->dst_mac, group.hop[0].dst_mac, sizeof(at->dst_mac));
+	memcpy(at->src_mac, group.hop[0].src_mac, sizeof(at->src_mac));
+	if (group.n == 1)
+		return;
+	index = group_of(table, &group);
+	if (index == SL_HOP_GROUPS) {
+		table->left_out += group.n - 1;
+		return;
+	}
+	at->port = (uint16_t)(SL_EGRESS_GROUP | index);
+	for (uint32_t i = 1; i < group.n; i++)
+		if (group.hop[i].mtu < at->mtu)
+			at->mtu = group.hop[i].mtu;
+}
+
+static void take_gateways(const struct build *build, struct sl_table *table, struct sl_watch *watch)
+{
+	const struct multipath *m = build->multipath, *end = m + build->n_multipaths;
 
 	sl_watch_begin(watch);
 	for (size_t i = 0; i < table->n; i++) {
 		struct sl_route *at = &table->route[i];
 
-		if (at->kind != SL_ROUTE_ASK)
-			continue;
-		sl_watch_gateway(watch, &at->gateway, at->port);
-		found = neighbour(build, &at->gateway, at->port);
-		if (!found)
-			continue;
-		at->kind = SL_ROUTE_VIA;
-		memcpy(at->dst_mac, found->mac, sizeof(at->dst_mac));
+		if (m != end && m->route == i)
+			spread(build, m++, table, watch);
+		else if (at->kind == SL_ROUTE_ASK &&
+			 resolve(build, watch, &at->gateway, at->port, at->dst_mac))
+			at->kind = SL_ROUTE_VIA;
 	}
 	sl_watch_end(watch);
 }
@@ -288,17 +435,23 @@ int sl_table_build(struct sl_table *table, const struct sl_config *config, struc
 		add_config(&build, &config->next_hop[i]);
 	sl_mirror_routes(mirror, add_kernel, &build);
 	sl_mirror_neighbours(mirror, add_neighbour, &build);
-	if (build.no_memory)
+	table->group = calloc(SL_HOP_GROUPS, sizeof(*table->group));
+	if (build.no_memory || !table->group)
 		goto out;
 	if (build.n_neighbours)
 		qsort(build.neighbour, build.n_neighbours, sizeof(*build.neighbour),
 		      compare_neighbour);
 	e = take_prefixes(&build, table, build.n_neighbours + SL_WATCH_MAX);
-	if (e)
+	if (e || build.no_memory) {
+		e = -ENOMEM;
 		goto out;
+	}
+	table->left_out = build.left_out;
 	take_gateways(&build, table, watch);
 	take_hosts(&build, table, watch);
 out:
+	free(build.multipath);
+	free(build.hop);
 	free(build.neighbour);
 	free(build.candidate);
 	return e;
@@ -307,12 +460,15 @@ out:
 void sl_table_free(struct sl_table *table)
 {
 	free(table->route);
+	free(table->group);
 	memset(table, 0, sizeof(*table));
 }
 
 bool sl_table_equal(const struct sl_table *a, const struct sl_table *b)
 {
-	return a->n == b->n && (!a->n || !memcmp(a->route, b->route, a->n * sizeof(*a->route)));
+	return a->n == b->n && (!a->n || !memcmp(a->route, b->route, a->n * sizeof(*a->route))) &&
+	       a->n_groups == b->n_groups &&
+	       (!a->n_groups || !memcmp(a->group, b->group, a->n_groups * sizeof(*a->group)));
 }
 
 const struct sl_route *sl_table_find(const struct sl_table *table, const union sl_addr *addr)

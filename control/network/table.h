@@ -21,6 +21,9 @@ struct sl_table {
 	uint32_t length[SL_TABLE_LENGTHS]; /* those in use, longest first */
 	size_t first[SL_TABLE_LENGTHS];	   /* of each in route */
 	size_t n_lengths;
+	struct sl_net_group *group; /* in the order in which routes first name them */
+	size_t n_groups;
+	size_t left_out; /* next hops of multipath routes that there was no room for */
 };
 
 /* port: as net.c gives them, with a MAC address for every port. Marks in watch which next hops

@@ -11,6 +11,7 @@
 #include "../model/limits.h"
 #include "../network/routes.h"
 #include "../schedulers/scheduler.h"
+#include "hop_groups.h"
 #include "limit_records.h"
 #include "modes.h"
 #include "nat_pools.h"
@@ -411,6 +412,7 @@ int sl_bank_build(struct sl_control *c, const struct sl_model *m, uint64_t gener
 		bank->ports = m->n_ports;
 		bank->ranges = g[0].ranges;
 		bank->engine = c->xdp_alone ? SL_ENGINE_XDP : engine_choice(&c->config.dataplane);
+		err = sl_hop_groups_build(c, m, generation);
 		for (int k = 0; k < KINDS; k++)
 			scatter(&g[k], c->store.base[array[k]], size[k], generation);
 		memcpy((struct sl_port *)c->store.base[SL_ARRAY_ports] +

@@ -77,7 +77,7 @@ enum sl_backend_flags {
 struct sl_backend {
 	uint8_t dst_mac[6];
 	uint8_t src_mac[6];
-	uint16_t egress; /* index in ports */
+	uint16_t egress; /* index in ports, or a next hop group (next_hop.h) */
 	uint16_t flags;	 /* enum sl_backend_flags */
 	union sl_addr addr;
 	sl_be16 port;	   /* in mode gue the tunnel's port */

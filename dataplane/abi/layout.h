@@ -16,6 +16,7 @@
 #include "fragment.h"
 #include "learned.h"
 #include "limit.h"
+#include "next_hop.h"
 #include "root.h"
 #include "service.h"
 #include "snat.h"
@@ -30,6 +31,7 @@ enum sl_array_writer { SL_BY_CONTROL, SL_BY_ENGINE, SL_BY_BOTH };
 	X(reply_entries, struct sl_reply_entry, SL_BY_CONTROL)                                     \
 	X(routes, struct sl_route, SL_BY_CONTROL)                                                  \
 	X(ports, struct sl_port, SL_BY_CONTROL)                                                    \
+	X(hop_groups, struct sl_hop_group, SL_BY_CONTROL)                                          \
 	X(table_blocks, struct sl_table_block, SL_BY_CONTROL)                                      \
 	X(backends, struct sl_backend, SL_BY_CONTROL)                                              \
 	X(flow_timeouts, struct sl_flow_timeouts, SL_BY_CONTROL)                                   \

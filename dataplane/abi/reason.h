@@ -63,7 +63,8 @@ enum sl_verdict {
 	X(no_flow, SL_DROP, "full NAT: TCP of no flow that is known, and no SYN to begin one")     \
 	X(no_flow_answered, SL_REPLY, "full NAT: the same, refused by a reset, as it is to be")    \
 	X(neighbour_failed, SL_DROP, "waited for the next hop's MAC address, and nobody told it")  \
-	X(neighbour_queue_full, SL_DROP, "too many packets wait for the next hop's MAC address")
+	X(neighbour_queue_full, SL_DROP, "too many packets wait for the next hop's MAC address")   \
+	X(next_hop_changed, SL_DROP, "the next hops of a multipath route changed meanwhile")
 
 #define SL_REASON_ENUM(name, verdict, help) SL_REASON_##name,
 enum sl_reason { SL_REASONS(SL_REASON_ENUM) SL_REASON_COUNT };
@@ -78,6 +79,15 @@ static inline int sl_reason_leaves(unsigned int reason)
 	| (unsigned long long)((verdict) == SL_FORWARD || (verdict) == SL_REPLY) << SL_REASON_##name
 	return (0ull SL_REASONS(SL_REASON_LEAVES)) >> (reason & (SL_REASON_MAX - 1)) & 1;
 #undef SL_REASON_LEAVES
+}
+
+/* Whether it goes on to a backend or a client, rather than back to its sender. */
+static inline int sl_reason_forwards(unsigned int reason)
+{
+#define SL_REASON_FORWARDS(name, verdict, help)                                                    \
+	| (unsigned long long)((verdict) == SL_FORWARD) << SL_REASON_##name
+	return (0ull SL_REASONS(SL_REASON_FORWARDS)) >> (reason & (SL_REASON_MAX - 1)) & 1;
+#undef SL_REASON_FORWARDS
 }
 
 /* Whether the packet is left to the kernel, unchanged. */

@@ -123,7 +123,7 @@ struct sl_route {
 	uint32_t length; /* in the 16-byte form: an IPv4 /24 has 120 */
 	uint8_t dst_mac[6];
 	uint8_t src_mac[6];
-	uint16_t port; /* index in ports */
+	uint16_t port; /* index in ports, or a next hop group (next_hop.h) */
 	uint8_t kind;  /* enum sl_route_kind */
 	uint8_t pad;
 	uint32_t mtu;

@@ -68,6 +68,7 @@ void sl_store_size(const struct sl_capacity *capacity, uint32_t count[SL_ARRAY_C
 	count[SL_ARRAY_reply_entries] = banks(numbers);
 	count[SL_ARRAY_routes] = banks(capacity->routes);
 	count[SL_ARRAY_ports] = 2 * SL_PORTS_MAX;
+	count[SL_ARRAY_hop_groups] = 2 * SL_HOP_GROUPS;
 	/* Three times as many as are live: then control/model/extent.c always finds room for a
 	 * change.
 	 */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Answers to the sender of a packet that can't go on. Every way through the decision ends here.
+/* Answers to the sender of a packet that can't go on. Every way through the decision ends here;
+ * what does go on may have its next hop picked first (egress.h).
  *
  * too_big_answered: reports the MTU of the way on (RFC 1191, RFC 8201), which control computed as
  * the next hop's MTU less a tunnel's header. A router would fragment an IPv4 packet without DF; a
@@ -24,6 +25,7 @@
 #define SL_CORE_ANSWER_H
 
 #include "answer_frame.h"
+#include "egress.h"
 
 #define SL_ICMP_BURST 64
 #define SL_ICMP_EVERY (1000000u >> SL_TICK_SHIFT) /* ticks: a millisecond */
@@ -170,10 +172,17 @@ SL_INLINE uint32_t sl_answer_impl(const struct sl_tables *t, struct sl_packet *p
 static uint32_t sl_answer(const struct sl_tables *t, struct sl_packet *p, uint32_t reason,
 			  uint32_t mtu);
 
-/* The final verdict: answers the sender if the reason asks for it. */
+/* The same: makes a port of an egress that isn't one yet (egress.h). */
+static uint32_t sl_egress(const struct sl_tables *t, struct sl_packet *p, uint32_t reason,
+			  uint16_t *egress);
+
+/* The final verdict: picks one of several next hops, or answers the sender if the reason asks for
+ * it. */
 SL_INLINE enum sl_reason sl_decide_end(const struct sl_tables *t, struct sl_packet *p,
 				       enum sl_reason reason, uint16_t *egress)
 {
+	if (sl_unlikely(sl_egress_open(reason, *egress)))
+		return (enum sl_reason)sl_egress(t, p, reason, egress);
 	if (sl_likely(!sl_reason_is_answered(reason)))
 		return reason;
 	reason = (enum sl_reason)sl_answer(t, p, reason, p->mtu);

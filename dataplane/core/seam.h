@@ -33,6 +33,7 @@ SL_INLINE uint32_t sl_seam_reply_entries(const struct sl_tables *t);
 SL_INLINE const struct sl_route *sl_seam_route(const struct sl_tables *t, uint32_t index);
 SL_INLINE uint32_t sl_seam_routes(const struct sl_tables *t);
 SL_INLINE const struct sl_port *sl_seam_port(const struct sl_tables *t, uint32_t index);
+SL_INLINE const struct sl_hop_group *sl_seam_hop_group(const struct sl_tables *t, uint32_t index);
 
 /* Extents. A slot is given by its number in the whole array, a block by its own; blocks may hold
  * other things than slots. */

@@ -59,6 +59,13 @@ static enum sl_accept check_slots(const struct sl_acceptor *a, const struct exte
 	return wrong ? SL_ACCEPT_INDEX : SL_ACCEPT_OK;
 }
 
+/* Whether it is the index of a port, or a next hop group. */
+static bool is_egress(const struct sl_acceptor *a, uint16_t egress)
+{
+	return egress < a->n_ports ||
+	       (egress & SL_EGRESS_GROUP && (egress & (SL_EGRESS_GROUP - 1)) < SL_HOP_GROUPS);
+}
+
 static enum sl_accept check_backends(const struct sl_acceptor *a, const struct extents *e)
 {
 	const struct sl_backend *backend = a->store->base[SL_ARRAY_backends];
@@ -71,7 +78,7 @@ static enum sl_accept check_backends(const struct sl_acceptor *a, const struct e
 
 		if (b->counter_id >= n_backend_counters)
 			return SL_ACCEPT_INDEX;
-		if (b->flags & SL_BACKEND_RESOLVED && b->egress >= a->n_ports)
+		if (b->flags & SL_BACKEND_RESOLVED && !is_egress(a, b->egress))
 			return SL_ACCEPT_EGRESS;
 	}
 	return SL_ACCEPT_OK;
@@ -272,6 +279,24 @@ static bool same_ports(const struct sl_acceptor *a, uint64_t generation, uint32_
 	return true;
 }
 
+/* Unused ones are all 0. */
+static bool check_groups(const struct sl_acceptor *a, uint64_t generation, uint32_t *at)
+{
+	const struct sl_hop_group *g =
+		(const struct sl_hop_group *)a->store->base[SL_ARRAY_hop_groups] +
+		(generation & 1) * SL_HOP_GROUPS;
+
+	for (*at = 0; *at < SL_HOP_GROUPS; ++*at) {
+		for (uint32_t i = 0; i < SL_HOP_BUCKETS; i++)
+			if (g[*at].bucket[i] >= SL_HOPS)
+				return false;
+		for (uint32_t i = 0; i < SL_HOPS; i++)
+			if (g[*at].hop[i].egress >= a->n_ports)
+				return false;
+	}
+	return true;
+}
+
 /* Checks the whole bank. *at: the index of the record that is wrong. */
 static enum sl_accept check(struct sl_acceptor *a, uint64_t generation, uint32_t *at)
 {
@@ -302,8 +327,10 @@ static enum sl_accept check(struct sl_acceptor *a, uint64_t generation, uint32_t
 	if (found != bank->services)
 		return SL_ACCEPT_FORM;
 	for (*at = 0; *at < routes; ++*at)
-		if (r[*at].kind == SL_ROUTE_VIA && r[*at].port >= a->n_ports)
+		if (r[*at].kind == SL_ROUTE_VIA && !is_egress(a, r[*at].port))
 			return SL_ACCEPT_EGRESS;
+	if (!check_groups(a, generation, at))
+		return SL_ACCEPT_EGRESS;
 	return check_exceptions(a, generation, at);
 }
 

@@ -31,6 +31,12 @@ SL_NOINLINE uint32_t sl_track_miss(const struct sl_tables *t, const struct sl_fl
 	return sl_track_miss_impl(t, query);
 }
 
+SL_NOINLINE uint32_t sl_egress(const struct sl_tables *t, struct sl_packet *p, uint32_t reason,
+			       uint16_t *egress)
+{
+	return sl_egress_impl(t, p, reason, egress);
+}
+
 SL_NOINLINE enum sl_policer_verdict sl_track_charge(const struct sl_tables *t, uint64_t key,
 						    uint8_t event, bool limited,
 						    const struct sl_policer_query *packet)

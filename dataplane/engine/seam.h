@@ -14,10 +14,11 @@
 struct sl_tables {
 	const struct sl_root *root;
 	const struct sl_bank *bank;
-	const struct sl_service *service; /* of the live bank, as the next two */
+	const struct sl_service *service; /* of the live bank, as the next four */
 	const struct sl_reply_entry *reply_entry;
 	const struct sl_route *route;
 	const struct sl_port *port;
+	const struct sl_hop_group *hop_group;
 	const struct sl_table_block *blocks;
 	const struct sl_backend *backend;
 	const struct sl_flow_timeouts *timeouts;
@@ -139,6 +140,8 @@ static inline bool sl_tables_snapshot(struct sl_tables *t, const struct sl_store
 	t->exception = (const struct sl_exception *)store->base[SL_ARRAY_exceptions] +
 		       (size_t)bank * t->exceptions;
 	t->port = (const struct sl_port *)store->base[SL_ARRAY_ports] + (size_t)bank * SL_PORTS_MAX;
+	t->hop_group = (const struct sl_hop_group *)store->base[SL_ARRAY_hop_groups] +
+		       (size_t)bank * SL_HOP_GROUPS;
 	return generation != 0;
 }
 
@@ -192,6 +195,11 @@ SL_INLINE uint32_t sl_seam_routes(const struct sl_tables *t)
 SL_INLINE const struct sl_port *sl_seam_port(const struct sl_tables *t, uint32_t index)
 {
 	return sl_likely(index < SL_PORTS_MAX) ? &t->port[index] : NULL;
+}
+
+SL_INLINE const struct sl_hop_group *sl_seam_hop_group(const struct sl_tables *t, uint32_t index)
+{
+	return sl_likely(index < SL_HOP_GROUPS) ? &t->hop_group[index] : NULL;
 }
 
 SL_INLINE const uint32_t *sl_seam_slot(const struct sl_tables *t, uint64_t slot)

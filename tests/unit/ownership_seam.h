@@ -120,6 +120,12 @@ SL_INLINE const struct sl_port *sl_seam_port(const struct sl_tables *t, uint32_t
 	return NULL;
 }
 
+SL_INLINE const struct sl_hop_group *sl_seam_hop_group(const struct sl_tables *t, uint32_t index)
+{
+	(void)t, (void)index;
+	return NULL;
+}
+
 /* Extents don't change while a bank names them, so reading them is no step. */
 SL_INLINE const uint32_t *sl_seam_slot(const struct sl_tables *t, uint64_t slot)
 {
@@ -475,6 +481,12 @@ static __attribute__((unused)) uint32_t sl_answer(const struct sl_tables *t, str
 						  uint32_t reason, uint32_t mtu)
 {
 	return sl_answer_impl(t, p, reason, mtu);
+}
+
+static __attribute__((unused)) uint32_t sl_egress(const struct sl_tables *t, struct sl_packet *p,
+						  uint32_t reason, uint16_t *egress)
+{
+	return sl_egress_impl(t, p, reason, egress);
 }
 
 static __attribute__((unused)) int sl_mode(const struct sl_tables *t, struct sl_packet *p,

@@ -267,8 +267,10 @@ static const struct refusal refusals[] = {
 	  "t.conf:3: next_hops[0].prefix: 2001:db8::1/127 has bits set after its length; give "
 	  "2001:db8::/127" },
 	{ HOPS(HOP("2001:db8::/32", "p", MAC) ",\n" HOP("2001:DB8:0::/32", "p", MAC)),
-	  "t.conf:4: next_hops[1].prefix: is that of the next hop on line 3 already; leave one of "
-	  "them out" },
+	  "t.conf:4: next_hops[1].mac: is that of the next hop of the same prefix on line 3 "
+	  "already; leave one of them out" },
+	{ HOPS("{ prefix = \"10.0.0.0/8\"; port = \"p\"; mac = \"" MAC "\"; weight = 0; }"),
+	  "t.conf:3: next_hops[0].weight: 0 is out of range; give 1 to 10000" },
 	{ HOPS(HOP("10.0.0.0/8", "p", "02:00:00:00:01")),
 	  "t.conf:3: next_hops[0].mac: \"02:00:00:00:01\" is not a MAC address; write one, such "
 	  "as: "
@@ -277,8 +279,8 @@ static const struct refusal refusals[] = {
 	  "t.conf:3: next_hops[0].mac: 01:00:5e:00:00:01 is no single host's; give one host's "
 	  "own" },
 	{ HOPS(HOP("10.0.0.0/8", "p", MAC) ",\n" HOP("10.0.0.0/8", "p", MAC)),
-	  "t.conf:4: next_hops[1].prefix: is that of the next hop on line 3 already; leave one of "
-	  "them out" },
+	  "t.conf:4: next_hops[1].mac: is that of the next hop of the same prefix on line 3 "
+	  "already; leave one of them out" },
 
 	/* Services. */
 	{ SERVICES("{ name = \"web\"; vip = \"fe80::1\"; protocol = \"tcp\"; port = 80; }"),

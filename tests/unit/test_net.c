@@ -61,7 +61,12 @@ static struct {
 static union sl_addr addr(const char *text)
 {
 	struct in_addr v4;
+	union sl_addr v6;
 
+	if (strchr(text, ':')) {
+		assert_int_equal(inet_pton(AF_INET6, text, v6.b), 1);
+		return v6;
+	}
 	assert_int_equal(inet_pton(AF_INET, text, &v4), 1);
 	return sl_addr4((sl_be32)v4.s_addr);
 }
@@ -483,6 +488,96 @@ static void test_link_down(void **state)
 	assert_true(sl_net_port(at.net, A)->up);
 }
 
+/* How many next hops flows to this address share, with the group of them. */
+static uint32_t ways(const char *to, const struct sl_net_group **group)
+{
+	struct sl_next_hop hop = hop_to(to);
+	const struct sl_net_group *groups;
+	size_t n = sl_net_groups(at.net, &groups);
+
+	if (!(hop.port & SL_EGRESS_GROUP))
+		return hop.kind == SL_ROUTE_VIA;
+	assert_true((hop.port & ~SL_EGRESS_GROUP) < n);
+	*group = &groups[hop.port & ~SL_EGRESS_GROUP];
+	return (*group)->n;
+}
+
+static void expect_hop(const struct sl_net_hop *hop, uint16_t port, const char *gateway,
+		       const uint8_t *dst, const uint8_t *src, uint32_t weight)
+{
+	union sl_addr via = addr(gateway);
+
+	assert_int_equal(hop->port, port);
+	assert_int_equal(hop->weight, weight);
+	assert_memory_equal(&hop->gateway, &via, sizeof(via));
+	assert_memory_equal(hop->dst_mac, dst, 6);
+	assert_memory_equal(hop->src_mac, src, 6);
+}
+
+static void test_multipath(void **state)
+{
+	static const char *const to[] = { "10.20.0.1", "10.20.1.1", "10.20.2.1", "10.20.3.1",
+					  "2001:db8:20::1" };
+	static const char *const via_a[] = { "10.1.0.2", "10.1.0.2", "10.1.0.2", "10.1.0.2",
+					     "2001:db8:1::2" };
+	static const char *const via_b[] = { "10.2.0.2", "10.2.0.2", "10.2.0.2", "10.2.0.2",
+					     "2001:db8:2::2" };
+	const struct sl_net_group *group[5];
+
+	(void)state;
+	there("addr add 2001:db8:1::2/64 dev peer-a nodad\n"
+	      "addr add 2001:db8:2::2/64 dev peer-b nodad\n");
+	here("addr add 2001:db8:1::1/64 dev eth-a nodad\naddr add 2001:db8:2::1/64 dev eth-b "
+	     "nodad\n"
+	     "route add 10.20.0.0/24 nexthop via 10.1.0.2 weight 1 nexthop via 10.2.0.2 weight 3\n"
+	     /* the dead, those of others and those that don't answer aren't used */
+	     "route add 10.20.1.0/24 nexthop via 10.9.0.2 nexthop via 10.1.0.77"
+	     " nexthop via 10.1.0.2 nexthop via 10.2.0.2 weight 3\n"
+	     "nexthop add id 1 via 10.1.0.2 dev eth-a\nnexthop add id 2 via 10.2.0.2 dev eth-b\n"
+	     "nexthop add id 10 group 1/2,3\n"
+	     "nexthop add id 11 group 1/2,3 type resilient buckets 32\n"
+	     "route add 10.20.2.0/24 nhid 10\nroute add 10.20.3.0/24 nhid 11\n"
+	     "route add 2001:db8:20::/64 nexthop via 2001:db8:1::2 nexthop via 2001:db8:2::2 "
+	     "weight 3\n");
+	for (int i = 0; i < 5; i++) {
+		UNTIL(ways(to[i], &group[i]) == 2);
+		assert_int_equal(ways(to[i], &group[i]), 2);
+		expect_hop(&group[i]->hop[0], A, via_a[i], peer_a, mac_a, 1);
+		expect_hop(&group[i]->hop[1], B, via_b[i], peer_b, mac_b, 3);
+		assert_int_equal(hop_to(to[i]).mtu, 1400); /* the smaller */
+	}
+	assert_ptr_equal(group[1], group[0]); /* routes with the same next hops share a group */
+	assert_ptr_equal(group[3], group[0]);
+	assert_ptr_not_equal(group[4], group[0]);
+	assert_int_equal(record("10.20.0.0", 24)->port, hop_to("10.20.0.1").port);
+
+	there("link set peer-b down\n"); /* no carrier */
+	for (int i = 0; i < 5; i++) {
+		UNTIL(ways(to[i], &group[i]) == 1);
+		assert_int_equal(ways(to[i], &group[i]), 1);
+		assert_int_equal(hop_to(to[i]).port, A);
+		assert_memory_equal(hop_to(to[i]).dst_mac, peer_a, 6);
+	}
+	there("link set peer-b up\naddr replace 2001:db8:2::2/64 dev peer-b nodad\n");
+	UNTIL(ways(to[0], &group[0]) == 2);
+	assert_int_equal(ways(to[0], &group[0]), 2);
+	there("addr del 10.1.0.2/24 dev peer-a\naddr add 10.1.0.2/24 dev peer-b\n");
+	here("neigh flush dev eth-a\n"); /* nobody answers any more */
+	UNTIL(ways(to[0], &group[0]) == 1);
+	assert_int_equal(hop_to(to[0]).port, B);
+	there("addr del 10.1.0.2/24 dev peer-b\naddr flush dev peer-a\n"
+	      "addr add 10.1.0.2/24 dev peer-a\naddr add 10.1.0.3/24 dev peer-a\n"
+	      "addr add 10.1.0.4/24 dev peer-a\n");
+	UNTIL(ways(to[0], &group[0]) == 2);
+	assert_int_equal(ways(to[0], &group[0]), 2);
+	here("route del 10.20.0.0/24\nroute del 10.20.1.0/24\nnexthop flush\n"
+	     "route del 2001:db8:20::/64\n"
+	     "addr del 2001:db8:1::1/64 dev eth-a\naddr del 2001:db8:2::1/64 dev eth-b\n"
+	     "neigh flush dev eth-a\nneigh flush dev eth-b\n");
+	until_kind("10.20.0.1", SL_ROUTE_NONE);
+	assert_int_equal(sl_net_groups(at.net, &group[0]), 0);
+}
+
 static void test_interface_comes_and_goes(void **state)
 {
 	uint32_t ifindex = sl_net_port(at.net, A)->ifindex;
@@ -609,6 +704,7 @@ int main(void)
 		NET(test_ask),
 		NET(test_neighbour_loss),
 		NET(test_link_down),
+		NET(test_multipath),
 		NET(test_interface_comes_and_goes),
 		NET(test_told_mac),
 		NET(test_overrun),

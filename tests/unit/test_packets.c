@@ -641,9 +641,12 @@ static void test_bad_ids(void **state)
 	frame_build(&f->in, &to_vip);
 	b[s->backends].counter_id = 0xfffffff0;
 	assert_int_equal(decide(f), SL_REASON_to_backend);
-	b[s->backends].egress = 0xffff;
+	b[s->backends].egress = 0x7fff;
 	assert_int_equal(decide(f), SL_REASON_to_backend);
-	assert_int_equal(f->egress, 0xffff); /* the engine's to refuse */
+	assert_int_equal(f->egress, 0x7fff); /* the engine's to refuse */
+	b[s->backends].egress = SL_EGRESS_GROUP | SL_HOP_GROUPS;
+	assert_int_equal(decide(f), SL_REASON_bad_index);
+	b[s->backends].egress = 0;
 	s->id = 0x7fff;
 	s->flags |= SL_SERVICE_LOOKUP | SL_SERVICE_TRACK;
 	assert_int_equal(decide(f), SL_REASON_to_backend);

@@ -101,6 +101,7 @@ static void sizes(void **state)
 		{ SL_ARRAY_reply_entries, 2 * 128 }, /* 20 backends, and 20 that rest */
 		{ SL_ARRAY_routes, 2 * 16 },
 		{ SL_ARRAY_ports, 2 * SL_PORTS_MAX },
+		{ SL_ARRAY_hop_groups, 2 * SL_HOP_GROUPS },
 		{ SL_ARRAY_table_blocks, 188 },
 		{ SL_ARRAY_backends, 160 },
 		{ SL_ARRAY_flow_timeouts, 21 },

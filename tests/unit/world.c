@@ -30,6 +30,7 @@ static const uint32_t record_count[SL_ARRAY_COUNT] = {
 	[SL_ARRAY_reply_entries] = 2 * PLACES,
 	[SL_ARRAY_routes] = 2 * PLACES,
 	[SL_ARRAY_ports] = 2 * SL_PORTS_MAX,
+	[SL_ARRAY_hop_groups] = 2 * SL_HOP_GROUPS,
 	[SL_ARRAY_table_blocks] = 2 * EXTENT_ROWS,
 	[SL_ARRAY_backends] = 2 * EXTENT_BACKENDS,
 	[SL_ARRAY_flow_timeouts] = 2 * WORLD_SERVICES + 1,
