@@ -199,13 +199,13 @@ SL_INLINE int steer(struct xdp_md *ctx, const struct sl_tables *t, struct sl_loo
 	return -1;
 }
 
-/* Counts the reason and transmits or drops the packet. */
-SL_INLINE int leave(const struct sl_tables *t, struct sl_packet *p, enum sl_reason reason,
-		    uint16_t port, bool entry)
+/* Counts the reason and transmits or drops the packet. l3: where its network header is. */
+SL_INLINE int leave(const struct sl_tables *t, struct sl_packet *p, uint32_t l3,
+		    enum sl_reason reason, uint16_t port, bool entry)
 {
 	int verdict = XDP_DROP;
 
-	if (sl_unlikely(sl_egress_open(reason, port)))
+	if (sl_unlikely(sl_egress_open(reason, port, l3)))
 		reason = (enum sl_reason)sl_egress(t, p, reason, &port);
 	if (sl_likely(sl_reason_leaves(reason))) {
 		verdict = send(port, entry);
@@ -218,13 +218,13 @@ SL_INLINE int leave(const struct sl_tables *t, struct sl_packet *p, enum sl_reas
 
 /* Ends a packet that was decided here: transmits, answers or drops it. */
 SL_INLINE int finish(struct xdp_md *ctx, const struct sl_tables *t, struct sl_packet *p,
-		     enum sl_reason reason, uint16_t port, bool entry)
+		     uint32_t l3, enum sl_reason reason, uint16_t port, bool entry)
 {
 	if (sl_unlikely(sl_reason_is_answered(reason))) {
 		hand_over(ctx, p, reason, SL_TAIL_answer, entry);
 		reason = sl_reason_silent(reason);
 	}
-	return leave(t, p, reason, port, entry);
+	return leave(t, p, l3, reason, port, entry);
 }
 
 /* Before a frame is decided here; none but ours is changed. */
@@ -321,7 +321,7 @@ SL_INLINE int sl_engine(struct xdp_md *ctx)
 		return XDP_DROP;
 	t.inline_lookup = true;
 	reason = sl_route(&t, &p, &w, &port);
-	return finish(ctx, &t, &p, reason, port, true);
+	return finish(ctx, &t, &p, w.l3, reason, port, true);
 }
 
 SEC("xdp")
@@ -409,8 +409,8 @@ SL_INLINE int class(struct xdp_md *ctx, uint8_t packet_class)
 	p.ingress = ingress();
 	reason = route_as(&t, &p, packet_class, &w, client, &port);
 	if (packet_class == SL_CLASS_FRAGMENT6) /* never answered: no stack for it */
-		return leave(&t, &p, reason, port, false);
-	return finish(ctx, &t, &p, reason, port, false);
+		return leave(&t, &p, w.l3, reason, port, false);
+	return finish(ctx, &t, &p, w.l3, reason, port, false);
 }
 
 /* Decides ICMPv6. Written out, because as class() it takes 32 bytes of stack too many. */
@@ -433,7 +433,7 @@ SL_INLINE int icmp6(struct xdp_md *ctx)
 		return verdict;
 	p.ingress = ingress();
 	reason = sl_icmp6_route(&t, &p, &w, &port);
-	return leave(&t, &p, reason, port, false);
+	return leave(&t, &p, w.l3, reason, port, false);
 }
 
 /* The extended path: packets that another program found to need it, and to be decided by XDP. */
@@ -458,7 +458,7 @@ SL_INLINE int extended(struct xdp_md *ctx, bool is_ipv6)
 		return XDP_DROP;
 	}
 	reason = sl_extended_impl(&t, &p, &w, &port, is_ipv6);
-	return finish(ctx, &t, &p, reason, port, false);
+	return finish(ctx, &t, &p, w.l3, reason, port, false);
 }
 
 /* Answers a packet with the reason that the program before passed on. */
@@ -473,7 +473,7 @@ SL_INLINE int answer(struct xdp_md *ctx)
 		return XDP_DROP;
 	p.ingress = h->port;
 	reason = sl_answer_impl(&t, &p, h->reason, h->mtu);
-	return leave(&t, &p, (enum sl_reason)reason, p.ingress, false);
+	return leave(&t, &p, sizeof(struct sl_eth), (enum sl_reason)reason, p.ingress, false);
 }
 
 #define PROGRAM(name, decides)                                                                     \

@@ -58,7 +58,7 @@ SL_INLINE int fullnat(struct xdp_md *ctx, bool is_ipv6)
 		hand_over(ctx, &p, 0, is_ipv6 ? SL_TAIL_snat_new6 : SL_TAIL_snat_new, false);
 		reason = SL_REASON_no_port;
 	}
-	return finish(ctx, &t, &p, reason, port, false);
+	return finish(ctx, &t, &p, w.l3, reason, port, false);
 }
 
 SL_INLINE int snat_new(struct xdp_md *ctx, bool is_ipv6)
@@ -75,7 +75,7 @@ SL_INLINE int snat_new(struct xdp_md *ctx, bool is_ipv6)
 	p.mtu = (uint16_t)handoff->mtu;
 	if (find_service(ctx, &t, &p, &w, is_ipv6))
 		reason = sl_fullnat_new_flow_impl(&t, &p, &w, &port, is_ipv6);
-	return finish(ctx, &t, &p, reason, port, false);
+	return finish(ctx, &t, &p, w.l3, reason, port, false);
 }
 
 SL_INLINE int snat_reply(struct xdp_md *ctx, bool is_ipv6)
@@ -96,7 +96,7 @@ SL_INLINE int snat_reply(struct xdp_md *ctx, bool is_ipv6)
 	else if (o.protocol == (is_ipv6 ? SL_PROTO_ICMP6 : SL_PROTO_ICMP))
 		reason = is_ipv6 ? sl_icmp6_snat(&t, &p, &w, &port)
 				 : sl_icmp_snat(&t, &p, &w, &port);
-	return finish(ctx, &t, &p, reason, port, false);
+	return finish(ctx, &t, &p, w.l3, reason, port, false);
 }
 
 #endif

@@ -352,6 +352,16 @@ SL_INLINE bool sl_seam_grow(struct sl_packet *p, uint32_t n)
 	return true;
 }
 
+SL_INLINE bool sl_seam_shrink(struct sl_packet *p, uint32_t n)
+{
+	struct xdp_md *ctx = p->frame;
+
+	if (bpf_xdp_adjust_head(ctx, (int)n))
+		return false;
+	*p = sl_packet_of(ctx, p->ingress);
+	return true;
+}
+
 SL_INLINE bool sl_seam_cut(struct sl_packet *p, uint32_t length)
 {
 	struct xdp_md *ctx = p->frame;

@@ -24,7 +24,7 @@
 #define SL_ERROR_MAX  512
 
 #define SL_CORES_MAX	    64
-#define SL_PORTS_CONFIG_MAX 16
+#define SL_PORTS_CONFIG_MAX SL_PORT_VLANS
 #define SL_WEIGHT_MAX	    10000
 
 /* What kind of memory the tables are in. sl_config_read() decides it, see docs/configuration.md. */
@@ -57,6 +57,7 @@ struct sl_config_port {
 	char device[SL_DEVICE_MAX]; /* "eth1", "0000:03:00.0" or "net_memif0,role=server,…" */
 	enum sl_port_kind kind;
 	uint32_t queues;
+	uint32_t native_vlan;		    /* its frames have no tag at this port; 0: none */
 	uint8_t macs[SL_PORT_ADDRESSES][6]; /* that frames to it may have beside its own */
 	uint32_t n_macs;
 	int line;
@@ -70,6 +71,7 @@ struct sl_config_next_hop {
 	uint32_t port;	 /* index in dataplane.port */
 	uint32_t mtu;	 /* 0: the port's */
 	uint32_t weight; /* among those of the same prefix */
+	uint32_t vlan;	 /* 0: frames to it have no tag */
 	uint8_t mac[6];
 	int line;
 };

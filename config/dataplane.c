@@ -121,6 +121,8 @@ static const struct sl_field port_fields[] = {
 	{ "device", SL_STRING, read_device, "device = \"eth1\";", .required = true },
 	{ "queues", SL_INTEGER, sl_read_integer, "queues = 1;", SL_MEMBER(sl_config_port, queues),
 	  .min = 1, .max = SL_QUEUES_PER_PORT },
+	{ "native_vlan", SL_INTEGER, sl_read_integer, "native_vlan = 1;",
+	  SL_MEMBER(sl_config_port, native_vlan), .min = 1, .max = 4094 },
 	{ "macs", SL_ARRAY, read_macs, "macs = [ \"00:00:5e:00:01:33\" ];", .required = false },
 };
 const struct sl_group sl_group_port = SL_GROUP_OF("dataplane.ports", port_fields);
@@ -471,6 +473,8 @@ static const struct sl_field next_hop_fields[] = {
 	{ "mac", SL_STRING, read_mac, "mac = \"02:00:00:00:00:01\";", .required = true },
 	{ "mtu", SL_INTEGER, sl_read_integer, "mtu = 9000;", SL_MEMBER(sl_config_next_hop, mtu),
 	  .min = 68, .max = 65535 },
+	{ "vlan", SL_INTEGER, sl_read_integer, "vlan = 200;", SL_MEMBER(sl_config_next_hop, vlan),
+	  .min = 1, .max = 4094 },
 	{ "weight", SL_INTEGER, sl_read_integer, "weight = 10;",
 	  SL_MEMBER(sl_config_next_hop, weight), .min = 1, .max = SL_WEIGHT_MAX },
 };
@@ -485,6 +489,8 @@ static int same_next_hop(const void *a, const void *b)
 		sign = (left->length > right->length) - (left->length < right->length);
 	if (!sign)
 		sign = (left->port > right->port) - (left->port < right->port);
+	if (!sign)
+		sign = (left->vlan > right->vlan) - (left->vlan < right->vlan);
 	return sign ? sign : memcmp(left->mac, right->mac, sizeof(left->mac));
 }
 

@@ -79,7 +79,7 @@ static bool same_next_hops(const struct sl_config *a, const struct sl_config *b)
 
 		same = sl_addr_equal(&x->prefix, &y->prefix) && x->length == y->length &&
 		       x->port == y->port && x->mtu == y->mtu && x->weight == y->weight &&
-		       memcmp(x->mac, y->mac, sizeof(x->mac)) == 0;
+		       x->vlan == y->vlan && memcmp(x->mac, y->mac, sizeof(x->mac)) == 0;
 	}
 	return same;
 }
@@ -116,6 +116,15 @@ static bool same_macs(const struct sl_config_dataplane *a, const struct sl_confi
 	return true;
 }
 
+static bool same_native_vlans(const struct sl_config_dataplane *a,
+			      const struct sl_config_dataplane *b)
+{
+	for (size_t i = 0; i < a->n_ports; i++)
+		if (a->port[i].native_vlan != b->port[i].native_vlan)
+			return false;
+	return true;
+}
+
 /* What a reload holds until it has ended. */
 struct reload {
 	struct sl_transaction *t;
@@ -148,6 +157,7 @@ static void keep_fixed(const struct sl_config *old, struct sl_config *new)
 		memcpy(new->dataplane.port[i].macs, wanted.port[i].macs,
 		       sizeof(wanted.port[i].macs));
 		new->dataplane.port[i].n_macs = wanted.port[i].n_macs;
+		new->dataplane.port[i].native_vlan = wanted.port[i].native_vlan;
 	}
 	memcpy(new->run_dir, old->run_dir, sizeof(new->run_dir));
 	memcpy(new->state_dir, old->state_dir, sizeof(new->state_dir));
@@ -163,6 +173,8 @@ static void note_network(const struct sl_config *old, const struct sl_config *ne
 		sl_note(changes, "direct_from changed");
 	if (!same_macs(&old->dataplane, &new->dataplane))
 		sl_note(changes, "dataplane.ports: macs changed");
+	if (!same_native_vlans(&old->dataplane, &new->dataplane))
+		sl_note(changes, "dataplane.ports: native_vlan changed");
 	if (old->dataplane.engine != new->dataplane.engine)
 		sl_note(changes, "dataplane.engine changed");
 }

@@ -357,6 +357,15 @@ static bool apply_ports(struct sl_control *c, struct sl_model *next)
 		fill_addresses(&port[i], p);
 		note_addresses(c, i, p);
 	}
+	for (uint32_t i = SL_PORT_VLANS; i < SL_PORTS_MAX; i++) {
+		const struct sl_net_port *p = sl_net_port(c->net, i);
+
+		if (!p)
+			continue;
+		port[i].parent = p->parent;
+		port[i].vlan =
+			p->vlan == c->config.dataplane.port[p->parent].native_vlan ? 0 : p->vlan;
+	}
 	changed = memcmp(port, next->port, sizeof(port)) != 0;
 	memcpy(next->port, port, sizeof(port));
 	return changed;

@@ -16,6 +16,7 @@
 #include "../../config/process.h"
 #include "netlink.h"
 #include "stacked.h"
+#include "vlans.h"
 
 #define BATCH_NS     5000000ull
 #define RETRY_NS     100000000ull   /* after a dump that failed */
@@ -42,7 +43,8 @@ struct sl_mirror {
 	uint64_t not_before_ns;
 	uint32_t link_events;
 	uint64_t full_ns[2]; /* when the neighbours' table of IPv4, IPv6 was last found full */
-	struct sl_net_port port[SL_PORTS_CONFIG_MAX];
+	struct sl_net_port port[SL_PORTS_MAX];
+	bool vlans_left_out;
 };
 
 static uint64_t now_ns(void)
@@ -115,7 +117,7 @@ static int refresh_port(struct sl_mirror *mirror, size_t i)
 
 static int refresh_ports(struct sl_mirror *mirror)
 {
-	size_t n = mirror->config->dataplane.n_ports;
+	size_t n = mirror->config->dataplane.n_ports, left_out;
 	int e;
 
 	for (size_t i = 0; i < n; i++) {
@@ -124,9 +126,15 @@ static int refresh_ports(struct sl_mirror *mirror)
 			return e;
 	}
 	e = nl_cache_refill(mirror->dumps, mirror->links);
-	if (e >= 0)
-		sl_stacked_find(mirror->links, mirror->port, n);
-	return e;
+	if (e < 0)
+		return e;
+	sl_stacked_find(mirror->links, mirror->port, n);
+	left_out = sl_vlans_find(mirror->links, mirror->port);
+	if (left_out && !mirror->vlans_left_out)
+		sl_log("there is room for %d VLANs on top of ports; %zu are left out",
+		       SL_PORTS_MAX - SL_PORT_VLANS, left_out);
+	mirror->vlans_left_out = left_out;
+	return 0;
 }
 
 const struct sl_net_port *sl_mirror_port(const struct sl_mirror *mirror)

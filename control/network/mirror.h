@@ -44,7 +44,8 @@ int sl_mirror_open(struct sl_mirror **mirror, struct event_base *base,
 		   char error[SL_ERROR_MAX]);
 void sl_mirror_close(struct sl_mirror *mirror);
 
-/* As many as config has; those that no kernel interface stands for stay all zero. */
+/* SL_PORTS_MAX of them: as many as config has, and VLANs (vlans.h). Those that no kernel interface
+ * stands for stay all zero. */
 const struct sl_net_port *sl_mirror_port(const struct sl_mirror *mirror);
 
 /* Grows with each notification about links, of whichever interfaces. */

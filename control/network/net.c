@@ -27,7 +27,8 @@ struct sl_net {
 	struct sl_table table;
 	struct event *tick;
 	uint8_t told_mac[SL_PORTS_CONFIG_MAX][6];
-	struct sl_net_port port[SL_PORTS_CONFIG_MAX];
+	struct sl_net_port port[SL_PORTS_MAX];
+	bool vlans_left_out;
 };
 
 static uint64_t now_ns(void)
@@ -82,9 +83,41 @@ static void add_macs(const struct sl_config_port *conf, struct sl_net_port *port
 	port->n_other = n + conf->n_macs;
 }
 
-static void take_ports(struct sl_net *net, struct sl_net_port port[SL_PORTS_CONFIG_MAX])
+/* Makes a port of the VLAN that a next hop of the configuration is in, unless the kernel has it. */
+static bool take_vlan(const struct sl_config_next_hop *hop, struct sl_net_port *port)
 {
-	memcpy(port, sl_mirror_port(net->mirror), SL_PORTS_CONFIG_MAX * sizeof(*port));
+	const struct sl_net_port *parent = &port[hop->port];
+	uint32_t at = sl_net_vlan(port, hop->port, hop->vlan);
+
+	if (!hop->vlan || at != SL_PORTS_MAX)
+		return true;
+	for (at = SL_PORT_VLANS; at < SL_PORTS_MAX && port[at].vlan;)
+		at++;
+	if (at == SL_PORTS_MAX)
+		return false;
+	port[at] = (struct sl_net_port){ .mtu = parent->mtu,
+					 .up = parent->up,
+					 .parent = (uint16_t)hop->port,
+					 .vlan = (uint16_t)hop->vlan };
+	memcpy(port[at].mac, parent->mac, sizeof(port[at].mac));
+	return true;
+}
+
+static void take_vlans(struct sl_net *net, struct sl_net_port *port)
+{
+	bool left_out = false;
+
+	for (size_t i = 0; i < net->config->n_next_hops; i++)
+		left_out |= !take_vlan(&net->config->next_hop[i], port);
+	if (left_out && !net->vlans_left_out)
+		sl_log("next_hops: there is room for %d VLANs; those of others lead nowhere",
+		       SL_PORTS_MAX - SL_PORT_VLANS);
+	net->vlans_left_out = left_out;
+}
+
+static void take_ports(struct sl_net *net, struct sl_net_port port[SL_PORTS_MAX])
+{
+	memcpy(port, sl_mirror_port(net->mirror), SL_PORTS_MAX * sizeof(*port));
 	for (size_t i = 0; i < net->config->dataplane.n_ports; i++) {
 		add_macs(&net->config->dataplane.port[i], &port[i]);
 		if (net->config->dataplane.port[i].kind == SL_PORT_KERNEL)
@@ -92,13 +125,14 @@ static void take_ports(struct sl_net *net, struct sl_net_port port[SL_PORTS_CONF
 		memcpy(port[i].mac, net->told_mac[i], sizeof(port[i].mac));
 		port[i].mtu = DEFAULT_MTU;
 	}
+	take_vlans(net, port);
 	sl_mirror_routes(net->mirror, take_address, port);
 }
 
 /* Whether the answers are others now. Without memory the old ones stay, and it is tried again. */
 static bool rebuild(struct sl_net *net)
 {
-	struct sl_net_port port[SL_PORTS_CONFIG_MAX];
+	struct sl_net_port port[SL_PORTS_MAX];
 	struct sl_table table;
 	bool same;
 
@@ -177,7 +211,9 @@ void sl_net_close(struct sl_net *net)
 
 const struct sl_net_port *sl_net_port(const struct sl_net *net, uint32_t port)
 {
-	return port < net->config->dataplane.n_ports ? &net->port[port] : NULL;
+	bool is_vlan = port >= SL_PORT_VLANS && port < SL_PORTS_MAX && net->port[port].vlan;
+
+	return port < net->config->dataplane.n_ports || is_vlan ? &net->port[port] : NULL;
 }
 
 uint32_t sl_net_link_events(const struct sl_net *net)

@@ -17,6 +17,9 @@
  *     has no gateway, it is the only one that is taken: each host on its link is a next hop.
  *   - The kernel sees no traffic for the next hops that engines use. Gateways, and addresses that
  *     were asked for, are therefore revalidated from here (neighbours.h).
+ *   - A VLAN interface (802.1Q) on top of a port is a port of its own here, from SL_PORT_VLANS on,
+ *     and so is a VLAN that a next hop of the configuration is in. Routes and neighbours of the
+ *     interface lead out of it, so that packets get its tag.
  *   - Both families in one table. IPv6 gateways may be link-local: a next hop is an address at a
  *     port. Routes to link-local and multicast destinations aren't mirrored.
  */
@@ -44,8 +47,10 @@ struct sl_net_port {
 	uint8_t mac[6];
 	bool up; /* set up, and with carrier */
 	bool present;
-	bool partial;	/* of a kind on which hosts may leave checksums to offload */
-	uint32_t downs; /* how often it was seen to be down: it may be up again by now */
+	bool partial;	 /* of a kind on which hosts may leave checksums to offload */
+	uint32_t downs;	 /* how often it was seen to be down: it may be up again by now */
+	uint16_t parent; /* of a VLAN: the port that it is on */
+	uint16_t vlan;	 /* 0: it is none */
 	char name[SL_INTERFACE_NAME]; /* as it is called now, which needn't be the file's word */
 	union sl_addr addr4; /* the gateway's own there, the lowest of several; ::0: none */
 	union sl_addr addr6;
@@ -90,7 +95,7 @@ int sl_net_open(struct sl_net **net, struct event_base *base, const struct sl_co
 		void (*changed)(void *context), void *context, char error[SL_ERROR_MAX]);
 void sl_net_close(struct sl_net *net);
 
-/* By its index in config->dataplane.port; NULL beyond. */
+/* By its index in config->dataplane.port, or of a VLAN; NULL: there is none. */
 const struct sl_net_port *sl_net_port(const struct sl_net *net, uint32_t port);
 
 /* Grows whenever something changed about interfaces, also those that are no ports. */

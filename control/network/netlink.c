@@ -15,7 +15,7 @@
 /* The port that an interface is, or -1. */
 static int port_of(const struct sl_net_port *ports, int ifindex)
 {
-	for (int i = 0; i < SL_PORTS_CONFIG_MAX; i++)
+	for (int i = 0; i < SL_PORTS_MAX; i++)
 		if (ports[i].present && ports[i].ifindex == (uint32_t)ifindex)
 			return i;
 	return -1;

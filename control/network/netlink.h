@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* libnl's objects, read as what the mirror gives to others. Pure functions: ports are all
- * SL_PORTS_CONFIG_MAX of them as last seen; an interface that is none of them isn't ours. Only
+ * SL_PORTS_MAX of them as last seen; an interface that is none of them isn't ours. Only
  * mirror.c calls this.
  */
 #ifndef SL_CONTROL_NETWORK_NETLINK_H

@@ -103,10 +103,20 @@ static void add_kernel(void *context, const struct sl_mirror_route *route)
 		at->n_hops++;
 }
 
+uint32_t sl_net_vlan(const struct sl_net_port port[SL_PORTS_MAX], uint32_t parent, uint32_t vlan)
+{
+	uint32_t i = SL_PORT_VLANS;
+
+	while (i < SL_PORTS_MAX && !(port[i].vlan == vlan && port[i].parent == parent))
+		i++;
+	return i;
+}
+
 /* A port of the kernel's that isn't there or isn't up leads nowhere; of others nobody tells us. */
 static void add_config(struct build *build, const struct sl_config_next_hop *hop)
 {
 	bool kernel = build->config->dataplane.port[hop->port].kind == SL_PORT_KERNEL;
+	uint32_t index = hop->vlan ? sl_net_vlan(build->port, hop->port, hop->vlan) : hop->port;
 	const struct sl_net_port *port = &build->port[hop->port];
 	struct candidate *at = add_candidate(build);
 
@@ -117,10 +127,11 @@ static void add_config(struct build *build, const struct sl_config_next_hop *hop
 	at->record.prefix = masked(&hop->prefix, hop->length);
 	at->record.length = hop->length;
 	at->record.kind = SL_ROUTE_NONE;
-	if (kernel && !port->up)
+	if ((kernel && !port->up) || index == SL_PORTS_MAX)
 		return;
+	port = &build->port[index];
 	at->record.kind = SL_ROUTE_VIA;
-	at->record.port = (uint16_t)hop->port;
+	at->record.port = (uint16_t)index;
 	at->record.mtu = hop->mtu ? hop->mtu : port->mtu;
 	memcpy(at->record.dst_mac, hop->mac, 6);
 	memcpy(at->record.src_mac, port->mac, 6);

@@ -26,6 +26,9 @@ struct sl_table {
 	size_t left_out; /* next hops of multipath routes that there was no room for */
 };
 
+/* The index of a VLAN of a port; SL_PORTS_MAX: there is no such. */
+uint32_t sl_net_vlan(const struct sl_net_port port[SL_PORTS_MAX], uint32_t parent, uint32_t vlan);
+
 /* port: as net.c gives them, with a MAC address for every port. Marks in watch which next hops
  * are gateways, are resolved, are led to. 0 or -ENOMEM. */
 int sl_table_build(struct sl_table *table, const struct sl_config *config, struct sl_mirror *mirror,

@@ -19,7 +19,7 @@
 
 struct sl_mirror {
 	const struct sl_config *config;
-	struct sl_net_port port[SL_PORTS_CONFIG_MAX];
+	struct sl_net_port port[SL_PORTS_MAX];
 };
 
 int sl_mirror_open(struct sl_mirror **mirror, struct event_base *base,

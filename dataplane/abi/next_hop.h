@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* Next hop groups: the ways of a multipath route, of which each flow takes one.
  *
- * The egress of a backend or a route is the index of a port, or SL_EGRESS_GROUP and the index of a
- * group. In the second case the record's MAC addresses are those of one next hop of the group and
- * the MTU is the smallest of all; the flow's hash picks one of the group's buckets, and the bucket
- * names the next hop (core/egress.h).
+ * The egress of a backend or a route is the index of a port (which may be a VLAN, see service.h),
+ * or SL_EGRESS_GROUP and the index of a group. In the second case the record's MAC addresses are
+ * those of one next hop of the group and the MTU is the smallest of all; the flow's hash picks one
+ * of the group's buckets, and the bucket names the next hop (core/egress.h).
  *
  * Control fills the buckets in proportion to the weights, as it fills the slots of a service: if a
  * next hop goes, only its flows move. A group has only next hops that are up and resolved. Groups

@@ -138,15 +138,20 @@ struct sl_route {
  * compared as one word. Unused entries have the port's own address. */
 #define SL_PORT_ADDRESSES 8
 
+/* From this index on the records are VLANs of other ports: a packet whose egress is one leaves by
+ * `parent` with that tag. Of such a record nothing else counts; unused ones are all 0. */
+#define SL_PORT_VLANS 16
+
 struct sl_port {
 	uint32_t ifindex; /* 0: no kernel interface */
 	uint32_t mtu;
 	uint8_t mac[6];
-	uint8_t partial; /* of a kind by which partial checksums may come in (core/partial.h) */
-	uint8_t pad0;
+	uint16_t vlan;	     /* of a VLAN its id; 0: its frames have no tag */
 	union sl_addr addr4; /* the gateway's own address there; ::0: none */
 	union sl_addr addr6;
-	uint8_t pad1[16];
+	uint16_t parent; /* of a VLAN the port that it is on */
+	uint8_t partial; /* of a kind by which partial checksums may come in (core/partial.h) */
+	uint8_t pad[13];
 	uint64_t address[SL_PORT_ADDRESSES];
 } __attribute__((aligned(64)));
 

@@ -176,12 +176,16 @@ static uint32_t sl_answer(const struct sl_tables *t, struct sl_packet *p, uint32
 static uint32_t sl_egress(const struct sl_tables *t, struct sl_packet *p, uint32_t reason,
 			  uint16_t *egress);
 
-/* The final verdict: picks one of several next hops, or answers the sender if the reason asks for
- * it. */
+/* The final verdict: picks one of several next hops and its VLAN, or answers the sender if the
+ * reason asks for it. */
 SL_INLINE enum sl_reason sl_decide_end(const struct sl_tables *t, struct sl_packet *p,
 				       enum sl_reason reason, uint16_t *egress)
 {
-	if (sl_unlikely(sl_egress_open(reason, *egress)))
+	const struct sl_eth *eth = sl_packet_at(p, 0, sizeof(*eth));
+	bool tagged =
+		eth && (eth->type == sl_htons(SL_ETH_VLAN) || eth->type == sl_htons(SL_ETH_QINQ));
+
+	if (sl_unlikely(sl_egress_open(reason, *egress, tagged ? 0 : sizeof(*eth))))
 		return (enum sl_reason)sl_egress(t, p, reason, egress);
 	if (sl_likely(!sl_reason_is_answered(reason)))
 		return reason;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* The last step for a packet that is forwarded: which of several next hops it takes.
+/* The last step for a packet that is forwarded: which of several next hops it takes, and in which
+ * VLAN.
  *
  * Most packets don't need it: their egress is a port, and the rewrite has stored the next hop's MAC
  * addresses already. If the egress is a next hop group (abi/next_hop.h), the hash of the packet as
@@ -7,6 +8,10 @@
  * the kernel's with fib_multipath_hash_policy = 1. Of a tunnel the inner packet counts, so that
  * flows spread although the outer header is the same for all. Fragments have no ports (all of a
  * datagram go one way), nor have ICMP errors.
+ *
+ * The VLAN is the next hop's, whichever the packet came in: tags are removed, added or replaced.
+ * The priority (802.1Q PCP and DEI) is kept. Answers to the sender don't come here, so they have
+ * the tags of the packet that they answer.
  *
  * The packet has been rewritten, so it can't be decided again: if the bank was replaced meanwhile,
  * the packet is dropped.
@@ -19,10 +24,13 @@
 #include "parse.h"
 #include "seam.h"
 
-/* Whether a packet with this verdict and egress needs the step. */
-SL_INLINE bool sl_egress_open(uint32_t reason, uint16_t egress)
+#define SL_VLAN_PRIORITY 0xf000
+
+/* Whether a packet with this verdict and egress needs the step. l3: where its network header is. */
+SL_INLINE bool sl_egress_open(uint32_t reason, uint16_t egress, uint32_t l3)
 {
-	return egress & SL_EGRESS_GROUP && sl_reason_forwards(reason);
+	return (egress >= SL_PORT_VLANS || l3 != sizeof(struct sl_eth)) &&
+	       sl_reason_forwards(reason);
 }
 
 /* The hash of the flow. at: the network header, of this EtherType. */
@@ -62,32 +70,83 @@ SL_INLINE uint64_t sl_egress_hash(const struct sl_packet *p, uint32_t at, uint16
 	return sl_hash_mix(hash, protocol, key);
 }
 
-/* Picks the next hop. Returns the final verdict; *egress becomes a port. */
-SL_INLINE uint32_t sl_egress_impl(const struct sl_tables *t, struct sl_packet *p, uint32_t reason,
-				  uint16_t *egress)
+/* Reads the group and picks the next hop. False: there is no such group. */
+SL_INLINE bool sl_egress_pick(const struct sl_tables *t, const struct sl_packet *p, uint32_t l3,
+			      uint16_t type, uint16_t group, struct sl_hop *to)
 {
-	const struct sl_hop_group *g = sl_seam_hop_group(t, *egress & (SL_EGRESS_GROUP - 1));
+	const struct sl_hop_group *g = sl_seam_hop_group(t, group);
 	const struct sl_root *root = sl_seam_root(t);
-	struct sl_eth *eth;
-	uint32_t l3, bucket, hop;
-	uint16_t type;
-	struct sl_hop to __attribute__((aligned(8)));
+	uint32_t bucket, hop;
 
 	if (!g || !root)
-		return SL_REASON_bad_index;
-	l3 = sl_parse_link(p, &type);
+		return false;
 	bucket = (uint32_t)(sl_egress_hash(p, l3, type, root->slot_key) >> 32);
 	hop = g->bucket[bucket & (SL_HOP_BUCKETS - 1)];
 	sl_opaque(hop);
-	to = g->hop[hop & (SL_HOPS - 1)];
-	if (!sl_seam_current(t))
-		return SL_REASON_next_hop_changed;
+	*to = g->hop[hop & (SL_HOPS - 1)];
+	return true;
+}
+
+/* Writes the link header: MAC addresses and VLAN of the next hop. vlan 0: no tag. */
+SL_INLINE uint32_t sl_egress_link(struct sl_packet *p, uint32_t reason, const uint8_t mac[12],
+				  uint16_t vlan, uint32_t l3, uint16_t type)
+{
+	uint32_t size = sizeof(struct sl_eth) + (vlan ? sizeof(struct sl_vlan) : 0);
+	const struct sl_vlan *was = sl_packet_at(p, sizeof(struct sl_eth), sizeof(*was));
+	uint16_t priority = 0;
+	struct sl_vlan *tag;
+	struct sl_eth *eth;
+
+	if (!was)
+		return SL_REASON_bad_header;
+	if (l3 > sizeof(*eth))
+		priority = sl_ntohs(was->tag) & SL_VLAN_PRIORITY;
+	if (l3 > size && !sl_seam_shrink(p, l3 - size))
+		return SL_REASON_no_room;
+	if (l3 < size && !sl_seam_grow(p, sizeof(*tag)))
+		return SL_REASON_no_room;
 	eth = sl_packet_at(p, 0, sizeof(*eth));
+	tag = sl_packet_at(p, sizeof(*eth), sizeof(*tag));
+	if (!eth || !tag)
+		return SL_REASON_bad_header;
+	sl_eth_address(eth, mac);
+	eth->type = sl_htons(vlan ? SL_ETH_VLAN : type);
+	if (vlan) {
+		tag->tag = sl_htons(priority | vlan);
+		tag->type = sl_htons(type);
+	}
+	return reason;
+}
+
+/* Returns the final verdict; *egress becomes a port that isn't a VLAN. */
+SL_INLINE uint32_t sl_egress_impl(const struct sl_tables *t, struct sl_packet *p, uint32_t reason,
+				  uint16_t *egress)
+{
+	const struct sl_eth *eth = sl_packet_at(p, 0, sizeof(*eth));
+	struct sl_hop to __attribute__((aligned(8)));
+	const struct sl_port *port;
+	uint16_t type, vlan = 0;
+	uint32_t l3;
+
 	if (!eth)
 		return SL_REASON_bad_header;
-	sl_eth_address(eth, to.mac);
+	__builtin_memcpy(to.mac, eth, sizeof(to.mac));
+	to.egress = *egress;
+	l3 = sl_parse_link(p, &type);
+	if (to.egress & SL_EGRESS_GROUP &&
+	    !sl_egress_pick(t, p, l3, type, to.egress & (SL_EGRESS_GROUP - 1), &to))
+		return SL_REASON_bad_index;
+	if (to.egress >= SL_PORT_VLANS) {
+		port = sl_seam_port(t, to.egress);
+		if (!port)
+			return SL_REASON_bad_index;
+		vlan = port->vlan;
+		to.egress = port->parent;
+	}
+	if (!sl_seam_current(t))
+		return SL_REASON_next_hop_changed;
 	*egress = to.egress;
-	return reason;
+	return sl_egress_link(p, reason, to.mac, vlan, l3, type);
 }
 
 #endif

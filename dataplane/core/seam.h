@@ -78,10 +78,12 @@ SL_INLINE struct sl_lease *sl_seam_lease(const struct sl_tables *t, uint32_t sha
 /* When this writer may send its next answer, in ticks; see answer.h. NULL: it can't send any. */
 SL_INLINE uint64_t *sl_seam_next_answer(const struct sl_tables *t);
 
-/* sl_seam_grow() adds n bytes in front of the frame, sl_seam_cut() ends it after `length` bytes.
+/* sl_seam_grow() adds n bytes in front of the frame, sl_seam_shrink() removes n of the frame's
+ * first, sl_seam_cut() ends it after `length` bytes.
  * False: impossible, and nothing has changed. Afterwards known offsets are wrong, and in BPF
  * pointers into the frame are invalid. */
 SL_INLINE bool sl_seam_grow(struct sl_packet *p, uint32_t n);
+SL_INLINE bool sl_seam_shrink(struct sl_packet *p, uint32_t n);
 SL_INLINE bool sl_seam_cut(struct sl_packet *p, uint32_t length);
 
 /* Asks control to resolve the MAC address of a next hop. */

@@ -59,10 +59,16 @@ static enum sl_accept check_slots(const struct sl_acceptor *a, const struct exte
 	return wrong ? SL_ACCEPT_INDEX : SL_ACCEPT_OK;
 }
 
-/* Whether it is the index of a port, or a next hop group. */
+/* Whether it is the index of a port, or of a VLAN of one. */
+static bool is_port(const struct sl_acceptor *a, uint16_t egress)
+{
+	return egress < a->n_ports || (egress >= SL_PORT_VLANS && egress < SL_PORTS_MAX);
+}
+
+/* The same, or a next hop group. */
 static bool is_egress(const struct sl_acceptor *a, uint16_t egress)
 {
-	return egress < a->n_ports ||
+	return is_port(a, egress) ||
 	       (egress & SL_EGRESS_GROUP && (egress & (SL_EGRESS_GROUP - 1)) < SL_HOP_GROUPS);
 }
 
@@ -291,9 +297,20 @@ static bool check_groups(const struct sl_acceptor *a, uint64_t generation, uint3
 			if (g[*at].bucket[i] >= SL_HOPS)
 				return false;
 		for (uint32_t i = 0; i < SL_HOPS; i++)
-			if (g[*at].hop[i].egress >= a->n_ports)
+			if (!is_port(a, g[*at].hop[i].egress))
 				return false;
 	}
+	return true;
+}
+
+static bool check_vlans(const struct sl_acceptor *a, uint64_t generation, uint32_t *at)
+{
+	const struct sl_port *port = (const struct sl_port *)a->store->base[SL_ARRAY_ports] +
+				     (generation & 1) * SL_PORTS_MAX;
+
+	for (*at = SL_PORT_VLANS; *at < SL_PORTS_MAX; ++*at)
+		if (port[*at].parent >= a->n_ports || port[*at].vlan > 4094)
+			return false;
 	return true;
 }
 
@@ -329,7 +346,7 @@ static enum sl_accept check(struct sl_acceptor *a, uint64_t generation, uint32_t
 	for (*at = 0; *at < routes; ++*at)
 		if (r[*at].kind == SL_ROUTE_VIA && !is_egress(a, r[*at].port))
 			return SL_ACCEPT_EGRESS;
-	if (!check_groups(a, generation, at))
+	if (!check_groups(a, generation, at) || !check_vlans(a, generation, at))
 		return SL_ACCEPT_EGRESS;
 	return check_exceptions(a, generation, at);
 }

@@ -245,6 +245,8 @@ SL_INLINE enum sl_fast_kind sl_fast_classify(const struct sl_tables *t,
 		if (other && !sl_link_has(&t->port[ingress], sl_link_word(eth)))
 			return SL_FAST_NONE;
 		l3 = sl_parse_link(&p, &type);
+		if (sl_unlikely(l3 != sizeof(*eth)))
+			return SL_FAST_NONE; /* tags are replaced on the slow path (egress.h) */
 		fast->l3 = data + l3;
 		fast->l3_at = (uint16_t)l3;
 		if (type == SL_ETH_IP6 && linear >= l3 + SL_FAST_MIN_BYTES6)
@@ -471,8 +473,6 @@ SL_INLINE enum sl_reason sl_fast_forward(const struct sl_tables *t,
 	const struct sl_backend *b;
 	struct sl_nat n;
 
-	if (kind == SL_FAST_TUNNEL && sl_unlikely(fast->l3_at != sizeof(struct sl_eth)))
-		return SL_RETRY_SLOW_PATH;
 	if (is_new) {
 		backend = sl_fast_track_new(t, s, sl_fast_flow_key(fast, is_ipv6), slot, tcp_flags,
 					    &full);

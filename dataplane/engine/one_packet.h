@@ -34,10 +34,10 @@ static inline enum sl_reason sl_one_packet_route(struct sl_one_packet *h, const 
 						 struct sl_packet *p, uint16_t *egress)
 {
 	enum sl_reason reason = sl_fast_route(t, &h->fast, (enum sl_fast_kind)h->fast.kind,
-					      SL_PORTS_MAX, p, egress);
+					      SL_PORT_VLANS, p, egress);
 
 	if (reason == SL_RETRY_NEW_FLOW)
-		reason = sl_fast_route_new_flow(t, &h->fast, SL_PORTS_MAX, p, egress);
+		reason = sl_fast_route_new_flow(t, &h->fast, SL_PORT_VLANS, p, egress);
 	if (reason == SL_RETRY_SLOW_PATH)
 		reason = sl_route(t, p, &h->lookup, egress);
 	return sl_decide_end(t, p, reason, egress);

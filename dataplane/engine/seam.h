@@ -343,6 +343,15 @@ SL_INLINE bool sl_seam_grow(struct sl_packet *p, uint32_t n)
 	return true;
 }
 
+SL_INLINE bool sl_seam_shrink(struct sl_packet *p, uint32_t n)
+{
+	if (p->end - p->data < (ptrdiff_t)n)
+		return false;
+	p->data += n;
+	p->length -= n;
+	return true;
+}
+
 SL_INLINE bool sl_seam_cut(struct sl_packet *p, uint32_t length)
 {
 	if (p->end - p->data < (ptrdiff_t)length)

@@ -243,6 +243,12 @@ SL_INLINE bool sl_seam_grow(struct sl_packet *p, uint32_t n)
 	return false;
 }
 
+SL_INLINE bool sl_seam_shrink(struct sl_packet *p, uint32_t n)
+{
+	(void)p, (void)n;
+	return false;
+}
+
 SL_INLINE bool sl_seam_cut(struct sl_packet *p, uint32_t length)
 {
 	(void)p, (void)length;
