@@ -337,13 +337,13 @@ SL_INLINE uint32_t sl_limit_check_one(const struct sl_tables *t,
 }
 
 /* live: the caller's bank. */
-__attribute__((noinline)) uint32_t sl_service_range_global(uint64_t q0, uint64_t q1,
-							   uint32_t endpoint, uint32_t live)
+__attribute__((noinline)) uint32_t sl_service_search_global(uint64_t q0, uint64_t q1,
+							    uint32_t endpoint, uint32_t live)
 {
 	union sl_addr vip = { .q = { q0, q1 } };
 	struct sl_tables t;
 
-	return sl_tables_snapshot_bank(&t, live & 1, 0) ? sl_service_range_impl(&t, &vip, endpoint)
+	return sl_tables_snapshot_bank(&t, live & 1, 0) ? sl_service_search_impl(&t, &vip, endpoint)
 							: ~0u;
 }
 
@@ -358,10 +358,36 @@ __attribute__((noinline)) uint32_t sl_reply_range_global(uint64_t q0, uint64_t q
 		       : ~0u;
 }
 
-SL_INLINE uint32_t sl_service_range(const struct sl_tables *t, const union sl_addr *vip,
-				    uint32_t endpoint)
+__attribute__((noinline)) uint64_t sl_snat_source_global(uint32_t index, uint64_t key)
 {
-	return sl_service_range_global(vip->q[0], vip->q[1], endpoint, t->live);
+	return sl_snat_source_impl(NULL, index, key);
+}
+
+SL_INLINE uint64_t sl_snat_source(const struct sl_tables *t, uint32_t index, uint64_t key)
+{
+	(void)t;
+	return sl_snat_source_global(index, key);
+}
+
+__attribute__((noinline)) uint64_t sl_vip_source_global(uint64_t source, uint64_t q0, uint64_t q1)
+{
+	union sl_addr vip = { .q = { q0, q1 } };
+	struct sl_tables t = { .root = sl_map_at(root, 0) };
+
+	return sl_vip_source_impl(&t, source, &vip);
+}
+
+SL_INLINE uint64_t sl_vip_source(const struct sl_tables *t, uint64_t source,
+				 const union sl_addr *vip)
+{
+	(void)t;
+	return sl_vip_source_global(source, vip->q[0], vip->q[1]);
+}
+
+SL_INLINE uint32_t sl_service_search(const struct sl_tables *t, const union sl_addr *vip,
+				     uint32_t endpoint)
+{
+	return sl_service_search_global(vip->q[0], vip->q[1], endpoint, t->live);
 }
 
 SL_INLINE uint32_t sl_reply_range(const struct sl_tables *t, const union sl_addr *backend,

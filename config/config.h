@@ -164,10 +164,11 @@ enum sl_config_mss {
 
 struct sl_config_service {
 	char name[SL_NAME_MAX];
-	union sl_addr vip;
-	uint8_t protocol;   /* IPPROTO_TCP, IPPROTO_UDP */
-	uint16_t port;	    /* host order; of a range the first */
-	uint16_t last_port; /* of a range the last; else `port` or 0 */
+	union sl_addr vip;     /* of a prefix the first address */
+	uint8_t vip_host_bits; /* of a prefix the bits after it; 0: one address */
+	uint8_t protocol;      /* IPPROTO_TCP, IPPROTO_UDP */
+	uint16_t port;	       /* host order; of a range the first */
+	uint16_t last_port;    /* of a range the last; else `port` or 0 */
 	char scheduler[SL_NAME_MAX];
 	enum sl_mode mode;
 	struct sl_config_source source;	 /* for tunnels to IPv4 backends; ::0: none */
@@ -331,12 +332,21 @@ static inline uint16_t sl_config_backend_port(const struct sl_config_service *se
 	return sl_config_is_range(service) ? 0 : service->port;
 }
 
+static inline bool sl_config_same_vip(const struct sl_config_service *a,
+				      const struct sl_config_service *b)
+{
+	return sl_addr_equal(&a->vip, &b->vip) && a->vip_host_bits == b->vip_host_bits;
+}
+
+/* Whether the VIP is this address, or has it. */
+bool sl_config_vip_has(const struct sl_config_service *service, const union sl_addr *addr);
+
 /* Whether both are the same service, perhaps with another number of ports. */
 static inline bool sl_config_same_service(const struct sl_config_service *a,
 					  const struct sl_config_service *b)
 {
 	return a->protocol == b->protocol && a->port == b->port &&
-	       sl_config_is_range(a) == sl_config_is_range(b) && sl_addr_equal(&a->vip, &b->vip);
+	       sl_config_is_range(a) == sl_config_is_range(b) && sl_config_same_vip(a, b);
 }
 
 /* Whether the service's mode allows a backend with this address, or this port. 0, or -EINVAL with a
@@ -362,5 +372,9 @@ int sl_server_id_clash(const struct sl_server_id *id, const char *name,
 /* "198.51.100.7" or "2001:db8::1". */
 #define SL_ADDR_TEXT 46
 const char *sl_addr_format(const union sl_addr *addr, char text[SL_ADDR_TEXT]);
+
+/* "203.0.113.10", or "203.0.113.0/24". */
+#define SL_VIP_TEXT (SL_ADDR_TEXT + 4)
+const char *sl_vip_format(const struct sl_config_service *service, char text[SL_VIP_TEXT]);
 
 #endif

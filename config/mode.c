@@ -162,9 +162,17 @@ static int check_mss(struct sl_reader *r, struct sl_config_service *service,
 int sl_mode_check(struct sl_reader *r, struct sl_config_service *service, config_setting_t *setting)
 {
 	int err = check_sources(r, service, setting);
+	char vip[SL_VIP_TEXT];
 
 	if (err)
 		return err;
+	if (service->vip_host_bits && service->mode == SL_MODE_NAT)
+		return sl_fail_in(
+			r, setting, "mode",
+			"\"nat\" and a prefix as VIP (%s) don't go together: nothing in a reply "
+			"tells which of its addresses the client has called; give \"fullnat\" with "
+			"a pool, or \"direct\", \"ipip\" or \"gue\"",
+			sl_vip_format(service, vip));
 	for (size_t i = 0; i < service->n_limits && !sl_config_translates(service->mode); i++)
 		if (service->limit[i].direction == SL_FROM_BACKEND)
 			return sl_fail_in(

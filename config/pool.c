@@ -194,19 +194,29 @@ int sl_snat_pool_check(struct sl_reader *r, const struct sl_config_service *serv
 		       config_setting_t *setting)
 {
 	const struct sl_config_snat_pool *pool;
-	char text[SL_ADDR_TEXT];
+	char text[SL_VIP_TEXT], addr[SL_ADDR_TEXT];
 
-	sl_addr_format(&service->vip, text);
+	sl_vip_format(service, text);
 	if (pool_of(r->config, r->config->n_pools, &service->vip))
 		return sl_fail_in(r, setting, "vip", "%s is in pool \"%s\"; give another address",
 				  text,
 				  pool_of(r->config, r->config->n_pools, &service->vip)->name);
+	for (size_t i = 0; i < r->config->n_pools; i++) {
+		pool = &r->config->pool[i];
+		for (uint32_t k = 0; k < pool->n; k++)
+			if (sl_config_vip_has(service, &pool->addr[k]))
+				return sl_fail_in(r, setting, "vip",
+						  "%s has %s, which is in pool \"%s\"; give "
+						  "another prefix, or the pool other addresses",
+						  text, sl_addr_format(&pool->addr[k], addr),
+						  pool->name);
+	}
 	for (size_t i = 0; i < service->n_backends; i++) {
 		pool = pool_of(r->config, r->config->n_pools, &service->backend[i].addr);
 		if (pool)
 			return sl_fail_in(r, setting, "backends",
 					  "%s is in pool \"%s\"; give the backend's own address",
-					  sl_addr_format(&service->backend[i].addr, text),
+					  sl_addr_format(&service->backend[i].addr, addr),
 					  pool->name);
 	}
 	if (service->mode != SL_MODE_FULLNAT)

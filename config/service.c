@@ -105,6 +105,35 @@ static int read_ports(struct sl_reader *r, const struct sl_field *field, config_
 	return 0;
 }
 
+enum { VIP_SHORTEST4 = 8, VIP_SHORTEST6 = 16 };
+
+/* An address, or a prefix. */
+static int read_vip(struct sl_reader *r, const struct sl_field *field, config_setting_t *setting,
+		    void *record)
+{
+	struct sl_config_service *service = record;
+	struct sl_config_next_hop prefix = { 0 };
+	char addr[SL_ADDR_TEXT], why[SL_ERROR_MAX];
+	uint32_t shortest;
+	bool four;
+	int err;
+
+	if (!strchr(config_setting_get_string(setting), '/'))
+		return sl_read_address(r, field, setting, record);
+	err = sl_read_prefix(r, field, setting, &prefix);
+	if (err)
+		return err;
+	if (sl_config_parse_addr(sl_addr_format(&prefix.prefix, addr), &service->vip, why))
+		return sl_fail(r, setting, "%s", why);
+	four = sl_addr_is4(&service->vip);
+	shortest = four ? VIP_SHORTEST4 : VIP_SHORTEST6;
+	if (prefix.length < (four ? 96 : 0) + shortest)
+		return sl_fail(r, setting, "/%u is too short for a VIP; give /%u or longer",
+			       prefix.length - (four ? 96 : 0), shortest);
+	service->vip_host_bits = (uint8_t)(128 - prefix.length);
+	return 0;
+}
+
 static const struct sl_word protocols[] = {
 	{ "tcp", IPPROTO_TCP },
 	{ "udp", IPPROTO_UDP },
@@ -123,7 +152,7 @@ static const struct sl_word flows[] = { { "auto", false }, { "none", true }, { N
 static const struct sl_field service_fields[] = {
 	{ "name", SL_STRING, sl_read_name, "name = \"web\";", .required = true,
 	  SL_MEMBER(sl_config_service, name) },
-	{ "vip", SL_STRING, sl_read_address, "vip = \"203.0.113.10\";", .required = true,
+	{ "vip", SL_STRING, read_vip, "vip = \"203.0.113.10\";", .required = true,
 	  SL_MEMBER(sl_config_service, vip) },
 	{ "protocol", SL_STRING, sl_read_word, "protocol = \"tcp\";", .required = true,
 	  SL_MEMBER(sl_config_service, protocol), .words = protocols },
@@ -179,10 +208,12 @@ static int check_backend(struct sl_reader *r, const struct sl_config_service *se
 	sl_addr_format(&backend->addr, addr);
 	if (sl_mode_check_addr(service, &backend->addr, why))
 		return sl_fail_in(r, setting, "address", "%s", why);
-	if (sl_addr_equal(&backend->addr, &service->vip))
+	if (sl_config_vip_has(service, &backend->addr))
 		return sl_fail_in(r, setting, "address",
-				  "%s is the VIP itself; give the backend's "
-				  "own address",
+				  service->vip_host_bits ? "%s is in the VIP's prefix; give the "
+							   "backend an address outside of it"
+							 : "%s is the VIP itself; give the "
+							   "backend's own address",
 				  addr);
 	if (sl_mode_check_port(service, backend->port, why))
 		return sl_fail_in(r, setting, "port", "%s", why);
@@ -379,6 +410,8 @@ static int same_service(const void *a, const void *b)
 	int sign = memcmp(&left->vip, &right->vip, sizeof(left->vip));
 
 	if (!sign)
+		sign = left->vip_host_bits - right->vip_host_bits;
+	if (!sign)
 		sign = left->protocol - right->protocol;
 	if (!sign)
 		sign = sl_config_is_range(left) - sl_config_is_range(right);
@@ -398,7 +431,7 @@ static int check_ranges(struct sl_reader *r, const struct sl_config *config)
 			const struct sl_config_service *other = &config->service[k];
 
 			if (!sl_config_is_range(other) || other->protocol != service->protocol ||
-			    !sl_addr_equal(&other->vip, &service->vip))
+			    !sl_config_same_vip(other, service))
 				continue;
 			sl_where(r, other->setting, here, where);
 			if (other->port <= service->last_port && service->port <= other->last_port)
@@ -417,10 +450,35 @@ static int check_ranges(struct sl_reader *r, const struct sl_config *config)
 	return 0;
 }
 
+/* Each length costs a look-up of every packet that no other service has. */
+static int check_vip_lengths(struct sl_reader *r, const struct sl_config *config)
+{
+	bool seen[2][128] = { 0 };
+	uint32_t n[2] = { 0 };
+
+	for (size_t i = 0; i < config->n_services; i++) {
+		const struct sl_config_service *service = &config->service[i];
+		bool four = sl_addr_is4(&service->vip);
+
+		if (!service->vip_host_bits || seen[four][service->vip_host_bits])
+			continue;
+		seen[four][service->vip_host_bits] = true;
+		if (++n[four] > SL_VIP_LENGTHS)
+			return sl_fail_in(
+				r, service->setting, "vip",
+				"/%d is prefix length number %u of %s VIPs; there is room "
+				"for %d different ones, spell it as prefixes of a length "
+				"that is used",
+				(four ? 32 : 128) - service->vip_host_bits, n[four],
+				four ? "IPv4" : "IPv6", SL_VIP_LENGTHS);
+	}
+	return 0;
+}
+
 static int check_services(struct sl_reader *r, const struct sl_config *config)
 {
 	const struct sl_config_service *service;
-	char where[SL_WHERE_TEXT], vip[SL_ADDR_TEXT];
+	char where[SL_WHERE_TEXT], vip[SL_VIP_TEXT];
 	const config_setting_t *here;
 	size_t first, second;
 	int err;
@@ -446,10 +504,12 @@ static int check_services(struct sl_reader *r, const struct sl_config *config)
 		return sl_fail_in(r, here, "vip",
 				  "%s %s port %u is service \"%s\" on %s already; "
 				  "change one of the three",
-				  sl_addr_format(&service->vip, vip),
+				  sl_vip_format(service, vip),
 				  service->protocol == IPPROTO_TCP ? "tcp" : "udp", service->port,
 				  config->service[first].name, where);
 	}
+	if (!err)
+		err = check_vip_lengths(r, config);
 	return err ? err : check_ranges(r, config);
 }
 

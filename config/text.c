@@ -78,6 +78,26 @@ const char *sl_addr_format(const union sl_addr *addr, char text[SL_ADDR_TEXT])
 	return inet_ntop(AF_INET6, addr->b, text, SL_ADDR_TEXT);
 }
 
+const char *sl_vip_format(const struct sl_config_service *service, char text[SL_VIP_TEXT])
+{
+	int most = sl_addr_is4(&service->vip) ? 32 : 128;
+	char addr[SL_ADDR_TEXT];
+
+	sl_addr_format(&service->vip, addr);
+	snprintf(text, SL_VIP_TEXT, service->vip_host_bits ? "%s/%d" : "%s", addr,
+		 most - service->vip_host_bits);
+	return text;
+}
+
+bool sl_config_vip_has(const struct sl_config_service *service, const union sl_addr *addr)
+{
+	uint32_t length = 128u - service->vip_host_bits, bytes = length / 8;
+	uint8_t mask = (uint8_t)(0xff00u >> length % 8);
+
+	return memcmp(&service->vip, addr, bytes) == 0 &&
+	       (bytes == sizeof(*addr) || !((service->vip.b[bytes] ^ addr->b[bytes]) & mask));
+}
+
 int sl_config_parse_name(const char *text, char name[SL_NAME_MAX], char error[SL_ERROR_MAX])
 {
 	size_t len = strlen(text), good = 0;

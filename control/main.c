@@ -180,11 +180,13 @@ static void announce_vips(struct sl_control *c)
 static void follow_vips(struct sl_control *c)
 {
 	union sl_addr *vips = calloc(c->model->n + 1, sizeof(*vips));
+	size_t n = 0;
 
 	for (size_t i = 0; vips && i < c->model->n; i++)
-		vips[i] = c->model->service[i]->conf.vip;
+		if (!c->model->service[i]->conf.vip_host_bits) /* nobody is to ask for others */
+			vips[n++] = c->model->service[i]->conf.vip;
 	if (vips)
-		sl_multicast_follow(&c->config, c->net, vips, c->model->n);
+		sl_multicast_follow(&c->config, c->net, vips, n);
 	free(vips);
 }
 

@@ -180,9 +180,10 @@ static int check_new_backend(struct sl_control *c, const struct sl_model_service
 
 	sl_addr_format(&conf->addr, addr);
 	for (size_t i = 0; i < c->model->n; i++) {
-		if (!sl_addr_equal(&c->model->service[i]->conf.vip, &conf->addr))
+		if (!sl_config_vip_has(&c->model->service[i]->conf, &conf->addr))
 			continue;
-		snprintf(error, SL_ERROR_MAX, "address: %s is the VIP of service %s", addr,
+		snprintf(error, SL_ERROR_MAX, "address: %s is %s VIP of service %s", addr,
+			 c->model->service[i]->conf.vip_host_bits ? "in the" : "the",
 			 c->model->service[i]->conf.name);
 		return -EINVAL;
 	}

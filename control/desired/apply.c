@@ -203,18 +203,24 @@ static int check_pool(const struct sl_config_service *was, const struct sl_confi
 static int check_vip(const struct sl_control *c, const struct sl_config_service *conf,
 		     char error[SL_ERROR_MAX])
 {
-	char vip[SL_ADDR_TEXT], place[SL_PATH_MAX + 32] = "";
+	char vip[SL_VIP_TEXT], addr[SL_ADDR_TEXT], place[SL_PATH_MAX + 32] = "";
+	const union sl_addr *own;
 
-	if (conf->shared_vip || !c->net || !sl_net_is_own(c->net, &conf->vip))
+	if (conf->shared_vip || !c->net)
+		return 0;
+	own = sl_net_own_in(c->net, &conf->vip, 128u - conf->vip_host_bits);
+	if (!own)
 		return 0;
 	if (conf->line)
 		snprintf(place, sizeof(place), "%s:%d: ", c->file, conf->line);
 	snprintf(error, SL_ERROR_MAX,
-		 "%sservice %s: vip %s is an address of the gateway itself, whose other ports (ssh "
-		 "too) and ping would be cut off; take it off the interface (`ip addr`), give "
+		 "%sservice %s: vip %s %s an address of the gateway itself%s%s, whose other ports "
+		 "(ssh too) and ping would be cut off; take it off the interface (`ip addr`), give "
 		 "another, or write shared_vip = true, which leaves to the kernel what is for no "
 		 "service",
-		 place, conf->name, sl_addr_format(&conf->vip, vip));
+		 place, conf->name, sl_vip_format(conf, vip), conf->vip_host_bits ? "has" : "is",
+		 conf->vip_host_bits ? ", " : "",
+		 conf->vip_host_bits ? sl_addr_format(own, addr) : "");
 	return -EINVAL;
 }
 

@@ -92,6 +92,15 @@ static void want_exception(struct sl_effective_limits *w, const struct sl_config
 		w->left_out++;
 		return;
 	}
+	if (l->limit.scope == SL_SCOPE_FLOW && conf->vip_host_bits &&
+	    conf->mode == SL_MODE_FULLNAT) {
+		snprintf(w->why, sizeof(w->why),
+			 "a flow of mode \"fullnat\" can't have a rate of its own where the VIP is "
+			 "a "
+			 "prefix: client and port don't name one");
+		w->left_out++;
+		return;
+	}
 	while (i < w->n && !sl_live_limit_belongs(&w->limit[i], l))
 		i++;
 	base.rate = base.burst = 0;

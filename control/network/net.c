@@ -248,6 +248,23 @@ bool sl_net_is_own(const struct sl_net *net, const union sl_addr *addr)
 	return route && route->kind == SL_ROUTE_LOCAL;
 }
 
+const union sl_addr *sl_net_own_in(const struct sl_net *net, const union sl_addr *prefix,
+				   uint32_t length)
+{
+	uint32_t bytes = length / 8;
+	uint8_t mask = (uint8_t)(0xff00u >> length % 8);
+
+	for (size_t i = 0; i < net->table.n; i++) {
+		const struct sl_route *r = &net->table.route[i];
+
+		if (r->kind == SL_ROUTE_LOCAL && r->length == 128 &&
+		    memcmp(&r->prefix, prefix, bytes) == 0 &&
+		    (bytes == sizeof(*prefix) || !((r->prefix.b[bytes] ^ prefix->b[bytes]) & mask)))
+			return &r->prefix;
+	}
+	return NULL;
+}
+
 void sl_net_next_hop(struct sl_net *net, const union sl_addr *addr, struct sl_next_hop *hop)
 {
 	const struct sl_route *route = sl_table_find(&net->table, addr);

@@ -113,6 +113,10 @@ void sl_net_configured(struct sl_net *net);
 /* Whether it is an address of the gateway itself, at a port or anywhere, or a broadcast one. */
 bool sl_net_is_own(const struct sl_net *net, const union sl_addr *addr);
 
+/* An own address within a prefix (its length in the 16-byte form); NULL: there is none. */
+const union sl_addr *sl_net_own_in(const struct sl_net *net, const union sl_addr *prefix,
+				   uint32_t length);
+
 void sl_net_next_hop(struct sl_net *net, const union sl_addr *addr, struct sl_next_hop *hop);
 
 /* The records for the engines' route bank, longest prefix first, then by address. Returns how

@@ -220,20 +220,29 @@ static const struct named *first(const struct named *list, size_t n, const struc
 	return low < n && by_endpoint(&list[low], key) == 0 ? &list[low] : NULL;
 }
 
-/* The same for a range of ports, whose keys have no port. */
-static const struct named *first_range(const struct sl_names *names, const struct named *key)
+/* The same for services with a range of ports or a prefix as VIP, whose keys have neither port nor
+ * address: as core/find.h has it, the longest prefix, and there the port itself before a range. */
+static const struct named *first_wide(const struct sl_names *names, const struct named *key)
 {
 	uint16_t port = sl_ntohs((sl_be16)(uint16_t)key->endpoint);
+	const struct sl_config_service *best = NULL;
+	const struct named *found = NULL;
 
 	for (size_t i = 0; i < names->n_services; i++) {
 		const struct sl_config_service *of = names->of[names->service[i].service];
+		bool range = sl_config_is_range(of);
 
-		if (sl_config_is_range(of) && sl_addr_equal(&of->vip, &key->addr) &&
-		    of->protocol == (uint8_t)(key->endpoint >> 16) && of->port <= port &&
-		    port <= of->last_port)
-			return &names->service[i];
+		if (!sl_config_vip_has(of, &key->addr) ||
+		    of->protocol != (uint8_t)(key->endpoint >> 16) ||
+		    (range ? port < of->port || port > of->last_port : port != of->port))
+			continue;
+		if (best && (of->vip_host_bits > best->vip_host_bits ||
+			     (of->vip_host_bits == best->vip_host_bits && range)))
+			continue;
+		best = of;
+		found = &names->service[i];
 	}
-	return NULL;
+	return found;
 }
 
 /* A key without its port. */
@@ -279,8 +288,8 @@ static const struct named *bound_reply(const struct sl_names *names,
 	struct named key = { .addr = sent.src, .endpoint = sent.src_endpoint };
 	const struct named *service = first(names->service, names->n_services, &key, by_endpoint);
 
-	if (!service)
-		service = first_range(names, &key);
+	if (!service || names->of[service->service]->vip_host_bits)
+		service = first_wide(names, &key);
 	if (!service || names->of[service->service]->mode != SL_MODE_FULLNAT)
 		return NULL;
 	key = (struct named){ .addr = before->src,
@@ -334,8 +343,8 @@ static struct sl_subject of_flow(const struct sl_names *names, const struct sl_n
 	const struct named *found;
 
 	found = first(names->service, names->n_services, &key, by_endpoint);
-	if (!found)
-		found = first_range(names, &key);
+	if (!found || names->of[found->service]->vip_host_bits)
+		found = first_wide(names, &key);
 	if (found) {
 		subject.service = found->name;
 		if (reason != SL_REASON_to_backend && reason != SL_REASON_icmp_to_backend)

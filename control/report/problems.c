@@ -123,17 +123,17 @@ static void full_table(bool is_ipv6, char text[SL_ERROR_MAX])
 /* It came after the service did: what serves isn't stopped for that. */
 static void vip_problems(const struct sl_control *c, json_t *list)
 {
-	char text[SL_ADDR_TEXT];
+	char text[SL_VIP_TEXT];
 
 	for (size_t i = 0; i < c->model->n; i++) {
 		const struct sl_config_service *s = &c->model->service[i]->conf;
 
-		if (!s->shared_vip && sl_net_is_own(c->net, &s->vip))
+		if (!s->shared_vip && sl_net_own_in(c->net, &s->vip, 128u - s->vip_host_bits))
 			problem(list,
-				"service %s: its VIP %s is an address of the gateway itself: what "
+				"service %s: its VIP %s %s an address of the gateway itself: what "
 				"is for no service of it (ssh, ping) doesn't reach the kernel, "
 				"unless the service has shared_vip = true",
-				s->name, sl_addr_format(&s->vip, text));
+				s->name, sl_vip_format(s, text), s->vip_host_bits ? "has" : "is");
 	}
 }
 

@@ -92,7 +92,7 @@ json_t *sl_report_service(const struct sl_control *c, const struct sl_model_serv
 {
 	struct sl_service_counters counters = sl_stats_service(c, s->id);
 	struct sl_backend_counters sum = { 0 };
-	char vip[SL_ADDR_TEXT];
+	char vip[SL_VIP_TEXT];
 	int backends, ready;
 	json_t *o;
 
@@ -112,7 +112,7 @@ json_t *sl_report_service(const struct sl_control *c, const struct sl_model_serv
 	o = json_pack(
 		"{s:s, s:s, s:s, s:i, s:i, s:s, s:s, s:I, s:I, s:i, s:i, s:I, s:I, s:I, s:I, s:I, "
 		"s:I, s:I, s:I, s:I, s:I, s:I}",
-		"name", s->conf.name, "vip", sl_addr_format(&s->conf.vip, vip), "protocol",
+		"name", s->conf.name, "vip", sl_vip_format(&s->conf, vip), "protocol",
 		protocol_text(s->conf.protocol), "port", (int)s->conf.port, "last_port",
 		(int)s->conf.last_port, "scheduler", s->conf.scheduler, "mode",
 		sl_config_mode_text(s->conf.mode), "table_size", (json_int_t)s->conf.table_size,
@@ -299,13 +299,13 @@ static json_t *services_of(const struct sl_control *c)
 
 	for (size_t i = 0; i < c->model->n; i++) {
 		const struct sl_model_service *s = c->model->service[i];
-		char vip[SL_ADDR_TEXT];
+		char vip[SL_VIP_TEXT];
 		int backends, ready;
 
 		count_states(s, &backends, &ready);
 		json_array_append_new(
 			list, json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:i}", "name", s->conf.name,
-					"vip", sl_addr_format(&s->conf.vip, vip), "protocol",
+					"vip", sl_vip_format(&s->conf, vip), "protocol",
 					protocol_text(s->conf.protocol), "port", (int)s->conf.port,
 					"last_port", (int)s->conf.last_port, "backends", backends,
 					"ready", ready));

@@ -92,13 +92,26 @@ static uint8_t adopt_affinity(const struct sl_service *record)
 	return (uint8_t)(32 - __builtin_popcount((uint32_t)record->ignore4));
 }
 
+/* Of a prefix, the bits after it. */
+static uint8_t adopt_host_bits(const struct sl_control *c, const struct sl_service *record)
+{
+	const struct sl_root *root = sl_store_root(&c->store);
+	const struct sl_bank *bank = &root->bank[root->generation & 1];
+	uint32_t index = sl_endpoint_prefix_index(record->endpoint);
+
+	if (!index || index > SL_VIP_LENGTHS)
+		return 0;
+	return (uint8_t)(128 - bank->vip_lengths[!sl_addr_is4(&record->vip)][index - 1]);
+}
+
 static int adopt_service(struct sl_control *c, struct sl_model *m, const struct sl_service *record)
 {
 	const struct sl_backend *backend = c->store.base[SL_ARRAY_backends];
 	struct sl_config_service conf = { .vip = record->vip,
+					  .vip_host_bits = adopt_host_bits(c, record),
 					  .protocol = (uint8_t)(record->endpoint >> 16),
-					  .port = sl_ntohs((sl_be16)record->slot_endpoint),
-					  .last_port = sl_ntohs((sl_be16)record->slot_endpoint),
+					  .port = record->first_port,
+					  .last_port = record->first_port,
 					  .mode = record->mode,
 					  .affinity = adopt_affinity(record),
 					  .track_all = record->flags & SL_SERVICE_TRACK,

@@ -28,7 +28,7 @@ struct gathered {
 	size_t mask;	/* of `seen` */
 	size_t size;	/* of a record */
 	size_t n;
-	uint32_t ranges;      /* of ports, among services */
+	uint32_t wide;	      /* services with a range of ports, or a prefix as VIP */
 	bool insert_failures; /* an address has more of them than SL_RANGES */
 };
 
@@ -65,14 +65,52 @@ static size_t seen_at(const struct gathered *g, const union sl_addr *addr, uint3
 }
 
 /* The next that is free of the ranges that an address has. */
-static uint32_t range_endpoint(struct gathered *g, const union sl_addr *addr, uint8_t protocol)
+static uint32_t range_endpoint(struct gathered *g, const union sl_addr *addr, uint8_t protocol,
+			       uint32_t prefix)
 {
 	uint32_t n = 0;
 
-	while (g->seen[seen_at(g, addr, sl_endpoint_range(n, protocol))])
+	while (g->seen[seen_at(g, addr, prefix | sl_endpoint_range(n, protocol))])
 		n++;
 	g->insert_failures |= n >= SL_RANGES;
-	return sl_endpoint_range(n, protocol);
+	return prefix | sl_endpoint_range(n, protocol);
+}
+
+/* What a prefix adds to the keys of its VIP: the index of its length. */
+static uint32_t prefix_key(const struct sl_bank *bank, const struct sl_config_service *conf)
+{
+	const uint8_t *lengths = bank->vip_lengths[!sl_addr_is4(&conf->vip)];
+
+	for (uint32_t i = 0; conf->vip_host_bits && i < SL_VIP_LENGTHS; i++)
+		if (lengths[i] == 128 - conf->vip_host_bits)
+			return sl_endpoint_prefix(0, i);
+	return 0;
+}
+
+/* The prefix lengths of VIPs, the longest first. False: there are more than fit. */
+static bool list_vip_lengths(struct sl_bank *bank, const struct sl_model *m)
+{
+	memset(bank->vip_lengths, 0xff, sizeof(bank->vip_lengths));
+	for (size_t i = 0; i < m->n; i++) {
+		const struct sl_config_service *conf = &m->service[i]->conf;
+		uint8_t *at = bank->vip_lengths[!sl_addr_is4(&conf->vip)];
+		uint8_t length = (uint8_t)(128 - conf->vip_host_bits), next;
+		uint32_t k = 0;
+
+		if (!conf->vip_host_bits)
+			continue;
+		while (k < SL_VIP_LENGTHS && at[k] != 0xff && at[k] > length)
+			k++;
+		if (k < SL_VIP_LENGTHS && at[k] == length)
+			continue;
+		if (at[SL_VIP_LENGTHS - 1] != 0xff)
+			return false;
+		for (; length != 0xff; length = next) {
+			next = at[k];
+			at[k++] = length;
+		}
+	}
+	return true;
 }
 
 /* Of several records under one key the first counts. Every record begins with its address, so the
@@ -90,25 +128,28 @@ static void gather(struct gathered *g, const void *record, uint32_t what)
 	g->key[g->n++].what = what;
 }
 
-static void gather_service(struct gathered *g, const struct sl_model_service *s)
+static void gather_service(struct gathered *g, const struct sl_bank *bank,
+			   const struct sl_model_service *s)
 {
+	uint32_t prefix = prefix_key(bank, &s->conf);
 	const struct sl_scheduler *scheduler = sl_scheduler_find(s->conf.scheduler);
-	struct sl_service r = { .vip = s->conf.vip,
-				.endpoint = sl_endpoint(sl_htons(s->conf.port), s->conf.protocol),
-				.slot_endpoint =
-					sl_endpoint(sl_htons(s->conf.port), s->conf.protocol),
-				.first_port = s->conf.port,
-				.last_port = s->conf.last_port,
-				.id = s->id,
-				.n_backends = (uint16_t)s->n,
-				.slots = s->slots->at,
-				.slot_mask = s->conf.table_size - 1,
-				.backends = s->backends->at,
-				.mode = (uint8_t)s->conf.mode,
-				.pick = scheduler ? scheduler->pick : SL_PICK_HASH,
-				.flags = sl_limit_records_flags(s),
-				.limits = s->limits ? s->limits->at : 0,
-				.n_limits = (uint8_t)s->n_limits };
+	struct sl_service r = {
+		.vip = s->conf.vip,
+		.endpoint = prefix | sl_endpoint(sl_htons(s->conf.port), s->conf.protocol),
+		.slot_endpoint = sl_endpoint(sl_htons(s->conf.port), s->conf.protocol),
+		.first_port = s->conf.port,
+		.last_port = s->conf.last_port,
+		.id = s->id,
+		.n_backends = (uint16_t)s->n,
+		.slots = s->slots->at,
+		.slot_mask = s->conf.table_size - 1,
+		.backends = s->backends->at,
+		.mode = (uint8_t)s->conf.mode,
+		.pick = scheduler ? scheduler->pick : SL_PICK_HASH,
+		.flags = sl_limit_records_flags(s),
+		.limits = s->limits ? s->limits->at : 0,
+		.n_limits = (uint8_t)s->n_limits
+	};
 
 	if (s->conf.affinity && sl_addr_is4(&s->conf.vip)) {
 		r.ignore_port = (sl_be16)UINT16_MAX;
@@ -126,15 +167,15 @@ static void gather_service(struct gathered *g, const struct sl_model_service *s)
 		r.flags |= SL_SERVICE_REJECTS;
 	if (sl_config_is_range(&s->conf)) {
 		r.flags |= SL_SERVICE_RANGE;
-		r.endpoint = range_endpoint(g, &r.vip, s->conf.protocol);
-		g->ranges++;
+		r.endpoint = range_endpoint(g, &r.vip, s->conf.protocol, prefix);
 	}
+	g->wide += r.flags & SL_SERVICE_RANGE || prefix;
 	if (s->server_ids) {
 		r.flags |= SL_SERVICE_QUIC;
 		r.server_ids = sl_server_ids_record(s);
 	}
 	if (s->pool) {
-		r.flags |= SL_SERVICE_FULLNAT;
+		r.flags |= SL_SERVICE_FULLNAT | (prefix ? SL_SERVICE_VIP_KEYS : 0);
 		r.pool = s->pool->at;
 	}
 	gather(g, &r, r.endpoint);
@@ -154,18 +195,20 @@ static void gather_pool(struct gathered *g, const struct sl_control *c,
 }
 
 static void gather_services(struct gathered *g, const struct sl_control *c,
-			    const struct sl_model *m)
+			    const struct sl_bank *bank, const struct sl_model *m)
 {
 	for (size_t i = 0; i < m->n; i++) {
 		const struct sl_config_service *conf = &m->service[i]->conf;
-		struct sl_service vip = { .vip = conf->vip, .flags = SL_SERVICE_VIP };
+		struct sl_service vip = { .vip = conf->vip,
+					  .endpoint = prefix_key(bank, conf),
+					  .flags = SL_SERVICE_VIP };
 
 		if (conf->vip_rejects)
 			vip.flags |= SL_SERVICE_REJECTS;
 		if (conf->shared_vip)
 			vip.flags |= SL_SERVICE_SHARED;
-		gather_service(g, m->service[i]);
-		gather(g, &vip, 0);
+		gather_service(g, bank, m->service[i]);
+		gather(g, &vip, vip.endpoint);
 		gather_pool(g, c, &conf->pool);
 	}
 }
@@ -216,7 +259,7 @@ static void gather_replies(struct gathered *g, const struct sl_model_service *s,
 		r.last_port = s->conf.last_port;
 		if (has_range(g, &r, s->conf.protocol))
 			return;
-		r.endpoint = range_endpoint(g, &r.backend, s->conf.protocol);
+		r.endpoint = range_endpoint(g, &r.backend, s->conf.protocol, 0);
 	}
 	gather(g, &r, r.endpoint);
 }
@@ -232,8 +275,9 @@ static void gather_snat_pool_services(struct gathered *g, const struct sl_model_
 		.backends = s->backends->at,
 		.n_backends = (uint16_t)s->n,
 		.vip = s->conf.vip,
-		.flags = SL_SERVICE_LOOKUP | (sl_limit_records_flags(s) &
-					      (SL_SERVICE_ENTRY_FROM | SL_SERVICE_LIMIT_FROM)),
+		.flags = SL_SERVICE_LOOKUP | (s->conf.vip_host_bits ? SL_SERVICE_VIP_KEYS : 0) |
+			 (sl_limit_records_flags(s) &
+			  (SL_SERVICE_ENTRY_FROM | SL_SERVICE_LIMIT_FROM)),
 		.n_limits = (uint8_t)s->n_limits,
 		.protocol = s->conf.protocol,
 		.limits = s->limits ? s->limits->at : 0,
@@ -385,8 +429,10 @@ int sl_bank_build(struct sl_control *c, const struct sl_model *m, uint64_t gener
 	if (!err)
 		err = gather_init(&g[3], sizeof(struct sl_exception),
 				  sl_limits_count_exceptions(m));
+	if (!err && !list_vip_lengths(bank, m))
+		err = -EMLINK;
 	if (!err) {
-		gather_services(&g[0], c, m);
+		gather_services(&g[0], c, bank, m);
 		gather_reply_entry(&g[1], m);
 		gather_routes(&g[2], bank, m);
 		gather_exceptions(&g[3], m);
@@ -397,6 +443,10 @@ int sl_bank_build(struct sl_control *c, const struct sl_model *m, uint64_t gener
 			 "a backend is in more than %d services of a range of ports and the same "
 			 "protocol",
 			 SL_RANGES);
+	} else if (err == -EMLINK) {
+		snprintf(error, SL_ERROR_MAX,
+			 "VIPs have prefixes of more than %d different lengths of a family",
+			 SL_VIP_LENGTHS);
 	} else if (err) {
 		snprintf(error, SL_ERROR_MAX,
 			 "the tables have no place for %zu services, %zu backends, %zu routes and "
@@ -410,7 +460,7 @@ int sl_bank_build(struct sl_control *c, const struct sl_model *m, uint64_t gener
 		bank->replies = (uint32_t)g[1].n;
 		bank->routes = (uint32_t)g[2].n;
 		bank->ports = m->n_ports;
-		bank->ranges = g[0].ranges;
+		bank->wide = g[0].wide;
 		bank->engine = c->xdp_alone ? SL_ENGINE_XDP : engine_choice(&c->config.dataplane);
 		err = sl_hop_groups_build(c, m, generation);
 		for (int k = 0; k < KINDS; k++)

@@ -171,8 +171,17 @@ static uint32_t row_of(const struct sl_root *root, const struct sl_config_servic
 	       (conf->table_size - 1);
 }
 
-/* An entry names this backend: which slots disagree? Its own, where cur is another. An IPv6 source
- * is a digest, which doesn't tell the client, so with affinity any slot may be its own. Two
+/* Whether the slot of an entry's flow follows from its key: not where the source is a digest and
+ * the slot follows from the client instead. */
+static bool key_tells_slot(const struct sl_config_service *conf)
+{
+	if (conf->vip_host_bits && conf->mode == SL_MODE_FULLNAT)
+		return false;
+	return !conf->affinity || sl_addr_is4(&conf->vip);
+}
+
+/* An entry names this backend: which slots disagree? Its own, where cur is another. If the key
+ * doesn't tell the slot, any may be its own. Two
  * backends that are named are all that matters then: there is no slot with which neither disagrees.
  */
 static void disagree(struct sl_pass *p, struct found *found, uint64_t source, uint32_t backend)
@@ -182,7 +191,7 @@ static void disagree(struct sl_pass *p, struct found *found, uint64_t source, ui
 	const uint32_t *slots = sl_block_slots(blocks, service->slots->at);
 	uint32_t slot, n = service->conf.table_size;
 
-	if (!service->conf.affinity || sl_addr_is4(&service->conf.vip)) {
+	if (key_tells_slot(&service->conf)) {
 		slot = row_of(sl_store_root(&p->c->store), &service->conf, source);
 		if (sl_slot_cur(slots[slot]) != backend)
 			sl_bit_set(found->disagree, slot);

@@ -85,6 +85,21 @@ static inline uint32_t sl_endpoint_range(uint32_t n, uint8_t protocol)
 	return (n + 1) << 24 | (uint32_t)protocol << 16;
 }
 
+/* A VIP may be a prefix. The bank lists the prefix lengths of VIPs (root.h); the index of the
+ * length in that list is part of the key, beside port or range. */
+#define SL_VIP_LENGTHS 4 /* distinct ones, per family */
+
+static inline uint32_t sl_endpoint_prefix(uint32_t endpoint, uint32_t index)
+{
+	return endpoint | (index + 1) << 28;
+}
+
+/* The index in an endpoint + 1; 0: the VIP is one address. */
+static inline uint32_t sl_endpoint_prefix_index(uint32_t endpoint)
+{
+	return endpoint >> 28 & 7;
+}
+
 /* The endpoint of a key whose address isn't an address but a service id. No packet has this
  * protocol. */
 #define SL_ENDPOINT_ID 0xffff0000u

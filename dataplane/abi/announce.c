@@ -96,7 +96,7 @@ static bool read_vips(const struct sl_store *store, uint64_t generation, union s
 	if (!vip)
 		return false;
 	for (uint32_t i = 0; i < places; i++)
-		if (s[i].flags & SL_SERVICE_VIP)
+		if (s[i].flags & SL_SERVICE_VIP && !s[i].endpoint) /* a prefix is routed here */
 			vip[(*n)++] = s[i].vip;
 	__atomic_thread_fence(__ATOMIC_ACQUIRE); /* the records before the word that vouches */
 	if (seq & 1 || __atomic_load_n(&bank->seq, __ATOMIC_RELAXED) != seq ||

@@ -78,6 +78,14 @@ static inline uint64_t sl_hash_source(const union sl_addr *client, sl_be16 port,
 				   : sl_hash_source6(client, port, key);
 }
 
+/* The source in the key of a flow that a client has with one address of a prefix: its flows with
+ * the others are other flows. */
+static inline uint64_t sl_hash_source_vip(uint64_t source, const union sl_addr *vip,
+					  const uint64_t key[2])
+{
+	return sl_hash_mix(source, vip->q[0] * 0x9e3779b97f4a7c15ull ^ vip->q[1], key) >> 16;
+}
+
 /* The slot of an IPv4 flow. src and dst are as in the header; endpoint is the service's. */
 static inline uint32_t sl_hash_slot(sl_be32 src, sl_be16 sport, sl_be32 dst, uint32_t endpoint,
 				    const uint64_t key[2])

@@ -18,6 +18,8 @@
 
 #include <stdint.h>
 
+#include "address.h"
+
 #define SL_MAGIC       0x0031656369756c73ull /* "sluice1" */
 #define SL_ABI_VERSION 7
 
@@ -43,8 +45,10 @@ struct sl_bank {
 					      */
 	uint8_t lengths6[SL_PREFIX_LENGTHS];
 	uint32_t engine; /* enum sl_engine_choice */
-	uint32_t ranges; /* number of services that have a port range */
-	uint8_t pad[40];
+	uint32_t wide;	 /* number of services that an exact look-up misses: with a range of ports
+			  * or a prefix as VIP */
+	uint8_t vip_lengths[2][SL_VIP_LENGTHS]; /* of prefix VIPs, as above: IPv4, IPv6 */
+	uint8_t pad[32];
 } __attribute__((aligned(128)));
 
 struct sl_root {

@@ -41,13 +41,17 @@ enum sl_service_flags {
 	SL_SERVICE_FULLNAT = 4096,  /* mode is SL_MODE_FULLNAT, for readers of flags alone */
 	SL_SERVICE_POOL = 8192,	    /* of a bare address: it belongs to a SNAT pool (snat.h) */
 	SL_SERVICE_SHARED = 16384,  /* of a bare address: what is for no service is the kernel's */
+	SL_SERVICE_VIP_KEYS =
+		32768, /* full NAT of a prefix: flow keys depend on the VIP's address */
 };
 
 /* One service: VIP, protocol, and a port or a range of ports. Each VIP also has one record with
- * endpoint 0, for the bare address. */
+ * endpoint 0, for the bare address. A VIP is one address or all of a prefix; then the record has
+ * its first address, and sl_endpoint_prefix() the length. */
 struct sl_service {
 	union sl_addr vip;
-	uint32_t endpoint;   /* sl_endpoint(port, protocol); of a range sl_endpoint_range() */
+	uint32_t endpoint;   /* sl_endpoint(port, protocol); of a range sl_endpoint_range();
+			      * of a prefix also sl_endpoint_prefix() */
 	uint16_t id;	     /* from 1; stable while the service lives: part of flow keys */
 	uint16_t n_backends; /* records in its extent */
 	uint32_t slots;	     /* first block of its slots; of a SNAT pool's address its region */

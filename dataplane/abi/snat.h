@@ -4,7 +4,9 @@
  * Each address of a pool has a region: one word per port, 65,536 in all. The word is the key
  * (flow.h) of the flow that the port is mapped to, or 0. A reply is sent to an address and a port,
  * so one index leads to its flow, and the key tells the service and, for IPv4, the client. An IPv6
- * client lies in a second array at the same index.
+ * client lies in a second array at the same index. Where the VIP is a prefix, the key is a digest,
+ * and the second array has client and VIP. They are stored after the key, before the flow's packet
+ * is sent on; whoever maps the same flow stores the same.
  *
  * From a flow to its port there is a search. The flow's hash names some lines in the region of one
  * address, and a table of the pool names that address. Where a live flow isn't found there, the
@@ -47,11 +49,15 @@ struct sl_snat_line {
 #define SL_SNAT_BUSY	 (1ull << 63)
 #define SL_SNAT_BUSY_MAX (1000000000ull >> 2) /* in ticks: a writer that takes longer is dead */
 
-/* The IPv6 client of a mapping. */
+/* The client of a mapping, where the key doesn't tell it: of IPv6, or of a service whose VIP is a
+ * prefix. Then also the address that the client has called, without its first two bytes, which are
+ * the service record's. */
 struct sl_snat_client {
 	union sl_addr addr;
-	sl_be16 port;
-	uint8_t reserved[14];
+	union {
+		sl_be16 port;	   /* in place of the VIP's first two bytes */
+		union sl_addr vip; /* 0: not stored */
+	};
 } __attribute__((aligned(32)));
 
 /* A pool is an extent of table blocks: this record, then SL_SNAT_START_SLOTS slots that hold

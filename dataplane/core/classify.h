@@ -58,7 +58,8 @@ struct sl_lookup {
 	uint8_t reason;	      /* enum sl_reason */
 	uint8_t l3;
 	uint8_t l4;
-	/* IPv4: hash of the flow's key, or 0 if the service looks up no flows. IPv6: the key. */
+	/* Hash of the flow's key, or 0 if the service looks up no flows. IPv6, full NAT: the key.
+	 */
 	uint64_t hash;
 };
 
@@ -102,12 +103,6 @@ SL_INLINE uint32_t sl_route_find4(const struct sl_tables *t, sl_be32 dst)
 	return ~0u;
 }
 
-/* A mask for the first bits of half an address, as loaded. `bits` may be 0 or more than 64. */
-SL_INLINE uint64_t sl_half_mask(uint32_t bits)
-{
-	return bits >= 64 ? ~0ull : bits ? __builtin_bswap64(~0ull << (64 - bits)) : 0;
-}
-
 SL_INLINE uint32_t sl_route_find6_impl(const struct sl_tables *t, const union sl_addr *dst)
 {
 	const struct sl_bank *bank = sl_seam_bank(t);
@@ -119,8 +114,7 @@ SL_INLINE uint32_t sl_route_find6_impl(const struct sl_tables *t, const union sl
 
 		if (length > 128)
 			break;
-		prefix.q[0] = dst->q[0] & sl_half_mask(length);
-		prefix.q[1] = dst->q[1] & sl_half_mask(length > 64 ? length - 64 : 0);
+		prefix = sl_addr_prefix(dst, length);
 		index = sl_route_find_prefix(t, &prefix, length);
 		if (index != ~0u)
 			return index;
@@ -162,20 +156,20 @@ SL_INLINE bool sl_martian6(const union sl_addr *src, const union sl_addr *dst)
 	return nobody || local || src->b[0] == 0xff || sl_addr_equal(src, dst);
 }
 
-/* The slot of a flow to a service. With client affinity a part of the client is ignored. */
+/* The slot of a flow to a service. With client affinity a part of the client is ignored. The VIP is
+ * the record's: for all addresses of a prefix the same. */
 SL_INLINE uint32_t sl_slot_index4(const struct sl_root *root, const struct sl_service *s,
-				  sl_be32 src, sl_be16 sport, sl_be32 dst)
+				  sl_be32 src, sl_be16 sport)
 {
 	return sl_hash_slot((sl_be32)((uint32_t)src & ~(uint32_t)s->ignore4),
-			    (sl_be16)((uint16_t)sport & ~(uint16_t)s->ignore_port), dst,
+			    (sl_be16)((uint16_t)sport & ~(uint16_t)s->ignore_port), s->vip.w[3],
 			    s->slot_endpoint, root->slot_key) &
 	       s->slot_mask;
 }
 
-/* source: the client in the flow's key. */
+/* source: the digest of client and port. */
 SL_INLINE uint32_t sl_slot_index6(const struct sl_root *root, const struct sl_service *s,
-				  const union sl_addr *src, uint64_t source,
-				  const union sl_addr *dst)
+				  const union sl_addr *src, uint64_t source)
 {
 	uint32_t bits = s->prefix6;
 
@@ -183,7 +177,33 @@ SL_INLINE uint32_t sl_slot_index6(const struct sl_root *root, const struct sl_se
 		source = sl_hash_mix(src->q[0] & sl_half_mask(bits),
 				     src->q[1] & sl_half_mask(bits > 64 ? bits - 64 : 0),
 				     root->slot_key);
-	return sl_hash_slot_of(source, dst, s->slot_endpoint, root->slot_key) & s->slot_mask;
+	return sl_hash_slot_of(source, &s->vip, s->slot_endpoint, root->slot_key) & s->slot_mask;
+}
+
+/* The key of a flow to a service. source: the client and its port, or for IPv6 their digest. vip:
+ * the address that the client calls. */
+SL_INLINE uint64_t sl_service_flow_key(const struct sl_tables *t, const struct sl_service *s,
+				       uint64_t source, const union sl_addr *vip)
+{
+	if (sl_unlikely(s->flags & SL_SERVICE_VIP_KEYS))
+		source = sl_vip_source(t, source, vip);
+	return sl_flow_key(s->id, source);
+}
+
+SL_INLINE uint64_t sl_service_flow_key4(const struct sl_tables *t, const struct sl_service *s,
+					sl_be32 src, sl_be16 sport, sl_be32 dst)
+{
+	union sl_addr vip = sl_addr4(dst);
+
+	return sl_service_flow_key(t, s, sl_flow_key4(0, src, sport), &vip);
+}
+
+SL_INLINE uint64_t sl_vip_source_impl(const struct sl_tables *t, uint64_t source,
+				      const union sl_addr *vip)
+{
+	const struct sl_root *root = sl_seam_root(t);
+
+	return root ? sl_hash_source_vip(source, vip, root->slot_key) : source;
 }
 
 /* The packet is for a service: finds the slot, prefetches what comes next. */
@@ -194,13 +214,17 @@ SL_INLINE void sl_classify_service(const struct sl_tables *t, const struct sl_se
 
 	w->service = s;
 	w->packet_class = SL_CLASS_SERVICE;
-	w->at = sl_slot_index4(root, s, o->src, o->sport, o->dst);
+	w->at = sl_slot_index4(root, s, o->src, o->sport);
 	sl_seam_prefetch(sl_seam_slot(t, (uint64_t)s->slots * SL_SLOTS_PER_BLOCK + w->at));
 	w->hash = 0;
 	if (s->flags & SL_SERVICE_LOOKUP) {
-		w->hash = sl_hash_flow(sl_flow_key4(s->id, o->src, o->sport), root->flow_key);
+		uint64_t key = sl_service_flow_key4(t, s, o->src, o->sport, o->dst);
+
+		w->hash = sl_hash_flow(key, root->flow_key);
 		sl_seam_prefetch(sl_flow_bucket(t, w->hash, false));
 		sl_seam_prefetch(sl_flow_bucket(t, w->hash, true));
+		if (sl_unlikely(s->flags & SL_SERVICE_FULLNAT))
+			w->hash = key;
 	}
 }
 
@@ -213,9 +237,9 @@ SL_INLINE void sl_classify_service6(const struct sl_tables *t, const struct sl_s
 
 	w->service = s;
 	w->packet_class = SL_CLASS_SERVICE6;
-	w->at = sl_slot_index6(root, s, &o->src6, source, &o->dst6);
+	w->at = sl_slot_index6(root, s, &o->src6, source);
 	sl_seam_prefetch(sl_seam_slot(t, (uint64_t)s->slots * SL_SLOTS_PER_BLOCK + w->at));
-	w->hash = sl_flow_key(s->id, source);
+	w->hash = sl_service_flow_key(t, s, source, &o->dst6);
 	if (s->flags & SL_SERVICE_LOOKUP) {
 		hash = sl_hash_flow(w->hash, root->flow_key);
 		sl_seam_prefetch(sl_flow_bucket(t, hash, false));
@@ -249,7 +273,7 @@ SL_INLINE void sl_classify_unmatched(const struct sl_tables *t, const union sl_a
 				     const struct sl_parsed *o, bool martian, struct sl_lookup *w,
 				     bool is_ipv6)
 {
-	const struct sl_service *vip = sl_service_find(t, dst, 0);
+	const struct sl_service *vip = sl_vip_of(t, dst);
 	uint32_t flags = vip ? vip->flags : SL_SERVICE_SHARED; /* nobody's is the kernel's too */
 
 	if (flags & SL_SERVICE_SHARED)
@@ -267,7 +291,8 @@ SL_INLINE void sl_classify_unmatched(const struct sl_tables *t, const union sl_a
 								: SL_REASON_no_service);
 }
 
-/* Whether we are the one to answer for a VIP on its link: not where the kernel does. */
+/* Whether we are the one to answer for a VIP on its link: not where the kernel does, nor for the
+ * addresses of a prefix, which is routed to us. */
 SL_INLINE bool sl_answers_for(const struct sl_tables *t, const union sl_addr *vip)
 {
 	const struct sl_service *s = sl_service_find(t, vip, 0);
@@ -285,7 +310,7 @@ SL_INLINE void sl_yield_shared(const struct sl_tables *t, const union sl_addr *d
 	if (w->packet_class != SL_CLASS_DECIDED && w->packet_class != SL_CLASS_ECHO &&
 	    w->packet_class != SL_CLASS_FRAGMENT_ECHO)
 		return;
-	vip = sl_service_find(t, dst, 0);
+	vip = sl_vip_of(t, dst);
 	if (vip && vip->flags & SL_SERVICE_SHARED)
 		sl_lookup_decided(w, SL_REASON_not_ours);
 }
@@ -338,8 +363,8 @@ SL_INLINE void sl_classify6_any(const struct sl_tables *t, const struct sl_packe
 
 		if (sl_unlikely(!s))
 			r = sl_reply_entry_find(t, &o.src6, here);
-		if (sl_unlikely(!s && !r && sl_seam_bank(t)->ranges)) {
-			uint32_t index = sl_service_range(t, &o.dst6, there);
+		if (sl_unlikely(!s && !r && sl_seam_bank(t)->wide)) {
+			uint32_t index = sl_service_search(t, &o.dst6, there);
 
 			if (index != ~0u)
 				s = sl_seam_service(t, index);
@@ -428,8 +453,8 @@ SL_INLINE void sl_classify4(const struct sl_tables *t, const struct sl_packet *p
 			sl_classify_reply(t, r, sl_route_find4(t, o.dst), SL_CLASS_REPLY, w);
 			return;
 		}
-		if (sl_unlikely(sl_seam_bank(t)->ranges)) {
-			s = sl_seam_service(t, sl_service_range(t, &dst, there));
+		if (sl_unlikely(sl_seam_bank(t)->wide)) {
+			s = sl_seam_service(t, sl_service_search(t, &dst, there));
 			if (s)
 				goto to_service;
 			r = sl_seam_reply_entry(t, sl_reply_range(t, &src, here));

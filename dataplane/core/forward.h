@@ -17,15 +17,15 @@
 #include "window.h"
 
 /* The flow query of a packet. classify computed the flow's hash if the service looked up flows at
- * that time. */
+ * that time. has_key: w->hash is the key instead. */
 SL_INLINE struct sl_flow_query sl_flow_query_of(const struct sl_tables *t,
 						const struct sl_service *s,
 						const struct sl_lookup *w, uint64_t key,
-						uint16_t flags, bool is_ipv6)
+						uint16_t flags, bool has_key)
 {
 	const struct sl_root *root = sl_seam_root(t);
 	struct sl_flow_query query = { .key = key,
-				       .hash = is_ipv6 ? 0 : w->hash,
+				       .hash = has_key ? 0 : w->hash,
 				       .backends = s->backends,
 				       .n_backends = s->n_backends,
 				       .track_all = flags & SL_SERVICE_TRACK,
@@ -38,9 +38,10 @@ SL_INLINE struct sl_flow_query sl_flow_query_of(const struct sl_tables *t,
 
 /* The key of the flow that a packet to a service belongs to. */
 SL_INLINE uint64_t sl_lookup_flow_key(const struct sl_lookup *w, const void *l3, sl_be16 port,
-				      bool is_ipv6)
+				      bool is_ipv6, enum sl_variant variant)
 {
-	return is_ipv6 ? w->hash
+	return is_ipv6 || variant == SL_VARIANT_FULLNAT
+		       ? w->hash
 		       : sl_flow_key4(w->service->id, ((const struct sl_ip4 *)l3)->src, port);
 }
 
@@ -119,8 +120,8 @@ SL_INLINE uint32_t sl_route_pick(const struct sl_tables *t, const struct sl_look
 		slot = sl_slot_forced(slot, named, &forced);
 	if (sl_likely(sl_slot_state(slot) == SL_SLOT_CLOSED && !(flags & SL_SERVICE_TRACK)))
 		return sl_slot_cur(slot);
-	query = sl_flow_query_of(t, s, w, sl_lookup_flow_key(w, l3, sport, is_ipv6), flags,
-				 is_ipv6);
+	query = sl_flow_query_of(t, s, w, sl_lookup_flow_key(w, l3, sport, is_ipv6, variant), flags,
+				 is_ipv6 || variant == SL_VARIANT_FULLNAT);
 	query.slot = slot;
 	query.event = event;
 	query.forced = forced;
@@ -329,7 +330,7 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 	if (variant == SL_VARIANT_EXTENDED)
 		named = sl_route_quic_backend(t, p, w, l3, is_ipv6);
 	if (variant == SL_VARIANT_FULLNAT) {
-		key = sl_lookup_flow_key(w, l3, ports->src, is_ipv6);
+		key = sl_lookup_flow_key(w, l3, ports->src, is_ipv6, variant);
 		mapping = sl_snat_find(t, key, sl_seam_now(t), s->pool);
 		if (sl_unlikely(begin) && mapping & SL_SNAT_FOUND)
 			mapping = SL_SNAT_SEARCH_ALL; /* sl_segment() sees to it */
@@ -354,7 +355,7 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 		if (wants & SL_SERVICE_LIMIT_NEW) {
 			uint32_t answer;
 
-			key = sl_lookup_flow_key(w, l3, ports->src, is_ipv6);
+			key = sl_lookup_flow_key(w, l3, ports->src, is_ipv6, variant);
 			answer = sl_route_limit_new(t, key, protocol, begin,
 						    variant == SL_VARIANT_FULLNAT, &policer);
 

@@ -217,6 +217,7 @@ SL_INLINE void sl_fragment_classify_service(const struct sl_tables *t, const voi
 	union sl_addr vip = sl_l3_dst(l3, is_ipv6), client = sl_l3_src(l3, is_ipv6);
 	const struct sl_root *root = sl_seam_root(t);
 	const struct sl_service *s;
+	uint64_t source;
 
 	s = sl_service_of(t, &vip,
 			  sl_endpoint(sl_fragment_dport(value), sl_fragment_protocol(value)));
@@ -224,9 +225,11 @@ SL_INLINE void sl_fragment_classify_service(const struct sl_tables *t, const voi
 		return;
 	w->service = s;
 	w->packet_class = SL_CLASS_FRAGMENT_TO_BACKEND;
-	w->hash = sl_reply_key(t, s->id, &client, sl_fragment_sport(value), is_ipv6);
-	w->at = is_ipv6 ? sl_slot_index6(root, s, &client, sl_flow_key_source(w->hash), &vip)
-			: sl_slot_index4(root, s, client.w[3], sl_fragment_sport(value), vip.w[3]);
+	source = is_ipv6 ? sl_hash_source6(&client, sl_fragment_sport(value), root->slot_key)
+			 : sl_flow_key4(0, client.w[3], sl_fragment_sport(value));
+	w->hash = sl_service_flow_key(t, s, source, &vip);
+	w->at = is_ipv6 ? sl_slot_index6(root, s, &client, source)
+			: sl_slot_index4(root, s, client.w[3], sl_fragment_sport(value));
 }
 
 /* A later fragment of a backend's reply. */
@@ -254,7 +257,7 @@ SL_INLINE void sl_fragment_classify_icmp(const struct sl_tables *t, const struct
 	const struct sl_icmp *icmp = sl_packet_at(p, o->l4, sizeof(*icmp));
 	union sl_addr src = is_ipv6 ? o->src6 : sl_addr4(o->src);
 
-	if (!icmp || sl_service_find(t, &src, 0))
+	if (!icmp || sl_is_vip(t, &src))
 		return;
 	w->reason = SL_REASON_icmp_unknown;
 	if (icmp->type != (is_ipv6 ? SL_ICMP6_ECHO : SL_ICMP_ECHO))
@@ -305,7 +308,7 @@ SL_INLINE void sl_fragment_classify(const struct sl_tables *t, const struct sl_p
 
 	if (!ip)
 		return;
-	to_vip = sl_is_vip(t, o->dst);
+	to_vip = sl_is_vip4(t, o->dst);
 	if (to_vip && sl_martian4(o->src, o->dst)) {
 		w->reason = SL_REASON_martian;
 		return;
@@ -328,9 +331,14 @@ SL_INLINE void sl_fragment_classify(const struct sl_tables *t, const struct sl_p
 	}
 }
 
-/* The client's port, if w->hash is the key of an IPv4 flow; or a pool's port. */
-SL_INLINE sl_be16 sl_fragment_port4(const struct sl_lookup *w)
+/* The client's port, if w->hash is the key of an IPv4 flow; or a pool's port. Of a key with the VIP
+ * in it only the first fragment knows. */
+SL_INLINE sl_be16 sl_fragment_port4(const struct sl_tables *t, const struct sl_packet *p,
+				    const struct sl_lookup *w)
 {
+	if (w->packet_class == SL_CLASS_FRAGMENT_TO_BACKEND &&
+	    sl_unlikely(w->service->flags & SL_SERVICE_VIP_KEYS))
+		return sl_fragment_sport(sl_fragment_find(t, p, sl_fragment_where(w->l3, 0), true));
 	return (sl_be16)(uint16_t)w->hash;
 }
 
@@ -468,7 +476,7 @@ SL_INLINE enum sl_reason sl_fragment_snat(const struct sl_tables *t, struct sl_p
 	uint8_t mac[12] __attribute__((aligned(8)));
 	struct sl_lookup mine = *w;
 	enum sl_reason reason;
-	union sl_addr src, dst;
+	union sl_addr src, dst, vip;
 	struct sl_snat_reply b;
 	uint32_t at, mtu, id;
 
@@ -484,7 +492,6 @@ SL_INLINE enum sl_reason sl_fragment_snat(const struct sl_tables *t, struct sl_p
 	id = b.backend->counter_id;
 	mine.reply = b.r;
 	mine.hash = b.key;
-	dst = b.r->vip;
 	reason = sl_snat_reply_route(t, &b, &at, &mtu, is_ipv6);
 	if (reason != SL_REASON_to_client)
 		return reason;
@@ -497,10 +504,11 @@ SL_INLINE enum sl_reason sl_fragment_snat(const struct sl_tables *t, struct sl_p
 	reason = sl_route_to_client(t, at, &b.client, mac, egress);
 	if (reason != SL_REASON_to_client)
 		return reason;
+	vip = sl_snat_reply_vip(t, &b, is_ipv6);
 	sl_fragment_rename(t, p, sl_fragment_where(w->l3, is_ipv6 ? w->l4 : 0),
-			   (uint64_t)(uint32_t)dst.w[3] << 32 | (uint32_t)b.client.w[3]);
+			   (uint64_t)(uint32_t)vip.w[3] << 32 | (uint32_t)b.client.w[3]);
 	sl_nat_address(l3, &b.client, false, is_ipv6);
-	sl_nat_address(l3, &dst, true, is_ipv6);
+	sl_nat_address(l3, &vip, true, is_ipv6);
 	if (!sl_snat_reply_forward(p, w->l3, mac, is_ipv6))
 		return SL_REASON_bad_header;
 	sl_snat_reply_count(t, p, id);

@@ -42,7 +42,7 @@ SL_INLINE const struct sl_ip6 *sl_fragment_begin6(const struct sl_tables *t,
 	sl_lookup_decided(w, SL_REASON_not_ours);
 	if (!ip || !e || o->kind == SL_PARSED_OTHER)
 		return NULL;
-	to_vip = sl_service_find(t, &o->dst6, 0) != NULL;
+	to_vip = sl_is_vip(t, &o->dst6);
 	if (to_vip && sl_martian6(&o->src6, &o->dst6)) {
 		w->reason = SL_REASON_martian;
 		return NULL;

@@ -20,6 +20,23 @@
 #include "forward.h"
 #include "reply.h"
 
+/* Notes beside the mapping of a flow to a prefix who the client is and which address it calls: the
+ * key, a digest, doesn't tell. All who map the flow store the same. */
+SL_INLINE bool sl_snat_note_vip(const struct sl_tables *t, const struct sl_lookup *w,
+				const void *l3, sl_be16 port, uint64_t mapping, bool is_ipv6)
+{
+	uint32_t index = sl_snat_place(t, w->service->pool, mapping);
+	struct sl_snat_client *client = sl_seam_snat_client(t, index);
+	union sl_addr vip = sl_l3_dst(l3, is_ipv6);
+
+	if (!client)
+		return false;
+	client->addr = sl_l3_src(l3, is_ipv6);
+	client->vip.q[0] = (vip.q[0] & ~0xffffull) | (uint16_t)port;
+	client->vip.q[1] = vip.q[1];
+	return true;
+}
+
 /* The first packet of a flow, or one whose SNAT port sl_route_service() didn't find. That function
  * has done everything that doesn't depend on the port; p->mtu is the result of its search. */
 SL_INLINE enum sl_reason sl_fullnat_new_flow_impl(const struct sl_tables *t, struct sl_packet *p,
@@ -42,7 +59,7 @@ SL_INLINE enum sl_reason sl_fullnat_new_flow_impl(const struct sl_tables *t, str
 	if (!(l3 = sl_l3_header(p, w, is_ipv6)) ||
 	    !(ports = sl_packet_at_parsed(p, w->l4, sizeof(*ports))))
 		return SL_REASON_bad_header;
-	key = sl_lookup_flow_key(w, l3, ports->src, is_ipv6);
+	key = w->hash;
 	client = sl_l3_src(l3, is_ipv6);
 	protocol = sl_l3_protocol(l3, w->service->endpoint, is_ipv6);
 	tcp = protocol == SL_PROTO_TCP ? sl_packet_at_parsed(p, w->l4, sizeof(*tcp)) : NULL;
@@ -56,6 +73,9 @@ SL_INLINE enum sl_reason sl_fullnat_new_flow_impl(const struct sl_tables *t, str
 			return SL_REASON_torn_table;
 		return mapping == SL_SNAT_NO_ENTRY ? SL_REASON_no_entry : SL_REASON_pool_full;
 	}
+	if (w->service->flags & SL_SERVICE_VIP_KEYS &&
+	    !sl_snat_note_vip(t, w, l3, ports->src, mapping, is_ipv6))
+		return SL_REASON_bad_index;
 	if (protocol == SL_PROTO_TCP && (tcp = sl_packet_at_parsed(p, w->l4, sizeof(*tcp))))
 		sl_segment(t, sl_snat_place(t, w->service->pool, mapping), sl_segment_numbers(tcp),
 			   sl_segment_what(w, l3, tcp, is_ipv6), key, sl_seam_now(t));
@@ -89,14 +109,13 @@ struct sl_snat_reply {
 	uint32_t index; /* of the binding */
 };
 
-/* The key of the flow that has this port of a pool's address; 0: none. Also sets the client. */
+/* The key of the flow that has this port of a pool's address; 0: none. */
 SL_INLINE uint64_t sl_snat_reply_key(const struct sl_tables *t, const union sl_addr *addr,
-				     sl_be16 port, struct sl_snat_reply *b, bool is_ipv6)
+				     sl_be16 port, struct sl_snat_reply *b)
 {
 	const struct sl_service *pool = sl_service_find(t, addr, 0);
-	const struct sl_snat_client *client;
 	struct sl_snat_line *line;
-	uint64_t *at, key;
+	uint64_t key;
 	uint32_t index;
 
 	if (!pool || !(pool->flags & SL_SERVICE_POOL))
@@ -106,28 +125,70 @@ SL_INLINE uint64_t sl_snat_reply_key(const struct sl_tables *t, const union sl_a
 	line = sl_seam_snat_line(t, index / SL_SNAT_PORTS_PER_LINE);
 	if (!line)
 		return 0;
-	at = &line->key[index % SL_SNAT_PORTS_PER_LINE];
-	key = sl_entry_load(at);
-	if (!key || key & SL_SNAT_BUSY)
+	key = sl_entry_load(&line->key[index % SL_SNAT_PORTS_PER_LINE]);
+	return key & SL_SNAT_BUSY ? 0 : key;
+}
+
+/* The client of an IPv4 flow to a prefix as the source in a key (flow.h), which is a digest there;
+ * 0: the port is another flow's by now. index: of the mapping. */
+SL_INLINE uint64_t sl_snat_source_impl(const struct sl_tables *t, uint32_t index, uint64_t key)
+{
+	const struct sl_snat_client *client = sl_seam_snat_client(t, index);
+	struct sl_snat_line *line = sl_seam_snat_line(t, index / SL_SNAT_PORTS_PER_LINE);
+	uint64_t source;
+
+	if (!client || !line)
 		return 0;
+	source = sl_flow_key4(0, client->addr.w[3], client->port);
+	return sl_entry_load(&line->key[index % SL_SNAT_PORTS_PER_LINE]) == key ? source : 0;
+}
+
+/* Sets the client of the flow with b->key. False: the port is another flow's by now. */
+SL_INLINE bool sl_snat_reply_client(const struct sl_tables *t, struct sl_snat_reply *b,
+				    bool is_ipv6)
+{
+	const struct sl_snat_client *client;
+	struct sl_snat_line *line;
+	uint64_t source = b->key;
+
 	if (!is_ipv6) {
-		b->client = sl_addr4((sl_be32)(uint32_t)(key >> 16));
-		b->port = (sl_be16)(uint16_t)key;
-		return key;
+		if (sl_unlikely(b->r->flags & SL_SERVICE_VIP_KEYS))
+			source = sl_snat_source(t, b->index, b->key);
+		b->client = sl_addr4((sl_be32)(uint32_t)(source >> 16));
+		b->port = (sl_be16)(uint16_t)source;
+		return source;
 	}
-	client = sl_seam_snat_client(t, index);
-	if (!client)
-		return 0;
+	client = sl_seam_snat_client(t, b->index);
+	line = sl_seam_snat_line(t, b->index / SL_SNAT_PORTS_PER_LINE);
+	if (!client || !line)
+		return false;
 	b->client = client->addr;
 	b->port = client->port;
-	return sl_entry_load(at) == key ? key : 0;
+	return sl_entry_load(&line->key[b->index % SL_SNAT_PORTS_PER_LINE]) == b->key;
+}
+
+/* The address that the client of the flow has called. */
+SL_INLINE union sl_addr sl_snat_reply_vip(const struct sl_tables *t, const struct sl_snat_reply *b,
+					  bool is_ipv6)
+{
+	const union sl_addr *vip = &b->r->vip;
+	const struct sl_snat_client *client;
+
+	if (sl_unlikely(b->r->flags & SL_SERVICE_VIP_KEYS)) {
+		client = sl_seam_snat_client(t, b->index);
+		vip = client ? &client->vip : vip;
+	}
+	if (!is_ipv6)
+		return sl_addr4(vip->w[3]);
+	return (union sl_addr){ .q = { (vip->q[0] & ~0xffffull) | (b->r->vip.q[0] & 0xffff),
+				       vip->q[1] } };
 }
 
 /* Looks up flow, service and backend of a pool port. False if no flow has it. */
 SL_INLINE bool sl_snat_reply_find(const struct sl_tables *t, const union sl_addr *addr,
 				  sl_be16 port, struct sl_snat_reply *b, bool is_ipv6)
 {
-	uint64_t key = sl_snat_reply_key(t, addr, port, b, is_ipv6);
+	uint64_t key = sl_snat_reply_key(t, addr, port, b);
 	union sl_addr id = sl_reply_entry_id(sl_flow_key_service(key));
 	uint32_t index, backend;
 
@@ -135,7 +196,7 @@ SL_INLINE bool sl_snat_reply_find(const struct sl_tables *t, const union sl_addr
 		return false;
 	b->key = key;
 	b->r = sl_reply_entry_find_at(t, &id, SL_ENDPOINT_ID, &index);
-	if (!b->r)
+	if (!b->r || !sl_snat_reply_client(t, b, is_ipv6))
 		return false;
 	backend = sl_flow_backend(sl_track_value(t, key, sl_seam_now(t)));
 	if (backend - 1 >= b->r->n_backends)
@@ -210,7 +271,7 @@ SL_INLINE enum sl_reason sl_fullnat_reply_impl(const struct sl_tables *t, struct
 	uint8_t protocol = (uint8_t)w->at;
 	uint8_t mac[12] __attribute__((aligned(8)));
 	enum sl_reason reason;
-	union sl_addr src, dst;
+	union sl_addr src, dst, vip;
 	struct sl_snat_reply b;
 	const void *l3;
 	uint16_t flags;
@@ -243,8 +304,8 @@ SL_INLINE enum sl_reason sl_fullnat_reply_impl(const struct sl_tables *t, struct
 	}
 	if (sl_likely(protocol == SL_PROTO_TCP))
 		event = sl_route_window(t, p, w, l3, b.index, SL_WINDOW_BACK, is_ipv6);
-	reason =
-		sl_reply_limit(t, p, w, l3, protocol, &b.client, b.port, id, flags, event, is_ipv6);
+	reason = sl_reply_limit(t, p, w, l3, protocol, &b.client, b.port, id, flags, event, b.key,
+				is_ipv6);
 	if (reason != SL_REASON_to_client)
 		return reason;
 	port = b.r->port ? b.r->port : ports->src;
@@ -252,10 +313,9 @@ SL_INLINE enum sl_reason sl_fullnat_reply_impl(const struct sl_tables *t, struct
 	reason = sl_route_to_client(t, at, &b.client, mac, egress);
 	if (reason != SL_REASON_to_client)
 		return reason;
-	sl_route_fragment(t, p, w, b.r->vip.w[3], b.client.w[3], is_ipv6);
-	/* The VIP isn't copied, because XDP's stack has no room. If a publish changes it meanwhile,
-	 * the verdict is torn_table, and the packet as it is then belongs to no flow. */
-	if (!sl_nat_endpoint(p, w->l3, w->l4, protocol, &b.r->vip, port, true, is_ipv6))
+	vip = sl_snat_reply_vip(t, &b, is_ipv6);
+	sl_route_fragment(t, p, w, vip.w[3], b.client.w[3], is_ipv6);
+	if (!sl_nat_endpoint(p, w->l3, w->l4, protocol, &vip, port, true, is_ipv6))
 		return SL_REASON_bad_header;
 	if (sl_unlikely(!sl_seam_current(t)))
 		return SL_REASON_torn_table;

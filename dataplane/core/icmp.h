@@ -26,11 +26,13 @@
 
 enum { SL_ECHO_TTL = 64 }; /* of answers, which start here */
 
-SL_INLINE bool sl_is_vip(const struct sl_tables *t, sl_be32 address)
+SL_INLINE bool sl_is_vip4(const struct sl_tables *t, sl_be32 address)
 {
-	union sl_addr addr = sl_addr4(address);
+	union sl_addr addr;
 
-	return sl_service_find(t, &addr, 0) != NULL;
+	sl_opaque(address); /* clang 14 crashes without */
+	addr = sl_addr4(address);
+	return sl_is_vip(t, &addr);
 }
 
 /* The offset at which the ICMP message ends. */
@@ -59,7 +61,7 @@ SL_INLINE void sl_icmp_classify_error(const struct sl_tables *t, const struct sl
 	}
 	w->service = s;
 	w->packet_class = SL_CLASS_ERROR_TO_BACKEND;
-	w->at = sl_slot_index4(root, s, q->dst, q->dport, q->src);
+	w->at = sl_slot_index4(root, s, q->dst, q->dport);
 }
 
 /* An error to someone else, perhaps about a packet that we sent to a backend. */
@@ -85,7 +87,7 @@ SL_INLINE void sl_icmp_classify(const struct sl_tables *t, const struct sl_packe
 {
 	const struct sl_icmp *icmp = sl_packet_at(p, o->l4, sizeof(*icmp));
 	uint32_t end = sl_icmp_end(p, o->l3);
-	bool to_vip = sl_is_vip(t, o->dst);
+	bool to_vip = sl_is_vip4(t, o->dst);
 	struct sl_quote q;
 	uint8_t type;
 
@@ -96,7 +98,7 @@ SL_INLINE void sl_icmp_classify(const struct sl_tables *t, const struct sl_packe
 	type = icmp->type;
 	if (to_vip) {
 		w->reason = SL_REASON_martian;
-		if (sl_martian4(o->src, o->dst) || sl_is_vip(t, o->src))
+		if (sl_martian4(o->src, o->dst) || sl_is_vip4(t, o->src))
 			return;
 		w->reason = SL_REASON_icmp_unknown;
 		if (type == SL_ICMP_ECHO)
@@ -208,7 +210,7 @@ SL_INLINE enum sl_reason sl_icmp_to_backend(const struct sl_tables *t, struct sl
 		return SL_REASON_bad_header;
 	if (ip->ttl <= 1 && mode != SL_MODE_DIRECT)
 		return SL_REASON_ttl_exceeded;
-	key = sl_flow_key4(w->service->id, q.dst, q.dport);
+	key = sl_service_flow_key4(t, w->service, q.dst, q.dport, q.src);
 	reason = sl_resolve_backend(t, w, key, &n, &id, egress);
 	if (reason != SL_REASON_to_backend)
 		return reason;
@@ -268,7 +270,7 @@ SL_INLINE enum sl_reason sl_icmp_snat_impl(const struct sl_tables *t, struct sl_
 	if (!sl_snat_reply_find(t, src, q->sport, &b, is_ipv6) || b.r->protocol != q->protocol ||
 	    !sl_snat_reply_is_from(&b, dst, q->dport))
 		return sl_seam_current(t) ? SL_REASON_icmp_unknown : SL_REASON_torn_table;
-	vip = b.r->vip;
+	vip = sl_snat_reply_vip(t, &b, is_ipv6);
 	port = b.r->port ? b.r->port : q->dport;
 	reason = sl_snat_reply_route(t, &b, &at, &mtu, is_ipv6);
 	if (reason != SL_REASON_to_client)

@@ -26,8 +26,8 @@ SL_INLINE void sl_icmp6_classify_error(const struct sl_tables *t, const struct s
 	source = sl_hash_source6(&q->dst, q->in.dport, root->slot_key);
 	w->service = s;
 	w->packet_class = SL_CLASS_ERROR_TO_BACKEND;
-	w->at = sl_slot_index6(root, s, &q->dst, source, &q->src);
-	w->hash = sl_flow_key(s->id, source);
+	w->at = sl_slot_index6(root, s, &q->dst, source);
+	w->hash = sl_service_flow_key(t, s, source, &q->src);
 }
 
 SL_INLINE void sl_icmp6_classify_transit(const struct sl_tables *t, const struct sl_quote6 *q,
@@ -72,7 +72,7 @@ SL_INLINE void sl_icmp6_classify_any(const struct sl_tables *t, const struct sl_
 	src = sl_addr_load(ip->src);
 	dst = sl_addr_load(ip->dst);
 	end = sl_icmp6_end(ip, w->l3);
-	to_vip = sl_service_find(t, &dst, 0) != NULL;
+	to_vip = sl_is_vip(t, &dst);
 	if (to_vip)
 		w->reason = SL_REASON_bad_header;
 	icmp = sl_packet_at(p, w->l4, sizeof(*icmp));
@@ -81,7 +81,7 @@ SL_INLINE void sl_icmp6_classify_any(const struct sl_tables *t, const struct sl_
 	type = icmp->type;
 	if (to_vip) {
 		w->reason = SL_REASON_martian;
-		if (sl_martian6(&src, &dst) || sl_service_find(t, &src, 0))
+		if (sl_martian6(&src, &dst) || sl_is_vip(t, &src))
 			return;
 		w->reason = SL_REASON_icmp_unknown;
 		if (type == SL_ICMP6_ECHO)

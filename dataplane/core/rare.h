@@ -14,7 +14,7 @@
 SL_INLINE void sl_rare_classify(const struct sl_tables *t, const struct sl_packet *p,
 				uint8_t packet_class, struct sl_lookup *w)
 {
-	struct sl_parsed o;
+	struct sl_parsed o = { 0 };
 	union sl_addr dst;
 
 	sl_parse(p, &o);
@@ -84,11 +84,11 @@ SL_INLINE enum sl_reason sl_fragment_route(const struct sl_tables *t, struct sl_
 		*egress = p->ingress;
 		return sl_icmp_echo(t, p, w, false);
 	case SL_CLASS_FRAGMENT_TO_BACKEND:
-		return sl_fragment_to_backend(t, p, w, sl_fragment_port4(w), egress, false);
+		return sl_fragment_to_backend(t, p, w, sl_fragment_port4(t, p, w), egress, false);
 	case SL_CLASS_FRAGMENT_TO_CLIENT:
-		return sl_fragment_to_client(t, p, w, sl_fragment_port4(w), egress, false);
+		return sl_fragment_to_client(t, p, w, sl_fragment_port4(t, p, w), egress, false);
 	case SL_CLASS_FRAGMENT_SNAT:
-		return sl_fragment_snat(t, p, w, sl_fragment_port4(w), egress, false);
+		return sl_fragment_snat(t, p, w, sl_fragment_port4(t, p, w), egress, false);
 	default:
 		return sl_rare_end(t, w);
 	}

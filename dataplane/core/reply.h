@@ -34,12 +34,12 @@ SL_INLINE uint8_t sl_reply_event(const struct sl_packet *p, const struct sl_look
 }
 
 /* Updates the flow's entry for a reply, if the event ends the flow or one side of it, and applies
- * the limits of its service. */
+ * the limits of its service. key: the flow's; 0: it follows from client and port. */
 SL_INLINE enum sl_reason sl_reply_limit(const struct sl_tables *t, struct sl_packet *p,
 					const struct sl_lookup *w, const void *l3, uint8_t protocol,
 					const union sl_addr *client, sl_be16 port,
 					uint32_t counter_id, uint16_t flags, uint8_t event,
-					bool is_ipv6)
+					uint64_t key, bool is_ipv6)
 {
 	const struct sl_reply_entry *r = w->reply;
 	bool entry = flags & SL_SERVICE_ENTRY_FROM;
@@ -56,8 +56,9 @@ SL_INLINE enum sl_reason sl_reply_limit(const struct sl_tables *t, struct sl_pac
 	query.counter_id = counter_id;
 	query.picked = true;
 	if (entry || ends)
-		verdict = sl_track_charge(t, sl_reply_key(t, r->service, client, port, is_ipv6),
-					  event, entry, &query);
+		verdict = sl_track_charge(
+			t, key ? key : sl_reply_key(t, r->service, client, port, is_ipv6), event,
+			entry, &query);
 	if (verdict == SL_POLICER_DROP)
 		return SL_REASON_limit_flow;
 	if (flags & SL_SERVICE_LIMIT_FROM)
@@ -120,7 +121,7 @@ SL_INLINE enum sl_reason sl_route_reply(const struct sl_tables *t, struct sl_pac
 		union sl_addr client = sl_l3_dst(l3, is_ipv6);
 
 		reason = sl_reply_limit(t, p, w, l3, protocol, &client, ports->dst, id, flags,
-					sl_reply_event(p, w, protocol), is_ipv6);
+					sl_reply_event(p, w, protocol), 0, is_ipv6);
 		if (reason != SL_REASON_to_client)
 			return reason;
 	}

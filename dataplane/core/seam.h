@@ -48,7 +48,7 @@ SL_INLINE const struct sl_flow_timeouts *sl_seam_timeouts(const struct sl_tables
 SL_INLINE struct sl_bucket *sl_seam_bucket(const struct sl_tables *t, uint32_t index);
 SL_INLINE uint32_t sl_seam_buckets(const struct sl_tables *t);
 SL_INLINE struct sl_fragments *sl_seam_fragments(const struct sl_tables *t, uint32_t hash);
-/* SNAT ports, and IPv6 clients (abi/snat.h). */
+/* SNAT ports, and their clients (abi/snat.h). */
 SL_INLINE struct sl_snat_line *sl_seam_snat_line(const struct sl_tables *t, uint32_t line);
 SL_INLINE struct sl_snat_client *sl_seam_snat_client(const struct sl_tables *t, uint32_t index);
 /* Ticks since root->origin_ns. sl_seam_now() is cheap and may be milliseconds late; limits use
@@ -137,8 +137,11 @@ static void sl_quote_rename(const struct sl_tables *t, struct sl_packet *p, uint
 static void sl_neighbour_heard(const struct sl_tables *t, const union sl_addr *addr, uint64_t link);
 static uint64_t sl_neighbour_resolve(const struct sl_tables *t, const union sl_addr *hop,
 				     uint16_t port);
-static uint32_t sl_service_range(const struct sl_tables *t, const union sl_addr *vip,
-				 uint32_t endpoint);
+static uint32_t sl_service_search(const struct sl_tables *t, const union sl_addr *vip,
+				  uint32_t endpoint);
+static uint64_t sl_snat_source(const struct sl_tables *t, uint32_t index, uint64_t key);
+/* A flow's source with the VIP's address in it (sl_hash_source_vip()). */
+static uint64_t sl_vip_source(const struct sl_tables *t, uint64_t source, const union sl_addr *vip);
 static uint32_t sl_reply_range(const struct sl_tables *t, const union sl_addr *backend,
 			       uint32_t endpoint);
 static enum sl_reason sl_rare(const struct sl_tables *t, struct sl_packet *p, uint8_t packet_class,

@@ -312,6 +312,8 @@ SL_INLINE void sl_fast_to_lookup(const struct sl_tables *t, const struct sl_fast
 	w->packet_class = is_ipv6 ? SL_CLASS_SERVICE6 : SL_CLASS_SERVICE;
 	if (is_ipv6)
 		w->hash = fast->key;
+	else if (fast->service->flags & SL_SERVICE_FULLNAT)
+		w->hash = sl_fast_flow_key(fast, false);
 	else if (fast->service->flags & SL_SERVICE_LOOKUP)
 		w->hash = sl_hash_flow(sl_fast_flow_key(fast, false), sl_seam_root(t)->flow_key);
 }

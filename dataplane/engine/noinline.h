@@ -79,10 +79,21 @@ SL_NOINLINE uint32_t sl_limit_check_one(const struct sl_tables *t,
 	return sl_limit_check_one_impl(t, query, index);
 }
 
-SL_NOINLINE uint32_t sl_service_range_noinline(const struct sl_tables *t, union sl_addr vip,
-					       uint32_t endpoint)
+SL_NOINLINE uint32_t sl_service_search_noinline(const struct sl_tables *t, union sl_addr vip,
+						uint32_t endpoint)
 {
-	return sl_service_range_impl(t, &vip, endpoint);
+	return sl_service_search_impl(t, &vip, endpoint);
+}
+
+SL_NOINLINE uint64_t sl_snat_source(const struct sl_tables *t, uint32_t index, uint64_t key)
+{
+	return sl_snat_source_impl(t, index, key);
+}
+
+SL_NOINLINE uint64_t sl_vip_source(const struct sl_tables *t, uint64_t source,
+				   const union sl_addr *vip)
+{
+	return sl_vip_source_impl(t, source, vip);
 }
 
 SL_NOINLINE uint32_t sl_reply_range_noinline(const struct sl_tables *t, union sl_addr backend,
@@ -91,10 +102,10 @@ SL_NOINLINE uint32_t sl_reply_range_noinline(const struct sl_tables *t, union sl
 	return sl_reply_range_impl(t, &backend, endpoint);
 }
 
-SL_INLINE uint32_t sl_service_range(const struct sl_tables *t, const union sl_addr *vip,
-				    uint32_t endpoint)
+SL_INLINE uint32_t sl_service_search(const struct sl_tables *t, const union sl_addr *vip,
+				     uint32_t endpoint)
 {
-	return sl_service_range_noinline(t, *vip, endpoint);
+	return sl_service_search_noinline(t, *vip, endpoint);
 }
 
 SL_INLINE uint32_t sl_reply_range(const struct sl_tables *t, const union sl_addr *backend,

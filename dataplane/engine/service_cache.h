@@ -140,9 +140,9 @@ static inline bool sl_cache_accepts(const struct sl_tables *t, const struct sl_s
 {
 	uint64_t slots = (uint64_t)s->slots * SL_SLOTS_PER_BLOCK;
 
-	return !(s->flags & SL_SERVICE_RANGE) && !(is_ipv6 && s->prefix6) &&
-	       s->id < t->n_timeouts && s->id < t->n_service_counters && s->n_backends &&
-	       sl_seam_slot(t, slots + s->slot_mask) &&
+	return !(s->flags & SL_SERVICE_RANGE) && !sl_endpoint_prefix_index(s->endpoint) &&
+	       !(is_ipv6 && s->prefix6) && s->id < t->n_timeouts && s->id < t->n_service_counters &&
+	       s->n_backends && sl_seam_slot(t, slots + s->slot_mask) &&
 	       sl_seam_backend(t, (uint64_t)s->backends + s->n_backends - 1);
 }
 

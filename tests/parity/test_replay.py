@@ -10,7 +10,7 @@ import tempfile
 
 import pytest
 import vectors
-from scapy.all import IP, TCP, UDP, Ether
+from scapy.all import IP, TCP, UDP, Ether, IPv6
 from test_parity import ENGINES, REPLAY, needs, read_capture, write_capture
 
 CONFIG = str(vectors.WHERE / "gateway.conf")
@@ -243,3 +243,37 @@ def test_without_rights():
             )  # fmt: skip
             assert done.returncode == status, done.stderr
             assert said in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("six", [False, True])
+def test_replies_of_a_prefix(tmp_path, engine, six):
+    """Full NAT: two addresses of a prefix, called from one port of a client, are two flows; each
+    reply comes from the address that was called."""
+    needs(engine)
+    layer = IPv6 if six else IP
+    client = "2001:db8:5::1" if six else "192.0.2.1"
+    vips = ["2001:db8:9::7", "2001:db8:9::8:1"] if six else ["198.18.0.7", "198.19.255.8"]
+    back = Ether(dst="02:73:6c:00:00:00")
+    asked = [bytes(LINK / layer(src=client, dst=v) / UDP(sport=5353, dport=53)) for v in vips]
+
+    def run(packets):
+        write_capture(str(tmp_path / "in.pcap"), packets)
+        done = replay("-c", str(vectors.WHERE / "prefix.conf"), "--engine", engine, "--port",
+                      "client", tmp_path / "in.pcap", tmp_path / "out.pcap")  # fmt: skip
+        left = [Ether(p) for _, p in sorted(dict(read_capture(str(tmp_path / "out.pcap"))).items())]
+        return done.stdout.splitlines(), left
+
+    told, left = run(asked)
+    service = "dns6 d6" if six else "dns d1"
+    assert told == [f"{i} forward to_backend {service}" for i in (1, 2)]
+    sent = [p[layer] for p in left]
+    assert len({p[UDP].sport for p in sent}) == 2, "one port of the pool for each"
+    answers = [
+        bytes(back / layer(src=p.dst, dst=p.src) / UDP(sport=53, dport=p[UDP].sport)) for p in sent
+    ]
+    told, left = run(asked + answers)
+    assert told[2:] == [f"{i} forward to_client {service}" for i in (3, 4)]
+    for vip, packet in zip(vips, left[2:], strict=True):
+        assert (packet[layer].src, packet[layer].dst) == (vip, client)
+        assert (packet[UDP].sport, packet[UDP].dport) == (53, 5353)

@@ -445,10 +445,21 @@ sl_quote6_layout(const struct sl_tables *t, const struct sl_packet *p, uint32_t 
 	return sl_quote6_layout_impl(p, at, end);
 }
 
-static __attribute__((unused)) uint32_t
-sl_service_range(const struct sl_tables *t, const union sl_addr *vip, uint32_t endpoint)
+SL_INLINE uint64_t sl_snat_source(const struct sl_tables *t, uint32_t index, uint64_t key)
 {
-	return sl_service_range_impl(t, vip, endpoint);
+	return sl_snat_source_impl(t, index, key);
+}
+
+SL_INLINE uint64_t sl_vip_source(const struct sl_tables *t, uint64_t source,
+				 const union sl_addr *vip)
+{
+	return sl_vip_source_impl(t, source, vip);
+}
+
+static __attribute__((unused)) uint32_t
+sl_service_search(const struct sl_tables *t, const union sl_addr *vip, uint32_t endpoint)
+{
+	return sl_service_search_impl(t, vip, endpoint);
 }
 
 static __attribute__((unused)) uint32_t

@@ -292,6 +292,19 @@ static const struct refusal refusals[] = {
 		   "backends = ( { address = \"10.1.0.2\"; } ); }"),
 	  "t.conf:4: services[0].backends[0].address: 10.1.0.2 is not of the VIP's family, and "
 	  "mode \"nat\" doesn't translate between families; give an IPv6 address" },
+	{ SERVICES("{ name = \"web\"; vip = \"203.0.113.0/24\"; protocol = \"tcp\"; port = 80; }"),
+	  "t.conf:3: services[0].mode: \"nat\" and a prefix as VIP (203.0.113.0/24) don't "
+	  "go together: nothing in a reply tells which of its addresses the client has called; "
+	  "give \"fullnat\" with a pool, or \"direct\", \"ipip\" or \"gue\"" },
+	{ SERVICES("{ name = \"web\"; vip = \"203.0.113.1/24\"; protocol = \"tcp\"; port = 80; }"),
+	  "t.conf:3: services[0].vip: 203.0.113.1/24 has bits set after its length; give "
+	  "203.0.113.0/24" },
+	{ SERVICES("{ name = \"web\"; vip = \"10.0.0.0/7\"; protocol = \"tcp\"; port = 80; }"),
+	  "t.conf:3: services[0].vip: /7 is too short for a VIP; give /8 or longer" },
+	{ SERVICES("{ name = \"web\"; vip = \"10.0.0.0/8\"; protocol = \"tcp\"; port = 80;\n"
+		   "mode = \"direct\"; backends = ( { address = \"10.1.0.2\"; } ); }"),
+	  "t.conf:4: services[0].backends[0].address: 10.1.0.2 is in the VIP's prefix; give the "
+	  "backend an address outside of it" },
 	{ SERVICES("{ name = \"web\"; vip = \"2001:db8::1\"; protocol = \"tcp\"; port = 80;\n"
 		   "backends = ( { address = \"2001:db8:0::1\"; } ); }"),
 	  "t.conf:4: services[0].backends[0].address: 2001:db8::1 is the VIP itself; give the "

@@ -564,9 +564,10 @@ void world_publish(struct world *w)
 				w->port[i].address[k] = sl_port_address(w->port[i].mac);
 	memcpy((struct sl_port *)w->store.base[SL_ARRAY_ports] + bank * SL_PORTS_MAX, w->port,
 	       sizeof(w->port));
-	head->ranges = 0;
+	head->wide = 0;
+	memset(head->vip_lengths, 0xff, sizeof(head->vip_lengths));
 	for (uint32_t i = 0; i < w->services; i++)
-		head->ranges += !!(w->service[i].record.flags & SL_SERVICE_RANGE);
+		head->wide += !!(w->service[i].record.flags & SL_SERVICE_RANGE);
 	head->generation = generation;
 	head->seq++;
 	w->root->generation = generation;
