@@ -179,12 +179,13 @@ struct sl_config_service {
 	uint32_t mss;			 /* enum sl_config_mss, or the size */
 	bool track_all;			 /* track = "all" */
 	bool flowless;			 /* flows = "none" */
-	uint8_t affinity;    /* client address bits that pick the slot; 0: the whole flow */
-	bool rejects;	     /* unavailable = "reject" */
-	bool shared_vip;     /* the kernel has the VIP too */
-	bool vip_rejects;    /* closed_ports = "reject", a setting of the file */
-	bool quic;	     /* connection ids name backends */
-	uint32_t table_size; /* slots: a power of two */
+	uint8_t affinity; /* client address bits that pick the slot; 0: the whole flow */
+	char affinity_group[SL_NAME_MAX]; /* services whose clients share hosts; "": none */
+	bool rejects;			  /* unavailable = "reject" */
+	bool shared_vip;		  /* the kernel has the VIP too */
+	bool vip_rejects;		  /* closed_ports = "reject", a setting of the file */
+	bool quic;			  /* connection ids name backends */
+	uint32_t table_size;		  /* slots: a power of two */
 	uint32_t idle_timeout_ms;
 	struct sl_config_limit limit[SL_LIMITS_MAX];
 	size_t n_limits;
@@ -340,6 +341,9 @@ static inline bool sl_config_same_vip(const struct sl_config_service *a,
 
 /* Whether the VIP is this address, or has it. */
 bool sl_config_vip_has(const struct sl_config_service *service, const union sl_addr *addr);
+
+/* What the service has in the hash of a slot: its endpoint, or the same for all of a group. */
+uint32_t sl_config_slot_endpoint(const struct sl_config_service *service);
 
 /* Whether both are the same service, perhaps with another number of ports. */
 static inline bool sl_config_same_service(const struct sl_config_service *a,

@@ -38,6 +38,53 @@ struct change {
 	struct sl_operator_backend *words;
 };
 
+/* A change of a backend is one of the same host in all services of an affinity group, in one
+ * generation: gives the others the words that this one got. */
+static int share_words(struct change *x, char error[SL_ERROR_MAX])
+{
+	const struct sl_config_service *conf = &x->service->conf;
+	struct sl_transaction *t = x->t;
+	struct sl_control *c = t->c;
+	const struct sl_operator_backend said = *x->words;
+
+	for (size_t i = 0; *conf->affinity_group && i < c->model->n; i++) {
+		const struct sl_model_service *s = c->model->service[i];
+		uint16_t port = said.port == sl_config_backend_port(conf)
+					? sl_config_backend_port(&s->conf)
+					: said.port;
+		const struct sl_model_backend *there = NULL;
+		struct sl_operator_service *o;
+		struct sl_operator_backend *w;
+
+		if (s == x->service || strcmp(s->conf.affinity_group, conf->affinity_group) != 0)
+			continue;
+		for (uint32_t k = 0; k < s->n && !there; k++)
+			if (s->backend[k].state != SL_STATE_FREE &&
+			    s->backend[k].state != SL_STATE_GONE &&
+			    sl_addr_equal(&s->backend[k].addr, &said.addr))
+				there = &s->backend[k];
+		if (there)
+			port = there->port;
+		if (sl_mode_check_port(&s->conf, port, error) != 0)
+			return -EINVAL;
+		o = sl_operators_get(t->operators, s->conf.name);
+		w = o ? sl_operator_backend_get(o, &said.addr, port) : NULL;
+		if (!w)
+			return -ENOMEM;
+		*w = said;
+		w->port = port;
+		t->service[0] = '\0'; /* more than one changes */
+	}
+	return 0;
+}
+
+static int run(struct change *x, json_t **result, char error[SL_ERROR_MAX])
+{
+	int err = share_words(x, error);
+
+	return err ? sl_change_drop(x->t, err) : sl_change_run(x->t, result, error);
+}
+
 static int begin(struct change *x, struct sl_control *c, struct sl_rpc_call *call, const char *what,
 		 const json_t *params, char error[SL_ERROR_MAX])
 {
@@ -257,15 +304,14 @@ int sl_backend_add_command(void *context, struct sl_rpc_call *call, const json_t
 	if (err)
 		return sl_change_drop(x.t, err);
 	word_added(x.words, &conf, file);
-	return sl_change_run(x.t, result, error);
+	return run(&x, result, error);
 }
 
-/* At once, of those that leave and have been told to go now: their connections end. */
-static void cut(struct sl_transaction *t, struct sl_model *next)
+static void cut_service(struct sl_transaction *t, struct sl_model *next, size_t at)
 {
-	int at = sl_model_find(next, t->service);
-	struct sl_model_service *s = at < 0 ? NULL : sl_model_edit(next, (size_t)at);
-	const struct sl_operator_service *words = sl_operators_find(t->operators, t->service);
+	struct sl_model_service *s = sl_model_edit(next, at);
+	const struct sl_operator_service *words =
+		s ? sl_operators_find(t->operators, s->conf.name) : NULL;
 
 	for (size_t i = 0; s && words && i < words->n_backends; i++) {
 		const struct sl_operator_backend *w = &words->backend[i];
@@ -274,6 +320,18 @@ static void cut(struct sl_transaction *t, struct sl_model *next)
 		if (w->cut && b)
 			sl_backend_set_state(s, b, SL_STATE_GONE);
 	}
+}
+
+/* At once, of those that leave and have been told to go now: their connections end. */
+static void cut(struct sl_transaction *t, struct sl_model *next)
+{
+	int at = sl_model_find(next, t->service);
+
+	if (at >= 0)
+		cut_service(t, next, (size_t)at);
+	for (size_t i = 0; !*t->service && i < next->n; i++)
+		if (*next->service[i]->conf.affinity_group)
+			cut_service(t, next, i);
 }
 
 int sl_backend_remove_command(void *context, struct sl_rpc_call *call, const json_t *params,
@@ -294,7 +352,7 @@ int sl_backend_remove_command(void *context, struct sl_rpc_call *call, const jso
 		.addr = x.words->addr, .port = x.words->port, .removed = true, .cut = now
 	};
 	x.t->adjust = cut;
-	return sl_change_run(x.t, result, error);
+	return run(&x, result, error);
 }
 
 static int set_state(struct sl_control *c, struct sl_rpc_call *call, const char *what,
@@ -319,7 +377,7 @@ static int set_state(struct sl_control *c, struct sl_rpc_call *call, const char 
 	x.words->state = draining == in_file && x.file ? SL_OPERATOR_SILENT
 			 : draining		       ? SL_OPERATOR_DRAINING
 						       : SL_OPERATOR_READY;
-	return sl_change_run(x.t, result, error);
+	return run(&x, result, error);
 }
 
 int sl_backend_drain_command(void *context, struct sl_rpc_call *call, const json_t *params,
@@ -367,5 +425,5 @@ int sl_backend_weight_command(void *context, struct sl_rpc_call *call, const jso
 	x.words->weight = x.file && x.file->weight == weight ? 0 : weight;
 	if (!x.words->weight)
 		x.words->file_weight = 0;
-	return sl_change_run(x.t, result, error);
+	return run(&x, result, error);
 }

@@ -40,9 +40,10 @@ static bool same_conf(const struct sl_config_service *a, const struct sl_config_
 	return strcmp(a->scheduler, b->scheduler) == 0 && same_mode(a, b) &&
 	       a->last_port == b->last_port && a->track_all == b->track_all &&
 	       a->flowless == b->flowless && a->affinity == b->affinity &&
-	       a->rejects == b->rejects && a->vip_rejects == b->vip_rejects &&
-	       a->shared_vip == b->shared_vip && a->quic == b->quic &&
-	       a->table_size == b->table_size && a->idle_timeout_ms == b->idle_timeout_ms;
+	       strcmp(a->affinity_group, b->affinity_group) == 0 && a->rejects == b->rejects &&
+	       a->vip_rejects == b->vip_rejects && a->shared_vip == b->shared_vip &&
+	       a->quic == b->quic && a->table_size == b->table_size &&
+	       a->idle_timeout_ms == b->idle_timeout_ms;
 }
 
 static void set_conf(struct sl_model_service *s, const struct sl_config_service *conf)
@@ -51,7 +52,9 @@ static void set_conf(struct sl_model_service *s, const struct sl_config_service 
 		      s->conf.table_size != conf->table_size || s->conf.flowless != conf->flowless;
 
 	s->rewrite |= !same_mode(&s->conf, conf);
-	s->rehash |= s->conf.affinity != conf->affinity;
+	s->rehash |= s->conf.affinity != conf->affinity ||
+		     s->slot_endpoint != sl_config_slot_endpoint(conf);
+	s->slot_endpoint = sl_config_slot_endpoint(conf);
 	s->conf = *conf;
 	s->conf.backend = NULL;
 	s->conf.n_backends = 0;

@@ -429,20 +429,38 @@ const char **sl_effective_services(const struct sl_layers *layers, size_t *n)
 	return name;
 }
 
-/* Whether these stand beside each other, with their numbers of backends. */
+/* The number of backends, and of services of a group what all of them must say alike. */
+static int copy_backends(struct sl_config_service *conf, const struct sl_effective *e)
+{
+	conf->n_backends = e->n_backends;
+	conf->backend = NULL;
+	if (!*conf->affinity_group)
+		return 0;
+	conf->backend = calloc(e->n_backends + 1, sizeof(*conf->backend));
+	for (size_t i = 0; conf->backend && i < e->n_backends; i++) {
+		conf->backend[i] = e->backend[i].conf;
+		conf->backend[i].draining = e->backend[i].held;
+	}
+	return conf->backend ? 0 : -ENOMEM;
+}
+
+/* Whether these stand beside each other, with their backends. */
 static int check_together(const struct sl_layers *layers, const struct sl_effective *all, size_t n,
 			  char error[SL_ERROR_MAX])
 {
 	struct sl_config_service *conf = calloc(n + 1, sizeof(*conf));
-	int err;
+	int err = 0;
 
 	if (!conf)
 		return -ENOMEM;
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n && !err; i++) {
 		conf[i] = all[i].conf;
-		conf[i].n_backends = all[i].n_backends; /* counted alone */
+		err = copy_backends(&conf[i], &all[i]);
 	}
-	err = sl_config_check_services(layers->file, conf, n, error);
+	if (!err)
+		err = sl_config_check_services(layers->file, conf, n, error);
+	for (size_t i = 0; i < n; i++)
+		free(conf[i].backend);
 	free(conf);
 	return err;
 }

@@ -185,6 +185,7 @@ struct sl_model_service *sl_model_add(struct sl_model *m, const struct sl_config
 	s->conf.backend = NULL;
 	s->conf.n_backends = 0;
 	s->conf.setting = NULL;
+	s->slot_endpoint = sl_config_slot_endpoint(conf);
 	s->n_slots = conf->table_size;
 	s->track_since_ms = now_ms;
 	s->refill = s->rewrite = true;

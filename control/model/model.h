@@ -81,6 +81,7 @@ struct sl_model_exception {
 struct sl_model_service {
 	uint32_t refs;
 	struct sl_config_service conf; /* without its backends; its limits as in the file */
+	uint32_t slot_endpoint;	       /* in its slots' hash: sl_config_slot_endpoint() */
 	uint16_t id;
 	uint8_t from;			  /* enum sl_layer: who brought it in */
 	bool set_live;			  /* operators set some of its fields over the file's */

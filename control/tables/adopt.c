@@ -136,6 +136,7 @@ static int adopt_service(struct sl_control *c, struct sl_model *m, const struct 
 	sl_bit_clear(m->ids, s->id);
 	s->id = record->id;
 	sl_bit_set(m->ids, s->id);
+	s->slot_endpoint = record->slot_endpoint;
 	s->n = record->n_backends;
 	s->backend = calloc(s->n + 1u, sizeof(*s->backend));
 	if (!s->backend)

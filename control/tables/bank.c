@@ -133,23 +133,22 @@ static void gather_service(struct gathered *g, const struct sl_bank *bank,
 {
 	uint32_t prefix = prefix_key(bank, &s->conf);
 	const struct sl_scheduler *scheduler = sl_scheduler_find(s->conf.scheduler);
-	struct sl_service r = {
-		.vip = s->conf.vip,
-		.endpoint = prefix | sl_endpoint(sl_htons(s->conf.port), s->conf.protocol),
-		.slot_endpoint = sl_endpoint(sl_htons(s->conf.port), s->conf.protocol),
-		.first_port = s->conf.port,
-		.last_port = s->conf.last_port,
-		.id = s->id,
-		.n_backends = (uint16_t)s->n,
-		.slots = s->slots->at,
-		.slot_mask = s->conf.table_size - 1,
-		.backends = s->backends->at,
-		.mode = (uint8_t)s->conf.mode,
-		.pick = scheduler ? scheduler->pick : SL_PICK_HASH,
-		.flags = sl_limit_records_flags(s),
-		.limits = s->limits ? s->limits->at : 0,
-		.n_limits = (uint8_t)s->n_limits
-	};
+	struct sl_service r = { .vip = s->conf.vip,
+				.endpoint = prefix |
+					    sl_endpoint(sl_htons(s->conf.port), s->conf.protocol),
+				.slot_endpoint = s->slot_endpoint,
+				.first_port = s->conf.port,
+				.last_port = s->conf.last_port,
+				.id = s->id,
+				.n_backends = (uint16_t)s->n,
+				.slots = s->slots->at,
+				.slot_mask = s->conf.table_size - 1,
+				.backends = s->backends->at,
+				.mode = (uint8_t)s->conf.mode,
+				.pick = scheduler ? scheduler->pick : SL_PICK_HASH,
+				.flags = sl_limit_records_flags(s),
+				.limits = s->limits ? s->limits->at : 0,
+				.n_limits = (uint8_t)s->n_limits };
 
 	if (s->conf.affinity && sl_addr_is4(&s->conf.vip)) {
 		r.ignore_port = (sl_be16)UINT16_MAX;

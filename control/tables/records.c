@@ -68,7 +68,8 @@ static int fill(const struct sl_model_service *s, uint32_t *cur)
 			candidate[n++] = (struct sl_candidate){
 				.number = i + 1,
 				.weight = b->weight,
-				.identity = sl_candidate_identity(&b->addr, b->port),
+				.identity = sl_candidate_identity(
+					&b->addr, *s->conf.affinity_group ? 0 : b->port),
 			};
 	}
 	err = scheduler ? scheduler->fill(cur, s->conf.table_size, candidate, n) : -EINVAL;

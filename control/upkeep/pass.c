@@ -160,14 +160,14 @@ static void follow_model(struct sl_pass *p)
 }
 
 /* The slot of an entry's flow, as core/classify.h has it, and record->slot_endpoint. */
-static uint32_t row_of(const struct sl_root *root, const struct sl_config_service *conf,
+static uint32_t row_of(const struct sl_root *root, const struct sl_model_service *service,
 		       uint64_t source)
 {
-	uint32_t endpoint = sl_endpoint(sl_htons(conf->port), conf->protocol);
+	const struct sl_config_service *conf = &service->conf;
 
 	if (conf->affinity) /* the port, and what of the address doesn't count */
 		source &= ~((uint64_t)(uint32_t)sl_affinity_ignore4(conf->affinity) << 16 | 0xffff);
-	return sl_hash_slot_of(source, &conf->vip, endpoint, root->slot_key) &
+	return sl_hash_slot_of(source, &conf->vip, service->slot_endpoint, root->slot_key) &
 	       (conf->table_size - 1);
 }
 
@@ -192,7 +192,7 @@ static void disagree(struct sl_pass *p, struct found *found, uint64_t source, ui
 	uint32_t slot, n = service->conf.table_size;
 
 	if (key_tells_slot(&service->conf)) {
-		slot = row_of(sl_store_root(&p->c->store), &service->conf, source);
+		slot = row_of(sl_store_root(&p->c->store), service, source);
 		if (sl_slot_cur(slots[slot]) != backend)
 			sl_bit_set(found->disagree, slot);
 		return;

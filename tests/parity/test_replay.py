@@ -277,3 +277,23 @@ def test_replies_of_a_prefix(tmp_path, engine, six):
     for vip, packet in zip(vips, left[2:], strict=True):
         assert (packet[layer].src, packet[layer].dst) == (vip, client)
         assert (packet[UDP].sport, packet[UDP].dport) == (53, 5353)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_affinity_group(tmp_path, engine):
+    """A client's flows of both services go to one host, and clients to all of them."""
+    needs(engine)
+    clients = [f"192.0.2.{n}" for n in range(1, 101)]
+    packets = [
+        bytes(LINK / IP(src=c, dst="203.0.113.10") / UDP(sport=port + 7, dport=port))
+        for c in clients
+        for port in (500, 4500)
+    ]
+    write_capture(str(tmp_path / "in.pcap"), packets)
+    done = replay("-c", str(vectors.WHERE / "group.conf"), "--engine", engine, "--port", "client",
+                  tmp_path / "in.pcap", tmp_path / "out.pcap")  # fmt: skip
+    told = [line.split()[3:] for line in done.stdout.splitlines()]
+    assert [service for service, _ in told] == ["ike", "nat-t"] * len(clients)
+    hosts = [backend for _, backend in told]
+    assert hosts[0::2] == hosts[1::2]
+    assert set(hosts) == {"b1", "b2", "b3"}

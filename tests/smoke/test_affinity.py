@@ -68,3 +68,39 @@ def test_clients_spread(topology, sluice, vip):
         if found == {"b1", "b2", "b3"}:
             return
     pytest.fail(f"only {found}")
+
+
+@pytest.mark.parametrize(("engine", "vip"), [("xdp", net.VIP)])
+def test_group(sluice):
+    """A change of a backend of one service is made in all services of its affinity group, also
+    over a restart; a service that isn't like the others is refused, with both named."""
+    web = sluice.services[0]
+    web["affinity_group"] = "g"
+    backends = [dict(b) for b in web["backends"]]
+    sluice.services.append(gateway.service("udp", backends, protocol="udp", affinity_group="g"))
+    sluice.services[0] = {**web, "port": 81}  # another service, which has no flows yet
+    sluice.write()
+    sluice.json("reload")
+
+    def hosts(service):
+        return {
+            name: (row["state"], row["weight"])
+            for name, row in sluice.backends(service).items() if row["state"] != "leaving"
+        }  # fmt: skip
+
+    sluice.ctl("backend", "drain", "web", "b1")
+    sluice.ctl("backend", "weight", "udp", "b2", "7")
+    sluice.ctl("backend", "remove", "udp", "b3")
+    for service in ("web", "udp"):
+        assert hosts(service) == {"b1": ("draining", 10), "b2": ("ready", 7)}
+    with pytest.raises(RuntimeError, match="third.* and .*web.* of affinity_group .* differ: "
+                                           "there are 0 backends against 2"):  # fmt: skip
+        sluice.json("service", "add", "third", f"vip={net.VIP}", "protocol=tcp", "port=82",
+                    "affinity_group=g")  # fmt: skip
+    sluice.ctl("backend", "add", "web", f"{backends[2]['address']}:80", "--name", "b3")
+    for service in ("web", "udp"):
+        assert set(hosts(service)) == {"b1", "b2", "b3"}
+    sluice.services[1]["backends"][0]["weight"] = 11
+    sluice.write()
+    with pytest.raises(RuntimeError, match="udp.* and .*web.* differ: .* has another weight"):
+        sluice.json("reload")

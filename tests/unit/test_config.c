@@ -116,7 +116,8 @@ static const struct refusal refusals[] = {
 	  "t.conf:5: services[0].weight: unknown field; known here: name, vip, protocol, port, "
 	  "scheduler, mode, tunnel_source, tunnel_source6, gue_port, gue_variant, pool, mss, "
 	  "track, "
-	  "flows, affinity, unavailable, shared_vip, table_size, idle_timeout, quic, limits, "
+	  "flows, affinity, affinity_group, unavailable, shared_vip, table_size, idle_timeout, "
+	  "quic, limits, "
 	  "backends" },
 	{ "dataplane = 3;\n", "t.conf:1: dataplane: is an integer; give a group { … }, such as: "
 			      "dataplane: { cores = [ 1 ]; ports = ( … ); };" },
@@ -299,6 +300,20 @@ static const struct refusal refusals[] = {
 	{ SERVICES("{ name = \"web\"; vip = \"203.0.113.1/24\"; protocol = \"tcp\"; port = 80; }"),
 	  "t.conf:3: services[0].vip: 203.0.113.1/24 has bits set after its length; give "
 	  "203.0.113.0/24" },
+	{ SERVICES("{ name = \"a\"; vip = \"203.0.113.10\"; protocol = \"udp\"; port = 500;\n"
+		   "affinity_group = \"g\"; affinity = \"flow\"; }"),
+	  "t.conf:4: services[0].affinity: \"flow\" and affinity_group don't go together, since "
+	  "each "
+	  "flow of a client may have another backend; give \"client\" or a prefix length" },
+	{ SERVICES("{ name = \"a\"; vip = \"203.0.113.10\"; protocol = \"udp\"; port = 500;\n"
+		   "affinity_group = \"g\"; backends = ( { address = \"10.1.0.2\"; name = \"x\"; } "
+		   "); },\n"
+		   "{ name = \"b\"; vip = \"203.0.113.10\"; protocol = \"udp\"; port = 4500;\n"
+		   "affinity_group = \"g\"; backends = ( { address = \"10.1.0.3\"; name = \"x\"; } "
+		   "); }"),
+	  "t.conf:6: services[1].backends: services \"b\" and \"a\" (line 3) of affinity_group "
+	  "\"g\" "
+	  "differ: backend number 1 (x against x) has another address; make them alike" },
 	{ SERVICES("{ name = \"web\"; vip = \"10.0.0.0/7\"; protocol = \"tcp\"; port = 80; }"),
 	  "t.conf:3: services[0].vip: /7 is too short for a VIP; give /8 or longer" },
 	{ SERVICES("{ name = \"web\"; vip = \"10.0.0.0/8\"; protocol = \"tcp\"; port = 80;\n"
