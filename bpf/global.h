@@ -363,6 +363,17 @@ __attribute__((noinline)) uint64_t sl_snat_source_global(uint32_t index, uint64_
 	return sl_snat_source_impl(NULL, index, key);
 }
 
+__attribute__((noinline)) uint32_t sl_snat_vip4_global(uint32_t index)
+{
+	return (uint32_t)sl_snat_vip4_impl(NULL, index);
+}
+
+SL_INLINE sl_be32 sl_snat_vip4(const struct sl_tables *t, uint32_t index)
+{
+	(void)t;
+	return (sl_be32)sl_snat_vip4_global(index);
+}
+
 SL_INLINE uint64_t sl_snat_source(const struct sl_tables *t, uint32_t index, uint64_t key)
 {
 	(void)t;

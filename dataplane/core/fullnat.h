@@ -143,6 +143,14 @@ SL_INLINE uint64_t sl_snat_source_impl(const struct sl_tables *t, uint32_t index
 	return sl_entry_load(&line->key[index % SL_SNAT_PORTS_PER_LINE]) == key ? source : 0;
 }
 
+/* The address of the prefix that the IPv4 client of a mapping has called. index: of the mapping. */
+SL_INLINE sl_be32 sl_snat_vip4_impl(const struct sl_tables *t, uint32_t index)
+{
+	const struct sl_snat_client *client = sl_seam_snat_client(t, index);
+
+	return client ? client->vip.w[3] : 0;
+}
+
 /* Sets the client of the flow with b->key. False: the port is another flow's by now. */
 SL_INLINE bool sl_snat_reply_client(const struct sl_tables *t, struct sl_snat_reply *b,
 				    bool is_ipv6)
@@ -173,13 +181,14 @@ SL_INLINE union sl_addr sl_snat_reply_vip(const struct sl_tables *t, const struc
 {
 	const union sl_addr *vip = &b->r->vip;
 	const struct sl_snat_client *client;
+	bool noted = b->r->flags & SL_SERVICE_VIP_KEYS;
 
-	if (sl_unlikely(b->r->flags & SL_SERVICE_VIP_KEYS)) {
+	if (!is_ipv6)
+		return sl_addr4(sl_unlikely(noted) ? sl_snat_vip4(t, b->index) : vip->w[3]);
+	if (sl_unlikely(noted)) {
 		client = sl_seam_snat_client(t, b->index);
 		vip = client ? &client->vip : vip;
 	}
-	if (!is_ipv6)
-		return sl_addr4(vip->w[3]);
 	return (union sl_addr){ .q = { (vip->q[0] & ~0xffffull) | (b->r->vip.q[0] & 0xffff),
 				       vip->q[1] } };
 }

@@ -270,7 +270,6 @@ SL_INLINE enum sl_reason sl_icmp_snat_impl(const struct sl_tables *t, struct sl_
 	if (!sl_snat_reply_find(t, src, q->sport, &b, is_ipv6) || b.r->protocol != q->protocol ||
 	    !sl_snat_reply_is_from(&b, dst, q->dport))
 		return sl_seam_current(t) ? SL_REASON_icmp_unknown : SL_REASON_torn_table;
-	vip = sl_snat_reply_vip(t, &b, is_ipv6);
 	port = b.r->port ? b.r->port : q->dport;
 	reason = sl_snat_reply_route(t, &b, &at, &mtu, is_ipv6);
 	if (reason != SL_REASON_to_client)
@@ -283,6 +282,7 @@ SL_INLINE enum sl_reason sl_icmp_snat_impl(const struct sl_tables *t, struct sl_
 		return reason;
 	if (!is_ipv6)
 		sl_quote_rename(t, p, w->l4, false);
+	vip = sl_snat_reply_vip(t, &b, is_ipv6);
 	grown = sl_quote_nat_endpoint(p, q, &b.client, b.port, true, is_ipv6) +
 		sl_quote_nat_endpoint(p, q, &vip, port, false, is_ipv6);
 	outer = sl_nat_address(l3, &b.client, false, is_ipv6);

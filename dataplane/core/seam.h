@@ -140,6 +140,7 @@ static uint64_t sl_neighbour_resolve(const struct sl_tables *t, const union sl_a
 static uint32_t sl_service_search(const struct sl_tables *t, const union sl_addr *vip,
 				  uint32_t endpoint);
 static uint64_t sl_snat_source(const struct sl_tables *t, uint32_t index, uint64_t key);
+static sl_be32 sl_snat_vip4(const struct sl_tables *t, uint32_t index);
 /* A flow's source with the VIP's address in it (sl_hash_source_vip()). */
 static uint64_t sl_vip_source(const struct sl_tables *t, uint64_t source, const union sl_addr *vip);
 static uint32_t sl_reply_range(const struct sl_tables *t, const union sl_addr *backend,

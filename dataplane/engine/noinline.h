@@ -85,6 +85,11 @@ SL_NOINLINE uint32_t sl_service_search_noinline(const struct sl_tables *t, union
 	return sl_service_search_impl(t, &vip, endpoint);
 }
 
+SL_NOINLINE sl_be32 sl_snat_vip4(const struct sl_tables *t, uint32_t index)
+{
+	return sl_snat_vip4_impl(t, index);
+}
+
 SL_NOINLINE uint64_t sl_snat_source(const struct sl_tables *t, uint32_t index, uint64_t key)
 {
 	return sl_snat_source_impl(t, index, key);

@@ -445,6 +445,11 @@ sl_quote6_layout(const struct sl_tables *t, const struct sl_packet *p, uint32_t 
 	return sl_quote6_layout_impl(p, at, end);
 }
 
+SL_INLINE sl_be32 sl_snat_vip4(const struct sl_tables *t, uint32_t index)
+{
+	return sl_snat_vip4_impl(t, index);
+}
+
 SL_INLINE uint64_t sl_snat_source(const struct sl_tables *t, uint32_t index, uint64_t key)
 {
 	return sl_snat_source_impl(t, index, key);
