@@ -297,7 +297,7 @@ static bool check_groups(const struct sl_acceptor *a, uint64_t generation, uint3
 			if (g[*at].bucket[i] >= SL_HOPS)
 				return false;
 		for (uint32_t i = 0; i < SL_HOPS; i++)
-			if (!is_port(a, g[*at].hop[i].egress))
+			if (g[*at].hop[i].egress && !is_port(a, g[*at].hop[i].egress))
 				return false;
 	}
 	return true;
@@ -309,7 +309,7 @@ static bool check_vlans(const struct sl_acceptor *a, uint64_t generation, uint32
 				     (generation & 1) * SL_PORTS_MAX;
 
 	for (*at = SL_PORT_VLANS; *at < SL_PORTS_MAX; ++*at)
-		if (port[*at].parent >= a->n_ports || port[*at].vlan > 4094)
+		if (port[*at].vlan > 4094 || (port[*at].vlan && port[*at].parent >= a->n_ports))
 			return false;
 	return true;
 }

@@ -171,7 +171,8 @@ def datagram(size):
 @pytest.mark.parametrize("engine", ENGINES)
 def test_what_does_not_fit_is_not_charged(tmp_path, engine, per):
     """Four packets that are larger than the way on change nothing for those that fit: as many go as
-    without the four, and then the limit is reached."""
+    without the four, and then the limit is reached. A packet more or less is the doing of leases,
+    by which CPUs share a bucket; the four would be five."""
     needs(engine)
     (tmp_path / "limited.conf").write_text(LIMITED.format(per=per))
 
@@ -180,8 +181,11 @@ def test_what_does_not_fit_is_not_charged(tmp_path, engine, per):
         return verdicts(tmp_path / "limited.conf", engine, tmp_path, packets)
 
     alone, among = (told([100] + 4 * [size] + 6 * [900]) for size in (0, 1300))
-    assert among == alone[:1] + 4 * ["too_big_answered"] + alone[1:]
-    assert alone[:4] == 4 * ["to_backend"] and alone[-1] == f"limit_{per}"
+    assert among[1:5] == 4 * ["too_big_answered"]
+    rest = among[:1] + among[5:]
+    assert abs(rest.count("to_backend") - alone.count("to_backend")) <= (per in ("backend", "service"))
+    for seen in (alone, rest):
+        assert seen[:4] == 4 * ["to_backend"] and seen[-1] == f"limit_{per}"
 
 
 @pytest.mark.parametrize("engine", ENGINES)
