@@ -17,6 +17,7 @@
 #include "../dataplane/abi/server_id.h"
 #include "../dataplane/abi/service.h"
 #include "../dataplane/abi/snat.h"
+#include "health.h"
 
 #define SL_NAME_MAX   32 /* bytes, with the final 0 */
 #define SL_DEVICE_MAX 192
@@ -187,6 +188,7 @@ struct sl_config_service {
 	bool quic;			  /* connection ids name backends */
 	uint32_t table_size;		  /* slots: a power of two */
 	uint32_t idle_timeout_ms;
+	struct sl_health_conf health; /* kind SL_HEALTH_NONE: nothing is checked */
 	struct sl_config_limit limit[SL_LIMITS_MAX];
 	size_t n_limits;
 	struct sl_config_backend *backend;

@@ -70,6 +70,7 @@ extern const struct sl_group sl_group_snat_pool;
 extern const struct sl_group sl_group_service;
 extern const struct sl_group sl_group_limit;
 extern const struct sl_group sl_group_backend;
+extern const struct sl_group sl_group_health;
 
 int sl_group_read(struct sl_reader *r, const struct sl_group *group, config_setting_t *setting,
 		  void *record);
@@ -111,6 +112,12 @@ int sl_quic_check(struct sl_reader *r, const struct sl_config_service *service,
 		  config_setting_t *setting);
 int sl_quic_check_backends(struct sl_reader *r, const struct sl_config_service *service,
 			   config_setting_t *list);
+
+/* Health checks (health.c): reads a service's; checks all fields of a service together, its backends
+ * included. */
+int sl_read_health(struct sl_reader *, const struct sl_field *, config_setting_t *, void *);
+int sl_health_check_conf(struct sl_reader *r, const struct sl_config_service *service,
+			 config_setting_t *setting);
 
 /* Readers of whole groups, and the defaults where the group is missing. */
 int sl_read_dataplane(struct sl_reader *, const struct sl_field *, config_setting_t *, void *);

@@ -191,6 +191,8 @@ static const struct sl_field service_fields[] = {
 	{ "idle_timeout", SL_INTEGER | SL_STRING, sl_read_duration, "idle_timeout = \"15m\";",
 	  SL_MEMBER(sl_config_service, idle_timeout_ms), .min = 100, .max = IDLE_LONGEST_MS },
 	{ "quic", SL_BOOL, sl_read_bool, "quic = true;", SL_MEMBER(sl_config_service, quic) },
+	{ "health", SL_GROUP, sl_read_health, "health = { type = \"tcp\"; };",
+	  SL_MEMBER(sl_config_service, health) },
 	/* After flows and sources, on which they depend. */
 	{ "limits", SL_LIST, sl_read_limits,
 	  "limits = ( { per = \"client\"; rate = \"10Mbit\"; } );",
@@ -384,6 +386,8 @@ static int check_service(struct sl_reader *r, struct sl_config_service *service,
 		err = sl_quic_check(r, service, setting);
 	if (!err)
 		err = sl_snat_pool_check(r, service, setting);
+	if (!err)
+		err = sl_health_check_conf(r, service, setting);
 	return err ? err : check_table(r, service, setting);
 }
 
@@ -400,6 +404,7 @@ static int read_service(struct sl_reader *r, struct sl_config_service *service,
 		.line = (int)setting->line,
 		.setting = r->live ? NULL : setting,
 	};
+	memset(&service->health, 0, sizeof(service->health)); /* it is compared as memory */
 	snprintf(service->scheduler, sizeof(service->scheduler), "%s", schedulers[0].text);
 	err = sl_group_read(r, &sl_group_service, setting, service);
 	if (err)

@@ -43,7 +43,8 @@ static bool same_conf(const struct sl_config_service *a, const struct sl_config_
 	       strcmp(a->affinity_group, b->affinity_group) == 0 && a->rejects == b->rejects &&
 	       a->vip_rejects == b->vip_rejects && a->shared_vip == b->shared_vip &&
 	       a->quic == b->quic && a->table_size == b->table_size &&
-	       a->idle_timeout_ms == b->idle_timeout_ms;
+	       a->idle_timeout_ms == b->idle_timeout_ms &&
+	       sl_health_conf_same(&a->health, &b->health);
 }
 
 static void set_conf(struct sl_model_service *s, const struct sl_config_service *conf)

@@ -117,7 +117,7 @@ static const struct refusal refusals[] = {
 	  "scheduler, mode, tunnel_source, tunnel_source6, gue_port, gue_variant, pool, mss, "
 	  "track, "
 	  "flows, affinity, affinity_group, unavailable, shared_vip, table_size, idle_timeout, "
-	  "quic, limits, "
+	  "quic, health, limits, "
 	  "backends" },
 	{ "dataplane = 3;\n", "t.conf:1: dataplane: is an integer; give a group { … }, such as: "
 			      "dataplane: { cores = [ 1 ]; ports = ( … ); };" },
@@ -1064,8 +1064,9 @@ static void test_examples(void **state)
 static void test_manual(void **state)
 {
 	static const struct sl_group *const groups[] = {
-		&sl_group_root,	    &sl_group_dataplane, &sl_group_port,    &sl_group_capacity,
-		&sl_group_next_hop, &sl_group_service,	 &sl_group_backend, &sl_group_limit,
+		&sl_group_root,	    &sl_group_dataplane, &sl_group_port,
+		&sl_group_capacity, &sl_group_next_hop,	 &sl_group_service,
+		&sl_group_backend,  &sl_group_health,	 &sl_group_limit,
 	};
 	char slot[64], *text, *at, *next;
 	size_t i, j, len;
