@@ -113,8 +113,8 @@ int sl_quic_check(struct sl_reader *r, const struct sl_config_service *service,
 int sl_quic_check_backends(struct sl_reader *r, const struct sl_config_service *service,
 			   config_setting_t *list);
 
-/* Health checks (health.c): reads a service's; checks all fields of a service together, its backends
- * included. */
+/* Health checks (health.c): reads a service's; checks all fields of a service together, its
+ * backends included. */
 int sl_read_health(struct sl_reader *, const struct sl_field *, config_setting_t *, void *);
 int sl_health_check_conf(struct sl_reader *r, const struct sl_config_service *service,
 			 config_setting_t *setting);

@@ -13,6 +13,8 @@
 #include "network/net.h"
 
 struct sl_operators;
+struct sl_health;
+struct sl_health_verdict;
 struct sl_attachment;
 struct sl_preparation;
 struct sl_publication;
@@ -32,8 +34,19 @@ struct sl_control {
 	struct sl_publication *publication;	 /* under way, see tables/publish.h; NULL: none */
 	void (*published)(struct sl_control *c); /* called when one has ended; NULL: nobody */
 	struct sl_net *net;
-	struct sl_rpc *changes, *reads;	      /* the two sockets */
-	struct sl_operators *operators;	      /* what operators set live, see desired/layers.h */
+	struct sl_rpc *changes, *reads;	    /* the two sockets */
+	struct sl_operators *operators;	    /* what operators set live, see desired/layers.h */
+	struct sl_health *health;	    /* see health/health.h; NULL: not begun */
+	struct sl_health_verdict **verdict; /* the layer of health, as layers.h has it */
+	size_t n_verdicts;
+	struct {
+		uint32_t checks;
+		uint64_t ended;	      /* since the start, */
+		uint64_t discarded;   /* failures that came of our own lateness, */
+		uint64_t extended;    /* timeouts that were put off for it */
+		double worst_late_ms; /* a start after its time, within the last seconds */
+	} health_figures;
+	char health_unsaved[SL_ERROR_MAX];    /* why its states aren't on disk; "": they are */
 	struct sl_backend_counters *baseline; /* counters as they stood when a backend got its id */
 	struct sl_limit_counters *limit_baseline; /* when a limit did */
 	struct sl_sweep *sweep;

@@ -24,6 +24,7 @@
 #include "desired/apply.h"
 #include "desired/operators.h"
 #include "desired/overrides.h"
+#include "health/health.h"
 #include "network/announce.h"
 #include "network/multicast.h"
 #include "report/limit_top.h"
@@ -216,6 +217,7 @@ static void tick(evutil_socket_t fd, short what, void *context)
 	sl_sweep_tick(c->sweep);
 	sl_nat_pools_tick(c);
 	sl_limit_expiry_tick(c);
+	sl_health_tick(c, TICK_MS);
 	sl_limit_top_tick(c);
 	sl_rescale_run(c);
 	sl_transaction_retry_save(c);
@@ -394,6 +396,8 @@ static int start(struct sl_control *c, bool fresh, char error[SL_ERROR_MAX])
 	if (!err)
 		err = sl_adopt(c, error);
 	if (!err)
+		err = sl_health_open(c);
+	if (!err)
 		err = publish_first(c, error);
 	if (!err) {
 		log_live(c);
@@ -460,6 +464,7 @@ static int serve(struct sl_control *c, bool fresh)
 	sl_rpc_close(c->reads);
 	sl_rpc_close(c->changes);
 	sl_announcer_close(c->announcer);
+	sl_health_close(c);
 	sl_sweep_free(c->sweep);
 	sl_net_close(c->net);
 	sl_ports_release(c);

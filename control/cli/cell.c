@@ -74,6 +74,15 @@ void sl_cell_seconds(const json_t *row, const char *key, char text[SL_CELL_MAX])
 		snprintf(text, SL_CELL_MAX, SL_CELL_NONE);
 }
 
+void sl_cell_health(const json_t *row, const char *key, char text[SL_CELL_MAX])
+{
+	const char *by = json_string_value(json_object_get(row, "health_overruled_by"));
+	char state[SL_CELL_MAX];
+
+	sl_cell_text(row, key, state);
+	snprintf(text, SL_CELL_MAX, by ? "%.99s (%.99s)" : "%.99s", state, by);
+}
+
 void sl_cell_ms(const json_t *row, const char *key, char text[SL_CELL_MAX])
 {
 	const json_t *value = json_object_get(row, key);

@@ -31,6 +31,9 @@ sl_cell_fn sl_cell_busy;
 /* Packets per burst: how many packets the worker finds at once. */
 sl_cell_fn sl_cell_burst;
 
+/* With who overrules it: "down (live)". */
+sl_cell_fn sl_cell_health;
+
 /* A limit's scope with its prefix length, if that is shorter than an address; or its subject. */
 sl_cell_fn sl_cell_per;
 

@@ -59,10 +59,13 @@ static const struct sl_command COMMANDS[] = {
 	  "backend.drain", true, sl_print_change,
 	  { { "service", SL_VALUE_TEXT, SL_GIVEN_ALWAYS },
 	    { "backend", SL_VALUE_TEXT, SL_GIVEN_ALWAYS } } },
-	{ "backend ready", "SERVICE BACKEND", "takes new connections again",
+	{ "backend ready", "SERVICE BACKEND [--force]",
+	  "takes new connections again, when health allows; --force: whatever health says, until "
+	  "the next `ready` or `drain`",
 	  "backend.ready", true, sl_print_change,
 	  { { "service", SL_VALUE_TEXT, SL_GIVEN_ALWAYS },
-	    { "backend", SL_VALUE_TEXT, SL_GIVEN_ALWAYS } } },
+	    { "backend", SL_VALUE_TEXT, SL_GIVEN_ALWAYS },
+	    { "force", SL_VALUE_YES, SL_GIVEN_OPTION } } },
 	{ "backend weight", "SERVICE BACKEND WEIGHT", "its share of new connections",
 	  "backend.weight", true, sl_print_change,
 	  { { "service", SL_VALUE_TEXT, SL_GIVEN_ALWAYS },
@@ -310,7 +313,20 @@ static int set_endpoint(json_t *params, const char *text, char error[SL_ERROR_MA
 	return set_text(params, "address", address, error);
 }
 
-/* "idle_timeout=5m": the value is a number, true, false, or else text. There is no null. */
+/* A group as JSON: health={"type":"tcp"}. */
+static json_t *read_group(const char *name, const char *text, char error[SL_ERROR_MAX])
+{
+	json_error_t why;
+	json_t *value = json_loads(text, JSON_REJECT_DUPLICATES, &why);
+
+	if (!value)
+		fail(error, "%s: is no JSON: %.128s, at character %d", name, why.text,
+		     why.position);
+	return value;
+}
+
+/* "idle_timeout=5m": the value is a number, true, false, a group, or else text. There is no null.
+ */
 static int set_field(json_t *params, const char *member, const char *text, char error[SL_ERROR_MAX])
 {
 	json_t *fields = json_object_get(params, member);
@@ -331,7 +347,9 @@ static int set_field(json_t *params, const char *member, const char *text, char 
 		value = json_integer(number);
 	else if (!strcmp(equals, "true") || !strcmp(equals, "false"))
 		value = json_boolean(*equals == 't');
-	else
+	else if (*equals == '{' && !(value = read_group(name, equals, error)))
+		return -EINVAL;
+	else if (*equals != '{')
 		value = json_string(equals);
 	if (!fields && json_object_set_new(params, member, json_object()) == 0)
 		fields = json_object_get(params, member);

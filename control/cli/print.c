@@ -135,6 +135,8 @@ static const struct column BACKENDS[] = {
 	{ "ADDRESS", "address", sl_cell_endpoint, 0 },
 	{ "WEIGHT", "weight", sl_cell_number, RIGHT },
 	{ "STATE", "state", sl_cell_text, 0 },
+	{ "HEALTH", "health", sl_cell_health, RARE },
+	{ "SINCE", "health_since_s", sl_cell_seconds, RIGHT | RARE },
 	{ "SHARE", "share", sl_cell_percent, RIGHT },
 	{ "CONNECTIONS", "connections", sl_cell_count, RIGHT },
 	{ "PACKETS-IN", "packets_in", sl_cell_count, RIGHT },
@@ -144,6 +146,7 @@ static const struct column BACKENDS[] = {
 	{ "SOURCE", "source", sl_cell_text, 0 },
 	{ "NEXT-HOP", "next_hop", sl_cell_text, 0 },
 	{ "SERVER-ID", "server_id", sl_cell_text, RARE },
+	{ "CAUSE", "health_cause", sl_cell_text, RARE },
 	{ 0 },
 };
 

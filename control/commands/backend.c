@@ -359,10 +359,13 @@ static int set_state(struct sl_control *c, struct sl_rpc_call *call, const char 
 		     const json_t *params, bool draining, json_t **result, char error[SL_ERROR_MAX])
 {
 	static const char *const keys[] = { "service", "backend", NULL };
-	bool in_file;
+	static const char *const ready_keys[] = { "service", "backend", "force", NULL };
+	bool in_file, force = false;
 	struct change x;
-	int err = sl_params_known(params, keys, error);
+	int err = sl_params_known(params, draining ? keys : ready_keys, error);
 
+	if (!err && !draining)
+		err = sl_param_bool(params, "force", &force, error);
 	if (!err)
 		err = begin_backend(&x, c, call, what, params, error);
 	if (err)
@@ -373,6 +376,13 @@ static int set_state(struct sl_control *c, struct sl_rpc_call *call, const char 
 			 x.backend->name);
 		return sl_change_drop(x.t, -EBUSY);
 	}
+	if (force && x.service->conf.health.kind == SL_HEALTH_NONE) {
+		snprintf(error, SL_ERROR_MAX,
+			 "force: service %s has no health checks that could be overruled",
+			 x.service->conf.name);
+		return sl_change_drop(x.t, -EINVAL);
+	}
+	x.words->forced = force;
 	in_file = x.file && x.file->draining;
 	x.words->state = draining == in_file && x.file ? SL_OPERATOR_SILENT
 			 : draining		       ? SL_OPERATOR_DRAINING

@@ -2,6 +2,7 @@
 #include "apply.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,11 +84,41 @@ static void set_server_id(struct sl_model_service *s, struct sl_model_backend *b
 	b->server_id = *id;
 }
 
-static const char *state_text(enum sl_backend_state state)
+static const char *state_text(enum sl_backend_state state, uint8_t held)
 {
-	return state == SL_STATE_READY	    ? "ready"
-	       : state == SL_STATE_DRAINING ? "draining"
-					    : "leaving";
+	return state == SL_STATE_READY	       ? "ready"
+	       : state != SL_STATE_DRAINING    ? "leaving"
+	       : held == 1u << SL_LAYER_HEALTH ? "held back by health"
+					       : "draining";
+}
+
+/* Of one that nobody has checked yet: one that serves goes on. */
+static uint8_t held_by(const struct sl_effective_backend *e, const struct sl_model_backend *b)
+{
+	if (!e->unchecked || (b && b->state == SL_STATE_READY))
+		return e->held;
+	return e->held | 1u << SL_LAYER_HEALTH;
+}
+
+/* A number that was adopted as gone, since it served nobody: health may have cut it. */
+static struct sl_model_backend *find_cut(struct sl_model_service *s, const union sl_addr *addr,
+					 uint16_t port)
+{
+	for (uint32_t i = 0; i < s->n; i++) {
+		struct sl_model_backend *b = &s->backend[i];
+
+		if (b->state == SL_STATE_GONE && !b->name[0] && b->port == port &&
+		    sl_addr_equal(&b->addr, addr))
+			return b;
+	}
+	return NULL;
+}
+
+/* Of UDP a packet doesn't tell whether its flow is new, and a busy flow never ends: who is down
+ * serves none at all. */
+static bool cuts(const struct sl_model_service *s, uint8_t held)
+{
+	return held >> SL_LAYER_HEALTH & 1 && s->conf.protocol == IPPROTO_UDP;
 }
 
 static void note_weight(const struct sl_model_service *s, const struct sl_model_backend *b,
@@ -108,16 +139,22 @@ static int apply_backend(struct sl_model *m, struct sl_model_service *s,
 			 const struct sl_effective_backend *e, json_t *changes)
 {
 	struct sl_model_backend *b = sl_service_endpoint(s, &e->conf.addr, e->conf.port);
-	enum sl_backend_state state = e->held ? SL_STATE_DRAINING : SL_STATE_READY;
+	uint8_t held = held_by(e, b);
+	enum sl_backend_state state = held ? SL_STATE_DRAINING : SL_STATE_READY;
 	int err;
 
+	if (!b && cuts(s, held))
+		b = find_cut(s, &e->conf.addr, e->conf.port);
 	if (!b) {
 		b = sl_service_add(m, s, &e->conf, &err);
 		if (!b)
 			return err;
 		b->state = state;
 		sl_note(changes, "service %s: backend %s added with weight %u%s", s->conf.name,
-			b->name, b->weight, e->held ? ", draining" : "");
+			b->name, b->weight,
+			held == 1u << SL_LAYER_HEALTH ? ", to be checked first"
+			: held			      ? ", draining"
+						      : "");
 	} else {
 		if (b->name[0] && strcmp(b->name, e->conf.name) != 0)
 			sl_note(changes, "service %s: backend %s is called %s now", s->conf.name,
@@ -126,7 +163,16 @@ static int apply_backend(struct sl_model *m, struct sl_model_service *s,
 			note_weight(s, b, e, changes);
 		if (b->name[0] && b->state != state)
 			sl_note(changes, "service %s: backend %s: %s -> %s", s->conf.name,
-				e->conf.name, state_text(b->state), state_text(state));
+				e->conf.name, state_text(b->state, b->held),
+				state_text(state, held));
+		if (b->name[0] && b->state == state && (b->held ^ held) >> SL_LAYER_HEALTH & 1)
+			sl_note(changes, "service %s: backend %s: health %s", s->conf.name,
+				e->conf.name,
+				held >> SL_LAYER_HEALTH & 1 ? "holds it back too"
+							    : "doesn't hold it back any more");
+		if (b->name[0] && b->forced != e->forced)
+			sl_note(changes, "service %s: backend %s: %s", s->conf.name, e->conf.name,
+				e->forced ? "health is overruled" : "health counts again");
 		memcpy(b->name, e->conf.name, sizeof(b->name));
 		set_server_id(s, b, &e->conf.server_id, changes);
 		sl_backend_set_weight(s, b, e->conf.weight);
@@ -135,7 +181,9 @@ static int apply_backend(struct sl_model *m, struct sl_model_service *s,
 	b->file_weight = e->file_weight;
 	b->from = (uint8_t)e->from;
 	b->weight_by = (uint8_t)e->weight_by;
-	b->held = e->held;
+	sl_backend_set_cut(s, b, cuts(s, held));
+	b->held = held;
+	b->forced = e->forced;
 	return 0;
 }
 

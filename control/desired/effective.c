@@ -11,18 +11,6 @@
 #include "../model/limits.h"
 #include "fields.h"
 
-const char *sl_layer_text(enum sl_layer layer)
-{
-	static const char *const texts[] = {
-		[SL_LAYER_FILE] = "file",
-		[SL_LAYER_SOURCES] = "source",
-		[SL_LAYER_OPERATORS] = "live",
-		[SL_LAYER_HEALTH] = "health",
-	};
-
-	return texts[layer];
-}
-
 /* Limits */
 
 /* As the file has it, or as it was set on top of that; false: it isn't wanted. */
@@ -241,17 +229,22 @@ static int read_live(const struct sl_config *file, const struct sl_config_servic
 
 /* Backends */
 
-static const struct sl_health_verdict *
-verdict_on(const struct sl_layers *layers, const char *service, const struct sl_config_backend *b)
+/* What health says of it. */
+static void add_health(const struct sl_layers *layers, const struct sl_effective *e,
+		       const struct sl_operator_backend *word, struct sl_effective_backend *b)
 {
-	for (size_t i = 0; i < layers->n_health; i++) {
-		const struct sl_health_verdict *v = &layers->health[i];
+	const struct sl_health_verdict *v;
 
-		if (v->port == b->port && sl_addr_equal(&v->addr, &b->addr) &&
-		    strcmp(v->service, service) == 0)
-			return v;
-	}
-	return NULL;
+	if (e->conf.health.kind == SL_HEALTH_NONE || !layers->checks)
+		return;
+	b->forced = word && word->forced;
+	v = sl_health_find(layers->health, layers->n_health, e->conf.name, &b->conf.addr,
+			   b->conf.port);
+	if (b->forced)
+		return;
+	if (v && v->held)
+		b->held |= 1u << SL_LAYER_HEALTH;
+	b->unchecked = !v && e->conf.health.start != SL_HEALTH_START_UP;
 }
 
 static bool listed(const struct sl_effective *e, const struct sl_config_backend *b)
@@ -294,8 +287,7 @@ static void add_backend(const struct sl_layers *layers, struct sl_effective *e,
 		b.held &= (uint8_t) ~(1u << SL_LAYER_FILE);
 	if (word && word->state == SL_OPERATOR_DRAINING)
 		b.held |= 1u << SL_LAYER_OPERATORS;
-	if (verdict_on(layers, e->conf.name, conf))
-		b.held |= 1u << SL_LAYER_HEALTH;
+	add_health(layers, e, word, &b);
 	e->backend[e->n_backends++] = b;
 }
 

@@ -13,6 +13,10 @@ struct sl_effective_backend {
 	enum sl_layer from;	       /* who brought it in */
 	enum sl_layer weight_by;
 	uint8_t held; /* bits 1 << enum sl_layer: who holds it back from new connections */
+	bool forced;  /* operators overrule health */
+	/* Health knows nothing of it yet, and it is to be held until it does, unless it serves
+	 * already. */
+	bool unchecked;
 };
 
 struct sl_effective_limits {

@@ -4,13 +4,13 @@
  *     file         the configuration as it was last read
  *     sources      backends that come by discovery; nobody fills this layer yet
  *     operators    what was set by commands (operators.h)
- *     health       backends that must get no new connections; nobody fills this layer yet
+ *     health       what checks say of each backend that is checked (health/health.h)
  *
  * They are no plain order. A backend belongs to a service if the file or a source names it or an
  * operator added it, unless an operator removed it. Each of file, sources, operators and health may
  * hold a backend back from new connections, and it gets some only if none does; an operator's
- * "ready" lifts what the file says. Where the file changed what an operator had set otherwise, the
- * file wins. effective.h makes one state of the four.
+ * "ready" lifts what the file says, and a forced one what health says too. Where the file changed
+ * what an operator had set otherwise, the file wins. effective.h makes one state of the four.
  */
 #ifndef SL_CONTROL_DESIRED_LAYERS_H
 #define SL_CONTROL_DESIRED_LAYERS_H
@@ -35,11 +35,29 @@ struct sl_source_backend {
 	struct sl_config_backend conf; /* conf.draining: the source says that it terminates */
 };
 
-/* A backend that health takes out. */
+enum sl_health_state {
+	SL_HEALTH_CHECKING, /* no check has decided yet */
+	SL_HEALTH_UP,
+	SL_HEALTH_DOWN,
+};
+
+/* "checking", "up", "down". */
+const char *sl_health_state_text(enum sl_health_state state);
+
+#define SL_HEALTH_CAUSE 128
+
+/* What health says of one backend. It is the health room's, which changes it in place. */
 struct sl_health_verdict {
 	char service[SL_NAME_MAX];
 	union sl_addr addr;
 	uint16_t port; /* host order */
+	bool held;     /* must get no new connections */
+	bool panic;    /* isn't held though it is down, since too few are up */
+	enum sl_health_state state;
+	uint64_t since;		     /* the state; seconds since 1970 */
+	uint32_t took_ms;	     /* the last check */
+	char cause[SL_HEALTH_CAUSE]; /* why the last check failed; "": it passed, or none has ended
+				      */
 };
 
 struct sl_layers {
@@ -47,8 +65,17 @@ struct sl_layers {
 	const struct sl_source_backend *source;
 	size_t n_sources;
 	const struct sl_operators *operators;
-	const struct sl_health_verdict *health;
+	bool checks; /* false: nobody checks, and health holds nobody back */
+	struct sl_health_verdict *const *health; /* in the order of sl_health_compare() */
 	size_t n_health;
 };
+
+/* By service, address and port. */
+int sl_health_compare(const struct sl_health_verdict *a, const struct sl_health_verdict *b);
+
+/* What health says of this backend; NULL: it isn't checked, or not yet. */
+const struct sl_health_verdict *sl_health_find(struct sl_health_verdict *const *verdicts, size_t n,
+					       const char *service, const union sl_addr *addr,
+					       uint16_t port);
 
 #endif

@@ -240,7 +240,7 @@ void sl_operators_rename(struct sl_operators *o, const struct sl_config *from,
 
 static bool says_anything(const struct sl_operator_backend *b)
 {
-	return b->added || b->removed || b->weight || b->state != SL_OPERATOR_SILENT;
+	return b->added || b->removed || b->weight || b->forced || b->state != SL_OPERATOR_SILENT;
 }
 
 /* What is left to say of a backend of a service that the file has; false: nothing. */
@@ -363,6 +363,11 @@ static void describe_backend(const struct sl_operator_service *s,
 	char endpoint[SL_ENDPOINT_TEXT], addr[SL_ADDR_TEXT];
 	const char *name = file ? file->name : b->name;
 
+	if (b->forced)
+		sl_note(list,
+			"service %s: backend %s (%s) is forced to be ready, whatever health says; "
+			"`backend ready` ends that",
+			s->name, name, sl_endpoint_format(&b->addr, b->port, endpoint));
 	if (b->added) {
 		sl_note(list, "service %s: backend %s (%s) was added live with weight %u%s",
 			s->name, name, sl_endpoint_format(&b->addr, b->port, endpoint), b->weight,

@@ -30,6 +30,7 @@ struct sl_operator_backend {
 	bool added;    /* the file doesn't have it */
 	bool removed;  /* the file has it, or a source names it */
 	bool cut;      /* with `removed`: its connections too, at once. Never saved */
+	bool forced;   /* ready, whatever health says */
 	enum sl_operator_state state;
 	uint32_t weight;	/* 0: nothing was said. Of an added one its weight */
 	uint32_t file_weight;	/* when that was said; 0: the file hadn't it */

@@ -2,16 +2,16 @@
 #include "overrides.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "limit_overrides.h"
+#include "state_file.h"
 
 enum { VERSION = 2 };
+#define FILE_NAME "overrides.json"
 
 /* ---- one backend ---- */
 
@@ -46,6 +46,10 @@ static int read_member(struct sl_operator_backend *b, const char *key, const jso
 
 	if (strcmp(key, "added") == 0 || strcmp(key, "removed") == 0) {
 		*(key[0] == 'a' ? &b->added : &b->removed) = true;
+		return json_is_true(value) ? 0 : wrong(why, "must be true");
+	}
+	if (strcmp(key, "forced") == 0) {
+		b->forced = true;
 		return json_is_true(value) ? 0 : wrong(why, "must be true");
 	}
 	if (strcmp(key, "weight") == 0)
@@ -105,6 +109,8 @@ static json_t *write_backend(const struct sl_operator_backend *b)
 				    json_string(sl_server_id_format(&b->server_id, id)));
 	if (b->removed)
 		json_object_set_new(json, "removed", json_true());
+	if (b->forced)
+		json_object_set_new(json, "forced", json_true());
 	if (b->state != SL_OPERATOR_SILENT)
 		json_object_set_new(
 			json, "state",
@@ -335,59 +341,22 @@ static int refuse(char error[SL_ERROR_MAX], const char *path, const char *field,
 	return -EINVAL;
 }
 
-static int fail(char error[SL_ERROR_MAX], const char *path, int err)
+int sl_overrides_load(const char *state_dir, struct sl_operators **o, char error[SL_ERROR_MAX])
 {
-	snprintf(error, SL_ERROR_MAX, "%s: %s", path, strerror(-err));
-	return err;
-}
-
-/* Who else may write here could have us apply, or overwrite, what he likes. */
-static int check_owner(const struct stat *st, const char *path, char error[SL_ERROR_MAX])
-{
-	if (st->st_uid == geteuid() && !(st->st_mode & 022))
-		return 0;
-	snprintf(error, SL_ERROR_MAX,
-		 "%s: others may write it (owner %u, mode %04o); make it ours alone: `chown %u %s` "
-		 "and `chmod go-w %s`",
-		 path, st->st_uid, st->st_mode & 07777, geteuid(), path, path);
-	return -EPERM;
-}
-
-/* The state directory, or -errno with a message. */
-static int open_directory(const char *path, char error[SL_ERROR_MAX])
-{
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), err;
-	struct stat st;
-
-	if (fd < 0)
-		return fail(error, path, -errno);
-	err = fstat(fd, &st) == 0 ? check_owner(&st, path, error) : fail(error, path, -errno);
-	if (!err)
-		return fd;
-	close(fd);
-	return err;
-}
-
-static int link_refused(const char *path, char error[SL_ERROR_MAX])
-{
-	snprintf(error, SL_ERROR_MAX,
-		 "%s: is a symbolic link, which isn't followed: put the file "
-		 "itself there",
-		 path);
-	return -ELOOP;
-}
-
-static int read_file(int fd, const char *path, struct sl_operators **o, char error[SL_ERROR_MAX])
-{
-	char field[SL_PATH_MAX], why[SL_ERROR_MAX];
+	int fd = sl_state_file_open(state_dir, FILE_NAME, error);
+	char path[SL_PATH_MAX + 32], field[SL_PATH_MAX], why[SL_ERROR_MAX];
 	json_error_t where;
-	struct stat st;
 	json_t *json;
-	int err = fstat(fd, &st) == 0 ? check_owner(&st, path, error) : fail(error, path, -errno);
 
-	if (err)
-		return err;
+	if (fd == -ENOENT) {
+		*o = sl_operators_new();
+		return *o ? 0 : -ENOMEM;
+	}
+	if (fd < 0)
+		return fd;
+	snprintf(path, sizeof(path), "%s/" FILE_NAME, state_dir);
 	json = json_loadfd(fd, JSON_REJECT_DUPLICATES, &where);
+	close(fd);
 	if (!json) {
 		snprintf(field, sizeof(field), "line %d", where.line);
 		return refuse(error, path, field, where.text);
@@ -397,74 +366,18 @@ static int read_file(int fd, const char *path, struct sl_operators **o, char err
 	return *o ? 0 : refuse(error, path, field, why);
 }
 
-int sl_overrides_load(const char *state_dir, struct sl_operators **o, char error[SL_ERROR_MAX])
-{
-	int dir = open_directory(state_dir, error), fd, err;
-	char path[SL_PATH_MAX + 32];
-
-	if (dir < 0)
-		return dir;
-	snprintf(path, sizeof(path), "%s/overrides.json", state_dir);
-	fd = openat(dir, "overrides.json", O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-	err = fd < 0 ? -errno : read_file(fd, path, o, error);
-	if (fd >= 0) {
-		close(fd);
-	} else if (err == -ENOENT) {
-		*o = sl_operators_new();
-		err = *o ? 0 : -ENOMEM;
-	} else {
-		err = err == -ELOOP ? link_refused(path, error) : fail(error, path, err);
-	}
-	close(dir);
-	return err;
-}
-
-static int write_all(int fd, const char *text, size_t length)
-{
-	while (length > 0) {
-		ssize_t n = write(fd, text, length);
-
-		if (n == -1 && errno != EINTR)
-			return -errno;
-		if (n > 0) {
-			text += n;
-			length -= (size_t)n;
-		}
-	}
-	return fsync(fd) == 0 ? 0 : -errno;
-}
-
 int sl_overrides_save(const char *state_dir, const struct sl_operators *o, char error[SL_ERROR_MAX])
 {
 	json_t *json = sl_overrides_write(o);
 	/* In one piece: json_dumpfd() makes a system call for each token. */
 	char *text = json ? json_dumps(json, JSON_INDENT(2) | JSON_SORT_KEYS) : NULL;
-	int dir = -1, fd = -1, err = text ? 0 : -ENOMEM;
-	char path[SL_PATH_MAX + 32];
+	int err = text ? 0 : -ENOMEM;
 
-	snprintf(path, sizeof(path), "%s/overrides.json", state_dir);
 	error[0] = '\0';
-	if (!err) {
-		dir = open_directory(state_dir, error);
-		err = dir < 0 ? dir : 0;
-	}
-	if (!err && unlinkat(dir, "overrides.json.new", 0) != 0 && errno != ENOENT)
-		err = -errno;
-	if (!err) {
-		fd = openat(dir, "overrides.json.new",
-			    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-		err = fd < 0 ? -errno : write_all(fd, text, strlen(text));
-	}
-	if (!err && renameat(dir, "overrides.json.new", dir, "overrides.json") != 0)
-		err = -errno;
-	if (!err && fsync(dir) != 0)
-		err = -errno;
-	if (err && !error[0])
-		fail(error, path, err);
-	if (fd >= 0)
-		close(fd);
-	if (dir >= 0)
-		close(dir);
+	if (err)
+		snprintf(error, SL_ERROR_MAX, "%s/" FILE_NAME ": %s", state_dir, strerror(-err));
+	else
+		err = sl_state_file_write(state_dir, FILE_NAME, text, true, error);
 	free(text);
 	json_decref(json);
 	return err;

@@ -367,6 +367,14 @@ void sl_backend_set_state(struct sl_model_service *s, struct sl_model_backend *b
 	s->refill = s->rewrite = true;
 }
 
+void sl_backend_set_cut(struct sl_model_service *s, struct sl_model_backend *b, bool cut)
+{
+	if (b->cut == cut)
+		return;
+	b->cut = cut;
+	s->refill = s->rewrite = true;
+}
+
 void sl_backend_set_weight(struct sl_model_service *s, struct sl_model_backend *b, uint32_t weight)
 {
 	if (b->weight == weight)

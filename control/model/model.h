@@ -14,6 +14,9 @@
  *     ready ⇄ draining          no new connections, established ones stay
  *       └──────┴→ leaving       as draining; goes when nothing names it any more
  *                 └→ gone       serves nobody; its number rests, then it is free again
+ *
+ * One that drains may be `cut` too: established flows move to others as well, until it isn't any
+ * more. Health does so with UDP.
  */
 #ifndef SL_CONTROL_MODEL_MODEL_H
 #define SL_CONTROL_MODEL_MODEL_H
@@ -42,6 +45,8 @@ struct sl_model_backend {
 	uint8_t from;	      /* enum sl_layer: who brought it in, */
 	uint8_t weight_by;    /* who decided its weight, */
 	uint8_t held;	      /* and, as bits, who holds it back from new connections */
+	bool forced;	      /* operators overrule health */
+	bool cut;	      /* serves nobody while it drains */
 	uint32_t counter_id;  /* id in the counters */
 	struct sl_server_id server_id;
 	bool known;	/* its next hop was resolved once: it may be in the slots */
@@ -178,6 +183,7 @@ uint16_t sl_model_take_limit(struct sl_model *m);
 /* Sets the state and notes what the next publish has to do for it. */
 void sl_backend_set_state(struct sl_model_service *s, struct sl_model_backend *b,
 			  enum sl_backend_state state);
+void sl_backend_set_cut(struct sl_model_service *s, struct sl_model_backend *b, bool cut);
 void sl_backend_set_weight(struct sl_model_service *s, struct sl_model_backend *b, uint32_t weight);
 
 /* Whether a next hop is another than the service has. Then: takes what there is now, which has to
@@ -194,7 +200,7 @@ void sl_service_begin_tracking(struct sl_model_service *s, uint32_t now_ms);
 
 static inline bool sl_backend_serves(const struct sl_model_backend *b)
 {
-	return b->state == SL_STATE_READY || b->state == SL_STATE_DRAINING ||
+	return b->state == SL_STATE_READY || (b->state == SL_STATE_DRAINING && !b->cut) ||
 	       b->state == SL_STATE_LEAVING;
 }
 

@@ -14,6 +14,7 @@
 #include "../tables/partial.h"
 #include "../tables/publish.h"
 #include "../tables/queues.h"
+#include "health.h"
 
 enum {
 	AT_ONCE = 32,  /* of one kind: a network that is down shouldn't fill the log */
@@ -254,6 +255,10 @@ json_t *sl_problems(const struct sl_control *c)
 			"what operators set is live but not saved, and a restart would forget it: "
 			"%s",
 			c->unsaved);
+	if (c->health_unsaved[0])
+		problem(list,
+			"states of health aren't saved, and a restart would find them anew: %s",
+			c->health_unsaved);
 	if (c->routes_left_out)
 		problem(list, "%zu routes don't fit: raise capacity.routes (%u)",
 			c->routes_left_out, c->config.capacity.routes);
@@ -263,7 +268,7 @@ json_t *sl_problems(const struct sl_control *c)
 
 		for (uint32_t k = 0; k < s->n; k++)
 			ready += sl_backend_ready(&s->backend[k]);
-		if (!ready)
+		if (!sl_health_problems(c, s, list) && !ready)
 			problem(list, "service %s: no backend is ready", s->conf.name);
 	}
 	pool_problems(c, list);

@@ -13,6 +13,7 @@
 #include "../tables/partial.h"
 #include "../tables/publish.h"
 #include "../tables/queues.h"
+#include "health.h"
 #include "limits.h"
 #include "problems.h"
 
@@ -21,8 +22,11 @@ static const char *protocol_text(uint8_t protocol)
 	return protocol == IPPROTO_TCP ? "tcp" : "udp";
 }
 
-static const char *state_text(const struct sl_model_backend *b)
+static const char *state_text(const struct sl_control *c, const struct sl_model_service *s,
+			      const struct sl_model_backend *b)
 {
+	const struct sl_health_verdict *v = sl_report_verdict(c, s, b);
+
 	switch (b->state) {
 	case SL_STATE_READY:
 		return b->waiting		       ? "waiting"
@@ -32,6 +36,8 @@ static const char *state_text(const struct sl_model_backend *b)
 		       : b->known		       ? "unresolved"
 						       : "resolving";
 	case SL_STATE_DRAINING:
+		if (b->held == 1u << SL_LAYER_HEALTH)
+			return sl_health_state_text(v ? v->state : SL_HEALTH_CHECKING);
 		return b->named ? "draining" : "drained";
 	default:
 		return "leaving";
@@ -204,7 +210,7 @@ void sl_report_backends(const struct sl_control *c, const struct sl_model_servic
 		o = json_pack("{s:s, s:s, s:s, s:i, s:I, s:s, s:f, s:I, s:I, s:I, s:I, s:I, s:o}",
 			      "service", s->conf.name, "name", b->name, "address",
 			      sl_addr_format(&b->addr, addr), "port", (int)b->port, "weight",
-			      (json_int_t)b->weight, "state", state_text(b), "share",
+			      (json_int_t)b->weight, "state", state_text(c, s, b), "share",
 			      100.0 * slots[i + 1] / s->conf.table_size, "connections",
 			      (json_int_t)t.connections, "packets_in", (json_int_t)t.packets_in,
 			      "bytes_in", (json_int_t)t.bytes_in, "packets_out",
@@ -213,6 +219,8 @@ void sl_report_backends(const struct sl_control *c, const struct sl_model_servic
 			      b->hop.kind == SL_ROUTE_VIA ? mac_text(b->hop.dst_mac) : json_null());
 		if (o)
 			report_layers(o, b);
+		if (o)
+			sl_report_health(o, c, s, b);
 		if (o && b->server_id.bytes)
 			json_object_set_new(o, "server_id",
 					    json_string(sl_server_id_format(&b->server_id, id)));
@@ -354,6 +362,8 @@ json_t *sl_report_status(const struct sl_control *c)
 	json_object_set_new(report, "ports", ports_of(c));
 	json_object_set_new(report, "queues", sl_queues_report(c));
 	json_object_set_new(report, "services", services_of(c));
+	if (c->health_figures.checks)
+		json_object_set_new(report, "health", sl_report_checks(c));
 	json_object_set_new(report, "problems", sl_problems(c));
 	return report;
 }

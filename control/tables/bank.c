@@ -288,7 +288,7 @@ static void gather_snat_pool_services(struct gathered *g, const struct sl_model_
 /* Replies pass us in NAT and full NAT. Of NAT two services may share a backend's endpoint: what
  * comes from it can't be told apart, and belongs to the first (model/shared_endpoints.h). Within a
  * service a number that is gone may have a successor under the same endpoint, whose replies they
- * are: so those that serve come first. */
+ * are: so those that serve come first. What comes late from one that is cut is a reply too. */
 static void gather_reply_entry(struct gathered *g, const struct sl_model *m)
 {
 	for (int gone = 0; gone < 2; gone++) {
@@ -298,8 +298,8 @@ static void gather_reply_entry(struct gathered *g, const struct sl_model *m)
 			for (uint32_t k = 0; k < s->n && s->conf.mode == SL_MODE_NAT; k++) {
 				const struct sl_model_backend *b = &s->backend[k];
 
-				if (!b->waiting &&
-				    (gone ? b->state == SL_STATE_GONE : sl_backend_serves(b)))
+				if (!b->waiting && (gone ? b->state == SL_STATE_GONE || b->cut
+							 : sl_backend_serves(b)))
 					gather_replies(g, s, b);
 			}
 			if (s->pool && !gone)

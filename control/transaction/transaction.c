@@ -14,7 +14,11 @@ enum { SAVE_AGAIN_MS = 1000, LOGGED_CHANGES = 16, RESOLVE_MS = 1500 };
 
 struct sl_layers sl_layers_of(const struct sl_control *c)
 {
-	return (struct sl_layers){ .file = &c->config, .operators = c->operators };
+	return (struct sl_layers){ .file = &c->config,
+				   .operators = c->operators,
+				   .checks = true,
+				   .health = c->verdict,
+				   .n_health = c->n_verdicts };
 }
 
 struct sl_transaction *sl_transaction_begin(struct sl_control *c, const char *what, const char *who)

@@ -15,7 +15,7 @@ sl_packages="
 	clang llvm clang-format bpftool
 	dpdk dpdk-dev libdpdk-dev libbpf-dev libxdp-dev
 	libconfig-dev libevent-dev libjansson-dev libnl-3-dev libnl-route-3-dev libpcap-dev
-	libsmartcols-dev
+	libsmartcols-dev libssl-dev
 	libcmocka-dev python3 python3-pytest python3-scapy
 	nginx-light wrk curl ethtool iproute2 iputils-ping traceroute nftables procps
 "
