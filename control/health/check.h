@@ -55,7 +55,7 @@ struct sl_health {
 	bool unsaved;
 	bool failed; /* the last attempt to apply or save */
 	uint64_t failed_ns;
-	uint64_t saved_ns;
+	uint64_t save_from_ns;
 	uint64_t second; /* of the log lines that are counted */
 	uint32_t lines, left_out;
 	double worst_late_ms[2]; /* this period and the last */

@@ -17,9 +17,9 @@
 enum {
 	SETTLE_MS = 20, /* changes within this time become one generation */
 	AGAIN_MS = 1000,
-	SLACK_MS = 20,	/* by which a tick may be late without being late */
-	LINES = 32,	/* of the log, in a second */
-	SAVE_MS = 1000, /* states that hold nobody back are saved at most that often */
+	SLACK_MS = 20, /* by which a tick may be late without being late */
+	LINES = 32,    /* of the log, in a second */
+	SAVING = 20,   /* after a save as many times as long as it took nothing is saved */
 };
 
 /* Groups */
@@ -376,10 +376,12 @@ static void save(struct sl_health *health, uint64_t now_ns)
 	char error[SL_ERROR_MAX];
 	int err;
 
-	if (!health->unsaved || now_ns - health->saved_ns < SAVE_MS * MS)
+	if (!health->unsaved || now_ns < health->save_from_ns)
 		return;
-	health->saved_ns = now_ns;
 	err = sl_health_save(health, error);
+	health->save_from_ns = sl_clock_ns() + SAVING * (sl_clock_ns() - now_ns);
+	if (err)
+		health->save_from_ns += AGAIN_MS * MS;
 	if (err && !health->c->health_unsaved[0])
 		sl_log("states of health can't be saved, and a restart would find them anew: %s",
 		       error);

@@ -57,6 +57,7 @@ struct sl_probe {
 	int child;   /* a process, and its group; 0: none */
 	int out;     /* what it prints; -1: none */
 	struct event *printing;
+	uint32_t n_read; /* of it */
 };
 
 enum sl_probe_result sl_probe_begin(struct sl_probe *p);

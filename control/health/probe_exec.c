@@ -20,7 +20,10 @@
 
 #include "probe.h"
 
-enum { SAID = 96 }; /* bytes that are kept of what it prints */
+enum {
+	SAID = 96,	/* bytes that are kept of what it prints */
+	MOST = 1 << 20, /* that are read of it; who prints on is held up */
+};
 
 /* What the child needs, made before the fork: afterwards only what is async-signal-safe may be
  * called, as another thread may hold a lock. */
@@ -85,6 +88,9 @@ static void prints(evutil_socket_t fd, short what, void *context)
 		event_del(p->printing);
 	if (n <= 0)
 		return;
+	p->n_read += (uint32_t)n;
+	if (p->n_read >= MOST)
+		event_del(p->printing);
 	room = room < (size_t)n ? room : (size_t)n;
 	memcpy(p->answer + p->n_answer, more, room);
 	p->n_answer += room;

@@ -39,19 +39,23 @@ static void happened(struct bufferevent *stream, short what, void *context)
 	struct sl_probe *p = context;
 	SSL *ssl = p->tls ? bufferevent_openssl_get_ssl(stream) : NULL;
 	unsigned long of_tls = ssl ? bufferevent_get_openssl_error(stream) : 0;
+	bool shakes_hands = ssl && !SSL_is_init_finished(ssl);
+	bool reset = err == ECONNRESET || err == EPIPE;
 
 	if (what & BEV_EVENT_CONNECTED) {
 		p->stage = "no answer";
 		return;
 	}
-	if (ssl && !SSL_is_init_finished(ssl) && (of_tls || what & BEV_EVENT_EOF || !err))
+	/* Where OpenSSL has no more to say than that a system call failed, libevent puts that in
+	 * the place of the error. */
+	if (of_tls == SSL_ERROR_SYSCALL)
+		of_tls = 0;
+	if (of_tls || (shakes_hands && !reset))
 		p->done(p, sl_tls_failed(p, ssl, of_tls));
-	else if (what & BEV_EVENT_EOF || (p->n_answer && !err))
+	else if (what & BEV_EVENT_EOF)
 		judge(p, true);
-	else if (of_tls)
-		p->done(p, sl_tls_failed(p, ssl, of_tls));
 	else
-		p->done(p, sl_probe_errno(p, err ? err : ECONNRESET));
+		p->done(p, sl_probe_errno(p, err && err != EAGAIN ? err : ECONNRESET));
 }
 
 /* Over the socket that connects; by TLS the handshake follows by itself. */

@@ -71,7 +71,10 @@ enum sl_probe_result sl_tls_failed(struct sl_probe *p, const SSL *ssl, unsigned 
 				     X509_verify_cert_error_string(verified));
 	if (!error)
 		return sl_probe_says(p, SL_PROBE_FAILED, "TLS: closed within the handshake");
+	if (ERR_SYSTEM_ERROR(error))
+		return sl_probe_errno(p, ERR_GET_REASON(error));
 	if (ERR_GET_REASON(error) == SSL_R_WRONG_VERSION_NUMBER)
 		return sl_probe_says(p, SL_PROBE_FAILED, "TLS: it answers without TLS");
-	return sl_probe_says(p, SL_PROBE_FAILED, "TLS: %s", why ? why : "failed");
+	return why ? sl_probe_says(p, SL_PROBE_FAILED, "TLS: %s", why)
+		   : sl_probe_says(p, SL_PROBE_FAILED, "TLS: error %lx", error);
 }
