@@ -431,7 +431,6 @@ static int serve(struct sl_control *c, bool fresh)
 	char error[SL_ERROR_MAX] = "";
 	int err;
 
-	mask_hang_up(SIG_BLOCK);
 	signal(SIGPIPE, SIG_IGN);
 	c->lock = -1;
 	c->started_ns = sl_clock_ns();
@@ -535,8 +534,10 @@ int main(int argc, char **argv)
 					     { 0 } };
 	static struct sl_control c;
 	struct sl_daemon_options options;
-	int status = sl_daemon_options_read(argc, argv, usage, own, &options);
+	int status;
 
+	mask_hang_up(SIG_BLOCK); /* as the first thing, since it would end us */
+	status = sl_daemon_options_read(argc, argv, usage, own, &options);
 	if (status == SL_DAEMON_GOES_ON)
 		status = sl_daemon_configure(options.file, &c.config, &c.where);
 	if (status != SL_DAEMON_GOES_ON)
