@@ -374,6 +374,19 @@ SL_INLINE sl_be32 sl_snat_vip4(const struct sl_tables *t, uint32_t index)
 	return (sl_be32)sl_snat_vip4_global(index);
 }
 
+__attribute__((noinline)) uint32_t sl_called_delta_global(uint64_t called0, uint64_t called1,
+							  uint64_t vip0, uint64_t vip1)
+{
+	union sl_addr called = { .q = { called0, called1 } }, vip = { .q = { vip0, vip1 } };
+
+	return sl_csum_delta_addr(&called, &vip);
+}
+
+SL_INLINE uint16_t sl_called_delta(const union sl_addr *called, const union sl_addr *vip)
+{
+	return (uint16_t)sl_called_delta_global(called->q[0], called->q[1], vip->q[0], vip->q[1]);
+}
+
 SL_INLINE uint64_t sl_snat_source(const struct sl_tables *t, uint32_t index, uint64_t key)
 {
 	(void)t;

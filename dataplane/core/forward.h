@@ -275,6 +275,20 @@ SL_INLINE void sl_route_fragment(const struct sl_tables *t, struct sl_packet *p,
 		sl_fragment_rename(t, p, w->l3, (uint64_t)(uint32_t)src << 32 | (uint32_t)dst);
 }
 
+/* Makes the deltas those of the address that the client called: control computed them for the first
+ * address of the VIP's prefix. */
+SL_INLINE void sl_nat_called(struct sl_nat *n, const struct sl_service *s,
+			     const union sl_addr *called)
+{
+	uint16_t delta;
+
+	if (sl_likely(!(s->flags & SL_SERVICE_VIP_KEYS)))
+		return;
+	delta = sl_called_delta(called, &s->vip);
+	n->ip_delta = sl_csum_fold((uint32_t)n->ip_delta + delta);
+	n->l4_delta = sl_csum_fold((uint32_t)n->l4_delta + delta);
+}
+
 /* Replaces the packet's source by the SNAT address and port of its flow. backend: its new
  * destination. */
 SL_INLINE bool sl_route_snat(const struct sl_tables *t, struct sl_packet *p,
@@ -412,9 +426,13 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 		if (reason != SL_REASON_to_backend)
 			return reason;
 	}
-	if (variant == SL_VARIANT_FULLNAT &&
-	    !sl_route_snat(t, p, w, protocol, mapping, &n.addr, is_ipv6))
-		return SL_REASON_bad_header;
+	if (variant == SL_VARIANT_FULLNAT) {
+		union sl_addr called = sl_l3_dst(l3, is_ipv6);
+
+		sl_nat_called(&n, s, &called);
+		if (!sl_route_snat(t, p, w, protocol, mapping, &n.addr, is_ipv6))
+			return SL_REASON_bad_header;
+	}
 	if (sl_likely(nat) && sl_unlikely(!sl_nat(p, w->l3, w->l4, protocol, &n, false, is_ipv6)))
 		return SL_REASON_bad_header;
 	backend_counters = sl_seam_backend_counters(t, id);

@@ -387,7 +387,7 @@ SL_INLINE enum sl_reason sl_fragment_to_backend(const struct sl_tables *t, struc
 	uint8_t mode = w->service->mode;
 	struct sl_backend_counters *backend_counters;
 	enum sl_reason reason;
-	union sl_addr client;
+	union sl_addr client, called;
 	uint64_t mapping = 0;
 	struct sl_nat n;
 
@@ -417,6 +417,8 @@ SL_INLINE enum sl_reason sl_fragment_to_backend(const struct sl_tables *t, struc
 		sl_fragment_rename(t, p, sl_fragment_where(w->l3, is_ipv6 ? w->l4 : 0),
 				   (uint64_t)(uint32_t)a->addr.w[3] << 32 | (uint32_t)n.addr.w[3]);
 		sl_nat_address(l3, &a->addr, true, is_ipv6);
+		called = sl_l3_dst(l3, is_ipv6);
+		sl_nat_called(&n, w->service, &called);
 	}
 	if (mode == SL_MODE_NAT || mode == SL_MODE_FULLNAT) {
 		sl_fragment_rewrite(l3, eth, &n, false, is_ipv6);

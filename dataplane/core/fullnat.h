@@ -48,7 +48,7 @@ SL_INLINE enum sl_reason sl_fullnat_new_flow_impl(const struct sl_tables *t, str
 	struct sl_backend_counters *backend_counters;
 	const struct sl_tcp *tcp;
 	enum sl_reason reason;
-	union sl_addr client;
+	union sl_addr client, called;
 	uint64_t key, mapping;
 	struct sl_nat n;
 	const void *l3;
@@ -84,6 +84,8 @@ SL_INLINE enum sl_reason sl_fullnat_new_flow_impl(const struct sl_tables *t, str
 		return reason;
 	if (!n.port)
 		n.port = ports->dst;
+	called = sl_l3_dst(l3, is_ipv6);
+	sl_nat_called(&n, w->service, &called);
 	reason = sl_route_exceptions(t, p, w, l3, n.index, SL_MODE_FULLNAT, begin, is_ipv6);
 	if (reason != SL_REASON_to_backend)
 		return reason;

@@ -202,6 +202,7 @@ SL_INLINE enum sl_reason sl_icmp_to_backend(const struct sl_tables *t, struct sl
 	enum sl_reason reason;
 	struct sl_quote q;
 	uint8_t mode = w->service->mode;
+	union sl_addr called;
 	struct sl_nat n;
 	uint32_t id, more = 0;
 	uint64_t key;
@@ -216,9 +217,12 @@ SL_INLINE enum sl_reason sl_icmp_to_backend(const struct sl_tables *t, struct sl
 		return reason;
 	if (!n.port)
 		n.port = q.sport;
-	if (mode == SL_MODE_FULLNAT &&
-	    !sl_icmp_quote_snat(t, p, &q, key, w->service->pool, &more, false))
-		return sl_seam_current(t) ? SL_REASON_icmp_unknown : SL_REASON_torn_table;
+	if (mode == SL_MODE_FULLNAT) {
+		called = sl_addr4(q.src);
+		sl_nat_called(&n, w->service, &called);
+		if (!sl_icmp_quote_snat(t, p, &q, key, w->service->pool, &more, false))
+			return sl_seam_current(t) ? SL_REASON_icmp_unknown : SL_REASON_torn_table;
+	}
 	if (mode == SL_MODE_NAT || mode == SL_MODE_FULLNAT)
 		return sl_icmp_rewrite(p, w, &q, &n, more, true) ? SL_REASON_icmp_to_backend
 								 : SL_REASON_bad_header;

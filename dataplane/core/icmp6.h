@@ -225,6 +225,8 @@ SL_INLINE enum sl_reason sl_icmp6_forward(const struct sl_tables *t, struct sl_p
 		if (reason != SL_REASON_to_client)
 			return reason;
 	}
+	if (to_backend)
+		sl_nat_called(&n, w->service, &q.src);
 	if (!sl_icmp6_rewrite(p, w, &q, &n, more, to_backend))
 		return SL_REASON_bad_header;
 	if (to_backend && mode == SL_MODE_FULLNAT)

@@ -139,6 +139,8 @@ static uint64_t sl_neighbour_resolve(const struct sl_tables *t, const union sl_a
 				     uint16_t port);
 static uint32_t sl_service_search(const struct sl_tables *t, const union sl_addr *vip,
 				  uint32_t endpoint);
+/* sl_csum_delta_addr() for addresses of a prefix. */
+static uint16_t sl_called_delta(const union sl_addr *called, const union sl_addr *vip);
 static uint64_t sl_snat_source(const struct sl_tables *t, uint32_t index, uint64_t key);
 static sl_be32 sl_snat_vip4(const struct sl_tables *t, uint32_t index);
 /* A flow's source with the VIP's address in it (sl_hash_source_vip()). */

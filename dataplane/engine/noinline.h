@@ -90,6 +90,11 @@ SL_NOINLINE sl_be32 sl_snat_vip4(const struct sl_tables *t, uint32_t index)
 	return sl_snat_vip4_impl(t, index);
 }
 
+SL_NOINLINE uint16_t sl_called_delta(const union sl_addr *called, const union sl_addr *vip)
+{
+	return sl_csum_delta_addr(called, vip);
+}
+
 SL_NOINLINE uint64_t sl_snat_source(const struct sl_tables *t, uint32_t index, uint64_t key)
 {
 	return sl_snat_source_impl(t, index, key);
