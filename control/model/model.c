@@ -390,7 +390,7 @@ static bool is_stale(const struct sl_model_backend *b, struct sl_net *net, struc
 		return false;
 	sl_net_next_hop(net, &b->addr, hop);
 	return hop->kind != b->hop.kind || hop->port != b->hop.port || hop->mtu != b->hop.mtu ||
-	       memcmp(hop->dst_mac, b->hop.dst_mac, 6) != 0 ||
+	       hop->link_bits != b->hop.link_bits || memcmp(hop->dst_mac, b->hop.dst_mac, 6) != 0 ||
 	       memcmp(hop->src_mac, b->hop.src_mac, 6) != 0;
 }
 

@@ -265,6 +265,15 @@ const union sl_addr *sl_net_own_in(const struct sl_net *net, const union sl_addr
 	return NULL;
 }
 
+/* Whether the address itself is the next hop: not if the configuration names one for a prefix. */
+static bool is_host(const struct sl_net *net, const struct sl_route *route)
+{
+	static const union sl_addr none;
+
+	return route->kind >= SL_ROUTE_LINK && sl_addr_equal(&route->gateway, &none) &&
+	       (route->length == 128 || !sl_table_configured(net->config, route));
+}
+
 void sl_net_next_hop(struct sl_net *net, const union sl_addr *addr, struct sl_next_hop *hop)
 {
 	const struct sl_route *route = sl_table_find(&net->table, addr);
@@ -277,6 +286,8 @@ void sl_net_next_hop(struct sl_net *net, const union sl_addr *addr, struct sl_ne
 	hop->port = route->port;
 	hop->mtu = route->mtu;
 	hop->gateway = route->gateway;
+	if (is_host(net, route))
+		hop->link_bits = sl_table_link_bits(&net->table, addr, route->port);
 	memcpy(hop->dst_mac, route->dst_mac, sizeof(hop->dst_mac));
 	memcpy(hop->src_mac, route->src_mac, sizeof(hop->src_mac));
 }

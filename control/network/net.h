@@ -86,6 +86,8 @@ struct sl_next_hop {
 	uint8_t dst_mac[6], src_mac[6];
 	uint32_t mtu;
 	union sl_addr gateway;
+	/* Of a host on a link the low bits of its address that tell hosts there apart; else 0. */
+	uint32_t link_bits;
 };
 
 /* config must outlive net. changed(context) is called from the event loop when an answer below

@@ -482,23 +482,41 @@ bool sl_table_equal(const struct sl_table *a, const struct sl_table *b)
 	       (!a->n_groups || !memcmp(a->group, b->group, a->n_groups * sizeof(*a->group)));
 }
 
+/* The record of the prefix of the i-th length that holds addr, or NULL. */
+static const struct sl_route *find_at(const struct sl_table *table, const union sl_addr *addr,
+				      size_t i)
+{
+	size_t end = i + 1 < table->n_lengths ? table->first[i + 1] : table->n;
+	struct sl_route key = { .length = table->length[i] };
+
+	/* The 16-byte form of an IPv4 address is no IPv6 address. */
+	if (sl_addr_is4(addr) && key.length < 96)
+		return NULL;
+	key.prefix = masked(addr, key.length);
+	return bsearch(&key, &table->route[table->first[i]], end - table->first[i], sizeof(key),
+		       compare_route);
+}
+
 const struct sl_route *sl_table_find(const struct sl_table *table, const union sl_addr *addr)
 {
-	for (size_t i = 0; i < table->n_lengths; i++) {
-		size_t end = i + 1 < table->n_lengths ? table->first[i + 1] : table->n;
-		struct sl_route key = { .length = table->length[i] };
-		const struct sl_route *found;
+	const struct sl_route *found = NULL;
 
-		/* The 16-byte form of an IPv4 address is no IPv6 address. */
-		if (sl_addr_is4(addr) && key.length < 96)
-			return NULL;
-		key.prefix = masked(addr, key.length);
-		found = bsearch(&key, &table->route[table->first[i]], end - table->first[i],
-				sizeof(key), compare_route);
-		if (found)
-			return found;
+	for (size_t i = 0; i < table->n_lengths && !found; i++)
+		found = find_at(table, addr, i);
+	return found;
+}
+
+uint32_t sl_table_link_bits(const struct sl_table *table, const union sl_addr *addr, uint16_t port)
+{
+	uint32_t all = sl_addr_is4(addr) ? 32 : 128;
+
+	for (size_t i = 0; i < table->n_lengths; i++) {
+		const struct sl_route *found = find_at(table, addr, i);
+
+		if (found && found->kind == SL_ROUTE_LINK && found->port == port)
+			return (128 - found->length) % all;
 	}
-	return NULL;
+	return 0;
 }
 
 bool sl_table_configured(const struct sl_config *config, const struct sl_route *route)

@@ -40,6 +40,11 @@ bool sl_table_equal(const struct sl_table *a, const struct sl_table *b);
 /* The record of the longest prefix that holds addr, or NULL. */
 const struct sl_route *sl_table_find(const struct sl_table *table, const union sl_addr *addr);
 
+/* The low bits of an address by which hosts differ that are on the link of addr, at that port; 0:
+ * it is on none, or alone there. A default route without a gateway is no link: which hosts answer
+ * there directly isn't known. */
+uint32_t sl_table_link_bits(const struct sl_table *table, const union sl_addr *addr, uint16_t port);
+
 /* Whether the record is the configuration's: nobody needs to be asked then. */
 bool sl_table_configured(const struct sl_config *config, const struct sl_route *route);
 

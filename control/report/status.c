@@ -117,7 +117,7 @@ json_t *sl_report_service(const struct sl_control *c, const struct sl_model_serv
 	count_states(s, &backends, &ready);
 	o = json_pack(
 		"{s:s, s:s, s:s, s:i, s:i, s:s, s:s, s:I, s:I, s:i, s:i, s:I, s:I, s:I, s:I, s:I, "
-		"s:I, s:I, s:I, s:I, s:I, s:I}",
+		"s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
 		"name", s->conf.name, "vip", sl_vip_format(&s->conf, vip), "protocol",
 		protocol_text(s->conf.protocol), "port", (int)s->conf.port, "last_port",
 		(int)s->conf.last_port, "scheduler", s->conf.scheduler, "mode",
@@ -129,7 +129,8 @@ json_t *sl_report_service(const struct sl_control *c, const struct sl_model_serv
 		"packets_out", (json_int_t)sum.packets_out, "bytes_out", (json_int_t)sum.bytes_out,
 		"tracked", (json_int_t)counters.tracked, "untrackable",
 		(json_int_t)counters.untrackable, "no_backend", (json_int_t)counters.no_backend,
-		"no_neighbour", (json_int_t)counters.no_neighbour);
+		"no_neighbour", (json_int_t)counters.no_neighbour, "hairpin",
+		(json_int_t)counters.hairpin);
 	report_mode(o, &s->conf);
 	if (o)
 		json_object_set_new(

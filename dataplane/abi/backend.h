@@ -86,8 +86,9 @@ struct sl_backend {
 	uint16_t mtu;	     /* largest packet that fits, without the outer header */
 	uint32_t counter_id; /* its index in the backend counters: stable while it lives */
 	uint16_t mss;	     /* upper bound on the MSS of a SYN; 0: leave it */
-	uint8_t reserved;
-	uint8_t entropy;      /* tunnels: low bits of source that follow from the flow */
+	uint8_t link_bits; /* low bits of an address that tell hosts on its link apart; 0: none do,
+			    * so that it is on no link or alone there (core/hairpin.h) */
+	uint8_t entropy;   /* tunnels: low bits of source that follow from the flow */
 	union sl_addr source; /* tunnels: the outer source, of addr's family */
 } __attribute__((aligned(64)));
 

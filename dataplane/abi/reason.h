@@ -64,7 +64,8 @@ enum sl_verdict {
 	X(no_flow_answered, SL_REPLY, "full NAT: the same, refused by a reset, as it is to be")    \
 	X(neighbour_failed, SL_DROP, "waited for the next hop's MAC address, and nobody told it")  \
 	X(neighbour_queue_full, SL_DROP, "too many packets wait for the next hop's MAC address")   \
-	X(next_hop_changed, SL_DROP, "the next hops of a multipath route changed meanwhile")
+	X(next_hop_changed, SL_DROP, "the next hops of a multipath route changed meanwhile")       \
+	X(hairpin, SL_DROP, "mode nat: the client is the backend, or a host on the backend's link")
 
 #define SL_REASON_ENUM(name, verdict, help) SL_REASON_##name,
 enum sl_reason { SL_REASONS(SL_REASON_ENUM) SL_REASON_COUNT };

@@ -142,7 +142,7 @@ struct sl_service_counters {
 	uint64_t ttl_exceeded;
 	uint64_t moved;		  /* entries moved to their other bucket to make room */
 	uint64_t insert_failures; /* consecutive failures to make room, see core/flow.h */
-	uint64_t pad;
+	uint64_t hairpin;	  /* packets that were refused, see core/hairpin.h */
 } __attribute__((aligned(64)));
 
 /* Next hops whose MAC address a writer asks control to resolve. A ring that overwrites its oldest

@@ -8,6 +8,7 @@
 #ifndef SL_CORE_FORWARD_H
 #define SL_CORE_FORWARD_H
 
+#include "hairpin.h"
 #include "mode.h"
 #include "mss.h"
 #include "nat.h"
@@ -162,12 +163,14 @@ SL_INLINE enum sl_reason sl_route_limit(const struct sl_tables *t, struct sl_pac
 	return SL_REASON_to_backend;
 }
 
-/* Exceptions: unresolved next hop, larger than the MTU, a SYN whose MSS is clamped, a mode other
- * than NAT. index: the backend's record, which may have changed since the caller read it.
+/* Exceptions: unresolved next hop, larger than the MTU, a SYN whose MSS is clamped, a hairpin, a
+ * mode other than NAT. index: the backend's record, which may have changed since the caller read
+ * it. near: the client is a neighbour of the backend (hairpin.h).
  * SL_REASON_to_backend: go on; in a mode other than NAT the packet has been rewritten. */
 SL_INLINE enum sl_reason sl_route_exceptions(const struct sl_tables *t, struct sl_packet *p,
 					     const struct sl_lookup *w, const void *l3,
-					     uint64_t index, uint8_t mode, bool begin, bool is_ipv6)
+					     uint64_t index, uint8_t mode, bool begin, bool near,
+					     bool is_ipv6)
 {
 	const struct sl_service *s = w->service;
 	const struct sl_backend *b = sl_seam_backend(t, index);
@@ -179,6 +182,7 @@ SL_INLINE enum sl_reason sl_route_exceptions(const struct sl_tables *t, struct s
 	flags = b->flags;
 	mtu = b->mtu;
 	mss = b->mss;
+	near = near && sl_hairpin_turns(t, p, b, l3, is_ipv6);
 	if (!sl_seam_current(t))
 		return SL_REASON_torn_table;
 	if (!(flags & SL_BACKEND_RESOLVED)) {
@@ -186,6 +190,10 @@ SL_INLINE enum sl_reason sl_route_exceptions(const struct sl_tables *t, struct s
 			return SL_REASON_backend_no_route;
 		counters->no_neighbour++;
 		return SL_REASON_no_neighbour;
+	}
+	if (near) {
+		counters->hairpin++;
+		return SL_REASON_hairpin;
 	}
 	if (sl_l3_length(l3, is_ipv6) > mtu) {
 		p->mtu = mtu;
@@ -321,7 +329,7 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 	uint64_t key = 0, mapping = 0; /* for mode fullnat */
 	uint8_t mode, protocol, tcp_flags = 0, event;
 	uint16_t wants;
-	bool nat, exceptional, begin;
+	bool nat, near, exceptional, begin;
 	struct sl_nat n;
 
 	/* Each pointer is checked at once: clang may load it twice if it is checked later. */
@@ -394,9 +402,13 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 	if (sl_unlikely(!b))
 		return SL_REASON_bad_index;
 	id = b->counter_id;
-	/* Before the record is copied: both together don't fit XDP's stack. */
+	near = variant != SL_VARIANT_FULLNAT && s->mode == SL_MODE_NAT &&
+	       (begin || protocol != SL_PROTO_TCP) && sl_hairpin_near(b, l3, is_ipv6);
+	/* Before the record is copied: both together don't fit XDP's stack. A packet that can't be
+	 * sent isn't charged. */
 	if (sl_unlikely(wants & SL_SERVICE_LIMITED_TO) && b->flags & SL_BACKEND_RESOLVED &&
-	    sl_l3_length(l3, is_ipv6) <= b->mtu) { /* a packet that can't be sent isn't charged */
+	    sl_l3_length(l3, is_ipv6) <= b->mtu &&
+	    !(near && sl_hairpin_turns(t, p, b, l3, is_ipv6))) {
 		bool others = wants & SL_SERVICE_LIMIT_TO || policer.begin;
 		enum sl_reason reason;
 
@@ -415,13 +427,14 @@ SL_INLINE enum sl_reason sl_route_service(const struct sl_tables *t, struct sl_p
 	*egress = b->egress;
 	mode = variant == SL_VARIANT_FULLNAT ? SL_MODE_FULLNAT : s->mode;
 	nat = variant == SL_VARIANT_FULLNAT || mode == SL_MODE_NAT;
-	exceptional = !nat || !(b->flags & SL_BACKEND_RESOLVED) ||
+	exceptional = !nat || near || !(b->flags & SL_BACKEND_RESOLVED) ||
 		      sl_l3_length(l3, is_ipv6) > b->mtu || (begin && b->mss);
 	if (sl_unlikely(!sl_seam_current(t)))
 		return SL_REASON_torn_table;
 	if (sl_unlikely(exceptional)) {
-		enum sl_reason reason = sl_route_exceptions(
-			t, p, w, l3, (uint64_t)s->backends + backend - 1, mode, begin, is_ipv6);
+		enum sl_reason reason =
+			sl_route_exceptions(t, p, w, l3, (uint64_t)s->backends + backend - 1, mode,
+					    begin, near, is_ipv6);
 
 		if (reason != SL_REASON_to_backend)
 			return reason;

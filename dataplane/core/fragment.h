@@ -377,6 +377,15 @@ SL_INLINE void sl_fragment_rewrite(void *l3, struct sl_eth *eth, const struct sl
 	sl_nat_l3(l3, n, to_client, is_ipv6);
 }
 
+/* Whether it belongs to a hairpin, whose first fragment is refused. */
+SL_INLINE bool sl_fragment_turns(const struct sl_tables *t, const struct sl_packet *p,
+				 uint64_t index, const void *l3, bool is_ipv6)
+{
+	const struct sl_backend *b = sl_seam_backend(t, index);
+
+	return b && sl_hairpin_near(b, l3, is_ipv6) && sl_hairpin_turns(t, p, b, l3, is_ipv6);
+}
+
 SL_INLINE enum sl_reason sl_fragment_to_backend(const struct sl_tables *t, struct sl_packet *p,
 						const struct sl_lookup *w, sl_be16 port,
 						uint16_t *egress, bool is_ipv6)
@@ -402,6 +411,9 @@ SL_INLINE enum sl_reason sl_fragment_to_backend(const struct sl_tables *t, struc
 	}
 	client = sl_l3_src(l3, is_ipv6);
 	reason = sl_resolve_backend(t, w, w->hash, &n, &id, egress);
+	if (reason == SL_REASON_to_backend && mode == SL_MODE_NAT &&
+	    sl_fragment_turns(t, p, n.index, l3, is_ipv6))
+		reason = sl_seam_current(t) ? SL_REASON_hairpin : SL_REASON_torn_table;
 	if (reason == SL_REASON_to_backend && sl_l3_length(l3, is_ipv6) > n.mtu)
 		reason = SL_REASON_too_big;
 	if (reason == SL_REASON_to_backend)

@@ -86,7 +86,7 @@ SL_INLINE enum sl_reason sl_fullnat_new_flow_impl(const struct sl_tables *t, str
 		n.port = ports->dst;
 	called = sl_l3_dst(l3, is_ipv6);
 	sl_nat_called(&n, w->service, &called);
-	reason = sl_route_exceptions(t, p, w, l3, n.index, SL_MODE_FULLNAT, begin, is_ipv6);
+	reason = sl_route_exceptions(t, p, w, l3, n.index, SL_MODE_FULLNAT, begin, false, is_ipv6);
 	if (reason != SL_REASON_to_backend)
 		return reason;
 	if (!sl_route_snat(t, p, w, protocol, mapping, &n.addr, is_ipv6) ||

@@ -495,7 +495,9 @@ SL_INLINE enum sl_reason sl_fast_forward(const struct sl_tables *t,
 	*egress = b->egress;
 	if (sl_unlikely((b->flags & able) != able || sl_l3_length(fast->l3, is_ipv6) > b->mtu ||
 			id >= t->n_backend_counters || *egress >= ports ||
-			(begin && b->mss && !is_new)))
+			(begin && b->mss && !is_new) ||
+			(kind == SL_FAST_NAT && (begin || !is_tcp) &&
+			 sl_hairpin_near(b, fast->l3, is_ipv6))))
 		return sl_fast_retry(t, s->id, full, failures);
 	if (kind == SL_FAST_TUNNEL && sl_unlikely(!sl_addr_is4(&b->addr)))
 		return sl_fast_retry(t, s->id, full, failures);

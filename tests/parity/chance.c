@@ -56,6 +56,8 @@ static void random_backends(struct world *w, uint64_t *state, uint32_t service)
 				  (uint16_t)(8000 + chance_of(state, 1000)), mac,
 				  (uint16_t)chance_of(state, PORTS));
 		b = &w->service[service].backend[k - 1];
+		if (chance_once(state, 3))
+			b->link_bits = (uint8_t)chance_of(state, 256);
 		if (chance_once(state, 5))
 			b->flags &= (uint16_t)~SL_BACKEND_TAKES_NEW; /* drains */
 		if (chance_once(state, 5))

@@ -384,6 +384,15 @@ static void test_kinds(void **state)
 	assert_int_equal(kind_of("10.1.0.2", 32), SL_ROUTE_VIA); /* a neighbour now */
 	assert_int_equal(kind_of("10.9.0.0", 24), SL_ROUTE_NONE);
 	assert_int_equal(kind_of("10.20.8.1", 32), 0);
+	assert_int_equal(hop_to("10.1.0.99").link_bits, 8);
+	assert_int_equal(hop_to("10.1.0.2").link_bits, 8);
+	assert_int_equal(hop_to("10.20.0.1").link_bits, 0); /* behind a router */
+	assert_int_equal(hop_to("10.30.0.1").link_bits, 0); /* its next hop is the file's */
+	here("route del default\nroute add default dev eth-b\n");
+	until_kind("192.0.2.1", SL_ROUTE_ASK);
+	assert_int_equal(hop_to("192.0.2.1").link_bits, 0); /* no link that is known */
+	here("route del default\nroute add default via 10.2.0.2\n");
+	until_kind("192.0.2.1", SL_ROUTE_VIA);
 	assert_int_equal(kind_of("0.0.0.0", 0), SL_ROUTE_VIA);
 	here("route flush root 10.20.0.0/16\nroute del default\nroute del 10.30.7.0/24\n"
 	     "route flush root 10.20.8.0/24 table local\nroute del 10.31.0.0/16\n"

@@ -47,7 +47,7 @@ enum { TCP, UDP }; /* services */
 struct fixture {
 	struct world w;
 	struct frame in, out, want;
-	uint16_t egress;
+	uint16_t egress, ingress;
 };
 
 static int setup(void **state)
@@ -99,7 +99,9 @@ static int teardown(void **state)
 /* A frame through queue 0, in a copy. */
 static enum sl_reason decide(struct fixture *f)
 {
-	struct sl_packet p = { .data = f->out.bytes, .length = f->in.length };
+	struct sl_packet p = { .data = f->out.bytes,
+			       .length = f->in.length,
+			       .ingress = f->ingress };
 	enum sl_reason reason;
 	uint32_t removed;
 
@@ -603,6 +605,121 @@ static void test_wanted(void **state)
 	assert_int_equal(f->w.queue[0].service_counters[TCP + 1].no_neighbour, 1);
 }
 
+/* What becomes of a packet of this source that came in by this port, both with the general path
+ * alone and with the service in the cache. */
+static enum sl_reason of_client(struct fixture *f, uint32_t src, uint16_t ingress, bool is_udp)
+{
+	struct frame_spec spec = to_vip;
+	enum sl_reason reason;
+
+	memcpy(spec.eth_dst, (uint8_t[]){ MAC_INNER }, 6); /* both ports take it */
+	spec.src = src;
+	spec.protocol = is_udp ? FRAME_UDP : FRAME_TCP;
+	spec.dport = is_udp ? 53 : 80;
+	spec.flags = FRAME_SYN;
+	frame_build(&f->in, &spec);
+	f->ingress = ingress;
+	reason = decide(f);
+	assert_int_equal(decide(f), reason);
+	if (reason == SL_REASON_hairpin)
+		assert_frame(&f->out, &f->in);
+	f->ingress = 0;
+	return reason;
+}
+
+/* A client on the backend's link, by the port that it would leave by. */
+static void test_hairpin(void **state)
+{
+	static const struct {
+		uint32_t src;
+		uint8_t link_bits;
+		uint16_t egress, ingress;
+		enum sl_reason reason;
+	} table[] = {
+		{ B1, 0, 1, 1, SL_REASON_hairpin },
+		{ B1, 0, 1, 0, SL_REASON_hairpin },
+		{ B1, 8, 1, 0, SL_REASON_hairpin },
+		{ B2, 0, 1, 1, SL_REASON_to_backend },
+		{ B2, 1, 1, 1, SL_REASON_to_backend },
+		{ B2, 2, 1, 1, SL_REASON_hairpin },
+		{ B2, 2, 1, 0, SL_REASON_to_backend },
+		{ B1 + 255 - 1, 8, 1, 1, SL_REASON_hairpin },
+		{ B1 + 255, 8, 1, 1, SL_REASON_to_backend },
+		{ FRAME_IP(127, 255, 255, 255) - 0x01000000, 31, 1, 1, SL_REASON_hairpin },
+		{ FRAME_IP(128, 0, 0, 1), 31, 1, 1, SL_REASON_to_backend },
+		/* A VLAN of port 1; there is no room for the tag of what is forwarded. */
+		{ B2, 8, SL_PORT_VLANS, 1, SL_REASON_hairpin },
+		{ B2, 8, SL_PORT_VLANS, 0, SL_REASON_no_room },
+		{ B1, 8, 1, 1, SL_REASON_hairpin },
+	};
+	struct fixture *f = *state;
+	struct frame_spec spec = to_vip;
+	uint64_t refused = 0;
+
+	memcpy(spec.eth_dst, (uint8_t[]){ MAC_INNER }, 6);
+	spec.src = B2;
+
+	f->w.port[SL_PORT_VLANS].parent = 1;
+	f->w.port[SL_PORT_VLANS].vlan = 7;
+	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
+		for (uint32_t s = TCP; s <= UDP; s++) {
+			f->w.service[s].backend[0].link_bits = table[i].link_bits;
+			f->w.service[s].backend[0].egress = table[i].egress;
+		}
+		world_publish(&f->w);
+		world_snapshot_all(&f->w);
+		for (int is_udp = 0; is_udp <= 1; is_udp++) {
+			enum sl_reason is = of_client(f, table[i].src, table[i].ingress, is_udp);
+
+			if (is != table[i].reason)
+				fail_msg("case %zu: reason %d", i, (int)is);
+		}
+		refused += 2 * (table[i].reason == SL_REASON_hairpin);
+		assert_int_equal(f->w.queue[0].service_counters[TCP + 1].hairpin, refused);
+		assert_int_equal(f->w.queue[0].service_counters[UDP + 1].hairpin, refused);
+	}
+	f->ingress = 1;
+	for (int is_ack = 0; is_ack <= 1; is_ack++) { /* of TCP only a SYN is looked at */
+		spec.flags = is_ack ? FRAME_ACK : FRAME_SYN;
+		frame_build(&f->in, &spec);
+		assert_int_equal(decide(f), is_ack ? SL_REASON_to_backend : SL_REASON_hairpin);
+	}
+}
+
+/* The same for IPv6, whose words are compared as two. */
+static void test_hairpin_near6(void **state)
+{
+	static const struct {
+		union sl_addr src;
+		uint8_t link_bits;
+		bool near;
+	} table[] = {
+		{ { .b = { 0x20, 1, 0xd, 0xb8, [15] = 1 } }, 0, true },
+		{ { .b = { 0x20, 1, 0xd, 0xb8, [15] = 2 } }, 0, false },
+		{ { .b = { 0x20, 1, 0xd, 0xb8, [15] = 2 } }, 2, true },
+		{ { .b = { 0x20, 1, 0xd, 0xb8, [15] = 4 } }, 2, false },
+		{ { .b = { 0x20, 1, 0xd, 0xb8, [8] = 0x80 } }, 63, false },
+		{ { .b = { 0x20, 1, 0xd, 0xb8, [8] = 0x80 } }, 64, true },
+		{ { .b = { 0x20, 1, 0xd, 0xb8, [7] = 1 } }, 64, false },
+		{ { .b = { 0x20, 1, 0xd, 0xb8, [7] = 1, [8] = 0xff } }, 65, true },
+		{ { .b = { 0x20, 1, 0xd, 0xb8, [7] = 2 } }, 65, false },
+		{ { .b = { 0x20, 1, 0xd, 0xb9 } }, 96, false },
+		{ { .b = { 0x20, 1, 0xd, 0xb9 } }, 97, true },
+		{ { .b = { 0xa0 } }, 127, false },
+		{ { .b = { 0x7f } }, 127, true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
+		struct sl_backend b = { .addr = table[0].src, .link_bits = table[i].link_bits };
+		struct sl_ip6 ip = { .version_class_flow = (sl_be32)0 };
+
+		memcpy(ip.src, table[i].src.b, sizeof(ip.src));
+		if (sl_hairpin_near(&b, &ip, true) != table[i].near)
+			fail_msg("case %zu", i);
+	}
+}
+
 /* Records that name what isn't there: never a byte outside the arrays (ASan looks on), never a
  * packet rewritten from what isn't a backend. */
 static void test_bad_indices(void **state)
@@ -741,6 +858,7 @@ int main(void)
 		TEST(test_checksums),	TEST(test_wrong_checksums_stay_wrong),
 		TEST(test_truncated),	TEST(test_buffer_shorter_than_frame),
 		TEST(test_arp),		TEST(test_wanted),
+		TEST(test_hairpin),	cmocka_unit_test(test_hairpin_near6),
 		TEST(test_bad_indices), TEST(test_bad_ids),
 		TEST(test_counters),	TEST(test_torn),
 	};
