@@ -22,6 +22,10 @@ void sl_report_health(json_t *o, const struct sl_control *c, const struct sl_mod
 	const struct sl_health_verdict *v = sl_report_verdict(c, s, b);
 	uint64_t now = (uint64_t)time(NULL);
 
+	/* Until the next tick one that is new has no check yet. */
+	if (!v && s->conf.health.kind != SL_HEALTH_NONE)
+		json_object_set_new(o, "health",
+				    json_string(sl_health_state_text(SL_HEALTH_CHECKING)));
 	if (!v)
 		return;
 	json_object_set_new(o, "health", json_string(sl_health_state_text(v->state)));
