@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "../dataplane/abi/flow.h"
+#include "../dataplane/abi/next_hop.h"
 #include "../dataplane/abi/worker.h"
 #include "parse.h"
 
@@ -494,6 +495,27 @@ static int same_next_hop(const void *a, const void *b)
 	return sign ? sign : memcmp(left->mac, right->mac, sizeof(left->mac));
 }
 
+/* Whether the next hops up to this one fit: 1, or 0 with the field that is too much in *field. */
+static int hops_fit(const struct sl_config *config, size_t i, const char **field)
+{
+	const struct sl_config_next_hop *hop = &config->next_hop[i];
+	uint32_t same_prefix = 1, vlans = 0;
+
+	for (size_t k = 0; k <= i; k++) {
+		const struct sl_config_next_hop *other = &config->next_hop[k];
+		bool first = other->vlan != 0;
+
+		same_prefix += k < i && other->length == hop->length &&
+			       sl_addr_equal(&other->prefix, &hop->prefix);
+		for (size_t j = 0; j < k && first; j++)
+			first = config->next_hop[j].vlan != other->vlan ||
+				config->next_hop[j].port != other->port;
+		vlans += first;
+	}
+	*field = vlans > SL_PORTS_MAX - SL_PORT_VLANS ? "vlan" : "prefix";
+	return vlans <= SL_PORTS_MAX - SL_PORT_VLANS && same_prefix <= SL_HOPS;
+}
+
 int sl_read_next_hops(struct sl_reader *r, const struct sl_field *field, config_setting_t *list,
 		      void *record)
 {
@@ -528,6 +550,15 @@ int sl_read_next_hops(struct sl_reader *r, const struct sl_field *field, config_
 				  "one of them out",
 				  sl_where(r, config_setting_get_elem(list, (unsigned int)first),
 					   here, where));
+	}
+	for (i = 0; i < n && !err; i++) {
+		const char *which;
+
+		if (!hops_fit(config, (size_t)i, &which))
+			err = sl_fail_in(r, config_setting_get_elem(list, (unsigned int)i), which,
+					 "is one too many: there is room for %d VLANs of all ports "
+					 "together, and for %d next hops of a prefix",
+					 SL_PORTS_MAX - SL_PORT_VLANS, SL_HOPS);
 	}
 	return err;
 }

@@ -46,6 +46,7 @@ static int share_words(struct change *x, char error[SL_ERROR_MAX])
 	struct sl_transaction *t = x->t;
 	struct sl_control *c = t->c;
 	const struct sl_operator_backend said = *x->words;
+	char why[SL_ERROR_MAX];
 
 	for (size_t i = 0; *conf->affinity_group && i < c->model->n; i++) {
 		const struct sl_model_service *s = c->model->service[i];
@@ -65,8 +66,12 @@ static int share_words(struct change *x, char error[SL_ERROR_MAX])
 				there = &s->backend[k];
 		if (there)
 			port = there->port;
-		if (sl_mode_check_port(&s->conf, port, error) != 0)
+		if (sl_mode_check_port(&s->conf, port, why) != 0) {
+			snprintf(error, SL_ERROR_MAX,
+				 "port: of service %s, which is in the same affinity_group: %.*s",
+				 s->conf.name, SL_ERROR_MAX - 128, why);
 			return -EINVAL;
+		}
 		o = sl_operators_get(t->operators, s->conf.name);
 		w = o ? sl_operator_backend_get(o, &said.addr, port) : NULL;
 		if (!w)
@@ -246,6 +251,18 @@ static int check_new_backend(struct sl_control *c, const struct sl_model_service
 	}
 	if (sl_service_id_clash(s, same, &conf->server_id, why) != 0) {
 		snprintf(error, SL_ERROR_MAX, "server_id: %.*s", SL_ERROR_MAX - 16, why);
+		return -EEXIST;
+	}
+	for (uint32_t k = 0; *s->conf.affinity_group && k < s->n; k++) {
+		const struct sl_model_backend *b = &s->backend[k];
+
+		if (b == same || b->state == SL_STATE_FREE || b->state == SL_STATE_GONE ||
+		    !sl_addr_equal(&b->addr, &conf->addr))
+			continue;
+		snprintf(error, SL_ERROR_MAX,
+			 "address: %s is backend %s already; in an affinity_group each host may be "
+			 "there once",
+			 addr, b->name);
 		return -EEXIST;
 	}
 	sl_net_next_hop(c->net, &conf->addr, &hop);

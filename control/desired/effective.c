@@ -480,7 +480,7 @@ int sl_effective_make_all(const struct sl_layers *layers, struct sl_effective **
 		if (!err)
 			(*n)++;
 		else if (err != -ENOMEM)
-			sl_log("service %s: what was added live is left out: %s", name[i], error);
+			sl_log("service %s is left out: %s", name[i], error);
 	}
 	free(name);
 	if (err != -ENOMEM)

@@ -7,17 +7,20 @@
 
 _Static_assert(SL_HOP_BUCKETS >= SL_SCHEDULER_SLOTS_MIN, "a scheduler fills them");
 
-/* The same on every gateway, whichever next hops are beside it. */
-static uint64_t identity(const struct sl_net_hop *hop)
+/* The same on every gateway, whichever next hops are beside it. The index of a VLAN says nothing:
+ * it is that of the first room that was free. */
+static uint64_t identity(const struct sl_model *m, const struct sl_net_hop *hop)
 {
+	const struct sl_port *port = &m->port[hop->port];
+	uint32_t vlan = (uint32_t)port->parent << 12 | port->vlan;
 	union sl_addr who = hop->gateway;
 
 	if (!(who.q[0] | who.q[1]))
 		memcpy(who.b, hop->dst_mac, sizeof(hop->dst_mac));
-	return sl_candidate_identity(&who, hop->port);
+	return sl_candidate_identity(&who, port->vlan ? (uint16_t)~vlan : hop->port);
 }
 
-static int fill(struct sl_hop_group *to, const struct sl_net_group *from)
+static int fill(struct sl_hop_group *to, const struct sl_model *m, const struct sl_net_group *from)
 {
 	struct sl_candidate candidate[SL_HOPS];
 	uint32_t slot[SL_HOP_BUCKETS];
@@ -28,7 +31,7 @@ static int fill(struct sl_hop_group *to, const struct sl_net_group *from)
 
 		candidate[i] = (struct sl_candidate){ .number = i + 1,
 						      .weight = hop->weight,
-						      .identity = identity(hop) };
+						      .identity = identity(m, hop) };
 		memcpy(to->hop[i].mac, hop->dst_mac, 6);
 		memcpy(to->hop[i].mac + 6, hop->src_mac, 6);
 		to->hop[i].egress = hop->port;
@@ -47,6 +50,6 @@ int sl_hop_groups_build(struct sl_control *c, const struct sl_model *m, uint64_t
 
 	memset(bank, 0, SL_HOP_GROUPS * sizeof(*bank));
 	for (size_t i = 0; i < m->n_groups && !err; i++)
-		err = fill(&bank[i], &m->group[i]);
+		err = fill(&bank[i], m, &m->group[i]);
 	return err;
 }

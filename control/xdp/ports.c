@@ -143,16 +143,20 @@ static void *prepare(void *argument)
 	return NULL;
 }
 
-static int prepare_begin(struct sl_control *c, uint64_t generation)
+static int prepare_begin(struct sl_control *c, uint64_t generation, char error[SL_ERROR_MAX])
 {
 	struct sl_preparation *p = calloc(1, sizeof(*p));
 	int err;
 
-	if (!p)
+	if (!p) {
+		snprintf(error, SL_ERROR_MAX, "out of memory");
 		return -ENOMEM;
+	}
 	p->n = missing(c, generation, p->job);
 	p->since_ns = sl_clock_ns();
 	err = p->n ? -pthread_create(&p->thread, NULL, prepare, p) : 0;
+	if (err)
+		snprintf(error, SL_ERROR_MAX, "no thread to load XDP programs: %s", strerror(-err));
 	if (!err && p->n)
 		c->preparation = p;
 	else
@@ -163,7 +167,7 @@ static int prepare_begin(struct sl_control *c, uint64_t generation)
 int sl_ports_prepare(struct sl_control *c, uint64_t generation, char error[SL_ERROR_MAX])
 {
 	struct sl_preparation *p;
-	int err = c->programs && !c->preparation ? prepare_begin(c, generation) : 0;
+	int err = c->programs && !c->preparation ? prepare_begin(c, generation, error) : 0;
 
 	p = c->preparation;
 	if (err || !p)
@@ -235,12 +239,9 @@ static void make_alike(struct sl_control *c)
 {
 	const struct sl_config_dataplane *d = &c->config.dataplane;
 	char why[SL_ERROR_MAX];
-	uint32_t slow = 0;
 
 	if (!c->generic || d->engine == SL_CONFIG_ENGINE_DPDK)
 		return;
-	while (!(c->generic >> slow & 1))
-		slow++;
 	for (uint32_t i = 0; i < d->n_ports; i++) {
 		int err;
 
@@ -253,9 +254,9 @@ static void make_alike(struct sl_control *c)
 			c->generic |= 1ull << i;
 		note_unattached(c, i, err ? why : NULL);
 		if (!err)
-			sl_log("%s: generic XDP, which is slower: frames for %s can't be sent from "
-			       "native XDP",
-			       d->port[i].device, d->port[slow].device);
+			sl_log("%s: generic XDP, which is slower, as other ports have it: native "
+			       "XDP can't send frames to those",
+			       d->port[i].device);
 	}
 }
 
@@ -274,7 +275,8 @@ int sl_attach_ports(struct sl_control *c, char error[SL_ERROR_MAX])
 		err = sl_programs_open(&c->programs, &c->store, &c->where, error);
 	if (n && !err) {
 		err = attach_all(c, job, n, error);
-		note_programs(c->programs, since_ns);
+		if (!c->preparation) /* which logs what it has loaded itself */
+			note_programs(c->programs, since_ns);
 	} else if (n) {
 		spread_error(job, n, err, error);
 	}

@@ -228,7 +228,7 @@ def test_clash(idle):
     idle.services.append(gateway.service("two", idle.services[0]["backends"][:1], port=81))
     idle.write()
     idle.ctl("reload")
-    idle.expect(idle.control, 'service x: what was added live is left out: .*service "two"')
+    idle.expect(idle.control, 'service x is left out: .*service "two"')
     assert set(idle.backends("two")) == {"b1"}
     idle.ctl("service", "set", "web", "idle_timeout=90s")
     assert timeout(idle) == (90000, "live")
