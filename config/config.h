@@ -183,6 +183,7 @@ struct sl_config_service {
 	uint8_t affinity; /* client address bits that pick the slot; 0: the whole flow */
 	char affinity_group[SL_NAME_MAX]; /* services whose clients share hosts; "": none */
 	bool rejects;			  /* unavailable = "reject" */
+	bool forwards_hairpins;		  /* hairpin = "forward" */
 	bool shared_vip;		  /* the kernel has the VIP too */
 	bool vip_rejects;		  /* closed_ports = "reject", a setting of the file */
 	bool quic;			  /* connection ids name backends */

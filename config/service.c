@@ -147,6 +147,7 @@ static const struct sl_word schedulers[] = {
 };
 static const struct sl_word tracks[] = { { "auto", false }, { "all", true }, { NULL, 0 } };
 const struct sl_word sl_refusal_words[] = { { "drop", false }, { "reject", true }, { NULL, 0 } };
+static const struct sl_word hairpins[] = { { "refuse", false }, { "forward", true }, { NULL, 0 } };
 static const struct sl_word flows[] = { { "auto", false }, { "none", true }, { NULL, 0 } };
 
 static const struct sl_field service_fields[] = {
@@ -184,6 +185,8 @@ static const struct sl_field service_fields[] = {
 	  SL_MEMBER(sl_config_service, affinity_group) },
 	{ "unavailable", SL_STRING, sl_read_word, "unavailable = \"reject\";",
 	  SL_MEMBER(sl_config_service, rejects), .words = sl_refusal_words },
+	{ "hairpin", SL_STRING, sl_read_word, "hairpin = \"forward\";",
+	  SL_MEMBER(sl_config_service, forwards_hairpins), .words = hairpins },
 	{ "shared_vip", SL_BOOL, sl_read_bool, "shared_vip = true;",
 	  SL_MEMBER(sl_config_service, shared_vip) },
 	{ "table_size", SL_INTEGER, sl_read_integer, "table_size = 65536;",

@@ -43,8 +43,8 @@ static bool same_conf(const struct sl_config_service *a, const struct sl_config_
 	       a->flowless == b->flowless && a->affinity == b->affinity &&
 	       strcmp(a->affinity_group, b->affinity_group) == 0 && a->rejects == b->rejects &&
 	       a->vip_rejects == b->vip_rejects && a->shared_vip == b->shared_vip &&
-	       a->quic == b->quic && a->table_size == b->table_size &&
-	       a->idle_timeout_ms == b->idle_timeout_ms &&
+	       a->forwards_hairpins == b->forwards_hairpins && a->quic == b->quic &&
+	       a->table_size == b->table_size && a->idle_timeout_ms == b->idle_timeout_ms &&
 	       sl_health_conf_same(&a->health, &b->health);
 }
 
@@ -53,7 +53,8 @@ static void set_conf(struct sl_model_service *s, const struct sl_config_service 
 	bool refill = strcmp(s->conf.scheduler, conf->scheduler) != 0 ||
 		      s->conf.table_size != conf->table_size || s->conf.flowless != conf->flowless;
 
-	s->rewrite |= !same_mode(&s->conf, conf);
+	s->rewrite |=
+		!same_mode(&s->conf, conf) || s->conf.forwards_hairpins != conf->forwards_hairpins;
 	s->rehash |= s->conf.affinity != conf->affinity ||
 		     s->slot_endpoint != sl_config_slot_endpoint(conf);
 	s->slot_endpoint = sl_config_slot_endpoint(conf);

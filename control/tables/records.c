@@ -277,7 +277,7 @@ static struct sl_backend backend_record(const struct sl_model_service *s,
 		return r;
 	r.addr = b->addr;
 	r.egress = b->hop.port;
-	r.link_bits = (uint8_t)b->hop.link_bits;
+	r.link_bits = s->conf.forwards_hairpins ? 0 : (uint8_t)b->hop.link_bits;
 	r.counter_id = b->counter_id;
 	sl_mode_fill(&r, &s->conf, b);
 	memcpy(r.dst_mac, b->hop.dst_mac, 6);

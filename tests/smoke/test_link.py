@@ -286,6 +286,8 @@ REMOTE = "203.0.113.10"  # a VIP that the client reaches by a route
 def remote(mode, own):
     """An echo service of that mode, with what only one of the gateways has."""
     made = {**direct(REMOTE, "10.1.0.11"), "mode": mode}
+    if mode == "nat":
+        made["hairpin"] = "forward"  # the backend answers through the gateway
     settings = {}
     if mode == "fullnat":
         made["pool"] = "pool"
