@@ -48,22 +48,24 @@ static int adopt_extents(struct sl_control *c, struct sl_model_service *s,
 	s->opened_ms = calloc(s->n_slots, sizeof(*s->opened_ms));
 	if (!s->slots || !s->backends || !s->opened_ms)
 		return -EPROTO;
-	/* When the windows opened isn't known: they begin anew, which only keeps them longer. */
+	/* The records don't say when a window opened, so all windows begin anew. That only keeps
+	 * them open longer. */
 	for (uint32_t i = 0; i < s->n_slots; i++)
 		s->opened_ms[i] = now;
 	s->windows = sl_slots_count(sl_block_slots(blocks, s->slots->at), s->opened_ms, s->n_slots);
 	return 0;
 }
 
-/* Whom a slot sends to has its place; who is in none may have been waiting for it
- * (model/shared_endpoints.h). */
+/* Reads the slots. A backend that a slot names is placed. One that no slot names may have been
+ * waiting until another service releases its endpoint (model/shared_endpoints.h). Returns 0, or
+ * -EPROTO if a slot names no backend of the service. */
 static int adopt_slots(struct sl_control *c, struct sl_model_service *s)
 {
 	const struct sl_table_block *blocks = c->store.base[SL_ARRAY_table_blocks];
 	const uint32_t *slot = sl_block_slots(blocks, s->slots->at);
 	uint64_t live = sl_store_root(&c->store)->generation;
 
-	/* What an earlier generation said isn't known. */
+	/* The records don't say since which generation this is so. The live one is assumed. */
 	s->mixed_in = live;
 	for (uint32_t i = 0; i < s->n; i++) {
 		s->backend[i].no_row_since = live;
@@ -84,7 +86,7 @@ static int adopt_slots(struct sl_control *c, struct sl_model_service *s)
 	return 0;
 }
 
-/* As control/tables/bank.c wrote it. */
+/* Returns the affinity prefix length that bank.c wrote to the record. */
 static uint8_t adopt_affinity(const struct sl_service *record)
 {
 	if (!sl_addr_is4(&record->vip) || !record->ignore_port)
@@ -92,7 +94,7 @@ static uint8_t adopt_affinity(const struct sl_service *record)
 	return (uint8_t)(32 - __builtin_popcount((uint32_t)record->ignore4));
 }
 
-/* Of a prefix, the bits after it. */
+/* Returns the number of host bits of a prefix VIP; 0: the VIP is one address. */
 static uint8_t adopt_host_bits(const struct sl_control *c, const struct sl_service *record)
 {
 	const struct sl_root *root = sl_store_root(&c->store);
@@ -146,8 +148,7 @@ static int adopt_service(struct sl_control *c, struct sl_model *m, const struct 
 		err = sl_limit_records_adopt(c, m, s, record);
 	for (uint32_t i = 0; i < s->n && !err; i++) {
 		adopt_backend(m, &s->backend[i], &backend[record->backends + i]);
-		if (!sl_config_translates(
-			    record->mode)) /* nobody's is another's, see abi/backend.h */
+		if (!sl_config_translates(record->mode)) /* the record may hold a tunnel's port */
 			s->backend[i].port = sl_config_backend_port(&conf);
 	}
 	if (!err)
@@ -157,7 +158,8 @@ static int adopt_service(struct sl_control *c, struct sl_model *m, const struct 
 	return err ? err : adopt_slots(c, s);
 }
 
-/* Ids of services that are gone, but that some entry names, or may yet. */
+/* Puts the ids of removed services in quarantine: those that a flow entry names, and those whose
+ * timeouts aren't zero, under which an engine may yet enter a flow. Returns 0 or -ENOMEM. */
 static int quarantine_unknown_ids(struct sl_control *c, struct sl_model *m)
 {
 	const struct sl_flow_timeouts *timeouts = c->store.base[SL_ARRAY_flow_timeouts];

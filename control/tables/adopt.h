@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* From the records of the live bank to a model: the way back, for a control that was restarted.
+/* Rebuilds the model from the records of the live bank, when control was restarted.
  *
- * What the records don't say (names, weights) comes from the file right after, by sl_apply(). The
- * records are checked like anybody else's words: what contradicts itself isn't adopted.
+ * The records don't hold everything. Names and weights come from the configuration file right
+ * afterwards, by sl_apply(). The records are checked like any untrusted input, and records that
+ * contradict each other aren't adopted.
  */
 #ifndef SL_CONTROL_TABLES_ADOPT_H
 #define SL_CONTROL_TABLES_ADOPT_H
 
 #include "../daemon.h"
 
-/* Makes c->model from the live generation, or an empty one where nothing was published. */
+/* Sets c->model to the live generation, or to an empty model if nothing was published. Returns 0 or
+ * -errno. `error` has a message if a service can't be adopted; -EPROTO: the records contradict each
+ * other. */
 int sl_adopt(struct sl_control *c, char error[SL_ERROR_MAX]);
 
 #endif

@@ -24,12 +24,12 @@ struct gathered {
 	struct sl_cuckoo_key *key;
 	char *record;
 	uint32_t *place;
-	uint32_t *seen; /* by hash of the key: which record + 1 */
-	size_t mask;	/* of `seen` */
-	size_t size;	/* of a record */
+	uint32_t *seen; /* by hash of the key: index of the record + 1; 0: none */
+	size_t mask;	/* size of `seen` - 1 */
+	size_t size;	/* of a record, in bytes */
 	size_t n;
-	uint32_t wide;	      /* services with a range of ports, or a prefix as VIP */
-	bool insert_failures; /* an address has more of them than SL_RANGES */
+	uint32_t wide;	      /* services with a range of ports, or with a prefix as VIP */
+	bool too_many_ranges; /* an address has more than SL_RANGES ranges */
 };
 
 static int gather_init(struct gathered *g, size_t size, size_t max)
@@ -52,7 +52,7 @@ static void gather_free(struct gathered *g)
 	free(g->seen);
 }
 
-/* Where the key is seen, or would be. */
+/* Returns the index in `seen` where the key is, or the free one where it would be entered. */
 static size_t seen_at(const struct gathered *g, const union sl_addr *addr, uint32_t what)
 {
 	size_t i = sl_cuckoo_hash(addr, what, 0) & g->mask;
@@ -64,7 +64,8 @@ static size_t seen_at(const struct gathered *g, const union sl_addr *addr, uint3
 	return i;
 }
 
-/* The next that is free of the ranges that an address has. */
+/* Returns the first range endpoint (sl_endpoint_range()) that the address doesn't have yet. Sets
+ * too_many_ranges if there is none below SL_RANGES. */
 static uint32_t range_endpoint(struct gathered *g, const union sl_addr *addr, uint8_t protocol,
 			       uint32_t prefix)
 {
@@ -72,11 +73,12 @@ static uint32_t range_endpoint(struct gathered *g, const union sl_addr *addr, ui
 
 	while (g->seen[seen_at(g, addr, prefix | sl_endpoint_range(n, protocol))])
 		n++;
-	g->insert_failures |= n >= SL_RANGES;
+	g->too_many_ranges |= n >= SL_RANGES;
 	return prefix | sl_endpoint_range(n, protocol);
 }
 
-/* What a prefix adds to the keys of its VIP: the index of its length. */
+/* Returns what a prefix adds to the keys of its VIP, which is the index of its length. 0: the VIP
+ * is one address. */
 static uint32_t prefix_key(const struct sl_bank *bank, const struct sl_config_service *conf)
 {
 	const uint8_t *lengths = bank->vip_lengths[!sl_addr_is4(&conf->vip)];
@@ -87,7 +89,8 @@ static uint32_t prefix_key(const struct sl_bank *bank, const struct sl_config_se
 	return 0;
 }
 
-/* The prefix lengths of VIPs, the longest first. False: there are more than fit. */
+/* Writes the prefix lengths of VIPs to the bank, the longest first. Returns false if a family has
+ * more than SL_VIP_LENGTHS. */
 static bool list_vip_lengths(struct sl_bank *bank, const struct sl_model *m)
 {
 	memset(bank->vip_lengths, 0xff, sizeof(bank->vip_lengths));
@@ -113,8 +116,8 @@ static bool list_vip_lengths(struct sl_bank *bank, const struct sl_model *m)
 	return true;
 }
 
-/* Of several records under one key the first counts. Every record begins with its address, so the
- * key can point there. */
+/* Adds a record. If several records have the same key, the first one is kept. Every record begins
+ * with its address, so the key points there. */
 static void gather(struct gathered *g, const void *record, uint32_t what)
 {
 	char *at = g->record + g->n * g->size;
@@ -180,7 +183,7 @@ static void gather_service(struct gathered *g, const struct sl_bank *bank,
 	gather(g, &r, r.endpoint);
 }
 
-/* The gateway answers for the addresses of pools too. */
+/* Adds records for the addresses of a SNAT pool, because the gateway answers for them too. */
 static void gather_pool(struct gathered *g, const struct sl_control *c,
 			const struct sl_config_snat_pool *pool)
 {
@@ -212,7 +215,7 @@ static void gather_services(struct gathered *g, const struct sl_control *c,
 	}
 }
 
-/* A record of these ports of the backend is there. */
+/* Whether the backend already has a record for this range of ports. */
 static bool has_range(const struct gathered *g, const struct sl_reply_entry *r, uint8_t protocol)
 {
 	const struct sl_reply_entry *there = (const void *)g->record;
@@ -231,7 +234,7 @@ static bool has_range(const struct gathered *g, const struct sl_reply_entry *r, 
 static void gather_replies(struct gathered *g, const struct sl_model_service *s,
 			   const struct sl_model_backend *b)
 {
-	sl_be16 port = sl_htons(b->port); /* of a range 0, and no checksum sees it */
+	sl_be16 port = sl_htons(b->port); /* 0 for a range, whose ports stay as they are */
 	sl_be16 vip_port = sl_config_is_range(&s->conf) ? port : sl_htons(s->conf.port);
 	struct sl_reply_entry r = {
 		.backend = b->addr,
@@ -263,7 +266,8 @@ static void gather_replies(struct gathered *g, const struct sl_model_service *s,
 	gather(g, &r, r.endpoint);
 }
 
-/* The way back of a service of full NAT, whichever of its backends it is from. */
+/* Adds the reply entry of a service in mode fullnat. One entry serves all backends, because the
+ * flow's entry names the backend. */
 static void gather_snat_pool_services(struct gathered *g, const struct sl_model_service *s)
 {
 	struct sl_reply_entry r = {
@@ -285,10 +289,13 @@ static void gather_snat_pool_services(struct gathered *g, const struct sl_model_
 	gather(g, &r, r.endpoint);
 }
 
-/* Replies pass us in NAT and full NAT. Of NAT two services may share a backend's endpoint: what
- * comes from it can't be told apart, and belongs to the first (model/shared_endpoints.h). Within a
- * service a number that is gone may have a successor under the same endpoint, whose replies they
- * are: so those that serve come first. What comes late from one that is cut is a reply too. */
+/* Adds the reply entries of all services. Replies pass through us only in modes nat and fullnat.
+ *
+ * In mode nat two services may share a backend's endpoint. The replies can't be told apart then,
+ * and belong to the first service (model/shared_endpoints.h). Within one service, a backend that is
+ * gone may have a successor with the same endpoint, to which the replies belong. So backends that
+ * serve are added first. Late packets from a backend that is cut are replies too.
+ */
 static void gather_reply_entry(struct gathered *g, const struct sl_model *m)
 {
 	for (int gone = 0; gone < 2; gone++) {
@@ -320,7 +327,8 @@ static void gather_exceptions(struct gathered *g, const struct sl_model *m)
 	}
 }
 
-/* Hosts, the longest prefix of all. Before others: whatever the kernel's table says of them. */
+/* Adds a route for each address of a SNAT pool. These routes have the longest possible prefix and
+ * are added first, so they override what the kernel's table says about these addresses. */
 static void gather_pool_routes(struct gathered *g, struct sl_bank *bank, const struct sl_model *m,
 			       size_t n[2])
 {
@@ -352,7 +360,7 @@ static void gather_routes(struct gathered *g, struct sl_bank *bank, const struct
 		bool four = sl_route_is4(r);
 		uint8_t *lengths = four ? bank->lengths4 : bank->lengths6;
 
-		/* Longest first, as sl_net_routes() sorted them. */
+		/* sl_net_routes() has sorted them, the longest prefix first. */
 		if (!n[four] || lengths[n[four] - 1] != r->length) {
 			if (n[four] == SL_PREFIX_LENGTHS) {
 				sl_log("routes: more than %d prefix lengths; those of length %u "
@@ -410,7 +418,7 @@ int sl_bank_build(struct sl_control *c, const struct sl_model *m, uint64_t gener
 	struct sl_bank *bank = &root->bank[generation & 1];
 	struct gathered g[KINDS] = { 0 };
 	uint32_t size[KINDS];
-	uint64_t seed = root->bank[~generation & 1].seed; /* what placed all last time */
+	uint64_t seed = root->bank[~generation & 1].seed; /* placed all records last time */
 	size_t backends = 0, addresses = 0;
 	int err;
 
@@ -435,7 +443,7 @@ int sl_bank_build(struct sl_control *c, const struct sl_model *m, uint64_t gener
 		gather_reply_entry(&g[1], m);
 		gather_routes(&g[2], bank, m);
 		gather_exceptions(&g[3], m);
-		err = g[1].insert_failures ? -E2BIG : place_all(g, size, &seed);
+		err = g[1].too_many_ranges ? -E2BIG : place_all(g, size, &seed);
 	}
 	if (err == -E2BIG) {
 		snprintf(error, SL_ERROR_MAX,

@@ -8,7 +8,8 @@ uint64_t sl_bucket_now(const struct sl_control *c)
 	return (sl_clock_ns() - sl_store_root(&c->store)->origin_ns) << 8;
 }
 
-/* Both tables are found in the same way: one of two lines that the key's hash names. */
+/* The flow table and the meters are searched in the same way: an entry is in one of two lines that
+ * follow from the hash of its key. n is the number of lines. */
 static uint32_t line_of(const struct sl_control *c, uint64_t key, uint32_t n, bool second)
 {
 	const uint64_t *secret = sl_store_root(&c->store)->flow_key;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "counters.h"
 
-/* Adds up words: all records of counters are nothing else. */
+/* Adds one record of counters to another. They consist of 64-bit words only. */
 static void add_words(void *to, const void *from, size_t size)
 {
 	uint64_t *sum = to;
@@ -85,7 +85,7 @@ struct sl_service_counters sl_stats_service(const struct sl_control *c, uint32_t
 	return sum;
 }
 
-/* What never came to a worker is counted by the drivers of its ports. */
+/* Counts the packets that never reached a worker, as the drivers of the ports report them. */
 static uint64_t missed(const struct sl_control *c)
 {
 	const struct sl_queue *queue = c->store.base[SL_ARRAY_queues];

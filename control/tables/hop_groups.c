@@ -7,8 +7,9 @@
 
 _Static_assert(SL_HOP_BUCKETS >= SL_SCHEDULER_SLOTS_MIN, "a scheduler fills them");
 
-/* The same on every gateway, whichever next hops are beside it. The index of a VLAN says nothing:
- * it is that of the first room that was free. */
+/* Returns a hash that is the same on every gateway, whatever other next hops the group has. It
+ * doesn't include the index of a VLAN's port, because a VLAN gets the first index that is free; the
+ * parent and the VLAN id take its place. */
 static uint64_t identity(const struct sl_model *m, const struct sl_net_hop *hop)
 {
 	const struct sl_port *port = &m->port[hop->port];

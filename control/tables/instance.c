@@ -78,7 +78,8 @@ static int make(struct sl_control *c, const struct sl_capacity *capacity, char e
 	return 0;
 }
 
-/* Whether the arrays that stand are those that the configuration asks for. */
+/* Compares the existing instance with the configuration: the sizes of its arrays, and the key of
+ * its group. Returns 0, or -EINVAL with a message. */
 static int check_capacity(struct sl_control *c, const struct sl_capacity *capacity,
 			  char error[SL_ERROR_MAX])
 {
@@ -117,7 +118,8 @@ static int runs(const struct sl_control *c, char error[SL_ERROR_MAX])
 	return -EBUSY;
 }
 
-/* Whether a dataplane of this name runs, whatever its version: it holds a lock while it lives. */
+/* Whether a dataplane of this instance runs, of whatever version. It holds a lock while it
+ * lives. */
 static bool is_locked(const struct sl_control *c)
 {
 	char path[SL_PATH_MAX + 32];
@@ -138,7 +140,7 @@ int sl_instance_check_unused(struct sl_control *c, char error[SL_ERROR_MAX])
 	bool alive;
 	int err;
 
-	if (sl_store_root(&c->store)) /* we serve it */
+	if (sl_store_root(&c->store)) /* this process has attached it */
 		return sl_dataplane_alive(c) ? runs(c, error) : 0;
 	err = sl_store_attach(&c->store, &c->where, SL_STORE_READER, error);
 	if (!err) {
@@ -146,7 +148,8 @@ int sl_instance_check_unused(struct sl_control *c, char error[SL_ERROR_MAX])
 		sl_store_detach(&c->store);
 		c->store = (struct sl_store){ 0 };
 	} else {
-		/* One that waits for us may; one of another version may live on what stands. */
+		/* A dataplane that waits for control, because there are no arrays yet, is no
+		 * obstacle. One of another version may be using the arrays. */
 		alive = err != -ENOENT && is_locked(c);
 	}
 	error[0] = '\0';

@@ -1,22 +1,27 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The instance behind a daemon: its directories, its lock, its shared arrays, made or adopted. */
+/* The instance that a daemon serves: its directories, its lock, and its shared arrays, which are
+ * created or adopted. */
 #ifndef SL_CONTROL_TABLES_INSTANCE_H
 #define SL_CONTROL_TABLES_INSTANCE_H
 
 #include "../daemon.h"
 
-/* Directories and the lock file; -EBUSY: another control of this name runs. */
+/* Creates the directories and takes the lock. Returns 0, or -errno with a message; -EBUSY: another
+ * control process of this instance runs. */
 int sl_instance_lock(struct sl_control *c, char error[SL_ERROR_MAX]);
 
-/* The arrays: attached to where they stand, else made. -EPROTO: of another version. -EINVAL: of
- * other capacities, cores or another group. */
+/* Attaches the shared arrays, or creates them if there are none. Returns 0 or -errno. -EPROTO: they
+ * are of another version. -EINVAL: they were made for other capacities, other cores or another
+ * group. */
 int sl_instance_open(struct sl_control *c, char error[SL_ERROR_MAX]);
 
-/* Whether what stands of the instance may be removed: -EBUSY with a message: its dataplane runs. */
+/* Checks whether the existing arrays may be removed. Returns 0, or -EBUSY with a message if a
+ * dataplane uses them. */
 int sl_instance_check_unused(struct sl_control *c, char error[SL_ERROR_MAX]);
 
-/* What control itself keeps beside arrays that stand: who has which records, and where counters
- * began. sl_instance_close() frees it, or the second. -ENOMEM. */
+/* Allocates what control keeps for itself beside the arrays: who has which records, and the
+ * baselines of the counters. Returns 0 or -ENOMEM. sl_instance_close_books() frees it, and so does
+ * sl_instance_close(), which also detaches the arrays. */
 int sl_instance_books(struct sl_control *c);
 void sl_instance_close_books(struct sl_control *c);
 

@@ -39,7 +39,8 @@ static uint32_t counter_ids(const struct sl_control *c)
 	return c->store.count[SL_ARRAY_backend_counters] / c->store.count[SL_ARRAY_reason_counters];
 }
 
-/* Of a service: the one of its id. Of its backends: a plane of them, one for each such limit. */
+/* Returns the index of a limit's first shared bucket. A limit per service has the bucket of its id.
+ * A limit per backend has a plane of buckets, one for each counter id. */
 static uint32_t shared_bucket_of(const struct sl_control *c, const struct sl_model_limit *l)
 {
 	switch (l->conf.scope) {
@@ -128,7 +129,7 @@ struct sl_exception sl_limit_records_exception(const struct sl_model_exception *
 	};
 }
 
-/* Full, whatever its predecessor left there. */
+/* Begins with full buckets, whatever a predecessor left in them. */
 void sl_limit_records_begin(struct sl_control *c, const struct sl_model_service *s,
 			    const struct sl_model_limit *l)
 {
@@ -146,7 +147,7 @@ void sl_limit_records_begin(struct sl_control *c, const struct sl_model_service 
 					 __ATOMIC_RELAXED);
 }
 
-/* The way back */
+/* Rebuilds a limit of the model from its record. Returns 0, or -EPROTO if the record is invalid. */
 
 static int adopt_limit(const struct sl_control *c, struct sl_model *m, struct sl_model_limit *to,
 		       const struct sl_limit *from)
@@ -177,8 +178,8 @@ static int adopt_limit(const struct sl_control *c, struct sl_model *m, struct sl
 	return 0;
 }
 
-/* Whose they are is said by what operators set (desired/apply_limits.h); the pace is what counts
- * here. */
+/* Rebuilds the exceptions of a limit. A record has only the subject and the pace; the operators'
+ * settings say to whom it belongs (desired/apply_limits.h). Returns 0 or -ENOMEM. */
 static int adopt_exceptions(const struct sl_control *c, struct sl_model_service *s, uint16_t limit)
 {
 	uint32_t size = c->store.count[SL_ARRAY_exceptions] / 2;

@@ -21,7 +21,7 @@ static uint32_t ip_header(const union sl_addr *addr)
 	return sl_addr_is4(addr) ? IP4_HEADER : IP6_HEADER;
 }
 
-/* What the mode puts in front of a packet to that backend. */
+/* The size of the headers that the mode puts in front of a packet to this backend, in bytes. */
 static uint32_t overhead(const struct sl_config_service *conf, const union sl_addr *to)
 {
 	switch (conf->mode) {
@@ -34,7 +34,8 @@ static uint32_t overhead(const struct sl_config_service *conf, const union sl_ad
 	}
 }
 
-/* Of an IPv4 header, as core/tunnel.h adds to it: version, TTL, protocol and both addresses. */
+/* The checksum of the constant part of an outer IPv4 header: version, TTL, protocol and both
+ * addresses. core/tunnel.h adds the other fields. */
 static uint16_t outer_sum(const struct sl_config_service *conf, const union sl_addr *to)
 {
 	uint32_t inner = sl_addr_is4(&conf->vip) ? PROTO_IPIP : PROTO_IP6;
@@ -44,7 +45,7 @@ static uint16_t outer_sum(const struct sl_config_service *conf, const union sl_a
 			    sl_csum_addr(to));
 }
 
-/* The largest packet that fits the way to a backend, as it comes. */
+/* The largest packet that fits the path to a backend, before the mode adds its headers. */
 static uint16_t mtu_of(const struct sl_config_service *conf, const struct sl_model_backend *b)
 {
 	uint32_t mtu = b->hop.mtu < UINT16_MAX ? b->hop.mtu : UINT16_MAX;
@@ -72,7 +73,7 @@ bool sl_mode_reaches(const struct sl_config_service *conf, const struct sl_model
 void sl_mode_fill(struct sl_backend *r, const struct sl_config_service *conf,
 		  const struct sl_model_backend *b)
 {
-	sl_be16 port = sl_htons(b->port); /* of a range 0, and no checksum sees it */
+	sl_be16 port = sl_htons(b->port); /* 0 for a range, whose ports stay as they are */
 	sl_be16 vip_port = sl_config_is_range(conf) ? port : sl_htons(conf->port);
 	const struct sl_config_source *source;
 

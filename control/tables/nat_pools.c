@@ -10,8 +10,8 @@
 #include "buckets.h"
 
 enum {
-	IDLE_MS = 2000,	   /* that a region rests before it is anybody's */
-	WORDS_ONCE = 16384 /* that are gone through in one turn */
+	IDLE_MS = 2000,	   /* how long a region is unused before it is given to another address */
+	WORDS_ONCE = 16384 /* words that one tick goes through */
 };
 
 static const union sl_addr nobody;
@@ -21,7 +21,7 @@ static uint32_t regions(const struct sl_control *c)
 	return c->store.count[SL_ARRAY_snat_ports] / SL_SNAT_LINES;
 }
 
-/* The word of a port. */
+/* Returns the word of a port. */
 static uint64_t *word_at(const struct sl_control *c, uint32_t region, uint32_t port)
 {
 	struct sl_snat_line *line = c->store.base[SL_ARRAY_snat_ports];
@@ -39,7 +39,7 @@ uint32_t sl_nat_pools_region(const struct sl_control *c, const union sl_addr *ad
 	return i;
 }
 
-/* Its own, or one that is nobody's. */
+/* Finds the region of an address, or gives it a free one. Returns 0, or -ENOSPC if none is free. */
 static int take_region(struct sl_control *c, const union sl_addr *addr, uint32_t *region)
 {
 	*region = sl_nat_pools_region(c, addr);
@@ -52,7 +52,8 @@ static int take_region(struct sl_control *c, const union sl_addr *addr, uint32_t
 	return 0;
 }
 
-/* Slots hold indices of addresses: a change of addresses moves few of them. */
+/* Fills the table that spreads flows over the addresses of a pool. A slot holds the index of an
+ * address, and a change of addresses moves few slots. */
 static int fill_slots(const struct sl_config_snat_pool *pool, uint32_t *slot)
 {
 	struct sl_candidate candidate[SL_SNAT_ADDRESSES_MAX];
@@ -170,10 +171,10 @@ int sl_nat_pools_adopt(struct sl_control *c, struct sl_model_service *s,
 	return 0;
 }
 
-/* ---- clearing ---- */
+/* ---- freeing ports ---- */
 
-/* As the engines have it (core/snat.h). An entry that moves is where it was or where it is when
- * looked for twice. */
+/* Whether the word belongs to no live flow, by the same rules as in the engines (core/snat.h). A
+ * flow's entry may move during the look-up, so a look-up that fails is done twice. */
 static bool is_dead(const struct sl_control *c, uint64_t word)
 {
 	const struct sl_flow_timeouts *timeouts = c->store.base[SL_ARRAY_flow_timeouts];
@@ -207,8 +208,8 @@ static bool is_in_use(const struct sl_control *c, const union sl_addr *addr)
 	return false;
 }
 
-/* What nobody has any more becomes free, with all its ports, a while later. */
-static void rest(struct sl_control *c, uint32_t region)
+/* Frees a region with all its ports, some time after the last service has let go of its address. */
+static void release_unused(struct sl_control *c, uint32_t region)
 {
 	struct sl_region *r = &c->region[region];
 	uint32_t now = sl_clock_ms() | 1;
@@ -229,7 +230,7 @@ uint32_t sl_nat_pools_turns(const struct sl_control *c)
 	return regions(c) * (65536 / WORDS_ONCE);
 }
 
-/* A turn: the next words of the next region. */
+/* Goes through the next WORDS_ONCE words. */
 void sl_nat_pools_tick(struct sl_control *c)
 {
 	uint32_t n = regions(c), region, from;
@@ -239,7 +240,7 @@ void sl_nat_pools_tick(struct sl_control *c)
 		return;
 	for (uint32_t i = 0; i < n; i++)
 		if (!sl_addr_equal(&c->region[i].addr, &nobody))
-			rest(c, i);
+			release_unused(c, i);
 	region = c->snat_cursor / 65536 % n;
 	from = c->snat_cursor % 65536;
 	r = &c->region[region];
@@ -249,13 +250,13 @@ void sl_nat_pools_tick(struct sl_control *c)
 	}
 	for (uint32_t i = 0; i < WORDS_ONCE; i++) {
 		uint64_t *word = word_at(c, region, from + i);
-		uint64_t is = __atomic_load_n(word, __ATOMIC_ACQUIRE);
+		uint64_t old = __atomic_load_n(word, __ATOMIC_ACQUIRE);
 
-		if (is && is_dead(c, is))
-			__atomic_compare_exchange_n(word, &is, 0, false, __ATOMIC_RELAXED,
+		if (old && is_dead(c, old))
+			__atomic_compare_exchange_n(word, &old, 0, false, __ATOMIC_RELAXED,
 						    __ATOMIC_RELAXED);
 		else
-			r->seen += is != 0;
+			r->seen += old != 0;
 	}
 	c->snat_cursor =
 		(uint32_t)(((uint64_t)c->snat_cursor + WORDS_ONCE) % ((uint64_t)n * 65536));
@@ -265,7 +266,7 @@ void sl_nat_pools_tick(struct sl_control *c)
 	r->seen = 0;
 }
 
-/* ---- telling ---- */
+/* ---- reports ---- */
 
 static uint32_t ports_of(const struct sl_config_snat_pool *pool)
 {

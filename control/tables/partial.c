@@ -4,7 +4,7 @@
 #include "counters.h"
 
 enum {
-	BUSY_PACKETS = 1000, /* in a turn of 10 ms */
+	BUSY_PACKETS = 1000, /* in one tick of 10 ms */
 	BUSY_TURNS = 16,
 };
 

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* When the engines look for partial checksums (dataplane/core/partial.h), and what they found.
+/* Decides when engines look for partial checksums (dataplane/core/partial.h), and counts what they
+ * found.
  *
- * Looking costs each packet a few nanoseconds, and only ports whose frames come from this machine's
- * memory can have any (veth and the like). There every packet is looked at while there are few, and
- * in one turn of sixteen while there are many. Once one was found on a port, all of its packets are
- * looked at from then on, also after a restart of control.
+ * Looking costs each packet a few nanoseconds. Only ports whose frames come from this machine's
+ * memory (veth and the like) can have partial checksums. On these ports engines look at every
+ * packet while there are few, and during one tick in sixteen while there are many. Once a partial
+ * checksum was found on a port, engines look at all of its packets from then on, also after a
+ * restart of control.
  */
 #ifndef SL_CONTROL_TABLES_PARTIAL_H
 #define SL_CONTROL_TABLES_PARTIAL_H
@@ -18,8 +20,8 @@ struct sl_partial_count {
 
 struct sl_partial_count sl_partial_count(const struct sl_control *c, uint32_t port);
 
-/* A turn: tells the engines where to look until the next, and logs ports on which the first partial
- * checksum was found. */
+/* To be called at each tick. Tells the engines where to look until the next one, and logs ports on
+ * which a partial checksum was found for the first time. */
 void sl_partial_tick(struct sl_control *c);
 
 #endif

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Model: place.h. Keys are the edges of a graph whose vertices are places; each edge is to be given
- * to one of its ends, and no vertex gets two.
+/* Gives each key an index (place.h has the model). The keys are the edges of a graph whose vertices
+ * are the indices: an edge joins the two indices that its key may have. Each edge is to be given to
+ * one of its ends, and no vertex may get two.
  *
- * A place that only one key can have is given to it, which frees that key's other place of one who
- * wants it, and so on, until every place is wanted by two keys at least or by none. If all fits,
- * what is left are rings (as many keys as places in each), so none is wanted by more than two; once
- * round each ring, and all are placed.
+ * A vertex with a single edge is given that edge. The edge is then removed from its other end,
+ * which may be left with a single edge in turn, and so on, until every vertex has no edge or at
+ * least two. If all keys fit, the remaining edges form rings, with as many edges as vertices, so no
+ * vertex has more than two. Going round each ring once gives every edge its vertex.
  */
 #include "place.h"
 
@@ -15,11 +16,11 @@
 
 #define NONE UINT32_MAX
 
-/* One of the places. `keys` is the exclusive or of the indices of those who want it, so that the
- * last of them, or the other of two, is known without a list. */
-struct wanted {
-	uint32_t by;
-	uint32_t keys;
+/* One index. `degree` is the number of keys that may still get it, and `key_xor` is the exclusive
+ * or of their numbers: it tells the last key, or the other one of two, without a list. */
+struct vertex {
+	uint32_t degree;
+	uint32_t key_xor;
 };
 
 struct ends {
@@ -36,7 +37,8 @@ static bool equal(const struct sl_cuckoo_key *a, const struct sl_cuckoo_key *b)
 	return a->what == b->what && sl_addr_equal(a->addr, b->addr);
 }
 
-/* Equal keys have equal first places: compares those that share one. */
+/* Returns -EEXIST if two keys are equal, else 0. Equal keys have equal first indices, so only keys
+ * that share one are compared. */
 static int find_equal(const struct sl_cuckoo_key *key, size_t n, const struct ends *ends,
 		      uint32_t *first, uint32_t *next, uint32_t size)
 {
@@ -55,59 +57,59 @@ static int find_equal(const struct sl_cuckoo_key *key, size_t n, const struct en
 	return 0;
 }
 
-/* Gives key k the place `at`; returns its other one. */
-static uint32_t give(struct wanted *wanted, const struct ends *ends, uint32_t k, uint32_t at,
+/* Gives key k the index `at`. Returns the key's other index. */
+static uint32_t give(struct vertex *vertex, const struct ends *ends, uint32_t k, uint32_t at,
 		     uint32_t *place)
 {
 	uint32_t there = other(&ends[k], at);
 
 	place[k] = at;
-	wanted[at].by--;
-	wanted[at].keys ^= k;
-	wanted[there].by--;
-	wanted[there].keys ^= k;
+	vertex[at].degree--;
+	vertex[at].key_xor ^= k;
+	vertex[there].degree--;
+	vertex[there].key_xor ^= k;
 	return there;
 }
 
-static void give_single(struct wanted *wanted, const struct ends *ends, uint32_t size,
+static void give_single(struct vertex *vertex, const struct ends *ends, uint32_t size,
 			uint32_t *place)
 {
 	for (uint32_t i = 0; i < size; i++) {
-		for (uint32_t at = i; wanted[at].by == 1;)
-			at = give(wanted, ends, wanted[at].keys, at, place);
+		for (uint32_t at = i; vertex[at].degree == 1;)
+			at = give(vertex, ends, vertex[at].key_xor, at, place);
 	}
 }
 
-/* Once round the ring that key k is in. A key whose two places are one is a ring of its own, and
- * wants it twice. */
-static void give_ring(struct wanted *wanted, const struct ends *ends, uint32_t k, uint32_t *place)
+/* Goes round the ring that key k is part of. A key whose two indices are the same is a ring of its
+ * own, and counts twice in the degree. */
+static void give_ring(struct vertex *vertex, const struct ends *ends, uint32_t k, uint32_t *place)
 {
 	uint32_t at = ends[k].place[0];
 
 	do {
-		at = give(wanted, ends, k, at, place);
-		k = wanted[at].keys;
-	} while (wanted[at].by);
+		at = give(vertex, ends, k, at, place);
+		k = vertex[at].key_xor;
+	} while (vertex[at].degree);
 }
 
-static int give_all(struct wanted *wanted, const struct ends *ends, size_t n, uint32_t size,
+static int give_all(struct vertex *vertex, const struct ends *ends, size_t n, uint32_t size,
 		    uint32_t *place)
 {
 	for (uint32_t k = 0; k < n; k++) {
 		for (int end = 0; end < 2; end++) {
-			wanted[ends[k].place[end]].by++;
-			wanted[ends[k].place[end]].keys ^= k;
+			vertex[ends[k].place[end]].degree++;
+			vertex[ends[k].place[end]].key_xor ^= k;
 		}
 		place[k] = NONE;
 	}
-	give_single(wanted, ends, size, place);
+	give_single(vertex, ends, size, place);
 	for (uint32_t i = 0; i < size; i++) {
-		if (wanted[i].by > 2)
+		if (vertex[i].degree > 2)
 			return -EAGAIN;
 	}
 	for (uint32_t k = 0; k < n; k++) {
 		if (place[k] == NONE)
-			give_ring(wanted, ends, k, place);
+			give_ring(vertex, ends, k, place);
 	}
 	return 0;
 }
@@ -115,7 +117,7 @@ static int give_all(struct wanted *wanted, const struct ends *ends, size_t n, ui
 int sl_cuckoo_assign(const struct sl_cuckoo_key *key, size_t n, uint32_t size, uint64_t seed,
 		     uint32_t *place)
 {
-	struct wanted *wanted;
+	struct vertex *vertex;
 	struct ends *ends;
 	uint32_t *list;
 	int err = -ENOMEM;
@@ -124,10 +126,10 @@ int sl_cuckoo_assign(const struct sl_cuckoo_key *key, size_t n, uint32_t size, u
 		return -EINVAL;
 	if (n > size)
 		return -ENOSPC;
-	wanted = calloc(size, sizeof(*wanted));
+	vertex = calloc(size, sizeof(*vertex));
 	ends = calloc(n + 1, sizeof(*ends));
 	list = calloc(size + n, sizeof(*list));
-	if (!wanted || !ends || !list)
+	if (!vertex || !ends || !list)
 		goto out;
 	for (size_t i = 0; i < n; i++) {
 		uint64_t hash = sl_cuckoo_hash(key[i].addr, key[i].what, seed);
@@ -137,10 +139,10 @@ int sl_cuckoo_assign(const struct sl_cuckoo_key *key, size_t n, uint32_t size, u
 	}
 	err = find_equal(key, n, ends, list, list + size, size);
 	if (!err)
-		err = give_all(wanted, ends, n, size, place);
+		err = give_all(vertex, ends, n, size, place);
 out:
 	free(list);
 	free(ends);
-	free(wanted);
+	free(vertex);
 	return err;
 }

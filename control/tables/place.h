@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Where the small records of a bank stand: the writer's side of dataplane/abi/cuckoo.h.
+/* Gives the small records of a bank their indices: the writer's side of dataplane/abi/cuckoo.h.
  *
- * Each record may stand in either of two places. A set of records fits exactly where no group of
- * places is wanted by more records than it has places; that depends on the seed alone, and is
- * decided here exactly, in linear time, whatever the order of the records. Up to 0.45 of the places
- * nearly every seed does; at 0.5 four of five do, so the caller tries a few; above that almost
- * none.
+ * Each record may have either of two indices. A set of records fits if, and only if, every group of
+ * records has at least as many indices to choose from as it has records. That depends on the seed
+ * alone. It is decided here exactly, in linear time, whatever the order of the records. With up to
+ * 0.45 records per index nearly every seed works. At 0.5 four of five do, so the caller tries a
+ * few. Above that almost none does.
  */
 #ifndef SL_CONTROL_TABLES_PLACE_H
 #define SL_CONTROL_TABLES_PLACE_H
@@ -20,9 +20,10 @@ struct sl_cuckoo_key {
 	uint32_t what; /* an endpoint or a prefix length, see sl_cuckoo_hash() */
 };
 
-/* place[i] = index of key i among `size` places, a power of two, under this seed. 0; -EAGAIN:
- * another seed is needed; -EEXIST: two keys are equal; -ENOSPC: more keys than places;
- * -EINVAL: size is no power of two; -ENOMEM. Unless 0, place holds nothing of use. */
+/* Sets place[i] to the index of key i in a table of `size` records, a power of two, under this
+ * seed. Returns 0, or -EAGAIN: another seed is needed; -EEXIST: two keys are equal; -ENOSPC: there
+ * are more keys than indices; -EINVAL: size is no power of two; -ENOMEM. On failure the contents of
+ * place are undefined. */
 int sl_cuckoo_assign(const struct sl_cuckoo_key *key, size_t n, uint32_t size, uint64_t seed,
 		     uint32_t *place);
 

@@ -19,12 +19,12 @@
 enum {
 	ACCEPT_WAIT_MS = 1000,
 	ACKNOWLEDGE_WAIT_MS = 200,
-	HUNG_WAIT_MS = 20, /* for who hangs and may just have been held up */
+	HUNG_WAIT_MS = 20, /* for workers that hang, which may only have been delayed */
 	PAUSE_US = 20,
-	LOOK_US = 200,
+	POLL_US = 200,
 	AT_ONCE_US = 500,
 	RESCALE_SLICES = 4,
-	SPIN_US = 50, /* a worker that polls has acknowledged by then; a sleep takes as long */
+	SPIN_US = 50, /* a worker that polls has acknowledged by then, and a sleep takes as long */
 };
 
 void sl_acknowledged(struct sl_control *c, struct sl_published *out)
@@ -57,7 +57,7 @@ static void wake_dataplane(const struct sl_control *c)
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
-		return; /* it looks by itself ten times a second */
+		return; /* the dataplane looks by itself ten times a second */
 	if (snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/dataplane.wake", c->config.run_dir) <
 	    (int)sizeof(addr.sun_path))
 		sendto(fd, "", 1, 0, (struct sockaddr *)&addr, sizeof(addr));
@@ -79,8 +79,8 @@ const char *sl_accept_text(uint32_t answer)
 	}
 }
 
-/* The next number whose bank isn't the live one. Numbers that were proposed and never went live
- * are skipped, or the dataplane would think that it had answered already. */
+/* Returns the next generation whose bank isn't the live one. Generations that were proposed and
+ * never went live are skipped, or the dataplane would believe that it had answered already. */
 static uint64_t next_generation(const struct sl_root *root)
 {
 	uint64_t next = (root->proposed > root->generation ? root->proposed : root->generation) + 1;
@@ -88,17 +88,18 @@ static uint64_t next_generation(const struct sl_root *root)
 	return (next & 1) == (root->generation & 1) ? next + 1 : next;
 }
 
-/* A generation on its way: built, proposed, or committed and not yet acknowledged by all. */
+/* A generation that is being published: built, proposed, or committed and not yet acknowledged by
+ * all workers. */
 struct sl_publication {
 	struct sl_control *c;
 	struct sl_model *next;	 /* until the commit */
-	struct sl_model *before; /* since then: what it took the place of */
+	struct sl_model *before; /* after the commit: the model that `next` has replaced */
 	uint64_t generation;
 	bool proposed, committed;
-	uint64_t since_ns; /* proposed, or committed */
-	uint64_t wait_ns;  /* at most, for the dataplane's answer */
+	uint64_t since_ns; /* when it was proposed, or committed */
+	uint64_t wait_ns;  /* for the dataplane's answer, at most */
 	struct sl_published out;
-	int timer; /* timerfd that brings us back; -1: none yet */
+	int timer; /* timerfd that polls for progress; -1: none yet */
 	struct event *back;
 	sl_published_fn *done;
 	void *context;
@@ -128,8 +129,8 @@ static void finish(struct sl_publication *p, int err, const char *error)
 		c->published(c);
 }
 
-/* The dataplane's word on the proposal: 1 where it is still due. Without one alive there is nobody
- * to object. */
+/* Reads the dataplane's answer to the proposal. Returns 0 if it is accepted, 1 if the answer is
+ * still due, or -EPROTO with a message. If no dataplane lives, nobody can refuse the proposal. */
 static int answer(struct sl_publication *p, char error[SL_ERROR_MAX])
 {
 	struct sl_control *c = p->c;
@@ -137,11 +138,12 @@ static int answer(struct sl_publication *p, char error[SL_ERROR_MAX])
 
 	if (!sl_dataplane_alive(c))
 		return 0;
-	/* Acquire: the answer after the number that it is about. */
+	/* Acquire: reads the answer after the generation that it is about. */
 	if (__atomic_load_n(&e->accepted, __ATOMIC_ACQUIRE) != p->generation) {
 		if (sl_clock_ns() - p->since_ns < p->wait_ns)
 			return 1;
-		/* Its main thread hangs: its workers check every index by themselves. */
+		/* The dataplane's main thread hangs. It is safe to go on, because workers check
+		 * every index by themselves. */
 		sl_log("the dataplane (pid %u) does not answer proposals", e->pid);
 		return 0;
 	}
@@ -159,7 +161,7 @@ static void commit(struct sl_publication *p)
 
 	sl_records_begin(c, next);
 	p->since_ns = sl_clock_ns();
-	/* Release: everything that the generation names stands before it does. */
+	/* Release: everything that the generation names is complete before it goes live. */
 	__atomic_store_n(&sl_store_root(&c->store)->generation, p->generation, __ATOMIC_RELEASE);
 	p->committed = true;
 	sl_rescale_note(c, c->model, next);
@@ -168,18 +170,18 @@ static void commit(struct sl_publication *p)
 	p->next = NULL;
 }
 
-/* Nobody, or only who hangs, reads the generation before this one any more. */
-static void settle(struct sl_publication *p)
+/* Ends the publication. Nobody but workers that hang reads the previous generation any more. */
+static void complete(struct sl_publication *p)
 {
 	struct sl_control *c = p->c;
 
 	sl_records_set_final_timeouts(c, c->model);
 	sl_model_free(p->before, p->generation);
 	for (int i = 0; i < RESCALE_SLICES && sl_rescale_run(c); i++)
-		; /* the rest is the tick's */
+		; /* the tick does the rest */
 }
 
-/* Whether all that live have acknowledged it, or have had their time. */
+/* Whether all living workers have acknowledged the generation, or the time for it is over. */
 static bool acknowledged(struct sl_publication *p)
 {
 	uint64_t waited_ns = sl_clock_ns() - p->since_ns, wait_ms;
@@ -197,7 +199,8 @@ static void propose(struct sl_publication *p)
 {
 	struct sl_root *root = sl_store_root(&p->c->store);
 
-	/* Where all workers hang the process was stopped, and its main thread with it. */
+	/* If all workers hang, the whole process was stopped, and its main thread won't answer
+	 * either. */
 	p->wait_ns = (sl_workers_hang(p->c) ? HUNG_WAIT_MS : ACCEPT_WAIT_MS) * 1000000ull;
 	p->since_ns = sl_clock_ns();
 	p->proposed = true;
@@ -207,7 +210,8 @@ static void propose(struct sl_publication *p)
 		wake_dataplane(p->c);
 }
 
-/* Up to the commit: 0 when that may come, 1 when something is still due, or -errno. */
+/* Does what comes before the commit. Returns 0 if the commit may follow, 1 if something is still
+ * due, or -errno with a message. */
 static int ready(struct sl_publication *p, char error[SL_ERROR_MAX])
 {
 	struct sl_control *c = p->c;
@@ -227,8 +231,9 @@ static int ready(struct sl_publication *p, char error[SL_ERROR_MAX])
 	return err;
 }
 
-/* As far as it goes without waiting; true when `p` is finished and gone. */
-static bool go_on(struct sl_publication *p)
+/* Goes on as far as possible without waiting. Returns true if the publication has ended; `p` is
+ * freed then. */
+static bool advance(struct sl_publication *p)
 {
 	char error[SL_ERROR_MAX] = "";
 
@@ -245,32 +250,33 @@ static bool go_on(struct sl_publication *p)
 	}
 	if (!acknowledged(p))
 		return false;
-	settle(p);
+	complete(p);
 	finish(p, 0, "");
 	return true;
 }
 
-static void come_back(evutil_socket_t fd, short what, void *context)
+static void on_timer(evutil_socket_t fd, short what, void *context)
 {
 	uint64_t times;
 
 	(void)what;
 	if (read(fd, &times, sizeof(times)) == sizeof(times))
-		go_on(context);
+		advance(context);
 }
 
-/* libevent's own timers count milliseconds, which is long for an answer. False: no such timer. */
+/* Continues by a timerfd in the event loop. libevent's own timers count milliseconds, which is long
+ * for an answer. Returns false if there is no event loop or no such timer. */
 static bool wait_by_event(struct sl_publication *p)
 {
-	static const struct itimerspec every = { { .tv_nsec = LOOK_US * 1000 },
-						 { .tv_nsec = LOOK_US * 1000 } };
+	static const struct itimerspec every = { { .tv_nsec = POLL_US * 1000 },
+						 { .tv_nsec = POLL_US * 1000 } };
 
 	if (!p->c->base)
 		return false;
 	p->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
 	if (p->timer < 0 || timerfd_settime(p->timer, 0, &every, NULL) != 0)
 		return false;
-	p->back = event_new(p->c->base, p->timer, EV_READ | EV_PERSIST, come_back, p);
+	p->back = event_new(p->c->base, p->timer, EV_READ | EV_PERSIST, on_timer, p);
 	return p->back && event_add(p->back, NULL) == 0;
 }
 
@@ -279,14 +285,15 @@ static void pause_a_little(void)
 	nanosleep(&(struct timespec){ .tv_nsec = PAUSE_US * 1000 }, NULL);
 }
 
-/* A worker that polls acknowledges within microseconds, and a dataplane that is awake answers soon:
- * most generations need no event. True when `p` is finished. */
+/* Waits here for a short time. A worker that polls acknowledges within microseconds, and a
+ * dataplane that is awake answers soon, so most generations need no event. Returns true if the
+ * publication has ended. */
 static bool wait_at_once(struct sl_publication *p)
 {
 	uint64_t start = sl_clock_ns(), waited_ns = 0;
 
 	while (waited_ns < AT_ONCE_US * 1000u) {
-		if (go_on(p))
+		if (advance(p))
 			return true;
 		waited_ns = sl_clock_ns() - start;
 		if (!p->committed || sl_clock_ns() - p->since_ns > SPIN_US * 1000u)
@@ -302,13 +309,14 @@ static int build(struct sl_control *c, struct sl_model *next, uint64_t generatio
 	struct sl_published ignored;
 	int err;
 
-	sl_acknowledged(c, &ignored); /* lets go of what has rested long enough */
-	/* Odd: whoever still reads this bank sees it move, before a byte of it does. */
+	sl_acknowledged(c, &ignored); /* frees extents that have been in quarantine long enough */
+	/* Odd before the first byte of the bank changes, so that a late reader of this bank notices
+	 * it. */
 	__atomic_store_n(&bank->seq, bank->seq | 1, __ATOMIC_SEQ_CST);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	sl_share_claim(next);
 	err = sl_records_build(c, next, generation, error);
-	/* Release: even only when all is written. */
+	/* Release: the word is even only after everything is written. */
 	__atomic_store_n(&bank->seq, bank->seq + 1, __ATOMIC_RELEASE);
 	return err;
 }
@@ -346,35 +354,35 @@ void sl_publish_begin(struct sl_control *c, struct sl_model *next, sl_published_
 
 	if (!p || wait_at_once(p) || wait_by_event(p))
 		return;
-	while (!go_on(p))
+	while (!advance(p))
 		pause_a_little();
 }
 
-struct now {
+struct result {
 	struct sl_published *out;
 	char *error;
 	int err;
 };
 
-static void note_now(void *context, int err, const struct sl_published *out, const char *error)
+static void store_result(void *context, int err, const struct sl_published *out, const char *error)
 {
-	struct now *now = context;
+	struct result *result = context;
 
-	now->err = err;
+	result->err = err;
 	if (!err)
-		*now->out = *out;
+		*result->out = *out;
 	else
-		snprintf(now->error, SL_ERROR_MAX, "%s", error);
+		snprintf(result->error, SL_ERROR_MAX, "%s", error);
 }
 
 int sl_publish(struct sl_control *c, struct sl_model *next, struct sl_published *out,
 	       char error[SL_ERROR_MAX])
 {
-	struct now now = { .out = out, .error = error };
-	struct sl_publication *p = begin(c, next, note_now, &now);
+	struct result result = { .out = out, .error = error };
+	struct sl_publication *p = begin(c, next, store_result, &result);
 
 	if (p && !wait_at_once(p))
-		while (!go_on(p))
+		while (!advance(p))
 			pause_a_little();
-	return now.err;
+	return result.err;
 }

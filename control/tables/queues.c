@@ -26,7 +26,7 @@ static uint32_t worker_of(const struct sl_queue *q)
 	return (uint32_t)__atomic_load_n(&q->owner, __ATOMIC_ACQUIRE);
 }
 
-/* Who decides when no worker does. */
+/* Returns who serves the port's queues while no worker does: "xdp" or "none". */
 static const char *without_worker(const struct sl_control *c, uint32_t port)
 {
 	const struct sl_config_dataplane *d = &c->config.dataplane;
@@ -35,7 +35,8 @@ static const char *without_worker(const struct sl_control *c, uint32_t port)
 											  : "none";
 }
 
-/* XDP takes the queue of a worker that ended with the first packet that comes in by it. */
+/* Returns who serves the queue. XDP takes over the queue of a worker that has ended with the first
+ * packet that arrives by it, so such a queue counts as XDP's already. */
 static const char *engine_of(const struct sl_control *c, uint32_t port, const struct sl_queue *q)
 {
 	uint32_t worker = worker_of(q);

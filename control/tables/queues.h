@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Which engine serves each receive queue, since when and why: told by the owner words, which the
- * engines swap among themselves (bpf/owner.h, dataplane/engine/hold.h). Control only watches; a
- * hand-over needs nothing from it. */
+/* Reports which engine serves each receive queue, since when and why. The owner words tell it,
+ * which the engines swap among themselves (bpf/owner.h, dataplane/engine/hold.h). Control only
+ * watches; a hand-over needs nothing from it. */
 #ifndef SL_CONTROL_TABLES_QUEUES_H
 #define SL_CONTROL_TABLES_QUEUES_H
 
@@ -9,14 +9,16 @@
 
 #include "../daemon.h"
 
-/* Logs what changed since the last look, and notes in c->stranded which ports are stranded. */
+/* Logs what has changed since the last call, and sets c->stranded to the ports that are
+ * stranded. */
 void sl_queues_watch(struct sl_control *c);
 
-/* Whether the port's interface was deleted and made again since the dataplane opened it: its
- * sockets are dead, and no frame that a worker sends there leaves. */
+/* Whether the port's interface was deleted and created again since the dataplane opened it. Its
+ * sockets are dead then, and no frame that a worker sends there leaves. */
 bool sl_queues_stranded(const struct sl_control *c, uint32_t port);
 
-/* An array of { port, queue, engine, worker, since_s, why, handovers: { … } }. */
+/* Returns an array of { port, queue, engine, worker, since_s, why, handovers: { … } }, which the
+ * caller owns. */
 json_t *sl_queues_report(const struct sl_control *c);
 
 #endif

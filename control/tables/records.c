@@ -50,7 +50,7 @@ uint32_t sl_records_window_ms(const struct sl_config_service *conf)
 	return idle + (idle < CLOSING_MS ? idle : CLOSING_MS) / 16 + 3;
 }
 
-/* Slots */
+/* Lets the service's scheduler choose the backend of each slot. Returns 0 or -errno. */
 
 static int fill(const struct sl_model_service *s, uint32_t *cur)
 {
@@ -77,7 +77,8 @@ static int fill(const struct sl_model_service *s, uint32_t *cur)
 	return err;
 }
 
-/* Open slots whose prev served nobody in the live generation, see model/rows.h. */
+/* Corrects open slots whose prev served nobody in the live generation, see sl_slots_disown().
+ * Returns 0 or -ENOMEM. */
 static int disown(struct sl_control *c, const struct sl_model_service *s, uint32_t *slot,
 		  const uint32_t *cur)
 {
@@ -104,14 +105,14 @@ out:
 	return err;
 }
 
-/* A flowless service follows nobody: its slots are always closed. */
-static void forget_windows(uint32_t *slot, uint32_t n)
+/* Closes all slots. A flowless service tracks no flows, so its slots need no windows. */
+static void close_all(uint32_t *slot, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++)
 		slot[i] = sl_slot(sl_slot_cur(slot[i]), 0, SL_SLOT_CLOSED);
 }
 
-/* What has to happen to the slots, on a copy of them. */
+/* Makes all pending changes of the service to a copy of its slots. Returns 0 or -errno. */
 static int update_slots(struct sl_control *c, struct sl_model_service *s, uint32_t *slot,
 			uint64_t generation)
 {
@@ -141,17 +142,18 @@ static int update_slots(struct sl_control *c, struct sl_model_service *s, uint32
 		free(cur);
 	}
 	if (s->conf.flowless)
-		forget_windows(slot, n);
+		close_all(slot, n);
 	return err;
 }
 
-/* Whether every flow that counts has an entry by now. */
+/* Whether every flow that sent a packet within the window has an entry by now. */
 static bool all_tracked(const struct sl_model_service *s, uint32_t now)
 {
 	return sl_service_tracks(s) && now - s->track_since_ms > sl_records_window_ms(&s->conf);
 }
 
-/* The slots as they are live, in a buffer that has the configured size. */
+/* Copies the live slots to a new buffer of the configured size, which the caller frees. Returns 0
+ * or -errno; -EBUSY: the table can't shrink now. */
 static int copy_slots(struct sl_control *c, struct sl_model_service *s, uint32_t **slot,
 		      uint64_t generation)
 {
@@ -183,8 +185,9 @@ static int copy_slots(struct sl_control *c, struct sl_model_service *s, uint32_t
 	return err;
 }
 
-/* Which backends the slots name, in the generation that they are made for. */
-static void note_rows(struct sl_model_service *s, const uint32_t *slot, uint64_t generation)
+/* Notes which backends the slots name. For the others it notes `generation` as the first one in
+ * which no slot does. */
+static void note_slots(struct sl_model_service *s, const uint32_t *slot, uint64_t generation)
 {
 	uint64_t named[SL_BACKENDS_PER_SERVICE / 64 + 1] = { 0 };
 
@@ -255,7 +258,7 @@ static int build_slots(struct sl_control *c, struct sl_model_service *s, uint64_
 		sl_extent_unref(s->slots, sl_store_root(&c->store)->generation + 1);
 		s->slots = extent;
 	}
-	note_rows(s, slot, generation);
+	note_slots(s, slot, generation);
 	s->windows = sl_slots_count(slot, s->opened_ms, s->conf.table_size);
 	if (!s->windows.open && !s->windows.mixed) {
 		free(s->opened_ms);
@@ -266,7 +269,7 @@ out:
 	return err;
 }
 
-/* Backends */
+/* Returns the record of a backend, all zeros if the number is free. */
 
 static struct sl_backend backend_record(const struct sl_model_service *s,
 					const struct sl_model_backend *b)
@@ -312,7 +315,7 @@ static int build_backends(struct sl_control *c, struct sl_model_service *s,
 	uint32_t n;
 
 	while (s->n && s->backend[s->n - 1].state == SL_STATE_FREE)
-		s->n--; /* what was let go of at the end */
+		s->n--; /* free numbers at the end need no record */
 	n = s->n ? s->n : 1;
 	if (s->backends && s->backends->n == n && same_backends(s, pool))
 		return 0;
@@ -326,7 +329,7 @@ static int build_backends(struct sl_control *c, struct sl_model_service *s,
 	return 0;
 }
 
-/* Which backends server ids lead to, likewise. */
+/* Notes which backends a server id leads to, and for the others since when none does. */
 static void note_ids(struct sl_model_service *s, uint64_t generation)
 {
 	for (uint32_t i = 0; i < s->n; i++) {
@@ -362,8 +365,6 @@ static int build_service(struct sl_control *c, struct sl_model_service *s, uint6
 	return err;
 }
 
-/* All */
-
 static int by_size(const void *a, const void *b)
 {
 	const struct sl_model_service *const *x = a, *const *y = b;
@@ -372,7 +373,8 @@ static int by_size(const void *a, const void *b)
 	       ((*x)->conf.table_size > (*y)->conf.table_size);
 }
 
-/* The largest first, while room is whole. */
+/* Builds the services that were edited, those with the largest tables first, while free space is
+ * still in one piece. */
 static int build_services(struct sl_control *c, const struct sl_model *m, uint64_t generation,
 			  char error[SL_ERROR_MAX])
 {
@@ -391,7 +393,8 @@ static int build_services(struct sl_control *c, const struct sl_model *m, uint64
 	return err;
 }
 
-/* There are ids for more, since what is replaced rests. */
+/* Compares the model with the capacities of the configuration. The arrays themselves hold more,
+ * because replaced records stay in quarantine. Returns 0, or -ENOSPC with a message. */
 static int check_capacity(const struct sl_control *c, const struct sl_model *m,
 			  char error[SL_ERROR_MAX])
 {
@@ -423,7 +426,7 @@ static int check_capacity(const struct sl_control *c, const struct sl_model *m,
 	return -ENOSPC;
 }
 
-/* Which ids are nobody's, likewise. */
+/* Notes since which generation each id in quarantine belongs to no service. */
 static void note_resting(struct sl_model *m, uint64_t generation)
 {
 	for (uint32_t id = 1; id < m->n_ids; id++) {
@@ -456,7 +459,8 @@ bool sl_records_may_close(const struct sl_control *c, const struct sl_model *m)
 	return true;
 }
 
-/* Word by word: engines read them at any time. */
+/* Sets timeouts one word at a time, because engines read them at any time. lower: sets also those
+ * that are lower than now. */
 static void set_timeouts(struct sl_flow_timeouts *to, const struct sl_flow_timeouts *from,
 			 bool lower)
 {
@@ -471,9 +475,9 @@ void sl_records_begin(struct sl_control *c, struct sl_model *m)
 
 	for (size_t i = 0; i < m->n; i++) {
 		struct sl_model_service *s = m->service[i];
-		struct sl_flow_timeouts wanted = sl_records_timeouts(&s->conf);
+		struct sl_flow_timeouts desired = sl_records_timeouts(&s->conf);
 
-		set_timeouts(&timeouts[s->id], &wanted, false);
+		set_timeouts(&timeouts[s->id], &desired, false);
 		for (uint32_t k = 0; s->refs == 1 && k < s->n; k++) {
 			if (s->backend[k].fresh)
 				sl_stats_begin(c, s->backend[k].counter_id);
@@ -493,9 +497,9 @@ void sl_records_set_final_timeouts(struct sl_control *c, struct sl_model *m)
 	struct sl_flow_timeouts *timeouts = c->store.base[SL_ARRAY_flow_timeouts];
 
 	for (size_t i = 0; i < m->n; i++) {
-		struct sl_flow_timeouts wanted = sl_records_timeouts(&m->service[i]->conf);
+		struct sl_flow_timeouts desired = sl_records_timeouts(&m->service[i]->conf);
 
-		set_timeouts(&timeouts[m->service[i]->id], &wanted, true);
+		set_timeouts(&timeouts[m->service[i]->id], &desired, true);
 		m->service[i]->close = false;
 	}
 	for (uint32_t id = 1; id < m->n_ids; id++)

@@ -11,18 +11,18 @@
 #include "buckets.h"
 
 enum {
-	LINES_A_SLICE = 131072, /* of flows or meters: one to two milliseconds */
+	LINES_A_SLICE = 131072, /* of flows or meters; takes one to two milliseconds */
 	TRIES = 4,
 };
 
 struct job {
 	STAILQ_ENTRY(job) next;
-	uint16_t service; /* ids */
+	uint16_t service; /* ids of the service and the limit */
 	uint16_t limit;
 	uint8_t scope;
-	bool entry;	  /* its words are the times of flow entries */
-	bool single;	  /* of this subject; else of all but those with a rate of their own */
-	uint64_t subject; /* 48 bits */
+	bool entry;	  /* its buckets are the times of flow entries */
+	bool single;	  /* only this subject; else all without their own rate */
+	uint64_t subject; /* 48 bits, see sl_meter_key() */
 	uint32_t shared_bucket;
 	struct sl_pace from;
 	struct sl_pace to;
@@ -30,10 +30,11 @@ struct job {
 
 struct sl_rescale {
 	STAILQ_HEAD(, job) jobs;
-	uint32_t line; /* of the first job's table, next */
+	uint32_t line; /* the next line in the table of the first job */
 };
 
-/* Words. `now` in their unit. */
+/* These rescale one word. `now` is in the unit of the word: ticks in scale_ticks(), 2^-8 ns in
+ * scale(). */
 
 static void scale_ticks(const struct job *job, uint64_t *word, uint64_t now)
 {
@@ -45,7 +46,7 @@ static void scale_ticks(const struct job *job, uint64_t *word, uint64_t now)
 			return;
 		to = (value & ~SL_TIME_MASK) |
 		     ((now + sl_pace_rescale(&job->from, &job->to, ahead)) & SL_TIME_MASK);
-		/* Relaxed: the word is all there is to it. */
+		/* Relaxed: no other data depends on the word. */
 		if (__atomic_compare_exchange_n(word, &value, to, false, __ATOMIC_RELAXED,
 						__ATOMIC_RELAXED))
 			return;
@@ -69,7 +70,7 @@ static void scale(const struct job *job, uint64_t *word, uint64_t now)
 	}
 }
 
-/* Whether the subject has a rate of its own in the live generation. */
+/* Whether the subject has its own rate in the live generation. */
 static bool is_exception(const struct sl_control *c, uint64_t meter_key)
 {
 	const struct sl_root *root = sl_store_root(&c->store);
@@ -90,9 +91,10 @@ static bool concerns(const struct sl_control *c, const struct job *job, uint64_t
 			   : !is_exception(c, sl_meter_key(job->limit, subject));
 }
 
-/* Tables: each does lines from `line` on, and returns how many there are. */
+/* These rescale the buckets in up to LINES_A_SLICE lines of a table, from `line` on. They return
+ * the number of lines in the table. */
 
-static uint32_t work_flows(struct sl_control *c, const struct job *job, uint32_t line)
+static uint32_t rescale_flows(struct sl_control *c, const struct job *job, uint32_t line)
 {
 	struct sl_bucket *bucket = c->store.base[SL_ARRAY_flows];
 	uint32_t n = c->store.count[SL_ARRAY_flows];
@@ -100,7 +102,7 @@ static uint32_t work_flows(struct sl_control *c, const struct job *job, uint32_t
 
 	for (uint32_t i = line; i < n && i - line < LINES_A_SLICE; i++) {
 		for (int way = 0; way < SL_FLOW_WAYS; way++) {
-			/* Acquire: the key before its value. */
+			/* Acquire: reads the key before its value. */
 			uint64_t key = __atomic_load_n(&bucket[i].key[way], __ATOMIC_ACQUIRE);
 
 			if (!(key & SL_FLOW_BUSY) && sl_flow_key_service(key) == job->service &&
@@ -111,7 +113,7 @@ static uint32_t work_flows(struct sl_control *c, const struct job *job, uint32_t
 	return n;
 }
 
-static uint32_t work_meters(struct sl_control *c, const struct job *job, uint32_t line)
+static uint32_t rescale_meters(struct sl_control *c, const struct job *job, uint32_t line)
 {
 	struct sl_meters *meters = c->store.base[SL_ARRAY_meters];
 	uint32_t n = c->store.count[SL_ARRAY_meters];
@@ -128,8 +130,8 @@ static uint32_t work_meters(struct sl_control *c, const struct job *job, uint32_
 	return n;
 }
 
-/* A subject's own word, wherever it stands. */
-static void work_single(struct sl_control *c, const struct job *job)
+/* Rescales the bucket of one subject, wherever it lies. */
+static void rescale_single(struct sl_control *c, const struct job *job)
 {
 	uint64_t *word;
 
@@ -144,7 +146,7 @@ static void work_single(struct sl_control *c, const struct job *job)
 	}
 }
 
-static void work_shared_buckets(struct sl_control *c, const struct job *job)
+static void rescale_shared_buckets(struct sl_control *c, const struct job *job)
 {
 	struct sl_shared_bucket *shared_bucket = c->store.base[SL_ARRAY_shared_buckets];
 
@@ -164,8 +166,6 @@ static void work_shared_buckets(struct sl_control *c, const struct job *job)
 	}
 }
 
-/* The queue */
-
 bool sl_rescale_run(struct sl_control *c)
 {
 	struct job *job = c->rescale ? STAILQ_FIRST(&c->rescale->jobs) : NULL;
@@ -174,13 +174,13 @@ bool sl_rescale_run(struct sl_control *c)
 	if (!job)
 		return false;
 	if (job->scope >= SL_SCOPE_BACKEND)
-		work_shared_buckets(c, job);
+		rescale_shared_buckets(c, job);
 	else if (job->single)
-		work_single(c, job);
+		rescale_single(c, job);
 	else if (job->entry)
-		n = work_flows(c, job, c->rescale->line);
+		n = rescale_flows(c, job, c->rescale->line);
 	else
-		n = work_meters(c, job, c->rescale->line);
+		n = rescale_meters(c, job, c->rescale->line);
 	if (n > LINES_A_SLICE && c->rescale->line < n - LINES_A_SLICE) {
 		c->rescale->line += LINES_A_SLICE;
 		return true;
@@ -198,7 +198,7 @@ static void add(struct sl_control *c, const struct job *job)
 	if (!c->rescale) {
 		c->rescale = calloc(1, sizeof(*c->rescale));
 		if (!c->rescale)
-			return; /* the cut to what the new rate allows remains */
+			return; /* engines still clamp buckets to what the new rate allows */
 		STAILQ_INIT(&c->rescale->jobs);
 	}
 	copy = malloc(sizeof(*copy));
@@ -220,7 +220,7 @@ void sl_rescale_free(struct sl_control *c)
 	c->rescale = NULL;
 }
 
-/* What differs */
+/* Adds a job if the rates differ. If one of the paces has no rate, there is nothing to rescale. */
 
 static void compare(struct sl_control *c, const struct job *job)
 {
@@ -230,7 +230,8 @@ static void compare(struct sl_control *c, const struct job *job)
 		add(c, job);
 }
 
-/* sl_limits_exception(), where it stood before is near where it stands: there may be thousands. */
+/* The same as sl_limits_exception(), but looks near index `near` first. Exceptions mostly keep
+ * their index, and there may be thousands. */
 static const struct sl_model_exception *find(const struct sl_model_service *s,
 					     const struct sl_model_exception *e, uint32_t near)
 {
@@ -240,7 +241,7 @@ static const struct sl_model_exception *find(const struct sl_model_service *s,
 	return sl_limits_exception(s, e->limit, e->subject);
 }
 
-/* Subjects that had a rate of their own, or have one now, beside the limit's. */
+/* Adds jobs for the subjects that had or have their own rate under this limit. */
 static void note_exceptions(struct sl_control *c, const struct sl_model_service *was,
 			    const struct sl_model_service *is, const struct job *limit)
 {
@@ -291,7 +292,7 @@ static void note_service(struct sl_control *c, const struct sl_model_service *wa
 			continue;
 		if (job.entry != (k == 0 && was->limit[0].conf.scope == SL_SCOPE_FLOW &&
 				  was->limit[0].conf.rate != 0))
-			continue; /* kept elsewhere until now: those words are another's */
+			continue; /* its buckets lay elsewhere; these words belong to others */
 		job.from = was->limit[k].pace;
 		note_exceptions(c, was, is, &job);
 		compare(c, &job);
@@ -302,7 +303,7 @@ void sl_rescale_note(struct sl_control *c, const struct sl_model *was, const str
 {
 	for (size_t i = 0; i < is->n; i++) {
 		const struct sl_model_service *s = is->service[i];
-		size_t k = i; /* mostly the same */
+		size_t k = i; /* mostly at the same index */
 
 		if (!s->n_limits)
 			continue;

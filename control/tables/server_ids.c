@@ -39,7 +39,7 @@ static uint32_t room_in(const struct sl_server_id_bucket *bucket)
 	return room;
 }
 
-/* Into the emptier of its two buckets; false: both are full. */
+/* Enters an id in the emptier of its two buckets. Returns false if both are full. */
 static bool place(struct sl_table_block *table, uint32_t mask, uint64_t id, uint32_t backend)
 {
 	uint64_t hash = sl_server_id_hash(id);
@@ -68,7 +68,8 @@ static bool place_all(const struct sl_model_service *s, struct sl_table_block *t
 	return true;
 }
 
-/* The table of so many ids, in the fewest buckets; NULL: no memory. */
+/* Builds the table of n ids, with as few buckets as possible, and sets *buckets. Returns NULL if
+ * there is no memory; the caller frees the table. */
 static struct sl_table_block *make(const struct sl_model_service *s, uint32_t n, uint32_t *buckets)
 {
 	for (*buckets = sl_server_id_buckets(n); *buckets <= SL_SERVER_ID_BUCKETS_MAX;

@@ -1,27 +1,29 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Server ids as records (abi/server_id.h): from the model to what engines read, and back for a
- * control that was restarted.
+/* Converts QUIC server ids from the model to the records that engines read (abi/server_id.h), and
+ * back when control was restarted.
  *
- * Who serves is named by its id, also while it drains or leaves: the connections that have such ids
- * are established. Who waits (model/shared_endpoints.h) isn't yet. The id is another's to have once
- * its backend is gone.
+ * A backend that serves has its id in the table, also while it drains or leaves, because
+ * connections with such ids are established. A backend that waits (model/shared_endpoints.h)
+ * doesn't have it there yet. Once a backend is gone, another one may have its id.
  */
 #ifndef SL_CONTROL_TABLES_SERVER_IDS_H
 #define SL_CONTROL_TABLES_SERVER_IDS_H
 
 #include "../daemon.h"
 
-/* The extent of a service that is being published, made anew if it differs. -ENOSPC with a message:
- * no room. */
+/* Writes the server ids of a service that is being published to a new extent, or keeps the present
+ * one if nothing changed. Returns 0, -ENOMEM, or -ENOSPC with a message. */
 int sl_server_ids_build(struct sl_control *c, struct sl_model_service *s, char error[SL_ERROR_MAX]);
 
-/* What the record of a service that has any says of them: sl_server_ids_pack(). */
+/* Returns the field server_ids of the service's record, see sl_server_ids_pack(). The service must
+ * have server ids. */
 uint32_t sl_server_ids_record(const struct sl_model_service *s);
 
-/* Whether engines are told to send connections to it by its server id. */
+/* Whether engines send connections to the backend by its server id. */
 bool sl_servers_name(const struct sl_model_service *s, uint32_t number);
 
-/* The ids of a service record. -EPROTO: they contradict it. */
+/* Rebuilds the server ids of a service from its record. Returns 0, or -EPROTO if they contradict
+ * it. */
 int sl_server_ids_adopt(struct sl_control *c, struct sl_model_service *s,
 			const struct sl_service *record);
 
