@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Model: extent.h. Free runs lie in one array, ordered by place: a look through tens of thousands
- * of them is a few cache-friendly microseconds, at control rate. There is never room for more runs
- * than extents plus one, so it is enlarged where an extent is made, and letting go can't fail.
+/* extent.h describes the model. Free runs lie in one array, ordered by place. A search through tens
+ * of thousands of them reads memory in order and takes a few microseconds, which is fine at the
+ * rate of publishes. There are never more runs than extents plus one. So the array is enlarged when
+ * an extent is made, and releasing an extent can't fail.
  *
- * A free run is seen as blocks, as a buddy allocator would have them: each a power of two long and
- * aligned to its length. */
+ * A free run is seen as a sequence of blocks, as a buddy allocator would have them: the length of
+ * each is a power of two, and it is aligned to its length.
+ */
 #include "extent.h"
 
 #include <assert.h>
@@ -21,10 +23,10 @@ struct run {
 LIST_HEAD(extents, sl_extent);
 
 struct sl_extents {
-	struct run *run; /* none empty, none touching the next */
+	struct run *run; /* none is empty, and none touches the next */
 	size_t runs;
 	size_t capacity;
-	size_t count; /* extents */
+	size_t count; /* number of extents, including those in quarantine */
 	uint32_t used;
 	struct extents held;
 	struct extents quarantined;
@@ -69,7 +71,7 @@ void sl_extents_free(struct sl_extents *extents)
 	free(extents);
 }
 
-/* Index of the first run that begins after `at`. */
+/* Returns the index of the first run that begins after `at`. */
 static size_t after(const struct sl_extents *extents, uint32_t at)
 {
 	size_t low = 0, high = extents->runs;
@@ -115,7 +117,7 @@ static bool reserve(struct sl_extents *extents)
 	return true;
 }
 
-/* Takes n records at `at` out of run i, which holds them. */
+/* Makes an extent of n records at `at`, which lie in run i. Returns NULL if there is no memory. */
 static struct sl_extent *take(struct sl_extents *extents, size_t i, uint32_t at, uint32_t n)
 {
 	struct sl_extent *e = reserve(extents) ? calloc(1, sizeof(*e)) : NULL;
@@ -140,7 +142,7 @@ static struct sl_extent *take(struct sl_extents *extents, size_t i, uint32_t at,
 	return e;
 }
 
-/* The longest block that begins at `at` and ends by `end`. */
+/* Returns the length of the longest block that begins at `at` and ends before `end`. */
 static uint64_t block_at(uint32_t at, uint32_t end)
 {
 	uint64_t block = 1ull << (31 - __builtin_clz(end - at));

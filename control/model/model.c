@@ -148,7 +148,8 @@ struct sl_model_service *sl_model_edit(struct sl_model *m, size_t index)
 	return c;
 }
 
-/* The next bit that isn't set, after the one that was taken last; ~0 where all are. */
+/* Takes the next free bit after the one that was taken last. Returns its index, or ~0 if all are
+ * taken. */
 static uint32_t take_bit(uint64_t *bits, uint32_t n, uint32_t *last)
 {
 	for (uint32_t k = 1; k <= n; k++) {
@@ -280,7 +281,8 @@ struct sl_model_backend *sl_service_backend(const struct sl_model_service *s, co
 	return NULL;
 }
 
-/* A number: of those that are free the one that has been for longest, or the next. */
+/* Takes the number that has been free for longest, or else a new one. Returns NULL if all numbers
+ * are taken, or if there is no memory. */
 static struct sl_model_backend *take_number(struct sl_model_service *s)
 {
 	struct sl_model_backend *grown, *free_one = NULL;
@@ -363,7 +365,7 @@ void sl_backend_set_state(struct sl_model_service *s, struct sl_model_backend *b
 	if (b->state == state)
 		return;
 	b->state = state;
-	b->named = true; /* until a sweep says otherwise */
+	b->named = true; /* until a sweep finds the contrary */
 	s->refill = s->rewrite = true;
 }
 
@@ -383,7 +385,7 @@ void sl_backend_set_weight(struct sl_model_service *s, struct sl_model_backend *
 	s->refill = true;
 }
 
-/* Whether its next hop is another than it has: that one in *hop. */
+/* Whether the backend's next hop has changed. If so, the present one is in *hop. */
 static bool is_stale(const struct sl_model_backend *b, struct sl_net *net, struct sl_next_hop *hop)
 {
 	if (b->state == SL_STATE_FREE)

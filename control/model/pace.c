@@ -2,8 +2,8 @@
 #include "pace.h"
 
 enum {
-	WHOLE_FRAME = 65536, /* bytes; no frame is longer, not even one that GRO made */
-	LEASE_NS = 200000,   /* what the share of a dead engine may be worth */
+	WHOLE_FRAME = 65536, /* bytes; no frame is longer, not even one that GRO has merged */
+	LEASE_NS = 200000,   /* the longest lease, which is lost if its engine dies */
 	LEASES_PER_BURST = 16,
 };
 
@@ -14,7 +14,8 @@ static uint64_t divide(unsigned __int128 n, uint64_t by)
 	return (uint64_t)((n + by / 2) / by);
 }
 
-/* Ticks of so many bytes or packets, rounded up: a burst fits its own depth. */
+/* Returns the ticks that n bytes or packets take, at most SL_TIME_AHEAD. It is rounded up, so that
+ * a burst fits its own depth. */
 static uint64_t ticks(uint64_t cost, uint64_t n)
 {
 	unsigned __int128 t = (unsigned __int128)cost * n;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Model: rows.h. */
+/* rows.h describes the model. */
 #include "rows.h"
 
 #include <errno.h>
 #include <string.h>
 
-/* Signed: a time that seems to lie ahead has not passed. */
+/* The difference is signed: a time that seems to lie in the future has not passed. */
 static bool has_passed(uint32_t since_ms, uint32_t now_ms, uint32_t window_ms)
 {
 	return (int32_t)(now_ms - since_ms) >= 0 && now_ms - since_ms >= window_ms;
@@ -106,14 +106,14 @@ bool sl_slots_name(const uint32_t *slot, uint32_t n, uint32_t number)
 	return false;
 }
 
-/* Old slots that become one. */
+/* Old slots that are merged into one. */
 struct merge {
-	uint32_t cur;	/* of an open one if there is one, else the first that isn't none */
-	uint32_t owner; /* the first that isn't none */
+	uint32_t cur;	/* that of an open slot if there is one, else the first that isn't 0 */
+	uint32_t owner; /* the first that isn't 0 */
 	uint32_t opened_ms;
 	bool open, mixed;
-	bool same;  /* all are the same word */
-	bool owned; /* by two: their untracked flows can't be told apart */
+	bool same;	/* all are the same word */
+	bool ambiguous; /* two owners, whose untracked flows can't be told apart */
 };
 
 static struct merge merge(const uint32_t *slot, const uint32_t *opened_ms, uint32_t n, uint32_t i,
@@ -126,7 +126,7 @@ static struct merge merge(const uint32_t *slot, const uint32_t *opened_ms, uint3
 		uint32_t owner = is_open(word) ? sl_slot_prev(word) : sl_slot_cur(word);
 
 		m.same = m.same && word == slot[i];
-		m.owned = m.owned || (m.owner && owner && owner != m.owner);
+		m.ambiguous = m.ambiguous || (m.owner && owner && owner != m.owner);
 		if (!m.owner)
 			m.owner = owner;
 		if (!m.cur || (is_open(word) && !m.open))
@@ -143,7 +143,7 @@ static int shrink(const uint32_t *slot, const uint32_t *opened_ms, uint32_t n, u
 		  uint32_t *to_opened_ms, uint32_t to_n, bool tracked, uint32_t now_ms)
 {
 	for (uint32_t i = 0; i < to_n && !tracked; i++) {
-		if (merge(slot, opened_ms, n, i, to_n).owned)
+		if (merge(slot, opened_ms, n, i, to_n).ambiguous)
 			return -EBUSY;
 	}
 	for (uint32_t i = 0; i < to_n; i++) {
@@ -154,7 +154,7 @@ static int shrink(const uint32_t *slot, const uint32_t *opened_ms, uint32_t n, u
 			to_slot[i] = slot[i];
 		} else if (m.open && !tracked) {
 			to_slot[i] = sl_slot(m.cur, m.owner, SL_SLOT_OPEN);
-			/* Flows began untracked until now, where a slot wasn't open. */
+			/* Where a slot wasn't open, flows began untracked until now. */
 			to_opened_ms[i] = now_ms;
 		} else {
 			to_slot[i] = sl_slot(m.cur, 0,

@@ -53,7 +53,7 @@ int sl_service_check_ids(const struct sl_model_service *s, char error[SL_ERROR_M
 	for (uint32_t i = 1; i < n && !err; i++) {
 		const struct sl_model_backend *b = named[i];
 
-		/* The one that stays is told of. */
+		/* The message is about the backend that stays. */
 		if (b->state == SL_STATE_LEAVING)
 			b = named[i - 1];
 		err = sl_server_id_clash(&named[i]->server_id, named[i - 1]->name,

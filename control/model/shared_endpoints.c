@@ -6,16 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A number of a service, under the endpoint that it claims. */
+/* A backend of a service, under the endpoint that it claims. */
 struct claim {
 	union sl_addr addr;
 	uint32_t endpoint;
-	uint32_t service; /* indices */
+	uint32_t service; /* indices of the service and the backend */
 	uint32_t backend;
 };
 
 struct claims {
-	struct claim *claim; /* by endpoint, then as gather_reply_entry() comes to them */
+	struct claim *claim; /* sorted by endpoint, then as gather_reply_entry() reads them */
 	size_t n;
 };
 
@@ -41,7 +41,8 @@ static const struct sl_model_backend *claimant(const struct sl_model *m, const s
 	return &m->service[c->service]->backend[c->backend];
 }
 
-/* A backend of one port; of a range: of those from its first port on. */
+/* Returns the endpoint that a backend claims. For a range of ports it stands for all ranges with
+ * the same first port. */
 static uint32_t endpoint_of(const struct sl_config_service *conf, const struct sl_model_backend *b)
 {
 	if (!sl_config_is_range(conf))
@@ -49,7 +50,8 @@ static uint32_t endpoint_of(const struct sl_config_service *conf, const struct s
 	return sl_endpoint_range(0, 0) | sl_endpoint(sl_htons(conf->port), conf->protocol);
 }
 
-/* Without memory there are none: nobody waits, as if nothing were shared. */
+/* Returns the claims of all backends, sorted. If there is no memory there are none, and nobody
+ * waits, as if no endpoint were shared. */
 static struct claims claims_of(const struct sl_model *m)
 {
 	struct claims all = { 0 };
@@ -78,7 +80,7 @@ static struct claims claims_of(const struct sl_model *m)
 	return all;
 }
 
-/* How many claims from this one on are of one endpoint. */
+/* Returns how many claims, from `first` on, have the same endpoint. */
 static size_t group(const struct claims *all, const struct claim *first)
 {
 	size_t n = 1;
@@ -88,12 +90,12 @@ static size_t group(const struct claims *all, const struct claim *first)
 	return n;
 }
 
-static bool wanted(const struct sl_model_backend *b)
+static bool is_desired(const struct sl_model_backend *b)
 {
 	return b->state == SL_STATE_READY || b->state == SL_STATE_DRAINING;
 }
 
-/* A claim of another service that is being let go. */
+/* Returns a claim of another service whose backend is leaving or gone; NULL: there is none. */
 static const struct claim *held_by(const struct sl_model *m, const struct claim *first, size_t n,
 				   const struct claim *claim)
 {
@@ -114,7 +116,7 @@ static void award(struct sl_model *next, const struct claim *first, size_t n,
 	bool waiting = (!b->placed || b->waiting) && held_by(next, first, n, claim);
 	struct sl_model_service *s;
 
-	if (!wanted(b) || (b->placed && b->waiting == waiting))
+	if (!is_desired(b) || (b->placed && b->waiting == waiting))
 		return;
 	s = sl_model_edit(next, claim->service);
 	if (!s)
@@ -124,8 +126,8 @@ static void award(struct sl_model *next, const struct claim *first, size_t n,
 	s->backend[claim->backend].placed = true;
 }
 
-/* Where replies bypass us there is nothing to wait for, nor to have waited for. */
-static void forget_waiting(struct sl_model *next, size_t service)
+/* In modes other than nat there is nothing to wait for. Ends the waiting that began in mode nat. */
+static void clear_waiting(struct sl_model *next, size_t service)
 {
 	struct sl_model_service *s = next->service[service];
 
@@ -145,7 +147,7 @@ void sl_share_claim(struct sl_model *next)
 	struct claims all = claims_of(next);
 
 	for (size_t i = 0; i < next->n; i++)
-		forget_waiting(next, i);
+		clear_waiting(next, i);
 
 	for (size_t i = 0, n; i < all.n; i += n) {
 		n = group(&all, &all.claim[i]);
@@ -155,7 +157,7 @@ void sl_share_claim(struct sl_model *next)
 	free(all.claim);
 }
 
-/* Whose replies they are: as gather_reply_entry() picks. */
+/* Returns the claim that replies belong to, the one that gather_reply_entry() chooses. */
 static const struct claim *owner_of(const struct sl_model *m, const struct claim *first, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
@@ -197,7 +199,8 @@ void sl_share_list(const struct sl_model *m, json_t *list)
 		for (size_t k = 0; k < n; k++) {
 			const struct claim *held = held_by(m, first, n, &first[k]);
 
-			/* Who is gone has no clients left to get wrong replies. */
+			/* A backend that is gone has no clients left that could get wrong
+			 * replies. */
 			if (claimant(m, &first[k])->state == SL_STATE_GONE ||
 			    (claimant(m, &first[k])->waiting && !held) ||
 			    first[k].service == owner->service)
