@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Weighted Maglev (Eisenbud et al., NSDI 2016, 3.4), on a power of two of slots.
+/* Weighted Maglev (Eisenbud et al., NSDI 2016, 3.4), for tables whose size is a power of two.
  *
- * Each backend has its own permutation of the slots: begin at `at`, step by `skip`. They take
- * turns, and at its turn a backend takes the first slot of its permutation that is still free. A
- * backend that comes or goes changes the order in which others find slots taken only here and
- * there, so nearly all slots stay where they are.
+ * Each backend has its own permutation of the slots, which begins at `at` and proceeds by `skip`.
+ * Backends take turns. At its turn a backend takes the first slot of its permutation that is still
+ * free. When a backend comes or goes, the order in which the others find slots taken changes only
+ * here and there, so nearly all slots keep their backend.
  *
- * A skip that is odd reaches every slot where slots are a power of two, so no prime is needed and
+ * The number of slots is a power of two, so an odd skip reaches every slot. No prime is needed, and
  * the remainder is a mask.
  *
- * Weights are turns: in each round a backend earns its weight, and a turn costs `price`. The price
- * is the highest weight, halved until rounds aren't too sparse; so when some other backend goes, it
- * hardly ever changes, and nor do the rounds in which the rest have their turns. Everybody begins
- * with half a price, so that shares are rounded, not cut.
+ * A backend has turns in proportion to its weight: in each round it earns its weight, and a turn
+ * costs `price`. The price is the highest weight, halved until rounds aren't too sparse. So it
+ * hardly ever changes when some other backend goes, and the remaining backends have their turns in
+ * the same rounds as before. Every backend begins with half a price, so that shares are rounded to
+ * the nearest number of slots, not down.
  */
 #include "scheduler.h"
 
@@ -23,19 +24,20 @@
 /* Credit is counted in 2^-PRECISION of a weight, so that the price can be halved exactly. */
 #define PRECISION 16
 
-/* A round in which less than one backend in SPARSE has a turn costs more than it spreads. */
+/* A round is too sparse if less than one backend in SPARSE has a turn in it: it costs more time
+ * than it spreads the slots. */
 #define SPARSE 4
 
 struct turn {
 	uint32_t at;
 	uint32_t skip;
 	uint32_t number;
-	uint64_t earns; /* a round */
+	uint64_t earns; /* in a round */
 	uint64_t credit;
 	uint64_t identity;
 };
 
-/* Finalizer of MurmurHash3: each bit of the input changes half of those of the output. */
+/* The finalizer of MurmurHash3: each bit of the input changes half of the output's bits. */
 static uint64_t scatter(uint64_t h)
 {
 	h = (h ^ h >> 33) * 0xff51afd7ed558ccdull;
@@ -52,7 +54,8 @@ static int before(const void *left, const void *right)
 	return a->number < b->number ? -1 : a->number > b->number;
 }
 
-/* What a turn costs. Weights are at most 32 bits, candidates 14: nothing below overflows. */
+/* Returns what a turn costs, and the sum of all weights in *sum. A weight has at most 32 bits, and
+ * the number of candidates 14, so nothing below overflows. */
 static uint64_t price(const struct sl_candidate *candidate, size_t n, uint64_t *sum)
 {
 	uint64_t most = 0, active = 0;
@@ -70,7 +73,8 @@ static uint64_t price(const struct sl_candidate *candidate, size_t n, uint64_t *
 	return most << (PRECISION - halved);
 }
 
-/* Those with a weight, in the order of their identities. Returns how many. */
+/* Writes the candidates that have a weight to `turn`, in the order of their identities. Returns how
+ * many there are. */
 static size_t line_up(struct turn *turn, uint32_t slots, const struct sl_candidate *candidate,
 		      size_t n, uint64_t cost)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The schedulers that there are, as meson.build lists them. */
+/* The schedulers that meson.build lists. */
 #include "scheduler.h"
 
 #include <string.h>
@@ -31,8 +31,8 @@ const struct sl_scheduler *sl_scheduler_of_pick(uint8_t pick)
 	return NULL;
 }
 
-/* The key is no secret: nobody but the operator chooses backends. It must never change, or gateways
- * of two versions disagree. */
+/* The key needs no secrecy, because only the operator chooses backends. It must never change, or
+ * gateways of two versions would disagree. */
 uint64_t sl_candidate_identity(const union sl_addr *addr, uint16_t port)
 {
 	static const uint64_t key[2] = { 0x9e3779b97f4a7c15ull, 0xd6e8feb86659fd93ull };
