@@ -51,10 +51,11 @@ static void settle(struct sl_transaction *t)
 
 static void quiet(struct sl_transaction *t)
 {
-	(void)t; /* settle() has said it, once */
+	(void)t; /* settle() has logged the error, once */
 }
 
-/* What has ended isn't effective any more, so the limits follow from the layers as they are. */
+/* Publishes without the rates that have ended. They have no effect in the layers any more, so it is
+ * enough to compute the limits from the layers again. */
 void sl_limit_expiry_tick(struct sl_control *c)
 {
 	uint64_t now = (uint64_t)time(NULL);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Rates of clients and flows that were set for a time: they end when their time has come, by a
- * publish. */
+/* Ends the rates of clients and flows that were set for a limited time, by a publish when that time
+ * is over. */
 #ifndef SL_CONTROL_UPKEEP_LIMIT_EXPIRY_H
 #define SL_CONTROL_UPKEEP_LIMIT_EXPIRY_H
 
 #include "../daemon.h"
 
-/* From the daemon's tick. What fails is tried again each second, and logged once. */
+/* To be called at each tick. A publish that fails is tried again each second, and is logged
+ * once. */
 void sl_limit_expiry_tick(struct sl_control *c);
 
 #endif

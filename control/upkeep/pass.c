@@ -9,24 +9,24 @@
 #include "../tables/publish.h"
 
 enum {
-	BUCKETS_A_TICK = 131072, /* one to two milliseconds */
-	STUCK_MS = 2000,	 /* busy for as long: whoever filled it died */
+	BUCKETS_A_TICK = 131072, /* takes one to two milliseconds */
+	STUCK_MS = 2000,	 /* whoever fills an entry for that long has died */
 	STUCK_MAX = 16,
 };
 
-/* What is found about one service. */
+/* What the pass has found about one service. */
 struct found {
-	const struct sl_model_service *service; /* as it is in this slice; NULL: it is no more */
+	const struct sl_model_service *service; /* as of this slice; NULL: it is gone */
 	uint32_t n;				/* numbers given out when the pass began */
-	uint64_t mixed_in;			/* as it was then */
-	uint64_t *named;			/* backends, by number */
-	uint64_t *disagree; /* slots; NULL where none was mixed, or others are by now */
-	uint32_t other[2];  /* backends whose slots are marked, where slots aren't known */
+	uint64_t mixed_in;			/* as it was when the pass began */
+	uint64_t *named;			/* bitmap of backends, by number - 1 */
+	uint64_t *disagree; /* bitmap of slots; NULL: none was mixed, or the slots have changed */
+	uint32_t other[2];  /* backends whose slots are marked, if keys don't tell the slot */
 	uint32_t others;
-	bool busy; /* an entry that is being filled: it may name anybody */
+	bool busy; /* an entry was being filled: it may name any backend */
 };
 
-struct stuck { /* an entry that is busy, as of a pass */
+struct stuck { /* an entry that was busy when it was last read */
 	uint64_t *word;
 	uint64_t key;
 	uint32_t since_ms;
@@ -36,17 +36,17 @@ struct stuck { /* an entry that is busy, as of a pass */
 struct sl_pass {
 	struct sl_control *c;
 	struct stuck stuck[STUCK_MAX];
-	/* Of the pass under way. */
+	/* State of the pass that is under way. */
 	bool under_way;
-	uint32_t bucket; /* next */
-	uint64_t now;	 /* ticks */
-	bool cleans;	 /* no worker does it */
-	bool alone;	 /* nor lives one that might wake */
+	uint32_t bucket; /* the next one to read */
+	uint64_t now;	 /* in ticks, when the pass began */
+	bool cleans;	 /* no worker clears expired entries, so the pass does */
+	bool no_worker;	 /* no worker lives, not even one that hangs */
 	size_t n;
 	struct found *found;
-	uint32_t *index; /* by service id: index in found + 1 */
-	uint64_t *met;	 /* service ids that some entry names */
-	uint64_t *moved; /* by service id: entries moved until the pass began */
+	uint32_t *index;    /* by service id: index in found + 1 */
+	uint64_t *ids_seen; /* bitmap of service ids that entries name */
+	uint64_t *moved;    /* by service id: number of moved entries when the pass began */
 };
 
 struct sl_pass *sl_pass_new(struct sl_control *c)
@@ -66,11 +66,11 @@ void sl_pass_end(struct sl_pass *p)
 	}
 	free(p->found);
 	free(p->index);
-	free(p->met);
+	free(p->ids_seen);
 	free(p->moved);
 	p->found = NULL;
 	p->index = NULL;
-	p->met = NULL;
+	p->ids_seen = NULL;
 	p->moved = NULL;
 	p->under_way = false;
 }
@@ -96,7 +96,8 @@ static bool begin_service(struct found *found, const struct sl_model_service *se
 	found->named = calloc(service->n / 64 + 1, sizeof(*found->named));
 	if (!found->named)
 		return false;
-	/* A slot that is mixed now has been since mixed_in at the latest. */
+	/* No slot has become mixed after mixed_in. If engines may not have reached that generation,
+	 * the slots aren't checked. */
 	if (!service->windows.mixed || service->mixed_in > reached)
 		return true;
 	found->disagree = calloc(service->conf.table_size / 64 + 1, sizeof(*found->disagree));
@@ -112,9 +113,9 @@ bool sl_pass_begin(struct sl_pass *p, uint64_t reached)
 	p->n = m->n;
 	p->found = calloc(m->n + 1, sizeof(*p->found));
 	p->index = calloc(m->n_ids, sizeof(*p->index));
-	p->met = calloc(m->n_ids / 64 + 1, sizeof(*p->met));
+	p->ids_seen = calloc(m->n_ids / 64 + 1, sizeof(*p->ids_seen));
 	p->moved = calloc(m->n_ids, sizeof(*p->moved));
-	if (!p->found || !p->index || !p->met || !p->moved)
+	if (!p->found || !p->index || !p->ids_seen || !p->moved)
 		goto fail;
 	for (size_t i = 0; i < m->n; i++) {
 		p->index[m->service[i]->id] = (uint32_t)i + 1;
@@ -124,7 +125,7 @@ bool sl_pass_begin(struct sl_pass *p, uint64_t reached)
 	for (uint32_t id = 1; id < m->n_ids; id++)
 		if (sl_bit(m->ids, id))
 			p->moved[id] = sl_stats_service(c, id).moved;
-	/* Acquire: these counts before the first bucket. */
+	/* Acquire: reads these counts before the first bucket. */
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	p->now = (sl_clock_ns() - root->origin_ns) >> SL_TICK_SHIFT;
 	p->bucket = 0;
@@ -135,9 +136,7 @@ fail:
 	return false;
 }
 
-/* Reading */
-
-/* Services as they are now: since the last slice others may have been published. */
+/* Finds the services in the present model. Others may have been published since the last slice. */
 static void follow_model(struct sl_pass *p)
 {
 	const struct sl_model *m = p->c->model;
@@ -153,26 +152,27 @@ static void follow_model(struct sl_pass *p)
 		found->service = m->service[i];
 		if (found->mixed_in == m->service[i]->mixed_in)
 			continue;
-		/* Slots became mixed, or are other slots altogether. */
+		/* More slots became mixed, or the table was replaced. */
 		free(found->disagree);
 		found->disagree = NULL;
 	}
 }
 
-/* The slot of an entry's flow, as core/classify.h has it, and record->slot_endpoint. */
-static uint32_t row_of(const struct sl_root *root, const struct sl_model_service *service,
-		       uint64_t source)
+/* Returns the slot of an entry's flow, computed from its source as in core/classify.h, with the
+ * slot_endpoint of the service's record. */
+static uint32_t slot_of(const struct sl_root *root, const struct sl_model_service *service,
+			uint64_t source)
 {
 	const struct sl_config_service *conf = &service->conf;
 
-	if (conf->affinity) /* the port, and what of the address doesn't count */
+	if (conf->affinity) /* the port, and the bits of the address that are ignored */
 		source &= ~((uint64_t)(uint32_t)sl_affinity_ignore4(conf->affinity) << 16 | 0xffff);
 	return sl_hash_slot_of(source, &conf->vip, service->slot_endpoint, root->slot_key) &
 	       (conf->table_size - 1);
 }
 
-/* Whether the slot of an entry's flow follows from its key: not where the source is a digest and
- * the slot follows from the client instead. */
+/* Whether the key of an entry tells the flow's slot. It doesn't if the source is a digest and the
+ * slot depends on the client. */
 static bool key_tells_slot(const struct sl_config_service *conf)
 {
 	if (conf->vip_host_bits && conf->mode == SL_MODE_FULLNAT)
@@ -180,10 +180,10 @@ static bool key_tells_slot(const struct sl_config_service *conf)
 	return !conf->affinity || sl_addr_is4(&conf->vip);
 }
 
-/* An entry names this backend: which slots disagree? Its own, where cur is another. If the key
- * doesn't tell the slot, any may be its own. Two
- * backends that are named are all that matters then: there is no slot with which neither disagrees.
- */
+/* Marks the slots that disagree with an entry that names this backend. If the key tells the flow's
+ * slot, only that slot can disagree; it does if its cur is another backend. If not, any slot may be
+ * the flow's, and all with another cur are marked. Two named backends are enough then, because no
+ * slot agrees with both. */
 static void disagree(struct sl_pass *p, struct found *found, uint64_t source, uint32_t backend)
 {
 	const struct sl_model_service *service = found->service;
@@ -192,7 +192,7 @@ static void disagree(struct sl_pass *p, struct found *found, uint64_t source, ui
 	uint32_t slot, n = service->conf.table_size;
 
 	if (key_tells_slot(&service->conf)) {
-		slot = row_of(sl_store_root(&p->c->store), service, source);
+		slot = slot_of(sl_store_root(&p->c->store), service, source);
 		if (sl_slot_cur(slots[slot]) != backend)
 			sl_bit_set(found->disagree, slot);
 		return;
@@ -205,8 +205,9 @@ static void disagree(struct sl_pass *p, struct found *found, uint64_t source, ui
 			sl_bit_set(found->disagree, slot);
 }
 
-/* An entry, alive or dead: a longer idle timeout would bring a dead one back to life. */
-static void meet(struct sl_pass *p, uint64_t key, uint64_t value)
+/* Notes what an entry names, whether it is alive or expired. Expired entries count, because a
+ * longer idle timeout would bring them back to life. */
+static void read_entry(struct sl_pass *p, uint64_t key, uint64_t value)
 {
 	uint16_t id = sl_flow_key_service(key);
 	uint32_t backend = sl_flow_backend(value);
@@ -214,7 +215,7 @@ static void meet(struct sl_pass *p, uint64_t key, uint64_t value)
 
 	if (id >= p->c->model->n_ids)
 		return;
-	sl_bit_set(p->met, id);
+	sl_bit_set(p->ids_seen, id);
 	if (!p->index[id])
 		return;
 	found = &p->found[p->index[id] - 1];
@@ -227,14 +228,14 @@ static void meet(struct sl_pass *p, uint64_t key, uint64_t value)
 		disagree(p, found, sl_flow_key_source(key), backend);
 }
 
-/* Clears an entry that is still what was looked at: true when it did. */
+/* Clears an entry, unless it has changed since it was read. Returns true if it did. */
 static bool clear(uint64_t *word, uint64_t key)
 {
 	return __atomic_compare_exchange_n(word, &key, 0, false, __ATOMIC_ACQ_REL,
 					   __ATOMIC_RELAXED);
 }
 
-/* Whether the entry's time and the grace are over, as flow.h has it. */
+/* Whether the entry has expired and the grace has passed too (abi/flow.h). */
 static bool long_dead(const struct sl_pass *p, uint64_t key, uint64_t value)
 {
 	const struct sl_flow_timeouts *timeouts = p->c->store.base[SL_ARRAY_flow_timeouts];
@@ -246,7 +247,8 @@ static bool long_dead(const struct sl_pass *p, uint64_t key, uint64_t value)
 			       timeouts[id].lifetime[sl_flow_state(value)] + SL_FLOW_GRACE);
 }
 
-/* Left busy by an engine that died in the midst of an insert: no live one takes as long. */
+/* Clears an entry that has been busy for STUCK_MS, and returns true if it did. Its engine died
+ * during an insert, because a live one doesn't take that long. */
 static bool clear_stuck(struct sl_pass *p, uint64_t *word, uint64_t key)
 {
 	uint32_t now = sl_clock_ms();
@@ -271,22 +273,22 @@ static bool clear_stuck(struct sl_pass *p, uint64_t *word, uint64_t key)
 	return false;
 }
 
-static void look(struct sl_pass *p, struct sl_bucket *bucket, int way)
+static void read_way(struct sl_pass *p, struct sl_bucket *bucket, int way)
 {
 	uint64_t *word = &bucket->key[way];
-	/* Acquire: the key before its value. */
+	/* Acquire: reads the key before its value. */
 	uint64_t key = __atomic_load_n(word, __ATOMIC_ACQUIRE);
 	uint64_t value = __atomic_load_n(&bucket->value[way], __ATOMIC_RELAXED);
 
 	if (!key)
 		return;
 	if (key & SL_FLOW_BUSY) {
-		if (p->alone && clear_stuck(p, word, key))
+		if (p->no_worker && clear_stuck(p, word, key))
 			return;
 	} else if (p->cleans && long_dead(p, key, value) && clear(word, key)) {
 		return;
 	}
-	meet(p, key, value);
+	read_entry(p, key, value);
 }
 
 bool sl_pass_read(struct sl_pass *p)
@@ -297,20 +299,18 @@ bool sl_pass_read(struct sl_pass *p)
 	struct sl_published out;
 
 	sl_acknowledged(p->c, &out);
-	p->alone = out.workers == 0;
-	p->cleans = p->alone || sl_workers_hang(p->c);
+	p->no_worker = out.workers == 0;
+	p->cleans = p->no_worker || sl_workers_hang(p->c);
 	follow_model(p);
 	for (; p->bucket < end; p->bucket++)
 		for (int way = 0; way < SL_FLOW_WAYS; way++)
-			look(p, &bucket[p->bucket], way);
+			read_way(p, &bucket[p->bucket], way);
 	return p->bucket == n;
 }
 
-/* What it tells */
-
 static bool was_moved(const struct sl_pass *p, uint16_t id)
 {
-	/* Acquire: all buckets before the count. */
+	/* Acquire: reads the count after all buckets. */
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	return sl_stats_service(p->c, id).moved != p->moved[id];
 }
@@ -329,7 +329,7 @@ bool sl_pass_names(const struct sl_pass *p, uint16_t service, uint32_t backend)
 
 bool sl_pass_meets(const struct sl_pass *p, uint16_t id)
 {
-	return sl_bit(p->met, id) || was_moved(p, id);
+	return sl_bit(p->ids_seen, id) || was_moved(p, id);
 }
 
 uint64_t *sl_pass_take_disagree(struct sl_pass *p, const struct sl_model_service *service)

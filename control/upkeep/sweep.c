@@ -14,12 +14,12 @@
 
 enum {
 	GRACE_MS = SL_FLOW_GRACE / (1000000 >> SL_TICK_SHIFT),
-	REST_MS = 200,	 /* between passes; twice the grace, so that the next one tells of more */
+	REST_MS = 200,	 /* between passes; twice the grace, so that each pass finds more */
 	CLOSE_MS = 1000, /* between publishes that close windows */
 	RETRY_MS = 1000, /* after a publish that failed */
 };
 
-struct watch { /* of inserts that failed, by service id */
+struct watch { /* failed inserts of a service */
 	uint64_t untrackable;
 	uint32_t since_ms;
 	bool ever;
@@ -29,18 +29,18 @@ struct sl_sweep {
 	struct sl_control *c;
 	struct sl_pass *pass;
 	struct watch *watch;
-	char failure[SL_ERROR_MAX]; /* of the last publish, as logged */
+	char failure[SL_ERROR_MAX]; /* message of the last publish that failed, as logged */
 	bool retries;
 	uint32_t failed_ms;
-	uint32_t closed_ms; /* when windows were closed last */
+	uint32_t closed_ms; /* when windows were last closed */
 	bool closed;
 	uint32_t rested_ms; /* when the last pass ended */
-	/* Every engine works with `reached` or a later generation. Workers had reached `noted` at
-	 * noted_ms; when the grace has passed, so has every engine. */
+	/* Every engine works with `reached` or a later generation. At noted_ms all workers had
+	 * reached `noted`. When the grace has passed since then, every engine has reached it. */
 	uint64_t reached;
 	uint64_t noted;
 	uint32_t noted_ms;
-	uint64_t began; /* what had been reached when the pass under way began */
+	uint64_t began; /* the value of `reached` when the pass began */
 };
 
 void sl_sweep_free(struct sl_sweep *s)
@@ -68,7 +68,8 @@ struct sl_sweep *sl_sweep_new(struct sl_control *c)
 	return s;
 }
 
-/* What fails will fail again for a while: it is tried once a second and said once. */
+/* A publish that has failed will fail again for a while. So it is tried once a second, and the same
+ * message is logged once. */
 static void published(void *context, int err, const struct sl_published *out, const char *error)
 {
 	struct sl_sweep *s = context;
@@ -91,7 +92,7 @@ static void publish(struct sl_sweep *s, struct sl_model *next)
 	sl_publish_begin(s->c, next, published, s);
 }
 
-/* Generations */
+/* Notes which generation every engine has reached, once the grace has passed. */
 
 static void note_reached(struct sl_sweep *s)
 {
@@ -105,9 +106,7 @@ static void note_reached(struct sl_sweep *s)
 	s->noted_ms = now;
 }
 
-/* Windows */
-
-/* Whether an insert failed within the last window. */
+/* Whether an insert failed within the last window, so that windows must stay open. */
 static bool must_hold(struct sl_sweep *s, const struct sl_model_service *service, uint32_t now)
 {
 	struct watch *w = &s->watch[service->id];
@@ -127,7 +126,7 @@ static bool has_learnt(const struct sl_model_service *service, uint32_t now)
 	       now - service->track_since_ms > sl_records_window_ms(&service->conf);
 }
 
-/* Those that have passed, of all services at once. */
+/* Closes the windows that have passed, those of all services in one publish. */
 static void close_windows(struct sl_sweep *s)
 {
 	struct sl_control *c = s->c;
@@ -162,19 +161,20 @@ static void close_windows(struct sl_sweep *s)
 	publish(s, next);
 }
 
-/* What a pass may tell */
+/* Whether every engine has reached this generation; 0 means none. */
 
-static bool since(uint64_t generation, uint64_t reached)
+static bool is_reached(uint64_t generation, uint64_t reached)
 {
 	return generation && generation <= reached;
 }
 
-/* Whether no engine enters flows under its number any more. A server id that leads to a backend
- * which leaves is no reason to wait for: it goes on leading there until the backend is gone. */
+/* Whether no engine enters flows under the backend's number any more. A server id that leads to a
+ * backend that is leaving is no obstacle, because it does so until the backend is gone. */
 static bool is_past(const struct sl_model_backend *b, uint64_t reached)
 {
-	return since(b->no_row_since, reached) &&
-	       (since(b->no_id_since, reached) || (!b->no_id_since && b->state != SL_STATE_GONE));
+	return is_reached(b->no_row_since, reached) &&
+	       (is_reached(b->no_id_since, reached) ||
+		(!b->no_id_since && b->state != SL_STATE_GONE));
 }
 
 static bool may_go(const struct sl_model_backend *b, uint64_t reached)
@@ -184,12 +184,12 @@ static bool may_go(const struct sl_model_backend *b, uint64_t reached)
 	       is_past(b, reached);
 }
 
-static bool wants_pass(const struct sl_sweep *s)
+static bool needs_pass(const struct sl_sweep *s)
 {
 	const struct sl_model *m = s->c->model;
 
 	for (uint32_t id = 1; id < m->n_ids; id++)
-		if (sl_bit(m->quarantined, id) && since(m->resting_since[id], s->reached))
+		if (sl_bit(m->quarantined, id) && is_reached(m->resting_since[id], s->reached))
 			return true;
 	for (size_t i = 0; i < m->n; i++) {
 		const struct sl_model_service *service = m->service[i];
@@ -203,7 +203,7 @@ static bool wants_pass(const struct sl_sweep *s)
 	return false;
 }
 
-/* What a pass has told */
+/* Whether some mixed slot can be closed. */
 
 static bool can_reconcile(const struct sl_control *c, const struct sl_model_service *service,
 			  const uint64_t *disagree)
@@ -217,8 +217,9 @@ static bool can_reconcile(const struct sl_control *c, const struct sl_model_serv
 	return false;
 }
 
-/* True when `next` has to be published for it. */
-static bool settle_rows(struct sl_sweep *s, struct sl_model *next, size_t index)
+/* Closes the mixed slots of a service with which no entry disagrees. Returns true if `next` must be
+ * published for it. */
+static bool reconcile_slots(struct sl_sweep *s, struct sl_model *next, size_t index)
 {
 	const struct sl_model_service *live = s->c->model->service[index];
 	uint64_t *disagree = sl_pass_take_disagree(s->pass, live);
@@ -233,16 +234,17 @@ static bool settle_rows(struct sl_sweep *s, struct sl_model *next, size_t index)
 	return true;
 }
 
-/* Who has nothing left is told to be drained; that is never published. */
-static void tell_drained(struct sl_sweep *s, struct sl_model_service *live)
+/* Marks the backends that nothing names any more as drained, in the live model. That is never
+ * published. */
+static void mark_drained(struct sl_sweep *s, struct sl_model_service *live)
 {
 	for (uint32_t k = 0; k < live->n; k++)
 		if (may_go(&live->backend[k], s->began) && !sl_pass_names(s->pass, live->id, k + 1))
 			live->backend[k].named = false;
 }
 
-/* One that no slot names and no flow either. While its server id leads to it, new entries may come
- * at any moment: it is gone first, and free when that has been reached. */
+/* Releases a backend that no slot and no flow names. While a server id leads to it, new entries may
+ * come at any moment. So it becomes gone first, and free when every engine has reached that. */
 static void release(struct sl_sweep *s, struct sl_model *next, struct sl_model_service *edited,
 		    struct sl_model_backend *b)
 {
@@ -258,13 +260,14 @@ static void release(struct sl_sweep *s, struct sl_model *next, struct sl_model_s
 	edited->rewrite = true;
 }
 
-/* True when `next` has to be published for it. */
+/* Releases the backends of a service that nothing names. Returns true if `next` must be published
+ * for it. */
 static bool release_backends(struct sl_sweep *s, struct sl_model *next, size_t index)
 {
 	struct sl_model_service *live = s->c->model->service[index], *edited;
 	bool any = false;
 
-	tell_drained(s, live);
+	mark_drained(s, live);
 	for (uint32_t k = 0; k < live->n; k++) {
 		const struct sl_model_backend *b = &live->backend[k];
 
@@ -280,13 +283,14 @@ static bool release_backends(struct sl_sweep *s, struct sl_model *next, size_t i
 	return any;
 }
 
-/* True when `next` has to be published for it. */
+/* Releases the service ids that no entry names. Returns true if `next` must be published for it. */
 static bool release_ids(struct sl_sweep *s, struct sl_model *next)
 {
 	bool any = false;
 
 	for (uint32_t id = 1; id < next->n_ids; id++) {
-		if (!sl_bit(next->quarantined, id) || !since(next->resting_since[id], s->began) ||
+		if (!sl_bit(next->quarantined, id) ||
+		    !is_reached(next->resting_since[id], s->began) ||
 		    sl_pass_meets(s->pass, (uint16_t)id))
 			continue;
 		sl_bit_clear(next->quarantined, id);
@@ -306,7 +310,7 @@ static void finish_pass(struct sl_sweep *s)
 		if (!sl_pass_tells(s->pass, c->model->service[i]->id))
 			continue;
 		any |= release_backends(s, next, i);
-		any |= settle_rows(s, next, i);
+		any |= reconcile_slots(s, next, i);
 	}
 	if (next)
 		any |= release_ids(s, next);
@@ -320,7 +324,7 @@ static void finish_pass(struct sl_sweep *s)
 
 static void begin_pass(struct sl_sweep *s)
 {
-	if (sl_clock_ms() - s->rested_ms < REST_MS || !wants_pass(s))
+	if (sl_clock_ms() - s->rested_ms < REST_MS || !needs_pass(s))
 		return;
 	s->began = s->reached;
 	sl_pass_begin(s->pass, s->began);
