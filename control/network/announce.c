@@ -27,7 +27,7 @@ int sl_announcer_open(struct sl_announcer **out, uint32_t n_ports, char error[SL
 	*out = NULL;
 	if (!a)
 		return -ENOMEM;
-	/* Protocol 0: it receives nothing. */
+	/* With protocol 0 the socket receives nothing. */
 	a->socket = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (a->socket == -1) {
 		err = -errno;

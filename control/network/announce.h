@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* VIPs are announced on the kernel's interfaces: by control, since an XDP program can't send what
- * it hasn't received. When and in which words: abi/announce.h. */
+/* Announces VIPs on the kernel's interfaces. Control does it, since an XDP program can't send a
+ * packet that it hasn't received. abi/announce.h has the times and the packets. */
 #ifndef SL_CONTROL_NETWORK_ANNOUNCE_H
 #define SL_CONTROL_NETWORK_ANNOUNCE_H
 
@@ -9,15 +9,15 @@
 
 struct sl_announcer;
 
-/* 0, or -errno with a message in error. */
+/* Returns 0, or -errno with a message in error. */
 int sl_announcer_open(struct sl_announcer **announcer, uint32_t n_ports, char error[SL_ERROR_MAX]);
 void sl_announcer_close(struct sl_announcer *announcer);
 
-/* What a port is now; of one without a kernel interface it is never told. */
+/* Sets the present state of a port. It is never called for a port without a kernel interface. */
 void sl_announcer_port(struct sl_announcer *announcer, uint32_t port,
 		       const struct sl_announce_port *now);
 
-/* Sends what is due. To be called every few milliseconds. */
+/* Sends the announcements that are due. The caller calls it every few milliseconds. */
 void sl_announcer_run(struct sl_announcer *announcer, const struct sl_store *store,
 		      uint64_t now_ns);
 

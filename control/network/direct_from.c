@@ -7,7 +7,8 @@
 
 #include "routes.h"
 
-/* Whether a prefix lies in another; of one family, since the 16-byte form of all IPv4 is /96. */
+/* Whether prefix r lies in prefix `in`. Both must be of one family, since in the 16-byte form all
+ * of IPv4 is a /96. */
 static bool lies_in(const struct sl_route *r, const struct sl_config_prefix *in)
 {
 	uint32_t bytes = in->length / 8, mask = 0xff00u >> in->length % 8 & 0xff;

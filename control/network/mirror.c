@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* See mirror.h. Two sockets: one for dumps, which waits for its answer; one, never waiting,
- * for notifications and for what is asked of the kernel, whose refusals come in there too. */
+/* See mirror.h. There are two sockets. One is for dumps and waits for each answer. The other never
+ * waits: it receives notifications, and carries the requests to resolve neighbours, whose errors
+ * the kernel sends back on it too. */
 #include "mirror.h"
 
 #include <errno.h>
@@ -19,11 +20,13 @@
 #include "vlans.h"
 
 #define BATCH_NS     5000000ull
-#define RETRY_NS     100000000ull   /* after a dump that failed */
-#define FULL_NS	     12000000000ull /* two tries of what isn't resolved */
+#define RETRY_NS     100000000ull   /* after a failed dump */
+#define FULL_NS	     12000000000ull /* spans two attempts to resolve a neighbour */
 #define COST_SHARE   10
 #define PAUSE_MAX_NS 200000000ull
-#define EVENTS_MAX   64 /* messages a wake-up: the rest waits for the other events' turn */
+/* The most messages that one wake-up handles. The remaining ones wait until other events had their
+ * turn. */
+#define EVENTS_MAX   64
 #define EVENT_BUFFER (1 << 20)
 
 enum { STALE_PORTS = 1, STALE_ROUTES = 2, STALE_NEIGHBOURS = 4, STALE_ALL = 7, TOUCHED = 8 };
@@ -42,7 +45,8 @@ struct sl_mirror {
 	uint32_t stale;
 	uint64_t not_before_ns;
 	uint32_t link_events;
-	uint64_t full_ns[2]; /* when the neighbours' table of IPv4, IPv6 was last found full */
+	/* When the kernel's neighbour table was last found full, for IPv4 and for IPv6. */
+	uint64_t full_ns[2];
 	struct sl_net_port port[SL_PORTS_MAX];
 	bool vlans_left_out;
 };
@@ -72,13 +76,14 @@ static void stale(struct sl_mirror *mirror, uint32_t what)
 
 /* Ports */
 
-/* Its index may become another interface's: from now on the port is what has its name. */
+/* Forgets the port's interface. Another interface may get its index, so the port is found by name
+ * from now on. */
 static void port_deleted(struct sl_mirror *mirror, struct nl_msg *msg)
 {
 	const struct nlmsghdr *header = nlmsg_hdr(msg);
 	const struct ifinfomsg *info = nlmsg_data(header);
 
-	/* Of other families: it has left a bridge. */
+	/* A message of another family only says that the interface has left a bridge. */
 	if (nlmsg_datalen(header) < (int)sizeof(*info) || info->ifi_family != AF_UNSPEC)
 		return;
 	for (size_t i = 0; i < mirror->config->dataplane.n_ports; i++)
@@ -206,8 +211,8 @@ void sl_mirror_neighbours(struct sl_mirror *mirror,
 	nl_cache_foreach(mirror->neighbours, visit_neighbour, &visit);
 }
 
-/* REACHABLE, STALE, DELAY, PROBE and back every few seconds: only a change of the MAC address, or
- * between known and unknown, is news. */
+/* A neighbour goes through REACHABLE, STALE, DELAY and PROBE every few seconds. Only two changes
+ * matter: another MAC address, or a neighbour that becomes resolved or unresolved. */
 static void neighbour_changed(struct nl_cache *cache, struct nl_object *old, struct nl_object *new,
 			      uint64_t diff, int action, void *context)
 {
@@ -251,7 +256,7 @@ void sl_mirror_ask(struct sl_mirror *mirror, const union sl_addr *addr, uint16_t
 		rtnl_neigh_set_state(neighbour, NUD_NONE);
 		rtnl_neigh_set_flags(neighbour, NTF_USE);
 		if (!rtnl_neigh_build_add_request(neighbour, NLM_F_CREATE, &msg)) {
-			/* A request that gets lost is sent again: nobody waits for an answer. */
+			/* Nobody waits for an answer, since a lost request is sent again. */
 			nl_send_auto(mirror->events, msg);
 			nlmsg_free(msg);
 		}
@@ -262,7 +267,8 @@ void sl_mirror_ask(struct sl_mirror *mirror, const union sl_addr *addr, uint16_t
 
 /* Events */
 
-/* A link that goes down and comes back within one batch would look as if nothing had been. */
+/* Counts that a port was down. Otherwise nobody would notice a link that goes down and comes back
+ * within one batch. */
 static void note_down(struct sl_mirror *mirror, struct nlmsghdr *header)
 {
 	const struct ifinfomsg *link = nlmsg_data(header);
@@ -336,7 +342,7 @@ static void on_readable(evutil_socket_t fd, short what, void *context)
 	}
 }
 
-/* What fails stays stale. */
+/* Dumps all that is stale. What can't be dumped stays stale. */
 static int refresh(struct sl_mirror *mirror)
 {
 	int e;
@@ -417,7 +423,8 @@ static int open_netlink(struct sl_mirror *mirror)
 	mirror->dumps = nl_socket_alloc();
 	if (!mirror->events || !mirror->dumps)
 		return -NLE_NOMEM;
-	e = open_events(mirror); /* before the first dump, so that nothing falls in between */
+	/* Subscribe before the first dump, so that no change between the two is missed. */
+	e = open_events(mirror);
 	if (e < 0)
 		return e;
 	e = nl_connect(mirror->dumps, NETLINK_ROUTE);
@@ -452,7 +459,7 @@ int sl_mirror_open(struct sl_mirror **out, struct event_base *base, const struct
 	errno = 0;
 	e = open_netlink(mirror);
 	if (e < 0) {
-		/* libnl has no name for every errno. */
+		/* libnl has no code of its own for every errno. */
 		int err = e == -NLE_FAILURE ? -errno : 0;
 
 		snprintf(error, SL_ERROR_MAX, "netlink: %s", err ? strerror(-err) : nl_geterror(e));

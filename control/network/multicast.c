@@ -13,7 +13,7 @@
 
 #include "../../config/process.h"
 
-/* One for each interface and VIP; those of VIPs that share their last three bytes are equal. */
+/* One multicast address at one interface. VIPs that share their last three bytes share it. */
 struct group {
 	uint32_t ifindex;
 	uint8_t mac[6];
@@ -21,7 +21,7 @@ struct group {
 };
 
 struct groups {
-	struct group *group; /* sorted, each once */
+	struct group *group; /* sorted, without duplicates */
 	size_t n;
 };
 
@@ -30,8 +30,8 @@ static int by_bytes(const void *a, const void *b)
 	return memcmp(a, b, sizeof(struct group));
 }
 
-static bool wanted(const struct sl_config *config, const struct sl_net *net,
-		   const union sl_addr *vips, size_t n, struct groups *out)
+static bool needed_groups(const struct sl_config *config, const struct sl_net *net,
+			  const union sl_addr *vips, size_t n, struct groups *out)
 {
 	uint32_t ports = config->dataplane.n_ports;
 	size_t kept = 0;
@@ -67,7 +67,8 @@ static bool has(const struct groups *groups, const struct group *group)
 	       bsearch(group, groups->group, groups->n, sizeof(*group), by_bytes) != NULL;
 }
 
-/* What can't be joined (an interface without such filters, or gone) needn't be. */
+/* Joins or leaves a group. A failure to join does no harm: an interface without multicast filters
+ * needs no membership, nor does one that is gone. */
 static void change(int fd, const struct group *group, unsigned long what)
 {
 	struct ifreq request = { .ifr_hwaddr.sa_family = AF_UNSPEC };
@@ -90,7 +91,7 @@ void sl_multicast_follow(const struct sl_config *config, const struct sl_net *ne
 	struct groups now;
 	int fd;
 
-	if (!wanted(config, net, vips, n, &now))
+	if (!needed_groups(config, net, vips, n, &now))
 		return;
 	if (now.n == joined.n &&
 	    (!now.n || memcmp(now.group, joined.group, now.n * sizeof(*now.group)) == 0)) {

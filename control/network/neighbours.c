@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* See neighbours.h. A pool of fixed size, hashed by address; the list is the order of eviction. */
+/* See neighbours.h. The entries are a pool of fixed size, hashed by address. The list gives the
+ * order of eviction. */
 #include "neighbours.h"
 
 #include <stdlib.h>
@@ -50,7 +51,8 @@ static void drop(struct sl_watch *watch, struct sl_watch_entry *entry)
 	TAILQ_INSERT_TAIL(&watch->idle, entry, link);
 }
 
-/* Gateways carry more than one address each: a flood of asked addresses doesn't push them out. */
+/* Frees the entry that was requested least recently. Gateways stay, since each of them carries more
+ * than one address: a flood of requested addresses can't evict them. */
 static bool make_room(struct sl_watch *watch)
 {
 	struct sl_watch_entry *entry = TAILQ_FIRST(&watch->used);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* See net.h. The mirror says that something changed; a new table is built and compared with the
- * old; if they differ, the user is told. A timer sends what the watch list finds due. */
+/* See net.h. When the mirror says that something changed, a new table is built and compared with
+ * the old one. If they differ, the user's changed() is called. A timer sends the requests that the
+ * watch list finds due. */
 #include "net.h"
 
 #include <errno.h>
@@ -26,7 +27,7 @@ struct sl_net {
 	struct sl_watch *watch;
 	struct sl_table table;
 	struct event *tick;
-	uint8_t told_mac[SL_PORTS_CONFIG_MAX][6];
+	uint8_t device_mac[SL_PORTS_CONFIG_MAX][6];
 	struct sl_net_port port[SL_PORTS_MAX];
 	bool vlans_left_out;
 };
@@ -69,7 +70,7 @@ static void take_address(void *context, const struct sl_mirror_route *route)
 		*own = *addr;
 }
 
-/* What the file says comes first. */
+/* Puts the MAC addresses of the configuration before those that were found. */
 static void add_macs(const struct sl_config_port *conf, struct sl_net_port *port)
 {
 	uint8_t found[SL_PORT_ADDRESSES][6];
@@ -83,7 +84,8 @@ static void add_macs(const struct sl_config_port *conf, struct sl_net_port *port
 	port->n_other = n + conf->n_macs;
 }
 
-/* Makes a port of the VLAN that a next hop of the configuration is in, unless the kernel has it. */
+/* Makes a port for the VLAN of a configured next hop, unless there is one already. Returns false if
+ * there is no room for it. */
 static bool take_vlan(const struct sl_config_next_hop *hop, struct sl_net_port *port)
 {
 	const struct sl_net_port *parent = &port[hop->port];
@@ -122,14 +124,15 @@ static void take_ports(struct sl_net *net, struct sl_net_port port[SL_PORTS_MAX]
 		add_macs(&net->config->dataplane.port[i], &port[i]);
 		if (net->config->dataplane.port[i].kind == SL_PORT_KERNEL)
 			continue;
-		memcpy(port[i].mac, net->told_mac[i], sizeof(port[i].mac));
+		memcpy(port[i].mac, net->device_mac[i], sizeof(port[i].mac));
 		port[i].mtu = DEFAULT_MTU;
 	}
 	take_vlans(net, port);
 	sl_mirror_routes(net->mirror, take_address, port);
 }
 
-/* Whether the answers are others now. Without memory the old ones stay, and it is tried again. */
+/* Rebuilds the table. Returns whether any answer is different now. Without memory the old table
+ * stays, and another attempt follows. */
 static bool rebuild(struct sl_net *net)
 {
 	struct sl_net_port port[SL_PORTS_MAX];
@@ -177,9 +180,9 @@ int sl_net_open(struct sl_net **out, struct event_base *base, const struct sl_co
 	net->config = config;
 	net->changed = changed;
 	net->context = context;
-	/* Locally administered, until the dataplane says what the device has. */
+	/* A locally administered address stands in until the dataplane reports the device's own. */
 	for (size_t i = 0; i < SL_PORTS_CONFIG_MAX; i++)
-		memcpy(net->told_mac[i], (uint8_t[]){ 0x02, 's', 'l', 0, 0, (uint8_t)i }, 6);
+		memcpy(net->device_mac[i], (uint8_t[]){ 0x02, 's', 'l', 0, 0, (uint8_t)i }, 6);
 	net->watch = sl_watch_new();
 	net->tick = event_new(base, -1, EV_PERSIST, on_tick, net);
 	if (!net->watch || !net->tick || evtimer_add(net->tick, &tick))
@@ -228,9 +231,9 @@ bool sl_net_neighbours_full(const struct sl_net *net, bool is_ipv6)
 
 void sl_net_set_mac(struct sl_net *net, uint32_t port, const uint8_t mac[6])
 {
-	if (port >= net->config->dataplane.n_ports || !memcmp(net->told_mac[port], mac, 6))
+	if (port >= net->config->dataplane.n_ports || !memcmp(net->device_mac[port], mac, 6))
 		return;
-	memcpy(net->told_mac[port], mac, 6);
+	memcpy(net->device_mac[port], mac, 6);
 	if (net->config->dataplane.port[port].kind != SL_PORT_KERNEL)
 		sl_mirror_touch(net->mirror);
 }
@@ -265,7 +268,8 @@ const union sl_addr *sl_net_own_in(const struct sl_net *net, const union sl_addr
 	return NULL;
 }
 
-/* Whether the address itself is the next hop: not if the configuration names one for a prefix. */
+/* Whether the address itself is the next hop. It isn't if a next hop of the configuration has the
+ * prefix. */
 static bool is_host(const struct sl_net *net, const struct sl_route *route)
 {
 	static const union sl_addr none;
@@ -321,5 +325,5 @@ void sl_net_ask(struct sl_net *net, const union sl_addr *addr)
 	if (sl_watch_ask(net->watch, addr, route->port, now_ns(), &made))
 		sl_mirror_ask(net->mirror, addr, route->port);
 	if (made)
-		sl_mirror_touch(net->mirror); /* its record says ASK from now on */
+		sl_mirror_touch(net->mirror); /* so that its record becomes ASK */
 }

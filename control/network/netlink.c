@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* See netlink.h. */
 #include "netlink.h"
 
 #include <errno.h>
@@ -12,7 +11,7 @@
 #define KNOWN_STATES	(NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT | NUD_NOARP)
 #define KERNEL_LOWER_UP 0x10000 /* IFF_LOWER_UP: linux/if.h and net/if.h exclude each other */
 
-/* The port that an interface is, or -1. */
+/* Returns the port of an interface, or -1. */
 static int port_of(const struct sl_net_port *ports, int ifindex)
 {
 	for (int i = 0; i < SL_PORTS_MAX; i++)
@@ -30,14 +29,15 @@ static bool addr_from_nl(struct nl_addr *from, int family, union sl_addr *to)
 		to->b[10] = to->b[11] = 0xff;
 	else if (family != AF_INET6)
 		return false;
-	if (length != 0 && length != size) /* 0: a default route's destination */
+	if (length != 0 && length != size) /* length 0: a default route's destination */
 		return false;
 	if (length)
 		memcpy(to->b + 16 - size, nl_addr_get_binary_addr(from), size);
-	return family == AF_INET || !sl_addr_is4(to); /* ::ffff:a.b.c.d is IPv4 everywhere here */
+	/* ::ffff:a.b.c.d is always an IPv4 address here. */
+	return family == AF_INET || !sl_addr_is4(to);
 }
 
-/* IPv6 addresses that mean something on one link only lead nowhere by themselves. */
+/* Whether an IPv6 address is valid on one link only, so that it leads nowhere without the link. */
 static bool link_scope(const union sl_addr *addr)
 {
 	return addr->b[0] == 0xff || (addr->b[0] == 0xfe && (addr->b[1] & 0xc0) == 0x80);
@@ -48,8 +48,8 @@ bool sl_object_link_up(unsigned int flags)
 	return flags & IFF_UP && flags & KERNEL_LOWER_UP;
 }
 
-/* Kinds of interfaces whose frames come from this machine's memory and not from a wire, so that
- * nobody has completed their checksums. */
+/* Whether the interface is of a kind whose frames come from this machine's memory and not from a
+ * wire, so that nobody has completed their checksums. */
 static bool partial(struct rtnl_link *link)
 {
 	static const char *const kinds[] = {
@@ -90,7 +90,7 @@ static bool has_carrier(struct rtnl_nexthop *hop)
 	return !(rtnl_route_nh_get_flags(hop) & RTNH_F_LINKDOWN);
 }
 
-/* The first next hop of ours that isn't dead; better one with carrier. */
+/* Returns the first next hop on a port that isn't dead, if possible one with carrier. */
 static struct rtnl_nexthop *first_usable(const struct sl_net_port *ports, struct rtnl_route *route)
 {
 	struct rtnl_nexthop *hop, *second = NULL;
@@ -107,7 +107,7 @@ static struct rtnl_nexthop *first_usable(const struct sl_net_port *ports, struct
 	return second;
 }
 
-/* The gateway of a next hop, of either family; NULL: there is none. */
+/* Returns the gateway of a next hop, of either family; NULL if it has none. */
 static struct nl_addr *gateway_of(struct rtnl_nexthop *hop)
 {
 	struct nl_addr *gateway = rtnl_route_nh_get_gateway(hop);
@@ -123,7 +123,7 @@ static uint32_t mtu_of(const struct sl_net_port *port, struct rtnl_route *route)
 										       : port->mtu;
 }
 
-/* All next hops of a multipath route that have a gateway and carrier. */
+/* Takes all next hops of a multipath route that have a gateway and carrier. */
 static void spread_out(const struct sl_net_port *ports, struct rtnl_route *route,
 		       struct sl_mirror_route *out)
 {
@@ -167,7 +167,7 @@ static void lead_out(const struct sl_net_port *ports, struct rtnl_route *route,
 		spread_out(ports, route, out);
 }
 
-/* The port whose address a route of table local is for. */
+/* Returns the port that has the address of a route in table local, or -1. */
 static int owner(const struct sl_net_port *ports, struct rtnl_route *route)
 {
 	struct rtnl_nexthop *hop = rtnl_route_nexthop_n(route, 0);
@@ -229,11 +229,11 @@ bool sl_object_neighbour(struct rtnl_neigh *from, const struct sl_net_port *port
 
 bool sl_object_table_full(const struct nlmsgerr *refusal, int *family)
 {
-	const struct ndmsg *asked = NLMSG_DATA(&refusal->msg);
+	const struct ndmsg *request = NLMSG_DATA(&refusal->msg);
 
 	if (refusal->error != -ENOBUFS || refusal->msg.nlmsg_type != RTM_NEWNEIGH ||
-	    refusal->msg.nlmsg_len < NLMSG_LENGTH(sizeof(*asked)))
+	    refusal->msg.nlmsg_len < NLMSG_LENGTH(sizeof(*request)))
 		return false;
-	*family = asked->ndm_family;
+	*family = request->ndm_family;
 	return true;
 }

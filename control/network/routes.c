@@ -12,7 +12,7 @@ static bool is_default(const struct sl_route *r)
 	       (r->length == LENGTH_DEFAULT4 && sl_addr_is4(&r->prefix) && !r->prefix.w[3]);
 }
 
-/* In the order in which they go; the last ones never do unless nothing else is left. */
+/* The order in which routes are dropped. OWN and DEFAULT go only if nothing else is left. */
 enum rank { HOST, PREFIX, OWN, DEFAULT };
 
 static enum rank rank_of(const struct sl_route *r)
@@ -27,7 +27,8 @@ static enum rank rank_of(const struct sl_route *r)
 		       : PREFIX;
 }
 
-/* Of one rank the first go: hosts are all alike, and prefixes stand longest first. */
+/* Drops `excess` routes, lowest rank first. Within a rank the first go: hosts are all alike, and
+ * prefixes are sorted by length, the longest first. */
 static size_t drop(struct sl_route *route, size_t n, size_t excess)
 {
 	for (int rank = HOST; rank <= DEFAULT && excess; rank++) {
@@ -44,9 +45,10 @@ static size_t drop(struct sl_route *route, size_t n, size_t excess)
 	return n;
 }
 
-/* A length of one family that may go as a whole: none of the gateway's own, no default route, and
- * if it can be no connected prefix, whose hosts would be lost. The one with the fewest records;
- * LENGTH_MAX + 1: none. */
+/* Returns a prefix length of one family whose records may all be dropped: the one with the fewest
+ * records, or LENGTH_MAX + 1 if there is none. A length stays if it includes an own address or a
+ * default route. With links_stay it also stays if it includes a connected prefix, whose hosts would
+ * be lost. */
 static uint32_t least_length(const struct sl_route *route, size_t n, bool four, bool links_stay)
 {
 	size_t count[LENGTH_MAX + 1] = { 0 };

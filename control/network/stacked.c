@@ -5,13 +5,13 @@
 #include <string.h>
 
 enum {
-	STACK_MAX = 64, /* interfaces on top of one port */
+	STACK_MAX = 64, /* the port's interface, and those on top of it */
 	DEPTH_MAX = 8,
 };
 
 struct stack {
 	struct sl_net_port *port;
-	int ifindex[STACK_MAX]; /* the port itself first */
+	int ifindex[STACK_MAX]; /* the port's own first */
 	size_t n;
 };
 
@@ -31,7 +31,7 @@ static bool is_one_of(const char *kind, const char *const *kinds)
 	return false;
 }
 
-/* Whether the interface is made out of one of the stack. */
+/* Whether the interface was created on top of one in the stack. */
 static bool stands_on(const struct stack *s, struct rtnl_link *link)
 {
 	static const char *const kinds[] = { "macvlan", "vlan", "ipvlan", NULL };
@@ -70,7 +70,7 @@ static void visit(struct nl_object *object, void *context)
 		take(s, link);
 }
 
-/* The bonds, teams and bridges that interfaces of the stack belong to. */
+/* Adds the bonds, teams and bridges that interfaces of the stack belong to. */
 static void visit_masters(struct nl_cache *links, struct stack *s)
 {
 	static const char *const kinds[] = { "bond", "team", "bridge", NULL };

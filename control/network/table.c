@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* See table.h. First the prefixes: all candidates, sorted so that the best of equal ones comes
- * first; then the gateways, and the groups of next hops that multipath routes lead to; then the
- * hosts on connected prefixes, each under the prefix that holds it. */
+/* See table.h. A table is built in three steps. First the prefixes: all candidates are sorted so
+ * that the best of equal ones comes first. Then the gateways, and the groups of next hops that
+ * multipath routes lead to. Then the hosts on connected prefixes, each under the prefix that holds
+ * it. */
 #include "table.h"
 
 #include <errno.h>
@@ -14,9 +15,9 @@ struct candidate {
 	struct sl_route record;
 	enum rank rank;
 	uint32_t priority;
-	size_t first;	 /* of its next hops in build->hop */
-	uint32_t n_hops; /* 0: the record says it all */
-	uint32_t weight; /* of the record's own */
+	size_t first;	 /* index of its next hops in build->hop */
+	uint32_t n_hops; /* 0: the record is the only next hop */
+	uint32_t weight; /* of the next hop in record */
 };
 
 /* The next hops of a prefix that has several. */
@@ -31,11 +32,11 @@ struct build {
 	const struct sl_net_port *port;
 	struct candidate *candidate;
 	size_t n, room;
-	struct sl_mirror_neighbour *neighbour; /* by address and port */
+	struct sl_mirror_neighbour *neighbour; /* sorted by address and port */
 	size_t n_neighbours, neighbour_room;
 	struct sl_net_hop *hop;
 	size_t n_hops, hop_room;
-	struct multipath *multipath; /* in the order of the table */
+	struct multipath *multipath; /* sorted by their index in the table */
 	size_t n_multipaths, multipath_room;
 	size_t left_out;
 	bool no_memory;
@@ -112,7 +113,8 @@ uint32_t sl_net_vlan(const struct sl_net_port port[SL_PORTS_MAX], uint32_t paren
 	return i;
 }
 
-/* A port of the kernel's that isn't there or isn't up leads nowhere; of others nobody tells us. */
+/* Adds a next hop of the configuration. If its kernel port is missing or down, the route leads
+ * nowhere. Of other ports the state isn't known. */
 static void add_config(struct build *build, const struct sl_config_next_hop *hop)
 {
 	bool kernel = build->config->dataplane.port[hop->port].kind == SL_PORT_KERNEL;
@@ -158,7 +160,8 @@ static int compare_candidate(const void *left, const void *right)
 	return memcmp(&a->record, &b->record, sizeof(a->record));
 }
 
-/* The kernel looks at table local first: a prefix there hides what is longer elsewhere. */
+/* Whether a shorter prefix of table local hides the candidate. The kernel looks at table local
+ * first. */
 static bool hidden(const struct build *build, const struct candidate *what)
 {
 	if (what->rank == RANK_LOCAL)
@@ -189,9 +192,10 @@ static void index_lengths(struct sl_table *table)
 	}
 }
 
-/* Whether two candidates of one prefix are next hops of one multipath route. The kernel gives all
- * next hops of a route together, those of IPv6 too. */
-static bool together(const struct candidate *a, const struct candidate *b)
+/* Whether two candidates with one prefix are next hops of one multipath route. Only the
+ * configuration lists them one by one: the kernel reports all next hops of a route together, for
+ * IPv6 too. */
+static bool same_multipath(const struct candidate *a, const struct candidate *b)
 {
 	return a->rank == RANK_CONFIG && b->rank == RANK_CONFIG;
 }
@@ -212,7 +216,7 @@ static void append_hop(struct build *build, const struct candidate *from)
 	add_hop(build, &hop);
 }
 
-/* Notes the next hops of the table's last route, which n candidates are together. */
+/* Notes the next hops of the table's last route, which n candidates make up. */
 static void take_hops(struct build *build, const struct sl_table *table,
 		      const struct candidate *from, size_t n)
 {
@@ -237,7 +241,8 @@ static void take_hops(struct build *build, const struct sl_table *table,
 		*at = m;
 }
 
-/* room: of neighbours and watched addresses, each of which may become a record. */
+/* Fills the table with the best candidate of each prefix. room: the number of neighbours and
+ * watched addresses, each of which may become a record. Returns 0 or -ENOMEM. */
 static int take_prefixes(struct build *build, struct sl_table *table, size_t room)
 {
 	struct candidate *last = NULL;
@@ -256,7 +261,7 @@ static int take_prefixes(struct build *build, struct sl_table *table, size_t roo
 			continue;
 		table->route[table->n++] = at->record;
 		for (n = 1; i + n < build->n && !compare_prefix(&at->record, &at[n].record) &&
-			    together(at, &at[n]);)
+			    same_multipath(at, &at[n]);)
 			n++;
 		take_hops(build, table, at, n);
 	}
@@ -307,20 +312,20 @@ static bool resolve(const struct build *build, struct sl_watch *watch, const uni
 	return found;
 }
 
-/* The index of the table's group of these next hops, which is made if there is none yet;
- * SL_HOP_GROUPS: there is no room. */
-static size_t group_of(struct sl_table *table, const struct sl_net_group *wanted)
+/* Returns the index of the table's group with these next hops, and adds it if there is none.
+ * Returns SL_HOP_GROUPS if there is no room. */
+static size_t group_of(struct sl_table *table, const struct sl_net_group *group)
 {
 	size_t i = 0;
 
-	while (i < table->n_groups && memcmp(&table->group[i], wanted, sizeof(*wanted)) != 0)
+	while (i < table->n_groups && memcmp(&table->group[i], group, sizeof(*group)) != 0)
 		i++;
 	if (i == table->n_groups && i < SL_HOP_GROUPS)
-		table->group[table->n_groups++] = *wanted;
+		table->group[table->n_groups++] = *group;
 	return i;
 }
 
-/* Makes the record of a multipath route: of those of its next hops that are resolved. */
+/* Completes the record of a multipath route, from those of its next hops that are resolved. */
 static void spread(const struct build *build, const struct multipath *m, struct sl_table *table,
 		   struct sl_watch *watch)
 {
@@ -375,8 +380,8 @@ static void take_gateways(const struct build *build, struct sl_table *table, str
 	sl_watch_end(watch);
 }
 
-/* Whether addr is on the link of that port: then its record is in *record, made from the prefix's.
- * A connected prefix that is the address alone is taken over in its place. */
+/* Whether addr is on the link of that port. If so, *record is set to a new record for it, made from
+ * the prefix's. If a connected prefix is the address alone, its own record is used. */
 static bool on_link(struct sl_table *table, size_t prefixes, const union sl_addr *addr,
 		    uint16_t port, struct sl_route **record)
 {
@@ -400,7 +405,8 @@ static int compare_route(const void *left, const void *right)
 	return compare_prefix(left, right);
 }
 
-/* While hosts are added behind the prefixes, only the prefixes are searched. */
+/* Adds the records of hosts behind the prefixes. Until they are sorted, look-ups search the
+ * prefixes only. */
 static void take_hosts(const struct build *build, struct sl_table *table, struct sl_watch *watch)
 {
 	struct sl_watch_entry *entry = TAILQ_FIRST(&watch->used);
@@ -433,7 +439,7 @@ static void take_hosts(const struct build *build, struct sl_table *table, struct
 	index_lengths(table);
 }
 
-/* The whole */
+/* Building */
 
 int sl_table_build(struct sl_table *table, const struct sl_config *config, struct sl_mirror *mirror,
 		   const struct sl_net_port *port, struct sl_watch *watch)
@@ -482,14 +488,14 @@ bool sl_table_equal(const struct sl_table *a, const struct sl_table *b)
 	       (!a->n_groups || !memcmp(a->group, b->group, a->n_groups * sizeof(*a->group)));
 }
 
-/* The record of the prefix of the i-th length that holds addr, or NULL. */
+/* Returns the record that holds addr among the prefixes of the i-th length, or NULL. */
 static const struct sl_route *find_at(const struct sl_table *table, const union sl_addr *addr,
 				      size_t i)
 {
 	size_t end = i + 1 < table->n_lengths ? table->first[i + 1] : table->n;
 	struct sl_route key = { .length = table->length[i] };
 
-	/* The 16-byte form of an IPv4 address is no IPv6 address. */
+	/* An IPv6 prefix never holds the 16-byte form of an IPv4 address. */
 	if (sl_addr_is4(addr) && key.length < 96)
 		return NULL;
 	key.prefix = masked(addr, key.length);

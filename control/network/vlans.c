@@ -12,10 +12,10 @@ struct search {
 	struct sl_net_port *port;
 	bool found[SL_PORTS_MAX];
 	size_t left_out;
-	bool add; /* else only those that are there already are looked for */
+	bool add; /* false: only update those that have a port already */
 };
 
-/* The port that the link is a VLAN of; SL_PORT_VLANS: none. */
+/* Returns the port that the link is a VLAN of, or SL_PORT_VLANS if there is none. */
 static uint16_t parent_of(const struct search *s, struct rtnl_link *link)
 {
 	uint16_t i = 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The VLAN interfaces on top of ports: each is a port of its own, from SL_PORT_VLANS on.
  *
- * Only VLANs by 802.1Q count, directly on top of a port and in its network namespace. A VLAN keeps
- * its index while its interface lives, so that nothing that names it has to be written again.
+ * Only 802.1Q VLANs directly on top of a port and in its network namespace count. A VLAN keeps its
+ * index while its interface exists, so that records that name it stay valid.
  */
 #ifndef SL_CONTROL_NETWORK_VLANS_H
 #define SL_CONTROL_NETWORK_VLANS_H
@@ -11,7 +11,7 @@
 
 #include "net.h"
 
-/* Brings the VLANs in port to what links says. Returns how many there is no room for. */
+/* Updates the VLANs in `port` from links. Returns how many didn't fit. */
 size_t sl_vlans_find(struct nl_cache *links, struct sl_net_port port[SL_PORTS_MAX]);
 
 #endif
