@@ -80,7 +80,8 @@ void sl_transaction_retry_save(struct sl_control *c)
 		save(c);
 }
 
-/* Drops what the file has overtaken, and saves what is left if that isn't what was saved. */
+/* Drops the overrides that the file has superseded. Saves what is left if it differs from what was
+ * saved. Returns whether all is saved. */
 static bool settle_operators(struct sl_control *c, const struct sl_operators *before)
 {
 	json_t *was = sl_overrides_write(before), *is;
@@ -95,7 +96,7 @@ static bool settle_operators(struct sl_control *c, const struct sl_operators *be
 	return saved;
 }
 
-/* Telling */
+/* Logging */
 
 static void log_changes(const struct sl_transaction *t)
 {
@@ -142,7 +143,8 @@ static void end(void *context, int err, const struct sl_published *out, const ch
 
 /* Applying */
 
-/* The model that follows from the layers; NULL with -errno and a message, or 0: it is the same. */
+/* Returns the model that follows from the layers. Returns NULL on failure, with *err set to -errno
+ * and a message in t->error, or if the model stays the same, with *err 0. */
 static struct sl_model *apply(struct sl_transaction *t, int *err)
 {
 	struct sl_control *c = t->c;
@@ -195,13 +197,14 @@ static bool all_resolved(const struct sl_model *m)
 	return true;
 }
 
-/* Waits a little for backends' next hops, so that the first generation has all that are there. */
+/* Waits a little for backends' next hops to be resolved, so that the first generation has all that
+ * are there. */
 static void resolve(struct sl_control *c, struct sl_model *next)
 {
 	uint64_t until = sl_clock_ns() + RESOLVE_MS * 1000000ull;
 	struct sl_model *live = c->model;
 
-	c->model = NULL; /* what follows the network keeps out meanwhile */
+	c->model = NULL; /* so that follow() in main.c does nothing meanwhile */
 	sl_apply_network(c, next);
 	while (!all_resolved(next) && sl_clock_ns() < until) {
 		event_base_loop(c->base, EVLOOP_NONBLOCK);
@@ -224,7 +227,8 @@ int sl_transaction_start(struct sl_control *c, char error[SL_ERROR_MAX])
 		goto out;
 	}
 	resolve(c, next);
-	/* What was adopted is filled anew from the layers' weights: the same ones move no slot. */
+	/* Fill adopted tables anew from the layers' weights. Weights that are the same move no
+	 * slot. */
 	for (size_t i = 0; i < next->n; i++) {
 		struct sl_model_service *s = sl_model_edit(next, i);
 
