@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* sluice-control: the daemon of an instance.
+/* sluice-control, the daemon of an instance.
  *
- * It makes the shared arrays or adopts those that stand, attaches the XDP programs, publishes what
- * the file and the operators want, and then serves: commands (commands/table.h), the network's
- * changes (network/net.h), time (upkeep/sweep.h). Both engines go on without it; when it stops it
- * takes nothing down.
+ * It creates the shared arrays or adopts existing ones, attaches the XDP programs and publishes the
+ * state that the file and the operators desire. Then it serves commands (commands/table.h), follows
+ * changes of the network (network/net.h) and does periodic work (upkeep/sweep.h). Both engines go
+ * on without it: when it stops, everything that it set up stays.
  */
 #include <errno.h>
 #include <signal.h>
@@ -56,12 +56,12 @@ static void followed(void *context, int err, const struct sl_published *out, con
 	if (!err)
 		return;
 	sl_log("%s", error[0] ? error : strerror(-err));
-	c->follow_failed = true; /* it is tried again: the network says so only once */
+	c->follow_failed = true; /* try again: the network reports a change only once */
 	c->follow_failed_ms = sl_clock_ms();
 }
 
-/* Publishes what the network has become; or, if it must be, even if that is nothing new. What comes
- * while a generation is on its way waits for its end. */
+/* Publishes the present state of the network, with `must` even if nothing has changed. A call while
+ * a generation is being published takes effect when that one has ended. */
 static void follow(struct sl_control *c, bool must)
 {
 	char error[SL_ERROR_MAX] = "";
@@ -90,8 +90,8 @@ static void network_changed(void *context)
 		follow(c, false);
 }
 
-/* With an interface that isn't the dataplane's any more no worker can send there, from whichever
- * port a packet came: XDP serves all, until a new dataplane has opened it. */
+/* If the dataplane has lost an interface, no worker can send there, whichever port a packet came
+ * from. XDP then serves all ports until a new dataplane has opened that one. */
 static void follow_interfaces(struct sl_control *c)
 {
 	bool alone = c->stranded && c->config.dataplane.engine == SL_CONFIG_ENGINE_AUTO;
@@ -102,7 +102,7 @@ static void follow_interfaces(struct sl_control *c)
 	follow(c, true);
 }
 
-/* Engines name next hops that they miss; each is asked for. */
+/* Engines write down next hops that they miss. Starts the resolution of each. */
 static void answer_neighbour_requests(struct sl_control *c)
 {
 	static uint64_t *seen;
@@ -112,12 +112,12 @@ static void answer_neighbour_requests(struct sl_control *c)
 	if (!seen)
 		seen = calloc(writers, sizeof(*seen));
 	for (uint32_t w = 0; seen && w < writers; w++) {
-		/* Acquire: an address before its count. */
+		/* Acquire: the addresses up to the count are visible. */
 		uint64_t head = __atomic_load_n(&wanted[w].head, __ATOMIC_ACQUIRE);
 
 		if (head - seen[w] > SL_NEIGHBOUR_REQUESTS)
-			seen[w] = head - SL_NEIGHBOUR_REQUESTS; /* overwritten: they will be wished
-								   for again */
+			/* The older ones are overwritten. Engines will request them again. */
+			seen[w] = head - SL_NEIGHBOUR_REQUESTS;
 		for (; seen[w] != head; seen[w]++) {
 			union sl_addr addr = wanted[w].addr[seen[w] % SL_NEIGHBOUR_REQUESTS];
 
@@ -126,7 +126,7 @@ static void answer_neighbour_requests(struct sl_control *c)
 	}
 }
 
-/* Of ports that DPDK owns only the dataplane knows it. */
+/* Only the dataplane knows the MAC addresses of ports that DPDK owns. */
 static void take_macs(struct sl_control *c)
 {
 	const struct sl_queue *queues = c->store.base[SL_ARRAY_queues];
@@ -151,8 +151,8 @@ static void watch_dataplane(struct sl_control *c)
 	take_macs(c);
 }
 
-/* Whether a packet to a VIP is answered that comes in by a kernel interface: only then the VIP may
- * be announced there. */
+/* Whether a packet to a VIP that comes in by this kernel interface is answered. Only then the VIP
+ * may be announced there. */
 static bool answers_on(const struct sl_control *c, uint32_t port)
 {
 	const struct sl_net_port *p = sl_net_port(c->net, port);
@@ -177,14 +177,15 @@ static void announce_vips(struct sl_control *c)
 	sl_announcer_run(c->announcer, &c->store, sl_clock_ns());
 }
 
-/* Of the live model, as often as there are services. */
+/* Joins the multicast groups of the live model's VIPs. */
 static void follow_vips(struct sl_control *c)
 {
 	union sl_addr *vips = calloc(c->model->n + 1, sizeof(*vips));
 	size_t n = 0;
 
 	for (size_t i = 0; vips && i < c->model->n; i++)
-		if (!c->model->service[i]->conf.vip_host_bits) /* nobody is to ask for others */
+		/* Nobody solicits the other addresses of a prefix. */
+		if (!c->model->service[i]->conf.vip_host_bits)
 			vips[n++] = c->model->service[i]->conf.vip;
 	if (vips)
 		sl_multicast_follow(&c->config, c->net, vips, n);
@@ -249,7 +250,7 @@ static void hang_up(evutil_socket_t fd, short what, void *context)
 		reload(c);
 }
 
-/* A generation has ended: what waited for it goes on, in this order. */
+/* Runs when a generation has ended: what waited for it goes on, in this order. */
 static void after_publish(evutil_socket_t fd, short what, void *context)
 {
 	struct sl_control *c = context;
@@ -273,7 +274,8 @@ static void published(struct sl_control *c)
 	event_active(c->after_publish, 0, 0);
 }
 
-/* Every port has to be there when we start; later it may come and go. */
+/* Checks that every kernel port's interface exists. Once the daemon runs, interfaces may come and
+ * go. */
 static int check_ports(struct sl_control *c, char error[SL_ERROR_MAX])
 {
 	for (uint32_t i = 0; i < c->config.dataplane.n_ports; i++) {
@@ -290,7 +292,7 @@ static int check_ports(struct sl_control *c, char error[SL_ERROR_MAX])
 	return 0;
 }
 
-/* What operators set that isn't what the file says. */
+/* Logs what operators set that differs from the file. */
 static void log_live(const struct sl_control *c)
 {
 	json_t *live = json_array(), *line;
@@ -311,7 +313,7 @@ static int publish_first(struct sl_control *c, char error[SL_ERROR_MAX])
 {
 	int err = sl_transaction_start(c, error);
 
-	/* Its tables are of our version: what it refuses is in the files. */
+	/* The tables are of this version, so whatever they refuse comes from the files. */
 	return err == -EPROTO ? -EINVAL : err;
 }
 
@@ -331,7 +333,8 @@ static int open_sockets(struct sl_control *c, char error[SL_ERROR_MAX])
 			   error);
 }
 
-/* A hang-up that comes while we start waits, and is one reload then. */
+/* Blocks or unblocks SIGHUP. One that comes during the start stays pending, and causes one reload
+ * afterwards. */
 static void mask_hang_up(int how)
 {
 	sigset_t set;
@@ -362,7 +365,8 @@ static int add_events(struct sl_control *c)
 	return 0;
 }
 
-/* What the machine refuses is neither a wrong configuration nor tables of another version. */
+/* Changes an error of the machine, so that it isn't reported as a wrong configuration or as tables
+ * of another version. */
 static int of_machine(int err)
 {
 	return err == -EINVAL || err == -ENOSPC || err == -EPROTO ? -EIO : err;
@@ -387,7 +391,7 @@ static int start(struct sl_control *c, bool fresh, char error[SL_ERROR_MAX])
 	if (!err)
 		err = check_ports(c, error);
 	if (!err && sl_dataplane_alive(c)) {
-		/* Before the first generation: a worker serves by it. */
+		/* Before the first generation, since workers serve by it. */
 		take_macs(c);
 		sl_net_configured(c->net);
 	}
@@ -453,7 +457,7 @@ static int serve(struct sl_control *c, bool fresh)
 			       : "XDP serves kernel interfaces");
 	sl_notify("READY=1\nSTATUS=serving");
 	event_base_dispatch(c->base);
-	/* What is under way ends, and is saved and answered. */
+	/* Let a publish that is under way end, so that it is saved and answered. */
 	c->published = NULL;
 	event_del(c->every_tick);
 	while (sl_publishing(c))
@@ -536,7 +540,7 @@ int main(int argc, char **argv)
 	struct sl_daemon_options options;
 	int status;
 
-	mask_hang_up(SIG_BLOCK); /* as the first thing, since it would end us */
+	mask_hang_up(SIG_BLOCK); /* first of all, since SIGHUP would end the process */
 	status = sl_daemon_options_read(argc, argv, usage, own, &options);
 	if (status == SL_DAEMON_GOES_ON)
 		status = sl_daemon_configure(options.file, &c.config, &c.where);
