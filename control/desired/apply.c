@@ -35,7 +35,7 @@ static bool same_mode(const struct sl_config_service *a, const struct sl_config_
 	       same_pool(&a->pool, &b->pool);
 }
 
-/* But for the name. */
+/* Compares everything but the name. */
 static bool same_conf(const struct sl_config_service *a, const struct sl_config_service *b)
 {
 	return strcmp(a->scheduler, b->scheduler) == 0 && same_mode(a, b) &&
@@ -61,13 +61,13 @@ static void set_conf(struct sl_model_service *s, const struct sl_config_service 
 	s->conf = *conf;
 	s->conf.backend = NULL;
 	s->conf.n_backends = 0;
-	s->conf.setting = NULL; /* the file may be read again and this one's tree freed */
+	s->conf.setting = NULL; /* it points into the file's tree, which a reload frees */
 	s->refill |= refill;
 }
 
 /* Backends */
 
-/* Another id, or none any more. */
+/* Sets or removes the server id. */
 static void set_server_id(struct sl_model_service *s, struct sl_model_backend *b,
 			  const struct sl_server_id *id, json_t *changes)
 {
@@ -93,7 +93,8 @@ static const char *state_text(enum sl_backend_state state, uint8_t held)
 					       : "draining";
 }
 
-/* Of one that nobody has checked yet: one that serves goes on. */
+/* Returns the layers that hold the backend back. Health holds one that nobody has checked yet, but
+ * not one that serves already. */
 static uint8_t held_by(const struct sl_effective_backend *e, const struct sl_model_backend *b)
 {
 	if (!e->unchecked || (b && b->state == SL_STATE_READY))
@@ -101,7 +102,8 @@ static uint8_t held_by(const struct sl_effective_backend *e, const struct sl_mod
 	return e->held | 1u << SL_LAYER_HEALTH;
 }
 
-/* A number that was adopted as gone, since it served nobody: health may have cut it. */
+/* Finds a backend that was adopted in state GONE, because it served nobody: health may have cut it
+ * off. */
 static struct sl_model_backend *find_cut(struct sl_model_service *s, const union sl_addr *addr,
 					 uint16_t port)
 {
@@ -115,8 +117,9 @@ static struct sl_model_backend *find_cut(struct sl_model_service *s, const union
 	return NULL;
 }
 
-/* Of UDP a packet doesn't tell whether its flow is new, and a busy flow never ends: who is down
- * serves none at all. */
+/* Whether health takes the existing flows from the backend too. A UDP packet doesn't tell whether
+ * its flow is new, and a busy flow never ends, so a UDP backend that is down gets no packets at
+ * all. */
 static bool cuts(const struct sl_model_service *s, uint8_t held)
 {
 	return held >> SL_LAYER_HEALTH & 1 && s->conf.protocol == IPPROTO_UDP;
@@ -160,7 +163,7 @@ static int apply_backend(struct sl_model *m, struct sl_model_service *s,
 		if (b->name[0] && strcmp(b->name, e->conf.name) != 0)
 			sl_note(changes, "service %s: backend %s is called %s now", s->conf.name,
 				b->name, e->conf.name);
-		if (b->name[0]) /* not one that was adopted, of which no more is known */
+		if (b->name[0]) /* not if it was adopted, since its weight isn't known then */
 			note_weight(s, b, e, changes);
 		if (b->name[0] && b->state != state)
 			sl_note(changes, "service %s: backend %s: %s -> %s", s->conf.name,
@@ -188,7 +191,7 @@ static int apply_backend(struct sl_model *m, struct sl_model_service *s,
 	return 0;
 }
 
-/* Who is in the model but not in `keep` leaves. */
+/* Lets all backends leave that aren't in `keep`. */
 static void dismiss(struct sl_model_service *s, const bool *keep, json_t *changes)
 {
 	for (uint32_t i = 0; i < s->n; i++) {
@@ -231,7 +234,8 @@ static int apply_backends(struct sl_control *c, struct sl_model *m, struct sl_mo
 	return err;
 }
 
-/* Where a flow's port stands follows from the pool's ports: with others no flow would be found. */
+/* Checks that the ports of a SNAT pool stay the same. The position of a flow's port depends on
+ * them, so existing flows wouldn't be found with others. */
 static int check_pool(const struct sl_config_service *was, const struct sl_config_service *is,
 		      char error[SL_ERROR_MAX])
 {
@@ -250,9 +254,10 @@ static int check_pool(const struct sl_config_service *was, const struct sl_confi
 	return -EBUSY;
 }
 
-/* Every port of a VIP is ours, or every port but the services' is the kernel's: where the gateway
- * has the address itself, that is to be said. What serves already goes on: the address may have
- * come meanwhile, or is to be taken over from here. */
+/* Checks that a new service's VIP isn't one of the gateway's own addresses. A service takes every
+ * port of its VIP, unless shared_vip leaves the other ports to the kernel: the operator has to
+ * decide that. A service that exists already goes on: the address may have been added meanwhile, or
+ * is about to move here. */
 static int check_vip(const struct sl_control *c, const struct sl_config_service *conf,
 		     char error[SL_ERROR_MAX])
 {
@@ -367,7 +372,7 @@ int sl_apply(struct sl_control *c, const struct sl_layers *layers, struct sl_mod
 
 	if (err)
 		return err;
-	/* Before others are added: what goes may make room. */
+	/* Remove first, since that may make room for what is added. */
 	for (size_t i = next->n; i-- > 0 && !err;)
 		if (!desired(e, made, &next->service[i]->conf))
 			remove_service(next, i, changes);
@@ -379,7 +384,7 @@ int sl_apply(struct sl_control *c, const struct sl_layers *layers, struct sl_mod
 
 /* The network */
 
-/* In places that are free stands the port's own. */
+/* Fills the port's table of MAC addresses. Unused places hold the port's own. */
 static void fill_addresses(struct sl_port *port, const struct sl_net_port *p)
 {
 	for (uint32_t i = 0; i < SL_PORT_ADDRESSES; i++)
@@ -430,8 +435,8 @@ static bool apply_ports(struct sl_control *c, struct sl_model *next)
 	return changed;
 }
 
-/* Hosts that are being asked for are covered by the record of their prefix: left out, so that a
- * scan of the client's subnet doesn't fill the bank. */
+/* Whether a route needs a record. A host that is being resolved doesn't: the record of its prefix
+ * covers it. So a scan of the clients' subnet doesn't fill the bank. */
 static bool worth_a_record(const struct sl_route *r)
 {
 	return r->kind != SL_ROUTE_ASK || r->gateway.q[0] || r->gateway.q[1];
@@ -464,7 +469,7 @@ static bool apply_routes(struct sl_control *c, struct sl_model *next)
 	return changed;
 }
 
-/* After the routes that name them, and before the backends that do. */
+/* Takes over the groups: after the routes that name them, and before the backends that do. */
 static bool apply_groups(struct sl_control *c, struct sl_model *next)
 {
 	const struct sl_net_group *from;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* From the effective state (effective.h) to the next model, by difference: what isn't named stays
- * as it is, flows and all.
+/* Makes the next model from the effective state (effective.h), by difference: what doesn't change
+ * stays as it is, including its flows.
  *
  * A service is the same if VIP, protocol and port are; a backend is the same if address and port
- * are. A backend that is no longer wanted leaves: it keeps its connections until they end.
+ * are. A backend that isn't desired any more leaves: it keeps its connections until they end.
  */
 #ifndef SL_CONTROL_DESIRED_APPLY_H
 #define SL_CONTROL_DESIRED_APPLY_H
@@ -11,16 +11,16 @@
 #include "../daemon.h"
 #include "layers.h"
 
-/* Edits `next` until it says what the layers make together; a sentence for each difference is
- * appended to the JSON array `changes`, which may be NULL. The second does so for one service: it
- * is made, changed or removed. */
+/* Edits `next` so that it reflects all layers together. Appends a sentence for each difference to
+ * the JSON array `changes`, which may be NULL. sl_apply_service() does so for one service, which it
+ * adds, changes or removes. Both return 0, or -errno with a message. */
 int sl_apply(struct sl_control *c, const struct sl_layers *layers, struct sl_model *next,
 	     json_t *changes, char error[SL_ERROR_MAX]);
 int sl_apply_service(struct sl_control *c, const struct sl_layers *layers, const char *service,
 		     struct sl_model *next, json_t *changes, char error[SL_ERROR_MAX]);
 
-/* Ports, routes and next hops as the network has them now; true when something differs from what
- * `next` says. */
+/* Takes over ports, routes and next hops as the network has them now. Returns true if anything in
+ * `next` has changed. */
 bool sl_apply_network(struct sl_control *c, struct sl_model *next);
 
 #endif

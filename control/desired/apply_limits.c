@@ -20,7 +20,7 @@ uint64_t sl_limits_subject(const struct sl_control *c, const struct sl_config_li
 	return sl_meter_client(addr, l->prefix4, l->prefix6, root->flow_key);
 }
 
-/* What that changes */
+/* Differences */
 
 static void note_limit(json_t *changes, const char *service, const struct sl_config_limit *was,
 		       const struct sl_config_limit *is)
@@ -49,13 +49,14 @@ static void note_limit(json_t *changes, const char *service, const struct sl_con
 			sl_word_text(sl_limit_actions, is->action));
 }
 
-/* In the order of apply_limits.h. */
+/* The position of a limit, in the order that apply_limits.h gives. */
 static uint32_t rank(const struct sl_config_limit *l)
 {
 	return l->scope == SL_SCOPE_FLOW ? !l->rate : 1u + l->scope;
 }
 
-/* One that no other has; want() sees to it that there is one. */
+/* Returns a plane that no other limit uses. add_limit() in effective.c makes sure that there is
+ * one. */
 static uint8_t free_plane(const struct sl_model_limit *limit, uint32_t n)
 {
 	uint32_t taken = 0;
@@ -87,7 +88,8 @@ static const struct sl_config_limit *find_limit(const struct sl_effective_limits
 	return NULL;
 }
 
-/* Those that stand first, in their order; then those that are new. */
+/* Keeps the existing limits in their order, and adds the new ones. Returns 0, or -ENOSPC if no id
+ * is left. */
 static int set_limits(struct sl_model *m, struct sl_model_service *s,
 		      const struct sl_effective_limits *w, json_t *changes)
 {
@@ -100,7 +102,7 @@ static int set_limits(struct sl_model *m, struct sl_model_service *s,
 		const struct sl_config_limit *is = find_limit(w, &l.conf);
 
 		if (is && known[is - w->limit])
-			is = NULL; /* another one is it already */
+			is = NULL; /* another limit has become this one already */
 		note_limit(changes, s->conf.name, &l.conf, is);
 		if (!is) {
 			sl_bit_clear(m->limits, l.id);
@@ -183,7 +185,7 @@ static bool lists(const struct sl_config_service *conf, const struct sl_config_l
 	return false;
 }
 
-/* Whether two files list the same limits, in whatever order. */
+/* Whether both list the same limits, in any order. */
 static bool same_list(const struct sl_config_service *a, const struct sl_config_service *b)
 {
 	for (size_t i = 0; i < a->n_limits; i++)
@@ -212,7 +214,7 @@ int sl_limits_apply(const struct sl_control *c, struct sl_model *m, struct sl_mo
 			 e->conf.name, c->config.capacity.limits);
 	else
 		err = set_exceptions(c, s, w);
-	/* What the file says is part of the model: it has to be published. */
+	/* The file's list is part of the model, so it has to be published. */
 	if (!err && !same && json_array_size(changes) == said)
 		sl_note(changes,
 			"service %s: the file lists its limits otherwise; what holds stays",

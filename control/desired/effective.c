@@ -13,9 +13,10 @@
 
 /* Limits */
 
-/* As the file has it, or as it was set on top of that; false: it isn't wanted. */
-static bool want_from_file(const struct sl_config_limit *file, const struct sl_live_limit *live,
-			   size_t n_live, struct sl_config_limit *limit)
+/* Sets *limit to the file's limit, or to what operators set in its place. Returns false if they
+ * removed it. */
+static bool limit_from_file(const struct sl_config_limit *file, const struct sl_live_limit *live,
+			    size_t n_live, struct sl_config_limit *limit)
 {
 	*limit = *file;
 	for (size_t i = 0; i < n_live; i++) {
@@ -40,16 +41,16 @@ static bool in_file(const struct sl_config_service *conf, const struct sl_config
 	return false;
 }
 
-/* One that isn't in the file. */
-static void want(struct sl_effective_limits *w, const struct sl_config_service *conf,
-		 const struct sl_config_limit *l)
+/* Adds a limit that isn't in the file, if the service can have it. */
+static void add_limit(struct sl_effective_limits *w, const struct sl_config_service *conf,
+		      const struct sl_config_limit *l)
 {
 	uint32_t backends = l->scope == SL_SCOPE_BACKEND;
 	char why[SL_ERROR_MAX], name[SL_LIMIT_NAME];
 
 	for (uint32_t i = 0; i < w->n; i++) {
 		if (sl_limit_same(&w->limit[i], l))
-			return; /* said twice */
+			return; /* there is one already */
 		backends += w->limit[i].scope == SL_SCOPE_BACKEND;
 	}
 	why[0] = '\0';
@@ -69,8 +70,8 @@ static void want(struct sl_effective_limits *w, const struct sl_config_service *
 	w->left_out++;
 }
 
-static void want_exception(struct sl_effective_limits *w, const struct sl_config_service *conf,
-			   const struct sl_live_limit *l)
+static void add_exception(struct sl_effective_limits *w, const struct sl_config_service *conf,
+			  const struct sl_live_limit *l)
 {
 	struct sl_config_limit base = l->limit;
 	uint32_t i = 0;
@@ -93,11 +94,11 @@ static void want_exception(struct sl_effective_limits *w, const struct sl_config
 		i++;
 	base.rate = base.burst = 0;
 	if (i == w->n)
-		want(w, conf, &base);
+		add_limit(w, conf, &base);
 	if (i == w->n)
 		return;
 	if (!w->limit[i].rate)
-		w->limit[i].action = l->limit.action; /* the latest says */
+		w->limit[i].action = l->limit.action; /* the latest one decides */
 	w->exception[w->n_exceptions++] = *l;
 }
 
@@ -112,14 +113,14 @@ int sl_effective_limits_make(const struct sl_config_service *conf,
 	if (!w->exception)
 		return -ENOMEM;
 	for (size_t i = 0; i < conf->n_limits; i++)
-		w->n += want_from_file(&conf->limit[i], live, n_live, &w->limit[w->n]);
+		w->n += limit_from_file(&conf->limit[i], live, n_live, &w->limit[w->n]);
 	for (size_t i = 0; i < n_live; i++)
 		if (!live[i].exception && !live[i].removed && !live[i].of_file &&
 		    !in_file(conf, &live[i].limit))
-			want(w, conf, &live[i].limit);
+			add_limit(w, conf, &live[i].limit);
 	for (size_t i = 0; i < n_live; i++)
 		if (live[i].exception && (!live[i].until || live[i].until > now))
-			want_exception(w, conf, &live[i]);
+			add_exception(w, conf, &live[i]);
 	return 0;
 }
 
@@ -154,7 +155,8 @@ static const struct sl_config_service *in_file_named(const struct sl_config *fil
 	return NULL;
 }
 
-/* Whether what operators set of a field holds: the file says what it said at that time. */
+/* Whether an operator's value of a field still holds: it does if the file's value is the same as
+ * when it was set. */
 static bool holds(const struct sl_config_service *conf, const struct sl_operator_service *words,
 		  const char *field)
 {
@@ -177,7 +179,7 @@ static bool any_holds(const struct sl_config_service *conf, const struct sl_oper
 	return false;
 }
 
-/* Adds what the file says of a service to `group`, but for what operators set. */
+/* Adds to `group` the file's fields of a service, except those that operators set. */
 static int add_file_fields(config_setting_t *group, const struct sl_config_service *conf,
 			   const struct sl_operator_service *words)
 {
@@ -194,7 +196,8 @@ static int add_file_fields(config_setting_t *group, const struct sl_config_servi
 	return err;
 }
 
-/* `conf`: of the file; NULL: the service was added live. */
+/* Adds the fields that operators set. conf: the file's service, or NULL if the service was added
+ * live. */
 static int add_live_fields(config_setting_t *group, const struct sl_config_service *conf,
 			   const struct sl_operator_service *words, char error[SL_ERROR_MAX])
 {
@@ -209,7 +212,7 @@ static int add_live_fields(config_setting_t *group, const struct sl_config_servi
 	return err;
 }
 
-/* A service as operators describe it, or as the file does with fields that operators set. */
+/* Reads a service that operators added, or one of the file with the fields that operators set. */
 static int read_live(const struct sl_config *file, const struct sl_config_service *conf,
 		     const struct sl_operator_service *words, struct sl_config_service *out,
 		     char error[SL_ERROR_MAX])
@@ -229,7 +232,7 @@ static int read_live(const struct sl_config *file, const struct sl_config_servic
 
 /* Backends */
 
-/* What health says of it. */
+/* Adds the verdict of health. */
 static void add_health(const struct sl_layers *layers, const struct sl_effective *e,
 		       const struct sl_operator_backend *word, struct sl_effective_backend *b)
 {
@@ -264,7 +267,7 @@ static bool name_taken(const struct sl_effective *e, const char *name)
 	return false;
 }
 
-/* One that `from` names, with what the other layers say of it. */
+/* Adds a backend that layer `from` names, with what the other layers say of it. */
 static void add_backend(const struct sl_layers *layers, struct sl_effective *e,
 			const struct sl_config_backend *conf, enum sl_layer from,
 			const struct sl_operator_backend *word)
@@ -277,7 +280,8 @@ static void add_backend(const struct sl_layers *layers, struct sl_effective *e,
 		b.file_weight = conf->weight;
 	if (conf->draining)
 		b.held |= 1u << from;
-	/* Of one that was added live the file says everything as soon as it has it. */
+	/* If a backend was added live, the file's weight wins as soon as the file has the
+	 * backend. */
 	if (word && word->weight &&
 	    (word->added ? from != SL_LAYER_FILE : word->file_weight == b.file_weight)) {
 		b.conf.weight = word->weight;
@@ -291,7 +295,8 @@ static void add_backend(const struct sl_layers *layers, struct sl_effective *e,
 	e->backend[e->n_backends++] = b;
 }
 
-/* What was added live may fit no more: the file has its name, or is of another mode by now. */
+/* Whether a backend that was added live still fits the service. The file may have its name now, or
+ * the service may have another mode. A server id that doesn't fit any more is removed. */
 static bool fits(const struct sl_effective *e, const struct sl_config_service *conf,
 		 struct sl_config_backend *b)
 {
@@ -421,7 +426,8 @@ const char **sl_effective_services(const struct sl_layers *layers, size_t *n)
 	return name;
 }
 
-/* The number of backends, and of services of a group what all of them must say alike. */
+/* Sets the number of backends. For a service of an affinity group it also copies them, since all
+ * services of a group must have the same ones. */
 static int copy_backends(struct sl_config_service *conf, const struct sl_effective *e)
 {
 	conf->n_backends = e->n_backends;
@@ -436,7 +442,7 @@ static int copy_backends(struct sl_config_service *conf, const struct sl_effecti
 	return conf->backend ? 0 : -ENOMEM;
 }
 
-/* Whether these stand beside each other, with their backends. */
+/* Checks that these services can exist beside each other, with their backends. */
 static int check_together(const struct sl_layers *layers, const struct sl_effective *all, size_t n,
 			  char error[SL_ERROR_MAX])
 {
@@ -511,7 +517,7 @@ int sl_effective_check(const struct sl_layers *layers, const char *service,
 		sl_effective_free(&own);
 		return err;
 	}
-	/* It comes last, as what was added last. */
+	/* Move it to the end, as if it were added last. */
 	for (size_t i = 0; i < n; i++) {
 		if (strcmp(all[i].conf.name, service) == 0)
 			sl_effective_free(&all[i]);

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What is wanted, by whom: four layers that never overwrite each other.
+/* The desired state, in four layers that never overwrite each other.
  *
  *     file         the configuration as it was last read
  *     sources      backends that come by discovery; nobody fills this layer yet
  *     operators    what was set by commands (operators.h)
- *     health       what checks say of each backend that is checked (health/health.h)
+ *     health       the verdict on each backend that is checked (health/health.h)
  *
- * They are no plain order. A backend belongs to a service if the file or a source names it or an
- * operator added it, unless an operator removed it. Each of file, sources, operators and health may
- * hold a backend back from new connections, and it gets some only if none does; an operator's
- * "ready" lifts what the file says, and a forced one what health says too. Where the file changed
- * what an operator had set otherwise, the file wins. effective.h makes one state of the four.
+ * The layers have no simple order of precedence. A backend belongs to a service if the file or a
+ * source names it or an operator added it, unless an operator removed it. Each layer may hold a
+ * backend back from new connections, and the backend gets some only if none does. An operator's
+ * "ready" overrules the file, and if it is forced, health too. If the file has changed a value
+ * since an operator set it, the file wins. effective.h makes one state of the four layers.
  */
 #ifndef SL_CONTROL_DESIRED_LAYERS_H
 #define SL_CONTROL_DESIRED_LAYERS_H
@@ -26,7 +26,7 @@ enum sl_layer {
 	SL_LAYER_HEALTH,
 };
 
-/* "file", "source", "live", "health": as answers say it. */
+/* Returns the layer's name in answers: "file", "source", "live" or "health". */
 const char *sl_layer_text(enum sl_layer layer);
 
 /* A backend that a source names. */
@@ -41,12 +41,12 @@ enum sl_health_state {
 	SL_HEALTH_DOWN,
 };
 
-/* "checking", "up", "down". */
+/* Returns "checking", "up" or "down". */
 const char *sl_health_state_text(enum sl_health_state state);
 
 #define SL_HEALTH_CAUSE 128
 
-/* What health says of one backend. It is the health room's, which changes it in place. */
+/* The verdict of health on one backend. control/health owns it and changes it in place. */
 struct sl_health_verdict {
 	char service[SL_NAME_MAX];
 	union sl_addr addr;
@@ -54,10 +54,9 @@ struct sl_health_verdict {
 	bool held;     /* must get no new connections */
 	bool panic;    /* isn't held though it is down, since too few are up */
 	enum sl_health_state state;
-	uint64_t since;		     /* the state; seconds since 1970 */
-	uint32_t took_ms;	     /* the last check */
-	char cause[SL_HEALTH_CAUSE]; /* why the last check failed; "": it passed, or none has ended
-				      */
+	uint64_t since;		     /* when the state began, in seconds since 1970 */
+	uint32_t took_ms;	     /* duration of the last check */
+	char cause[SL_HEALTH_CAUSE]; /* why the last check failed; "": it didn't fail */
 };
 
 struct sl_layers {
@@ -65,15 +64,15 @@ struct sl_layers {
 	const struct sl_source_backend *source;
 	size_t n_sources;
 	const struct sl_operators *operators;
-	bool checks; /* false: nobody checks, and health holds nobody back */
-	struct sl_health_verdict *const *health; /* in the order of sl_health_compare() */
+	bool checks; /* false: nobody checks, and health holds no backend back */
+	struct sl_health_verdict *const *health; /* sorted by sl_health_compare() */
 	size_t n_health;
 };
 
-/* By service, address and port. */
+/* Compares by service, address and port. */
 int sl_health_compare(const struct sl_health_verdict *a, const struct sl_health_verdict *b);
 
-/* What health says of this backend; NULL: it isn't checked, or not yet. */
+/* Returns the verdict on this backend; NULL if it isn't checked, or not yet. */
 const struct sl_health_verdict *sl_health_find(struct sl_health_verdict *const *verdicts, size_t n,
 					       const char *service, const union sl_addr *addr,
 					       uint16_t port);

@@ -209,7 +209,7 @@ void sl_operators_rename(struct sl_operators *o, const struct sl_config *from,
 	char(*name)[SL_NAME_MAX] = calloc(o->n + 1, sizeof(*name));
 	size_t kept = 0;
 
-	/* Two services may exchange their names: all new ones are found before any is given. */
+	/* Two services may exchange their names, so all new names are found before any is set. */
 	for (size_t i = 0; name && i < o->n; i++) {
 		const struct sl_config_service *was = service_named(from, o->service[i].name);
 
@@ -220,7 +220,8 @@ void sl_operators_rename(struct sl_operators *o, const struct sl_config *from,
 	for (size_t i = 0; name && i < o->n; i++)
 		if (name[i][0])
 			memcpy(o->service[i].name, name[i], SL_NAME_MAX);
-	/* Words about a service that was gone give way to those of one that takes its name. */
+	/* If a service takes the name of one that is gone, the overrides of the latter are
+	 * dropped. */
 	for (size_t i = 0; name && i < o->n; i++) {
 		bool stale = false;
 
@@ -243,7 +244,8 @@ static bool says_anything(const struct sl_operator_backend *b)
 	return b->added || b->removed || b->weight || b->forced || b->state != SL_OPERATOR_SILENT;
 }
 
-/* What is left to say of a backend of a service that the file has; false: nothing. */
+/* Drops what the file has superseded, for a backend of a service that the file has. Returns false
+ * if no override is left. */
 static bool prune_backend(struct sl_operator_backend *b, const struct sl_config_backend *file)
 {
 	if (!file)
@@ -272,7 +274,7 @@ static bool prune_limit(const struct sl_live_limit *l, const struct sl_config_se
 	return !l->removed && !l->of_file;
 }
 
-/* Fields that were set over what the file says no more. */
+/* Drops fields if the file's value has changed since they were set. */
 static void prune_fields(struct sl_operator_service *s, const struct sl_config_service *conf)
 {
 	const char *field;
@@ -296,7 +298,7 @@ static bool prune_service(struct sl_operator_service *s, const struct sl_config 
 	const struct sl_config_service *conf = service_named(file, s->name);
 	size_t kept = 0;
 
-	if (conf && s->added) { /* the file has it now, and says what it is */
+	if (conf && s->added) { /* the file has it now, and its fields win */
 		s->added = false;
 		json_decref(s->fields);
 		s->fields = NULL;
@@ -309,7 +311,7 @@ static bool prune_service(struct sl_operator_service *s, const struct sl_config 
 	for (size_t i = 0; i < s->n_backends; i++) {
 		struct sl_operator_backend *b = &s->backend[i];
 
-		/* A service that the file doesn't have may come back. */
+		/* If the file doesn't have the service, keep its overrides: it may come back. */
 		if (conf ? prune_backend(b, sl_config_endpoint(conf, &b->addr, b->port))
 			 : says_anything(b))
 			s->backend[kept++] = *b;
@@ -337,7 +339,7 @@ void sl_operators_prune(struct sl_operators *o, const struct sl_config *file, ui
 	o->n = kept;
 }
 
-/* What differs */
+/* Differences */
 
 static void describe_fields(const struct sl_operator_service *s, json_t *list)
 {

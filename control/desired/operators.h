@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The layer of operators: what commands set live, by service.
+/* The layer of operators: what commands set live, by service. Each setting is an override.
  *
- * Plain data. A change is made on a copy, which takes the place of the original once it is
- * published (commands/transaction.h); overrides.h keeps it on disk.
+ * This is plain data. A change is made on a copy, which replaces the original once it is published
+ * (transaction/transaction.h). overrides.h keeps it on disk.
  *
- * Each word remembers what the file said at that time. Where the file says something else since,
- * the file wins, and the word is dropped once that file is applied, so that it can't come back with
- * a later change.
+ * Each override stores what the file said when it was set. If the file says something else since,
+ * the file wins. The override is dropped once that file is applied, so that it can't come back with
+ * a later change of the file.
  */
 #ifndef SL_CONTROL_DESIRED_OPERATORS_H
 #define SL_CONTROL_DESIRED_OPERATORS_H
@@ -18,45 +18,49 @@
 #include "../../config/endpoint.h"
 
 enum sl_operator_state {
-	SL_OPERATOR_SILENT, /* nothing was said */
-	SL_OPERATOR_READY,  /* though the file says draining */
+	SL_OPERATOR_SILENT, /* nothing was set */
+	SL_OPERATOR_READY,  /* even if the file says draining */
 	SL_OPERATOR_DRAINING,
 };
 
-/* About one backend, by its endpoint. */
+/* What was set of one backend, by its endpoint. */
 struct sl_operator_backend {
 	union sl_addr addr;
 	uint16_t port; /* host order */
 	bool added;    /* the file doesn't have it */
 	bool removed;  /* the file has it, or a source names it */
-	bool cut;      /* with `removed`: its connections too, at once. Never saved */
+	bool cut;      /* with `removed`: end its connections at once. Never saved */
 	bool forced;   /* ready, whatever health says */
 	enum sl_operator_state state;
-	uint32_t weight;	/* 0: nothing was said. Of an added one its weight */
-	uint32_t file_weight;	/* when that was said; 0: the file hadn't it */
-	char name[SL_NAME_MAX]; /* of an added one, as its server id */
+	uint32_t weight;	/* 0: not set. For an added backend, its weight */
+	uint32_t file_weight;	/* the file's when it was set; 0: the file didn't have it */
+	char name[SL_NAME_MAX]; /* name and server_id are only set for an added backend */
 	struct sl_server_id server_id;
 };
 
-/* About one limit, or about the own rate of one client or flow (an exception). */
+/* What was set of one limit, or the own rate of one client or flow (an exception). */
 struct sl_live_limit {
 	struct sl_config_limit limit;
 	bool removed; /* the file has it */
-	bool of_file; /* `file` holds what the file said: rate, burst and action */
+	bool of_file; /* `file` holds the file's rate, burst and action at that time */
 	struct sl_config_limit file;
 	bool exception;
-	union sl_addr addr; /* whose: a client of limit.prefix4 or prefix6, */
-	uint16_t port;	    /* or a flow */
+	union sl_addr addr; /* an exception's client, of limit.prefix4 or prefix6 bits, */
+	uint16_t port;	    /* or its flow, with this port */
 	uint64_t until;	    /* seconds since 1970; 0: no end */
 };
 
-/* About one service, and all that is in it. */
+/* What was set of one service, and of all that is in it. */
 struct sl_operator_service {
 	char name[SL_NAME_MAX];
-	bool added;	/* the file doesn't have it: `fields` are all of it but what commands set */
+	/* The file doesn't have it. `fields` are all its fields, but not what other commands set
+	 * (backends, limits). */
+	bool added;
 	bool removed;	/* the file has it */
-	json_t *fields; /* NULL: none. As in the file, by name */
-	json_t *file;	/* of fields that were set over the file's: what it said; null: nothing */
+	json_t *fields; /* as in the file, by name; NULL: none */
+	/* The file's values of the fields in `fields`, at that time. JSON's null: the file had
+	 * none. */
+	json_t *file;
 	struct sl_operator_backend *backend;
 	size_t n_backends;
 	struct sl_live_limit *limit;
@@ -68,48 +72,48 @@ struct sl_operators {
 	size_t n;
 };
 
-/* An empty layer, and a copy; NULL: no memory. */
+/* Return an empty layer, or a copy; NULL if there is no memory. */
 struct sl_operators *sl_operators_new(void);
 struct sl_operators *sl_operators_clone(const struct sl_operators *from);
 void sl_operators_free(struct sl_operators *o);
 
-/* What was said of this service; the first NULL where nothing was, the second makes it (NULL: no
- * memory). */
+/* Return the overrides of this service. If there are none, sl_operators_find() returns NULL, and
+ * sl_operators_get() adds an empty record (NULL: no memory). */
 struct sl_operator_service *sl_operators_find(const struct sl_operators *o, const char *service);
 struct sl_operator_service *sl_operators_get(struct sl_operators *o, const char *service);
 
-/* Of a backend, likewise. `s` may be NULL in the first. */
+/* The same for a backend. sl_operator_backend_find() accepts NULL for `s`. */
 struct sl_operator_backend *sl_operator_backend_find(const struct sl_operator_service *s,
 						     const union sl_addr *addr, uint16_t port);
 struct sl_operator_backend *sl_operator_backend_get(struct sl_operator_service *s,
 						    const union sl_addr *addr, uint16_t port);
 
-/* Puts a limit in the place of its like, or at the end; takes one away. 0 or -ENOMEM. */
+/* sl_operator_limit_set() replaces the override of the same limit, or appends it, and returns 0 or
+ * -ENOMEM. sl_operator_limit_drop() removes it. */
 int sl_operator_limit_set(struct sl_operator_service *s, const struct sl_live_limit *l);
 void sl_operator_limit_drop(struct sl_operator_service *s, const struct sl_live_limit *l);
 
-/* Whether they are about the same limit, and about the same client or flow. */
+/* Whether both are about the same limit, and about the same client or flow. */
 bool sl_live_limit_same(const struct sl_live_limit *a, const struct sl_live_limit *b);
 
-/* Whether the own rate of a client or flow, `l`, belongs to the limit `base`: one of its scope,
+/* Whether `l`, the own rate of a client or flow, belongs to the limit `base`: one of its scope,
  * unit, direction and prefix length. */
 bool sl_live_limit_belongs(const struct sl_config_limit *base, const struct sl_live_limit *l);
 
-/* "client 198.51.100.7/32", "flow 198.51.100.7:12345". */
+/* Formats the subject: "client 198.51.100.7/32" or "flow 198.51.100.7:12345". Returns text. */
 #define SL_SUBJECT_TEXT (SL_PREFIX_TEXT + 16)
 const char *sl_live_limit_subject(const struct sl_live_limit *l, char text[SL_SUBJECT_TEXT]);
 
-/* Gives what is said of services `from` the names that the services of the same VIP, protocol and
- * port have in `to`. */
+/* Renames services. The overrides of a service in `from` get the name of the service in `to` that
+ * has the same VIP, protocol and port. */
 void sl_operators_rename(struct sl_operators *o, const struct sl_config *from,
 			 const struct sl_config *to);
 
-/* Drops what this file, which was applied, has overtaken, what has ended by `now` (seconds since
- * 1970), and records that say nothing. */
+/* Drops overrides that this file, which was applied, has superseded, those that have ended by `now`
+ * (seconds since 1970), and empty records. */
 void sl_operators_prune(struct sl_operators *o, const struct sl_config *file, uint64_t now);
 
-/* Appends a sentence to the JSON array `list` for each word that differs from what the file says.
- */
+/* Appends a sentence to the JSON array `list` for each override that differs from the file. */
 void sl_operators_describe(const struct sl_operators *o, const struct sl_config *file,
 			   json_t *list);
 

@@ -13,7 +13,7 @@
 enum { VERSION = 2 };
 #define FILE_NAME "overrides.json"
 
-/* ---- one backend ---- */
+/* One backend */
 
 static int wrong(char why[SL_ERROR_MAX], const char *text)
 {
@@ -122,7 +122,7 @@ static json_t *write_backend(const struct sl_operator_backend *b)
 	return json;
 }
 
-/* ---- one service ---- */
+/* One service */
 
 static int read_backends(struct sl_operator_service *s, const json_t *json, char field[SL_PATH_MAX],
 			 char why[SL_ERROR_MAX])
@@ -244,9 +244,9 @@ static json_t *write_service(const struct sl_operator_service *s)
 	return json;
 }
 
-/* ---- the whole ---- */
+/* The layer */
 
-/* Version 1: backends at once below their service's name, limits beside the services. */
+/* Version 1 has backends directly below their service's name, and limits beside the services. */
 static int read_version_1(struct sl_operators *o, const json_t *json, char field[SL_PATH_MAX],
 			  char why[SL_ERROR_MAX])
 {
@@ -330,7 +330,7 @@ json_t *sl_overrides_write(const struct sl_operators *o)
 	return json_pack("{s:i, s:o}", "version", VERSION, "services", services);
 }
 
-/* ---- the file ---- */
+/* The file */
 
 static int refuse(char error[SL_ERROR_MAX], const char *path, const char *field, const char *why)
 {
@@ -369,7 +369,7 @@ int sl_overrides_load(const char *state_dir, struct sl_operators **o, char error
 int sl_overrides_save(const char *state_dir, const struct sl_operators *o, char error[SL_ERROR_MAX])
 {
 	json_t *json = sl_overrides_write(o);
-	/* In one piece: json_dumpfd() makes a system call for each token. */
+	/* Write it in one piece: json_dumpfd() makes a system call for each token. */
 	char *text = json ? json_dumps(json, JSON_INDENT(2) | JSON_SORT_KEYS) : NULL;
 	int err = text ? 0 : -ENOMEM;
 

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The layer of operators on disk, so that it survives a restart of everything.
+/* Keeps the layer of operators on disk, so that it survives a restart of everything.
  *
- * JSON in STATE_DIR/overrides.json, written whole and renamed into place after every change:
+ * It is JSON in STATE_DIR/overrides.json, written as a whole and renamed into place after every
+ * change:
  *
  *     { "version": 2, "services": { NAME: {
  *         "added": true, "removed": true,
  *         "fields": { FIELD: VALUE, … },    as in the file
- *         "file": { FIELD: VALUE, … },      what the file said of fields that were set over it
+ *         "file": { FIELD: VALUE, … },      the file's values of these fields at that time
  *         "backends": { "ADDRESS:PORT": { … }, … },
  *         "limits": [ … ] } } }             see limit_overrides.h
  *
- * Of a backend:
+ * A backend has these members:
  *
  *     "state"    "draining" or "ready"
  *     "weight"   with "file_weight", the file's at that time
@@ -18,26 +19,28 @@
  *                has one
  *     "removed"  true: the file has it, but it was removed live
  *
- * Version 1, which had backends and limits alone, is read too; it is written as version 2 with the
- * next change. A file of a later version is refused, and nothing is lost.
+ * Version 1, which had only backends and limits, is read too; the next change writes it as version
+ * 2. A file of a later version is refused, so that nothing is lost.
  *
- * The directory and the file are taken only if they belong to us and nobody else may write them; a
- * symbolic link in the place of the file is refused.
+ * The directory and the file are accepted only if this process's user owns them and nobody else may
+ * write them. A symbolic link in place of the file is refused.
  */
 #ifndef SL_CONTROL_DESIRED_OVERRIDES_H
 #define SL_CONTROL_DESIRED_OVERRIDES_H
 
 #include "operators.h"
 
-/* No file is an empty layer. 0, or -errno with a message: -EINVAL where the file says something
- * that can't be. */
+/* Loads the layer. If there is no file, the layer is empty. Returns 0, or -errno with a message;
+ * -EINVAL: the file's content is invalid. */
 int sl_overrides_load(const char *state_dir, struct sl_operators **o, char error[SL_ERROR_MAX]);
 
-/* 0, or -errno with a message; what stood there stays then. */
+/* Saves the layer. Returns 0, or -errno with a message, and then the old file stays. */
 int sl_overrides_save(const char *state_dir, const struct sl_operators *o,
 		      char error[SL_ERROR_MAX]);
 
-/* The same without a file. The first returns NULL with a message in `why`, and where in `field`. */
+/* The same without a file. sl_overrides_read() returns NULL on failure, with a message in `why` and
+ * the place in `field`. sl_overrides_write() returns a new reference, or NULL if there is no
+ * memory. */
 struct sl_operators *sl_overrides_read(const json_t *json, char field[SL_PATH_MAX],
 				       char why[SL_ERROR_MAX]);
 json_t *sl_overrides_write(const struct sl_operators *o);

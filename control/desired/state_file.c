@@ -27,7 +27,7 @@ static int check_owner(const struct stat *st, const char *path, char error[SL_ER
 	return -EPERM;
 }
 
-/* The state directory, or -errno with a message. */
+/* Opens the state directory. Returns a descriptor, or -errno with a message. */
 static int open_directory(const char *path, char error[SL_ERROR_MAX])
 {
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), err;
@@ -57,7 +57,7 @@ int sl_state_file_open(const char *state_dir, const char *name, char error[SL_ER
 	char path[STATE_PATH];
 	struct stat st;
 
-	/* Where the directory is missing we can't keep anything: that is no empty state. */
+	/* Without the directory nothing can be saved. That isn't the same as an empty state. */
 	if (dir < 0)
 		return dir == -ENOENT ? -ENOTDIR : dir;
 	snprintf(path, sizeof(path), "%s/%s", state_dir, name);
