@@ -13,7 +13,7 @@
 #include "../desired/fields.h"
 #include "../desired/operators.h"
 
-/* libconfig's functions say 0 where they fail; so does this from then on. */
+/* Like libconfig's own functions, the functions below return 0 (false) on failure. */
 static bool set_text(config_setting_t *group, const char *name, const char *text)
 {
 	config_setting_t *to = config_setting_add(group, name, CONFIG_TYPE_STRING);
@@ -28,7 +28,7 @@ static bool set_number(config_setting_t *group, const char *name, uint32_t numbe
 	return to && config_setting_set_int(to, (int)number);
 }
 
-/* A member that is made anew. */
+/* Replaces a member by an empty one. */
 static config_setting_t *renew(config_setting_t *group, const char *name, int type)
 {
 	config_setting_remove(group, name);
@@ -46,7 +46,7 @@ static bool add_backend(config_setting_t *list, const struct sl_config_service *
 	if (b->conf.port && b->conf.port != sl_config_backend_port(conf))
 		good = good && set_number(group, "port", b->conf.port);
 	good = good && set_number(group, "weight", b->conf.weight);
-	/* What health says is no part of a configuration. */
+	/* The verdict of health isn't part of a configuration. */
 	if (b->held & ((1u << SL_LAYER_FILE) | (1u << SL_LAYER_OPERATORS)))
 		good = good && set_text(group, "state", "draining");
 	if (b->conf.server_id.bytes)
@@ -55,7 +55,7 @@ static bool add_backend(config_setting_t *list, const struct sl_config_service *
 	return good;
 }
 
-/* As the file writes rates and bursts: exact, without a space. */
+/* Formats a rate as the file has it: exact, without a space. */
 static void rate_text(const struct sl_config_limit *l, char text[SL_LIMIT_TEXT])
 {
 	snprintf(text, SL_LIMIT_TEXT, "%llu%s", (unsigned long long)l->rate,
@@ -92,7 +92,8 @@ static bool add_service(config_setting_t *list, const struct sl_effective *e,
 	config_setting_t *group = config_setting_add(list, NULL, CONFIG_TYPE_GROUP), *inside;
 	const char *key;
 	json_t *value;
-	/* Fields that were set and are overtaken, or left out, aren't served. */
+	/* Fields that operators set aren't served if the file has superseded them or they are
+	 * invalid. */
 	bool live = words && (e->from != SL_LAYER_FILE || e->set);
 	bool good = group != NULL, any = false;
 
@@ -132,7 +133,7 @@ static bool add_services(config_t *tree, const struct sl_layers *layers, char er
 	return good;
 }
 
-/* Rates of single clients and flows. */
+/* Writes the own rates of clients and flows, as comments. */
 static void add_exceptions(FILE *to, const struct sl_operators *o)
 {
 	uint64_t now = (uint64_t)time(NULL);

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { NAMED = 3 /* backends in one sentence */ };
+enum { NAMED = 3 /* the most backends that one sentence names */ };
 
 const struct sl_health_verdict *sl_report_verdict(const struct sl_control *c,
 						  const struct sl_model_service *s,
@@ -22,7 +22,7 @@ void sl_report_health(json_t *o, const struct sl_control *c, const struct sl_mod
 	const struct sl_health_verdict *v = sl_report_verdict(c, s, b);
 	uint64_t now = (uint64_t)time(NULL);
 
-	/* Until the next tick one that is new has no check yet. */
+	/* A backend that was just added is unknown to health until the next tick. */
 	if (!v && s->conf.health.kind != SL_HEALTH_NONE)
 		json_object_set_new(o, "health",
 				    json_string(sl_health_state_text(SL_HEALTH_CHECKING)));
@@ -51,7 +51,7 @@ json_t *sl_report_checks(const struct sl_control *c)
 			 c->health_figures.worst_late_ms);
 }
 
-/* What stands in a sentence about several backends. */
+/* The part of a sentence that names backends. */
 struct sentence {
 	char text[SL_ERROR_MAX];
 	size_t length;

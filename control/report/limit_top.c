@@ -11,25 +11,25 @@
 
 enum {
 	COPY_MS = 1000,
-	RECENT_MS = 5000, /* who was limited no longer ago is being limited */
+	RECENT_MS = 5000, /* a subject that was limited within this time is being limited */
 	ROWS_MAX = 100,
 };
 
 struct sl_top {
-	struct sl_most_limited *copy[2]; /* the newer first */
-	uint64_t copied_ns[2];		 /* 0: not yet */
+	struct sl_most_limited *copy[2]; /* the newer one first */
+	uint64_t copied_ns[2];		 /* 0: not copied yet */
 };
 
-/* One subject of one limit, over all engines. */
+/* One subject of one limit, summed over all engines. */
 struct sum {
 	uint16_t limit;
 	sl_be16 port;
 	uint32_t counter_id;
-	union sl_addr client; /* its prefix */
+	union sl_addr client; /* the client's prefix */
 	uint64_t last;	      /* ticks */
 	uint64_t packets;
 	uint64_t bytes;
-	uint64_t packets_since; /* the older copy */
+	uint64_t packets_since; /* since the older copy */
 	uint64_t bytes_since;
 	const struct sl_model_service *service;
 	const struct sl_model_limit *of;
@@ -72,7 +72,7 @@ void sl_limit_top_free(struct sl_control *c)
 	c->top = NULL;
 }
 
-/* Adding up */
+/* Sums */
 
 static bool find_limit(const struct sl_control *c, uint16_t id, struct sum *sum)
 {
@@ -109,8 +109,8 @@ static int by_subject(const void *left, const void *right)
 	return memcmp(&a->client, &b->client, sizeof(a->client));
 }
 
-/* What one record adds; false: nobody, or long ago. `before`: the same place in the copy, or
- * NULL. */
+/* Makes a sum of one record. Returns false if the record is empty or older than RECENT_MS. before:
+ * the same element of the copy, or NULL. */
 static bool sum_of(const struct sl_control *c, const struct sl_most_limited *b,
 		   const struct sl_most_limited *before, struct sum *sum)
 {
@@ -143,7 +143,7 @@ static bool sum_of(const struct sl_control *c, const struct sl_most_limited *b,
 	return true;
 }
 
-/* One of those that are equal; returns how many are left. */
+/* Merges sums of the same subject. Returns how many are left. */
 static size_t merge(struct sum *list, size_t n)
 {
 	size_t kept = 0;
@@ -206,7 +206,7 @@ static void set_whose(json_t *row, const struct sum *sum)
 		json_object_set_new(row, "backend", json_string(backend_name(sum)));
 }
 
-/* The subject's own rate, where it has one. */
+/* Returns the subject's own rate, or its limit's if it has none. */
 static uint64_t rate_of(const struct sl_control *c, const struct sum *sum)
 {
 	const struct sl_config_limit *conf = &sum->of->conf;
@@ -247,7 +247,8 @@ static json_t *row_of(const struct sl_control *c, const struct sum *sum, double 
 	return row;
 }
 
-/* Of one service, or of all (-1); returns how many, with the seconds that the copy is old. */
+/* Collects the sums of one service, or of all (-1), sorted by rate. Returns how many there are.
+ * *seconds is the age of the copy, or 0 if there is none. */
 static size_t gather(const struct sl_control *c, int service, struct sum *list, double *seconds)
 {
 	const struct sl_top *top = c->top;
@@ -258,7 +259,9 @@ static size_t gather(const struct sl_control *c, int service, struct sum *list, 
 	*seconds = before ? (double)(sl_clock_ns() - top->copied_ns[copy]) / 1e9 : 0;
 	for (size_t i = 0; i < c->store.count[SL_ARRAY_most_limited]; i++) {
 		struct sl_most_limited b =
-			records(c)[i]; /* may be torn: then it is wrong for once */
+			/* Another thread may be writing the record, so this report may be wrong.
+			 * The next one is right again. */
+			records(c)[i];
 
 		n += sum_of(c, &b, before ? &before[i] : NULL, &list[n]) &&
 		     (service < 0 || list[n].service == c->model->service[service]);

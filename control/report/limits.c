@@ -52,7 +52,7 @@ static void set_rate(json_t *row, const struct sl_config_limit *l)
 	set(row, "action", json_string(sl_word_text(sl_limit_actions, l->action)));
 }
 
-/* Exceptions are counted with the limit that they belong to. */
+/* The row of a limit. Its counters include its exceptions. */
 static json_t *limit_row(const struct sl_control *c, const struct sl_model_service *s,
 			 const struct sl_model_limit *l)
 {
@@ -84,7 +84,7 @@ static void set_subject(json_t *row, const struct sl_config_limit *l, const unio
 		set(row, "client", json_string(sl_prefix_format(&prefix, length, text)));
 }
 
-/* The exception's own numbers, and all else of its limit. */
+/* The limit with the exception's own rate and burst, if there is an exception. */
 static struct sl_config_limit effective(const struct sl_model_limit *l,
 					const struct sl_model_exception *e)
 {
@@ -132,7 +132,7 @@ void sl_limit_report(const struct sl_control *c, const struct sl_model_service *
 		rows_of(c, s, &s->limit[i], list);
 }
 
-/* What is left */
+/* What is left of bursts */
 
 static void set_left(json_t *row, const struct sl_config_limit *conf, const struct sl_pace *pace,
 		     uint64_t ahead)
@@ -163,7 +163,7 @@ static uint64_t shared_bucket_ahead(const struct sl_control *c, const struct sl_
 		c, &shared_bucket[record[s->limits->at + i].shared_bucket + counter_id].full_at);
 }
 
-/* The backend that the flow's entry names; 0: none. */
+/* Returns the backend that the flow's entry names; 0 if there is none. */
 static uint32_t backend_of_flow(const struct sl_control *c, const struct sl_model_service *s,
 				const struct sl_live_limit *of)
 {
@@ -195,7 +195,7 @@ static void backend_rows(const struct sl_control *c, const struct sl_model_servi
 	}
 }
 
-/* The limit of a subject, by its own rate if it has one. */
+/* Returns the row of a subject's limit, with its own rate if it has one. NULL: it has no rate. */
 static json_t *subject_row(const struct sl_control *c, const struct sl_model_service *s, uint32_t i,
 			   const struct sl_live_limit *of)
 {
@@ -208,7 +208,7 @@ static json_t *subject_row(const struct sl_control *c, const struct sl_model_ser
 	json_t *row;
 
 	if (!conf.rate)
-		return NULL; /* others' exceptions */
+		return NULL; /* the limit exists only for exceptions of others */
 	row = limit_row(c, s, l);
 	set_subject(row, &conf, &of->addr, of->port);
 	set_rate(row, &conf);
@@ -228,8 +228,9 @@ static json_t *subject_row(const struct sl_control *c, const struct sl_model_ser
 	return row;
 }
 
-/* Neither is a client one flow, nor a prefix one of the clients within it. */
-static bool concerns(const struct sl_config_limit *l, const struct sl_live_limit *of)
+/* Whether the limit applies to the subject. A flow limit doesn't apply to a client, nor a client
+ * limit to a shorter prefix. */
+static bool applies_to(const struct sl_config_limit *l, const struct sl_live_limit *of)
 {
 	if (of->limit.scope == SL_SCOPE_FLOW)
 		return true;
@@ -254,7 +255,7 @@ void sl_limit_report_left(const struct sl_control *c, const struct sl_model_serv
 			json_array_append_new(list, row);
 		} else if (!of) {
 			rows_of(c, s, l, list);
-		} else if (concerns(&l->conf, of)) {
+		} else if (applies_to(&l->conf, of)) {
 			row = subject_row(c, s, i, of);
 			if (row)
 				json_array_append_new(list, row);

@@ -17,7 +17,7 @@
 #include "health.h"
 
 enum {
-	AT_ONCE = 32,  /* of one kind: a network that is down shouldn't fill the log */
+	AT_ONCE = 32,  /* the most of one kind: a network that is down shouldn't fill the log */
 	POOL_FULL = 80 /* percent */
 };
 
@@ -74,7 +74,8 @@ static void backend_problem(const struct sl_control *c, const struct sl_model_se
 		sl_endpoint_format(&b->addr, b->port, endpoint), why);
 }
 
-/* Those that can't be reached; `lasting`: not those whose MAC address is only being asked for. */
+/* Appends the backends that can't be reached. `lasting` leaves out those whose MAC address is still
+ * being resolved. */
 static void backend_problems(const struct sl_control *c, bool lasting, json_t *list)
 {
 	size_t more = 0, n = 0;
@@ -100,7 +101,8 @@ static void backend_problems(const struct sl_control *c, bool lasting, json_t *l
 			more);
 }
 
-/* The limit is the host's, whatever network namespace we are in. */
+/* Describes a full neighbour table. Its limit is the host's, in whatever network namespace this
+ * process runs. */
 static void full_table(bool is_ipv6, char text[SL_ERROR_MAX])
 {
 	const char *name = is_ipv6 ? "ipv6" : "ipv4";
@@ -121,7 +123,8 @@ static void full_table(bool is_ipv6, char text[SL_ERROR_MAX])
 		 is_ipv6 ? "IPv6" : "IPv4", name, now);
 }
 
-/* It came after the service did: what serves isn't stopped for that. */
+/* Appends VIPs that the gateway has as its own addresses. Such an address was added after the
+ * service, and a service that runs isn't stopped for it. */
 static void vip_problems(const struct sl_control *c, json_t *list)
 {
 	char text[SL_VIP_TEXT];
@@ -193,7 +196,7 @@ static void port_problems(const struct sl_control *c, json_t *list)
 		problem(list, "%s", c->unpinned);
 }
 
-/* The live generation, if the dataplane that runs can't serve it. */
+/* Whether the dataplane that runs can't serve the live generation. */
 static bool rejects(const struct sl_control *c)
 {
 	const struct sl_engine *e = c->store.base[SL_ARRAY_engine];
@@ -215,7 +218,7 @@ static void dataplane_problems(const struct sl_control *c, json_t *list)
 		problem(list, engine == SL_CONFIG_ENGINE_DPDK
 				      ? "no dataplane runs: packets to VIPs are dropped (no_worker)"
 				      : "no dataplane runs: XDP serves kernel interfaces alone");
-	/* Why none can start. Interfaces that aren't there are told of with the ports. */
+	/* Why no dataplane can start. port_problems() reports missing interfaces. */
 	err = sl_dataplane_alive(c) ? 0 : sl_machine_check(&c->config, lacks);
 	if (err && err != -ENODEV)
 		problem(list, "%s", lacks);
@@ -306,7 +309,7 @@ static void watch_tables(struct sl_control *c)
 	}
 }
 
-/* Told texts are the keys of an object. */
+/* c->logged is an object whose keys are the texts that were logged. */
 void sl_problems_watch(struct sl_control *c)
 {
 	uint64_t live = sl_store_root(&c->store)->generation;

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What an operator should know of, one sentence each: for `status`, and for the log once.
+/* Problems that an operator should know of, each a sentence: `status` shows them, and the log has
+ * each once.
  *
- * They are found anew each time from the model, the network and the dataplane's words; nothing is
- * kept but what the log has been told, so that it is told again only after the problem was gone.
+ * They are found anew each time, from the model, the network and the dataplane's answers. Only what
+ * was logged is stored, so that a problem is logged again only if it had been gone.
  */
 #ifndef SL_CONTROL_REPORT_PROBLEMS_H
 #define SL_CONTROL_REPORT_PROBLEMS_H
 
 #include "../daemon.h"
 
-/* All there are, as an array of strings. */
+/* Returns all problems, as an array of strings. */
 json_t *sl_problems(const struct sl_control *c);
 
-/* Logs those of the file's backends and of generations that are new since the last look. */
+/* Logs problems of backends and of generations that are new since the last call. */
 void sl_problems_watch(struct sl_control *c);
 
 #endif

@@ -74,7 +74,7 @@ static void report_source(json_t *o, const char *key, const struct sl_config_sou
 					    : json_string(addr));
 }
 
-/* What a mode has besides. */
+/* Adds the members that depend on mode and protocol. */
 static void report_mode(json_t *o, const struct sl_config_service *conf)
 {
 	if (o && conf->protocol == IPPROTO_TCP)
@@ -141,7 +141,7 @@ json_t *sl_report_service(const struct sl_control *c, const struct sl_model_serv
 	return o;
 }
 
-/* Rows of each number; NULL where there is no memory. */
+/* Returns the number of table slots that each backend has, by backend number. NULL: no memory. */
 static uint32_t *slots_by_number(const struct sl_control *c, const struct sl_model_service *s)
 {
 	const struct sl_table_block *blocks = c->store.base[SL_ARRAY_table_blocks];
@@ -156,8 +156,9 @@ static uint32_t *slots_by_number(const struct sl_control *c, const struct sl_mod
 	return slots;
 }
 
-/* Who decided: "file" where nobody else did, "live" where operators did, of membership, weight or
- * state; who holds it back from new connections. */
+/* Adds which layers decided. "source" is "live" if operators decided on membership, weight or
+ * state, and the layer that named the backend otherwise. "held_by" lists the layers that hold the
+ * backend back from new connections. */
 static void report_layers(json_t *o, const struct sl_model_backend *b)
 {
 	bool live = b->from == SL_LAYER_OPERATORS || b->weight_by == SL_LAYER_OPERATORS ||

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The state of things as JSON, in the shapes that docs/control-socket.md gives. */
+/* The present state as JSON, in the form that docs/control-socket.md gives. */
 #ifndef SL_CONTROL_REPORT_STATUS_H
 #define SL_CONTROL_REPORT_STATUS_H
 
@@ -11,11 +11,12 @@ void sl_report_backends(const struct sl_control *c, const struct sl_model_servic
 json_t *sl_report_stats(const struct sl_control *c);
 json_t *sl_report_generation(const struct sl_control *c);
 
-/* The answer to a change. */
+/* Returns the answer to a change. */
 struct sl_published;
 json_t *sl_report_published(const struct sl_published *out);
 
-/* Backends that the file has and that were removed live: an array of { name, address, port }. */
+/* Returns the backends that the file has and that were removed live: an array of { name, address,
+ * port }. */
 json_t *sl_report_removed(const struct sl_control *c, const char *service);
 
 #endif
