@@ -9,7 +9,8 @@
 #include "change.h"
 #include "params.h"
 
-/* A backend by its name or as ADDRESS:PORT. One that leaves may have handed on its name. */
+/* Finds a backend by its name or as ADDRESS:PORT. A backend that is leaving is only returned if no
+ * other fits, since a new one may have its name. */
 static struct sl_model_backend *backend_of(const struct sl_model_service *s, const char *name)
 {
 	struct sl_model_backend *leaving = NULL;
@@ -29,23 +30,23 @@ static struct sl_model_backend *backend_of(const struct sl_model_service *s, con
 	return leaving;
 }
 
-/* A change of one backend: begun, with what operators have said of it so far. */
+/* A change of one backend that has begun, with what operators have set of it so far. */
 struct change {
 	struct sl_transaction *t;
 	const struct sl_model_service *service; /* as published */
-	const struct sl_model_backend *backend; /* NULL: it is to be added */
-	const struct sl_config_backend *file;	/* what the file says; NULL: nothing */
-	struct sl_operator_backend *words;
+	const struct sl_model_backend *backend; /* NULL: it is being added */
+	const struct sl_config_backend *file;	/* the file's; NULL: it has none */
+	struct sl_operator_backend *override;
 };
 
-/* A change of a backend is one of the same host in all services of an affinity group, in one
- * generation: gives the others the words that this one got. */
-static int share_words(struct change *x, char error[SL_ERROR_MAX])
+/* Gives the same override to the same host in all other services of an affinity group, so that one
+ * generation changes the host in the whole group. */
+static int share_override(struct change *x, char error[SL_ERROR_MAX])
 {
 	const struct sl_config_service *conf = &x->service->conf;
 	struct sl_transaction *t = x->t;
 	struct sl_control *c = t->c;
-	const struct sl_operator_backend said = *x->words;
+	const struct sl_operator_backend said = *x->override;
 	char why[SL_ERROR_MAX];
 
 	for (size_t i = 0; *conf->affinity_group && i < c->model->n; i++) {
@@ -78,14 +79,14 @@ static int share_words(struct change *x, char error[SL_ERROR_MAX])
 			return -ENOMEM;
 		*w = said;
 		w->port = port;
-		t->service[0] = '\0'; /* more than one changes */
+		t->service[0] = '\0'; /* more than one service changes */
 	}
 	return 0;
 }
 
 static int run(struct change *x, json_t **result, char error[SL_ERROR_MAX])
 {
-	int err = share_words(x, error);
+	int err = share_override(x, error);
 
 	return err ? sl_change_drop(x->t, err) : sl_change_run(x->t, result, error);
 }
@@ -107,15 +108,16 @@ static int begin(struct change *x, struct sl_control *c, struct sl_rpc_call *cal
 	return 0;
 }
 
-/* The words about this endpoint. */
-static int take_words(struct change *x, const union sl_addr *addr, uint16_t port)
+/* Finds the file's backend with this endpoint, and the operators' override, which it adds if
+ * necessary. */
+static int find_override(struct change *x, const union sl_addr *addr, uint16_t port)
 {
 	struct sl_transaction *t = x->t;
 	struct sl_operator_service *s = sl_operators_get(t->operators, t->service);
 
 	x->file = sl_config_find_backend(&t->c->config, t->service, addr, port);
-	x->words = s ? sl_operator_backend_get(s, addr, port) : NULL;
-	return x->words ? 0 : -ENOMEM;
+	x->override = s ? sl_operator_backend_get(s, addr, port) : NULL;
+	return x->override ? 0 : -ENOMEM;
 }
 
 static int begin_backend(struct change *x, struct sl_control *c, struct sl_rpc_call *call,
@@ -132,12 +134,12 @@ static int begin_backend(struct change *x, struct sl_control *c, struct sl_rpc_c
 			 x->service->conf.name, name);
 		err = -ENOENT;
 	} else {
-		err = take_words(x, &x->backend->addr, x->backend->port);
+		err = find_override(x, &x->backend->addr, x->backend->port);
 	}
 	return err ? sl_change_drop(x->t, err) : 0;
 }
 
-/* As in the file, where that has this backend. */
+/* Reads the server id. If the file has this backend, it must be the file's. */
 static int read_server_id(const json_t *params, const struct sl_config_service *conf,
 			  const struct sl_config_backend *file, struct sl_server_id *id,
 			  char error[SL_ERROR_MAX])
@@ -165,7 +167,8 @@ static int read_server_id(const json_t *params, const struct sl_config_service *
 	return err;
 }
 
-/* What params don't say is as in the file, where it has this backend, in `*file`. */
+/* Reads a backend to be added. If the file has it, *file is the file's, and parameters that are
+ * missing are taken from there. */
 static int read_new_backend(const struct sl_control *c, const json_t *params,
 			    const struct sl_model_service *s, struct sl_config_backend *conf,
 			    const struct sl_config_backend **file, char error[SL_ERROR_MAX])
@@ -278,9 +281,9 @@ static int check_new_backend(struct sl_control *c, const struct sl_model_service
 	return 0;
 }
 
-/* What an added backend is beside the file: an override of it, or all of it. */
-static void word_added(struct sl_operator_backend *w, const struct sl_config_backend *conf,
-		       const struct sl_config_backend *file)
+/* Makes the override for an added backend: all of the backend, or the differences to the file's. */
+static void set_added(struct sl_operator_backend *w, const struct sl_config_backend *conf,
+		      const struct sl_config_backend *file)
 {
 	*w = (struct sl_operator_backend){ .addr = conf->addr, .port = conf->port };
 	if (!file) {
@@ -290,7 +293,7 @@ static void word_added(struct sl_operator_backend *w, const struct sl_config_bac
 		w->weight = conf->weight;
 		return;
 	}
-	if (file->draining) /* it is added to be used */
+	if (file->draining) /* it is added in order to be used */
 		w->state = SL_OPERATOR_READY;
 	if (file->weight != conf->weight) {
 		w->weight = conf->weight;
@@ -317,21 +320,21 @@ int sl_backend_add_command(void *context, struct sl_rpc_call *call, const json_t
 	if (!err)
 		err = check_new_backend(c, x.service, &conf, error);
 	if (!err)
-		err = take_words(&x, &conf.addr, conf.port);
+		err = find_override(&x, &conf.addr, conf.port);
 	if (err)
 		return sl_change_drop(x.t, err);
-	word_added(x.words, &conf, file);
+	set_added(x.override, &conf, file);
 	return run(&x, result, error);
 }
 
 static void cut_service(struct sl_transaction *t, struct sl_model *next, size_t at)
 {
 	struct sl_model_service *s = sl_model_edit(next, at);
-	const struct sl_operator_service *words =
+	const struct sl_operator_service *overrides =
 		s ? sl_operators_find(t->operators, s->conf.name) : NULL;
 
-	for (size_t i = 0; s && words && i < words->n_backends; i++) {
-		const struct sl_operator_backend *w = &words->backend[i];
+	for (size_t i = 0; s && overrides && i < overrides->n_backends; i++) {
+		const struct sl_operator_backend *w = &overrides->backend[i];
 		struct sl_model_backend *b = sl_service_endpoint(s, &w->addr, w->port);
 
 		if (w->cut && b)
@@ -339,7 +342,7 @@ static void cut_service(struct sl_transaction *t, struct sl_model *next, size_t 
 	}
 }
 
-/* At once, of those that leave and have been told to go now: their connections end. */
+/* Removes backends that are to go at once, which ends their connections. */
 static void cut(struct sl_transaction *t, struct sl_model *next)
 {
 	int at = sl_model_find(next, t->service);
@@ -365,8 +368,8 @@ int sl_backend_remove_command(void *context, struct sl_rpc_call *call, const jso
 		err = begin_backend(&x, context, call, "backend.remove", params, error);
 	if (err)
 		return err;
-	*x.words = (struct sl_operator_backend){
-		.addr = x.words->addr, .port = x.words->port, .removed = true, .cut = now
+	*x.override = (struct sl_operator_backend){
+		.addr = x.override->addr, .port = x.override->port, .removed = true, .cut = now
 	};
 	x.t->adjust = cut;
 	return run(&x, result, error);
@@ -399,11 +402,11 @@ static int set_state(struct sl_control *c, struct sl_rpc_call *call, const char 
 			 x.service->conf.name);
 		return sl_change_drop(x.t, -EINVAL);
 	}
-	x.words->forced = force;
+	x.override->forced = force;
 	in_file = x.file && x.file->draining;
-	x.words->state = draining == in_file && x.file ? SL_OPERATOR_SILENT
-			 : draining		       ? SL_OPERATOR_DRAINING
-						       : SL_OPERATOR_READY;
+	x.override->state = draining == in_file && x.file ? SL_OPERATOR_SILENT
+			    : draining			  ? SL_OPERATOR_DRAINING
+							  : SL_OPERATOR_READY;
 	return run(&x, result, error);
 }
 
@@ -448,9 +451,9 @@ int sl_backend_weight_command(void *context, struct sl_rpc_call *call, const jso
 			 x.backend->name);
 		return sl_change_drop(x.t, -EBUSY);
 	}
-	x.words->file_weight = x.file ? x.file->weight : 0;
-	x.words->weight = x.file && x.file->weight == weight ? 0 : weight;
-	if (!x.words->weight)
-		x.words->file_weight = 0;
+	x.override->file_weight = x.file ? x.file->weight : 0;
+	x.override->weight = x.file && x.file->weight == weight ? 0 : weight;
+	if (!x.override->weight)
+		x.override->file_weight = 0;
 	return run(&x, result, error);
 }

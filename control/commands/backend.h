@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* backend.add and its like: one backend of one service changes, by a word of the operators about it
- * (desired/operators.h) in a transaction (transaction.h). */
+/* The commands backend.add, backend.remove and so on. Each changes one backend of one service by an
+ * override of the operators (desired/operators.h), in a transaction (transaction/transaction.h). */
 #ifndef SL_CONTROL_COMMANDS_BACKEND_H
 #define SL_CONTROL_COMMANDS_BACKEND_H
 

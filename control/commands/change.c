@@ -9,10 +9,10 @@
 #include "../report/status.h"
 #include "../rpc/server.h"
 
-struct asked {
+struct request {
 	struct sl_rpc_call *call;
 	json_t *answer;
-	bool running; /* sl_change_run() hasn't returned yet, and answers by itself */
+	bool running; /* sl_change_run() hasn't returned yet, and answers itself */
 	bool ended;
 	int err;
 	char error[SL_ERROR_MAX];
@@ -49,96 +49,96 @@ static void name_author(const struct sl_rpc_call *call, char who[SL_WHO_TEXT])
 		 peer->uid, (int)peer->pid, program);
 }
 
-static void free_asked(struct asked *a)
+static void free_request(struct request *r)
 {
-	json_decref(a->answer);
-	free(a);
+	json_decref(r->answer);
+	free(r);
 }
 
-static void complete(struct asked *a, const struct sl_transaction *t)
+static void complete(struct request *r, const struct sl_transaction *t)
 {
 	json_t *published = sl_report_published(&t->out);
-	const char *text = json_string_value(json_object_get(a->answer, "text"));
+	const char *text = json_string_value(json_object_get(r->answer, "text"));
 
-	json_object_update(a->answer, published);
+	json_object_update(r->answer, published);
 	json_decref(published);
 	json_array_extend(t->changes, t->notes);
-	json_object_set(a->answer, "changes", t->changes);
+	json_object_set(r->answer, "changes", t->changes);
 	if (t->saved)
 		return;
-	json_object_set_new(a->answer, "text",
+	json_object_set_new(r->answer, "text",
 			    json_sprintf("%s%s%s; the change is live, but a restart would forget "
 					 "it",
 					 text ? text : "", text ? "\n" : "", t->c->unsaved));
-	json_object_set_new(a->answer, "saved", json_false());
+	json_object_set_new(r->answer, "saved", json_false());
 }
 
 static void ended(struct sl_transaction *t)
 {
-	struct asked *a = t->context;
+	struct request *r = t->context;
 
 	if (!t->err)
-		complete(a, t);
-	a->ended = true;
-	a->err = t->err;
-	memcpy(a->error, t->error, sizeof(a->error));
-	if (a->running)
+		complete(r, t);
+	r->ended = true;
+	r->err = t->err;
+	memcpy(r->error, t->error, sizeof(r->error));
+	if (r->running)
 		return;
-	if (a->call)
-		sl_rpc_finish(a->call, a->err, a->err ? NULL : json_incref(a->answer), a->error);
-	else if (a->err)
+	if (r->call)
+		sl_rpc_finish(r->call, r->err, r->err ? NULL : json_incref(r->answer), r->error);
+	else if (r->err)
 		sl_log("%s: %s; nothing was changed", t->what,
-		       a->error[0] ? a->error : strerror(-a->err));
-	free_asked(a);
+		       r->error[0] ? r->error : strerror(-r->err));
+	free_request(r);
 }
 
 struct sl_transaction *sl_change_begin(struct sl_control *c, struct sl_rpc_call *call,
 				       const char *what, json_t **answer)
 {
-	struct asked *a = calloc(1, sizeof(*a));
+	struct request *r = calloc(1, sizeof(*r));
 	struct sl_transaction *t;
 	char who[SL_WHO_TEXT];
 
 	name_author(call, who);
-	t = a ? sl_transaction_begin(c, what, who) : NULL;
-	if (a)
-		a->answer = json_object();
-	if (!t || !a->answer) {
+	t = r ? sl_transaction_begin(c, what, who) : NULL;
+	if (r)
+		r->answer = json_object();
+	if (!t || !r->answer) {
 		sl_transaction_drop(t);
-		if (a)
-			free_asked(a);
+		if (r)
+			free_request(r);
 		return NULL;
 	}
-	a->call = call;
-	t->context = a;
+	r->call = call;
+	t->context = r;
 	t->ended = ended;
 	if (answer)
-		*answer = a->answer;
+		*answer = r->answer;
 	return t;
 }
 
 int sl_change_drop(struct sl_transaction *t, int err)
 {
-	free_asked(t->context);
+	free_request(t->context);
 	sl_transaction_drop(t);
 	return err;
 }
 
 int sl_change_run(struct sl_transaction *t, json_t **result, char error[SL_ERROR_MAX])
 {
-	struct asked *a = t->context;
+	struct request *r = t->context;
 	int err;
 
-	a->running = true;
+	r->running = true;
 	sl_transaction_run(t);
-	a->running = false;
-	if (!a->ended)
+	r->running = false;
+	if (!r->ended)
 		return SL_RPC_LATER;
-	err = a->err;
+	err = r->err;
 	if (err)
-		memcpy(error, a->error, SL_ERROR_MAX);
+		memcpy(error, r->error, SL_ERROR_MAX);
 	else if (result)
-		*result = json_incref(a->answer);
-	free_asked(a);
+		*result = json_incref(r->answer);
+	free_request(r);
 	return err;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A transaction that somebody asked for over the control socket: who that is, and the answer. */
+/* A transaction that a client of the control socket requested, with the client's identity and the
+ * answer. */
 #ifndef SL_CONTROL_COMMANDS_CHANGE_H
 #define SL_CONTROL_COMMANDS_CHANGE_H
 
@@ -7,19 +8,19 @@
 
 struct sl_rpc_call;
 
-/* Begins a transaction for this call; `call` is NULL where the daemon asks by itself (SIGHUP). The
- * members of *answer, an object that lives as long as the transaction, come first in the result.
- * NULL: no memory. */
+/* Begins a transaction for this call. `call` is NULL if the daemon itself begins it (SIGHUP).
+ * *answer is set to an object that lives as long as the transaction; its members come first in the
+ * result. Returns NULL if there is no memory. */
 struct sl_transaction *sl_change_begin(struct sl_control *c, struct sl_rpc_call *call,
 				       const char *what, json_t **answer);
 
-/* Gives it up. Returns err. */
+/* Drops the transaction. Returns err. */
 int sl_change_drop(struct sl_transaction *t, int err);
 
-/* Runs it. 0 with *result, -errno with a message in `error`, or SL_RPC_LATER: the answer goes to
- * the call when the publish has ended. The result says generation, workers and
- * workers_acknowledged, "changes" (sentences), and "saved": false with a "text" where that failed.
- */
+/* Runs the transaction. Returns 0 with *result, -errno with a message in `error`, or SL_RPC_LATER:
+ * then the call is answered when the publish has ended. The result has "generation", "workers",
+ * "workers_acknowledged" and "changes" (sentences). If saving failed it also has "saved": false,
+ * and a "text" that says why. */
 int sl_change_run(struct sl_transaction *t, json_t **result, char error[SL_ERROR_MAX]);
 
 #endif

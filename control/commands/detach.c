@@ -11,12 +11,12 @@ int sl_detach(struct sl_control *c, char error[SL_ERROR_MAX])
 	int err = sl_instance_check_unused(c, error);
 
 	if (!err)
-		sl_ports_release(c); /* a link lives as long as a descriptor does */
+		sl_ports_release(c); /* a link lives as long as any descriptor of it */
 	if (!err && !c->where.huge)
 		err = sl_xdp_detach_all(&c->where, error);
 	if (err)
 		return err;
-	c->detached = true; /* or what is off would be attached again */
+	c->detached = true; /* so that nothing is attached again */
 	sl_merging_restore(c->config.run_dir);
 	err = sl_store_remove(&c->where, error);
 	c->detached = !err;

@@ -28,7 +28,7 @@ __attribute__((format(printf, 2, 3))) static int refuse(char error[SL_ERROR_MAX]
 	return -EINVAL;
 }
 
-/* Which limit is meant, as far as params say. */
+/* Which limit the parameters describe; the flags say which fields they give. */
 
 struct which {
 	struct sl_live_limit l;
@@ -182,7 +182,7 @@ struct change {
 	struct sl_transaction *t;
 	json_t *answer;
 	const struct sl_model_service *service; /* as published */
-	struct sl_operator_service *words;
+	struct sl_operator_service *overrides;
 };
 
 static int begin(struct change *x, struct sl_control *c, struct sl_rpc_call *call, const char *what,
@@ -198,8 +198,8 @@ static int begin(struct change *x, struct sl_control *c, struct sl_rpc_call *cal
 		return -ENOMEM;
 	memcpy(x->t->service, x->service->conf.name, sizeof(x->t->service));
 	x->t->always = true;
-	x->words = sl_operators_get(x->t->operators, x->t->service);
-	return x->words ? 0 : sl_change_drop(x->t, -ENOMEM);
+	x->overrides = sl_operators_get(x->t->operators, x->t->service);
+	return x->overrides ? 0 : sl_change_drop(x->t, -ENOMEM);
 }
 
 /* set */
@@ -252,7 +252,8 @@ static int read_end(const json_t *params, struct sl_live_limit *l, char error[SL
 	return 0;
 }
 
-/* Left out, it stays what it is. A subject has its limit's. */
+/* Reads the action. If it is missing, an existing limit keeps its own. A subject has the action of
+ * its limit. */
 static int read_action(const json_t *params, const struct sl_model_service *s,
 		       struct sl_live_limit *l, char error[SL_ERROR_MAX])
 {
@@ -298,7 +299,7 @@ static int read_limit(const json_t *params, const struct sl_model_service *s,
 	return err;
 }
 
-/* As an override: what the file has is none. */
+/* Stores the limit as an override. A limit that is the same in the file needs none. */
 static int put(struct change *x, struct sl_live_limit *l, char error[SL_ERROR_MAX])
 {
 	const struct sl_config_service *conf = &x->service->conf;
@@ -310,11 +311,11 @@ static int put(struct change *x, struct sl_live_limit *l, char error[SL_ERROR_MA
 		l->file = conf->limit[i];
 	}
 	if (l->of_file && sl_limit_is_of_file(x->service, &l->limit))
-		sl_operator_limit_drop(x->words, l);
-	else if (sl_operator_limit_set(x->words, l) != 0)
+		sl_operator_limit_drop(x->overrides, l);
+	else if (sl_operator_limit_set(x->overrides, l) != 0)
 		return -ENOMEM;
 	return sl_effective_limits_fit(conf, sl_operators_find(x->t->c->operators, conf->name),
-				       x->words, error);
+				       x->overrides, error);
 }
 
 static void describe(const struct sl_live_limit *l, char text[SL_ERROR_MAX])
@@ -331,8 +332,9 @@ static void describe(const struct sl_live_limit *l, char text[SL_ERROR_MAX])
 			 sl_limit_rate_text(l->limit.unit, l->limit.rate, rate));
 }
 
-/* What was understood, in full. */
-static void understood(const struct sl_live_limit *l, const char *service, char text[SL_ERROR_MAX])
+/* Describes the limit as it was understood, in full. */
+static void describe_result(const struct sl_live_limit *l, const char *service,
+			    char text[SL_ERROR_MAX])
 {
 	char what[SL_ERROR_MAX], burst[SL_LIMIT_TEXT], until[64] = "";
 	time_t end = (time_t)l->until;
@@ -367,7 +369,7 @@ int sl_limit_set_command(void *context, struct sl_rpc_call *call, const json_t *
 		err = put(&x, &l, error);
 	if (err)
 		return sl_change_drop(x.t, err);
-	understood(&l, x.t->service, text);
+	describe_result(&l, x.t->service, text);
 	row = sl_live_limit_write(&l);
 	json_object_set_new(row, "burst", json_integer((json_int_t)sl_limit_burst(&l.limit)));
 	json_object_del(row, "file");
@@ -393,30 +395,32 @@ static bool fits(const struct which *w, const struct sl_live_limit *l)
 	       (!w->prefix6 || w->l.limit.prefix6 == l->limit.prefix6);
 }
 
-/* All that can be cleared of a service: its limits that have a rate, and the subjects' own. */
+/* Collects all limits of a service that can be cleared: its limits that have a rate, and subjects'
+ * own rates. */
 static size_t gather(const struct change *x, struct sl_live_limit **all)
 {
-	const struct sl_operator_service *words = x->words;
+	const struct sl_operator_service *overrides = x->overrides;
 	const struct sl_model_service *s = x->service;
 	size_t n = 0;
 
-	*all = calloc(s->n_limits + words->n_limits + 1, sizeof(**all));
+	*all = calloc(s->n_limits + overrides->n_limits + 1, sizeof(**all));
 	for (uint32_t i = 0; *all && i < s->n_limits; i++)
 		if (s->limit[i].conf.rate)
 			(*all)[n++].limit = s->limit[i].conf;
-	for (size_t i = 0; *all && i < words->n_limits; i++) {
-		const struct sl_live_limit *l = &words->limit[i];
+	for (size_t i = 0; *all && i < overrides->n_limits; i++) {
+		const struct sl_live_limit *l = &overrides->limit[i];
 
-		/* One that is left out can be cleared too. */
+		/* A live limit that can't take effect can be cleared too. */
 		if (l->exception || (!l->removed && !find_same(s, &l->limit)))
 			(*all)[n++] = *l;
 	}
 	return n;
 }
 
-/* "…: per client: 2 Mbit/s; client 198.51.100.7/32 (both): 1 Mbit/s" */
-static int ask_which(const struct change *x, const struct sl_live_limit *all, size_t n,
-		     const char *what, int err, char error[SL_ERROR_MAX])
+/* Formats an error that lists limits: "…: per client: 2 Mbit/s; client 198.51.100.7/32 (both): 1
+ * Mbit/s". Returns err. */
+static int list_candidates(const struct change *x, const struct sl_live_limit *all, size_t n,
+			   const char *what, int err, char error[SL_ERROR_MAX])
 {
 	char one[SL_ERROR_MAX];
 	size_t used =
@@ -430,7 +434,7 @@ static int ask_which(const struct change *x, const struct sl_live_limit *all, si
 	return err;
 }
 
-/* The one that is meant, at *l. */
+/* Finds the one limit that fits, and copies it to *l. Returns 0 or -errno with a message. */
 static int pick(const struct change *x, const struct which *w, struct sl_live_limit *l,
 		char error[SL_ERROR_MAX])
 {
@@ -447,13 +451,13 @@ static int pick(const struct change *x, const struct which *w, struct sl_live_li
 		all[found++] = all[i];
 	}
 	if (!n)
-		err = ask_which(x, all, 0, "no limits", -ENOENT, error);
+		err = list_candidates(x, all, 0, "no limits", -ENOENT, error);
 	else if (!found)
-		err = ask_which(x, all, n, "no such limit, but these", -ENOENT, error);
+		err = list_candidates(x, all, n, "no such limit, but these", -ENOENT, error);
 	else if (found > 1)
-		err = ask_which(x, all, found,
-				"several such limits, name unit, direction or prefix too", -EINVAL,
-				error);
+		err = list_candidates(x, all, found,
+				      "several such limits, name unit, direction or prefix too",
+				      -EINVAL, error);
 	free(all);
 	return err;
 }
@@ -481,10 +485,10 @@ int sl_limit_clear_command(void *context, struct sl_rpc_call *call, const json_t
 		return sl_change_drop(x.t, err);
 	conf = &x.service->conf;
 	describe(&l, what);
-	sl_operator_limit_drop(x.words, &l);
+	sl_operator_limit_drop(x.overrides, &l);
 	for (size_t i = 0; i < conf->n_limits && !l.exception; i++)
 		l.removed |= sl_limit_same(&conf->limit[i], &l.limit);
-	if (l.removed && sl_operator_limit_set(x.words, &l) != 0)
+	if (l.removed && sl_operator_limit_set(x.overrides, &l) != 0)
 		return sl_change_drop(x.t, -ENOMEM);
 	json_object_set_new(x.answer, "text",
 			    json_sprintf("service %s: limit %.256s, cleared", conf->name, what));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* limit.list and its like. A change edits the layer of operators in a transaction
- * (transaction.h); the service's limits follow from that and the file (desired/effective.h). */
+/* The commands limit.list, limit.set and so on. A change edits the operators' layer in a
+ * transaction (transaction/transaction.h). The service's limits follow from that layer and the file
+ * (desired/effective.h). */
 #ifndef SL_CONTROL_COMMANDS_LIMIT_H
 #define SL_CONTROL_COMMANDS_LIMIT_H
 

@@ -1,25 +1,27 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What commands read of their parameters, with messages that begin with the member's name. */
+/* Reads the parameters of commands. Messages begin with the member's name. */
 #ifndef SL_CONTROL_COMMANDS_PARAMS_H
 #define SL_CONTROL_COMMANDS_PARAMS_H
 
 #include "../daemon.h"
 
-/* NULL with a message: missing, or not a string. */
+/* Returns a string; NULL with a message if it is missing or not a string. */
 const char *sl_param_text(const json_t *params, const char *key, char error[SL_ERROR_MAX]);
 
-/* -EINVAL where there is a member that isn't among `keys`, which NULL ends. */
+/* Returns -EINVAL with a message if there is a member that isn't among `keys`, a list that ends
+ * with NULL; else 0. */
 int sl_params_known(const json_t *params, const char *const *keys, char error[SL_ERROR_MAX]);
 
-/* For methods that may be asked of one service alone, and know no other parameter: its index in
- * c->model in *at, -1 where none is named. 0 or -errno. */
+/* Reads "service", for methods that have it as their only parameter and don't require it. *at is
+ * its index in c->model, or -1 if it is missing. Returns 0, or -errno with a message. */
 int sl_param_any_service(const struct sl_control *c, const json_t *params, int *at,
 			 char error[SL_ERROR_MAX]);
 
-/* True or false, in *value, which stays where it is missing; -EINVAL with a message otherwise. */
+/* Reads true or false. *value stays as it is if the member is missing. Returns 0, or -EINVAL with a
+ * message. */
 int sl_param_bool(const json_t *params, const char *key, bool *value, char error[SL_ERROR_MAX]);
 
-/* The index in c->model of the service that "service" names, or -errno. */
+/* Returns the index in c->model of the service that "service" names, or -errno with a message. */
 int sl_param_service(const struct sl_control *c, const json_t *params, char error[SL_ERROR_MAX]);
 
 #endif

@@ -12,7 +12,7 @@
 #include "../model/shared_endpoints.h"
 #include "change.h"
 
-/* What is fixed while the instance lives. */
+/* Checks the fields that can't change while the instance lives. */
 static int check_same_instance(const struct sl_config *old, const struct sl_config *new,
 			       char error[SL_ERROR_MAX])
 {
@@ -41,7 +41,7 @@ static int check_same_instance(const struct sl_config *old, const struct sl_conf
 	return -EINVAL;
 }
 
-/* What is read when a process starts, and never again. */
+/* Notes changed fields that are read only when a process starts. */
 static void note_later(const struct sl_config *old, const struct sl_config *new, json_t *list)
 {
 	const struct sl_config_dataplane *a = &old->dataplane, *b = &new->dataplane;
@@ -90,7 +90,7 @@ static bool same_direct_from(const struct sl_config *a, const struct sl_config *
 	       memcmp(a->direct_from, b->direct_from, sizeof(a->direct_from)) == 0;
 }
 
-/* What the change made shared, or made wait. */
+/* Notes backends that are shared, or wait, since the change. */
 static void note_shared(const struct sl_control *c, const json_t *before, json_t *changes)
 {
 	json_t *now = json_array(), *text;
@@ -125,17 +125,17 @@ static bool same_native_vlans(const struct sl_config_dataplane *a,
 	return true;
 }
 
-/* What a reload holds until it has ended. */
+/* The state of a reload until it has ended. */
 struct reload {
 	struct sl_transaction *t;
 	struct sl_config file; /* the one that isn't in force */
 	json_t *later;	       /* sentences about what takes effect later */
-	json_t *shared;	       /* about backends that were shared before */
+	json_t *shared;	       /* sentences about backends that were shared before */
 	json_t *answer;
 };
 
-/* The new file is in force while its generation is on its way; where that fails they change places
- * again. */
+/* Exchanges the two configurations. The new one is in force while its generation is being
+ * published. If that fails, another exchange restores the old one. */
 static void exchange(struct reload *r)
 {
 	struct sl_control *c = r->t->c;
@@ -146,18 +146,18 @@ static void exchange(struct reload *r)
 	sl_net_configured(c->net); /* its mirror reads c->config */
 }
 
-/* What is fixed while the process runs stays what it is. */
+/* Keeps the old values of fields that can't change while the process runs. */
 static void keep_fixed(const struct sl_config *old, struct sl_config *new)
 {
-	struct sl_config_dataplane wanted = new->dataplane;
+	struct sl_config_dataplane desired = new->dataplane;
 
 	new->dataplane = old->dataplane;
-	new->dataplane.engine = wanted.engine;
+	new->dataplane.engine = desired.engine;
 	for (size_t i = 0; i < old->dataplane.n_ports; i++) {
-		memcpy(new->dataplane.port[i].macs, wanted.port[i].macs,
-		       sizeof(wanted.port[i].macs));
-		new->dataplane.port[i].n_macs = wanted.port[i].n_macs;
-		new->dataplane.port[i].native_vlan = wanted.port[i].native_vlan;
+		memcpy(new->dataplane.port[i].macs, desired.port[i].macs,
+		       sizeof(desired.port[i].macs));
+		new->dataplane.port[i].n_macs = desired.port[i].n_macs;
+		new->dataplane.port[i].native_vlan = desired.port[i].native_vlan;
 	}
 	memcpy(new->run_dir, old->run_dir, sizeof(new->run_dir));
 	memcpy(new->state_dir, old->state_dir, sizeof(new->state_dir));
@@ -196,7 +196,8 @@ static void settle(struct sl_transaction *t)
 
 	if (t->err) {
 		exchange(r);
-		t->c->follows = true; /* what the network said meanwhile was heard by nobody */
+		/* Catch up on changes of the network that were ignored meanwhile. */
+		t->c->follows = true;
 		if (t->c->published)
 			t->c->published(t->c);
 		return;
@@ -209,7 +210,8 @@ static void settle(struct sl_transaction *t)
 	json_object_set_new(r->answer, "live", live);
 }
 
-/* The new file, as far as it can take the place of the old one. */
+/* Reads the new file, and prepares it to replace the old one. Returns 0, or -errno with a
+ * message. */
 static int read_new(struct reload *r, char error[SL_ERROR_MAX])
 {
 	const struct sl_config *old = &r->t->c->config;

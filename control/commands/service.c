@@ -31,22 +31,23 @@ static const struct sl_config_service *in_file(const struct sl_control *c, const
 	return NULL;
 }
 
-/* A transaction about the service of this name, with the words about it in *words. */
+/* Begins a transaction that changes this service. *overrides is set to the operators' record of it.
+ */
 static int begin(struct sl_control *c, struct sl_rpc_call *call, const char *what, const char *name,
-		 struct sl_transaction **t, struct sl_operator_service **words)
+		 struct sl_transaction **t, struct sl_operator_service **overrides)
 {
 	*t = sl_change_begin(c, call, what, NULL);
-	*words = *t ? sl_operators_get((*t)->operators, name) : NULL;
+	*overrides = *t ? sl_operators_get((*t)->operators, name) : NULL;
 	if (!*t)
 		return -ENOMEM;
-	if (!*words)
+	if (!*overrides)
 		return sl_change_drop(*t, -ENOMEM);
 	snprintf((*t)->service, sizeof((*t)->service), "%s", name);
 	(*t)->always = true;
 	return 0;
 }
 
-/* Whether what is wanted now is a service, and fits beside the others. Messages name the field. */
+/* Checks that the service is valid now and can exist beside the others. Messages name the field. */
 static int check(const struct sl_transaction *t, char error[SL_ERROR_MAX])
 {
 	struct sl_layers layers = sl_layers_of(t->c);
@@ -72,12 +73,13 @@ static int check_known(const json_t *fields, char error[SL_ERROR_MAX])
 
 /* add */
 
-static int word_added(struct sl_operator_service *words, const char *name, const json_t *fields)
+static int set_added(struct sl_operator_service *overrides, const char *name, const json_t *fields)
 {
-	words->added = true;
-	json_decref(words->fields);
-	words->fields = fields ? json_deep_copy(fields) : json_object();
-	if (!words->fields || json_object_set_new(words->fields, "name", json_string(name)) != 0)
+	overrides->added = true;
+	json_decref(overrides->fields);
+	overrides->fields = fields ? json_deep_copy(fields) : json_object();
+	if (!overrides->fields ||
+	    json_object_set_new(overrides->fields, "name", json_string(name)) != 0)
 		return -ENOMEM;
 	return 0;
 }
@@ -111,7 +113,7 @@ static int read_new(const struct sl_control *c, const json_t *params, const char
 int sl_service_add_command(void *context, struct sl_rpc_call *call, const json_t *params,
 			   json_t **result, char error[SL_ERROR_MAX])
 {
-	struct sl_operator_service *words;
+	struct sl_operator_service *overrides;
 	struct sl_control *c = context;
 	struct sl_transaction *t;
 	const json_t *fields;
@@ -125,13 +127,13 @@ int sl_service_add_command(void *context, struct sl_rpc_call *call, const json_t
 			"change it by `service set`",
 			name);
 	if (!err)
-		err = begin(c, call, "service.add", name, &t, &words);
+		err = begin(c, call, "service.add", name, &t, &overrides);
 	if (err)
 		return err;
 	if (in_file(c, name))
-		words->removed = false;
+		overrides->removed = false;
 	else
-		err = word_added(words, name, fields);
+		err = set_added(overrides, name, fields);
 	if (!err)
 		err = check(t, error);
 	return err ? sl_change_drop(t, err) : sl_change_run(t, result, error);
@@ -141,16 +143,16 @@ int sl_service_add_command(void *context, struct sl_rpc_call *call, const json_t
 
 static bool is_added(const struct sl_control *c, const char *name)
 {
-	const struct sl_operator_service *words = sl_operators_find(c->operators, name);
+	const struct sl_operator_service *overrides = sl_operators_find(c->operators, name);
 
-	return words && words->added;
+	return overrides && overrides->added;
 }
 
 int sl_service_remove_command(void *context, struct sl_rpc_call *call, const json_t *params,
 			      json_t **result, char error[SL_ERROR_MAX])
 {
 	static const char *const keys[] = { "service", NULL };
-	struct sl_operator_service *words;
+	struct sl_operator_service *overrides;
 	struct sl_control *c = context;
 	struct sl_transaction *t;
 	const char *name;
@@ -158,25 +160,26 @@ int sl_service_remove_command(void *context, struct sl_rpc_call *call, const jso
 
 	at = err ? err : sl_param_service(c, params, error);
 	name = json_string_value(json_object_get(params, "service"));
-	/* One that was added live and is left out can be removed too. */
+	/* A service that was added live and is left out, since it is invalid, can be removed
+	 * too. */
 	if (at < 0 && (err || !name || !is_added(c, name)))
 		return at;
-	err = begin(c, call, "service.remove", name, &t, &words);
+	err = begin(c, call, "service.remove", name, &t, &overrides);
 	if (err)
 		return err;
-	/* What was said of it goes too: who takes it back takes back what the file says. */
-	json_decref(words->fields);
-	json_decref(words->file);
-	words->fields = words->file = NULL;
-	words->n_backends = words->n_limits = 0;
-	words->added = false;
-	words->removed = in_file(c, name) != NULL;
+	/* Drop all overrides of the service: if it is added again, it is as the file has it. */
+	json_decref(overrides->fields);
+	json_decref(overrides->file);
+	overrides->fields = overrides->file = NULL;
+	overrides->n_backends = overrides->n_limits = 0;
+	overrides->added = false;
+	overrides->removed = in_file(c, name) != NULL;
 	return sl_change_run(t, result, error);
 }
 
 /* set */
 
-static const char *const told_apart_by[] = { "name", "vip", "protocol", "port" };
+static const char *const identity[] = { "name", "vip", "protocol", "port" };
 
 static int check_settable(const json_t *fields, char error[SL_ERROR_MAX])
 {
@@ -186,12 +189,12 @@ static int check_settable(const json_t *fields, char error[SL_ERROR_MAX])
 		return err;
 	if (!json_object_size(fields))
 		return refuse(error, -EINVAL, "fields: missing; give at least one FIELD=VALUE");
-	for (size_t i = 0; i < sizeof(told_apart_by) / sizeof(told_apart_by[0]); i++)
-		if (json_object_get(fields, told_apart_by[i]))
+	for (size_t i = 0; i < sizeof(identity) / sizeof(identity[0]); i++)
+		if (json_object_get(fields, identity[i]))
 			return refuse(error, -EINVAL,
 				      "%s: is what tells a service from others; add another "
 				      "service and remove this one",
-				      told_apart_by[i]);
+				      identity[i]);
 	if (json_object_get(fields, "backends"))
 		return refuse(error, -EINVAL,
 			      "backends: are changed by `backend add` and its like");
@@ -201,34 +204,34 @@ static int check_settable(const json_t *fields, char error[SL_ERROR_MAX])
 	return 0;
 }
 
-static int set_field(struct sl_operator_service *words, const struct sl_config_service *file,
+static int set_field(struct sl_operator_service *overrides, const struct sl_config_service *file,
 		     const char *key, json_t *value, json_t *changes)
 {
-	json_t *was = json_incref(json_object_get(words->fields, key));
+	json_t *was = json_incref(json_object_get(overrides->fields, key));
 	json_t *in_file = file ? sl_fields_in_file(file, key) : json_null();
 	char *from, *to;
 
-	if (!words->fields)
-		words->fields = json_object();
-	if (file && !words->file)
-		words->file = json_object();
+	if (!overrides->fields)
+		overrides->fields = json_object();
+	if (file && !overrides->file)
+		overrides->file = json_object();
 	if (json_is_null(value) || (file && json_equal(value, in_file))) {
-		json_object_del(words->fields, key);
-		json_object_del(words->file, key);
+		json_object_del(overrides->fields, key);
+		json_object_del(overrides->file, key);
 	} else {
-		json_object_set(words->fields, key, value);
+		json_object_set(overrides->fields, key, value);
 		if (file)
-			json_object_set(words->file, key, in_file);
+			json_object_set(overrides->file, key, in_file);
 	}
 	from = json_dumps(was ? was : in_file, JSON_ENCODE_ANY | JSON_COMPACT);
 	to = json_dumps(json_is_null(value) ? in_file : value, JSON_ENCODE_ANY | JSON_COMPACT);
-	sl_note(changes, "service %s: %s: %.160s -> %.160s", words->name, key, from ? from : "?",
-		to ? to : "?");
+	sl_note(changes, "service %s: %s: %.160s -> %.160s", overrides->name, key,
+		from ? from : "?", to ? to : "?");
 	free(from);
 	free(to);
 	json_decref(was);
 	json_decref(in_file);
-	return words->fields && (!file || words->file) ? 0 : -ENOMEM;
+	return overrides->fields && (!file || overrides->file) ? 0 : -ENOMEM;
 }
 
 int sl_service_set_command(void *context, struct sl_rpc_call *call, const json_t *params,
@@ -236,7 +239,7 @@ int sl_service_set_command(void *context, struct sl_rpc_call *call, const json_t
 {
 	static const char *const keys[] = { "service", "fields", NULL };
 	json_t *fields = json_object_get(params, "fields"), *value;
-	struct sl_operator_service *words;
+	struct sl_operator_service *overrides;
 	struct sl_control *c = context;
 	struct sl_transaction *t;
 	const char *name, *key;
@@ -250,12 +253,12 @@ int sl_service_set_command(void *context, struct sl_rpc_call *call, const json_t
 	name = c->model->service[at]->conf.name;
 	err = check_settable(fields, error);
 	if (!err)
-		err = begin(c, call, "service.set", name, &t, &words);
+		err = begin(c, call, "service.set", name, &t, &overrides);
 	if (err)
 		return err;
 	json_object_foreach (fields, key, value) {
 		if (!err)
-			err = set_field(words, in_file(c, name), key, value, t->changes);
+			err = set_field(overrides, in_file(c, name), key, value, t->changes);
 	}
 	if (!err)
 		err = check(t, error);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* service.add and its like: services that come, go and change live, by words of the operators about
- * them (desired/operators.h) in a transaction (transaction.h). What a service may say is what the
- * file may: docs/configuration.md, "services". */
+/* The commands service.add, service.remove and service.set. They change services by overrides of
+ * the operators (desired/operators.h), in a transaction (transaction/transaction.h). A service has
+ * the same fields as in the file: docs/configuration.md, "services". */
 #ifndef SL_CONTROL_COMMANDS_SERVICE_H
 #define SL_CONTROL_COMMANDS_SERVICE_H
 

@@ -25,7 +25,7 @@ static int reload(void *context, struct sl_rpc_call *call, const json_t *params,
 	return err ? err : sl_reload(context, call, "reload", result, error);
 }
 
-/* Reading: no call waits. */
+/* Methods that only read. They return at once, so `call` isn't used. */
 
 static int status(void *context, struct sl_rpc_call *call, const json_t *params, json_t **result,
 		  char error[SL_ERROR_MAX])
@@ -143,7 +143,7 @@ static int export(void *context, struct sl_rpc_call *call, const json_t *params,
 	return 0;
 }
 
-/* Answers first, then ends: nothing is left to serve. */
+/* Answers, then ends the daemon, since nothing is left to serve. */
 static int detach(void *context, struct sl_rpc_call *call, const json_t *params, json_t **result,
 		  char error[SL_ERROR_MAX])
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the control socket can be asked: one array of methods. A change is made on a clone of the
- * model and published before it is answered, so a command either holds everywhere or has not
- * happened. docs/control-socket.md lists parameters and results. */
+/* The methods of the control socket, in one array. A change is made on a clone of the model and
+ * published before it is answered, so it either takes effect everywhere or not at all.
+ * docs/control-socket.md lists parameters and results. */
 #ifndef SL_CONTROL_COMMANDS_TABLE_H
 #define SL_CONTROL_COMMANDS_TABLE_H
 
