@@ -1,23 +1,25 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* One connection: lines in, answers out, and the bounds that keep it from harming the others.
+/* One connection: it reads lines and writes answers, within bounds that keep it from harming
+ * others.
  *
- * Every event ends in serve(), which answers up to LINES_A_TURN requests and then is in one of six
- * states:
+ * Every event ends in client_serve(), which answers up to LINES_A_TURN requests. After that the
+ * connection is in one of six states:
  *
- *     reading   for the rest of a line (`late` runs if a part is here) or for anything at all
- *     pending   the answer to a call is due: finishing the call sets the timer `again`
- *     waiting   the next request is a change that can't be called yet: in line with other clients
- *     again     more lines are here, but it is the others' turn: the timer `again` brings it back
- *     full      too many answers lie unread: nothing is read until half of them are gone
- *     leaving   closed when its answers are out; nothing more is read
+ *     reading   for the rest of a line (the timer `late` runs) or for a new one
+ *     pending   the answer to a call is due: when the call is finished, the timer `again` is set
+ *     waiting   the next request is a change that can't be called yet: it queues with other clients
+ *     again     more lines are here, but other connections come first: the timer `again` continues
+ *     full      too many answers are unread: nothing is read until half of them are gone
+ *     leaving   it is closed when its answers are sent; nothing more is read
  *
- * A line stays in the input until it is answered, so no later one is begun before. A client that is
- * pending or waiting isn't hurried, and that it sends no more doesn't end it: its request is whole.
+ * A line stays in the input until it is answered, so no later one begins before. A client that is
+ * pending or waiting has no time limit. If it shuts down its sending side, the connection stays
+ * open, since its request is complete.
  *
- * Memory is bounded by the input's watermark (one request), and by limits.unread_bytes and one
- * answer for the output, and again for a batch that is being answered. Time is bounded by
- * limits.patience_ms, counted from the first byte of an unfinished request (so that dripping
- * doesn't help) and from the last byte that the client read.
+ * Memory is bounded: for the input by the watermark (one request), for the output by
+ * limits.unread_bytes and one answer, and the same again for a batch that is being answered. Time
+ * is bounded by limits.patience_ms. It counts from the first byte of an unfinished request (so that
+ * sending byte by byte doesn't help), and from the last byte that the client read.
  */
 #include "connection.h"
 
@@ -76,7 +78,7 @@ static void client_close(struct sl_rpc_client *client)
 	free(client);
 }
 
-/* Closes the client, now or when it has read what is due to it. */
+/* Closes the client: now, or when it has read all answers. */
 static void client_leave(struct sl_rpc_client *client)
 {
 	client->leaving = true;
@@ -95,7 +97,7 @@ static void client_refuse(struct sl_rpc_client *client, const char *message)
 		client_leave(client);
 }
 
-/* Length of the next line without its newline, or -1. */
+/* Returns the length of the next line without its newline, or -1 if there is no whole line. */
 static ssize_t line_length(struct sl_rpc_client *client)
 {
 	struct evbuffer *input = bufferevent_get_input(client->stream);
@@ -114,14 +116,14 @@ static bool is_busy(const struct sl_rpc_clients *clients)
 	return clients->busy && clients->busy(clients->scope.context);
 }
 
-/* Whether the client's next request may be called, a change. */
+/* Whether the client's next request, a change, may be called now. */
 static bool may_change(void *data)
 {
 	struct sl_rpc_client *client = data;
 	struct sl_rpc_clients *clients = client->clients;
 	bool first = clients->resuming || TAILQ_EMPTY(&clients->waiting);
 
-	clients->resuming = false; /* for one change */
+	clients->resuming = false; /* the privilege is for one change */
 	return first && !is_busy(clients);
 }
 
@@ -132,7 +134,8 @@ static void client_wait_turn(struct sl_rpc_client *client)
 	sl_rpc_clients_resume(client->clients);
 }
 
-/* Goes on with the line at the head of the input: as sl_rpc_line_answer(). */
+/* Answers the line at the head of the input, or continues with it. Returns as
+ * sl_rpc_line_answer(). */
 static int answer_line(struct sl_rpc_client *client)
 {
 	struct evbuffer *input = bufferevent_get_input(client->stream);
@@ -149,7 +152,7 @@ static int answer_line(struct sl_rpc_client *client)
 	return bufferevent_write_buffer(client->stream, client->line.answer) ? -ENOMEM : 0;
 }
 
-/* No whole line is here. */
+/* Called when there is no whole line. */
 static void client_wait(struct sl_rpc_client *client)
 {
 	size_t length = evbuffer_get_length(bufferevent_get_input(client->stream));
@@ -175,8 +178,8 @@ static void client_fill(struct sl_rpc_client *client)
 	event_del(client->again);
 }
 
-/* The client is pending or waiting. It is still read from, to know when it is gone, until the input
- * is full: libevent calls on_read() again and again while it is. */
+/* Called while the client is pending or waiting. It is still read from, to notice when it is gone,
+ * but only until the input is full: libevent calls on_read() again and again while it is. */
 static void client_hold(struct sl_rpc_client *client)
 {
 	struct evbuffer *input = bufferevent_get_input(client->stream);
@@ -227,7 +230,7 @@ static void on_read(struct bufferevent *stream, void *data)
 	client_serve(data);
 }
 
-/* The output went below half of what may lie unread. */
+/* Called when the output has fallen below half of limits.unread_bytes. */
 static void on_written(struct bufferevent *stream, void *data)
 {
 	struct sl_rpc_client *client = data;
@@ -261,7 +264,7 @@ static void on_again(int fd, short what, void *data)
 	client_serve(data);
 }
 
-/* The call that the client's line was pending for is finished. */
+/* Called when the call that the line waited for is finished. */
 static void on_ready(void *data)
 {
 	struct sl_rpc_client *client = data;
@@ -341,7 +344,7 @@ fail:
 	return rc;
 }
 
-/* Says why without a connection's state: there is no room for one. */
+/* Refuses a connection, with a message. It gets no state, since there are too many. */
 static void turn_away(const struct sl_rpc_clients *clients, int fd)
 {
 	struct evbuffer *answer = evbuffer_new();
@@ -365,7 +368,7 @@ void sl_rpc_clients_add(struct sl_rpc_clients *clients, int fd)
 		close(fd);
 }
 
-/* Serves one of those that wait; the others' turn comes after the events that are due. */
+/* Serves one client that waits. The next one's turn comes after other events that are due. */
 static void on_resume(int fd, short what, void *data)
 {
 	struct sl_rpc_clients *clients = data;

@@ -14,9 +14,9 @@ struct sl_rpc_clients {
 	struct sl_rpc_scope scope;
 	LIST_HEAD(, sl_rpc_client) list;
 	size_t count;
-	/* the clients whose next request is a change that can't be called yet, in order */
+	/* The clients whose next request is a change that can't be called yet, in order. */
 	TAILQ_HEAD(, sl_rpc_client) waiting;
-	struct event *resume; /* calls the change of the first of them */
+	struct event *resume; /* serves the first of them */
 	bool resuming;	      /* the client being served was the first of them */
 	bool (*busy)(void *context);
 };
@@ -25,10 +25,11 @@ int sl_rpc_clients_open(struct sl_rpc_clients *clients, struct event_base *base,
 			const struct sl_rpc_scope *scope);
 void sl_rpc_clients_close(struct sl_rpc_clients *clients);
 
-/* Takes fd, non-blocking; who can't be served is told so and closed. */
+/* Takes ownership of fd, which is non-blocking. A client that can't be served gets an error and is
+ * closed. */
 void sl_rpc_clients_add(struct sl_rpc_clients *clients, int fd);
 
-/* Calls the changes that wait, from the event loop, unless busy() still says no. */
+/* Calls changes that wait, from the event loop, unless busy() is still true. */
 void sl_rpc_clients_resume(struct sl_rpc_clients *clients);
 
 #endif

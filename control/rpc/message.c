@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* One line from a client, and its answer.
+/* Answers one line from a client.
  *
- * A line is a request, a notification (no id, no answer whatever happens) or a batch of them. It is
- * parsed strictly: NUL, invalid UTF-8, duplicate keys, nesting beyond jansson's 2,048 levels and
- * numbers beyond its range are all "not JSON". The order of checks is that of the specification:
- * parse, request, method, params.
+ * A line is a request, a notification (no id, and never an answer) or a batch of them. It is parsed
+ * strictly: NUL, invalid UTF-8, duplicate keys, nesting beyond jansson's 2,048 levels and numbers
+ * beyond its range are all "not JSON". The order of checks is the specification's: parse, request,
+ * method, params.
  *
- * The answers to a batch are written out one by one, so that it costs the memory of its text and
- * not of its trees; beyond limits.unread_bytes of text the rest of the batch isn't called.
+ * The answers to a batch are written out one by one, so that they cost the memory of their text and
+ * not of their trees. Once there are more than limits.unread_bytes of text, the rest of the batch
+ * isn't called.
  *
- * A line stops where a call's answer is due, or where a change may not be called yet, and goes on
- * with its next request. What is kept meanwhile is text alone: the line is parsed again, because
- * its tree can take a hundred times its length, for each of the clients that wait.
+ * Work on a line stops where a call's answer is due, or where a change may not be called yet, and
+ * later continues with the next request. Only the text is kept meanwhile, and the line is parsed
+ * again: a tree can take a hundred times the text's length, for each of the clients that wait.
  */
 #include "message.h"
 
@@ -34,7 +35,7 @@ static int write_piece(const char *piece, size_t size, void *buffer)
 	return evbuffer_add(buffer, piece, size);
 }
 
-/* Takes the reference. */
+/* Writes JSON to answer. Takes the reference. */
 static int write_json(json_t *json, struct evbuffer *answer)
 {
 	int rc = json ? json_dump_callback(json, write_piece, answer,
@@ -45,7 +46,8 @@ static int write_json(json_t *json, struct evbuffer *answer)
 	return rc ? -ENOMEM : 0;
 }
 
-/* Messages quote what users sent and are cut to fit, in the middle of a character if need be. */
+/* Converts a message to JSON. Messages quote what users sent and are cut to fit, possibly in the
+ * middle of a character. */
 static json_t *message_text(const char *message)
 {
 	char plain[SL_ERROR_MAX];
@@ -61,7 +63,8 @@ static json_t *message_text(const char *message)
 	return json_string(plain);
 }
 
-/* id is borrowed, NULL where it isn't known; data is taken, NULL for none. */
+/* Makes an error's answer. id is borrowed, and NULL if it isn't known. Takes data, which is NULL
+ * for none. */
 static json_t *error_answer(json_t *id, enum sl_rpc_code code, const char *message, json_t *data)
 {
 	return json_pack("{s:s, s:{s:i, s:o, s:o*}, s:O}", "jsonrpc", "2.0", "error", "code",
@@ -90,7 +93,7 @@ static const struct sl_rpc_method *find_method(const struct sl_rpc_scope *scope,
 	return NULL;
 }
 
-/* Takes the answer; NULL stands for one that there was no memory for. */
+/* Appends an answer. Takes it; NULL says that there was no memory for it. */
 static int add_answer(struct sl_rpc_line *line, json_t *answer)
 {
 	const char *before = evbuffer_get_length(line->answer) > 0 ? "," : "[";
@@ -101,7 +104,7 @@ static int add_answer(struct sl_rpc_line *line, json_t *answer)
 	return write_json(answer, line->answer) ?: rc;
 }
 
-/* What a method said; takes result. id is NULL for a notification. */
+/* Appends the outcome of a method. Takes result. id is NULL for a notification. */
 static int add_outcome(struct sl_rpc_line *line, json_t *id, int rc, json_t *result,
 		       const char *error)
 {
@@ -134,7 +137,7 @@ static int call_method(struct sl_rpc_line *line, const struct sl_rpc_method *met
 	*call = (struct sl_rpc_call){ line, method, line->peer, json_incref(id) };
 	line->call = call;
 	rc = method->call(line->scope->context, call, params, &result, error);
-	if (!line->call) { /* finished already */
+	if (!line->call) { /* sl_rpc_finish() was called already */
 		json_decref(result);
 		return line->error;
 	}
@@ -177,7 +180,7 @@ static bool is_id(const json_t *id)
 	return json_is_string(id) || json_is_number(id) || json_is_null(id);
 }
 
-/* What is wrong with the form of a request; NULL: nothing. */
+/* Returns what is wrong with the form of a request; NULL if nothing is. */
 static const char *request_fault(const json_t *request)
 {
 	const json_t *id = json_object_get(request, "id");
@@ -197,14 +200,15 @@ static const char *request_fault(const json_t *request)
 	return NULL;
 }
 
-/* An error of the protocol; a notification has no answer even so. */
+/* Answers with an error of the protocol. A notification isn't answered even then. */
 static int refuse_call(struct sl_rpc_line *line, json_t *id, enum sl_rpc_code code,
 		       const char *message)
 {
 	return id ? add_answer(line, error_answer(id, code, message, NULL)) : 0;
 }
 
-/* 0: answered, or no answer is due. */
+/* Calls one request. Returns 0 if it is answered or no answer is due, or as
+ * sl_rpc_line_answer(). */
 static int answer_request(struct sl_rpc_line *line, const json_t *request)
 {
 	json_t *id = json_object_get(request, "id");
@@ -231,7 +235,7 @@ static int answer_request(struct sl_rpc_line *line, const json_t *request)
 	return call_method(line, method, params, id);
 }
 
-/* One request of a batch that has answered too much already. */
+/* Refuses one request of a batch whose answers are too long already. */
 static int skip_request(struct sl_rpc_line *line, const json_t *request)
 {
 	json_t *id = json_object_get(request, "id");
@@ -277,8 +281,8 @@ static int add_refusal(struct sl_rpc_line *line, enum sl_rpc_code code, const ch
 	return add_answer(line, error_answer(NULL, code, message, NULL));
 }
 
-/* jansson says what it expected, then quotes the text: the client has that, and we don't trust it
- * in our logs. */
+/* Refuses a line that isn't JSON. jansson's message says what it expected, and then quotes the
+ * text. The quote is cut off: the client has the text, and it isn't trusted in the log. */
 static int refuse_text(struct sl_rpc_line *line, json_error_t *fault)
 {
 	char message[SL_ERROR_MAX];

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The socket file and who listens on it.
+/* The socket file, and the listener.
  *
- * The file comes into being under a name of its own, gets its mode before anybody could connect
- * (nobody can before listen), and takes its place by rename: at no time does PATH refuse a client
- * that it would accept a moment later, or accept one that its mode forbids. Whether the file that
- * lies there is dead is asked by connecting to it.
+ * The file is created under another name, gets its mode before anybody can connect (which is
+ * impossible before listen), and is renamed into place. So PATH never refuses a client that it
+ * would accept a moment later, and never accepts one that its mode forbids. To find out whether an
+ * existing file is dead, a connection to it is tried.
  *
- * Connections: connection.c.
+ * connection.c has the connections.
  */
 #include "server.h"
 
@@ -29,10 +29,10 @@
 
 struct sl_rpc {
 	char path[SL_PATH_MAX];
-	dev_t dev; /* of the file that we made */
+	dev_t dev; /* of the file that was created; so is ino */
 	ino_t ino;
 	struct evconnlistener *listener;
-	struct event *accept; /* again, after it failed */
+	struct event *accept; /* accepts again, after a failure */
 	struct sl_rpc_clients clients;
 };
 
@@ -57,7 +57,7 @@ static int set_address(struct sockaddr_un *addr, const char *path, char error[SL
 	return 0;
 }
 
-/* 0 if the path is free or holds a dead socket. */
+/* Returns 0 if the path is free or holds a dead socket, or -errno with a message. */
 static int check_dead(const char *path, char error[SL_ERROR_MAX])
 {
 	struct sockaddr_un addr;
@@ -85,7 +85,7 @@ static int check_dead(const char *path, char error[SL_ERROR_MAX])
 	return fail(-rc, error, "%s: %s", path, strerror(rc));
 }
 
-/* A listening descriptor, or -errno. */
+/* Returns a listening descriptor, or -errno with a message. */
 static int make_socket(struct sl_rpc *rpc, mode_t mode, char error[SL_ERROR_MAX])
 {
 	char new[SL_PATH_MAX + 12];
@@ -103,7 +103,7 @@ static int make_socket(struct sl_rpc *rpc, mode_t mode, char error[SL_ERROR_MAX]
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd == -1)
 		return fail(-errno, error, "%s: %m", rpc->path);
-	unlink(new); /* of a process that died between bind and rename */
+	unlink(new); /* left by a process that died between bind and rename */
 	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) == -1) {
 		rc = fail(-errno, error, "%s: can't make the socket: %m", new);
 		goto close;
@@ -143,7 +143,8 @@ static void on_client(struct evconnlistener *listener, int fd, struct sockaddr *
 	sl_rpc_clients_add(&rpc->clients, fd);
 }
 
-/* Out of descriptors, most likely. The pending client would wake us at once and for ever. */
+/* Most likely there are no descriptors left. Stop listening for a second: the pending client would
+ * wake the loop again and again. */
 static void on_refused(struct evconnlistener *listener, void *data)
 {
 	struct sl_rpc *rpc = data;
