@@ -57,8 +57,8 @@ struct sl_control {
 	struct sl_rescale *rescale; /* buckets being converted to a new rate; NULL: never */
 	struct event *every_tick;
 	struct event *after_publish;
-	/* What is due once no publish is under way: follow the network (in any case), reload the
-	 * file. */
+	/* What is put off while a publish is under way: following the network (even if nothing has
+	 * changed), and reloading the file. */
 	bool follows, must_follow;
 	bool reloads;
 	bool follow_failed;

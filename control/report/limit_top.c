@@ -258,10 +258,9 @@ static size_t gather(const struct sl_control *c, int service, struct sum *list, 
 
 	*seconds = before ? (double)(sl_clock_ns() - top->copied_ns[copy]) / 1e9 : 0;
 	for (size_t i = 0; i < c->store.count[SL_ARRAY_most_limited]; i++) {
-		struct sl_most_limited b =
-			/* Another thread may be writing the record, so this report may be wrong.
-			 * The next one is right again. */
-			records(c)[i];
+		/* Another thread may be writing the record, so this report may be wrong.
+		 * The next one is right again. */
+		struct sl_most_limited b = records(c)[i];
 
 		n += sum_of(c, &b, before ? &before[i] : NULL, &list[n]) &&
 		     (service < 0 || list[n].service == c->model->service[service]);

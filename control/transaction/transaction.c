@@ -204,7 +204,7 @@ static void resolve(struct sl_control *c, struct sl_model *next)
 	uint64_t until = sl_clock_ns() + RESOLVE_MS * 1000000ull;
 	struct sl_model *live = c->model;
 
-	c->model = NULL; /* so that follow() in main.c does nothing meanwhile */
+	c->model = NULL; /* so that network_changed() in main.c does nothing meanwhile */
 	sl_apply_network(c, next);
 	while (!all_resolved(next) && sl_clock_ns() < until) {
 		event_base_loop(c->base, EVLOOP_NONBLOCK);
