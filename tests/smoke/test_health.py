@@ -160,6 +160,11 @@ def test_overruled(topology, idle):
         forced = "service web: forced to be ready though health says otherwise (b1: HTTP 200)"
         assert forced in problems(sluice)
 
+        def saved():  # not at once where the disk is slow
+            with open(f"{sluice.directory}/state/health.json", encoding="utf-8") as file:
+                return file.read().count('"down"') == 3
+
+        net.wait_for("the states to be saved", saved)
         sluice.kill(sluice.control)
         sluice.start_control()
         now = sluice.backends()
