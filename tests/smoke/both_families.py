@@ -26,6 +26,8 @@ def serving(topology, engine):
         sluice.settings["dataplane"]["engine"] = engine
         sluice.write()
         sluice.start()
+        if engine != "xdp":
+            sluice.dataplane_ready()  # what comes while its sockets are set up may be lost
         for service in services:
             net.wait_for("the backends", lambda service=service: all(
                 row["state"] == "ready" for row in sluice.backends(service["name"]).values()))  # fmt: skip

@@ -92,6 +92,8 @@ def served(topology, idle, engine, six):
         del idle.settings["dataplane"]["cores"]
     idle.write()
     idle.start()
+    if engine != "xdp":
+        idle.dataplane_ready()
     net.wait_for("the backends' neighbours", lambda: all(
         row["state"] == "ready" for row in idle.backends().values()))  # fmt: skip
     return idle
