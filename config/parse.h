@@ -105,6 +105,9 @@ int sl_read_snat_pool_name(struct sl_reader *, const struct sl_field *, config_s
 int sl_snat_pool_check(struct sl_reader *r, const struct sl_config_service *service,
 		       config_setting_t *setting);
 
+/* Whether the services of each affinity group are alike. */
+int sl_affinity_groups_check(struct sl_reader *r, const struct sl_config *config);
+
 /* Server ids (quic.c): reads one into a struct sl_config_backend; checks all fields of a service
  * together, and all its backends. */
 int sl_read_server_id(struct sl_reader *, const struct sl_field *, config_setting_t *, void *);
