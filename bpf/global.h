@@ -53,6 +53,25 @@ __attribute__((noinline)) uint32_t sl_track_miss_global(uint64_t key, uint64_t e
 	return sl_track_miss_impl(&t, &query);
 }
 
+/* extent: the first block of the slots, 32..63 the slot mask. what: 0..15 the service's id, 16..
+ * how to pick. */
+__attribute__((noinline)) uint32_t sl_pick_global(uint64_t extent, uint32_t what, uint64_t hash)
+{
+	struct sl_tables t;
+
+	if (!sl_tables_snapshot(&t))
+		return 0;
+	return sl_pick_impl(&t, (uint32_t)extent, (uint32_t)(extent >> 32), what & 0xffff,
+			    what >> 16, hash);
+}
+
+SL_INLINE uint32_t sl_pick(const struct sl_tables *t, const struct sl_service *s, uint64_t hash)
+{
+	(void)t;
+	return sl_pick_global(s->slots | (uint64_t)s->slot_mask << 32,
+			      s->id | (uint32_t)s->pick << 16, hash);
+}
+
 /* Packs a struct sl_policer_query into numbers. 0..23 index of the limit (there are no more
  * records), 24..39 bytes, 40..55 port, 56..57 direction, 58 begin, 59 picked, 60 may_mark, 61 the
  * bank. 62 and 63 are left to the callee. */

@@ -200,6 +200,12 @@ SL_INLINE const struct sl_flow_timeouts *sl_seam_timeouts(const struct sl_tables
 	return sl_map_at(flow_timeouts, service);
 }
 
+SL_INLINE const struct sl_schedule *sl_seam_schedule(const struct sl_tables *t, uint32_t service)
+{
+	(void)t;
+	return sl_map_at(schedules, service);
+}
+
 SL_INLINE struct sl_bucket *sl_seam_bucket(const struct sl_tables *t, uint32_t index)
 {
 	(void)t;
@@ -333,6 +339,12 @@ SL_INLINE struct sl_service_counters *sl_seam_service_counters(const struct sl_t
 	return service < sl_n_service_counters
 		       ? sl_map_at(service_counters, t->writer * sl_n_service_counters + service)
 		       : NULL;
+}
+
+/* sluice-replay compares with a worker, whose number is 0. */
+SL_INLINE uint32_t sl_seam_writer(const struct sl_tables *t)
+{
+	return sl_time_is_set ? 0 : t->writer - sl_workers;
 }
 
 SL_INLINE uint64_t *sl_seam_next_answer(const struct sl_tables *t)

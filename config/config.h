@@ -171,6 +171,7 @@ struct sl_config_service {
 	uint16_t port;	       /* host order; of a range the first */
 	uint16_t last_port;    /* of a range the last; else `port` or 0 */
 	char scheduler[SL_NAME_MAX];
+	uint8_t pick; /* enum sl_pick: how that scheduler's slots are picked */
 	enum sl_mode mode;
 	struct sl_config_source source;	 /* for tunnels to IPv4 backends; ::0: none */
 	struct sl_config_source source6; /* for tunnels to IPv6 backends; ::0: none */
@@ -346,6 +347,9 @@ static inline bool sl_config_same_vip(const struct sl_config_service *a,
 bool sl_config_vip_has(const struct sl_config_service *service, const union sl_addr *addr);
 
 /* What the service has in the hash of a slot: its endpoint, or the same for all of a group. */
+/* The first scheduler whose slots are picked in this way (enum sl_pick), or NULL. */
+const char *sl_config_scheduler_of(uint8_t pick);
+
 uint32_t sl_config_slot_endpoint(const struct sl_config_service *service);
 
 /* Whether both are the same service, perhaps with another number of ports. */

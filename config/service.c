@@ -140,7 +140,7 @@ static const struct sl_word protocols[] = {
 	{ NULL, 0 },
 };
 static const struct sl_word schedulers[] = {
-#define SL_SCHEDULER(name) { #name, 0 },
+#define SL_SCHEDULER(name, pick) { #name, pick },
 #include "schedulers.list.h" /* made of the list in meson.build */
 #undef SL_SCHEDULER
 	{ NULL, 0 },
@@ -343,6 +343,32 @@ static int check_affinity(struct sl_reader *r, struct sl_config_service *service
 	return 0;
 }
 
+/* Sets how new flows are picked. Where that isn't by their hash, each needs an entry that remembers
+ * it. */
+static int check_scheduler(struct sl_reader *r, struct sl_config_service *service,
+			   config_setting_t *setting)
+{
+	service->pick = (uint8_t)sl_word_find(schedulers, service->scheduler)->value;
+	if (service->pick == SL_PICK_HASH)
+		return 0;
+	if (service->affinity)
+		return sl_fail_in(r, setting, "scheduler",
+				  "\"%s\" gives each flow of a client a backend of its own, which "
+				  "contradicts affinity; give \"%s\", or leave affinity out",
+				  service->scheduler, schedulers[0].text);
+	if (service->flowless)
+		return sl_fail_in(r, setting, "scheduler",
+				  "\"%s\" has to remember each flow's backend, which contradicts "
+				  "flows = \"none\"; give \"%s\", or leave flows out",
+				  service->scheduler, schedulers[0].text);
+	return 0;
+}
+
+const char *sl_config_scheduler_of(uint8_t pick)
+{
+	return sl_word_text(schedulers, pick);
+}
+
 static int check_table(struct sl_reader *r, const struct sl_config_service *service,
 		       config_setting_t *setting)
 {
@@ -383,6 +409,8 @@ static int check_service(struct sl_reader *r, struct sl_config_service *service,
 				  "one of them out");
 	service->vip_rejects = r->config->vip_rejects;
 	err = check_affinity(r, service, setting);
+	if (!err)
+		err = check_scheduler(r, service, setting);
 	if (!err)
 		err = sl_mode_check(r, service, setting);
 	if (!err)

@@ -57,6 +57,7 @@ static void set_conf(struct sl_model_service *s, const struct sl_config_service 
 		!same_mode(&s->conf, conf) || s->conf.forwards_hairpins != conf->forwards_hairpins;
 	s->rehash |= s->conf.affinity != conf->affinity ||
 		     s->slot_endpoint != sl_config_slot_endpoint(conf);
+	s->unpick |= s->conf.pick != SL_PICK_HASH && conf->pick == SL_PICK_HASH;
 	s->slot_endpoint = sl_config_slot_endpoint(conf);
 	s->conf = *conf;
 	s->conf.backend = NULL;

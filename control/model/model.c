@@ -339,7 +339,8 @@ uint16_t sl_model_take_limit(struct sl_model *m)
 
 bool sl_service_tracks(const struct sl_model_service *s)
 {
-	if (s->conf.track_all || s->conf.quic || s->conf.mode == SL_MODE_FULLNAT)
+	if (s->conf.track_all || s->conf.quic || s->conf.mode == SL_MODE_FULLNAT ||
+	    s->conf.pick != SL_PICK_HASH)
 		return true;
 	for (uint32_t i = 0; i < s->n_limits && !s->conf.flowless; i++) {
 		const struct sl_config_limit *l = &s->limit[i].conf;

@@ -107,17 +107,19 @@ struct sl_model_service {
 	struct sl_extent *pool;	      /* its SNAT pool, in table_blocks; NULL: it has none */
 	uint32_t *opened_ms;	      /* when each slot was opened; NULL while all are closed */
 	uint32_t n_slots;
+	uint32_t cycle; /* of the slots, see struct sl_schedule */
 	struct sl_slots_count windows;
 	uint64_t mixed_in;	 /* the last generation in which a slot became mixed */
 	uint32_t track_since_ms; /* since when every flow is tracked, see sl_service_tracks() */
 	bool learns; /* UDP, tracked since lately: old flows are unknown, so none counts as new */
 
 	/* What the next publish has to do. */
-	bool rehash;	    /* every flow gets another slot */
-	bool refill;	    /* the backends in the slots, or their weights, change */
-	bool rewrite;	    /* the backends' records change */
-	bool close;	    /* windows that have passed are to be closed */
-	uint64_t failed;    /* failed inserts when that was decided, see upkeep/sweep.h */
+	bool rehash;	 /* every flow gets another slot */
+	bool unpick;	 /* new flows go by their hash again: entries may disagree with any slot */
+	bool refill;	 /* the backends in the slots, or their weights, change */
+	bool rewrite;	 /* the backends' records change */
+	bool close;	 /* windows that have passed are to be closed */
+	uint64_t failed; /* failed inserts when that was decided, see upkeep/sweep.h */
 	uint64_t *disagree; /* reconcile mixed slots, except these: entries disagree with them */
 };
 
@@ -198,8 +200,8 @@ void sl_backend_set_weight(struct sl_model_service *s, struct sl_model_backend *
 bool sl_service_is_stale(const struct sl_model_service *s, struct sl_net *net);
 void sl_service_resolve(struct sl_model_service *s, struct sl_net *net);
 
-/* Whether every flow gets an entry, because the configuration says so, or because QUIC, full NAT or
- * a limit needs it. */
+/* Whether every flow gets an entry, because the configuration says so, or because QUIC, full NAT,
+ * the scheduler or a limit needs it. */
 bool sl_service_tracks(const struct sl_model_service *s);
 
 /* To be called for a live service that has tracked only moved flows until now, when it may track

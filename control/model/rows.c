@@ -67,6 +67,13 @@ void sl_slots_mix(uint32_t *slot, uint32_t n)
 		slot[i] = sl_slot(sl_slot_cur(slot[i]), 0, SL_SLOT_MIXED);
 }
 
+void sl_slots_mix_closed(uint32_t *slot, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (sl_slot_state(slot[i]) == SL_SLOT_CLOSED)
+			slot[i] = sl_slot(sl_slot_cur(slot[i]), 0, SL_SLOT_MIXED);
+}
+
 uint32_t sl_slots_reconcile(uint32_t *slot, uint32_t n, const uint64_t *disagree)
 {
 	uint32_t count = 0;

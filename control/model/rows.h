@@ -9,7 +9,8 @@
  *   slot's owner. The owner is cur if the slot is closed or mixed, and prev if it is open. So an
  *   owner is replaced only after it has been prev for a window, or if it is 0.
  *
- * - If a flow's entry may name another backend than cur, the slot isn't closed.
+ * - If a flow's entry may name another backend than cur, the slot isn't closed, except while the
+ *   scheduler picks without the flow's hash: then flows are looked up in closed slots too.
  *
  * Time is in ms, has 32 bits, and wraps around. Times are compared by their difference. So a window
  * is shorter than 2^31 ms, and a time that seems to lie in the future has not passed. opened_ms[i]
@@ -65,6 +66,10 @@ uint32_t sl_slots_reconcile(uint32_t *slot, uint32_t n, const uint64_t *disagree
 /* Makes every slot mixed, because flows have other slots from now on. Each flow must have an
  * entry. */
 void sl_slots_mix(uint32_t *slot, uint32_t n);
+
+/* Makes every closed slot mixed, because its flows' entries may name any backend. Untracked flows
+ * keep their owner. */
+void sl_slots_mix_closed(uint32_t *slot, uint32_t n);
 
 struct sl_slots_count sl_slots_count(const uint32_t *slot, const uint32_t *opened_ms, uint32_t n);
 

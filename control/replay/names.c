@@ -233,7 +233,7 @@ static const struct named *first_wide(const struct sl_names *names, const struct
 		bool range = sl_config_is_range(of);
 
 		if (!sl_config_vip_has(of, &key->addr) ||
-		    of->protocol != (uint8_t)(key->endpoint >> 16) ||
+		    of->protocol != sl_endpoint_protocol(key->endpoint) ||
 		    (range ? port < of->port || port > of->last_port : port != of->port))
 			continue;
 		if (best && (of->vip_host_bits > best->vip_host_bits ||

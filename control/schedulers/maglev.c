@@ -18,7 +18,6 @@
 #include "scheduler.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 
 /* Credit is counted in 2^-PRECISION of a weight, so that the price can be halved exactly. */
@@ -121,25 +120,13 @@ static void take_turns(uint32_t *cur, uint32_t slots, struct turn *turn, size_t 
 	}
 }
 
-static bool in_range(uint32_t slots, const struct sl_candidate *candidate, size_t n)
-{
-	if (slots < SL_SCHEDULER_SLOTS_MIN || slots > SL_SCHEDULER_SLOTS_MAX ||
-	    slots & (slots - 1) || n > SL_BACKENDS_PER_SERVICE)
-		return false;
-	for (size_t i = 0; i < n; i++) {
-		if (!candidate[i].number || candidate[i].number > SL_BACKENDS_PER_SERVICE)
-			return false;
-	}
-	return true;
-}
-
 static int fill(uint32_t *cur, uint32_t slots, const struct sl_candidate *candidate, size_t n)
 {
 	uint64_t cost, sum, *taken;
 	struct turn *turn;
 	int err = 0;
 
-	if (!in_range(slots, candidate, n))
+	if (!sl_scheduler_may_fill(slots, candidate, n))
 		return -EINVAL;
 	cost = price(candidate, n, &sum);
 	if (!sum) {
@@ -160,7 +147,5 @@ static int fill(uint32_t *cur, uint32_t slots, const struct sl_candidate *candid
 
 const struct sl_scheduler sl_scheduler_maglev = {
 	.name = "maglev",
-	.help = "by hash of the flow, in proportion to weights; few flows move when backends do",
-	.pick = SL_PICK_HASH,
 	.fill = fill,
 };

@@ -2,16 +2,18 @@
 /* Schedulers decide how the slots of a service are shared among its backends.
  *
  * A scheduler fills the table when control publishes. The packet path only picks a slot of the
- * table, in the way that `pick` says. A scheduler must be a pure function of the set of candidates,
- * whatever their order, because gateways that never talk to each other must come to the same slots.
+ * table, in the way that the list `schedulers` in meson.build says (enum sl_pick). A scheduler must
+ * be a pure function of the set of candidates, whatever their order, because gateways that never
+ * talk to each other must come to the same slots.
  *
  * To add one, write a file NAME.c here that defines struct sl_scheduler sl_scheduler_NAME, and add
- * its name to the list `schedulers` in meson.build. The array, the declarations and the keywords of
- * the configuration are made from that list.
+ * a line to that list. The array, the declarations and the keywords of the configuration are made
+ * from it.
  */
 #ifndef SL_SCHEDULER_H
 #define SL_SCHEDULER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,15 +31,16 @@ struct sl_candidate {
 
 struct sl_scheduler {
 	const char *name;
-	const char *help;
-	uint8_t pick; /* enum sl_pick */
 	/* Sets cur[0..slots) to numbers of candidates, or all of it to 0 if no candidate has a
 	 * weight. slots is a power of two. Returns 0, -EINVAL (slots or a number is out of range)
 	 * or -ENOMEM; on failure cur is untouched. */
 	int (*fill)(uint32_t *cur, uint32_t slots, const struct sl_candidate *candidate, size_t n);
+	/* With SL_PICK_TURN, else NULL: the number of slots, from 1 to `slots`, after which turns
+	 * begin anew. */
+	uint32_t (*cycle)(uint32_t slots, const struct sl_candidate *candidate, size_t n);
 };
 
-#define SL_SCHEDULER(name) extern const struct sl_scheduler sl_scheduler_##name;
+#define SL_SCHEDULER(name, pick) extern const struct sl_scheduler sl_scheduler_##name;
 #include "schedulers.list.h"
 #undef SL_SCHEDULER
 
@@ -47,8 +50,8 @@ extern const struct sl_scheduler *const sl_schedulers[];
 /* Returns NULL if no scheduler has that name. */
 const struct sl_scheduler *sl_scheduler_find(const char *name);
 
-/* Returns the first scheduler whose slots are picked in this way (enum sl_pick), or NULL. */
-const struct sl_scheduler *sl_scheduler_of_pick(uint8_t pick);
+/* Whether fill() may be called with these. */
+bool sl_scheduler_may_fill(uint32_t slots, const struct sl_candidate *candidate, size_t n);
 
 uint64_t sl_candidate_identity(const union sl_addr *addr, uint16_t port);
 

@@ -7,7 +7,7 @@
 #include "../../dataplane/abi/hash.h"
 
 const struct sl_scheduler *const sl_schedulers[] = {
-#define SL_SCHEDULER(name) &sl_scheduler_##name,
+#define SL_SCHEDULER(name, pick) &sl_scheduler_##name,
 #include "schedulers.list.h"
 #undef SL_SCHEDULER
 	NULL,
@@ -22,13 +22,16 @@ const struct sl_scheduler *sl_scheduler_find(const char *name)
 	return NULL;
 }
 
-const struct sl_scheduler *sl_scheduler_of_pick(uint8_t pick)
+bool sl_scheduler_may_fill(uint32_t slots, const struct sl_candidate *candidate, size_t n)
 {
-	for (const struct sl_scheduler *const *s = sl_schedulers; *s; s++) {
-		if ((*s)->pick == pick)
-			return *s;
+	if (slots < SL_SCHEDULER_SLOTS_MIN || slots > SL_SCHEDULER_SLOTS_MAX ||
+	    slots & (slots - 1) || n > SL_BACKENDS_PER_SERVICE)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		if (!candidate[i].number || candidate[i].number > SL_BACKENDS_PER_SERVICE)
+			return false;
 	}
-	return NULL;
+	return true;
 }
 
 /* The key needs no secrecy, because only the operator chooses backends. It must never change, or

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../schedulers/scheduler.h"
 #include "flow_scan.h"
 #include "limit_records.h"
 #include "nat_pools.h"
@@ -43,6 +42,7 @@ static int adopt_extents(struct sl_control *c, struct sl_model_service *s,
 	const struct sl_table_block *blocks = c->store.base[SL_ARRAY_table_blocks];
 	uint32_t now = sl_clock_ms();
 
+	s->cycle = ((const struct sl_schedule *)c->store.base[SL_ARRAY_schedules])[s->id].cycle;
 	s->slots = sl_extents_adopt(c->slots, record->slots, s->n_slots / SL_SLOTS_PER_BLOCK);
 	s->backends = sl_extents_adopt(c->backends, record->backends, s->n ? s->n : 1);
 	s->opened_ms = calloc(s->n_slots, sizeof(*s->opened_ms));
@@ -111,17 +111,18 @@ static int adopt_service(struct sl_control *c, struct sl_model *m, const struct 
 	const struct sl_backend *backend = c->store.base[SL_ARRAY_backends];
 	struct sl_config_service conf = { .vip = record->vip,
 					  .vip_host_bits = adopt_host_bits(c, record),
-					  .protocol = (uint8_t)(record->endpoint >> 16),
+					  .protocol = sl_endpoint_protocol(record->endpoint),
 					  .port = record->first_port,
 					  .last_port = record->first_port,
 					  .mode = record->mode,
 					  .affinity = adopt_affinity(record),
+					  .pick = record->pick,
 					  .track_all = record->flags & SL_SERVICE_TRACK,
 					  .flowless = record->flags & SL_SERVICE_FLOWLESS,
 					  .quic = record->flags & SL_SERVICE_QUIC,
 					  .table_size = record->slot_mask + 1,
 					  .idle_timeout_ms = 900000 };
-	const struct sl_scheduler *scheduler = sl_scheduler_of_pick(record->pick);
+	const char *scheduler = sl_config_scheduler_of(record->pick);
 	struct sl_model_service *s;
 	int err;
 
@@ -131,7 +132,7 @@ static int adopt_service(struct sl_control *c, struct sl_model *m, const struct 
 	if (record->flags & SL_SERVICE_RANGE)
 		conf.last_port = record->last_port;
 	snprintf(conf.name, sizeof(conf.name), "adopted-%u", record->id);
-	snprintf(conf.scheduler, sizeof(conf.scheduler), "%s", scheduler->name);
+	snprintf(conf.scheduler, sizeof(conf.scheduler), "%s", scheduler);
 	s = sl_model_add(m, &conf, sl_clock_ms(), &err);
 	if (!s)
 		return err;

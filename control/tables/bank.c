@@ -10,7 +10,6 @@
 #include "../../dataplane/abi/csum.h"
 #include "../model/limits.h"
 #include "../network/routes.h"
-#include "../schedulers/scheduler.h"
 #include "hop_groups.h"
 #include "limit_records.h"
 #include "modes.h"
@@ -135,7 +134,6 @@ static void gather_service(struct gathered *g, const struct sl_bank *bank,
 			   const struct sl_model_service *s)
 {
 	uint32_t prefix = prefix_key(bank, &s->conf);
-	const struct sl_scheduler *scheduler = sl_scheduler_find(s->conf.scheduler);
 	struct sl_service r = { .vip = s->conf.vip,
 				.endpoint = prefix |
 					    sl_endpoint(sl_htons(s->conf.port), s->conf.protocol),
@@ -148,7 +146,7 @@ static void gather_service(struct gathered *g, const struct sl_bank *bank,
 				.slot_mask = s->conf.table_size - 1,
 				.backends = s->backends->at,
 				.mode = (uint8_t)s->conf.mode,
-				.pick = scheduler ? scheduler->pick : SL_PICK_HASH,
+				.pick = s->learns ? SL_PICK_HASH : s->conf.pick,
 				.flags = sl_limit_records_flags(s),
 				.limits = s->limits ? s->limits->at : 0,
 				.n_limits = (uint8_t)s->n_limits };

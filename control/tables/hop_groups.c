@@ -37,7 +37,7 @@ static int fill(struct sl_hop_group *to, const struct sl_model *m, const struct 
 		memcpy(to->hop[i].mac + 6, hop->src_mac, 6);
 		to->hop[i].egress = hop->port;
 	}
-	err = sl_scheduler_of_pick(SL_PICK_HASH)->fill(slot, SL_HOP_BUCKETS, candidate, from->n);
+	err = sl_scheduler_maglev.fill(slot, SL_HOP_BUCKETS, candidate, from->n);
 	for (uint32_t i = 0; !err && i < SL_HOP_BUCKETS; i++)
 		to->bucket[i] = (uint8_t)(slot[i] - 1);
 	return err;

@@ -52,7 +52,7 @@ uint32_t sl_records_window_ms(const struct sl_config_service *conf)
 
 /* Lets the service's scheduler choose the backend of each slot. Returns 0 or -errno. */
 
-static int fill(const struct sl_model_service *s, uint32_t *cur)
+static int fill(struct sl_model_service *s, uint32_t *cur)
 {
 	const struct sl_scheduler *scheduler = sl_scheduler_find(s->conf.scheduler);
 	struct sl_candidate *candidate = calloc(s->n + 1, sizeof(*candidate));
@@ -73,6 +73,8 @@ static int fill(const struct sl_model_service *s, uint32_t *cur)
 			};
 	}
 	err = scheduler ? scheduler->fill(cur, s->conf.table_size, candidate, n) : -EINVAL;
+	if (!err && scheduler->cycle)
+		s->cycle = scheduler->cycle(s->conf.table_size, candidate, n);
 	free(candidate);
 	return err;
 }
@@ -125,7 +127,11 @@ static int update_slots(struct sl_control *c, struct sl_model_service *s, uint32
 		sl_slots_mix(slot, n);
 		s->mixed_in = generation;
 	}
-	if (s->disagree && !s->rehash)
+	if (s->unpick) {
+		sl_slots_mix_closed(slot, n);
+		s->mixed_in = generation;
+	}
+	if (s->disagree && !s->rehash && !s->unpick)
 		sl_slots_reconcile(slot, n, s->disagree);
 	if (s->close &&
 	    sl_slots_close(slot, s->opened_ms, n, now, sl_records_window_ms(&s->conf), false))
@@ -347,7 +353,7 @@ static int build_service(struct sl_control *c, struct sl_model_service *s, uint6
 {
 	int err = 0;
 
-	if (!s->slots || s->refill || s->rehash || s->close || s->disagree ||
+	if (!s->slots || s->refill || s->rehash || s->unpick || s->close || s->disagree ||
 	    s->n_slots != s->conf.table_size)
 		err = build_slots(c, s, generation, error);
 	if (!err && (!s->backends || s->rewrite))
@@ -361,7 +367,7 @@ static int build_service(struct sl_control *c, struct sl_model_service *s, uint6
 	note_ids(s, generation);
 	free(s->disagree);
 	s->disagree = NULL;
-	s->refill = s->rewrite = s->rehash = false;
+	s->refill = s->rewrite = s->rehash = s->unpick = false;
 	return err;
 }
 
@@ -472,12 +478,14 @@ static void set_timeouts(struct sl_flow_timeouts *to, const struct sl_flow_timeo
 void sl_records_begin(struct sl_control *c, struct sl_model *m)
 {
 	struct sl_flow_timeouts *timeouts = c->store.base[SL_ARRAY_flow_timeouts];
+	struct sl_schedule *schedule = c->store.base[SL_ARRAY_schedules];
 
 	for (size_t i = 0; i < m->n; i++) {
 		struct sl_model_service *s = m->service[i];
 		struct sl_flow_timeouts desired = sl_records_timeouts(&s->conf);
 
 		set_timeouts(&timeouts[s->id], &desired, false);
+		__atomic_store_n(&schedule[s->id].cycle, s->cycle, __ATOMIC_RELAXED);
 		for (uint32_t k = 0; s->refs == 1 && k < s->n; k++) {
 			if (s->backend[k].fresh)
 				sl_stats_begin(c, s->backend[k].counter_id);

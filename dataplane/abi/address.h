@@ -76,6 +76,11 @@ static inline uint32_t sl_endpoint(sl_be16 port, uint8_t protocol)
 	return (uint32_t)(uint16_t)port | (uint32_t)protocol << 16;
 }
 
+static inline uint8_t sl_endpoint_protocol(uint32_t endpoint)
+{
+	return (uint8_t)(endpoint >> 16);
+}
+
 /* The most port ranges that an address may have for one protocol. They are numbered from 0 without
  * gaps, and the number takes the port's place in the key. */
 #define SL_RANGES 8

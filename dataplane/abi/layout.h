@@ -35,6 +35,7 @@ enum sl_array_writer { SL_BY_CONTROL, SL_BY_ENGINE, SL_BY_BOTH };
 	X(table_blocks, struct sl_table_block, SL_BY_CONTROL)                                      \
 	X(backends, struct sl_backend, SL_BY_CONTROL)                                              \
 	X(flow_timeouts, struct sl_flow_timeouts, SL_BY_CONTROL)                                   \
+	X(schedules, struct sl_schedule, SL_BY_CONTROL)                                            \
 	X(limits, struct sl_limit, SL_BY_CONTROL)                                                  \
 	X(exceptions, struct sl_exception, SL_BY_CONTROL)                                          \
 	X(engine, struct sl_engine, SL_BY_ENGINE)                                                  \

@@ -21,7 +21,7 @@
 #include "address.h"
 
 #define SL_MAGIC       0x0031656369756c73ull /* "sluice1" */
-#define SL_ABI_VERSION 7
+#define SL_ABI_VERSION 8
 
 #define SL_PREFIX_LENGTHS 16 /* distinct prefix lengths of routes, per family */
 #define SL_ARRAYS_MAX	  32

@@ -20,8 +20,12 @@ enum sl_mode {
 	SL_MODES,
 };
 
+/* How the slot of a new flow is picked. In all but the first, SL_SERVICE_TRACK is set. */
 enum sl_pick {
-	SL_PICK_HASH, /* the slot is the keyed hash of the flow */
+	SL_PICK_HASH,	/* by the keyed hash of the flow */
+	SL_PICK_TURN,	/* one after the other, see struct sl_schedule */
+	SL_PICK_RANDOM, /* any */
+	SL_PICKS,
 };
 
 enum sl_service_flags {
@@ -81,6 +85,13 @@ static inline sl_be32 sl_affinity_ignore4(uint32_t bits)
 {
 	return sl_htonl(UINT32_MAX >> 1 >> (bits - 1));
 }
+
+/* What picking needs besides a service's slots, by service id. It is in no bank, so it applies at
+ * once. */
+struct sl_schedule {
+	uint32_t cycle; /* with SL_PICK_TURN: the number of slots after which turns begin anew */
+	uint32_t reserved[3];
+} __attribute__((aligned(16)));
 
 /* Names the service of a reply, by the backend's address, port and protocol. In mode fullnat it is
  * found by the service id instead (sl_reply_entry_id() and SL_ENDPOINT_ID), and the flow's entry

@@ -77,6 +77,7 @@ void sl_store_size(const struct sl_capacity *capacity, uint32_t count[SL_ARRAY_C
 	/* Server id tables and SNAT pools aren't powers of two. */
 	count[SL_ARRAY_backends] = sl_array_bounded(numbers * 4);
 	count[SL_ARRAY_flow_timeouts] = sl_array_bounded(ids);
+	count[SL_ARRAY_schedules] = count[SL_ARRAY_flow_timeouts];
 	count[SL_ARRAY_limits] = sl_array_bounded((uint64_t)capacity->limits * 4);
 	count[SL_ARRAY_exceptions] = banks(capacity->exceptions);
 	count[SL_ARRAY_engine] = 1;

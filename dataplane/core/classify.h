@@ -261,7 +261,7 @@ SL_INLINE void sl_classify_reply(const struct sl_tables *t, const struct sl_repl
 	if (sl_likely(!route || route->kind > SL_ROUTE_POOL))
 		return;
 	if (route->kind == SL_ROUTE_POOL && packet_class != SL_CLASS_ERROR_TO_CLIENT)
-		sl_lookup_snat_reply(w, (uint8_t)(r->endpoint >> 16),
+		sl_lookup_snat_reply(w, sl_endpoint_protocol(r->endpoint),
 				     packet_class == SL_CLASS_REPLY6);
 	else
 		sl_lookup_decided(w, SL_REASON_not_ours);

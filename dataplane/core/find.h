@@ -153,7 +153,7 @@ SL_INLINE uint32_t sl_reply_range_impl(const struct sl_tables *t, const union sl
 	uint32_t port = sl_ntohs((sl_be16)(uint16_t)endpoint), index;
 
 	for (uint32_t n = 0; n < SL_RANGES; n++) {
-		uint32_t key = sl_endpoint_range(n, (uint8_t)(endpoint >> 16));
+		uint32_t key = sl_endpoint_range(n, sl_endpoint_protocol(endpoint));
 		const struct sl_reply_entry *r = sl_reply_entry_find_at(t, backend, key, &index);
 
 		if (!r)

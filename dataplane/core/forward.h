@@ -128,11 +128,11 @@ SL_INLINE uint32_t sl_route_pick(const struct sl_tables *t, const struct sl_look
 	query.forced = forced;
 	if (sl_likely(!(flags & SL_SERVICE_ENTRY))) {
 		query.now = sl_seam_now(t);
-		return sl_track(t, &query, &entry);
+		return sl_track(t, s, &query, &entry);
 	}
 	query.now = packet->now;
 	entry = (struct sl_flow_at){ .bucket = NULL };
-	backend = sl_track(t, &query, &entry);
+	backend = sl_track(t, s, &query, &entry);
 	if (!backend || !(flags & SL_SERVICE_ENTRY_TO) ||
 	    !sl_route_goes(t, s, backend, sl_l3_length(l3, is_ipv6)))
 		return backend; /* what goes nowhere isn't charged */

@@ -21,7 +21,8 @@
  * itself and its backend takes no new flows.
  *
  * In a service that tracks all flows (SL_SERVICE_TRACK), flows are looked up in closed slots too,
- * and are entered if they aren't found.
+ * and are entered if they aren't found. Its scheduler may pick the backend of new flows by other
+ * means than their hash (pick.h): that backend then takes the place of cur.
  *
  * The connection id of a QUIC packet (quic.h) overrides slot and entry. The entry is then made or
  * corrected to say the same, for later packets of the flow that have no such id.
@@ -33,6 +34,7 @@
 #include "limit.h"
 #include "nat.h"
 #include "neighbour.h"
+#include "pick.h"
 
 /* The part of a packet that matters to tracking. */
 enum sl_event {
@@ -191,14 +193,32 @@ SL_INLINE uint32_t sl_track_lookup(const struct sl_tables *t, const struct sl_fl
 	return 0;
 }
 
+/* Whether a flow that isn't in the table gets the backend that the service's scheduler picks, and
+ * not that of its hash. */
+SL_INLINE bool sl_track_picks(const struct sl_service *s, const struct sl_flow_query *query)
+{
+	return s->pick != SL_PICK_HASH && !query->forced &&
+	       (query->event == SL_EVENT_BEGIN ||
+		(query->event == SL_EVENT_DATA &&
+		 sl_endpoint_protocol(s->endpoint) == SL_PROTO_UDP));
+}
+
 /* The backend of a flow that isn't in the table; enters it. SL_TRACK_NO_ROOM: the table has no
  * room. */
-SL_INLINE uint32_t sl_track_new(const struct sl_tables *t, const struct sl_flow_query *query)
+SL_INLINE uint32_t sl_track_new(const struct sl_tables *t, const struct sl_service *s,
+				struct sl_flow_query *query)
 {
-	uint32_t backend = sl_track_miss(t, query);
+	uint32_t slot = query->slot, picked, backend;
 
+	if (sl_unlikely(sl_track_picks(s, query))) {
+		picked = sl_pick(t, s, query->hash);
+		if (picked)
+			query->slot = sl_slot(picked, sl_slot_prev(slot), sl_slot_state(slot));
+	}
+	backend = sl_track_miss(t, query);
 	if (sl_unlikely(backend == SL_TRACK_NO_ROOM) && sl_flow_relocate(t, query->key, query->now))
 		backend = sl_track_miss(t, query);
+	query->slot = slot;
 	return backend;
 }
 
@@ -215,8 +235,8 @@ SL_INLINE uint32_t sl_track_full(const struct sl_tables *t, const struct sl_flow
 
 /* The backend of a flow whose slot isn't closed, or whose service tracks all flows. Counts from 1;
  * 0: none. at->bucket is NULL if sl_track_miss() decided, which doesn't say where the entry is. */
-SL_INLINE uint32_t sl_track(const struct sl_tables *t, const struct sl_flow_query *query,
-			    struct sl_flow_at *at)
+SL_INLINE uint32_t sl_track(const struct sl_tables *t, const struct sl_service *s,
+			    struct sl_flow_query *query, struct sl_flow_at *at)
 {
 	uint32_t backend = 0;
 
@@ -230,12 +250,10 @@ SL_INLINE uint32_t sl_track(const struct sl_tables *t, const struct sl_flow_quer
 	at->way = 0;
 	at->value = 0;
 #endif
-	backend = sl_track_new(t, query);
+	backend = sl_track_new(t, s, query);
 	if (sl_unlikely(backend == SL_TRACK_NO_ROOM)) {
-		struct sl_flow_query full = *query;
-
-		full.full = true;
-		backend = sl_track_miss(t, &full);
+		query->full = true;
+		backend = sl_track_miss(t, query);
 	}
 	return backend;
 }

@@ -45,6 +45,7 @@ SL_INLINE const struct sl_backend *sl_seam_backend(const struct sl_tables *t, ui
 SL_INLINE bool sl_seam_inline_lookup(const struct sl_tables *t);
 SL_INLINE const struct sl_flow_timeouts *sl_seam_timeouts(const struct sl_tables *t,
 							  uint32_t service);
+SL_INLINE const struct sl_schedule *sl_seam_schedule(const struct sl_tables *t, uint32_t service);
 SL_INLINE struct sl_bucket *sl_seam_bucket(const struct sl_tables *t, uint32_t index);
 SL_INLINE uint32_t sl_seam_buckets(const struct sl_tables *t);
 SL_INLINE struct sl_fragments *sl_seam_fragments(const struct sl_tables *t, uint32_t hash);
@@ -75,6 +76,9 @@ SL_INLINE struct sl_most_limited *sl_seam_most_limited(const struct sl_tables *t
 /* This writer's lease on a shared bucket. */
 SL_INLINE struct sl_lease *sl_seam_lease(const struct sl_tables *t, uint32_t shared_bucket);
 
+/* This writer's number among those of its engine, from 0. */
+SL_INLINE uint32_t sl_seam_writer(const struct sl_tables *t);
+
 /* When this writer may send its next answer, in ticks; see answer.h. NULL: it can't send any. */
 SL_INLINE uint64_t *sl_seam_next_answer(const struct sl_tables *t);
 
@@ -100,6 +104,7 @@ struct sl_flow_query;
 struct sl_policer_query;
 static bool sl_flow_relocate(const struct sl_tables *t, uint64_t key, uint64_t now);
 static uint32_t sl_track_miss(const struct sl_tables *t, const struct sl_flow_query *query);
+static uint32_t sl_pick(const struct sl_tables *t, const struct sl_service *s, uint64_t hash);
 struct sl_lookup;
 static enum sl_reason sl_extended(const struct sl_tables *t, struct sl_packet *p,
 				  const struct sl_lookup *w, uint16_t *egress);

@@ -79,7 +79,7 @@ SL_INLINE uint32_t sl_l3_length(const void *l3, bool is_ipv6)
  * record. */
 SL_INLINE uint8_t sl_l3_protocol(const void *l3, uint32_t endpoint, bool is_ipv6)
 {
-	return is_ipv6 ? (uint8_t)(endpoint >> 16) : ((const struct sl_ip4 *)l3)->protocol;
+	return is_ipv6 ? sl_endpoint_protocol(endpoint) : ((const struct sl_ip4 *)l3)->protocol;
 }
 
 SL_INLINE union sl_addr sl_l3_src(const void *l3, bool is_ipv6)

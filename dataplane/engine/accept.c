@@ -179,8 +179,10 @@ static enum sl_accept check_record(const struct sl_acceptor *a, const struct sl_
 	const uint32_t *count = a->store->count;
 	uint64_t n = (uint64_t)e->slot_mask + 1;
 
-	if (s->n_limits > SL_LIMITS_A_SERVICE || s->mode >= SL_MODES || s->pick > SL_PICK_HASH ||
+	if (s->n_limits > SL_LIMITS_A_SERVICE || s->mode >= SL_MODES || s->pick >= SL_PICKS ||
 	    n & (n - 1) || n < SL_SLOTS_PER_BLOCK)
+		return SL_ACCEPT_FORM;
+	if (s->pick != SL_PICK_HASH && !(s->flags & SL_SERVICE_TRACK))
 		return SL_ACCEPT_FORM;
 	if (!s->id || s->id >= count[SL_ARRAY_flow_timeouts] ||
 	    e->slots + n / SL_SLOTS_PER_BLOCK > count[SL_ARRAY_table_blocks] ||

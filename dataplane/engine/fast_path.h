@@ -354,7 +354,7 @@ SL_NOINLINE uint32_t sl_fast_track_new(const struct sl_tables *t, const struct s
 	query.hash = sl_hash_flow(key, t->root->flow_key);
 	query.slot = slot;
 	query.track_all = s->flags & SL_SERVICE_TRACK;
-	backend = sl_track_new(t, &query);
+	backend = sl_track_new(t, s->service, &query);
 	*full = backend == SL_TRACK_NO_ROOM;
 	return *full ? sl_track_full(t, &query) : backend;
 }
@@ -484,8 +484,10 @@ SL_INLINE enum sl_reason sl_fast_forward(const struct sl_tables *t,
 	} else {
 		backend = sl_fast_track(t, fast, tcp_flags, &entry, is_ipv6);
 		able |= SL_BACKEND_SERVES;
+		/* A pick can't be made twice, as it would if the rest is left to the slow path. */
 		if (sl_unlikely(!backend))
-			return SL_RETRY_NEW_FLOW;
+			return s->service->pick == SL_PICK_HASH ? SL_RETRY_NEW_FLOW
+								: SL_RETRY_SLOW_PATH;
 	}
 	if (sl_unlikely(backend - 1 >= s->n_backends))
 		return sl_fast_retry(t, s->id, full, failures);

@@ -26,6 +26,11 @@ SL_NOINLINE bool sl_flow_relocate(const struct sl_tables *t, uint64_t key, uint6
 	return sl_flow_relocate_impl(t, key, now);
 }
 
+SL_NOINLINE uint32_t sl_pick(const struct sl_tables *t, const struct sl_service *s, uint64_t hash)
+{
+	return sl_pick_impl(t, s->slots, s->slot_mask, s->id, s->pick, hash);
+}
+
 SL_NOINLINE uint32_t sl_track_miss(const struct sl_tables *t, const struct sl_flow_query *query)
 {
 	return sl_track_miss_impl(t, query);

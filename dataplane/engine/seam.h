@@ -22,6 +22,7 @@ struct sl_tables {
 	const struct sl_table_block *blocks;
 	const struct sl_backend *backend;
 	const struct sl_flow_timeouts *timeouts;
+	const struct sl_schedule *schedule; /* as many as timeouts */
 	const struct sl_limit *limit;
 	const struct sl_exception *exception; /* of the live bank */
 	struct sl_meters *meters;
@@ -41,6 +42,7 @@ struct sl_tables {
 	uint64_t seq;
 	uint64_t now; /* ticks */
 	uint64_t n_slots;
+	uint32_t writer;
 	uint32_t services;
 	uint32_t reply_entries;
 	uint32_t routes;
@@ -69,12 +71,14 @@ static inline void sl_tables_init(struct sl_tables *t, const struct sl_store *st
 
 	*t = (struct sl_tables){
 		.root = sl_store_root(store),
+		.writer = writer,
 		.blocks = store->base[SL_ARRAY_table_blocks],
 		.n_slots = (uint64_t)n[SL_ARRAY_table_blocks] * SL_SLOTS_PER_BLOCK,
 		.backend = store->base[SL_ARRAY_backends],
 		.n_backends = n[SL_ARRAY_backends],
 		.timeouts = store->base[SL_ARRAY_flow_timeouts],
 		.n_timeouts = n[SL_ARRAY_flow_timeouts],
+		.schedule = store->base[SL_ARRAY_schedules],
 		.limit = store->base[SL_ARRAY_limits],
 		.n_limits = n[SL_ARRAY_limits],
 		.meters = store->base[SL_ARRAY_meters],
@@ -150,6 +154,11 @@ SL_INLINE const struct sl_root *sl_seam_root(const struct sl_tables *t)
 	return t->root;
 }
 
+SL_INLINE uint32_t sl_seam_writer(const struct sl_tables *t)
+{
+	return t->writer;
+}
+
 SL_INLINE const struct sl_bank *sl_seam_bank(const struct sl_tables *t)
 {
 	return t->bank;
@@ -221,6 +230,11 @@ SL_INLINE const struct sl_flow_timeouts *sl_seam_timeouts(const struct sl_tables
 							  uint32_t service)
 {
 	return sl_likely(service < t->n_timeouts) ? &t->timeouts[service] : NULL;
+}
+
+SL_INLINE const struct sl_schedule *sl_seam_schedule(const struct sl_tables *t, uint32_t service)
+{
+	return sl_likely(service < t->n_timeouts) ? &t->schedule[service] : NULL;
 }
 
 SL_INLINE struct sl_bucket *sl_seam_bucket(const struct sl_tables *t, uint32_t index)

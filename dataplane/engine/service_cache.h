@@ -123,7 +123,7 @@ static inline enum sl_fast_kind sl_cache_kind(const struct sl_service *s,
 static inline struct sl_cached_service *sl_cache_entry(struct sl_service_cache *cache,
 						       const struct sl_service *s, uint64_t *tag)
 {
-	uint8_t protocol = (uint8_t)(s->endpoint >> 16);
+	uint8_t protocol = sl_endpoint_protocol(s->endpoint);
 
 	if (!sl_addr_is4(&s->vip)) {
 		*tag = sl_cache_tag6(&s->vip, s->endpoint);
@@ -151,7 +151,7 @@ static inline void sl_cache_fill(const struct sl_tables *t, struct sl_service_ca
 				 const struct sl_service *service)
 {
 	struct sl_service s = *service;
-	bool is_ipv6 = !sl_addr_is4(&s.vip), tcp = (uint8_t)(s.endpoint >> 16) == SL_PROTO_TCP;
+	bool is_ipv6 = !sl_addr_is4(&s.vip), tcp = sl_endpoint_protocol(s.endpoint) == SL_PROTO_TCP;
 	size_t l3 = is_ipv6 ? sizeof(struct sl_ip6) : sizeof(struct sl_ip4);
 	size_t l4 = tcp ? sizeof(struct sl_tcp) : sizeof(struct sl_udp);
 	uint64_t tag;

@@ -185,6 +185,18 @@ static void random_servers(struct world *w, uint64_t *state, uint32_t service)
 		*flags &= (uint16_t)~SL_SERVICE_TRACK;
 }
 
+/* How new flows are picked, and a cycle that may be longer than the table, or 0. */
+static void random_scheduler(struct world *w, uint64_t *state, uint32_t service)
+{
+	struct sl_schedule *schedule = w->store.base[SL_ARRAY_schedules];
+	struct sl_service *s = &w->service[service].record;
+
+	s->pick = (uint8_t)(1 + chance_of(state, SL_PICKS));
+	schedule[s->id].cycle = chance_of(state, WORLD_ROWS + 8);
+	if (!chance_once(state, 10))
+		s->flags |= SL_SERVICE_TRACK;
+}
+
 static void random_service(struct world *w, uint64_t *state, uint32_t i)
 {
 	uint8_t protocol = chance_once(state, 2) ? FRAME_UDP : FRAME_TCP;
@@ -200,6 +212,8 @@ static void random_service(struct world *w, uint64_t *state, uint32_t i)
 	random_slots(w, state, i);
 	if (chance_once(state, 4))
 		w->service[i].record.flags |= SL_SERVICE_TRACK;
+	if (chance_once(state, 3))
+		random_scheduler(w, state, i);
 	if (protocol == FRAME_UDP && w->service[i].record.mode != SL_MODE_FULLNAT &&
 	    chance_once(state, 2))
 		random_servers(w, state, i);
@@ -347,7 +361,7 @@ static void to_service(const struct world *w, uint64_t *state, struct frame_spec
 	s->sport = client_port(state);
 	s->dst = service_vip(i);
 	s->dport = port_of(w, state, i);
-	s->protocol = (uint8_t)(w->service[i].record.endpoint >> 16);
+	s->protocol = sl_endpoint_protocol(w->service[i].record.endpoint);
 	if (chance_once(state, 20))
 		s->dport++;
 	if (chance_once(state, 40))
@@ -369,7 +383,7 @@ static void from_backend(const struct world *w, uint64_t *state, struct frame_sp
 		s->sport = port_of(w, state, i);
 	s->dst = client(state);
 	s->dport = client_port(state);
-	s->protocol = (uint8_t)(w->service[i].record.endpoint >> 16);
+	s->protocol = sl_endpoint_protocol(w->service[i].record.endpoint);
 	if (w->service[i].record.mode == SL_MODE_FULLNAT || chance_once(state, 40)) {
 		s->dst = WORLD_POOL_ADDR;
 		s->dport = (uint16_t)(WORLD_POOL_FIRST - 1 +

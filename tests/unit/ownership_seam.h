@@ -188,6 +188,7 @@ SL_INLINE uint64_t sl_seam_clock(const struct sl_tables *t)
 		(void)t, (void)at;                                                                 \
 		return NULL;                                                                       \
 	}
+SEAM_NONE(const struct sl_schedule, schedule, uint32_t)
 SEAM_NONE(const struct sl_limit, limit, uint64_t)
 SEAM_NONE(const struct sl_exception, exception, uint32_t)
 SEAM_NONE(struct sl_meters, meters, uint32_t)
@@ -280,6 +281,19 @@ static void look(struct sl_tables *t)
 {
 	t->generation = step(LOAD, &m->generation, 0, 0);
 	t->seq = step(LOAD, &m->seq[t->generation & 1], 0, 0) & ~1ull;
+}
+
+SL_INLINE uint32_t sl_seam_writer(const struct sl_tables *t)
+{
+	(void)t;
+	return 0;
+}
+
+/* All flows go by their hash here. */
+static uint32_t sl_pick(const struct sl_tables *t, const struct sl_service *s, uint64_t hash)
+{
+	(void)t, (void)s, (void)hash;
+	return 0;
 }
 
 static bool sl_flow_relocate(const struct sl_tables *t, uint64_t key, uint64_t at)

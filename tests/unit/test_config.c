@@ -338,7 +338,8 @@ static const struct refusal refusals[] = {
 	{ SERVICES("{ name = \"web\"; vip = \"203.0.113.10\"; protocol = \"tcp\"; port = 0; }"),
 	  "t.conf:3: services[0].port: 0 is out of range; give 1 to 65535" },
 	{ SERVICES(WEB("scheduler = \"rr\";")),
-	  "t.conf:4: services[0].scheduler: \"rr\" is not known; give \"maglev\"" },
+	  "t.conf:4: services[0].scheduler: \"rr\" is not known; give \"maglev\" or "
+	  "\"roundrobin\" or \"random\"" },
 	{ SERVICES(WEB("mode = \"dsr\";")),
 	  "t.conf:4: services[0].mode: \"dsr\" is not known; "
 	  "give \"nat\" or \"fullnat\" or \"direct\" or \"ipip\" or "

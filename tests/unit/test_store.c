@@ -105,6 +105,7 @@ static void sizes(void **state)
 		{ SL_ARRAY_table_blocks, 188 },
 		{ SL_ARRAY_backends, 160 },
 		{ SL_ARRAY_flow_timeouts, 21 },
+		{ SL_ARRAY_schedules, 21 },
 		{ SL_ARRAY_engine, 1 },
 		{ SL_ARRAY_workers, 2 },
 		{ SL_ARRAY_queues, SL_PORTS_MAX * SL_QUEUES_PER_PORT },

@@ -47,7 +47,8 @@ struct track_case {
 	const char *name;
 	enum slot slot;
 	bool track_all;
-	bool full; /* no room for another entry */
+	bool picks; /* new flows go to backend 3, whatever their hash */
+	bool full;  /* no room for another entry */
 	enum health health[3];
 	struct entry before;
 	enum what what;
@@ -209,6 +210,30 @@ static const struct track_case cases[] = {
 	  .health = { UP, FAILED }, .what = ACK, .backend = 1, .after = { 1, EST, 0 } },
 	{ "all: SYN, full, to prev", OPEN, .track_all = true, .full = true, .what = SYN,
 	  .backend = 2 },
+
+	/* The scheduler doesn't go by the hash. */
+	{ "picks: SYN", CLOSED, .track_all = true, .picks = true, .what = SYN, .backend = 3,
+	  .after = { 3, NEW, 0 } },
+	{ "picks: SYN, open", OPEN, .track_all = true, .picks = true, .what = SYN, .backend = 3,
+	  .after = { 3, NEW, 0 } },
+	{ "picks: SYN of a live flow", CLOSED, .track_all = true, .picks = true,
+	  .before = ALIVE(2, EST), .what = SYN, .backend = 2, .after = ALIVE(2, EST) },
+	{ "picks: SYN of a port used again", CLOSED, .track_all = true, .picks = true,
+	  .before = ALIVE(2, CLO), .what = SYN, .backend = 3, .after = { 3, NEW, 0 } },
+	{ "picks: data of an unknown flow", CLOSED, .track_all = true, .picks = true, .what = ACK,
+	  .backend = 1, .after = { 1, EST, 0 } },
+	{ "picks: data of an unknown flow, open", OPEN, .track_all = true, .picks = true,
+	  .what = ACK, .backend = 2, .after = { 2, EST, 0 } },
+	{ "picks: the end of an unknown flow", CLOSED, .track_all = true, .picks = true,
+	  .what = RST, .backend = 1, .after = { 1, CLO, 0 } },
+	{ "picks: a datagram", CLOSED, .track_all = true, .picks = true, .what = DGRAM,
+	  .backend = 3, .after = { 3, EST, 0 } },
+	{ "picks: a datagram of an older flow", OPEN, .track_all = true, .picks = true,
+	  .what = DGRAM, .backend = 2, .after = { 2, EST, 0 } },
+	{ "picks: SYN, full, by hash", CLOSED, .track_all = true, .picks = true, .full = true,
+	  .what = SYN, .backend = 1 },
+	{ "picks: a datagram, full, by hash", CLOSED, .track_all = true, .picks = true,
+	  .full = true, .what = DGRAM, .backend = 1 },
 };
 
 /* One bucket where the table is to be full, so that nothing can be moved away. */
@@ -235,6 +260,12 @@ static void make_world(struct world *w, const struct track_case *c)
 		w->service[0].backend[b - 1].flags = flags[c->health[b - 1]];
 	}
 	world_set_slots(w, 0, slots[c->slot]);
+	if (c->picks) {
+		/* The first slot's turn comes again and again. It isn't the flow's own. */
+		w->service[0].record.pick = SL_PICK_TURN;
+		w->service[0].slot[0] = sl_slot(3, 0, SL_SLOT_CLOSED);
+		((struct sl_schedule *)w->store.base[SL_ARRAY_schedules])[1].cycle = 1;
+	}
 	world_set_timeouts(w, 0, OPENING, ESTABLISHED, CLOSING);
 	w->service[0].record.flags = SL_SERVICE_LOOKUP | (c->track_all ? SL_SERVICE_TRACK : 0);
 	world_publish(w);

@@ -34,6 +34,7 @@ static const uint32_t record_count[SL_ARRAY_COUNT] = {
 	[SL_ARRAY_table_blocks] = 2 * EXTENT_ROWS,
 	[SL_ARRAY_backends] = 2 * EXTENT_BACKENDS,
 	[SL_ARRAY_flow_timeouts] = 2 * WORLD_SERVICES + 1,
+	[SL_ARRAY_schedules] = 2 * WORLD_SERVICES + 1,
 	[SL_ARRAY_engine] = 1,
 	[SL_ARRAY_workers] = WORLD_QUEUES,
 	[SL_ARRAY_queues] = WORLD_QUEUES,
@@ -146,7 +147,7 @@ void world_make_ipv6(struct world *w, uint32_t service)
 void world_make_range(struct world *w, uint32_t service, uint16_t last)
 {
 	struct sl_service *s = &w->service[service].record;
-	uint8_t protocol = (uint8_t)(s->endpoint >> 16);
+	uint8_t protocol = sl_endpoint_protocol(s->endpoint);
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < service; i++) {
@@ -172,7 +173,7 @@ void world_make_fullnat(struct world *w, uint32_t service)
 /* Here the backends of a range belong to one service only. */
 static void reply_range(struct sl_reply_entry *r, const struct sl_service *s)
 {
-	r->endpoint = sl_endpoint_range(0, (uint8_t)(s->endpoint >> 16));
+	r->endpoint = sl_endpoint_range(0, sl_endpoint_protocol(s->endpoint));
 	r->port = (sl_be16)0;
 	r->first_port = s->first_port;
 	r->last_port = s->last_port;
@@ -207,7 +208,7 @@ uint32_t world_add_backend(struct world *w, uint32_t service, uint32_t addr, uin
 	memcpy(b->src_mac, mac + 6, 6);
 	s->reply[number - 1] = (struct sl_reply_entry){
 		.backend = to,
-		.endpoint = sl_endpoint(be16(port), (uint8_t)(s->record.endpoint >> 16)),
+		.endpoint = sl_endpoint(be16(port), sl_endpoint_protocol(s->record.endpoint)),
 		.service = s->record.id,
 		.ip_delta = sl_csum_delta_addr(&to, &vip),
 		.l4_delta = sl_csum_delta_endpoint(&to, be16(port), &vip, vip_port),
@@ -309,7 +310,7 @@ static bool place_bound(struct world *w, uint32_t bank, struct world_service *s,
 	r.backends = s->record.backends;
 	r.n_backends = s->record.n_backends;
 	r.flags = s->record.flags;
-	r.protocol = (uint8_t)(s->record.endpoint >> 16);
+	r.protocol = sl_endpoint_protocol(s->record.endpoint);
 	r.limits = s->record.limits;
 	r.n_limits = s->record.n_limits;
 	return place_reply(w, bank, &r, seed) && (known || place_service(w, bank, &pool, seed));
@@ -333,7 +334,7 @@ static bool place_services(struct world *w, uint32_t bank, uint64_t seed)
 			struct sl_reply_entry *r = &s->reply[b];
 
 			r->flags = s->record.flags;
-			r->protocol = (uint8_t)(s->record.endpoint >> 16);
+			r->protocol = sl_endpoint_protocol(s->record.endpoint);
 			if (s->record.mode != SL_MODE_FULLNAT && !place_reply(w, bank, r, seed))
 				return false;
 		}
