@@ -77,6 +77,7 @@ struct model {
 	uint32_t epoch[BACKENDS + 1]; /* counts its failures */
 	uint64_t next_change, untrackable, full_since;
 	bool ever_full, changed;
+	bool reschedules; /* control also changes the scheduler */
 	uint32_t swept;
 	struct tally tally;
 };

@@ -23,6 +23,20 @@ static uint32_t count_taking(const struct model *m)
 	return n;
 }
 
+/* Changes how new flows are picked. */
+static void control_reschedule(struct model *m)
+{
+	struct sl_schedule *schedule = m->w.store.base[SL_ARRAY_schedules];
+	struct sl_service *s = &m->w.service[0].record;
+	uint8_t pick = (uint8_t)promise_below(m, SL_PICKS);
+
+	if (s->pick != SL_PICK_HASH && pick == SL_PICK_HASH)
+		sl_slots_mix_closed(m->slot, ROWS);
+	s->pick = pick;
+	s->flags = pick == SL_PICK_HASH ? 0 : SL_SERVICE_TRACK;
+	schedule[s->id].cycle = (uint32_t)(1 + promise_below(m, ROWS));
+}
+
 /* Drains, fails or restores a backend, or moves some slots. */
 static void control_change(struct model *m)
 {
@@ -47,6 +61,8 @@ static void control_change(struct model *m)
 		if (!(m->flags[m->cur[i]] & SL_BACKEND_TAKES_NEW))
 			m->cur[i] = promise_taking(m);
 	}
+	if (m->reschedules && promise_chance(m, 20))
+		control_reschedule(m);
 	m->tally.changes++;
 	m->changed = true;
 	m->next_change = m->now + 1 + promise_below(m, promise_chance(m, 50) ? 60 : 2 * TIMEOUT);
