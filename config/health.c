@@ -276,6 +276,8 @@ static const struct sl_field health_fields[] = {
 	  SL_MEMBER(sl_health_conf, panic_leave), .min = 1, .max = 100 },
 	{ "panic_time", SL_INTEGER | SL_STRING, sl_read_duration, "panic_time = \"10s\";",
 	  SL_MEMBER(sl_health_conf, panic_ms), .min = 100, .max = HOUR_MS },
+	{ "slow_start", SL_INTEGER | SL_STRING, sl_read_duration, "slow_start = \"30s\";",
+	  SL_MEMBER(sl_health_conf, slow_ms), .min = 0, .max = HOUR_MS },
 	{ "method", SL_STRING, read_word, "method = \"GET\";", SL_MEMBER(sl_health_conf, method) },
 	{ "path", SL_STRING, read_word, "path = \"/healthz\";", SL_MEMBER(sl_health_conf, path) },
 	{ "host", SL_STRING, read_word, "host = \"www.example.org\";",

@@ -47,6 +47,9 @@ struct sl_health_range {
 	uint16_t first, last;
 };
 
+/* Slow start: the weight of a backend that comes up grows by eighths. */
+#define SL_SHARE_WHOLE 8
+
 struct sl_health_conf {
 	uint8_t kind;  /* enum sl_health_kind */
 	uint8_t start; /* enum sl_health_start */
@@ -57,6 +60,7 @@ struct sl_health_conf {
 	uint8_t panic;	      /* percent of healthy backends below which all are used; 0: never */
 	uint8_t panic_leave;  /* and from which they aren't any more, */
 	uint32_t panic_ms;    /* after this time at least */
+	uint32_t slow_ms;     /* a backend that comes up has its whole weight after this time */
 	uint16_t port;	      /* host order; 0: the backend's */
 	union sl_addr addr;   /* ::0: the backend's */
 	union sl_addr source; /* ::0: the kernel chooses */

@@ -77,10 +77,11 @@ void sl_cell_seconds(const json_t *row, const char *key, char text[SL_CELL_MAX])
 void sl_cell_health(const json_t *row, const char *key, char text[SL_CELL_MAX])
 {
 	const char *by = json_string_value(json_object_get(row, "health_overruled_by"));
+	const char *slow = json_string_value(json_object_get(row, "slow_start"));
 	char state[SL_CELL_MAX];
 
 	sl_cell_text(row, key, state);
-	snprintf(text, SL_CELL_MAX, by ? "%.99s (%.99s)" : "%.99s", state, by);
+	snprintf(text, SL_CELL_MAX, by || slow ? "%.99s (%.99s)" : "%.99s", state, by ? by : slow);
 }
 
 void sl_cell_ms(const json_t *row, const char *key, char text[SL_CELL_MAX])

@@ -140,6 +140,19 @@ static void note_weight(const struct sl_model_service *s, const struct sl_model_
 							   : "another now");
 }
 
+static void note_share(const struct sl_model_service *s, const struct sl_model_backend *b,
+		       const struct sl_effective_backend *e, json_t *changes)
+{
+	if (b->share == e->share)
+		return;
+	if (e->share < SL_SHARE_WHOLE)
+		sl_note(changes, "service %s: backend %s: slow start, %u/%u of its weight",
+			s->conf.name, e->conf.name, e->share, SL_SHARE_WHOLE);
+	else
+		sl_note(changes, "service %s: backend %s: slow start ends", s->conf.name,
+			e->conf.name);
+}
+
 static int apply_backend(struct sl_model *m, struct sl_model_service *s,
 			 const struct sl_effective_backend *e, json_t *changes)
 {
@@ -166,6 +179,7 @@ static int apply_backend(struct sl_model *m, struct sl_model_service *s,
 				b->name, e->conf.name);
 		if (b->name[0]) /* not if it was adopted, since its weight isn't known then */
 			note_weight(s, b, e, changes);
+		note_share(s, b, e, changes);
 		if (b->name[0] && b->state != state)
 			sl_note(changes, "service %s: backend %s: %s -> %s", s->conf.name,
 				e->conf.name, state_text(b->state, b->held),
@@ -186,6 +200,7 @@ static int apply_backend(struct sl_model *m, struct sl_model_service *s,
 	b->file_weight = e->file_weight;
 	b->from = (uint8_t)e->from;
 	b->weight_by = (uint8_t)e->weight_by;
+	sl_backend_set_share(s, b, e->share);
 	sl_backend_set_cut(s, b, cuts(s, held));
 	b->held = held;
 	b->forced = e->forced;

@@ -245,6 +245,8 @@ static void add_health(const struct sl_layers *layers, const struct sl_effective
 			   b->conf.port);
 	if (b->forced)
 		return;
+	if (v)
+		b->share = v->share;
 	if (v && v->held)
 		b->held |= 1u << SL_LAYER_HEALTH;
 	b->unchecked = !v && e->conf.health.start != SL_HEALTH_START_UP;
@@ -272,7 +274,9 @@ static void add_backend(const struct sl_layers *layers, struct sl_effective *e,
 			const struct sl_config_backend *conf, enum sl_layer from,
 			const struct sl_operator_backend *word)
 {
-	struct sl_effective_backend b = { .conf = *conf, .from = from, .weight_by = from };
+	struct sl_effective_backend b = {
+		.conf = *conf, .from = from, .weight_by = from, .share = SL_SHARE_WHOLE
+	};
 
 	if (listed(e, conf) || (word && word->removed))
 		return;

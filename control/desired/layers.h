@@ -53,6 +53,8 @@ struct sl_health_verdict {
 	uint16_t port; /* host order */
 	bool held;     /* must get no new connections */
 	bool panic;    /* isn't held though it is down, since too few are up */
+	bool returned; /* it is up, and got no connections before */
+	uint8_t share; /* the part of its weight that it has, in eighths (SL_SHARE_WHOLE) */
 	enum sl_health_state state;
 	uint64_t since;		     /* when the state began, in seconds since 1970 */
 	uint32_t took_ms;	     /* duration of the last check */

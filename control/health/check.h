@@ -38,6 +38,7 @@ struct sl_check_group {
 	struct ssl_ctx_st *tls; /* NULL: not made yet, or not needed */
 	struct sl_health_panic panic;
 	bool dirty; /* a state has changed */
+	bool slow;  /* the weight of a backend grows */
 	bool met;
 	LIST_HEAD(, sl_check) checks;
 };
@@ -56,7 +57,8 @@ struct sl_health {
 	bool failed; /* the last attempt to apply or save */
 	uint64_t failed_ns;
 	uint64_t save_from_ns;
-	uint64_t second; /* of the log lines that are counted */
+	uint64_t slow_ns; /* when weights that grow last did */
+	uint64_t second;  /* of the log lines that are counted */
 	uint32_t lines, left_out;
 	double worst_late_ms[2]; /* this period and the last */
 	uint64_t period_ns;

@@ -17,9 +17,10 @@
 enum {
 	SETTLE_MS = 20, /* changes within this time become one generation */
 	AGAIN_MS = 1000,
-	SLACK_MS = 20, /* by which a tick may be late without being late */
-	LINES = 32,    /* of the log, in a second */
-	SAVING = 20,   /* after a save as many times as long as it took nothing is saved */
+	SLOW_MS = 1000, /* between steps of weights that grow */
+	SLACK_MS = 20,	/* by which a tick may be late without being late */
+	LINES = 32,	/* of the log, in a second */
+	SAVING = 20,	/* after a save as many times as long as it took nothing is saved */
 };
 
 /* Groups */
@@ -159,7 +160,9 @@ static int begin_check(struct sl_check_group *group, const struct sl_model_backe
 		sl_health_begin_state(&check->v, &check->count, &group->conf,
 				      !(b->held >> SL_LAYER_HEALTH & 1), (uint64_t)time(NULL));
 		check->v.held = sl_health_holds(&check->v, &check->count, false);
+		check->v.share = SL_SHARE_WHOLE;
 	}
+	group->slow |= check->v.share < SL_SHARE_WHOLE;
 	if (check->v.panic && !group->panic.on)
 		group->panic = (struct sl_health_panic){ .on = true, .since_ns = now };
 	check->group = group;
@@ -326,17 +329,22 @@ static void update_panic(struct sl_check_group *group, uint64_t now_ns)
 /* What the states mean for connections; true: something else than before. */
 static bool update_verdicts(struct sl_check_group *group, uint64_t now_ns)
 {
+	uint64_t now_s = (uint64_t)time(NULL);
 	struct sl_check *check;
 	bool changed = false;
 
+	group->slow = false;
 	update_panic(group, now_ns);
 	LIST_FOREACH(check, &group->checks, next)
 	{
 		struct sl_health_verdict *v = &check->v;
 		bool held = sl_health_holds(v, &check->count, group->panic.on);
+		uint8_t share = sl_health_share(v, &group->conf, now_s);
 
-		changed |= held != v->held;
+		changed |= held != v->held || share != v->share;
+		group->slow |= share < SL_SHARE_WHOLE;
 		v->held = held;
+		v->share = share;
 		v->panic = group->panic.on && v->state == SL_HEALTH_DOWN;
 	}
 	group->dirty = false;
@@ -352,7 +360,8 @@ static void update(struct sl_health *health, uint64_t now_ns)
 	for (size_t i = 0; i < health->n_groups; i++) {
 		struct sl_check_group *group = health->group[i];
 
-		if ((group->dirty || group->panic.on) && update_verdicts(group, now_ns)) {
+		if ((group->dirty || group->panic.on || group->slow) &&
+		    update_verdicts(group, now_ns)) {
 			one = group->name;
 			changed++;
 		}
@@ -368,6 +377,22 @@ static bool any_panic(const struct sl_health *health)
 	for (size_t i = 0; i < health->n_groups; i++)
 		if (health->group[i]->panic.on)
 			return true;
+	return false;
+}
+
+/* Whether weights that grow are due. Those of all services grow together, once a second, since each
+ * generation opens rows. */
+static bool slow_start_is_due(struct sl_health *health, uint64_t now_ns)
+{
+	if (now_ns - health->slow_ns < SLOW_MS * MS)
+		return false;
+	for (size_t i = 0; i < health->n_groups; i++) {
+		if (!health->group[i]->slow)
+			continue;
+		health->slow_ns = now_ns;
+		health->unsaved = true;
+		return true;
+	}
 	return false;
 }
 
@@ -405,7 +430,7 @@ void sl_health_tick(struct sl_control *c, uint32_t every_ms)
 	follow(health);
 	count_lines(health, now);
 	waits = health->failed && now - health->failed_ns < AGAIN_MS * MS;
-	if (!waits && (health->wants || any_panic(health) ||
+	if (!waits && (health->wants || any_panic(health) || slow_start_is_due(health, now) ||
 		       (health->dirty && now - health->dirty_ns >= SETTLE_MS * MS)))
 		update(health, now);
 	save(health, now);

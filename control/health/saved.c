@@ -22,6 +22,8 @@ static json_t *write_one(const struct sl_health_verdict *v)
 		json_object_set_new(json, "cause", json_string(v->cause));
 	if (v->panic)
 		json_object_set_new(json, "panic", json_true());
+	if (v->share < SL_SHARE_WHOLE)
+		json_object_set_new(json, "share", json_integer(v->share));
 	return json;
 }
 
@@ -59,6 +61,7 @@ static bool read_one(const char *service, const char *endpoint, const json_t *js
 	const char *state = json_string_value(json_object_get(json, "state"));
 	const char *cause = json_string_value(json_object_get(json, "cause"));
 	char why[SL_ERROR_MAX];
+	json_int_t share;
 
 	*v = (struct sl_health_verdict){ 0 };
 	if (!state || sl_config_parse_name(service, v->service, why) != 0 ||
@@ -67,6 +70,9 @@ static bool read_one(const char *service, const char *endpoint, const json_t *js
 	v->state = strcmp(state, "down") == 0 ? SL_HEALTH_DOWN : SL_HEALTH_UP;
 	v->since = (uint64_t)json_integer_value(json_object_get(json, "since"));
 	v->panic = json_is_true(json_object_get(json, "panic"));
+	share = json_integer_value(json_object_get(json, "share"));
+	v->returned = share > 0 && share < SL_SHARE_WHOLE;
+	v->share = v->returned ? (uint8_t)share : SL_SHARE_WHOLE;
 	snprintf(v->cause, sizeof(v->cause), "%s", cause ? cause : "");
 	return strcmp(state, "down") == 0 || strcmp(state, "up") == 0;
 }

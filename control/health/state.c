@@ -16,8 +16,10 @@ bool sl_health_result(struct sl_health_verdict *v, struct sl_health_count *count
 	if (passed) {
 		count->passed += count->passed < UINT8_MAX;
 		count->failed = 0;
-		if (before != SL_HEALTH_UP && (at_once || count->passed >= conf->rise))
+		if (before != SL_HEALTH_UP && (at_once || count->passed >= conf->rise)) {
 			set_state(v, SL_HEALTH_UP, now_s);
+			v->returned = before == SL_HEALTH_DOWN || count->fresh;
+		}
 	} else {
 		count->failed += count->failed < UINT8_MAX;
 		count->passed = 0;
@@ -31,6 +33,7 @@ void sl_health_begin_state(struct sl_health_verdict *v, struct sl_health_count *
 			   const struct sl_health_conf *conf, bool serves, uint64_t now_s)
 {
 	*count = (struct sl_health_count){ .fresh = !serves };
+	v->returned = false;
 	set_state(v,
 		  conf->start == SL_HEALTH_START_UP		      ? SL_HEALTH_UP
 		  : serves || conf->start == SL_HEALTH_START_CHECKING ? SL_HEALTH_CHECKING
@@ -42,6 +45,16 @@ bool sl_health_holds(const struct sl_health_verdict *v, const struct sl_health_c
 		     bool panic)
 {
 	return v->state == SL_HEALTH_DOWN ? !panic : v->state == SL_HEALTH_CHECKING && count->fresh;
+}
+
+uint8_t sl_health_share(const struct sl_health_verdict *v, const struct sl_health_conf *conf,
+			uint64_t now_s)
+{
+	uint64_t passed_ms = now_s > v->since ? (now_s - v->since) * 1000 : 0;
+
+	if (v->state != SL_HEALTH_UP || !v->returned || passed_ms >= conf->slow_ms)
+		return SL_SHARE_WHOLE;
+	return (uint8_t)(1 + passed_ms * (SL_SHARE_WHOLE - 1) / conf->slow_ms);
 }
 
 bool sl_health_panic_update(struct sl_health_panic *panic, const struct sl_health_conf *conf,

@@ -33,6 +33,10 @@ void sl_health_begin_state(struct sl_health_verdict *v, struct sl_health_count *
 bool sl_health_holds(const struct sl_health_verdict *v, const struct sl_health_count *count,
 		     bool panic);
 
+/* Slow start: the part of its weight that a backend has, from 1 to SL_SHARE_WHOLE. */
+uint8_t sl_health_share(const struct sl_health_verdict *v, const struct sl_health_conf *conf,
+			uint64_t now_s);
+
 /* Panic: fewer than conf->panic percent are up, until conf->panic_leave percent are and
  * conf->panic_ms have passed. */
 struct sl_health_panic {

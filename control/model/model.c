@@ -321,6 +321,7 @@ struct sl_model_backend *sl_service_add(struct sl_model *m, struct sl_model_serv
 	b->addr = conf->addr;
 	b->port = conf->port;
 	b->weight = conf->weight;
+	b->share = SL_SHARE_WHOLE;
 	b->server_id = conf->server_id;
 	b->state = SL_STATE_READY;
 	b->counter_id = counter_id;
@@ -383,6 +384,14 @@ void sl_backend_set_weight(struct sl_model_service *s, struct sl_model_backend *
 	if (b->weight == weight)
 		return;
 	b->weight = weight;
+	s->refill = true;
+}
+
+void sl_backend_set_share(struct sl_model_service *s, struct sl_model_backend *b, uint8_t share)
+{
+	if (b->share == share)
+		return;
+	b->share = share;
 	s->refill = true;
 }
 

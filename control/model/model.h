@@ -41,6 +41,7 @@ struct sl_model_backend {
 	uint16_t port; /* host order */
 	enum sl_backend_state state;
 	uint32_t weight;
+	uint8_t share;	      /* the part of it that counts, in eighths: slow start */
 	uint32_t file_weight; /* as in the file; 0: the backend isn't in the file */
 	uint8_t from;	      /* enum sl_layer: the layer that added it */
 	uint8_t weight_by;    /* enum sl_layer: the layer that set its weight */
@@ -194,6 +195,7 @@ void sl_backend_set_state(struct sl_model_service *s, struct sl_model_backend *b
 			  enum sl_backend_state state);
 void sl_backend_set_cut(struct sl_model_service *s, struct sl_model_backend *b, bool cut);
 void sl_backend_set_weight(struct sl_model_service *s, struct sl_model_backend *b, uint32_t weight);
+void sl_backend_set_share(struct sl_model_service *s, struct sl_model_backend *b, uint8_t share);
 
 /* The first tells whether the next hop of some backend has changed. The second takes over the
  * present next hops; the service must then be published. */

@@ -34,6 +34,9 @@ void sl_report_health(json_t *o, const struct sl_control *c, const struct sl_mod
 	json_object_set_new(o, "health_took_ms", json_integer(v->took_ms));
 	if (v->cause[0])
 		json_object_set_new(o, "health_cause", json_string(v->cause));
+	if (b->share < SL_SHARE_WHOLE)
+		json_object_set_new(o, "slow_start",
+				    json_sprintf("%u/%u", b->share, SL_SHARE_WHOLE));
 	if (b->forced)
 		json_object_set_new(o, "health_overruled_by", json_string("live"));
 	else if (v->panic)

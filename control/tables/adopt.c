@@ -29,6 +29,7 @@ static void adopt_backend(struct sl_model *m, struct sl_model_backend *to,
 					 .port = sl_ntohs(from->port),
 					 .state = state_of(from),
 					 .weight = 1,
+					 .share = SL_SHARE_WHOLE,
 					 .counter_id = from->counter_id,
 					 .known = from->flags & SL_BACKEND_RESOLVED,
 					 .named = true };

@@ -67,7 +67,7 @@ static int fill(struct sl_model_service *s, uint32_t *cur)
 		if (sl_backend_in_slots(b))
 			candidate[n++] = (struct sl_candidate){
 				.number = i + 1,
-				.weight = b->weight,
+				.weight = b->weight * b->share,
 				.identity = sl_candidate_identity(
 					&b->addr, *s->conf.affinity_group ? 0 : b->port),
 			};

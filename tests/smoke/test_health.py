@@ -202,6 +202,28 @@ def test_panic(idle):
     wait_states(sluice, b1="ready", b2="ready", b3="ready")
 
 
+def test_slow_start(idle):
+    """The share of a backend that comes up grows by eighths, over a restart of control too; rows
+    move from the others to it and nowhere else."""
+    sluice = checked(idle, slow_start="5s")
+    set_health(sluice, body="b1", slow_start="5s")
+    wait_states(sluice, b1="ready", b2="down", b3="down")
+    set_health(sluice, slow_start="5s")
+    wait_states(sluice, b1="ready", b2="ready", b3="ready")
+    began, restarted, steps = time.monotonic(), False, {}
+    while "slow_start" in (row := sluice.backends()["b2"]):
+        steps[row["slow_start"]] = row["share"]
+        if len(steps) == 2 and not restarted:
+            restart_control(sluice)
+            restarted = True
+        assert time.monotonic() - began < 60
+        time.sleep(0.1)
+    shares = [steps[key] for key in sorted(steps)]
+    assert len(shares) >= 3 and shares == sorted(shares)
+    assert shares[0] < shares[-1] <= row["share"]
+    assert abs(row["share"] - 100 * 20 / 60) < 1
+
+
 def test_stopped(idle):
     """What comes of control's own sleep isn't counted: with fall = 1 nobody goes down."""
     sluice = checked(idle, fall=1, timeout="1s")

@@ -83,6 +83,31 @@ static void test_since(void **state)
 	assert_false(sl_health_holds(&v, &count, true)); /* panic */
 }
 
+/* Slow start: by eighths from the moment that a backend came up, but not of one that served. */
+static void test_share(void **state)
+{
+	const struct sl_health_conf conf = { .rise = 1, .fall = 1, .slow_ms = 14000 };
+	const struct sl_health_conf at_once = { .rise = 1, .fall = 1 };
+	struct sl_health_count count;
+	struct sl_health_verdict v = { 0 };
+
+	(void)state;
+	sl_health_begin_state(&v, &count, &conf, false, 100); /* new */
+	assert_true(sl_health_result(&v, &count, &conf, true, 100));
+	for (uint64_t s = 0; s < 14; s++)
+		assert_int_equal(sl_health_share(&v, &conf, 100 + s), 1 + s / 2);
+	assert_int_equal(sl_health_share(&v, &conf, 114), SL_SHARE_WHOLE);
+	assert_int_equal(sl_health_share(&v, &conf, 99), 1); /* the clock was set back */
+	assert_int_equal(sl_health_share(&v, &at_once, 100), SL_SHARE_WHOLE);
+	sl_health_result(&v, &count, &conf, false, 200);
+	assert_int_equal(sl_health_share(&v, &conf, 200), SL_SHARE_WHOLE); /* panic may use it */
+	sl_health_result(&v, &count, &conf, true, 300);
+	assert_int_equal(sl_health_share(&v, &conf, 302), 2);
+	sl_health_begin_state(&v, &count, &conf, true, 400); /* it serves already */
+	sl_health_result(&v, &count, &conf, true, 400);
+	assert_int_equal(sl_health_share(&v, &conf, 400), SL_SHARE_WHOLE);
+}
+
 static void test_panic(void **state)
 {
 	struct sl_health_conf conf = { .panic = 50, .panic_leave = 60, .panic_ms = 10000 };
@@ -301,11 +326,11 @@ static void test_dns(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_walks),	  cmocka_unit_test(test_since),
-		cmocka_unit_test(test_panic),	  cmocka_unit_test(test_lateness),
-		cmocka_unit_test(test_http),	  cmocka_unit_test(test_http_by_bytes),
-		cmocka_unit_test(test_http_long), cmocka_unit_test(test_request),
-		cmocka_unit_test(test_dns),
+		cmocka_unit_test(test_walks),	      cmocka_unit_test(test_since),
+		cmocka_unit_test(test_share),	      cmocka_unit_test(test_panic),
+		cmocka_unit_test(test_lateness),      cmocka_unit_test(test_http),
+		cmocka_unit_test(test_http_by_bytes), cmocka_unit_test(test_http_long),
+		cmocka_unit_test(test_request),	      cmocka_unit_test(test_dns),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
