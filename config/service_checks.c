@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What services must be beside each other, in the file and live.
  *
- * No two services share a name, or VIP, protocol and port. Ranges of ports don't overlap. All
- * services together fit the capacity. Two services may have the same backend: control warns.
+ * No two services share a name, or VIP, protocol and port. Ranges of ports don't overlap. No
+ * backend has an address of a VIP. All services together fit the capacity. Two services may have
+ * the same backend: control warns.
  */
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "../dataplane/abi/backend.h"
@@ -90,6 +92,89 @@ static int check_vip_lengths(struct sl_reader *r, const struct sl_config *config
 	return 0;
 }
 
+/* The services of a configuration, sorted by VIP. */
+struct vips {
+	const struct sl_config_service **service;
+	size_t n;
+	bool has[128]; /* by the number of host bits */
+};
+
+static int compare_vips(const void *a, const void *b)
+{
+	const struct sl_config_service *left = *(const struct sl_config_service *const *)a;
+	const struct sl_config_service *right = *(const struct sl_config_service *const *)b;
+	int sign = memcmp(&left->vip, &right->vip, sizeof(left->vip));
+
+	return sign ? sign : left->vip_host_bits - right->vip_host_bits;
+}
+
+/* Finds a service whose VIP is this address, or has it; NULL: none. One search for each length of
+ * prefix, so that many services and many backends stay cheap. */
+static const struct sl_config_service *vip_of(const struct vips *vips, const union sl_addr *addr)
+{
+	for (uint8_t bits = 0; bits < 128; bits++) {
+		struct sl_config_service want = { .vip = *addr, .vip_host_bits = bits };
+		const struct sl_config_service *key = &want, **found;
+
+		if (!vips->has[bits])
+			continue;
+		memset(&want.vip.b[16 - bits / 8], 0, bits / 8);
+		want.vip.b[15 - bits / 8] &= (uint8_t)(0xffu << bits % 8);
+		found = bsearch(&key, vips->service, vips->n, sizeof(key), compare_vips);
+		if (found)
+			return *found;
+	}
+	return NULL;
+}
+
+static int refuse_vip_as_backend(struct sl_reader *r, const struct sl_config_service *service,
+				 size_t at, const struct sl_config_service *other)
+{
+	const struct sl_config_backend *backend = &service->backend[at];
+	char where[SL_WHERE_TEXT], addr[SL_ADDR_TEXT];
+	config_setting_t *list, *here = NULL;
+
+	list = service->setting ? config_setting_get_member(service->setting, "backends") : NULL;
+	if (list && !r->live)
+		here = config_setting_get_elem(list, (unsigned int)at);
+	sl_where(r, other->setting, here, where);
+	return sl_fail_in(r, here, "address",
+			  "%s of backend \"%s\" of service \"%s\" is %s VIP of service \"%s\" "
+			  "(%s); give the backend's own address",
+			  sl_addr_format(&backend->addr, addr), backend->name, service->name,
+			  other->vip_host_bits ? "in the" : "the", other->name, where);
+}
+
+/* A backend at a VIP would be sent what comes for the VIP. Live services may come without their
+ * backends. */
+static int check_backends_outside(struct sl_reader *r, const struct sl_config *config)
+{
+	struct vips vips = { .n = config->n_services };
+	int err = 0;
+
+	vips.service = calloc(vips.n + 1, sizeof(*vips.service));
+	if (!vips.service)
+		return -ENOMEM;
+	for (size_t i = 0; i < vips.n; i++) {
+		vips.service[i] = &config->service[i];
+		vips.has[config->service[i].vip_host_bits] = true;
+	}
+	qsort(vips.service, vips.n, sizeof(*vips.service), compare_vips);
+	for (size_t i = 0; i < vips.n && !err; i++) {
+		const struct sl_config_service *service = &config->service[i];
+
+		for (size_t k = 0; service->backend && k < service->n_backends && !err; k++) {
+			const struct sl_config_service *other =
+				vip_of(&vips, &service->backend[k].addr);
+
+			if (other)
+				err = refuse_vip_as_backend(r, service, k, other);
+		}
+	}
+	free(vips.service);
+	return err;
+}
+
 static int check_services(struct sl_reader *r, const struct sl_config *config)
 {
 	const struct sl_config_service *service;
@@ -125,6 +210,8 @@ static int check_services(struct sl_reader *r, const struct sl_config *config)
 	}
 	if (!err)
 		err = check_vip_lengths(r, config);
+	if (!err)
+		err = check_backends_outside(r, config);
 	if (!err)
 		err = sl_affinity_groups_check(r, config);
 	return err ? err : check_ranges(r, config);

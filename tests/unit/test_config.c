@@ -315,6 +315,19 @@ static const struct refusal refusals[] = {
 	  "t.conf:6: services[1].backends: services \"b\" and \"a\" (line 3) of affinity_group "
 	  "\"g\" "
 	  "differ: backend number 1 (x against x) has another address; make them alike" },
+	{ SERVICES("{ name = \"a\"; vip = \"203.0.113.10\"; protocol = \"udp\"; port = 500;\n"
+		   "backends = ( { address = \"10.1.0.2\"; name = \"x\"; },\n"
+		   "{ address = \"10.1.0.131\"; name = \"y\"; } ); },\n"
+		   "{ name = \"b\"; vip = \"10.1.0.128/30\"; protocol = \"udp\"; port = 4500;\n"
+		   "mode = \"direct\"; }"),
+	  "t.conf:5: services[0].backends[1].address: 10.1.0.131 of backend \"y\" of service \"a\" "
+	  "is in the VIP of service \"b\" (line 6); give the backend's own address" },
+	{ SERVICES("{ name = \"a\"; vip = \"2001:db8::a\"; protocol = \"udp\"; port = 500; },\n"
+		   "{ name = \"b\"; vip = \"2001:db8::b\"; protocol = \"udp\"; port = 500;\n"
+		   "backends = ( { address = \"2001:db8::a\"; name = \"x\"; } ); }"),
+	  "t.conf:5: services[1].backends[0].address: 2001:db8::a of backend \"x\" of service "
+	  "\"b\" "
+	  "is the VIP of service \"a\" (line 3); give the backend's own address" },
 	{ SERVICES("{ name = \"web\"; vip = \"10.0.0.0/7\"; protocol = \"tcp\"; port = 80; }"),
 	  "t.conf:3: services[0].vip: /7 is too short for a VIP; give /8 or longer" },
 	{ SERVICES("{ name = \"web\"; vip = \"10.0.0.0/8\"; protocol = \"tcp\"; port = 80;\n"
