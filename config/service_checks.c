@@ -53,15 +53,16 @@ static int check_ranges(struct sl_reader *r, const struct sl_config *config)
 			sl_where(r, other->setting, here, where);
 			if (other->port <= service->last_port && service->port <= other->last_port)
 				return sl_fail_in(r, here, "port",
-						  "%u-%u overlaps service \"%s\" on %s; give each "
-						  "ports of its own",
-						  service->port, service->last_port, other->name,
-						  where);
+						  "%u-%u of service \"%s\" overlaps service \"%s\" "
+						  "on %s; give each ports of its own",
+						  service->port, service->last_port, service->name,
+						  other->name, where);
 			if (++ranges > SL_RANGES)
-				return sl_fail_in(r, here, "port",
-						  "is the VIP's range number %zu; it has room for "
-						  "%d of a protocol",
-						  ranges, SL_RANGES);
+				return sl_fail_in(
+					r, here, "port",
+					"of service \"%s\" is the VIP's range number %zu; "
+					"it has room for %d of a protocol",
+					service->name, ranges, SL_RANGES);
 		}
 	}
 	return 0;
@@ -83,10 +84,10 @@ static int check_vip_lengths(struct sl_reader *r, const struct sl_config *config
 		if (++n[four] > SL_VIP_LENGTHS)
 			return sl_fail_in(
 				r, service->setting, "vip",
-				"/%d is prefix length number %u of %s VIPs; there is room "
-				"for %d different ones, spell it as prefixes of a length "
-				"that is used",
-				(four ? 32 : 128) - service->vip_host_bits, n[four],
+				"/%d of service \"%s\" is prefix length number %u of %s VIPs; "
+				"there is room for %d different ones, spell it as prefixes of a "
+				"length that is used",
+				(four ? 32 : 128) - service->vip_host_bits, service->name, n[four],
 				four ? "IPv4" : "IPv6", SL_VIP_LENGTHS);
 	}
 	return 0;
@@ -217,39 +218,85 @@ static int check_services(struct sl_reader *r, const struct sl_config *config)
 	return err ? err : check_ranges(r, config);
 }
 
+/* What services need of a capacity. */
+static uint64_t backends_of(const struct sl_config_service *service)
+{
+	return service->n_backends;
+}
+
+static uint64_t slots_of(const struct sl_config_service *service)
+{
+	uint64_t slots = service->table_size;
+
+	if (service->quic)
+		slots += (uint64_t)sl_server_id_buckets((uint32_t)service->n_backends) *
+			 SL_SLOTS_PER_BLOCK;
+	if (service->pool.n)
+		slots += (uint64_t)sl_snat_pool_blocks(service->pool.n) * SL_SLOTS_PER_BLOCK;
+	return slots;
+}
+
+static uint64_t limits_of(const struct sl_config_service *service)
+{
+	return service->n_limits;
+}
+
+/* Names the services that need the most, with their numbers: "web" 65536, "dns" 65536. */
+static void name_largest(const struct sl_config *config,
+			 uint64_t (*of)(const struct sl_config_service *), char text[SL_ERROR_MAX])
+{
+	const struct sl_config_service *named[3] = { NULL };
+	size_t length = 0;
+
+	for (size_t n = 0; n < sizeof(named) / sizeof(named[0]); n++) {
+		for (size_t i = 0; i < config->n_services; i++) {
+			const struct sl_config_service *service = &config->service[i];
+
+			if (service != named[0] && service != named[1] &&
+			    of(service) > (named[n] ? of(named[n]) : 0))
+				named[n] = service;
+		}
+		if (named[n])
+			length += (size_t)snprintf(text + length, SL_ERROR_MAX - length,
+						   "%s\"%s\" %llu", n ? ", " : "", named[n]->name,
+						   (unsigned long long)of(named[n]));
+	}
+}
+
+static int check_need(struct sl_reader *r, const struct sl_config *config,
+		      const config_setting_t *list,
+		      uint64_t (*of)(const struct sl_config_service *), uint32_t capacity,
+		      const char *what, const char *field)
+{
+	char largest[SL_ERROR_MAX] = "";
+	unsigned long long sum = 0;
+
+	for (size_t i = 0; i < config->n_services; i++)
+		sum += of(&config->service[i]);
+	if (sum <= capacity)
+		return 0;
+	name_largest(config, of, largest);
+	return sl_fail(r, list,
+		       "%shave %llu %s together (%s%s), the capacity is %u; set "
+		       "dataplane.capacity.%s to at least %llu",
+		       list ? "" : "services: ", sum, what,
+		       config->n_services > 3 ? "the most: " : "", largest, capacity, field, sum);
+}
+
+/* `list`: of the file; NULL: none is. */
 static int check_capacity(struct sl_reader *r, const struct sl_config *config,
 			  const config_setting_t *list)
 {
-	unsigned long long backends = 0, slots = 0, limits = 0;
-	size_t i;
+	int err = check_need(r, config, list, backends_of, config->capacity.backends, "backends",
+			     "backends");
 
-	for (i = 0; i < config->n_services; i++) {
-		backends += config->service[i].n_backends;
-		slots += config->service[i].table_size;
-		if (config->service[i].quic)
-			slots += sl_server_id_buckets((uint32_t)config->service[i].n_backends) *
-				 SL_SLOTS_PER_BLOCK;
-		if (config->service[i].pool.n)
-			slots +=
-				sl_snat_pool_blocks(config->service[i].pool.n) * SL_SLOTS_PER_BLOCK;
-		limits += config->service[i].n_limits;
-	}
-	if (backends > config->capacity.backends)
-		return sl_fail(r, list,
-			       "have %llu backends together, the capacity is %u; set "
-			       "dataplane.capacity.backends to at least %llu",
-			       backends, config->capacity.backends, backends);
-	if (slots > config->capacity.slots)
-		return sl_fail(r, list,
-			       "have tables of %llu rows together, the capacity is %u; set "
-			       "dataplane.capacity.rows to at least %llu",
-			       slots, config->capacity.slots, slots);
-	if (limits > config->capacity.limits)
-		return sl_fail(r, list,
-			       "have %llu limits together, the capacity is %u; set "
-			       "dataplane.capacity.limits to at least %llu",
-			       limits, config->capacity.limits, limits);
-	return 0;
+	if (!err)
+		err = check_need(r, config, list, slots_of, config->capacity.slots,
+				 "rows of tables", "rows");
+	if (!err)
+		err = check_need(r, config, list, limits_of, config->capacity.limits, "limits",
+				 "limits");
+	return err;
 }
 
 int sl_services_check(struct sl_reader *r, const struct sl_config *config,
