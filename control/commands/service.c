@@ -9,6 +9,7 @@
 #include "../desired/changes.h"
 #include "../desired/effective.h"
 #include "../desired/fields.h"
+#include "affinity_group.h"
 #include "change.h"
 #include "params.h"
 
@@ -130,10 +131,12 @@ int sl_service_add_command(void *context, struct sl_rpc_call *call, const json_t
 		err = begin(c, call, "service.add", name, &t, &overrides);
 	if (err)
 		return err;
-	if (in_file(c, name))
+	if (in_file(c, name)) {
 		overrides->removed = false;
-	else
+		err = sl_affinity_group_join(t, in_file(c, name), error);
+	} else {
 		err = set_added(overrides, name, fields);
+	}
 	if (!err)
 		err = check(t, error);
 	return err ? sl_change_drop(t, err) : sl_change_run(t, result, error);

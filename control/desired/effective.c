@@ -431,7 +431,8 @@ static int copy_backends(struct sl_config_service *conf, const struct sl_effecti
 	conf->backend = calloc(e->n_backends + 1, sizeof(*conf->backend));
 	for (size_t i = 0; conf->backend && i < e->n_backends; i++) {
 		conf->backend[i] = e->backend[i].conf;
-		conf->backend[i].draining = e->backend[i].held;
+		/* Health may find the same host up in one service and down in another. */
+		conf->backend[i].draining = e->backend[i].held & ~(1u << SL_LAYER_HEALTH);
 	}
 	return conf->backend ? 0 : -ENOMEM;
 }
