@@ -207,6 +207,23 @@ static int check_settable(const json_t *fields, char error[SL_ERROR_MAX])
 	return 0;
 }
 
+/* Refuses to clear an affinity_group that the file has: that would change nothing, and isn't what
+ * was meant. */
+static int check_leaves_group(const struct sl_control *c,
+			      const struct sl_operator_service *overrides,
+			      const struct sl_config_service *file, const json_t *fields,
+			      char error[SL_ERROR_MAX])
+{
+	if (!json_is_null(json_object_get(fields, "affinity_group")) || !file ||
+	    !*file->affinity_group || json_object_get(overrides->fields, "affinity_group"))
+		return 0;
+	return refuse(error, -EINVAL,
+		      "affinity_group: without a value it is as in the file, and %s:%d has service "
+		      "%s in group \"%s\"; to leave the group, take the field out of the file and "
+		      "reload",
+		      c->file, file->line, file->name, file->affinity_group);
+}
+
 static int set_field(struct sl_operator_service *overrides, const struct sl_config_service *file,
 		     const char *key, json_t *value, json_t *changes)
 {
@@ -259,6 +276,7 @@ int sl_service_set_command(void *context, struct sl_rpc_call *call, const json_t
 		err = begin(c, call, "service.set", name, &t, &overrides);
 	if (err)
 		return err;
+	err = check_leaves_group(c, overrides, in_file(c, name), fields, error);
 	json_object_foreach (fields, key, value) {
 		if (!err)
 			err = set_field(overrides, in_file(c, name), key, value, t->changes);

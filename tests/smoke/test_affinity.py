@@ -134,7 +134,10 @@ def test_group(sluice):
     sluice.ctl("service", "set", "udp", "idle_timeout=20s")
     sluice.ctl("service", "set", "web", "health=")
 
-    # One that was added live has its backends from nowhere else.
+    # Who the file puts into the group leaves it by the file, and others as they joined.
+    with pytest.raises(RuntimeError, match='affinity_group: .* has service udp in group "g"; to '
+                                           "leave the group, "):  # fmt: skip
+        sluice.ctl("service", "set", "udp", "affinity_group=")
     sluice.ctl("service", "add", "third", f"vip={net.VIP}", "protocol=tcp", "port=82",
                "affinity=client", "track=all", "idle_timeout=100ms")  # fmt: skip
     for backend, weight in zip(backends, (5, 7, backends[2]["weight"])):
