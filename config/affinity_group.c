@@ -70,10 +70,11 @@ int sl_affinity_groups_check(struct sl_reader *r, const struct sl_config *config
 			for (size_t m = 0; m < k; m++)
 				if (sl_addr_equal(&s->backend[k].addr, &s->backend[m].addr))
 					return sl_fail_in(r, s->setting, "backends",
-							  "%s and %s have one address; in an "
-							  "affinity_group each host may be there "
-							  "once",
-							  s->backend[m].name, s->backend[k].name);
+							  "%s and %s of service \"%s\" have one "
+							  "address; in an affinity_group each host "
+							  "may be there once",
+							  s->backend[m].name, s->backend[k].name,
+							  s->name);
 		for (size_t k = 0; k < i && !other; k++)
 			if (strcmp(config->service[k].affinity_group, s->affinity_group) == 0)
 				other = &config->service[k];

@@ -105,6 +105,10 @@ int sl_read_snat_pool_name(struct sl_reader *, const struct sl_field *, config_s
 int sl_snat_pool_check(struct sl_reader *r, const struct sl_config_service *service,
 		       config_setting_t *setting);
 
+/* Services beside each other (service_checks.c). `list`: of the file; NULL: none is. */
+int sl_services_check(struct sl_reader *r, const struct sl_config *config,
+		      const config_setting_t *list);
+
 /* Whether the services of each affinity group are alike. */
 int sl_affinity_groups_check(struct sl_reader *r, const struct sl_config *config);
 

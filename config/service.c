@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Services and their backends.
+/* Services and their backends, each service by itself; service_checks.c holds them against each
+ * other.
  *
- * After reading, these hold. No two services share a name, or VIP, protocol and port. No two
- * backends of a service share a name, or address and port. Every table is large enough for its
- * backends, and all together fit the capacity. Two services may have the same backend: control
- * warns.
+ * After reading, these hold. No two backends of a service share a name, or address and port. Every
+ * table is large enough for its backends.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -443,160 +442,6 @@ static int read_service(struct sl_reader *r, struct sl_config_service *service,
 	return check_service(r, service, setting);
 }
 
-static int same_service_name(const void *a, const void *b)
-{
-	const struct sl_config_service *left = a, *right = b;
-
-	return strcmp(left->name, right->name);
-}
-
-static int same_service(const void *a, const void *b)
-{
-	const struct sl_config_service *left = a, *right = b;
-	int sign = memcmp(&left->vip, &right->vip, sizeof(left->vip));
-
-	if (!sign)
-		sign = left->vip_host_bits - right->vip_host_bits;
-	if (!sign)
-		sign = left->protocol - right->protocol;
-	if (!sign)
-		sign = sl_config_is_range(left) - sl_config_is_range(right);
-	return sign ? sign : left->port - right->port;
-}
-
-/* A port may be in one range only, even if a service has it for itself. */
-static int check_ranges(struct sl_reader *r, const struct sl_config *config)
-{
-	for (size_t i = 0; i < config->n_services; i++) {
-		const struct sl_config_service *service = &config->service[i];
-		const config_setting_t *here = service->setting;
-		char where[SL_WHERE_TEXT];
-		size_t ranges = 1;
-
-		for (size_t k = 0; k < i && sl_config_is_range(service); k++) {
-			const struct sl_config_service *other = &config->service[k];
-
-			if (!sl_config_is_range(other) || other->protocol != service->protocol ||
-			    !sl_config_same_vip(other, service))
-				continue;
-			sl_where(r, other->setting, here, where);
-			if (other->port <= service->last_port && service->port <= other->last_port)
-				return sl_fail_in(r, here, "port",
-						  "%u-%u overlaps service \"%s\" on %s; give each "
-						  "ports of its own",
-						  service->port, service->last_port, other->name,
-						  where);
-			if (++ranges > SL_RANGES)
-				return sl_fail_in(r, here, "port",
-						  "is the VIP's range number %zu; it has room for "
-						  "%d of a protocol",
-						  ranges, SL_RANGES);
-		}
-	}
-	return 0;
-}
-
-/* Each length costs a look-up of every packet that no other service has. */
-static int check_vip_lengths(struct sl_reader *r, const struct sl_config *config)
-{
-	bool seen[2][128] = { 0 };
-	uint32_t n[2] = { 0 };
-
-	for (size_t i = 0; i < config->n_services; i++) {
-		const struct sl_config_service *service = &config->service[i];
-		bool four = sl_addr_is4(&service->vip);
-
-		if (!service->vip_host_bits || seen[four][service->vip_host_bits])
-			continue;
-		seen[four][service->vip_host_bits] = true;
-		if (++n[four] > SL_VIP_LENGTHS)
-			return sl_fail_in(
-				r, service->setting, "vip",
-				"/%d is prefix length number %u of %s VIPs; there is room "
-				"for %d different ones, spell it as prefixes of a length "
-				"that is used",
-				(four ? 32 : 128) - service->vip_host_bits, n[four],
-				four ? "IPv4" : "IPv6", SL_VIP_LENGTHS);
-	}
-	return 0;
-}
-
-static int check_services(struct sl_reader *r, const struct sl_config *config)
-{
-	const struct sl_config_service *service;
-	char where[SL_WHERE_TEXT], vip[SL_VIP_TEXT];
-	const config_setting_t *here;
-	size_t first, second;
-	int err;
-
-	err = sl_duplicate(config->service, config->n_services, sizeof(*config->service),
-			   same_service_name, &first, &second);
-	if (err > 0) {
-		here = config->service[second].setting;
-		sl_where(r, config->service[first].setting, here, where);
-		return sl_fail_in(r, here, "name",
-				  "\"%s\" is the service's on %s already; give "
-				  "each a name of its own",
-				  config->service[second].name, where);
-	}
-	if (err < 0)
-		return err;
-	err = sl_duplicate(config->service, config->n_services, sizeof(*config->service),
-			   same_service, &first, &second);
-	if (err > 0) {
-		service = &config->service[second];
-		here = config->service[second].setting;
-		sl_where(r, config->service[first].setting, here, where);
-		return sl_fail_in(r, here, "vip",
-				  "%s %s port %u is service \"%s\" on %s already; "
-				  "change one of the three",
-				  sl_vip_format(service, vip),
-				  service->protocol == IPPROTO_TCP ? "tcp" : "udp", service->port,
-				  config->service[first].name, where);
-	}
-	if (!err)
-		err = check_vip_lengths(r, config);
-	if (!err)
-		err = sl_affinity_groups_check(r, config);
-	return err ? err : check_ranges(r, config);
-}
-
-/* `list`: of the file; NULL: none is. */
-static int check_capacity(struct sl_reader *r, const struct sl_config *config,
-			  const config_setting_t *list)
-{
-	unsigned long long backends = 0, slots = 0, limits = 0;
-	size_t i;
-
-	for (i = 0; i < config->n_services; i++) {
-		backends += config->service[i].n_backends;
-		slots += config->service[i].table_size;
-		if (config->service[i].quic)
-			slots += sl_server_id_buckets((uint32_t)config->service[i].n_backends) *
-				 SL_SLOTS_PER_BLOCK;
-		if (config->service[i].pool.n)
-			slots +=
-				sl_snat_pool_blocks(config->service[i].pool.n) * SL_SLOTS_PER_BLOCK;
-		limits += config->service[i].n_limits;
-	}
-	if (backends > config->capacity.backends)
-		return sl_fail(r, list,
-			       "have %llu backends together, the capacity is %u; set "
-			       "dataplane.capacity.backends to at least %llu",
-			       backends, config->capacity.backends, backends);
-	if (slots > config->capacity.slots)
-		return sl_fail(r, list,
-			       "have tables of %llu rows together, the capacity is %u; set "
-			       "dataplane.capacity.rows to at least %llu",
-			       slots, config->capacity.slots, slots);
-	if (limits > config->capacity.limits)
-		return sl_fail(r, list,
-			       "have %llu limits together, the capacity is %u; set "
-			       "dataplane.capacity.limits to at least %llu",
-			       limits, config->capacity.limits, limits);
-	return 0;
-}
-
 int sl_read_services(struct sl_reader *r, const struct sl_field *field, config_setting_t *list,
 		     void *record)
 {
@@ -621,8 +466,7 @@ int sl_read_services(struct sl_reader *r, const struct sl_field *field, config_s
 		if (err)
 			return err;
 	}
-	err = check_services(r, config);
-	return err ? err : check_capacity(r, config, list);
+	return sl_services_check(r, config, list);
 }
 
 int sl_config_read_service(const struct sl_config *base, struct config_setting_t *group,
@@ -639,27 +483,6 @@ int sl_config_read_service(const struct sl_config *base, struct config_setting_t
 	free(service->backend);
 	*service = (struct sl_config_service){ 0 };
 	return err;
-}
-
-int sl_config_check_services(const struct sl_config *base, struct sl_config_service *service,
-			     size_t n, char error[SL_ERROR_MAX])
-{
-	struct sl_config config = *base;
-	struct sl_reader r = { .config = &config, .error = error, .live = true };
-	int err;
-
-	error[0] = '\0';
-	config.service = service;
-	config.n_services = n;
-	if (n > base->capacity.services) {
-		snprintf(error, SL_ERROR_MAX,
-			 "service: there would be %zu, the capacity is %u; set "
-			 "dataplane.capacity.services to at least %zu",
-			 n, base->capacity.services, n);
-		return -EINVAL;
-	}
-	err = check_services(&r, &config);
-	return err ? err : check_capacity(&r, &config, NULL);
 }
 
 bool sl_config_service_field(const char *name)

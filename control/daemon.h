@@ -13,6 +13,7 @@
 #include "network/net.h"
 
 struct sl_operators;
+struct sl_hairpins;
 struct sl_health;
 struct sl_health_verdict;
 struct sl_attachment;
@@ -94,10 +95,11 @@ struct sl_control {
 	uint64_t partial_seen;	  /* ports, by bit, for which it was logged, see tables/partial.h */
 	uint64_t partial_packets; /* forwarded packets, as of the last look */
 	uint32_t partial_turn;
-	uint64_t macs_left_out; /* ports, by bit, for which this was logged */
-	size_t routes_left_out; /* how many don't fit */
-	json_t *logged;		/* problems of backends that were logged, see report/problems.h */
-	bool logged_full[2];	/* full neighbour tables that were logged, by family */
+	struct sl_hairpins *hairpins; /* see report/hairpins.h; NULL: none yet */
+	uint64_t macs_left_out;	      /* ports, by bit, for which this was logged */
+	size_t routes_left_out;	      /* how many don't fit */
+	json_t *logged;	     /* problems of backends that were logged, see report/problems.h */
+	bool logged_full[2]; /* full neighbour tables that were logged, by family */
 	uint64_t logged_generation; /* the generation of those problems */
 	uint64_t logged_refused;    /* the generation whose refusal was logged */
 	char unsaved[SL_ERROR_MAX]; /* why the operators' layer isn't on disk; "": it is */

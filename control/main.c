@@ -27,6 +27,7 @@
 #include "health/health.h"
 #include "network/announce.h"
 #include "network/multicast.h"
+#include "report/hairpins.h"
 #include "report/limit_top.h"
 #include "report/problems.h"
 #include "rpc/server.h"
@@ -220,6 +221,7 @@ static void tick(evutil_socket_t fd, short what, void *context)
 	sl_limit_expiry_tick(c);
 	sl_health_tick(c, TICK_MS);
 	sl_limit_top_tick(c);
+	sl_hairpins_tick(c, sl_clock_ms());
 	sl_rescale_run(c);
 	sl_transaction_retry_save(c);
 }
@@ -473,6 +475,7 @@ static int serve(struct sl_control *c, bool fresh)
 	sl_ports_release(c);
 	sl_programs_close(c->programs);
 	sl_limit_top_free(c);
+	sl_hairpins_free(c);
 	sl_merging_free(c);
 	sl_instance_close(c);
 	sl_operators_free(c->operators);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../model/server_ids.h"
+#include "affinity_group.h"
 #include "change.h"
 #include "params.h"
 
@@ -39,54 +40,9 @@ struct change {
 	struct sl_operator_backend *override;
 };
 
-/* Gives the same override to the same host in all other services of an affinity group, so that one
- * generation changes the host in the whole group. */
-static int share_override(struct change *x, char error[SL_ERROR_MAX])
-{
-	const struct sl_config_service *conf = &x->service->conf;
-	struct sl_transaction *t = x->t;
-	struct sl_control *c = t->c;
-	const struct sl_operator_backend said = *x->override;
-	char why[SL_ERROR_MAX];
-
-	for (size_t i = 0; *conf->affinity_group && i < c->model->n; i++) {
-		const struct sl_model_service *s = c->model->service[i];
-		uint16_t port = said.port == sl_config_backend_port(conf)
-					? sl_config_backend_port(&s->conf)
-					: said.port;
-		const struct sl_model_backend *there = NULL;
-		struct sl_operator_service *o;
-		struct sl_operator_backend *w;
-
-		if (s == x->service || strcmp(s->conf.affinity_group, conf->affinity_group) != 0)
-			continue;
-		for (uint32_t k = 0; k < s->n && !there; k++)
-			if (s->backend[k].state != SL_STATE_FREE &&
-			    s->backend[k].state != SL_STATE_GONE &&
-			    sl_addr_equal(&s->backend[k].addr, &said.addr))
-				there = &s->backend[k];
-		if (there)
-			port = there->port;
-		if (sl_mode_check_port(&s->conf, port, why) != 0) {
-			snprintf(error, SL_ERROR_MAX,
-				 "port: of service %s, which is in the same affinity_group: %.*s",
-				 s->conf.name, SL_ERROR_MAX - 128, why);
-			return -EINVAL;
-		}
-		o = sl_operators_get(t->operators, s->conf.name);
-		w = o ? sl_operator_backend_get(o, &said.addr, port) : NULL;
-		if (!w)
-			return -ENOMEM;
-		*w = said;
-		w->port = port;
-		t->service[0] = '\0'; /* more than one service changes */
-	}
-	return 0;
-}
-
 static int run(struct change *x, json_t **result, char error[SL_ERROR_MAX])
 {
-	int err = share_override(x, error);
+	int err = sl_affinity_group_share(x->t, x->service, x->override, error);
 
 	return err ? sl_change_drop(x->t, err) : sl_change_run(x->t, result, error);
 }

@@ -9,6 +9,7 @@
 #include "../desired/changes.h"
 #include "../desired/effective.h"
 #include "../desired/fields.h"
+#include "affinity_group.h"
 #include "change.h"
 #include "params.h"
 
@@ -130,10 +131,12 @@ int sl_service_add_command(void *context, struct sl_rpc_call *call, const json_t
 		err = begin(c, call, "service.add", name, &t, &overrides);
 	if (err)
 		return err;
-	if (in_file(c, name))
+	if (in_file(c, name)) {
 		overrides->removed = false;
-	else
+		err = sl_affinity_group_join(t, in_file(c, name), error);
+	} else {
 		err = set_added(overrides, name, fields);
+	}
 	if (!err)
 		err = check(t, error);
 	return err ? sl_change_drop(t, err) : sl_change_run(t, result, error);
@@ -204,6 +207,23 @@ static int check_settable(const json_t *fields, char error[SL_ERROR_MAX])
 	return 0;
 }
 
+/* Refuses to clear an affinity_group that the file has: that would change nothing, and isn't what
+ * was meant. */
+static int check_leaves_group(const struct sl_control *c,
+			      const struct sl_operator_service *overrides,
+			      const struct sl_config_service *file, const json_t *fields,
+			      char error[SL_ERROR_MAX])
+{
+	if (!json_is_null(json_object_get(fields, "affinity_group")) || !file ||
+	    !*file->affinity_group || json_object_get(overrides->fields, "affinity_group"))
+		return 0;
+	return refuse(error, -EINVAL,
+		      "affinity_group: without a value it is as in the file, and %s:%d has service "
+		      "%s in group \"%s\"; to leave the group, take the field out of the file and "
+		      "reload",
+		      c->file, file->line, file->name, file->affinity_group);
+}
+
 static int set_field(struct sl_operator_service *overrides, const struct sl_config_service *file,
 		     const char *key, json_t *value, json_t *changes)
 {
@@ -256,6 +276,7 @@ int sl_service_set_command(void *context, struct sl_rpc_call *call, const json_t
 		err = begin(c, call, "service.set", name, &t, &overrides);
 	if (err)
 		return err;
+	err = check_leaves_group(c, overrides, in_file(c, name), fields, error);
 	json_object_foreach (fields, key, value) {
 		if (!err)
 			err = set_field(overrides, in_file(c, name), key, value, t->changes);

@@ -327,6 +327,8 @@ static int apply_service(struct sl_control *c, struct sl_model *next, const stru
 		if (!s)
 			return -ENOMEM;
 		err = check_pool(&s->conf, conf, error);
+		if (!err && s->conf.shared_vip && !conf->shared_vip)
+			err = check_vip(c, conf, error);
 		if (err)
 			return err;
 		tracked = sl_service_tracks(s);
@@ -379,6 +381,19 @@ static bool desired(const struct sl_effective *e, size_t n, const struct sl_conf
 	return false;
 }
 
+/* Whether a service that was added live can't be served any more, since the gateway got its VIP as
+ * an address of its own meanwhile. That mustn't keep all others from being served at a start. */
+static bool leaves_out(const struct sl_control *c, const struct sl_model *next,
+		       const struct sl_effective *e, char error[SL_ERROR_MAX])
+{
+	if (e->from != SL_LAYER_OPERATORS || sl_model_find_same(next, &e->conf) >= 0 ||
+	    check_vip(c, &e->conf, error) == 0)
+		return false;
+	sl_log("service %s is left out: %s", e->conf.name, error);
+	error[0] = '\0';
+	return true;
+}
+
 int sl_apply(struct sl_control *c, const struct sl_layers *layers, struct sl_model *next,
 	     json_t *changes, char error[SL_ERROR_MAX])
 {
@@ -393,7 +408,8 @@ int sl_apply(struct sl_control *c, const struct sl_layers *layers, struct sl_mod
 		if (!desired(e, made, &next->service[i]->conf))
 			remove_service(next, i, changes);
 	for (size_t i = 0; i < made && !err; i++)
-		err = apply_service(c, next, &e[i], changes, error);
+		if (!leaves_out(c, next, &e[i], error))
+			err = apply_service(c, next, &e[i], changes, error);
 	sl_effective_free_all(e, made);
 	return err;
 }

@@ -430,25 +430,22 @@ const char **sl_effective_services(const struct sl_layers *layers, size_t *n)
 	return name;
 }
 
-/* Sets the number of backends. For a service of an affinity group it also copies them, since all
- * services of a group must have the same ones. */
 static int copy_backends(struct sl_config_service *conf, const struct sl_effective *e)
 {
-	conf->n_backends = e->n_backends;
-	conf->backend = NULL;
-	if (!*conf->affinity_group)
-		return 0;
 	conf->backend = calloc(e->n_backends + 1, sizeof(*conf->backend));
 	for (size_t i = 0; conf->backend && i < e->n_backends; i++) {
 		conf->backend[i] = e->backend[i].conf;
-		conf->backend[i].draining = e->backend[i].held;
+		/* Health may find the same host up in one service and down in another. */
+		conf->backend[i].draining = e->backend[i].held & ~(1u << SL_LAYER_HEALTH);
 	}
 	return conf->backend ? 0 : -ENOMEM;
 }
 
-/* Checks that these services can exist beside each other, with their backends. */
+/* Checks that these services can exist beside each other. Their backends are checked too if
+ * `deeply`, and else those of affinity groups alone, since all services of a group must have the
+ * same ones. */
 static int check_together(const struct sl_layers *layers, const struct sl_effective *all, size_t n,
-			  char error[SL_ERROR_MAX])
+			  bool deeply, char error[SL_ERROR_MAX])
 {
 	struct sl_config_service *conf = calloc(n + 1, sizeof(*conf));
 	int err = 0;
@@ -457,7 +454,10 @@ static int check_together(const struct sl_layers *layers, const struct sl_effect
 		return -ENOMEM;
 	for (size_t i = 0; i < n && !err; i++) {
 		conf[i] = all[i].conf;
-		err = copy_backends(&conf[i], &all[i]);
+		conf[i].n_backends = all[i].n_backends;
+		conf[i].backend = NULL;
+		if (deeply || *conf[i].affinity_group)
+			err = copy_backends(&conf[i], &all[i]);
 	}
 	if (!err)
 		err = sl_config_check_services(layers->file, conf, n, error);
@@ -483,7 +483,7 @@ int sl_effective_make_all(const struct sl_layers *layers, struct sl_effective **
 
 		err = sl_effective_make(layers, name[i], true, e, error);
 		if (!err && e->from != SL_LAYER_FILE) {
-			err = check_together(layers, *all, *n + 1, error);
+			err = check_together(layers, *all, *n + 1, false, error);
 			if (err)
 				sl_effective_free(e);
 		}
@@ -530,7 +530,7 @@ int sl_effective_check(const struct sl_layers *layers, const char *service,
 	}
 	all = realloc(all, (kept + 2) * sizeof(*all)) ?: all;
 	all[kept++] = own;
-	err = check_together(layers, all, kept, error);
+	err = check_together(layers, all, kept, true, error);
 	sl_effective_free_all(all, kept);
 	return err;
 }

@@ -14,6 +14,7 @@
 #include "../tables/partial.h"
 #include "../tables/publish.h"
 #include "../tables/queues.h"
+#include "hairpins.h"
 #include "health.h"
 
 enum {
@@ -230,6 +231,18 @@ static void dataplane_problems(const struct sl_control *c, json_t *list)
 			sl_accept_text(e->answer));
 }
 
+static void hairpin_problems(const struct sl_control *c, json_t *list)
+{
+	for (size_t i = 0; i < c->model->n; i++)
+		if (sl_hairpins_refused(c, c->model->service[i]->id))
+			problem(list,
+				"service %s: backends, or hosts on their link, call it and are "
+				"refused (hairpin), since they would be answered past the gateway: "
+				"give them a service of mode = \"fullnat\", or set hairpin = "
+				"\"forward\" if backends answer them through the gateway",
+				c->model->service[i]->conf.name);
+}
+
 static void pool_problems(const struct sl_control *c, json_t *list)
 {
 	for (size_t i = 0; i < c->config.n_pools; i++) {
@@ -275,6 +288,7 @@ json_t *sl_problems(const struct sl_control *c)
 			problem(list, "service %s: no backend is ready", s->conf.name);
 	}
 	pool_problems(c, list);
+	hairpin_problems(c, list);
 	backend_problems(c, false, list);
 	sl_share_list(c->model, list);
 	return list;

@@ -295,6 +295,11 @@ static int load_fail(const char *what, int err, char *log, char error[SL_ERROR_M
 			    "%s: not allowed to load an XDP program; it takes CAP_BPF and "
 			    "CAP_NET_ADMIN",
 			    what);
+	/* libbpf leaves out maps of a kind that the kernel doesn't seem to know, and its probe
+	 * fails too if there is no descriptor for it. Each kernel that has what we need knows them.
+	 */
+	if (err == -EINVAL && strstr(log, "referenced but wasn't created"))
+		err = -EMFILE;
 	if (err == -EMFILE || err == -ENFILE)
 		return fail(error, err, "%s: the XDP program can't be loaded: %s", what,
 			    strerror(-err));
@@ -342,7 +347,7 @@ int sl_programs_load(struct sl_programs *p, enum sl_tail tail, char error[SL_ERR
 	if (!err)
 		err = sl_program_load(skel);
 	if (err) {
-		load_fail(sl_program_name(tail), err, log, error);
+		err = load_fail(sl_program_name(tail), err, log, error);
 	} else {
 		__atomic_fetch_or(&p->loaded, 1u << tail, __ATOMIC_RELAXED);
 		__atomic_fetch_add(&p->n_loaded, 1, __ATOMIC_RELAXED);
@@ -370,7 +375,7 @@ static int entry_load(struct sl_programs *p, const struct sl_config_port *port, 
 	if (!err)
 		err = sl_program_load(skel);
 	if (err)
-		load_fail(port->device, err, log, error);
+		err = load_fail(port->device, err, log, error);
 	else
 		err = dup(bpf_program__fd(skel->progs.xsk_def_prog));
 	sl_xdp_engine__destroy(skel);

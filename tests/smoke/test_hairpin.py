@@ -2,6 +2,7 @@
 """Backends that call a VIP of their own, between real stacks: refused with NAT, whose answers would
 never come, and answered with full NAT. A client of another link is served by both."""
 
+import re
 import socket
 import sys
 
@@ -69,6 +70,10 @@ def test_hairpin(topology, served, six):
         assert ask(peer, vip, 7) is None
     assert hairpins(served, "web") == 1 and hairpins(served, "echo") == 1
     assert reasons(served)["hairpin"] == 2
+    net.wait_for("problem lines", lambda: {
+        re.match("service (.*): backends, or hosts on their link, .*fullnat", line)[1]
+        for line in served.json("status")["problems"] if "(hairpin)" in line
+    } == {"web", "echo"})  # fmt: skip
     assert gateway.shares(before, served.backends())[1] == 0  # nobody was sent that SYN
 
     answered = {one_request(caller, vip=vip, port=8080) for _ in range(30)}

@@ -79,7 +79,7 @@ def start_with(sluice, descriptors):
     return control.wait(), said
 
 
-@pytest.mark.parametrize("hard", [7, 20, 33, 35, 41, 70, 72, 76])
+@pytest.mark.parametrize("hard", [7, 20, 33, 35, 41, 70, 72, 74, 76, 78])
 def test_no_descriptors(idle, hard):
     """Wherever file descriptors run out at the start, it's the machine that lacks something."""
     idle.settings["dataplane"]["engine"] = "xdp"

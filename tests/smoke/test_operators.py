@@ -391,6 +391,10 @@ def test_words(idle):
     assert (status, "weight: " in said) == (gateway.EXIT_USAGE, True), said
     status, said = ctl(idle, "backend", "add", "web", f"{net.VIP}:80")
     assert "is the VIP of service" in said
+    status, said = ctl(idle, "service", "add", "wide", "vip=10.1.0.0/24", "protocol=udp", "port=1",
+                       "mode=direct")  # fmt: skip
+    assert status == gateway.EXIT_USAGE and re.search(
+        'backend "b1" of service "(web|echo)" is in the VIP of service "wide"', said), said
     for words in (("status",), ("generation",)):
         assert re.search(r"generation +\d+, no worker runs", idle.ctl(*words))
     assert re.search(r"^dataplane +absent$", idle.ctl("status"), re.MULTILINE)

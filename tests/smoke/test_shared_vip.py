@@ -108,3 +108,23 @@ def test_came_later(topology, idle):
     idle.change("reload")
     net.wait_for("no problem", lambda: not told())
     assert answers(topology, net.VIP)
+
+
+def test_live(topology, idle):
+    """A service that was added live can't stop sharing its VIP either. If its VIP has become the
+    gateway's, a start from nothing leaves it out, and serves the others."""
+    idle.settings["dataplane"]["engine"] = "xdp"
+    idle.write()
+    idle.start_control()
+    idle.ctl("service", "add", "shared", f"vip={net.GATEWAY}", "protocol=tcp", "port=80",
+             "shared_vip=true")  # fmt: skip
+    with pytest.raises(RuntimeError, match="service shared: vip .* is an address of the gateway"):
+        idle.ctl("service", "set", "shared", "shared_vip=false")
+    idle.ctl("service", "add", "moved", "vip=203.0.113.77", "protocol=tcp", "port=80")
+    topology.gateway.run("ip", "address", "add", "203.0.113.77/32", "dev", "lo")
+    net.stop(idle.control)
+    assert idle.run("control", "-c", idle.file, "--detach")[0] == 0
+    idle.start_control()
+    idle.expect(idle.control, "service moved is left out: service moved: vip 203.0.113.77 is an")
+    names = {row["name"] for row in idle.json("service", "list")["services"]}
+    assert names == {"web", "echo", "shared"}

@@ -130,14 +130,16 @@ static const struct refusal refusals[] = {
 	{ SERVICES(RANGE("a", "8000-65536", "")), BAD_PORTS("8000-65536") },
 	{ SERVICES(RANGE("a", "0-80", "")), BAD_PORTS("0-80") },
 	{ SERVICES(RANGE("a", "8000-8099", "") ",\n" RANGE("b", "any", "")),
-	  "t.conf:4: services[1].port: 1-65535 overlaps service \"a\" on line 3; give each ports "
+	  "t.conf:4: services[1].port: 1-65535 of service \"b\" overlaps service \"a\" on line 3; "
+	  "give each ports "
 	  "of its own" },
 	{ SERVICES(RANGE("a", "8000-8099",
 			 "backends = ( { address = \"10.1.0.2\"; port = 80; } );")),
 	  "t.conf:3: services[0].backends[0].port: a service of ports 8000-8099 translates none; "
 	  "leave it out" },
 	{ SERVICES(EIGHT_RANGES RANGE("i", "17-18", "")),
-	  "t.conf:3: services[8].port: is the VIP's range number 9; it has room for 8 of a "
+	  "t.conf:3: services[8].port: of service \"i\" is the VIP's range number 9; it has room "
+	  "for 8 of a "
 	  "protocol" },
 	{ SERVICES(WEB("idle_timeout = 1.5;")), "t.conf:4: services[0].idle_timeout: is a "
 						"fraction; give an integer or a string, such as: "
@@ -315,6 +317,19 @@ static const struct refusal refusals[] = {
 	  "t.conf:6: services[1].backends: services \"b\" and \"a\" (line 3) of affinity_group "
 	  "\"g\" "
 	  "differ: backend number 1 (x against x) has another address; make them alike" },
+	{ SERVICES("{ name = \"a\"; vip = \"203.0.113.10\"; protocol = \"udp\"; port = 500;\n"
+		   "backends = ( { address = \"10.1.0.2\"; name = \"x\"; },\n"
+		   "{ address = \"10.1.0.131\"; name = \"y\"; } ); },\n"
+		   "{ name = \"b\"; vip = \"10.1.0.128/30\"; protocol = \"udp\"; port = 4500;\n"
+		   "mode = \"direct\"; }"),
+	  "t.conf:5: services[0].backends[1].address: 10.1.0.131 of backend \"y\" of service \"a\" "
+	  "is in the VIP of service \"b\" (line 6); give the backend's own address" },
+	{ SERVICES("{ name = \"a\"; vip = \"2001:db8::a\"; protocol = \"udp\"; port = 500; },\n"
+		   "{ name = \"b\"; vip = \"2001:db8::b\"; protocol = \"udp\"; port = 500;\n"
+		   "backends = ( { address = \"2001:db8::a\"; name = \"x\"; } ); }"),
+	  "t.conf:5: services[1].backends[0].address: 2001:db8::a of backend \"x\" of service "
+	  "\"b\" "
+	  "is the VIP of service \"a\" (line 3); give the backend's own address" },
 	{ SERVICES("{ name = \"web\"; vip = \"10.0.0.0/7\"; protocol = \"tcp\"; port = 80; }"),
 	  "t.conf:3: services[0].vip: /7 is too short for a VIP; give /8 or longer" },
 	{ SERVICES("{ name = \"web\"; vip = \"10.0.0.0/8\"; protocol = \"tcp\"; port = 80;\n"
@@ -552,19 +567,21 @@ static const struct refusal refusals[] = {
 	/* Capacity. */
 	{ PLANE("capacity: { limits = 1; };") "services = (\n" WEB(OF_CLIENT) ", " DNS(
 		  OF_CLIENT) ");\n",
-	  "t.conf:3: services: have 2 limits together, the capacity is 1; set "
+	  "t.conf:3: services: have 2 limits together (\"web\" 1, \"dns\" 1), the capacity is 1; "
+	  "set "
 	  "dataplane.capacity.limits to at least 2" },
 	{ PLANE("capacity: { services = 1; };") "services = (\n" WEB("") ", " DNS("") ");\n",
 	  "t.conf:3: services: are 2, the capacity is 1; set dataplane.capacity.services to at "
 	  "least "
 	  "2" },
 	{ PLANE("capacity: { rows = 65536; };") "services = (\n" WEB("") ", " DNS("") ");\n",
-	  "t.conf:3: services: have tables of 131072 rows together, the capacity is 65536; set "
+	  "t.conf:3: services: have 131072 rows of tables together (\"web\" 65536, \"dns\" 65536), "
+	  "the capacity is 65536; set "
 	  "dataplane.capacity.rows to at least 131072" },
 	{ PLANE("capacity: { backends = 1; };") "services = (\n" WEB(
 		  "backends = ( { address = \"10.1.0.2\"; }, { address = \"10.1.0.3\"; } );") ");"
 											      "\n",
-	  "t.conf:3: services: have 2 backends together, the capacity is 1; set "
+	  "t.conf:3: services: have 2 backends together (\"web\" 2), the capacity is 1; set "
 	  "dataplane.capacity.backends to at least 2" },
 };
 
@@ -583,6 +600,34 @@ static void test_refusals(void **state)
 		assert_int_equal(err, -EINVAL);
 		assert_memory_equal(&config, &empty, sizeof(empty));
 	}
+}
+
+/* Live, where no line of a file is the subject. */
+static void test_live_capacity(void **state)
+{
+	struct sl_config config;
+	char error[SL_ERROR_MAX];
+
+	(void)state;
+	assert_int_equal(
+		read_text(SERVICES("{ name = \"a\"; vip = \"203.0.113.10\"; protocol = "
+				   "\"udp\"; port = 1; table_size = 256; },\n" WEB("") ",\n" DNS(
+					   "table_size = 512;") ",\n"
+								"{ name = \"b\"; vip = "
+								"\"203.0.113.10\"; protocol = "
+								"\"udp\"; port = 2; "
+								"table_size = 1024; }"),
+			  &config, error),
+		0);
+	config.capacity.slots = 65536;
+	assert_int_equal(
+		sl_config_check_services(&config, config.service, config.n_services, error),
+		-EINVAL);
+	assert_string_equal(error,
+			    "services: have 67328 rows of tables together (the most: "
+			    "\"web\" 65536, \"b\" 1024, \"dns\" 512), the capacity is 65536; "
+			    "set dataplane.capacity.rows to at least 67328");
+	sl_config_free(&config);
 }
 
 /* A service with many backends; `table` is a field or nothing. */
@@ -1121,13 +1166,14 @@ static int leave(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_refusals),   cmocka_unit_test(test_backend_numbers),
-		cmocka_unit_test(test_defaults),   cmocka_unit_test(test_values),
-		cmocka_unit_test(test_server_ids), cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_tables),	   cmocka_unit_test(test_row_key),
-		cmocka_unit_test(test_include),	   cmocka_unit_test(test_unreadable),
-		cmocka_unit_test(test_addresses),  cmocka_unit_test(test_texts),
-		cmocka_unit_test(test_examples),   cmocka_unit_test(test_manual),
+		cmocka_unit_test(test_refusals),	cmocka_unit_test(test_live_capacity),
+		cmocka_unit_test(test_backend_numbers), cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_values),		cmocka_unit_test(test_server_ids),
+		cmocka_unit_test(test_limits),		cmocka_unit_test(test_tables),
+		cmocka_unit_test(test_row_key),		cmocka_unit_test(test_include),
+		cmocka_unit_test(test_unreadable),	cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_texts),		cmocka_unit_test(test_examples),
+		cmocka_unit_test(test_manual),
 	};
 
 	return cmocka_run_group_tests_name("config", tests, enter, leave);
