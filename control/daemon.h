@@ -102,6 +102,10 @@ struct sl_control {
 	uint64_t logged_refused;    /* the generation whose refusal was logged */
 	char unsaved[SL_ERROR_MAX]; /* why the operators' layer isn't on disk; "": it is */
 	uint32_t unsaved_ms;	    /* when saving was last tried */
+	uint64_t count_until_ns;    /* until then connections of draining backends are counted */
+	/* The last attempt to end drains failed, see upkeep/drain_end.h. */
+	bool drains_failed;
+	uint32_t drains_failed_ms;
 	/* The last attempt to end expired limits failed, see desired/apply_limits.h. */
 	bool limits_failed;
 	uint32_t limits_failed_ms;

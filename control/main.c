@@ -39,6 +39,7 @@
 #include "tables/queues.h"
 #include "tables/rescale.h"
 #include "transaction/transaction.h"
+#include "upkeep/drain_end.h"
 #include "upkeep/limit_expiry.h"
 #include "upkeep/sweep.h"
 #include "xdp/merging.h"
@@ -218,6 +219,7 @@ static void tick(evutil_socket_t fd, short what, void *context)
 	sl_sweep_tick(c->sweep);
 	sl_nat_pools_tick(c);
 	sl_limit_expiry_tick(c);
+	sl_drain_end_tick(c);
 	sl_health_tick(c, TICK_MS);
 	sl_limit_top_tick(c);
 	sl_rescale_run(c);

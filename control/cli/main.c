@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "commands.h"
+#include "drain.h"
 #include "options.h"
 #include "print.h"
 #include "request.h"
@@ -131,6 +132,8 @@ int main(int argc, char **argv)
 		rc = print_help(command);
 	else if (!command || sl_command_params(command, &given, &params, error))
 		rc = sl_request_fail(&settings, SL_EXIT_USAGE, "%s", error);
+	else if (sl_drain_waits(params))
+		rc = sl_drain_run(&settings, command, params);
 	else if (command->print == sl_print_top)
 		rc = watch(&settings, command, params);
 	else

@@ -14,7 +14,8 @@ struct sl_effective_backend {
 	enum sl_layer weight_by;
 	/* The layers that hold it back from new connections, as bits 1 << enum sl_layer. */
 	uint8_t held;
-	bool forced; /* operators overrule health */
+	bool maintenance; /* operators want no packets there at all, and no checks */
+	bool forced;	  /* operators overrule health */
 	/* Health has no verdict yet. The backend has to be held back until there is one, unless it
 	 * serves already. */
 	bool unchecked;

@@ -140,7 +140,7 @@ static void count_lines(struct sl_health *health, uint64_t now_ns)
 
 static bool is_checked(const struct sl_model_backend *b)
 {
-	return b->state == SL_STATE_READY || b->state == SL_STATE_DRAINING;
+	return b->state == SL_STATE_READY || (b->state == SL_STATE_DRAINING && !b->maintenance);
 }
 
 static int begin_check(struct sl_check_group *group, const struct sl_model_backend *b,

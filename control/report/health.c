@@ -23,7 +23,7 @@ void sl_report_health(json_t *o, const struct sl_control *c, const struct sl_mod
 	uint64_t now = (uint64_t)time(NULL);
 
 	/* A backend that was just added is unknown to health until the next tick. */
-	if (!v && s->conf.health.kind != SL_HEALTH_NONE)
+	if (!v && s->conf.health.kind != SL_HEALTH_NONE && !b->maintenance)
 		json_object_set_new(o, "health",
 				    json_string(sl_health_state_text(SL_HEALTH_CHECKING)));
 	if (!v)

@@ -36,9 +36,11 @@ static const char *state_text(const struct sl_control *c, const struct sl_model_
 		       : b->known		       ? "unresolved"
 						       : "resolving";
 	case SL_STATE_DRAINING:
+		if (b->maintenance)
+			return "maintenance";
 		if (b->held == 1u << SL_LAYER_HEALTH)
 			return sl_health_state_text(v ? v->state : SL_HEALTH_CHECKING);
-		return b->named ? "draining" : "drained";
+		return sl_backend_drained(b) ? "drained" : "draining";
 	default:
 		return "leaving";
 	}
