@@ -11,6 +11,7 @@
 #include "backend.h"
 #include "backend_state.h"
 #include "detach.h"
+#include "freeze.h"
 #include "limit.h"
 #include "params.h"
 #include "reload.h"
@@ -192,6 +193,8 @@ const struct sl_rpc_method sl_commands[] = {
 	{ "backend.maintenance", true, sl_backend_maintenance_command },
 	{ "backend.weight", true, sl_backend_weight_command },
 	{ "drain.list", false, drain_list },
+	{ "freeze", true, sl_freeze_command },
+	{ "unfreeze", true, sl_unfreeze_command },
 	{ "limit.list", false, sl_limit_list_command },
 	{ "limit.show", false, sl_limit_show_command },
 	{ "limit.set", true, sl_limit_set_command },

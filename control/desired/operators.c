@@ -55,6 +55,7 @@ struct sl_operators *sl_operators_clone(const struct sl_operators *from)
 
 	if (!o)
 		return NULL;
+	o->frozen = from->frozen;
 	o->service = copy(from->service, from->n * sizeof(*from->service));
 	if (from->n && !o->service)
 		goto fail;
@@ -454,6 +455,8 @@ static void describe_limit(const struct sl_operator_service *s, const struct sl_
 
 void sl_operators_describe(const struct sl_operators *o, const struct sl_config *file, json_t *list)
 {
+	if (o->frozen)
+		sl_note(list, "automation is frozen; `unfreeze` ends that");
 	for (size_t i = 0; i < o->n; i++) {
 		const struct sl_operator_service *s = &o->service[i];
 		const struct sl_config_service *conf = service_named(file, s->name);

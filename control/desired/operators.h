@@ -75,6 +75,8 @@ struct sl_operator_service {
 };
 
 struct sl_operators {
+	uint64_t frozen; /* since when automation changes nothing, in seconds since 1970; 0: it does
+			  */
 	struct sl_operator_service *service;
 	size_t n;
 };

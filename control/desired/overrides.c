@@ -309,6 +309,12 @@ struct sl_operators *sl_overrides_read(const json_t *json, char field[SL_PATH_MA
 		if (!json_is_object(json_object_get(json, "services")))
 			err = wrong(why, "must be an object");
 	}
+	if (!err && json_object_get(json, "frozen")) {
+		snprintf(field, SL_PATH_MAX, "frozen");
+		o->frozen = (uint64_t)json_integer_value(json_object_get(json, "frozen"));
+		if (json_integer_value(json_object_get(json, "frozen")) <= 0)
+			err = wrong(why, "must be a time in seconds since 1970");
+	}
 	if (!err)
 		err = version == 1 ? read_version_1(o, json, field, why)
 				   : read_version_2(o, json, field, why);
@@ -326,7 +332,9 @@ json_t *sl_overrides_write(const struct sl_operators *o)
 
 	for (size_t i = 0; i < o->n; i++)
 		json_object_set_new(services, o->service[i].name, write_service(&o->service[i]));
-	return json_pack("{s:i, s:o}", "version", VERSION, "services", services);
+	return json_pack("{s:i, s:o*, s:o}", "version", VERSION, "frozen",
+			 o->frozen ? json_integer((json_int_t)o->frozen) : NULL, "services",
+			 services);
 }
 
 /* The file */

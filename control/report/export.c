@@ -166,7 +166,7 @@ static void add_exceptions(FILE *to, const struct sl_operators *o)
 }
 
 /* Writes which backends are in maintenance, as comments: in a file they can only drain. */
-static void add_maintenance(FILE *to, const struct sl_model *m)
+static void add_maintenance(FILE *to, const struct sl_operators *o, const struct sl_model *m)
 {
 	bool any = false;
 
@@ -183,6 +183,8 @@ static void add_maintenance(FILE *to, const struct sl_model *m)
 				s->backend[k].name);
 		}
 	}
+	if (o->frozen)
+		fputs("\n# Automation is frozen:\n#     sluicectl freeze\n", to);
 }
 
 char *sl_report_export(const struct sl_control *c, char error[SL_ERROR_MAX])
@@ -209,7 +211,7 @@ char *sl_report_export(const struct sl_control *c, char error[SL_ERROR_MAX])
 			c->config.instance);
 		config_write(&tree, to);
 		add_exceptions(to, c->operators);
-		add_maintenance(to, c->model);
+		add_maintenance(to, c->operators, c->model);
 	}
 	config_destroy(&tree);
 	if (to)

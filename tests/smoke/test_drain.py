@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Drains with an end: waited for, by a deadline, then removed, through a kill of control; hosts that
-drain in all services at once; and maintenance."""
+drain in all services at once; maintenance; and automation that is frozen."""
 
 import json
 import os
@@ -221,6 +221,45 @@ def test_maintenance(topology, served):
     served.ctl("backend", "maintenance", "web", "b1")
     served.ctl("backend", "remove", "web", "b1")
     assert requests(topology) == {"b2", "b3"} and "b1" not in served.backends()
+
+
+def test_frozen(topology, served):
+    """Frozen, checks are made and shown and change nothing, also by a restart; unfrozen, they
+    count."""
+    check(served, body="b1")
+    wait_states(served, b1="ready", b2="down", b3="down")
+    served.ctl("freeze")
+    check(served)
+    net.wait_for("all to be up", lambda: set(states(served, "health").values()) == {"up"}, 30)
+    check(served, status=404)
+    net.wait_for("all to be down", lambda: set(states(served, "health").values()) == {"down"}, 30)
+
+    def is_frozen():
+        return states(served) == {"b1": "ready", "b2": "down", "b3": "down"}
+
+    assert is_frozen() and requests(topology) == {"b1"}
+    assert states(served, "health_overruled_by") == {"b1": "freeze", "b2": None, "b3": None}
+    told = served.json("status")
+    assert time.time() - 120 < told["frozen_since"] <= time.time()
+    assert any(text.startswith("automation is frozen") for text in told["problems"])
+    assert any("down, but used since automation is frozen (b1: HTTP 200)" in text
+               for text in told["problems"]), told["problems"]  # fmt: skip
+
+    def saved():
+        with open(f"{served.directory}/state/health.json", encoding="utf-8") as file:
+            return file.read().count('"held"') == 1
+
+    net.wait_for("the states to be saved", saved)
+    served.kill(served.control)
+    served.start_control()
+    assert is_frozen() and served.json("status")["frozen_since"] == told["frozen_since"]
+    check(served)
+    net.wait_for("all to be up", lambda: set(states(served, "health").values()) == {"up"}, 30)
+    assert is_frozen()
+    assert states(served, "health_overruled_by") == {"b1": None, "b2": "freeze", "b3": "freeze"}
+    served.ctl("unfreeze")
+    wait_states(served, b1="ready", b2="ready", b3="ready")
+    assert "frozen_since" not in served.json("status")
 
 
 def test_udp_now(topology, served, echo):

@@ -199,12 +199,14 @@ static void test_kept(void **state)
 
 	(void)state;
 	drain(-1, true);
+	c->operators->frozen = 1234567890;
 	for (int i = 0; i < 2; i++) { /* while it runs, and when it has ended */
 		is = sl_overrides_write(c->operators);
 		read = sl_overrides_read(is, (char[SL_PATH_MAX]){ 0 }, error);
 		assert_non_null(read);
 		again = sl_overrides_write(read);
 		assert_true(json_equal(is, again));
+		assert_int_equal(read->frozen, 1234567890);
 		json_decref(again);
 		json_decref(is);
 		sl_operators_free(read);
