@@ -16,6 +16,7 @@ struct sl_operators;
 struct sl_health;
 struct sl_health_verdict;
 struct sl_attachment;
+struct sl_batch;
 struct sl_preparation;
 struct sl_publication;
 struct sl_programs;
@@ -31,6 +32,7 @@ struct sl_control {
 	struct sl_extents *backends;		 /* allocator of backends */
 	struct sl_extents *limits;		 /* allocator of limits */
 	struct sl_model *model;			 /* as published */
+	struct sl_batch *batch;			 /* open, see transaction/batch.h; NULL: none */
 	struct sl_publication *publication;	 /* under way, see tables/publish.h; NULL: none */
 	void (*published)(struct sl_control *c); /* called when a publish has ended; NULL: nobody */
 	struct sl_net *net;

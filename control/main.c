@@ -330,6 +330,7 @@ static int open_sockets(struct sl_control *c, char error[SL_ERROR_MAX])
 	if (err)
 		return err;
 	sl_rpc_set_busy(c->changes, busy);
+	sl_rpc_set_batch(c->changes, "batch");
 	snprintf(path, sizeof(path), "%s/read.sock", c->config.run_dir);
 	return sl_rpc_open(&c->reads, c->base, path, 0660, false, sl_commands, sl_n_commands, c,
 			   error);

@@ -94,6 +94,10 @@ static const struct sl_command COMMANDS[] = {
 	  "freeze", true, sl_print_reload, { { 0 } } },
 	{ "unfreeze", "", "lets health checks count again",
 	  "unfreeze", true, sl_print_reload, { { 0 } } },
+	{ "batch", "FILE", "the changes in FILE (-: stdin), a command a line, as one generation or "
+	  "none",
+	  "batch", true, sl_print_reload,
+	  { { "file", SL_VALUE_TEXT, SL_GIVEN_ALWAYS } } },
 	{ "pool list", "", "pools of addresses, and how many of their ports are in use",
 	  "pool.list", false, sl_print_pools, { { 0 } } },
 	{ "limit list", "[SERVICE]", "limits, with what passed and what didn't",

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "batch.h"
 #include "commands.h"
 #include "drain.h"
 #include "options.h"
@@ -132,6 +133,8 @@ int main(int argc, char **argv)
 		rc = print_help(command);
 	else if (!command || sl_command_params(command, &given, &params, error))
 		rc = sl_request_fail(&settings, SL_EXIT_USAGE, "%s", error);
+	else if (strcmp(command->method, "batch") == 0)
+		rc = sl_batch_run(&settings, command, params);
 	else if (sl_drain_waits(params))
 		rc = sl_drain_run(&settings, command, params);
 	else if (command->print == sl_print_top)

@@ -41,8 +41,11 @@ int sl_request_fail(const struct sl_settings *settings, enum sl_exit status, con
 	char message[2 * SL_ERROR_MAX];
 	va_list args;
 
+	int used = settings->line ? snprintf(message, sizeof(message), "line %d: ", settings->line)
+				  : 0;
+
 	va_start(args, format);
-	vsnprintf(message, sizeof(message), format, args);
+	vsnprintf(message + used, sizeof(message) - (size_t)used, format, args);
 	va_end(args);
 	return report(settings, status, NULL, message);
 }

@@ -19,6 +19,7 @@ struct sl_settings {
 	bool help;
 	bool version;
 	int timeout_ms;
+	int line; /* of a batch, which errors name; 0: none */
 };
 
 /* Prints an error. Returns `status`. */

@@ -10,6 +10,7 @@
 #include "../tables/nat_pools.h"
 #include "backend.h"
 #include "backend_state.h"
+#include "batch.h"
 #include "detach.h"
 #include "freeze.h"
 #include "limit.h"
@@ -195,6 +196,7 @@ const struct sl_rpc_method sl_commands[] = {
 	{ "drain.list", false, drain_list },
 	{ "freeze", true, sl_freeze_command },
 	{ "unfreeze", true, sl_unfreeze_command },
+	{ "batch", true, sl_batch_command },
 	{ "limit.list", false, sl_limit_list_command },
 	{ "limit.show", false, sl_limit_show_command },
 	{ "limit.set", true, sl_limit_set_command },

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Drains with an end: waited for, by a deadline, then removed, through a kill of control; hosts that
-drain in all services at once; maintenance; and automation that is frozen."""
+drain in all services at once; maintenance; automation that is frozen; and batches, of which all or
+nothing happens."""
 
 import json
 import os
@@ -260,6 +261,82 @@ def test_frozen(topology, served):
     served.ctl("unfreeze")
     wait_states(served, b1="ready", b2="ready", b3="ready")
     assert "frozen_since" not in served.json("status")
+
+
+def batch(sluice, text, *options):
+    done = subprocess.run(
+        [gateway.program("sluicectl"), "-s", sluice.run_dir, *options, "batch", "-"],
+        input=text, capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_batch(topology, served):
+    """All lines of a batch are one generation, and later ones build on earlier ones; the first bad
+    line is named, and nothing has happened."""
+    before = served.generation()
+    good = f"""# a comment, and an empty line
+
+service add 'extra' vip={net.VIP} protocol=tcp "port=81"
+backend add extra {topology.backends["b1"].address}:80 --name one   # on the service above
+backend drain web b2
+limit set web --per service --rate 1gbit
+freeze
+"""
+    status, said = batch(served, good)
+    assert status == 0 and "service extra added" in said, said
+    assert len(set(re.findall(r"batch by .*; generation (\d+)", served.said(served.control)))) == 1
+    assert served.generation() > before
+    net.wait_for("the new service", lambda: served.backends("extra")["one"]["state"] == "ready")
+    assert "b2" not in requests(topology)
+    assert served.backends()["b2"]["held_by"] == ["live"]
+    restart_control(served)
+    assert served.backends("extra")["one"]["state"] in ("ready", "resolving")
+    assert "frozen_since" in served.json("status")
+
+    def everything():
+        return overrides(served), served.ctl("export")
+
+    then = everything()
+    for text, status, why in (
+        ("backend ready web b2\n\nbackend drain web b9\n", 1, "line 3: backend: service web has no"),
+        ("backend ready web b2\nbackend weight web b1 0\n", 2, "line 2: weight: "),
+        ("backend ready web b2\nstatus\n", 2, "line 2: status can't be in a batch"),
+        ("backend ready web b2\nreload\n", 2, "line 2: reload can't be"),
+        ("backend ready web b2\nbackend fly web b1\n", 2, "line 2: unknown command"),
+        ("backend ready web 'b2\n", 2, "line 1: a quote isn't closed"),
+        ("backend ready web b2 --wait\n", 2, "line 1: --wait: not an option"),
+        ("--json backend ready web b2\n", 2, "line 1: the options of sluicectl itself"),
+        ("# nothing\n", 2, "there is no command in it"),
+    ):
+        done, said = batch(served, text)
+        assert (done, why in said) == (status, True), said
+        assert everything() == then
+    assert ctl(served, "batch", "/nonexistent")[0] == gateway.EXIT_USAGE
+
+
+def test_rpc_batch(served):
+    """A JSON-RPC batch with changes is one transaction too, and each request has its outcome."""
+    def ask(*requests, name="control"):
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(f"{served.run_dir}/{name}.sock")
+            client.sendall(json.dumps([{"jsonrpc": "2.0", **r} for r in requests]).encode() + b"\n")
+            return json.loads(client.makefile().readline())
+
+    def drain(number, backend):
+        return {"id": number, "method": "backend.drain",
+                "params": {"service": "web", "backend": backend}}  # fmt: skip
+
+    answers = ask(drain(1, "b1"), drain(2, "b2"))
+    assert [answer["id"] for answer in answers] == [1, 2]
+    assert answers[0]["result"] == answers[1]["result"] and len(answers[0]["result"]["changes"]) == 2
+    generation = served.generation()
+    answers = ask(drain(1, "b3"), drain("x", "b9"))
+    assert {answer["error"]["code"] for answer in answers} == {-32000}
+    assert "request 2: backend: service web has no backend b9" in answers[0]["error"]["message"]
+    assert served.generation() == generation and not served.backends()["b3"]["held_by"]
+    reads = ask({"id": 1, "method": "generation"}, {"id": 2, "method": "stats"}, name="read")
+    assert all("result" in answer for answer in reads)
 
 
 def test_udp_now(topology, served, echo):
