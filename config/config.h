@@ -181,6 +181,7 @@ struct sl_config_service {
 	uint32_t mss;			 /* enum sl_config_mss, or the size */
 	bool track_all;			 /* track = "all" */
 	bool flowless;			 /* flows = "none" */
+	bool drains_udp_at_once;	 /* drain_udp = "now" */
 	uint8_t affinity; /* client address bits that pick the slot; 0: the whole flow */
 	char affinity_group[SL_NAME_MAX]; /* services whose clients share hosts; "": none */
 	bool rejects;			  /* unavailable = "reject" */
@@ -234,6 +235,7 @@ enum sl_exit {
 	SL_EXIT_BUSY = 5,    /* another instance of this name runs */
 	SL_EXIT_ABI = 6,     /* shared memory of another version */
 	SL_EXIT_UNSAVED = 7, /* of sluicectl: the change is live, but could not be saved */
+	SL_EXIT_EXPIRED = 8, /* of sluicectl: a drain's deadline has passed, and it goes on */
 };
 
 /* Reads and checks a file. 0, or -errno (-EINVAL: the file is wrong) with one line "FILE:LINE:

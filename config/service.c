@@ -147,6 +147,7 @@ static const struct sl_word schedulers[] = {
 static const struct sl_word tracks[] = { { "auto", false }, { "all", true }, { NULL, 0 } };
 const struct sl_word sl_refusal_words[] = { { "drop", false }, { "reject", true }, { NULL, 0 } };
 static const struct sl_word hairpins[] = { { "refuse", false }, { "forward", true }, { NULL, 0 } };
+static const struct sl_word udp_drains[] = { { "flows", false }, { "now", true }, { NULL, 0 } };
 static const struct sl_word flows[] = { { "auto", false }, { "none", true }, { NULL, 0 } };
 
 static const struct sl_field service_fields[] = {
@@ -178,6 +179,8 @@ static const struct sl_field service_fields[] = {
 	  SL_MEMBER(sl_config_service, track_all), .words = tracks },
 	{ "flows", SL_STRING, sl_read_word, "flows = \"auto\";",
 	  SL_MEMBER(sl_config_service, flowless), .words = flows },
+	{ "drain_udp", SL_STRING, sl_read_word, "drain_udp = \"now\";",
+	  SL_MEMBER(sl_config_service, drains_udp_at_once), .words = udp_drains },
 	{ "affinity", SL_STRING, read_affinity, "affinity = \"client\";",
 	  SL_MEMBER(sl_config_service, affinity) },
 	{ "affinity_group", SL_STRING, sl_read_name, "affinity_group = \"ike\";",
@@ -406,6 +409,10 @@ static int check_service(struct sl_reader *r, struct sl_config_service *service,
 		return sl_fail_in(r, setting, "track",
 				  "\"all\" contradicts flows = \"none\"; leave "
 				  "one of them out");
+	if (config_setting_get_member(setting, "drain_udp") &&
+	    (service->protocol != IPPROTO_UDP || service->flowless))
+		return sl_fail_in(r, setting, "drain_udp",
+				  "is for protocol = \"udp\" with flows alone; leave it out");
 	service->vip_rejects = r->config->vip_rejects;
 	err = check_affinity(r, service, setting);
 	if (!err)

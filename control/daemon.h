@@ -17,6 +17,7 @@ struct sl_hairpins;
 struct sl_health;
 struct sl_health_verdict;
 struct sl_attachment;
+struct sl_batch;
 struct sl_preparation;
 struct sl_publication;
 struct sl_programs;
@@ -32,6 +33,7 @@ struct sl_control {
 	struct sl_extents *backends;		 /* allocator of backends */
 	struct sl_extents *limits;		 /* allocator of limits */
 	struct sl_model *model;			 /* as published */
+	struct sl_batch *batch;			 /* open, see transaction/batch.h; NULL: none */
 	struct sl_publication *publication;	 /* under way, see tables/publish.h; NULL: none */
 	void (*published)(struct sl_control *c); /* called when a publish has ended; NULL: nobody */
 	struct sl_net *net;
@@ -104,6 +106,10 @@ struct sl_control {
 	uint64_t logged_refused;    /* the generation whose refusal was logged */
 	char unsaved[SL_ERROR_MAX]; /* why the operators' layer isn't on disk; "": it is */
 	uint32_t unsaved_ms;	    /* when saving was last tried */
+	uint64_t count_until_ns;    /* until then connections of draining backends are counted */
+	/* The last attempt to end drains failed, see upkeep/drain_end.h. */
+	bool drains_failed;
+	uint32_t drains_failed_ms;
 	/* The last attempt to end expired limits failed, see desired/apply_limits.h. */
 	bool limits_failed;
 	uint32_t limits_failed_ms;

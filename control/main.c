@@ -40,6 +40,7 @@
 #include "tables/queues.h"
 #include "tables/rescale.h"
 #include "transaction/transaction.h"
+#include "upkeep/drain_end.h"
 #include "upkeep/limit_expiry.h"
 #include "upkeep/sweep.h"
 #include "xdp/merging.h"
@@ -219,6 +220,7 @@ static void tick(evutil_socket_t fd, short what, void *context)
 	sl_sweep_tick(c->sweep);
 	sl_nat_pools_tick(c);
 	sl_limit_expiry_tick(c);
+	sl_drain_end_tick(c);
 	sl_health_tick(c, TICK_MS);
 	sl_limit_top_tick(c);
 	sl_hairpins_tick(c, sl_clock_ms());
@@ -330,6 +332,7 @@ static int open_sockets(struct sl_control *c, char error[SL_ERROR_MAX])
 	if (err)
 		return err;
 	sl_rpc_set_busy(c->changes, busy);
+	sl_rpc_set_batch(c->changes, "batch");
 	snprintf(path, sizeof(path), "%s/read.sock", c->config.run_dir);
 	return sl_rpc_open(&c->reads, c->base, path, 0660, false, sl_commands, sl_n_commands, c,
 			   error);

@@ -55,22 +55,49 @@ static const struct sl_command COMMANDS[] = {
 	  { { "service", SL_VALUE_TEXT, SL_GIVEN_ALWAYS },
 	    { "backend", SL_VALUE_TEXT, SL_GIVEN_ALWAYS },
 	    { "now", SL_VALUE_YES, SL_GIVEN_OPTION } } },
-	{ "backend drain", "SERVICE BACKEND", "no new connections; those that are there stay",
+	{ "backend drain",
+	  "[SERVICE] BACKEND | --all-on ADDRESS [--deadline TIME] [--then-remove] [--wait]",
+	  "no new connections; those that are there stay. --all-on: every backend with that "
+	  "address;\n      --then-remove: removes it when it is drained; --deadline: after that "
+	  "time it is removed all the same,\n      or goes on draining; --wait: shows how far it is, "
+	  "and returns when it can be switched off",
 	  "backend.drain", true, sl_print_change,
-	  { { "service", SL_VALUE_TEXT, SL_GIVEN_ALWAYS },
-	    { "backend", SL_VALUE_TEXT, SL_GIVEN_ALWAYS } } },
-	{ "backend ready", "SERVICE BACKEND [--force]",
+	  { { "service", SL_VALUE_TEXT, SL_GIVEN_BEFORE },
+	    { "backend", SL_VALUE_TEXT, SL_GIVEN_SOMETIMES },
+	    { "all-on", SL_VALUE_TEXT, SL_GIVEN_OPTION },
+	    { "deadline", SL_VALUE_TEXT, SL_GIVEN_OPTION },
+	    { "then-remove", SL_VALUE_YES, SL_GIVEN_OPTION },
+	    { "wait", SL_VALUE_YES, SL_GIVEN_OPTION } } },
+	{ "backend ready", "[SERVICE] BACKEND | --all-on ADDRESS [--force]",
 	  "takes new connections again, when health allows; --force: whatever health says, until "
 	  "the next `ready` or `drain`",
 	  "backend.ready", true, sl_print_change,
-	  { { "service", SL_VALUE_TEXT, SL_GIVEN_ALWAYS },
-	    { "backend", SL_VALUE_TEXT, SL_GIVEN_ALWAYS },
+	  { { "service", SL_VALUE_TEXT, SL_GIVEN_BEFORE },
+	    { "backend", SL_VALUE_TEXT, SL_GIVEN_SOMETIMES },
+	    { "all-on", SL_VALUE_TEXT, SL_GIVEN_OPTION },
 	    { "force", SL_VALUE_YES, SL_GIVEN_OPTION } } },
+	{ "backend maintenance", "[SERVICE] BACKEND | --all-on ADDRESS",
+	  "no packets at all, and no health checks, until `backend ready`: established connections "
+	  "break",
+	  "backend.maintenance", true, sl_print_change,
+	  { { "service", SL_VALUE_TEXT, SL_GIVEN_BEFORE },
+	    { "backend", SL_VALUE_TEXT, SL_GIVEN_SOMETIMES },
+	    { "all-on", SL_VALUE_TEXT, SL_GIVEN_OPTION } } },
 	{ "backend weight", "SERVICE BACKEND WEIGHT", "its share of new connections",
 	  "backend.weight", true, sl_print_change,
 	  { { "service", SL_VALUE_TEXT, SL_GIVEN_ALWAYS },
 	    { "backend", SL_VALUE_TEXT, SL_GIVEN_ALWAYS },
 	    { "weight", SL_VALUE_NUMBER, SL_GIVEN_ALWAYS } } },
+	{ "drain list", "", "backends that drain, and how far they are",
+	  "drain.list", false, sl_print_drains, { { 0 } } },
+	{ "freeze", "", "lets health checks change nothing, until `unfreeze`; they go on",
+	  "freeze", true, sl_print_reload, { { 0 } } },
+	{ "unfreeze", "", "lets health checks count again",
+	  "unfreeze", true, sl_print_reload, { { 0 } } },
+	{ "batch", "FILE", "the changes in FILE (-: stdin), a command a line, as one generation or "
+	  "none",
+	  "batch", true, sl_print_reload,
+	  { { "file", SL_VALUE_TEXT, SL_GIVEN_ALWAYS } } },
 	{ "pool list", "", "pools of addresses, and how many of their ports are in use",
 	  "pool.list", false, sl_print_pools, { { 0 } } },
 	{ "limit list", "[SERVICE]", "limits, with what passed and what didn't",
@@ -392,6 +419,8 @@ static int set_words(const struct sl_command *command, const struct sl_given_wor
 	size_t word = count_words(command->words);
 	char what[128];
 
+	if (parameter->given == SL_GIVEN_BEFORE && word + 2 > given->n_words)
+		parameter++;
 	for (; parameter->name && parameter->given != SL_GIVEN_OPTION; parameter++, word++) {
 		if (word >= given->n_words && parameter->given == SL_GIVEN_SOMETIMES)
 			return 0;

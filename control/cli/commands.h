@@ -23,6 +23,7 @@ enum sl_value {
 enum sl_given {
 	SL_GIVEN_ALWAYS,    /* found by its position */
 	SL_GIVEN_SOMETIMES, /* the same, but optional */
+	SL_GIVEN_BEFORE,    /* the first one, left out if there is only one word */
 	SL_GIVEN_OPTION,    /* --name VALUE */
 };
 

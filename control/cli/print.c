@@ -150,6 +150,18 @@ static const struct column BACKENDS[] = {
 	{ 0 },
 };
 
+static const struct column DRAINS[] = {
+	{ "SERVICE", "service", sl_cell_text, 0 },
+	{ "BACKEND", "name", sl_cell_text, 0 },
+	{ "ADDRESS", "address", sl_cell_endpoint, 0 },
+	{ "STATE", "state", sl_cell_text, 0 },
+	{ "CONNECTIONS-LEFT", "connections_left", sl_cell_number, RIGHT },
+	{ "UNKNOWN-FOR", "unknown_for_ms", sl_cell_ms, RIGHT },
+	{ "DEADLINE", "deadline_s", sl_cell_seconds, RIGHT },
+	{ "DRAIN", "end", sl_cell_text, 0 },
+	{ 0 },
+};
+
 static const struct column LIMITS[] = {
 	{ "SERVICE", "service", sl_cell_text, 0 },
 	{ "PER", "per", sl_cell_per, 0 },
@@ -383,6 +395,11 @@ void sl_print_pools(const json_t *result)
 void sl_print_backends(const json_t *result)
 {
 	print_table(BACKENDS, json_object_get(result, "backends"), "no backends");
+}
+
+void sl_print_drains(const json_t *result)
+{
+	print_table(DRAINS, json_object_get(result, "drains"), "no backend drains");
 }
 
 void sl_print_limits(const json_t *result)

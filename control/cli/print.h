@@ -10,6 +10,7 @@ void sl_print_services(const json_t *result);
 void sl_print_service(const json_t *result);
 void sl_print_backends(const json_t *result);
 void sl_print_pools(const json_t *result);
+void sl_print_drains(const json_t *result);
 void sl_print_limits(const json_t *result);
 void sl_print_limit_states(const json_t *result);
 void sl_print_limit_top(const json_t *result);

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../desired/drains.h"
+
 static bool same_group(const struct sl_config_service *a, const struct sl_config_service *b)
 {
 	return *a->affinity_group && strcmp(a->affinity_group, b->affinity_group) == 0 &&
@@ -51,6 +53,7 @@ static struct sl_operator_backend translate(const struct sl_config_backend *from
 {
 	struct sl_operator_backend made = { .addr = override->addr, .port = port };
 	uint32_t weight = override->weight ? override->weight : from ? from->weight : 1;
+	bool maintenance = override->state == SL_OPERATOR_MAINTENANCE;
 	bool draining = override->state == SL_OPERATOR_DRAINING ||
 			(from && from->draining && override->state != SL_OPERATOR_READY);
 
@@ -69,10 +72,14 @@ static struct sl_operator_backend translate(const struct sl_config_backend *from
 		snprintf(made.name, sizeof(made.name), "%s", name);
 		made.server_id = before->added ? before->server_id : override->server_id;
 		made.weight = weight;
-		made.state = draining ? SL_OPERATOR_DRAINING : SL_OPERATOR_SILENT;
+		made.state = maintenance ? SL_OPERATOR_MAINTENANCE
+			     : draining	 ? SL_OPERATOR_DRAINING
+					 : SL_OPERATOR_SILENT;
 		return made;
 	}
-	if (draining != to->draining)
+	if (maintenance)
+		made.state = SL_OPERATOR_MAINTENANCE;
+	else if (draining != to->draining)
 		made.state = draining ? SL_OPERATOR_DRAINING : SL_OPERATOR_READY;
 	if (weight != to->weight) {
 		made.weight = weight;
@@ -81,14 +88,32 @@ static struct sl_operator_backend translate(const struct sl_config_backend *from
 	return made;
 }
 
-/* Copies the override of a backend of `from` to the same host in `to`. */
+/* Copies the drain of a backend, or that it has none. name: the host's in that service. */
+static int copy_drain(struct sl_operator_service *to, const struct sl_drain *drain,
+		      const struct sl_operator_backend *backend, const char *name)
+{
+	struct sl_drain made;
+
+	sl_drain_drop(to, &backend->addr, backend->port);
+	if (!drain)
+		return 0;
+	made = *drain;
+	made.port = backend->port;
+	if (name)
+		snprintf(made.name, sizeof(made.name), "%s", name);
+	return sl_drain_set(to, &made);
+}
+
+/* Copies the override of a backend of `from`, and its drain, to the same host in `to`. drain: NULL
+ * if there is none. */
 static int copy(struct sl_transaction *t, const struct sl_config_service *from,
 		const struct sl_config_service *to, const struct sl_operator_backend *override,
-		char error[SL_ERROR_MAX])
+		const struct sl_drain *drain, char error[SL_ERROR_MAX])
 {
 	const struct sl_config *file = &t->c->config;
 	uint16_t port = port_of(t->c, from, to, override);
 	struct sl_operator_service *service;
+	const struct sl_config_backend *there;
 	struct sl_operator_backend *backend;
 	char why[SL_ERROR_MAX];
 
@@ -102,17 +127,23 @@ static int copy(struct sl_transaction *t, const struct sl_config_service *from,
 	backend = service ? sl_operator_backend_get(service, &override->addr, port) : NULL;
 	if (!backend)
 		return -ENOMEM;
+	there = sl_config_find_backend(file, to->name, &override->addr, port);
 	*backend =
 		translate(sl_config_find_backend(file, from->name, &override->addr, override->port),
-			  sl_config_find_backend(file, to->name, &override->addr, port), override,
-			  backend, port);
-	return 0;
+			  there, override, backend, port);
+	return copy_drain(service, drain, backend,
+			  there		   ? there->name
+			  : backend->added ? backend->name
+					   : NULL);
 }
 
 int sl_affinity_group_share(struct sl_transaction *t, const struct sl_model_service *service,
+			    const struct sl_operator_service *overrides,
 			    const struct sl_operator_backend *override, char error[SL_ERROR_MAX])
 {
-	const struct sl_operator_backend shared = *override; /* copy() may move it */
+	const struct sl_operator_backend shared = *override; /* copy() may move it, */
+	const struct sl_drain *found = sl_drain_find(overrides, &shared.addr, shared.port);
+	const struct sl_drain drain = found ? *found : (struct sl_drain){ 0 }; /* and this */
 	const struct sl_model *model = t->c->model;
 
 	for (size_t i = 0; i < model->n; i++) {
@@ -121,7 +152,7 @@ int sl_affinity_group_share(struct sl_transaction *t, const struct sl_model_serv
 
 		if (!same_group(&s->conf, &service->conf))
 			continue;
-		err = copy(t, &service->conf, &s->conf, &shared, error);
+		err = copy(t, &service->conf, &s->conf, &shared, found ? &drain : NULL, error);
 		if (err)
 			return err;
 		t->service[0] = '\0'; /* more than one service changes */
@@ -158,12 +189,16 @@ int sl_affinity_group_join(struct sl_transaction *t, const struct sl_config_serv
 	/* They are looked up each time, since copy() may move them. */
 	for (size_t i = 0; other && !err; i++) {
 		struct sl_operator_backend shared;
+		const struct sl_drain *found;
+		struct sl_drain drain;
 
 		overrides = sl_operators_find(t->operators, other->name);
 		if (!overrides || i >= overrides->n_backends)
 			break;
 		shared = overrides->backend[i];
-		err = copy(t, other, service, &shared, error);
+		found = sl_drain_find(overrides, &shared.addr, shared.port);
+		drain = found ? *found : (struct sl_drain){ 0 };
+		err = copy(t, other, service, &shared, found ? &drain : NULL, error);
 	}
 	return err;
 }

@@ -11,10 +11,11 @@
 
 #include "../transaction/transaction.h"
 
-/* Copies this override, of a backend of `service`, to all other services of its affinity group.
- * Returns 0, -ENOMEM, or -EINVAL with a message. Pointers into t->operators are invalid
- * afterwards. */
+/* Copies this override, of a backend of `service`, and its drain to all other services of its
+ * affinity group. overrides: the service's, of which it is part. Returns 0, -ENOMEM, or -EINVAL
+ * with a message. Pointers into t->operators are invalid afterwards. */
 int sl_affinity_group_share(struct sl_transaction *t, const struct sl_model_service *service,
+			    const struct sl_operator_service *overrides,
 			    const struct sl_operator_backend *override, char error[SL_ERROR_MAX]);
 
 /* Copies to a service of the file, which is being added again, what is set of the hosts of its

@@ -5,95 +5,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../desired/drains.h"
 #include "../model/server_ids.h"
-#include "affinity_group.h"
+#include "../transaction/cut.h"
+#include "backend_change.h"
 #include "change.h"
 #include "params.h"
-
-/* Finds a backend by its name or as ADDRESS:PORT. A backend that is leaving is only returned if no
- * other fits, since a new one may have its name. */
-static struct sl_model_backend *backend_of(const struct sl_model_service *s, const char *name)
-{
-	struct sl_model_backend *leaving = NULL;
-	char endpoint[SL_ENDPOINT_TEXT];
-
-	for (uint32_t i = 0; i < s->n; i++) {
-		struct sl_model_backend *b = &s->backend[i];
-
-		if (b->state == SL_STATE_FREE || b->state == SL_STATE_GONE ||
-		    (strcmp(b->name, name) != 0 &&
-		     strcmp(sl_endpoint_format(&b->addr, b->port, endpoint), name) != 0))
-			continue;
-		if (b->state != SL_STATE_LEAVING)
-			return b;
-		leaving = b;
-	}
-	return leaving;
-}
-
-/* A change of one backend that has begun, with what operators have set of it so far. */
-struct change {
-	struct sl_transaction *t;
-	const struct sl_model_service *service; /* as published */
-	const struct sl_model_backend *backend; /* NULL: it is being added */
-	const struct sl_config_backend *file;	/* the file's; NULL: it has none */
-	struct sl_operator_backend *override;
-};
-
-static int run(struct change *x, json_t **result, char error[SL_ERROR_MAX])
-{
-	int err = sl_affinity_group_share(x->t, x->service, x->override, error);
-
-	return err ? sl_change_drop(x->t, err) : sl_change_run(x->t, result, error);
-}
-
-static int begin(struct change *x, struct sl_control *c, struct sl_rpc_call *call, const char *what,
-		 const json_t *params, char error[SL_ERROR_MAX])
-{
-	int at = sl_param_service(c, params, error);
-
-	*x = (struct change){ 0 };
-	if (at < 0)
-		return at;
-	x->service = c->model->service[at];
-	x->t = sl_change_begin(c, call, what, NULL);
-	if (!x->t)
-		return -ENOMEM;
-	memcpy(x->t->service, x->service->conf.name, sizeof(x->t->service));
-	x->t->always = true;
-	return 0;
-}
-
-/* Finds the file's backend with this endpoint, and the operators' override, which it adds if
- * necessary. */
-static int find_override(struct change *x, const union sl_addr *addr, uint16_t port)
-{
-	struct sl_transaction *t = x->t;
-	struct sl_operator_service *s = sl_operators_get(t->operators, t->service);
-
-	x->file = sl_config_find_backend(&t->c->config, t->service, addr, port);
-	x->override = s ? sl_operator_backend_get(s, addr, port) : NULL;
-	return x->override ? 0 : -ENOMEM;
-}
-
-static int begin_backend(struct change *x, struct sl_control *c, struct sl_rpc_call *call,
-			 const char *what, const json_t *params, char error[SL_ERROR_MAX])
-{
-	const char *name = sl_param_text(params, "backend", error);
-	int err = name ? begin(x, c, call, what, params, error) : -EINVAL;
-
-	if (err)
-		return err;
-	x->backend = backend_of(x->service, name);
-	if (!x->backend) {
-		snprintf(error, SL_ERROR_MAX, "backend: service %s has no backend %s",
-			 x->service->conf.name, name);
-		err = -ENOENT;
-	} else {
-		err = find_override(x, &x->backend->addr, x->backend->port);
-	}
-	return err ? sl_change_drop(x->t, err) : 0;
-}
 
 /* Reads the server id. If the file has this backend, it must be the file's. */
 static int read_server_id(const json_t *params, const struct sl_config_service *conf,
@@ -265,117 +182,44 @@ int sl_backend_add_command(void *context, struct sl_rpc_call *call, const json_t
 	const struct sl_config_backend *file = NULL;
 	struct sl_config_backend conf = { 0 };
 	struct sl_control *c = context;
-	struct change x;
+	struct sl_backend_change x;
 	int err = sl_params_known(params, keys, error);
 
 	if (!err)
-		err = begin(&x, c, call, "backend.add", params, error);
+		err = sl_backend_change_begin(&x, c, call, "backend.add", params, error);
 	if (err)
 		return err;
 	err = read_new_backend(c, params, x.service, &conf, &file, error);
 	if (!err)
 		err = check_new_backend(c, x.service, &conf, error);
 	if (!err)
-		err = find_override(&x, &conf.addr, conf.port);
+		err = sl_backend_change_find(&x, &conf.addr, conf.port);
 	if (err)
 		return sl_change_drop(x.t, err);
 	set_added(x.override, &conf, file);
-	return run(&x, result, error);
-}
-
-static void cut_service(struct sl_transaction *t, struct sl_model *next, size_t at)
-{
-	struct sl_model_service *s = sl_model_edit(next, at);
-	const struct sl_operator_service *overrides =
-		s ? sl_operators_find(t->operators, s->conf.name) : NULL;
-
-	for (size_t i = 0; s && overrides && i < overrides->n_backends; i++) {
-		const struct sl_operator_backend *w = &overrides->backend[i];
-		struct sl_model_backend *b = sl_service_endpoint(s, &w->addr, w->port);
-
-		if (w->cut && b)
-			sl_backend_set_state(s, b, SL_STATE_GONE);
-	}
-}
-
-/* Removes backends that are to go at once, which ends their connections. */
-static void cut(struct sl_transaction *t, struct sl_model *next)
-{
-	int at = sl_model_find(next, t->service);
-
-	if (at >= 0)
-		cut_service(t, next, (size_t)at);
-	for (size_t i = 0; !*t->service && i < next->n; i++)
-		if (*next->service[i]->conf.affinity_group)
-			cut_service(t, next, i);
+	sl_drain_drop(x.overrides, &conf.addr, conf.port);
+	return sl_backend_change_run(&x, result, error);
 }
 
 int sl_backend_remove_command(void *context, struct sl_rpc_call *call, const json_t *params,
 			      json_t **result, char error[SL_ERROR_MAX])
 {
 	static const char *const keys[] = { "service", "backend", "now", NULL };
-	struct change x;
+	struct sl_backend_change x;
 	bool now = false;
 	int err = sl_params_known(params, keys, error);
 
 	if (!err)
 		err = sl_param_bool(params, "now", &now, error);
 	if (!err)
-		err = begin_backend(&x, context, call, "backend.remove", params, error);
+		err = sl_backend_change_begin_named(&x, context, call, "backend.remove", params,
+						    error);
 	if (err)
 		return err;
-	*x.override = (struct sl_operator_backend){
-		.addr = x.override->addr, .port = x.override->port, .removed = true, .cut = now
-	};
-	x.t->adjust = cut;
-	return run(&x, result, error);
-}
-
-static int set_state(struct sl_control *c, struct sl_rpc_call *call, const char *what,
-		     const json_t *params, bool draining, json_t **result, char error[SL_ERROR_MAX])
-{
-	static const char *const keys[] = { "service", "backend", NULL };
-	static const char *const ready_keys[] = { "service", "backend", "force", NULL };
-	bool in_file, force = false;
-	struct change x;
-	int err = sl_params_known(params, draining ? keys : ready_keys, error);
-
-	if (!err && !draining)
-		err = sl_param_bool(params, "force", &force, error);
-	if (!err)
-		err = begin_backend(&x, c, call, what, params, error);
-	if (err)
-		return err;
-	if (x.backend->state == SL_STATE_LEAVING) {
-		snprintf(error, SL_ERROR_MAX,
-			 "backend: %s is being removed; `backend add` takes it back",
-			 x.backend->name);
-		return sl_change_drop(x.t, -EBUSY);
-	}
-	if (force && x.service->conf.health.kind == SL_HEALTH_NONE) {
-		snprintf(error, SL_ERROR_MAX,
-			 "force: service %s has no health checks that could be overruled",
-			 x.service->conf.name);
-		return sl_change_drop(x.t, -EINVAL);
-	}
-	x.override->forced = force;
-	in_file = x.file && x.file->draining;
-	x.override->state = draining == in_file && x.file ? SL_OPERATOR_SILENT
-			    : draining			  ? SL_OPERATOR_DRAINING
-							  : SL_OPERATOR_READY;
-	return run(&x, result, error);
-}
-
-int sl_backend_drain_command(void *context, struct sl_rpc_call *call, const json_t *params,
-			     json_t **result, char error[SL_ERROR_MAX])
-{
-	return set_state(context, call, "backend.drain", params, true, result, error);
-}
-
-int sl_backend_ready_command(void *context, struct sl_rpc_call *call, const json_t *params,
-			     json_t **result, char error[SL_ERROR_MAX])
-{
-	return set_state(context, call, "backend.ready", params, false, result, error);
+	sl_operator_backend_remove(x.override, now);
+	sl_drain_drop(x.overrides, &x.backend->addr, x.backend->port);
+	x.t->adjust = sl_cut_removed;
+	return sl_backend_change_run(&x, result, error);
 }
 
 int sl_backend_weight_command(void *context, struct sl_rpc_call *call, const json_t *params,
@@ -385,7 +229,7 @@ int sl_backend_weight_command(void *context, struct sl_rpc_call *call, const jso
 	const json_t *value = json_object_get(params, "weight");
 	char why[SL_ERROR_MAX];
 	uint32_t weight;
-	struct change x;
+	struct sl_backend_change x;
 	int err = sl_params_known(params, keys, error);
 
 	if (err)
@@ -398,7 +242,7 @@ int sl_backend_weight_command(void *context, struct sl_rpc_call *call, const jso
 		snprintf(error, SL_ERROR_MAX, "weight: %.*s", SL_ERROR_MAX - 16, why);
 		return -EINVAL;
 	}
-	err = begin_backend(&x, context, call, "backend.weight", params, error);
+	err = sl_backend_change_begin_named(&x, context, call, "backend.weight", params, error);
 	if (err)
 		return err;
 	if (x.backend->state == SL_STATE_LEAVING) {
@@ -411,5 +255,5 @@ int sl_backend_weight_command(void *context, struct sl_rpc_call *call, const jso
 	x.override->weight = x.file && x.file->weight == weight ? 0 : weight;
 	if (!x.override->weight)
 		x.override->file_weight = 0;
-	return run(&x, result, error);
+	return sl_backend_change_run(&x, result, error);
 }

@@ -8,6 +8,7 @@
 
 #include "../report/status.h"
 #include "../rpc/server.h"
+#include "../transaction/batch.h"
 
 struct request {
 	struct sl_rpc_call *call;
@@ -129,6 +130,10 @@ int sl_change_run(struct sl_transaction *t, json_t **result, char error[SL_ERROR
 	struct request *r = t->context;
 	int err;
 
+	if (t->c->batch) {
+		free_request(r);
+		return sl_batch_stage(t, error);
+	}
 	r->running = true;
 	sl_transaction_run(t);
 	r->running = false;

@@ -17,10 +17,10 @@ struct sl_transaction *sl_change_begin(struct sl_control *c, struct sl_rpc_call 
 /* Drops the transaction. Returns err. */
 int sl_change_drop(struct sl_transaction *t, int err);
 
-/* Runs the transaction. Returns 0 with *result, -errno with a message in `error`, or SL_RPC_LATER:
- * then the call is answered when the publish has ended. The result has "generation", "workers",
- * "workers_acknowledged" and "changes" (sentences). If saving failed it also has "saved": false,
- * and a "text" that says why. */
+/* Runs the transaction; in a batch it is staged (transaction/batch.h). Returns 0 with *result,
+ * -errno with a message in `error`, or SL_RPC_LATER: then the call is answered when the publish has
+ * ended. The result has "generation", "workers", "workers_acknowledged" and "changes" (sentences).
+ * If saving failed it also has "saved": false, and a "text" that says why. */
 int sl_change_run(struct sl_transaction *t, json_t **result, char error[SL_ERROR_MAX]);
 
 #endif

@@ -174,7 +174,7 @@ int sl_service_remove_command(void *context, struct sl_rpc_call *call, const jso
 	json_decref(overrides->fields);
 	json_decref(overrides->file);
 	overrides->fields = overrides->file = NULL;
-	overrides->n_backends = overrides->n_limits = 0;
+	overrides->n_backends = overrides->n_limits = overrides->n_drains = 0;
 	overrides->added = false;
 	overrides->removed = in_file(c, name) != NULL;
 	return sl_change_run(t, result, error);

@@ -4,11 +4,15 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "../report/drains.h"
 #include "../report/export.h"
 #include "../report/status.h"
 #include "../tables/nat_pools.h"
 #include "backend.h"
+#include "backend_state.h"
+#include "batch.h"
 #include "detach.h"
+#include "freeze.h"
 #include "limit.h"
 #include "params.h"
 #include "reload.h"
@@ -91,6 +95,17 @@ static int backend_list(void *context, struct sl_rpc_call *call, const json_t *p
 			sl_report_backends(c, c->model->service[i], list);
 	*result = json_pack("{s:o}", "backends", list);
 	return 0;
+}
+
+static int drain_list(void *context, struct sl_rpc_call *call, const json_t *params,
+		      json_t **result, char error[SL_ERROR_MAX])
+{
+	int err = sl_params_known(params, no_keys, error);
+
+	(void)call;
+	if (!err)
+		*result = json_pack("{s:o}", "drains", sl_report_drains(context));
+	return err;
 }
 
 static int stats(void *context, struct sl_rpc_call *call, const json_t *params, json_t **result,
@@ -176,7 +191,12 @@ const struct sl_rpc_method sl_commands[] = {
 	{ "backend.remove", true, sl_backend_remove_command },
 	{ "backend.drain", true, sl_backend_drain_command },
 	{ "backend.ready", true, sl_backend_ready_command },
+	{ "backend.maintenance", true, sl_backend_maintenance_command },
 	{ "backend.weight", true, sl_backend_weight_command },
+	{ "drain.list", false, drain_list },
+	{ "freeze", true, sl_freeze_command },
+	{ "unfreeze", true, sl_unfreeze_command },
+	{ "batch", true, sl_batch_command },
 	{ "limit.list", false, sl_limit_list_command },
 	{ "limit.show", false, sl_limit_show_command },
 	{ "limit.set", true, sl_limit_set_command },

@@ -40,11 +40,12 @@ static bool same_conf(const struct sl_config_service *a, const struct sl_config_
 {
 	return strcmp(a->scheduler, b->scheduler) == 0 && same_mode(a, b) &&
 	       a->last_port == b->last_port && a->track_all == b->track_all &&
-	       a->flowless == b->flowless && a->affinity == b->affinity &&
-	       strcmp(a->affinity_group, b->affinity_group) == 0 && a->rejects == b->rejects &&
-	       a->vip_rejects == b->vip_rejects && a->shared_vip == b->shared_vip &&
-	       a->forwards_hairpins == b->forwards_hairpins && a->quic == b->quic &&
-	       a->table_size == b->table_size && a->idle_timeout_ms == b->idle_timeout_ms &&
+	       a->flowless == b->flowless && a->drains_udp_at_once == b->drains_udp_at_once &&
+	       a->affinity == b->affinity && strcmp(a->affinity_group, b->affinity_group) == 0 &&
+	       a->rejects == b->rejects && a->vip_rejects == b->vip_rejects &&
+	       a->shared_vip == b->shared_vip && a->forwards_hairpins == b->forwards_hairpins &&
+	       a->quic == b->quic && a->table_size == b->table_size &&
+	       a->idle_timeout_ms == b->idle_timeout_ms &&
 	       sl_health_conf_same(&a->health, &b->health);
 }
 
@@ -86,10 +87,11 @@ static void set_server_id(struct sl_model_service *s, struct sl_model_backend *b
 	b->server_id = *id;
 }
 
-static const char *state_text(enum sl_backend_state state, uint8_t held)
+static const char *state_text(enum sl_backend_state state, uint8_t held, bool maintenance)
 {
 	return state == SL_STATE_READY	       ? "ready"
 	       : state != SL_STATE_DRAINING    ? "leaving"
+	       : maintenance		       ? "maintenance"
 	       : held == 1u << SL_LAYER_HEALTH ? "held back by health"
 					       : "draining";
 }
@@ -103,8 +105,8 @@ static uint8_t held_by(const struct sl_effective_backend *e, const struct sl_mod
 	return e->held | 1u << SL_LAYER_HEALTH;
 }
 
-/* Finds a backend that was adopted in state GONE, because it served nobody: health may have cut it
- * off. */
+/* Finds a backend that was adopted in state GONE, because it served nobody: it may have been
+ * cut. */
 static struct sl_model_backend *find_cut(struct sl_model_service *s, const union sl_addr *addr,
 					 uint16_t port)
 {
@@ -118,11 +120,13 @@ static struct sl_model_backend *find_cut(struct sl_model_service *s, const union
 	return NULL;
 }
 
-/* Whether health takes the existing flows from the backend too. A UDP packet doesn't tell whether
- * its flow is new, and a busy flow never ends, so a UDP backend that is down gets no packets at
- * all. */
-static bool cuts(const struct sl_model_service *s, uint8_t held)
+/* Whether existing flows are taken from the backend too. A UDP packet doesn't tell whether its flow
+ * is new, and a busy flow never ends, so a UDP backend that is down gets no packets at all; where
+ * drain_udp says so, one that drains doesn't either. */
+static bool cuts(const struct sl_model_service *s, uint8_t held, bool maintenance)
 {
+	if (maintenance || (held && s->conf.drains_udp_at_once))
+		return true;
 	return held >> SL_LAYER_HEALTH & 1 && s->conf.protocol == IPPROTO_UDP;
 }
 
@@ -161,7 +165,7 @@ static int apply_backend(struct sl_model *m, struct sl_model_service *s,
 	enum sl_backend_state state = held ? SL_STATE_DRAINING : SL_STATE_READY;
 	int err;
 
-	if (!b && cuts(s, held))
+	if (!b && cuts(s, held, e->maintenance))
 		b = find_cut(s, &e->conf.addr, e->conf.port);
 	if (!b) {
 		b = sl_service_add(m, s, &e->conf, &err);
@@ -171,6 +175,7 @@ static int apply_backend(struct sl_model *m, struct sl_model_service *s,
 		sl_note(changes, "service %s: backend %s added with weight %u%s", s->conf.name,
 			b->name, b->weight,
 			held == 1u << SL_LAYER_HEALTH ? ", to be checked first"
+			: e->maintenance	      ? ", in maintenance"
 			: held			      ? ", draining"
 						      : "");
 	} else {
@@ -180,11 +185,12 @@ static int apply_backend(struct sl_model *m, struct sl_model_service *s,
 		if (b->name[0]) /* not if it was adopted, since its weight isn't known then */
 			note_weight(s, b, e, changes);
 		note_share(s, b, e, changes);
-		if (b->name[0] && b->state != state)
+		if (b->name[0] && (b->state != state || b->maintenance != e->maintenance))
 			sl_note(changes, "service %s: backend %s: %s -> %s", s->conf.name,
-				e->conf.name, state_text(b->state, b->held),
-				state_text(state, held));
-		if (b->name[0] && b->state == state && (b->held ^ held) >> SL_LAYER_HEALTH & 1)
+				e->conf.name, state_text(b->state, b->held, b->maintenance),
+				state_text(state, held, e->maintenance));
+		if (b->name[0] && b->state == state && b->maintenance == e->maintenance &&
+		    (b->held ^ held) >> SL_LAYER_HEALTH & 1)
 			sl_note(changes, "service %s: backend %s: health %s", s->conf.name,
 				e->conf.name,
 				held >> SL_LAYER_HEALTH & 1 ? "holds it back too"
@@ -201,7 +207,8 @@ static int apply_backend(struct sl_model *m, struct sl_model_service *s,
 	b->from = (uint8_t)e->from;
 	b->weight_by = (uint8_t)e->weight_by;
 	sl_backend_set_share(s, b, e->share);
-	sl_backend_set_cut(s, b, cuts(s, held));
+	sl_backend_set_cut(s, b, cuts(s, held, e->maintenance));
+	b->maintenance = e->maintenance;
 	b->held = held;
 	b->forced = e->forced;
 	return 0;
@@ -218,7 +225,10 @@ static void dismiss(struct sl_model_service *s, const bool *keep, json_t *change
 		if (!b->name[0])
 			snprintf(b->name, sizeof(b->name), "number-%u", i + 1);
 		sl_note(changes, "service %s: backend %s leaves", s->conf.name, b->name);
-		sl_backend_set_state(s, b, SL_STATE_LEAVING);
+		/* One that leaves would serve its flows again. */
+		sl_backend_set_state(s, b,
+				     b->cut || s->conf.drains_udp_at_once ? SL_STATE_GONE
+									  : SL_STATE_LEAVING);
 	}
 }
 

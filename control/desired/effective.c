@@ -238,7 +238,7 @@ static void add_health(const struct sl_layers *layers, const struct sl_effective
 {
 	const struct sl_health_verdict *v;
 
-	if (e->conf.health.kind == SL_HEALTH_NONE || !layers->checks)
+	if (e->conf.health.kind == SL_HEALTH_NONE || !layers->checks || b->maintenance)
 		return;
 	b->forced = word && word->forced;
 	v = sl_health_find(layers->health, layers->n_health, e->conf.name, &b->conf.addr,
@@ -293,7 +293,8 @@ static void add_backend(const struct sl_layers *layers, struct sl_effective *e,
 	}
 	if (word && word->state == SL_OPERATOR_READY)
 		b.held &= (uint8_t) ~(1u << SL_LAYER_FILE);
-	if (word && word->state == SL_OPERATOR_DRAINING)
+	b.maintenance = word && word->state == SL_OPERATOR_MAINTENANCE;
+	if (word && (word->state == SL_OPERATOR_DRAINING || b.maintenance))
 		b.held |= 1u << SL_LAYER_OPERATORS;
 	add_health(layers, e, word, &b);
 	e->backend[e->n_backends++] = b;

@@ -14,8 +14,9 @@ struct sl_effective_backend {
 	enum sl_layer weight_by;
 	/* The layers that hold it back from new connections, as bits 1 << enum sl_layer. */
 	uint8_t held;
-	bool forced;   /* operators overrule health */
-	uint8_t share; /* the part of its weight that it has, in eighths (SL_SHARE_WHOLE) */
+	bool maintenance; /* operators want no packets there at all, and no checks */
+	bool forced;	  /* operators overrule health */
+	uint8_t share;	  /* the part of its weight that it has, in eighths (SL_SHARE_WHOLE) */
 	/* Health has no verdict yet. The backend has to be held back until there is one, unless it
 	 * serves already. */
 	bool unchecked;

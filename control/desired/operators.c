@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "../model/limits.h"
 #include "changes.h"
@@ -15,6 +16,13 @@ static void *copy(const void *from, size_t size)
 	void *to = from && size ? malloc(size) : NULL;
 
 	return to ? memcpy(to, from, size) : NULL;
+}
+
+const char *sl_operator_state_text(enum sl_operator_state state)
+{
+	return state == SL_OPERATOR_READY      ? "ready"
+	       : state == SL_OPERATOR_DRAINING ? "draining"
+					       : "maintenance";
 }
 
 struct sl_operators *sl_operators_new(void)
@@ -28,6 +36,7 @@ static void clear_service(struct sl_operator_service *s)
 	json_decref(s->file);
 	free(s->backend);
 	free(s->limit);
+	free(s->drain);
 }
 
 void sl_operators_free(struct sl_operators *o)
@@ -46,6 +55,7 @@ struct sl_operators *sl_operators_clone(const struct sl_operators *from)
 
 	if (!o)
 		return NULL;
+	o->frozen = from->frozen;
 	o->service = copy(from->service, from->n * sizeof(*from->service));
 	if (from->n && !o->service)
 		goto fail;
@@ -57,8 +67,10 @@ struct sl_operators *sl_operators_clone(const struct sl_operators *from)
 		s->file = json_deep_copy(is->file);
 		s->backend = copy(is->backend, is->n_backends * sizeof(*is->backend));
 		s->limit = copy(is->limit, is->n_limits * sizeof(*is->limit));
+		s->drain = copy(is->drain, is->n_drains * sizeof(*is->drain));
 		if ((is->fields && !s->fields) || (is->file && !s->file) ||
-		    (is->n_backends && !s->backend) || (is->n_limits && !s->limit)) {
+		    (is->n_backends && !s->backend) || (is->n_limits && !s->limit) ||
+		    (is->n_drains && !s->drain)) {
 			clear_service(s);
 			goto fail;
 		}
@@ -118,6 +130,13 @@ struct sl_operator_backend *sl_operator_backend_get(struct sl_operator_service *
 	b = &s->backend[s->n_backends++];
 	*b = (struct sl_operator_backend){ .addr = *addr, .port = port };
 	return b;
+}
+
+void sl_operator_backend_remove(struct sl_operator_backend *b, bool cut)
+{
+	*b = (struct sl_operator_backend){
+		.addr = b->addr, .port = b->port, .removed = true, .cut = cut
+	};
 }
 
 /* Limits */
@@ -322,8 +341,9 @@ static bool prune_service(struct sl_operator_service *s, const struct sl_config 
 		if (prune_limit(&s->limit[i], conf, now))
 			s->limit[kept++] = s->limit[i];
 	s->n_limits = kept;
+	sl_drains_prune(s, conf, now);
 	return s->added || s->removed || json_object_size(s->fields) || s->n_backends ||
-	       s->n_limits;
+	       s->n_limits || s->n_drains;
 }
 
 void sl_operators_prune(struct sl_operators *o, const struct sl_config *file, uint64_t now)
@@ -373,7 +393,9 @@ static void describe_backend(const struct sl_operator_service *s,
 	if (b->added) {
 		sl_note(list, "service %s: backend %s (%s) was added live with weight %u%s",
 			s->name, name, sl_endpoint_format(&b->addr, b->port, endpoint), b->weight,
-			b->state == SL_OPERATOR_DRAINING ? ", and drains" : "");
+			b->state == SL_OPERATOR_DRAINING      ? ", and drains"
+			: b->state == SL_OPERATOR_MAINTENANCE ? ", and is in maintenance"
+							      : "");
 		return;
 	}
 	if (!file)
@@ -388,9 +410,24 @@ static void describe_backend(const struct sl_operator_service *s,
 		sl_note(list, "service %s: backend %s: weight is %u live; the file says %u",
 			s->name, name, b->weight, file->weight);
 	if (b->state != SL_OPERATOR_SILENT)
-		sl_note(list, "service %s: backend %s is %s live; the file says %s", s->name, name,
-			b->state == SL_OPERATOR_READY ? "ready" : "draining",
-			file->draining ? "draining" : "ready");
+		sl_note(list, "service %s: backend %s is %s%s live; the file says %s", s->name,
+			name, b->state == SL_OPERATOR_MAINTENANCE ? "in " : "",
+			sl_operator_state_text(b->state), file->draining ? "draining" : "ready");
+}
+
+static void describe_drain(const struct sl_operator_service *s, const struct sl_drain *d,
+			   json_t *list)
+{
+	uint64_t now = (uint64_t)time(NULL);
+	char within[64] = "";
+
+	if (d->end != SL_DRAIN_RUNS)
+		return;
+	if (d->deadline)
+		snprintf(within, sizeof(within), " within %llu s",
+			 (unsigned long long)(d->deadline > now ? d->deadline - now : 0));
+	sl_note(list, "service %s: backend %s is to be %s%s", s->name, d->name,
+		d->then_remove ? "drained and removed" : "drained", within);
 }
 
 static void describe_limit(const struct sl_operator_service *s, const struct sl_live_limit *l,
@@ -418,6 +455,8 @@ static void describe_limit(const struct sl_operator_service *s, const struct sl_
 
 void sl_operators_describe(const struct sl_operators *o, const struct sl_config *file, json_t *list)
 {
+	if (o->frozen)
+		sl_note(list, "automation is frozen; `unfreeze` ends that");
 	for (size_t i = 0; i < o->n; i++) {
 		const struct sl_operator_service *s = &o->service[i];
 		const struct sl_config_service *conf = service_named(file, s->name);
@@ -445,5 +484,7 @@ void sl_operators_describe(const struct sl_operators *o, const struct sl_config 
 		}
 		for (size_t k = 0; k < s->n_limits; k++)
 			describe_limit(s, &s->limit[k], list);
+		for (size_t k = 0; k < s->n_drains; k++)
+			describe_drain(s, &s->drain[k], list);
 	}
 }

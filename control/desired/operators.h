@@ -16,12 +16,17 @@
 
 #include "../../config/config.h"
 #include "../../config/endpoint.h"
+#include "drains.h"
 
 enum sl_operator_state {
 	SL_OPERATOR_SILENT, /* nothing was set */
 	SL_OPERATOR_READY,  /* even if the file says draining */
 	SL_OPERATOR_DRAINING,
+	SL_OPERATOR_MAINTENANCE, /* gets no packets at all, and isn't checked */
 };
+
+/* Returns "ready", "draining" or "maintenance". `state` isn't SL_OPERATOR_SILENT. */
+const char *sl_operator_state_text(enum sl_operator_state state);
 
 /* What was set of one backend, by its endpoint. */
 struct sl_operator_backend {
@@ -65,9 +70,13 @@ struct sl_operator_service {
 	size_t n_backends;
 	struct sl_live_limit *limit;
 	size_t n_limits;
+	struct sl_drain *drain;
+	size_t n_drains;
 };
 
 struct sl_operators {
+	uint64_t frozen; /* since when automation changes nothing, in seconds since 1970; 0: it does
+			  */
 	struct sl_operator_service *service;
 	size_t n;
 };
@@ -87,6 +96,10 @@ struct sl_operator_backend *sl_operator_backend_find(const struct sl_operator_se
 						     const union sl_addr *addr, uint16_t port);
 struct sl_operator_backend *sl_operator_backend_get(struct sl_operator_service *s,
 						    const union sl_addr *addr, uint16_t port);
+
+/* Makes the override say that the backend is removed, and nothing else. cut: its connections are to
+ * end at once. */
+void sl_operator_backend_remove(struct sl_operator_backend *b, bool cut);
 
 /* sl_operator_limit_set() replaces the override of the same limit, or appends it, and returns 0 or
  * -ENOMEM. sl_operator_limit_drop() removes it. */

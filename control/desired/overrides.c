@@ -30,13 +30,10 @@ static int read_weight(const json_t *value, uint32_t *weight, char why[SL_ERROR_
 
 static int read_state(const char *text, enum sl_operator_state *state, char why[SL_ERROR_MAX])
 {
-	if (strcmp(text, "draining") == 0)
-		*state = SL_OPERATOR_DRAINING;
-	else if (strcmp(text, "ready") == 0)
-		*state = SL_OPERATOR_READY;
-	else
-		return wrong(why, "must be \"draining\" or \"ready\"");
-	return 0;
+	for (*state = SL_OPERATOR_READY; *state <= SL_OPERATOR_MAINTENANCE; (*state)++)
+		if (strcmp(text, sl_operator_state_text(*state)) == 0)
+			return 0;
+	return wrong(why, "must be \"ready\", \"draining\" or \"maintenance\"");
 }
 
 static int read_member(struct sl_operator_backend *b, const char *key, const json_t *value,
@@ -112,9 +109,7 @@ static json_t *write_backend(const struct sl_operator_backend *b)
 	if (b->forced)
 		json_object_set_new(json, "forced", json_true());
 	if (b->state != SL_OPERATOR_SILENT)
-		json_object_set_new(
-			json, "state",
-			json_string(b->state == SL_OPERATOR_READY ? "ready" : "draining"));
+		json_object_set_new(json, "state", json_string(sl_operator_state_text(b->state)));
 	if (b->weight)
 		json_object_set_new(json, "weight", json_integer(b->weight));
 	if (b->file_weight)
@@ -204,6 +199,8 @@ static int read_service(struct sl_operator_service *s, const json_t *json, char 
 			err = read_backends(s, value, field, why);
 		} else if (strcmp(key, "limits") == 0) {
 			err = read_limits(s, value, path, field, why);
+		} else if (strcmp(key, "drains") == 0) {
+			err = sl_drains_read(s, value, why);
 		} else {
 			err = wrong(why, "unknown field");
 		}
@@ -239,6 +236,8 @@ static json_t *write_service(const struct sl_operator_service *s)
 		json_object_set(json, "backends", backends);
 	if (s->n_limits)
 		json_object_set(json, "limits", limits);
+	if (s->n_drains)
+		json_object_set_new(json, "drains", sl_drains_write(s));
 	json_decref(backends);
 	json_decref(limits);
 	return json;
@@ -310,6 +309,12 @@ struct sl_operators *sl_overrides_read(const json_t *json, char field[SL_PATH_MA
 		if (!json_is_object(json_object_get(json, "services")))
 			err = wrong(why, "must be an object");
 	}
+	if (!err && json_object_get(json, "frozen")) {
+		snprintf(field, SL_PATH_MAX, "frozen");
+		o->frozen = (uint64_t)json_integer_value(json_object_get(json, "frozen"));
+		if (json_integer_value(json_object_get(json, "frozen")) <= 0)
+			err = wrong(why, "must be a time in seconds since 1970");
+	}
 	if (!err)
 		err = version == 1 ? read_version_1(o, json, field, why)
 				   : read_version_2(o, json, field, why);
@@ -327,7 +332,9 @@ json_t *sl_overrides_write(const struct sl_operators *o)
 
 	for (size_t i = 0; i < o->n; i++)
 		json_object_set_new(services, o->service[i].name, write_service(&o->service[i]));
-	return json_pack("{s:i, s:o}", "version", VERSION, "services", services);
+	return json_pack("{s:i, s:o*, s:o}", "version", VERSION, "frozen",
+			 o->frozen ? json_integer((json_int_t)o->frozen) : NULL, "services",
+			 services);
 }
 
 /* The file */

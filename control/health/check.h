@@ -54,6 +54,7 @@ struct sl_health {
 	uint64_t dirty_ns; /* since then; */
 	bool wants;	   /* verdicts have changed that aren't applied */
 	bool unsaved;
+	bool frozen; /* operators have frozen automation: verdicts stay what they are */
 	bool failed; /* the last attempt to apply or save */
 	uint64_t failed_ns;
 	uint64_t save_from_ns;

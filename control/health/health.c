@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "../../config/endpoint.h"
+#include "../desired/operators.h"
 #include "../transaction/transaction.h"
 #include "saved.h"
 #include "tls.h"
@@ -141,7 +142,7 @@ static void count_lines(struct sl_health *health, uint64_t now_ns)
 
 static bool is_checked(const struct sl_model_backend *b)
 {
-	return b->state == SL_STATE_READY || b->state == SL_STATE_DRAINING;
+	return b->state == SL_STATE_READY || (b->state == SL_STATE_DRAINING && !b->maintenance);
 }
 
 static int begin_check(struct sl_check_group *group, const struct sl_model_backend *b,
@@ -357,7 +358,8 @@ static void update(struct sl_health *health, uint64_t now_ns)
 	const char *one = NULL;
 	uint32_t changed = 0;
 
-	for (size_t i = 0; i < health->n_groups; i++) {
+	/* While automation is frozen states change and verdicts don't. */
+	for (size_t i = 0; !health->frozen && i < health->n_groups; i++) {
 		struct sl_check_group *group = health->group[i];
 
 		if ((group->dirty || group->panic.on || group->slow) &&
@@ -415,6 +417,20 @@ static void save(struct sl_health *health, uint64_t now_ns)
 	health->unsaved = err != 0;
 }
 
+/* Notes whether automation is frozen. When that ends, all states count again. */
+static void follow_freeze(struct sl_health *health, uint64_t now_ns)
+{
+	bool frozen = health->c->operators->frozen != 0;
+
+	for (size_t i = 0; health->frozen && !frozen && i < health->n_groups; i++)
+		health->group[i]->dirty = true;
+	if (health->frozen && !frozen) {
+		health->dirty = true;
+		health->dirty_ns = now_ns;
+	}
+	health->frozen = frozen;
+}
+
 void sl_health_tick(struct sl_control *c, uint32_t every_ms)
 {
 	struct sl_health *health = c->health;
@@ -428,6 +444,7 @@ void sl_health_tick(struct sl_control *c, uint32_t every_ms)
 	if (sl_publishing(c))
 		return;
 	follow(health);
+	follow_freeze(health, now);
 	count_lines(health, now);
 	waits = health->failed && now - health->failed_ns < AGAIN_MS * MS;
 	if (!waits && (health->wants || any_panic(health) || slow_start_is_due(health, now) ||
@@ -448,7 +465,8 @@ static void take_kept(void *context, const struct sl_health_verdict *v)
 		return;
 	}
 	check->v = *v;
-	check->v.held = v->state == SL_HEALTH_DOWN && !v->panic;
+	if (!c->operators->frozen)
+		check->v.held = sl_health_saved_holds(v);
 }
 
 int sl_health_open(struct sl_control *c)

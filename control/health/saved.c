@@ -13,6 +13,11 @@
 enum { VERSION = 1 };
 #define FILE_NAME "health.json"
 
+bool sl_health_saved_holds(const struct sl_health_verdict *v)
+{
+	return v->state == SL_HEALTH_DOWN && !v->panic;
+}
+
 static json_t *write_one(const struct sl_health_verdict *v)
 {
 	json_t *json = json_pack("{s:s, s:I}", "state", sl_health_state_text(v->state), "since",
@@ -24,6 +29,8 @@ static json_t *write_one(const struct sl_health_verdict *v)
 		json_object_set_new(json, "panic", json_true());
 	if (v->share < SL_SHARE_WHOLE)
 		json_object_set_new(json, "share", json_integer(v->share));
+	if (v->held != sl_health_saved_holds(v))
+		json_object_set_new(json, "held", json_boolean(v->held));
 	return json;
 }
 
@@ -73,6 +80,8 @@ static bool read_one(const char *service, const char *endpoint, const json_t *js
 	share = json_integer_value(json_object_get(json, "share"));
 	v->returned = share > 0 && share < SL_SHARE_WHOLE;
 	v->share = v->returned ? (uint8_t)share : SL_SHARE_WHOLE;
+	v->held = json_object_get(json, "held") ? json_is_true(json_object_get(json, "held"))
+						: sl_health_saved_holds(v);
 	snprintf(v->cause, sizeof(v->cause), "%s", cause ? cause : "");
 	return strcmp(state, "down") == 0 || strcmp(state, "up") == 0;
 }

@@ -12,4 +12,7 @@ int sl_health_save(const struct sl_health *health, char error[SL_ERROR_MAX]);
 void sl_health_load(const char *state_dir,
 		    void (*take)(void *context, const struct sl_health_verdict *v), void *context);
 
+/* Whether such a verdict holds the backend back, unless automation was frozen in another state. */
+bool sl_health_saved_holds(const struct sl_health_verdict *v);
+
 #endif

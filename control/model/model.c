@@ -368,6 +368,8 @@ void sl_backend_set_state(struct sl_model_service *s, struct sl_model_backend *b
 		return;
 	b->state = state;
 	b->named = true; /* until a sweep finds the contrary */
+	b->counted = false;
+	b->connections = 0;
 	s->refill = s->rewrite = true;
 }
 

@@ -16,7 +16,8 @@
  *                 └→ gone       serves nobody; its number is in quarantine, then free again
  *
  * A backend that drains may also be `cut`: its established flows move to other backends as well,
- * until it is no longer cut. Health checks cut backends of UDP services.
+ * until it is no longer cut. Health checks cut backends of UDP services, operators those that are
+ * in maintenance, and a drain those of UDP services with drain_udp = "now".
  */
 #ifndef SL_CONTROL_MODEL_MODEL_H
 #define SL_CONTROL_MODEL_MODEL_H
@@ -48,10 +49,15 @@ struct sl_model_backend {
 	uint8_t held;	      /* the layers that keep new connections away, as bits */
 	bool forced;	      /* operators overrule health checks */
 	bool cut;	      /* while it drains: it serves no established flows either */
+	bool maintenance;     /* operators have cut it, and it isn't checked */
 	uint32_t counter_id;  /* its index in the backend counters */
 	struct sl_server_id server_id;
-	bool known;	/* its next hop was resolved once, so slots may name it */
-	bool named;	/* as of the last sweep a slot or a flow names it */
+	bool known; /* its next hop was resolved once, so slots may name it */
+	bool named; /* as of the last sweep a slot or a flow names it */
+	/* While it drains or leaves: flow entries that name it and aren't closing, as of the last
+	 * sweep that counted them (upkeep/sweep.h). */
+	uint32_t connections;
+	bool counted;	/* a sweep has */
 	bool fresh;	/* not published yet; its counters begin when it is */
 	uint64_t freed; /* the generation in which the number became free */
 	/* The first generation since which no slot names it, and the first one since which no
@@ -214,6 +220,13 @@ static inline bool sl_backend_serves(const struct sl_model_backend *b)
 {
 	return b->state == SL_STATE_READY || (b->state == SL_STATE_DRAINING && !b->cut) ||
 	       b->state == SL_STATE_LEAVING;
+}
+
+/* Whether a backend that drains can be switched off: nothing refers to it, or nothing is sent
+ * there. */
+static inline bool sl_backend_drained(const struct sl_model_backend *b)
+{
+	return b->state == SL_STATE_DRAINING && (!b->named || b->cut);
 }
 
 /* Whether slots may name the backend. */

@@ -165,6 +165,28 @@ static void add_exceptions(FILE *to, const struct sl_operators *o)
 	}
 }
 
+/* Writes which backends are in maintenance, as comments: in a file they can only drain. */
+static void add_maintenance(FILE *to, const struct sl_operators *o, const struct sl_model *m)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < m->n; i++) {
+		const struct sl_model_service *s = m->service[i];
+
+		for (uint32_t k = 0; k < s->n; k++) {
+			if (!s->backend[k].maintenance || s->backend[k].state != SL_STATE_DRAINING)
+				continue;
+			if (!any)
+				fputs("\n# Backends in maintenance, which no file can say:\n", to);
+			any = true;
+			fprintf(to, "#     sluicectl backend maintenance %s %s\n", s->conf.name,
+				s->backend[k].name);
+		}
+	}
+	if (o->frozen)
+		fputs("\n# Automation is frozen:\n#     sluicectl freeze\n", to);
+}
+
 char *sl_report_export(const struct sl_control *c, char error[SL_ERROR_MAX])
 {
 	struct sl_layers layers = { .file = &c->config, .operators = c->operators };
@@ -189,6 +211,7 @@ char *sl_report_export(const struct sl_control *c, char error[SL_ERROR_MAX])
 			c->config.instance);
 		config_write(&tree, to);
 		add_exceptions(to, c->operators);
+		add_maintenance(to, c->operators, c->model);
 	}
 	config_destroy(&tree);
 	if (to)

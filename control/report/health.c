@@ -5,6 +5,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "../desired/operators.h"
+
 enum { NAMED = 3 /* the most backends that one sentence names */ };
 
 const struct sl_health_verdict *sl_report_verdict(const struct sl_control *c,
@@ -16,6 +18,13 @@ const struct sl_health_verdict *sl_report_verdict(const struct sl_control *c,
 	return sl_health_find(c->verdict, c->n_verdicts, s->conf.name, &b->addr, b->port);
 }
 
+bool sl_report_is_frozen(const struct sl_control *c, const struct sl_health_verdict *v)
+{
+	bool holds = v->state == SL_HEALTH_DOWN && !v->panic;
+
+	return c->operators->frozen && v->state != SL_HEALTH_CHECKING && holds != v->held;
+}
+
 void sl_report_health(json_t *o, const struct sl_control *c, const struct sl_model_service *s,
 		      const struct sl_model_backend *b)
 {
@@ -23,7 +32,7 @@ void sl_report_health(json_t *o, const struct sl_control *c, const struct sl_mod
 	uint64_t now = (uint64_t)time(NULL);
 
 	/* A backend that was just added is unknown to health until the next tick. */
-	if (!v && s->conf.health.kind != SL_HEALTH_NONE)
+	if (!v && s->conf.health.kind != SL_HEALTH_NONE && !b->maintenance)
 		json_object_set_new(o, "health",
 				    json_string(sl_health_state_text(SL_HEALTH_CHECKING)));
 	if (!v)
@@ -41,6 +50,8 @@ void sl_report_health(json_t *o, const struct sl_control *c, const struct sl_mod
 		json_object_set_new(o, "health_overruled_by", json_string("live"));
 	else if (v->panic)
 		json_object_set_new(o, "health_overruled_by", json_string("panic"));
+	else if (sl_report_is_frozen(c, v))
+		json_object_set_new(o, "health_overruled_by", json_string("freeze"));
 }
 
 json_t *sl_report_checks(const struct sl_control *c)
@@ -83,7 +94,7 @@ static void say(json_t *list, const char *service, const char *what, const struc
 
 bool sl_health_problems(const struct sl_control *c, const struct sl_model_service *s, json_t *list)
 {
-	struct sentence held = { 0 }, forced = { 0 }, panic = { 0 };
+	struct sentence held = { 0 }, forced = { 0 }, panic = { 0 }, frozen = { 0 };
 	uint32_t healthy = 0;
 
 	for (uint32_t i = 0; i < s->n; i++) {
@@ -92,12 +103,15 @@ bool sl_health_problems(const struct sl_control *c, const struct sl_model_servic
 
 		if (!v || (b->state != SL_STATE_READY && b->state != SL_STATE_DRAINING))
 			continue;
-		if (v->state == SL_HEALTH_UP || (v->state == SL_HEALTH_CHECKING && !v->held))
+		if (v->state == SL_HEALTH_UP ? !sl_report_is_frozen(c, v)
+					     : v->state == SL_HEALTH_CHECKING && !v->held)
 			healthy++;
 		else if (b->forced)
 			add(&forced, b, v);
 		else if (v->panic)
 			add(&panic, b, v);
+		else if (v->state == SL_HEALTH_DOWN && sl_report_is_frozen(c, v))
+			add(&frozen, b, v);
 		else
 			add(&held, b, v);
 	}
@@ -106,6 +120,8 @@ bool sl_health_problems(const struct sl_control *c, const struct sl_model_servic
 		    &panic);
 	if (forced.n)
 		say(list, s->conf.name, "forced to be ready though health says otherwise", &forced);
+	if (frozen.n)
+		say(list, s->conf.name, "down, but used since automation is frozen", &frozen);
 	if (held.n && !healthy)
 		say(list, s->conf.name, "no backend is healthy", &held);
 	return held.n && !healthy;

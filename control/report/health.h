@@ -22,4 +22,7 @@ json_t *sl_report_checks(const struct sl_control *c);
  * Returns true in the latter case. */
 bool sl_health_problems(const struct sl_control *c, const struct sl_model_service *s, json_t *list);
 
+/* Whether the verdict would be another if automation weren't frozen. */
+bool sl_report_is_frozen(const struct sl_control *c, const struct sl_health_verdict *v);
+
 #endif

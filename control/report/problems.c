@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "../../config/endpoint.h"
+#include "../desired/operators.h"
 #include "../model/shared_endpoints.h"
 #include "../tables/liveness.h"
 #include "../tables/nat_pools.h"
@@ -275,6 +276,9 @@ json_t *sl_problems(const struct sl_control *c)
 		problem(list,
 			"states of health aren't saved, and a restart would find them anew: %s",
 			c->health_unsaved);
+	if (c->operators->frozen)
+		problem(list, "automation is frozen: checks go on and change nothing; `sluicectl "
+			      "unfreeze` ends that");
 	if (c->routes_left_out)
 		problem(list, "%zu routes don't fit: raise capacity.routes (%u)",
 			c->routes_left_out, c->config.capacity.routes);

@@ -36,9 +36,14 @@ static const char *state_text(const struct sl_control *c, const struct sl_model_
 		       : b->known		       ? "unresolved"
 						       : "resolving";
 	case SL_STATE_DRAINING:
+		if (b->maintenance)
+			return "maintenance";
 		if (b->held == 1u << SL_LAYER_HEALTH)
-			return sl_health_state_text(v ? v->state : SL_HEALTH_CHECKING);
-		return b->named ? "draining" : "drained";
+			/* Frozen automation may hold back one that is up. */
+			return sl_health_state_text(!v			       ? SL_HEALTH_CHECKING
+						    : v->state == SL_HEALTH_UP ? SL_HEALTH_DOWN
+									       : v->state);
+		return sl_backend_drained(b) ? "drained" : "draining";
 	default:
 		return "leaving";
 	}
@@ -366,6 +371,9 @@ json_t *sl_report_status(const struct sl_control *c)
 	json_object_set_new(report, "services", services_of(c));
 	if (c->health_figures.checks)
 		json_object_set_new(report, "health", sl_report_checks(c));
+	if (c->operators->frozen)
+		json_object_set_new(report, "frozen_since",
+				    json_integer((json_int_t)c->operators->frozen));
 	json_object_set_new(report, "problems", sl_problems(c));
 	return report;
 }

@@ -6,9 +6,10 @@
  * beyond its range are all "not JSON". The order of checks is the specification's: parse, request,
  * method, params.
  *
- * The answers to a batch are written out one by one, so that they cost the memory of their text and
- * not of their trees. Once there are more than limits.unread_bytes of text, the rest of the batch
- * isn't called.
+ * A batch with a change in it is one call of the method that carries out batches, if there is one.
+ * The answers to another batch are written out one by one, so that they cost the memory of their
+ * text and not of their trees. Once there are more than limits.unread_bytes of text, the rest of
+ * the batch isn't called.
  *
  * Work on a line stops where a call's answer is due, or where a change may not be called yet, and
  * later continues with the next request. Only the text is kept meanwhile, and the line is parsed
@@ -27,7 +28,7 @@ struct sl_rpc_call {
 	struct sl_rpc_line *line; /* NULL: nobody waits for the answer any more */
 	const struct sl_rpc_method *method;
 	struct sl_rpc_peer peer;
-	json_t *id; /* NULL: a notification */
+	json_t *id; /* NULL: a notification; an array: the ids of a batch that is one call */
 };
 
 static int write_piece(const char *piece, size_t size, void *buffer)
@@ -104,9 +105,9 @@ static int add_answer(struct sl_rpc_line *line, json_t *answer)
 	return write_json(answer, line->answer) ?: rc;
 }
 
-/* Appends the outcome of a method. Takes result. id is NULL for a notification. */
-static int add_outcome(struct sl_rpc_line *line, json_t *id, int rc, json_t *result,
-		       const char *error)
+/* Appends the outcome of one request. Takes result. id is NULL for a notification. */
+static int add_one_outcome(struct sl_rpc_line *line, json_t *id, int rc, json_t *result,
+			   const char *error)
 {
 	if (rc || !id)
 		json_decref(result);
@@ -116,6 +117,24 @@ static int add_outcome(struct sl_rpc_line *line, json_t *id, int rc, json_t *res
 		return add_answer(line, failure_answer(id, rc, error));
 	return add_answer(line, json_pack("{s:s, s:o, s:O}", "jsonrpc", "2.0", "result",
 					  result ? result : json_null(), "id", id));
+}
+
+/* Appends the outcome of a method. Takes result. id may be an array, as in struct sl_rpc_call. */
+static int add_outcome(struct sl_rpc_line *line, json_t *id, int rc, json_t *result,
+		       const char *error)
+{
+	json_t *one;
+	size_t i;
+	int err = 0;
+
+	if (!json_is_array(id))
+		return add_one_outcome(line, id, rc, result, error);
+	json_array_foreach (id, i, one) {
+		if (!err)
+			err = add_one_outcome(line, one, rc, json_incref(result), error);
+	}
+	json_decref(result);
+	return err;
 }
 
 static void call_free(struct sl_rpc_call *call)
@@ -267,6 +286,68 @@ static int answer_batch(struct sl_rpc_line *line, const json_t *batch)
 	return 0;
 }
 
+/* Whether the batch has a change in it, and is carried out as a whole. */
+static bool is_whole(const struct sl_rpc_line *line, const json_t *batch)
+{
+	const struct sl_rpc_scope *scope = line->scope;
+	const json_t *request;
+	bool changes = false;
+	size_t i;
+
+	json_array_foreach (batch, i, request) {
+		const char *name = json_string_value(json_object_get(request, "method"));
+		const struct sl_rpc_method *method = name ? find_method(scope, name) : NULL;
+
+		changes |= method && method->changes;
+	}
+	return scope->batch && changes;
+}
+
+/* Finds a request of a batch that isn't one. Returns false if there is none. */
+static bool whole_fault(const json_t *batch, char message[SL_ERROR_MAX])
+{
+	const json_t *request;
+	size_t i;
+
+	json_array_foreach (batch, i, request) {
+		const char *fault = request_fault(request);
+
+		if (!fault)
+			continue;
+		snprintf(message, SL_ERROR_MAX, "request %zu: %s; nothing was changed", i + 1,
+			 fault);
+		return true;
+	}
+	return false;
+}
+
+/* Calls a batch as a whole. Its requests have ids of their own and the outcome in common. */
+static int answer_whole(struct sl_rpc_line *line, json_t *batch)
+{
+	json_t *ids, *params, *request, *id;
+	char fault[SL_ERROR_MAX];
+	size_t i;
+	int rc;
+
+	if (line->may_change && !line->may_change(line->owner))
+		return SL_RPC_WAIT;
+	ids = json_array();
+	json_array_foreach (batch, i, request) {
+		id = json_object_get(request, "id");
+		if (id || !json_is_object(request))
+			json_array_append(ids, id && is_id(id) ? id : json_null());
+	}
+	params = json_pack("{s:O}", "requests", batch);
+	line->next = line->requests;
+	if (ids && whole_fault(batch, fault))
+		rc = add_outcome(line, ids, -EINVAL, NULL, fault);
+	else
+		rc = ids && params ? call_method(line, line->scope->batch, params, ids) : -ENOMEM;
+	json_decref(params);
+	json_decref(ids);
+	return rc;
+}
+
 static int answer_one(struct sl_rpc_line *line, const json_t *request)
 {
 	int rc = answer_request(line, request);
@@ -304,7 +385,7 @@ static bool is_blank(const char *text, size_t length)
 	return true;
 }
 
-static int answer_json(struct sl_rpc_line *line, const json_t *json)
+static int answer_json(struct sl_rpc_line *line, json_t *json)
 {
 	char message[SL_ERROR_MAX];
 	size_t size = json_array_size(json);
@@ -322,7 +403,7 @@ static int answer_json(struct sl_rpc_line *line, const json_t *json)
 	}
 	line->requests = size;
 	line->is_batch = true;
-	return answer_batch(line, json);
+	return is_whole(line, json) ? answer_whole(line, json) : answer_batch(line, json);
 }
 
 static int answer_text(struct sl_rpc_line *line, const char *text, size_t length)

@@ -23,6 +23,8 @@ struct sl_rpc_scope {
 	size_t n_methods;
 	void *context;
 	bool may_change;
+	/* Carries out batches with changes, see sl_rpc_set_batch(); NULL: none does. */
+	const struct sl_rpc_method *batch;
 	struct sl_rpc_limits limits;
 };
 

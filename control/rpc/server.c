@@ -234,6 +234,15 @@ void sl_rpc_set_busy(struct sl_rpc *rpc, bool (*busy)(void *context))
 	rpc->clients.busy = busy;
 }
 
+void sl_rpc_set_batch(struct sl_rpc *rpc, const char *method)
+{
+	struct sl_rpc_scope *scope = &rpc->clients.scope;
+
+	for (size_t i = 0; i < scope->n_methods; i++)
+		if (strcmp(scope->methods[i].name, method) == 0)
+			scope->batch = &scope->methods[i];
+}
+
 void sl_rpc_resume(struct sl_rpc *rpc)
 {
 	sl_rpc_clients_resume(&rpc->clients);

@@ -79,6 +79,11 @@ void sl_rpc_close(struct sl_rpc *rpc);
  * has one called and then queues behind the others. busy() is asked before every such call. */
 void sl_rpc_set_busy(struct sl_rpc *rpc, bool (*busy)(void *context));
 
+/* Lets the method of this name carry out batches with changes, as a whole: its params are
+ * {"requests": [...]}, and its outcome is that of each request. Otherwise the requests of a batch
+ * are called one by one. */
+void sl_rpc_set_batch(struct sl_rpc *rpc, const char *method);
+
 /* Tells that busy() has become false. The changes that waited are called, from the event loop. */
 void sl_rpc_resume(struct sl_rpc *rpc);
 

@@ -20,6 +20,7 @@ struct found {
 	uint32_t n;				/* numbers given out when the pass began */
 	uint64_t mixed_in;			/* as it was when the pass began */
 	uint64_t *named;			/* bitmap of backends, by number - 1 */
+	uint32_t *count;    /* living entries of backends that aren't closing, by number - 1 */
 	uint64_t *disagree; /* bitmap of slots; NULL: none was mixed, or the slots have changed */
 	uint32_t other[2];  /* backends whose slots are marked, if keys don't tell the slot */
 	uint32_t others;
@@ -62,6 +63,7 @@ void sl_pass_end(struct sl_pass *p)
 {
 	for (size_t i = 0; p->found && i < p->n; i++) {
 		free(p->found[i].named);
+		free(p->found[i].count);
 		free(p->found[i].disagree);
 	}
 	free(p->found);
@@ -94,7 +96,8 @@ static bool begin_service(struct found *found, const struct sl_model_service *se
 	found->n = service->n;
 	found->mixed_in = service->mixed_in;
 	found->named = calloc(service->n / 64 + 1, sizeof(*found->named));
-	if (!found->named)
+	found->count = calloc(service->n + 1, sizeof(*found->count));
+	if (!found->named || !found->count)
 		return false;
 	/* No slot has become mixed after mixed_in. If engines may not have reached that generation,
 	 * the slots aren't checked. */
@@ -205,6 +208,14 @@ static void disagree(struct sl_pass *p, struct found *found, uint64_t source, ui
 			sl_bit_set(found->disagree, slot);
 }
 
+static bool is_connection(const struct sl_pass *p, uint16_t id, uint64_t value)
+{
+	const struct sl_flow_timeouts *timeouts = p->c->store.base[SL_ARRAY_flow_timeouts];
+
+	return sl_flow_state(value) != SL_FLOW_CLOSING &&
+	       sl_flow_within(value, p->now, timeouts[id].lifetime[sl_flow_state(value)]);
+}
+
 /* Notes what an entry names, whether it is alive or expired. Expired entries count, because a
  * longer idle timeout would bring them back to life. */
 static void read_entry(struct sl_pass *p, uint64_t key, uint64_t value)
@@ -222,8 +233,10 @@ static void read_entry(struct sl_pass *p, uint64_t key, uint64_t value)
 	found->busy |= (key & SL_FLOW_BUSY) != 0;
 	if (!backend || found->busy)
 		return;
-	if (backend <= found->n)
+	if (backend <= found->n) {
 		sl_bit_set(found->named, backend - 1);
+		found->count[backend - 1] += is_connection(p, id, value);
+	}
 	if (found->service && found->disagree)
 		disagree(p, found, sl_flow_key_source(key), backend);
 }
@@ -325,6 +338,18 @@ bool sl_pass_names(const struct sl_pass *p, uint16_t service, uint32_t backend)
 	const struct found *found = &p->found[p->index[service] - 1];
 
 	return backend > found->n || sl_bit(found->named, backend - 1);
+}
+
+bool sl_pass_knows(const struct sl_pass *p, uint16_t service)
+{
+	return p->index[service] != 0;
+}
+
+uint32_t sl_pass_count(const struct sl_pass *p, uint16_t service, uint32_t backend)
+{
+	const struct found *found = &p->found[p->index[service] - 1];
+
+	return backend > found->n ? 0 : found->count[backend - 1];
 }
 
 bool sl_pass_meets(const struct sl_pass *p, uint16_t id)

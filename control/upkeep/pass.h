@@ -41,6 +41,11 @@ bool sl_pass_read(struct sl_pass *p);
 bool sl_pass_tells(const struct sl_pass *p, uint16_t service);
 bool sl_pass_names(const struct sl_pass *p, uint16_t service, uint32_t backend);
 
+/* The number of living entries that name the backend and aren't closing. One that was moved may
+ * have been missed, or counted twice. The service must have been there when the pass began. */
+uint32_t sl_pass_count(const struct sl_pass *p, uint16_t service, uint32_t backend);
+bool sl_pass_knows(const struct sl_pass *p, uint16_t service);
+
 /* Whether an entry names this id, or may name it. The id's service must be gone. */
 bool sl_pass_meets(const struct sl_pass *p, uint16_t id);
 

@@ -17,6 +17,7 @@ enum {
 	REST_MS = 200,	 /* between passes; twice the grace, so that each pass finds more */
 	CLOSE_MS = 1000, /* between publishes that close windows */
 	RETRY_MS = 1000, /* after a publish that failed */
+	COUNT_MS = 1000, /* between passes that only count */
 };
 
 struct watch { /* failed inserts of a service */
@@ -203,6 +204,37 @@ static bool needs_pass(const struct sl_sweep *s)
 	return false;
 }
 
+static bool drains(const struct sl_model_backend *b)
+{
+	return b->state == SL_STATE_DRAINING || b->state == SL_STATE_LEAVING;
+}
+
+/* Whether somebody wants to know how many connections are left. */
+static bool wants_count(const struct sl_sweep *s)
+{
+	const struct sl_model *m = s->c->model;
+	if (sl_clock_ns() > s->c->count_until_ns || sl_clock_ms() - s->rested_ms < COUNT_MS)
+		return false;
+	for (size_t i = 0; i < m->n; i++)
+		for (uint32_t k = 0; k < m->service[i]->n; k++)
+			if (drains(&m->service[i]->backend[k]))
+				return true;
+	return false;
+}
+
+/* Notes the counts in the live model. They are never published. */
+static void take_counts(const struct sl_sweep *s, struct sl_model_service *live)
+{
+	for (uint32_t k = 0; k < live->n; k++) {
+		struct sl_model_backend *b = &live->backend[k];
+
+		if (!drains(b))
+			continue;
+		b->connections = sl_pass_count(s->pass, live->id, k + 1);
+		b->counted = true;
+	}
+}
+
 /* Whether some mixed slot can be closed. */
 
 static bool can_reconcile(const struct sl_control *c, const struct sl_model_service *service,
@@ -307,6 +339,8 @@ static void finish_pass(struct sl_sweep *s)
 	bool any = false;
 
 	for (size_t i = 0; next && i < c->model->n; i++) {
+		if (sl_pass_knows(s->pass, c->model->service[i]->id))
+			take_counts(s, c->model->service[i]);
 		if (!sl_pass_tells(s->pass, c->model->service[i]->id))
 			continue;
 		any |= release_backends(s, next, i);
@@ -324,7 +358,7 @@ static void finish_pass(struct sl_sweep *s)
 
 static void begin_pass(struct sl_sweep *s)
 {
-	if (sl_clock_ms() - s->rested_ms < REST_MS || !needs_pass(s))
+	if (sl_clock_ms() - s->rested_ms < REST_MS || (!needs_pass(s) && !wants_count(s)))
 		return;
 	s->began = s->reached;
 	sl_pass_begin(s->pass, s->began);

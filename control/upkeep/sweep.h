@@ -38,7 +38,10 @@ struct sl_sweep;
 struct sl_sweep *sl_sweep_new(struct sl_control *c);
 void sl_sweep_free(struct sl_sweep *sweep);
 
-/* Does a slice of work, at each tick of the daemon. Publishes if anything is to be ended. */
+/* A pass also counts the connections of backends that drain or leave, which c->count_until_ns asks
+ * for once a second. That is for people to read, and nothing is decided by it.
+ *
+ * Does a slice of work, at each tick of the daemon. Publishes if anything is to be ended. */
 void sl_sweep_tick(struct sl_sweep *sweep);
 
 #endif

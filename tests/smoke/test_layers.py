@@ -22,9 +22,13 @@ B1 = "10.1.0.11:80"
 
 
 def kept(sluice):
-    """The layer of operators of service web, as it is on disk."""
+    """The layer of operators of service web, as it is on disk; of a drain's times, how long it may
+    take."""
     with open(f"{sluice.directory}/state/overrides.json", encoding="utf-8") as file:
-        return json.load(file)["services"].get("web", {})
+        web = json.load(file)["services"].get("web", {})
+    for drain in web.get("drains", {}).values():
+        drain["deadline"] -= drain.pop("began")
+    return web
 
 
 def state(sluice, name="b1"):
@@ -58,6 +62,19 @@ TABLE = {
     "backend drain": (
         ["backend", "drain", "web", "b1"],
         {"backends": {B1: {"state": "draining"}}},
+        state, (10, True, "live"),
+        lambda s: set_in_file(s, weight=11), (11, True, "live"), (10, True, "live"),
+    ),
+    "backend drain --then-remove": (
+        ["backend", "drain", "web", "b1", "--deadline", "10m", "--then-remove"],
+        {"backends": {B1: {"state": "draining"}},
+         "drains": {B1: {"name": "b1", "deadline": 600, "then_remove": True}}},
+        state, (10, True, "live"),
+        lambda s: set_in_file(s, weight=11), (11, True, "live"), (10, True, "live"),
+    ),
+    "backend maintenance": (
+        ["backend", "maintenance", "web", "b1"],
+        {"backends": {B1: {"state": "maintenance"}}},
         state, (10, True, "live"),
         lambda s: set_in_file(s, weight=11), (11, True, "live"), (10, True, "live"),
     ),
@@ -137,7 +154,8 @@ def test_table(idle, name):
     restart_control(idle)
     assert (kept(idle), served(idle)) == (written, then)
     live = idle.json("reload")["live"]  # the same file
-    assert len(live) == 1 and "web" in live[0], live
+    assert len(live) == len(written.keys() - {"file"}), live
+    assert all("web" in text for text in live), live
     assert (kept(idle), served(idle)) == (written, then)
 
     overtake(idle)

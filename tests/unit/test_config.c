@@ -116,7 +116,8 @@ static const struct refusal refusals[] = {
 	  "t.conf:5: services[0].weight: unknown field; known here: name, vip, protocol, port, "
 	  "scheduler, mode, tunnel_source, tunnel_source6, gue_port, gue_variant, pool, mss, "
 	  "track, "
-	  "flows, affinity, affinity_group, unavailable, hairpin, shared_vip, table_size, "
+	  "flows, drain_udp, affinity, affinity_group, unavailable, hairpin, shared_vip, "
+	  "table_size, "
 	  "idle_timeout, "
 	  "quic, health, limits, "
 	  "backends" },

@@ -398,12 +398,86 @@ static void test_later(void **state)
 	evbuffer_free(line.answer);
 }
 
+static int call_whole(void *context, struct sl_rpc_call *call, const json_t *params,
+		      json_t **result, char error[SL_ERROR_MAX])
+{
+	size_t n = json_array_size(json_object_get(params, "requests"));
+	int *calls = context;
+
+	++*calls;
+	if (n > 2) {
+		snprintf(error, SL_ERROR_MAX, "request 3: no");
+		return -ENOENT;
+	}
+	if (n == 1) {
+		due = call;
+		return SL_RPC_LATER;
+	}
+	*result = json_integer((json_int_t)n);
+	return 0;
+}
+
+/* A batch with a change is one call, and its outcome is each request's. */
+static void test_whole(void **state)
+{
+	static const struct sl_rpc_method whole = { "batch", true, call_whole };
+	static const char one[] = "[" CALL("change", ",\"id\":1") "]";
+	static const char one_done[] = "[" OK("true", "1") "]\n";
+	int calls = 0;
+	struct sl_rpc_scope scope = scope_of(&calls);
+	struct owner owner = { .refuse = true };
+	struct sl_rpc_line line = { .scope = &scope,
+				    .may_change = may_change,
+				    .ready = ready,
+				    .owner = &owner,
+				    .answer = evbuffer_new() };
+	const char *request;
+
+	(void)state;
+	scope.batch = &whole;
+	request = "[" CALL("change", ",\"id\":1") "," CALL("echo", ",\"id\":\"x\"") "]";
+	expect(&scope, request, strlen(request), "[" OK("2", "1") "," OK("2", "\"x\"") "]");
+	request = "[" CALL("echo", ",\"id\":1") "," CALL("change", "") "]";
+	expect(&scope, request, strlen(request), "[" OK("2", "1") "]");
+	request = "[" CALL("change", "") "," CALL("change", "") "]";
+	expect(&scope, request, strlen(request), "");
+	request = "[" CALL("change", ",\"id\":1") "," CALL("change", "") "," CALL("change",
+										  ",\"id\":3") "]";
+	expect(&scope, request, strlen(request),
+	       "[" ERRNO("request 3: no", "2", "ENOENT", "1") "," ERRNO("request 3: no", "2",
+									"ENOENT", "3") "]");
+	assert_int_equal(calls, 4);
+	request = "[" CALL("change", ",\"id\":1") ",7]";
+	expect(&scope, request, strlen(request),
+	       "[" ERROR("-32602", "request 2: a request is an object; nothing was changed",
+			 "1") "," ERROR("-32602",
+					"request 2: a request is an object; nothing was changed",
+					"null") "]");
+	assert_int_equal(calls, 4);
+	request = "[" CALL("echo", ",\"id\":1") "]"; /* without a change */
+	expect(&scope, request, strlen(request), "[" OK("null", "1") "]");
+
+	calls = 0;
+	assert_int_equal(sl_rpc_line_answer(&line, one, sizeof(one) - 1), SL_RPC_WAIT);
+	assert_int_equal(calls, 0);
+	owner.refuse = false;
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(sl_rpc_line_answer(&line, one, sizeof(one) - 1), SL_RPC_LATER);
+	sl_rpc_finish(due, 0, json_true(), NULL);
+	assert_int_equal(sl_rpc_line_answer(&line, one, sizeof(one) - 1), 0);
+	assert_int_equal(calls, 1);
+	assert_int_equal(evbuffer_get_length(line.answer), strlen(one_done));
+	assert_memory_equal(evbuffer_pullup(line.answer, -1), one_done, strlen(one_done));
+	evbuffer_free(line.answer);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_table),	     cmocka_unit_test(test_reading),
-		cmocka_unit_test(test_nul),	     cmocka_unit_test(test_deep),
-		cmocka_unit_test(test_batch_limits), cmocka_unit_test(test_later),
+		cmocka_unit_test(test_whole),	cmocka_unit_test(test_table),
+		cmocka_unit_test(test_reading), cmocka_unit_test(test_nul),
+		cmocka_unit_test(test_deep),	cmocka_unit_test(test_batch_limits),
+		cmocka_unit_test(test_later),
 	};
 
 	return cmocka_run_group_tests_name("rpc_message", tests, NULL, NULL);
