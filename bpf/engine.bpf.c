@@ -472,6 +472,7 @@ SL_INLINE int answer(struct xdp_md *ctx)
 	if (!h || !sl_tables_snapshot(&t))
 		return XDP_DROP;
 	p.ingress = h->port;
+	t.layout = sl_layout6_global(ctx);
 	reason = sl_answer_impl(&t, &p, h->reason, h->mtu);
 	return leave(&t, &p, sizeof(struct sl_eth), (enum sl_reason)reason, p.ingress, false);
 }

@@ -222,6 +222,18 @@ SL_INLINE uint32_t sl_egress(const struct sl_tables *t, struct sl_packet *p, uin
 }
 
 /* These are never called: the program continues in another one for such packets (engine.bpf.c). */
+__attribute__((noinline)) uint32_t sl_sum_to_end_global(struct xdp_md *ctx, uint32_t from)
+{
+	struct sl_packet p = sl_packet_of(ctx, 0);
+
+	return sl_sum_to_end_impl(&p, from & 0xff);
+}
+
+SL_INLINE uint16_t sl_sum_to_end(const struct sl_packet *p, uint32_t from)
+{
+	return (uint16_t)sl_sum_to_end_global(p->frame, from);
+}
+
 SL_INLINE uint32_t sl_answer(const struct sl_tables *t, struct sl_packet *p, uint32_t reason,
 			     uint32_t mtu)
 {

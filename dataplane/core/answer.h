@@ -67,9 +67,10 @@ SL_INLINE bool sl_answer_read4(const struct sl_packet *p, struct sl_answer_to *a
 	       icmp->type != SL_ICMP_PARAMETER;
 }
 
-SL_INLINE bool sl_answer_read6(const struct sl_packet *p, uint32_t l3, struct sl_answer_to *a)
+SL_INLINE bool sl_answer_read6(const struct sl_tables *t, const struct sl_packet *p, uint32_t l3,
+			       struct sl_answer_to *a)
 {
-	uint32_t layout = sl_layout6_impl(p, l3);
+	uint32_t layout = sl_layout6(t, p, l3);
 	const struct sl_ip6 *ip = sl_packet_at(p, l3, sizeof(*ip));
 	uint32_t kind = sl_layout_kind(layout);
 	const struct sl_ip6_extension *e;
@@ -139,7 +140,7 @@ SL_INLINE bool sl_answer_build(const struct sl_tables *t, struct sl_packet *p, u
 
 	l3 = sl_parse_link(p, &type);
 	a.is_ipv6 = type == SL_ETH_IP6;
-	if (!(a.is_ipv6 ? sl_answer_read6(p, l3, &a) : sl_answer_read4(p, &a)))
+	if (!(a.is_ipv6 ? sl_answer_read6(t, p, l3, &a) : sl_answer_read4(p, &a)))
 		return false;
 	if (reason == SL_REASON_too_big_answered && !a.is_ipv6) {
 		ip = sl_packet_at(p, a.l3, sizeof(*ip));

@@ -49,7 +49,7 @@ SL_INLINE bool sl_frame_return(struct sl_packet *p, uint32_t n, uint32_t l3)
 }
 
 /* The sum of all words from there to the frame's end. */
-SL_INLINE uint16_t sl_sum_to_end(const struct sl_packet *p, uint32_t from)
+SL_INLINE uint16_t sl_sum_to_end_impl(const struct sl_packet *p, uint32_t from)
 {
 	uint64_t sum = 0;
 

@@ -139,6 +139,7 @@ static void sl_fragment_rename(const struct sl_tables *t, struct sl_packet *p, u
 			       uint64_t to);
 static void sl_quote_rename(const struct sl_tables *t, struct sl_packet *p, uint32_t l4,
 			    bool is_ipv6);
+static uint16_t sl_sum_to_end(const struct sl_packet *p, uint32_t from);
 static void sl_neighbour_heard(const struct sl_tables *t, const union sl_addr *addr, uint64_t link);
 static uint64_t sl_neighbour_resolve(const struct sl_tables *t, const union sl_addr *hop,
 				     uint16_t port);

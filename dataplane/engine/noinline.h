@@ -294,6 +294,11 @@ SL_INLINE uint64_t sl_neighbour_resolve(const struct sl_tables *t, const union s
 	return sl_neighbour_resolve_noinline(t, *hop, port);
 }
 
+SL_INLINE uint16_t sl_sum_to_end(const struct sl_packet *p, uint32_t from)
+{
+	return sl_sum_to_end_impl(p, from);
+}
+
 SL_NOINLINE uint32_t sl_answer(const struct sl_tables *t, struct sl_packet *p, uint32_t reason,
 			       uint32_t mtu)
 {

@@ -12,7 +12,7 @@ What a module may share, it shares: with `pytestmark = pytest.mark.shares_topolo
 one topology between them (but those marked own_topology), each with an instance of its own; a
 module whose tests only look on has one instance too, by the fixtures of shared.py.
 
-Two runs may go side by side and share the tests: with SLUICE_SMOKE_CLAIMS=DIRECTORY a module is
+Several runs may go side by side and share the tests: with SLUICE_SMOKE_CLAIMS=DIRECTORY a module is
 tested by the run that claims it first. Modules marked `alone` (microseconds are counted there, or
 the machine is filled) are left out of such runs, by scripts/test.
 """
@@ -33,6 +33,8 @@ import topology as net
 WEIGHTS = (10, 20, 30)
 ECHO = os.path.join(os.path.dirname(__file__), "udp_echo.py")
 LIMIT_S = 300  # of a test, with what it starts from; an idle machine needs a tenth of it
+# Modules whose few tests take long, since they wait for time to pass.
+LONGEST = ("test_link.py", "test_fullnat.py", "test_recovery.py", "test_health.py")
 MARKS = {
     "quick": "one of those that `scripts/test --quick` runs",
     "alone": "needs the machine for itself",
@@ -50,11 +52,11 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(items):
-    """The largest modules first, so that two runs end at about the same time."""
+    """The longest modules first, so that runs side by side end at about the same time."""
     sizes = {}
     for item in items:
         sizes[item.path] = sizes.get(item.path, 0) + 1
-    items.sort(key=lambda item: -sizes[item.path])
+    items.sort(key=lambda item: (item.path.name not in LONGEST, -sizes[item.path]))
 
 
 @functools.cache

@@ -119,7 +119,7 @@ def test_fullnat(topology, served, far, engine, six):  # pylint: disable=redefin
     client, vip = topology.client, net.VIP6 if six else net.VIP
     url, blob = f"[{vip}]" if six else vip, load.Blob(topology, 10)
     assert {one_request(client, vip=vip) for _ in range(60)} == set(topology.backends)
-    assert {one_request(client, vip=vip, port=8080) for _ in range(30)} == set(topology.backends)
+    assert {one_request(client, vip=vip, port=8080) for _ in range(60)} == set(topology.backends)
 
     with client.socket(family_of(vip), socket.SOCK_DGRAM) as peer:
         peer.settimeout(2.0)

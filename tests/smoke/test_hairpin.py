@@ -97,7 +97,7 @@ def test_one_arm(topology, served):
     outside.run("ip", "route", "add", "default", "via", "10.2.0.1")
     topology.gateway.run("ip", "address", "add", "10.2.0.1/24", "dev", "be0")
     net.wait_for("an answer", lambda: answers(outside))
-    assert {one_request(outside) for _ in range(30)} == set(topology.backends)
+    assert {one_request(outside) for _ in range(60)} == set(topology.backends)
     assert reasons(served)["hairpin"] == 0
     topology.address(outside, "eth0", "10.1.0.99/24")
     outside.run("ip", "route", "replace", "default", "via", net.INSIDE, "src", "10.1.0.99")

@@ -7,12 +7,14 @@ Backends have the VIP on lo; a small XDP program on their interface takes tunnel
 sees one half of each connection.
 """
 
+import contextlib
 import os
 import socket
 import subprocess
 import sys
 
 import pytest
+from conftest import WEIGHTS, configure
 from connection import one_request
 from test_icmp import make_far
 
@@ -49,6 +51,7 @@ SIX = {
 }
 FAR_ROUTER, FAR6 = "2001:db8:9::1", "2001:db8:9::2"
 NAMES = {"b1", "b2", "b3"}
+ONE = (10, 10, 10)
 
 # TCP: takes what comes until its end, and says how much that was. UDP: sends it back, from the VIP.
 SERVER = """
@@ -70,8 +73,6 @@ while True:
     peer.close()
 """
 
-far = pytest.fixture(make_far)
-BOTH = pytest.mark.parametrize("engine", ["dpdk", "xdp"])
 EACH = pytest.mark.parametrize("mode", MODES)
 
 
@@ -95,48 +96,96 @@ def in_url(mode):
     return f"[{net.VIP6}]" if vip_of(mode) == net.VIP6 else net.VIP
 
 
-def take_vip(host, mode):
-    """The backend has the VIP, and takes tunnels to it apart."""
-    if vip_of(mode) == net.VIP6:
-        host.sysctl(net__ipv6__conf__lo__disable_ipv6=0)
+@pytest.fixture(scope="module")
+def topology(topology_of_the_module, decap):  # pylint: disable=redefined-outer-name
+    """Backends that have the VIP of either family, and take tunnels to it apart."""
+    made = topology_of_the_module
+    made.add_ipv6()
+    for host in made.backends.values():
+        host.run("ip", "link", "set", "dev", "eth0", "xdp", "obj", decap, "sec", "xdp")
+        host.sysctl(net__ipv6__conf__lo__disable_ipv6=0, net__ipv4__conf__all__arp_ignore=1,
+                    net__ipv4__conf__all__arp_announce=2)  # fmt: skip
         host.run("ip", "address", "add", f"{net.VIP6}/128", "dev", "lo", "nodad")
-    else:
         host.run("ip", "address", "add", f"{net.VIP}/32", "dev", "lo")
-        host.sysctl(net__ipv4__conf__all__arp_ignore=1, net__ipv4__conf__all__arp_announce=2)
-    host.popen(sys.executable, "-c", SERVER, vip_of(mode))
-    net.wait_for("the servers", lambda: host.run("ss", "-Hltn", "sport", "=", ":9"))
+        for vip in (net.VIP, net.VIP6):
+            host.popen(sys.executable, "-c", SERVER, vip)
+        net.wait_for("the servers", lambda host=host: len(
+            host.run("ss", "-Hltn", "sport", "=", ":9").splitlines()) == 2)  # fmt: skip
+    # The kernel forwards what comes from the VIP, which it has a route to elsewhere.
+    made.gateway.sysctl(net__ipv4__conf__all__rp_filter=0, net__ipv4__conf__be0__rp_filter=0)
+    return made
+
+
+def give_ipv6(topology, far):  # pylint: disable=redefined-outer-name
+    """The client is a router for the far one, which says that it takes full frames."""
+    topology.client.sysctl(net__ipv6__conf__all__forwarding=1)
+    for host, device, address in ((topology.client, "far", FAR_ROUTER), (far, "eth0", FAR6)):
+        host.sysctl(**{f"net__ipv6__conf__{device}__disable_ipv6": 0})
+        host.run("ip", "address", "add", f"{address}/64", "dev", device, "nodad")
+    far.run("ip", "route", "add", "default", "via", FAR_ROUTER, "advmss", 1440)
+    topology.gateway.run("ip", "route", "add", "2001:db8:9::/64", "via", net.CLIENT6)
+
+
+@pytest.fixture(scope="module")
+def far(topology):  # pylint: disable=redefined-outer-name
+    """A client behind the client, for either family."""
+    made = make_far(topology)
+    made.run("ip", "route", "replace", "default", "via", "192.0.2.1", "advmss", 1460)
+    give_ipv6(topology, made)
+    return made
+
+
+@pytest.fixture(scope="module", params=["dpdk", "xdp"])
+def instance(topology, request):  # pylint: disable=redefined-outer-name
+    """One for all modes, which are changed by reloads."""
+    for made in configure(topology):
+        made.settings["closed_ports"] = "reject"  # where traceroute ends
+        if request.param == "xdp":
+            made.settings["dataplane"]["engine"] = "xdp"
+            del made.settings["dataplane"]["cores"]
+        made.write()
+        made.start()
+        yield made
+
+
+def forget(topology):
+    """Hosts forget what they were told about the sizes of paths."""
+    for host in (topology.client, *topology.backends.values()):
+        host.run("ip", "route", "flush", "cache")
+        host.run("ip", "-6", "route", "flush", "cache")
+        host.run("ip", "tcp_metrics", "flush")
 
 
 @pytest.fixture
-def served(topology, idle, decap, engine, mode):
-    """Backends that have the VIP, and an instance that serves them by that mode."""
-    if mode in SIX:
-        topology.add_ipv6()
-    for host in topology.backends.values():
-        host.run("ip", "link", "set", "dev", "eth0", "xdp", "obj", decap, "sec", "xdp")
-        take_vip(host, mode)
-    # The kernel forwards what comes from the VIP, which it has a route to elsewhere.
-    topology.gateway.sysctl(net__ipv4__conf__all__rp_filter=0)
-    topology.gateway.sysctl(net__ipv4__conf__be0__rp_filter=0)
-    sink = [gateway.backend(host, 10, port=9) for host in topology.backends.values()]
-    idle.services.append(gateway.service("sink", sink, port=9))
-    idle.settings["closed_ports"] = "reject"  # where traceroute ends
-    for service in idle.services:
-        service.update(MODES[mode], vip=vip_of(mode))
-        for host, backend in zip(topology.backends.values(), service["backends"]):
+def served(topology, instance, mode):  # pylint: disable=redefined-outer-name
+    """An instance that serves by that mode, and nothing that it served before: where an address is
+    another, old datagrams would go to the old one for a window."""
+    forget(topology)
+    hosts = list(topology.backends.values())
+    instance.services[:] = [gateway.service("other", [gateway.backend(hosts[0], 1)], port=1)]
+    instance.write()
+    instance.change("reload")
+    instance.services[:] = [gateway.service(name, [
+        gateway.backend(host, weight, port=port) for host, weight in zip(hosts, weights)],
+        protocol=protocol, port=port, vip=vip_of(mode), **MODES[mode])
+        for name, protocol, port, weights in (("web", "tcp", 80, WEIGHTS), ("sink", "tcp", 9, ONE),
+                                              ("echo", "udp", 7, ONE))]  # fmt: skip
+    for service in instance.services:
+        for host, backend in zip(hosts, service["backends"]):
             backend["address"] = host.address6 if SIX.get(mode, (0, 0))[1] else host.address
-    if engine == "xdp":
-        idle.settings["dataplane"]["engine"] = "xdp"
-        del idle.settings["dataplane"]["cores"]
-    idle.write()
-    idle.start()
+    instance.write()
+    instance.change("reload")
     net.wait_for("the backends' neighbours", lambda: all(
-        row["state"] == "ready" for row in idle.backends().values()))  # fmt: skip
-    return idle
+        row["state"] == "ready" for row in instance.backends().values()))  # fmt: skip
+    return instance
 
 
 def reasons(sluice):
     return {row["name"]: row["packets"] for row in sluice.json("stats")["reasons"]}
+
+
+def grown(sluice, before):
+    return {name: packets - before[name] for name, packets in reasons(sluice).items()}
 
 
 def family_of(vip):
@@ -153,27 +202,26 @@ def upload(client, megabytes, vip):
         return int(peer.recv(64))
 
 
-def give_ipv6(topology, far):  # pylint: disable=redefined-outer-name
-    """The client is a router for the far one, which says that it takes full frames."""
-    topology.client.sysctl(net__ipv6__conf__all__forwarding=1)
-    for host, device, address in ((topology.client, "far", FAR_ROUTER), (far, "eth0", FAR6)):
-        host.sysctl(**{f"net__ipv6__conf__{device}__disable_ipv6": 0})
-        host.run("ip", "address", "add", f"{address}/64", "dev", device, "nodad")
-    far.run("ip", "route", "add", "default", "via", FAR_ROUTER, "advmss", 1440)
-    topology.gateway.run("ip", "route", "add", "2001:db8:9::/64", "via", net.CLIENT6)
-
-
-def make_room(topology):
+@contextlib.contextmanager
+def room(topology):  # pylint: disable=redefined-outer-name
     """Links behind the gateway take fragments of 1,500 bytes in a tunnel; what backends send to
     clients still fits the links before it."""
-    topology.gateway.run("ip", "link", "set", "be0", "mtu", 1600)
-    for device in ("gw", *(f"p{n + 1}" for n in range(len(topology.backends)))):
-        topology.switch.run("ip", "link", "set", device, "mtu", 1600)
+
+    def links(mtu):
+        topology.gateway.run("ip", "link", "set", "be0", "mtu", mtu)
+        for device in ("gw", *(f"p{n + 1}" for n in range(len(topology.backends)))):
+            topology.switch.run("ip", "link", "set", device, "mtu", mtu)
+        for host in topology.backends.values():
+            host.run("ip", "link", "set", "eth0", "mtu", mtu)
+
+    links(1600)
     for host in topology.backends.values():
-        host.run("ip", "link", "set", "eth0", "mtu", 1600)
         host.run("ip", "route", "change", "default", "via", net.INSIDE, "mtu", 1500)
-        if host.run("ip", "-6", "route", "show", "default"):
-            host.run("ip", "route", "change", "default", "via", net.INSIDE6, "mtu", 1500)
+        host.run("ip", "route", "change", "default", "via", net.INSIDE6, "mtu", 1500)
+    try:
+        yield
+    finally:
+        links(1500)
 
 
 def large_datagram(client, vip):
@@ -204,7 +252,6 @@ def assert_sums(*hosts):
             assert counters.get(name, 0) == 0, (host.name, name)
 
 
-@BOTH
 @EACH
 def test_mode(topology, served, far, mode):  # pylint: disable=redefined-outer-name
     """Requests, a download, UDP, and an upload whose full-size segments outgrow the tunnel: the
@@ -213,6 +260,7 @@ def test_mode(topology, served, far, mode):  # pylint: disable=redefined-outer-n
     and 10 MB come through without a stall, and 10 the other way. Pings, traceroute; and, where the
     links take it, datagrams of 8,000 bytes."""
     client, blob, vip = topology.client, load.Blob(topology, 10), vip_of(mode)
+    before = reasons(served)
     assert {one_request(client, vip=vip) for _ in range(60)} == NAMES
     assert load.Download(topology, blob, seconds=1, vip=in_url(mode)).wait(30)[0] == "ok"
     assert upload(client, 4, vip) == 4 << 20
@@ -220,7 +268,7 @@ def test_mode(topology, served, far, mode):  # pylint: disable=redefined-outer-n
         peer.settimeout(2.0)
         peer.sendto(b"over there", (vip, 7))
         assert peer.recvfrom(2048)[1][:2] == (vip, 7)
-    said = reasons(served)
+    said = grown(served, before)
     assert said["to_backend"] > 1000 and said["to_client"] == 0 and said["no_room"] == 0
     assert (said["too_big_answered"] > 0) == (MODES[mode]["mode"] != "direct")
     assert said["too_big"] == 0
@@ -229,22 +277,18 @@ def test_mode(topology, served, far, mode):  # pylint: disable=redefined-outer-n
     assert row["mode"] == MODES[mode]["mode"]
     for source in ("tunnel_source", "tunnel_source6"):
         assert row.get(source) == MODES[mode].get(source)
-    if vip == net.VIP6:
-        give_ipv6(topology, far)
-    else:
-        far.run("ip", "route", "replace", "default", "via", "192.0.2.1", "advmss", 1460)
     far.run("curl", "-sS", "--fail", "-o", "/dev/null", "--max-time", 15,
             f"http://{in_url(mode)}/{blob.name}")  # fmt: skip
-    assert reasons(served)["icmp_to_backend"] >= 1
+    assert grown(served, before)["icmp_to_backend"] >= 1
     assert upload(far, 10, vip) == 10 << 20
     assert_seen(client, vip)
-    make_room(topology)
-    net.wait_for("8,000 bytes", lambda: large_datagram(client, vip))
-    assert all(large_datagram(client, vip) for _ in range(10))
+    with room(topology):
+        net.wait_for("8,000 bytes", lambda: large_datagram(client, vip))
+        assert all(large_datagram(client, vip) for _ in range(10))
     assert_sums(far, topology.client, *topology.backends.values())
 
 
-@pytest.mark.parametrize("engine", ["xdp"])
+@pytest.mark.parametrize("instance", ["xdp"], indirect=True)
 @pytest.mark.parametrize("mode", ["ipip-4in6"])
 def test_added_backend(topology, served, mode):
     """One of the other family is refused while there is no source for tunnels to it; a reload that

@@ -64,7 +64,7 @@ def test_another_port(topology, idle, engine):
     idle.start()
     net.wait_for("the backends' neighbours", lambda: all(
         row["state"] == "ready" for row in idle.backends().values()))  # fmt: skip
-    assert {one_request(topology.client, port=8080) for _ in range(30)} == set(topology.backends)
+    assert {one_request(topology.client, port=8080) for _ in range(60)} == set(topology.backends)
     answered = set()
     for _ in range(30):
         with topology.client.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
@@ -103,7 +103,7 @@ def test_range(topology, sluice):
         sluice.kill(sluice.control)
         sluice.start_control()
         assert held.get() == backend
-        assert {one_request(topology.client) for _ in range(30)} == set(topology.backends)
+        assert {one_request(topology.client) for _ in range(60)} == set(topology.backends)
     assert "198.51.100.10:80-82" in sluice.ctl("service", "list")
     b3 = topology.backends["b3"].address
     sluice.change("backend", "remove", "web", "b3")

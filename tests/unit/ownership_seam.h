@@ -518,6 +518,11 @@ static __attribute__((unused)) enum sl_reason sl_route6(const struct sl_tables *
 }
 
 /* No packet of the model is answered. */
+static __attribute__((unused)) uint16_t sl_sum_to_end(const struct sl_packet *p, uint32_t from)
+{
+	return sl_sum_to_end_impl(p, from);
+}
+
 static __attribute__((unused)) uint32_t sl_answer(const struct sl_tables *t, struct sl_packet *p,
 						  uint32_t reason, uint32_t mtu)
 {
