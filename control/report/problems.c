@@ -3,7 +3,6 @@
 #include "../../config/machine.h"
 
 #include <errno.h>
-#include <net/if.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -170,7 +169,7 @@ static void port_problems(const struct sl_control *c, json_t *list)
 				port->device);
 		else if (!p->up)
 			problem(list, "port %s: interface %s is down", port->name, port->device);
-		if (p->present && if_nametoindex(port->device) != p->ifindex)
+		if (p->present && strcmp(p->name, port->device) != 0)
 			problem(list,
 				"%s:%d: port %s: interface %s is called %s now, and serves on by "
 				"its index: name it so in the file before the next start, or "

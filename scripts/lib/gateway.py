@@ -85,7 +85,6 @@ class Gateway:
                 "cores": [CORES[-1]],
                 "main_core": CORES[0],
                 "memory": "128M",
-                "idle": IDLE,
                 "ports": [
                     {"name": "client", "device": "cl0", "queues": topology.queues},
                     {"name": "backends", "device": "be0", "queues": topology.queues},
@@ -97,6 +96,7 @@ class Gateway:
                     "flows": 65536,
                     "routes": 64,
                 },
+                "idle": IDLE,
             },
         }
         self.write()

@@ -15,6 +15,7 @@ import sys
 import gateway
 import pytest
 from conftest import ECHO
+from test_modes import reasons
 
 import topology as net
 
@@ -67,7 +68,15 @@ def test_multipath(multipath, engine):
                 for line in text.splitlines() if line.strip().startswith(("left", "right"))}  # fmt: skip
 
     def flows():
-        return [flow(number) for number in range(FLOWS)]
+        return [patient(number) for number in range(FLOWS)]
+
+    def patient(number):
+        """Where machines are busy a datagram may be lost; where flows go is what counts here."""
+        try:
+            return flow(number)
+        except TimeoutError:
+            print(f"flow {number} lost a datagram:", reasons(sluice))
+            return flow(number)
 
     def share(found, which, name):
         return sum(each[which] == name for each in found) / FLOWS

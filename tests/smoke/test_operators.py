@@ -299,7 +299,8 @@ def test_reload_of_other_settings(idle):
     assert reload(idle) == ["next_hops changed"]
     assert idle.backends()["b2"]["next_hop"] != hop["mac"]
     generation = idle.generation()
-    idle.settings["dataplane"]["idle"] = "adaptive"
+    other = {"poll": "adaptive", "adaptive": "poll"}
+    idle.settings["dataplane"]["idle"] = other[idle.settings["dataplane"]["idle"]]
     idle.settings["dataplane"]["memory"] = "64M"
     for _ in range(2):
         assert reload(idle) == [f"dataplane.{field}: takes effect at the next start"
