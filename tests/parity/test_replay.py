@@ -180,7 +180,7 @@ def test_what_does_not_fit_is_not_charged(tmp_path, engine, per):
         packets = [(1000 + i * 1e-4, datagram(size)) for i, size in enumerate(sizes) if size]
         return verdicts(tmp_path / "limited.conf", engine, tmp_path, packets)
 
-    alone, among = (told([100] + 4 * [size] + 6 * [900]) for size in (0, 1300))
+    alone, among = (told([100] + 4 * [size] + 8 * [900]) for size in (0, 1300))
     assert among[1:5] == 4 * ["too_big_answered"]
     rest = among[:1] + among[5:]
     assert abs(rest.count("to_backend") - alone.count("to_backend")) <= (per in ("backend", "service"))

@@ -238,7 +238,7 @@ def large_datagram(client, vip):
 
 def assert_seen(client, vip):
     """The VIP answers pings, and ends a traceroute as a host would."""
-    assert "2 received" in client.run("ping", "-c", 2, "-i", 0.2, vip)
+    net.wait_for("two pings", lambda: "2 received" in client.run("ping", "-c", 2, "-i", 0.2, vip))
     hops = client.run("traceroute", "-n", "-q", 1, "-m", 4, vip).splitlines()[1:]
     assert [hop.split()[1] for hop in hops] == [vip]
 
