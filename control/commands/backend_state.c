@@ -2,7 +2,6 @@
 #include "backend_state.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,17 +35,6 @@ struct target {
 	const struct sl_model_backend *backend;
 };
 
-__attribute__((format(printf, 3, 4))) static int refuse(char error[SL_ERROR_MAX], int err,
-							const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(error, SL_ERROR_MAX, format, args);
-	va_end(args);
-	return err;
-}
-
 /* Parameters */
 
 static int read_deadline(const json_t *params, uint64_t *seconds, char error[SL_ERROR_MAX])
@@ -58,12 +46,12 @@ static int read_deadline(const json_t *params, uint64_t *seconds, char error[SL_
 	if (!text)
 		return 0;
 	if (!json_is_string(text))
-		return refuse(error, -EINVAL, "deadline: must be a string, such as \"60s\"");
+		return sl_refuse(error, -EINVAL, "deadline: must be a string, such as \"60s\"");
 	if (sl_config_parse_duration(json_string_value(text), &ms, why) != 0)
-		return refuse(error, -EINVAL, "deadline: %.400s", why);
+		return sl_refuse(error, -EINVAL, "deadline: %.400s", why);
 	if (ms < 1000 || ms / 1000 > DEADLINE_MAX_S)
-		return refuse(error, -EINVAL,
-			      "deadline: must be a second at least, and 30 days at most");
+		return sl_refuse(error, -EINVAL,
+				 "deadline: must be a second at least, and 30 days at most");
 	*seconds = (ms + 999) / 1000;
 	return 0;
 }
@@ -74,8 +62,8 @@ static int read_subject(const json_t *params, struct wish *w, char error[SL_ERRO
 
 	w->all_on = json_object_get(params, "all_on") != NULL;
 	if (w->all_on && (json_object_get(params, "backend") || json_object_get(params, "service")))
-		return refuse(error, -EINVAL,
-			      "all_on: means every service; leave backend and service out");
+		return sl_refuse(error, -EINVAL,
+				 "all_on: means every service; leave backend and service out");
 	if (!w->all_on) {
 		w->name = sl_param_text(params, "backend", error);
 		if (w->name && json_object_get(params, "service"))
@@ -83,10 +71,10 @@ static int read_subject(const json_t *params, struct wish *w, char error[SL_ERRO
 		return w->name && (w->service || !json_object_get(params, "service")) ? 0 : -EINVAL;
 	}
 	if (!json_is_string(json_object_get(params, "all_on")))
-		return refuse(error, -EINVAL, "all_on: must be an address as a string");
+		return sl_refuse(error, -EINVAL, "all_on: must be an address as a string");
 	if (sl_config_parse_addr(json_string_value(json_object_get(params, "all_on")), &w->addr,
 				 why) != 0)
-		return refuse(error, -EINVAL, "all_on: %.400s", why);
+		return sl_refuse(error, -EINVAL, "all_on: %.400s", why);
 	return 0;
 }
 
@@ -144,10 +132,10 @@ static int find_named(const struct sl_control *c, const struct wish *w, struct t
 			continue;
 		b = sl_backend_named(s, w->name);
 		if (b && *n)
-			return refuse(error, -EINVAL,
-				      "service: services %s and %s have a backend %s each; say "
-				      "which",
-				      target[0].service->conf.name, s->conf.name, w->name);
+			return sl_refuse(error, -EINVAL,
+					 "service: services %s and %s have a backend %s each; say "
+					 "which",
+					 target[0].service->conf.name, s->conf.name, w->name);
 		if (b)
 			target[(*n)++] = (struct target){ s, b };
 	}
@@ -159,13 +147,14 @@ static int not_found(const struct sl_control *c, const struct wish *w, char erro
 	char addr[SL_ADDR_TEXT];
 
 	if (w->all_on)
-		return refuse(error, -ENOENT, "all_on: no backend has the address %s",
-			      sl_addr_format(&w->addr, addr));
+		return sl_refuse(error, -ENOENT, "all_on: no backend has the address %s",
+				 sl_addr_format(&w->addr, addr));
 	if (!w->service)
-		return refuse(error, -ENOENT, "backend: no service has a backend %s", w->name);
+		return sl_refuse(error, -ENOENT, "backend: no service has a backend %s", w->name);
 	if (sl_model_find(c->model, w->service) < 0)
-		return refuse(error, -ENOENT, "service: there is no service %s", w->service);
-	return refuse(error, -ENOENT, "backend: service %s has no backend %s", w->service, w->name);
+		return sl_refuse(error, -ENOENT, "service: there is no service %s", w->service);
+	return sl_refuse(error, -ENOENT, "backend: service %s has no backend %s", w->service,
+			 w->name);
 }
 
 /* The same command, given again: its drain */
@@ -251,13 +240,13 @@ static int set_state(struct sl_backend_change *x, const struct wish *w, char err
 	bool in_file = x->file && x->file->draining;
 
 	if (x->backend->state == SL_STATE_LEAVING)
-		return refuse(error, -EBUSY,
-			      "backend: %s is being removed; `backend add` takes it back",
-			      x->backend->name);
+		return sl_refuse(error, -EBUSY,
+				 "backend: %s is being removed; `backend add` takes it back",
+				 x->backend->name);
 	if (w->force && x->service->conf.health.kind == SL_HEALTH_NONE)
-		return refuse(error, -EINVAL,
-			      "force: service %s has no health checks that could be overruled",
-			      x->service->conf.name);
+		return sl_refuse(error, -EINVAL,
+				 "force: service %s has no health checks that could be overruled",
+				 x->service->conf.name);
 	x->override->forced = w->force;
 	x->override->state = w->state;
 	/* What the file says need not be said again. */

@@ -2,6 +2,7 @@
 #include "params.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -69,4 +70,14 @@ int sl_param_any_service(const struct sl_control *c, const json_t *params, int *
 		return err;
 	*at = sl_param_service(c, params, error);
 	return *at < 0 ? *at : 0;
+}
+
+int sl_refuse(char error[SL_ERROR_MAX], int err, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(error, SL_ERROR_MAX, format, args);
+	va_end(args);
+	return err;
 }

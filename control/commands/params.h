@@ -24,4 +24,8 @@ int sl_param_bool(const json_t *params, const char *key, bool *value, char error
 /* Returns the index in c->model of the service that "service" names, or -errno with a message. */
 int sl_param_service(const struct sl_control *c, const json_t *params, char error[SL_ERROR_MAX]);
 
+/* Writes the message of an error. Returns err. */
+__attribute__((format(printf, 3, 4))) int sl_refuse(char error[SL_ERROR_MAX], int err,
+						    const char *format, ...);
+
 #endif

@@ -2,7 +2,6 @@
 #include "service.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,17 +11,6 @@
 #include "affinity_group.h"
 #include "change.h"
 #include "params.h"
-
-__attribute__((format(printf, 3, 4))) static int refuse(char error[SL_ERROR_MAX], int err,
-							const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(error, SL_ERROR_MAX, format, args);
-	va_end(args);
-	return err;
-}
 
 static const struct sl_config_service *in_file(const struct sl_control *c, const char *name)
 {
@@ -64,10 +52,11 @@ static int check_known(const json_t *fields, char error[SL_ERROR_MAX])
 
 	json_object_foreach ((json_t *)(uintptr_t)fields, key, value) {
 		if (!sl_config_service_field(key))
-			return refuse(error, -EINVAL,
-				      "%.64s: services have no such field; docs/configuration.md "
-				      "lists them",
-				      key);
+			return sl_refuse(
+				error, -EINVAL,
+				"%.64s: services have no such field; docs/configuration.md "
+				"lists them",
+				key);
 	}
 	return 0;
 }
@@ -100,14 +89,14 @@ static int read_new(const struct sl_control *c, const json_t *params, const char
 	if (!*name)
 		return -EINVAL;
 	if (sl_config_parse_name(*name, ignored, why) != 0)
-		return refuse(error, -EINVAL, "service: %.400s", why);
+		return sl_refuse(error, -EINVAL, "service: %.400s", why);
 	if (*fields && !json_is_object(*fields))
-		return refuse(error, -EINVAL, "fields: must be an object");
+		return sl_refuse(error, -EINVAL, "fields: must be an object");
 	inside = json_string_value(json_object_get(*fields, "name"));
 	if (inside && strcmp(inside, *name) != 0)
-		return refuse(error, -EINVAL, "name: the service is to be called %s", *name);
+		return sl_refuse(error, -EINVAL, "name: the service is to be called %s", *name);
 	if (sl_model_find(c->model, *name) >= 0)
-		return refuse(error, -EEXIST, "service: there is a service %s already", *name);
+		return sl_refuse(error, -EEXIST, "service: there is a service %s already", *name);
 	return check_known(*fields, error);
 }
 
@@ -122,7 +111,7 @@ int sl_service_add_command(void *context, struct sl_rpc_call *call, const json_t
 	int err = read_new(c, params, &name, &fields, error);
 
 	if (!err && in_file(c, name) && json_object_size(fields))
-		return refuse(
+		return sl_refuse(
 			error, -EINVAL,
 			"fields: the configuration has service %s; add it without fields, and "
 			"change it by `service set`",
@@ -191,19 +180,19 @@ static int check_settable(const json_t *fields, char error[SL_ERROR_MAX])
 	if (err)
 		return err;
 	if (!json_object_size(fields))
-		return refuse(error, -EINVAL, "fields: missing; give at least one FIELD=VALUE");
+		return sl_refuse(error, -EINVAL, "fields: missing; give at least one FIELD=VALUE");
 	for (size_t i = 0; i < sizeof(identity) / sizeof(identity[0]); i++)
 		if (json_object_get(fields, identity[i]))
-			return refuse(error, -EINVAL,
-				      "%s: is what tells a service from others; add another "
-				      "service and remove this one",
-				      identity[i]);
+			return sl_refuse(error, -EINVAL,
+					 "%s: is what tells a service from others; add another "
+					 "service and remove this one",
+					 identity[i]);
 	if (json_object_get(fields, "backends"))
-		return refuse(error, -EINVAL,
-			      "backends: are changed by `backend add` and its like");
+		return sl_refuse(error, -EINVAL,
+				 "backends: are changed by `backend add` and its like");
 	if (json_object_get(fields, "limits"))
-		return refuse(error, -EINVAL,
-			      "limits: are changed by `limit set` and `limit clear`");
+		return sl_refuse(error, -EINVAL,
+				 "limits: are changed by `limit set` and `limit clear`");
 	return 0;
 }
 
@@ -217,11 +206,12 @@ static int check_leaves_group(const struct sl_control *c,
 	if (!json_is_null(json_object_get(fields, "affinity_group")) || !file ||
 	    !*file->affinity_group || json_object_get(overrides->fields, "affinity_group"))
 		return 0;
-	return refuse(error, -EINVAL,
-		      "affinity_group: without a value it is as in the file, and %s:%d has service "
-		      "%s in group \"%s\"; to leave the group, take the field out of the file and "
-		      "reload",
-		      c->file, file->line, file->name, file->affinity_group);
+	return sl_refuse(
+		error, -EINVAL,
+		"affinity_group: without a value it is as in the file, and %s:%d has service "
+		"%s in group \"%s\"; to leave the group, take the field out of the file and "
+		"reload",
+		c->file, file->line, file->name, file->affinity_group);
 }
 
 static int set_field(struct sl_operator_service *overrides, const struct sl_config_service *file,
@@ -269,7 +259,7 @@ int sl_service_set_command(void *context, struct sl_rpc_call *call, const json_t
 	if (at < 0)
 		return at;
 	if (fields && !json_is_object(fields))
-		return refuse(error, -EINVAL, "fields: must be an object");
+		return sl_refuse(error, -EINVAL, "fields: must be an object");
 	name = c->model->service[at]->conf.name;
 	err = check_settable(fields, error);
 	if (!err)
